@@ -1,0 +1,162 @@
+//! Bodies and heads of the simulated API, as the real one writes them.
+//!
+//! `api` and `control` pick from these. The shapes are those recorded from production: v2 errors
+//! are `code`, `title`, `detail`, `errors`; the gateway's are `error`, `description`, `data`.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use http_body_util::{Either, Full};
+use hyper::body::{Body, Frame};
+use hyper::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, LOCATION, RETRY_AFTER};
+use hyper::http::HeaderValue;
+use hyper::{Response, StatusCode};
+use serde_json::{Value, json};
+
+use super::settings::Pinned;
+
+/// An answer on its way out.
+pub(super) type Reply = Response<Either<Full<Bytes>, Cut>>;
+
+/// A body with this status, marked as JSON.
+pub(super) fn text(status: u16, body: String) -> Reply {
+    let mut reply = Response::new(Either::Left(Full::new(Bytes::from(body))));
+    // Statuses below 200 cannot end a request, so a fault asking for one is an error of its own.
+    *reply.status_mut() = StatusCode::from_u16(status)
+        .ok()
+        .filter(|status| !status.is_informational())
+        .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    reply
+}
+
+pub(super) fn json(status: u16, body: &Value) -> Reply {
+    text(status, body.to_string())
+}
+
+/// The answer of the counter endpoint.
+pub(super) fn counter(reading: Pinned) -> Reply {
+    let Pinned { counter, kind } = reading;
+    json(200, &json!({"data": {"counter": counter, "type": kind}, "meta": meta()}))
+}
+
+/// The API's own body for an error status.
+pub(super) fn error(status: u16) -> Reply {
+    let (code, title, detail) = match status {
+        401 => (
+            "OAUTH_TOKEN_UNKNOWN_OR_REVOKED",
+            "Unauthorized",
+            "The access token is unknown, expired or revoked",
+        ),
+        404 => ("NOT_FOUND", "Not Found", "There is nothing at this path"),
+        405 => ("METHOD_NOT_ALLOWED", "Method Not Allowed", "Only GET works here"),
+        403 => return gateway(status, "FORBIDDEN", "This key may not do that"),
+        429 => return gateway(status, "TOO_MANY_REQUESTS", "Too many requests, try again later"),
+        500.. => return gateway(status, "INTERNAL_SERVER_ERROR", "Something went wrong"),
+        _ => ("SIMULATED_FAULT", "Simulated fault", "The simulator was asked for this status"),
+    };
+    v2(status, code, title, detail)
+}
+
+pub(super) fn user_not_found() -> Reply {
+    v2(404, "USER_NOT_FOUND", "Not Found", "There is no user with this id")
+}
+
+fn v2(status: u16, code: &str, title: &str, detail: &str) -> Reply {
+    json(status, &json!({"code": code, "title": title, "detail": detail, "errors": []}))
+}
+
+fn gateway(status: u16, error: &str, description: &str) -> Reply {
+    json(status, &json!({"error": error, "description": description, "data": {}}))
+}
+
+pub(super) fn method_not_allowed(allowed: &'static str) -> Reply {
+    with(error(405), ALLOW, allowed)
+}
+
+/// 429; where the limit says so, with the seconds to the next window.
+pub(super) fn too_many(next_window: Option<Duration>) -> Reply {
+    match next_window {
+        Some(wait) => retry_after(429, &wait.as_secs_f64().ceil().to_string()),
+        None => error(429),
+    }
+}
+
+pub(super) fn retry_after(status: u16, value: &str) -> Reply {
+    with(error(status), RETRY_AFTER, value)
+}
+
+pub(super) fn redirect(location: &str) -> Reply {
+    with(text(302, String::new()), LOCATION, location)
+}
+
+/// Valid JSON with a counter in it, padded to a size.
+pub(super) fn oversized(bytes: usize) -> Reply {
+    let data = json!({"counter": 5, "type": "red", "padding": "x".repeat(bytes)});
+    json(200, &json!({"data": data, "meta": meta()}))
+}
+
+pub(super) fn malformed() -> Reply {
+    text(200, r#"{"data":{"counter":5,"type":"#.to_owned())
+}
+
+pub(super) fn wrong_type() -> Reply {
+    json(200, &json!({"data": {"counter": "five", "type": "red"}, "meta": meta()}))
+}
+
+/// A head that promises more than is sent before the connection is closed.
+pub(super) fn truncated() -> Reply {
+    let reply = text(200, String::new()).map(|_| Either::Right(Cut::Whole));
+    with(reply, CONTENT_LENGTH, "64")
+}
+
+fn meta() -> Value {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    json!({"timestamp": now.as_secs()})
+}
+
+/// Adds a header; a value no header can hold is left out.
+fn with(mut reply: Reply, name: HeaderName, value: &str) -> Reply {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        reply.headers_mut().insert(name, value);
+    }
+    reply
+}
+
+/// A body that ends before its promised length, at which the server closes the connection.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Cut {
+    /// Nothing is sent yet.
+    Whole,
+    /// The beginning is on its way; waiting once lets the server write it out before the end.
+    Begun,
+    /// Nothing more comes.
+    Ended,
+}
+
+impl Body for Cut {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match *self {
+            Self::Whole => {
+                *self = Self::Begun;
+                let beginning = Bytes::from_static(br#"{"data":{"counter":5,"#);
+                Poll::Ready(Some(Ok(Frame::data(beginning))))
+            }
+            Self::Begun => {
+                *self = Self::Ended;
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Self::Ended => Poll::Ready(None),
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! What the simulated API answers to a request.
+//!
+//! [`answer`] is called by the server for every request: it notes the request, applies the limit
+//! and the faults, and otherwise answers as the real API would. An [`Aborted`] request gets no
+//! answer at all; the server resets its connection.
+
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Instant;
+
+use hyper::body::Incoming;
+use hyper::header::{AUTHORIZATION, HeaderMap};
+use hyper::{Method, Request};
+use percent_encoding::percent_decode_str;
+
+use super::answer::{self, Reply};
+use super::control;
+use super::fault::{FaultKind, Subject};
+use super::record;
+use super::settings::Access;
+use super::world::{Account, World};
+
+const COUNTER: &str = "/v2/counters/unanswered/";
+
+/// The request is to end in a connection reset.
+#[derive(Debug, thiserror::Error)]
+#[error("a fault resets the connection")]
+pub(super) struct Aborted;
+
+/// Answers one request.
+pub(super) async fn answer(
+    world: Arc<World>,
+    request: Request<Incoming>,
+) -> Result<Reply, Aborted> {
+    if world.control && request.uri().path().starts_with(control::PREFIX) {
+        return Ok(control::answer(&world, request).await);
+    }
+    let arrived = Instant::now();
+    let uri = request.uri();
+    let path = uri.path_and_query().map_or(uri.path(), |whole| whole.as_str());
+    let account = bearer(request.headers()).and_then(|token| world.by_token(token));
+    let asked = Asked { method: request.method(), account, target: Target::of(uri.path()) };
+    let open = world.recorder.open(account.map(|account| &account.traffic), || record::Request {
+        sequence: 0,
+        arrived,
+        finished: None,
+        method: asked.method.to_string(),
+        path: path.to_owned(),
+        account: account.map(|account| Arc::clone(&account.name)),
+        user: asked.user().map(str::to_owned),
+        status: None,
+    });
+    tracing::trace!(method = %asked.method, path, "request");
+    let reply = asked.reply(&world, path, arrived).await?;
+    open.answered(reply.status().as_u16());
+    Ok(reply)
+}
+
+/// What a path leads to.
+enum Target {
+    /// A counter; without an id where the segment decodes to no text.
+    Counter(Option<String>),
+    Nothing,
+}
+
+impl Target {
+    fn of(path: &str) -> Self {
+        match path.strip_prefix(COUNTER) {
+            None | Some("") => Self::Nothing,
+            Some(rest) if rest.contains('/') => Self::Nothing,
+            Some(segment) => {
+                let id = percent_decode_str(segment).decode_utf8().ok();
+                Self::Counter(id.map(std::borrow::Cow::into_owned))
+            }
+        }
+    }
+}
+
+/// A request taken apart.
+struct Asked<'a> {
+    method: &'a Method,
+    account: Option<&'a Account>,
+    target: Target,
+}
+
+impl Asked<'_> {
+    fn user(&self) -> Option<&str> {
+        match &self.target {
+            Target::Counter(user) => user.as_deref(),
+            Target::Nothing => None,
+        }
+    }
+
+    async fn reply(&self, world: &World, path: &str, at: Instant) -> Result<Reply, Aborted> {
+        let since_start = at.saturating_duration_since(world.started);
+        let admitted = self.account.map_or(Ok(()), |to| to.admit(since_start, &world.limit));
+        if let Err(next_window) = admitted {
+            return Ok(answer::too_many(world.limit.retry_after.then_some(next_window)));
+        }
+        let account = self.account.map(|account| &*account.name);
+        let subject = Subject { path, account, user: self.user() };
+        let verdict = world.faults.judge(subject, world.latency);
+        if !verdict.delay.is_zero() {
+            tokio::time::sleep(verdict.delay).await;
+        }
+        match verdict.kind {
+            Some(kind) => broken(kind, || self.plain(world)).await,
+            None => Ok(self.plain(world)),
+        }
+    }
+
+    /// The answer when nothing goes wrong.
+    fn plain(&self, world: &World) -> Reply {
+        let Target::Counter(user) = &self.target else {
+            return answer::error(404);
+        };
+        if self.method != Method::GET {
+            return answer::method_not_allowed("GET");
+        }
+        let Some(account) = self.account else {
+            return answer::error(401);
+        };
+        match account.access() {
+            Access::Revoked => return answer::error(401),
+            Access::Forbidden => return answer::error(403),
+            Access::Normal => {}
+        }
+        match user.as_deref().and_then(|id| account.user(id)) {
+            Some(user) => answer::counter(user.reading(world.step())),
+            None => answer::user_not_found(),
+        }
+    }
+}
+
+async fn broken(kind: FaultKind, plain: impl FnOnce() -> Reply) -> Result<Reply, Aborted> {
+    Ok(match kind {
+        FaultKind::Latency(_) => plain(),
+        FaultKind::Hang => pending().await,
+        FaultKind::Reset => return Err(Aborted),
+        FaultKind::Status(status) => answer::error(status),
+        FaultKind::Truncated => answer::truncated(),
+        FaultKind::Oversized(bytes) => answer::oversized(bytes),
+        FaultKind::Malformed => answer::malformed(),
+        FaultKind::WrongType => answer::wrong_type(),
+        FaultKind::Body(body) => answer::text(200, body),
+        FaultKind::Redirect(location) => answer::redirect(&location),
+        FaultKind::RetryAfter(status, value) => answer::retry_after(status, &value),
+    })
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::test_client::{Served, serve, settings};
+    use super::super::{Access, RateLimit, Settings};
+
+    async fn counter(served: &Served, segment: &str) -> (u16, serde_json::Value) {
+        let reply = served.get(&format!("/v2/counters/unanswered/{segment}"), "token-a").await;
+        (reply.status, reply.json()["data"].clone())
+    }
+
+    #[tokio::test]
+    async fn answers_a_counter_as_documented() {
+        let served = serve(settings()).await;
+        let reply = served.get("/v2/counters/unanswered/1", "token-a").await;
+        let body = reply.json();
+        assert_eq!(reply.status, 200);
+        assert_eq!(body["data"], json!({"counter": 5, "type": "red"}));
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        let stamp = body["meta"]["timestamp"].as_u64().unwrap();
+        assert!(stamp <= now.as_secs() && stamp > 1_700_000_000);
+        served.simulator.set("acme", "1", 7, "grey").unwrap();
+        assert_eq!(counter(&served, "1").await, (200, json!({"counter": 7, "type": "grey"})));
+        served.simulator.pin_raw("acme", "1", json!(1.5), json!(null)).unwrap();
+        assert_eq!(counter(&served, "1").await, (200, json!({"counter": 1.5, "type": null})));
+    }
+
+    #[tokio::test]
+    async fn refuses_tokens_with_the_recorded_bodies() {
+        let served = serve(settings()).await;
+        let path = "/v2/counters/unanswered/1";
+        let revoked = served.get(path, "unheard-of").await;
+        assert_eq!(revoked.status, 401);
+        assert_eq!(revoked.json()["code"], "OAUTH_TOKEN_UNKNOWN_OR_REVOKED");
+        assert_eq!(revoked.json()["errors"], json!([]));
+        let bare = served.send(&format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n")).await;
+        assert_eq!(bare.status, 401);
+        served.simulator.set_access("acme", Access::Revoked).unwrap();
+        assert_eq!(served.get(path, "token-a").await.body, revoked.body);
+        served.simulator.set_access("acme", Access::Forbidden).unwrap();
+        let forbidden = served.get(path, "token-a").await;
+        assert_eq!((forbidden.status, &forbidden.json()["error"]), (403, &json!("FORBIDDEN")));
+        assert_eq!(forbidden.json()["data"], json!({}));
+        served.simulator.set_access("acme", Access::Normal).unwrap();
+        assert_eq!(served.get(path, "token-a").await.status, 200);
+        assert_eq!(served.get(path, "token-b").await.status, 404, "the user is another account's");
+    }
+
+    #[tokio::test]
+    async fn knows_its_paths_methods_and_users() {
+        let served = serve(settings()).await;
+        let unknown = served.get("/v2/counters/unanswered/nobody", "token-a").await;
+        assert_eq!((unknown.status, &unknown.json()["code"]), (404, &json!("USER_NOT_FOUND")));
+        for path in ["/", "/v2/counters/unanswered/", "/v2/counters/unanswered/1/", "/_control/log"]
+        {
+            let reply = served.get(path, "token-a").await;
+            assert_eq!((reply.status, &reply.json()["code"]), (404, &json!("NOT_FOUND")), "{path}");
+        }
+        let reply = served.request("DELETE", "/v2/counters/unanswered/1", "token-a", "").await;
+        assert_eq!((reply.status, reply.header("allow")), (405, Some("GET")));
+        served.simulator.remove_user("acme", "1").unwrap();
+        assert_eq!(counter(&served, "1").await.0, 404);
+    }
+
+    #[tokio::test]
+    async fn an_encoded_id_is_one_segment_decoded_once() {
+        let served = serve(settings()).await;
+        for (number, (segment, id)) in [
+            ("a%2Fb", "a/b"),
+            ("%C3%BC", "ü"),
+            ("q%22uo%5Cte", "q\"uo\\te"),
+            ("%252E", "%2E"),
+            ("%2e%2e", ".."),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let user = super::super::UserSpec::new(id, id, super::super::Role::Manager);
+            served.simulator.add_user("acme", user.pinned(number as u64, "red")).unwrap();
+            assert_eq!(counter(&served, segment).await.1["counter"], number, "{segment}");
+            let last = served.simulator.log().pop().unwrap();
+            assert_eq!(last.user.as_deref(), Some(id));
+            assert_eq!(last.path, format!("/v2/counters/unanswered/{segment}"));
+        }
+        assert_eq!(counter(&served, "a/b").await.0, 404);
+        assert_eq!(counter(&served, "%FF").await.0, 404);
+    }
+
+    #[tokio::test]
+    async fn limits_each_token_by_itself() {
+        let limit = RateLimit {
+            requests: 2,
+            window: std::time::Duration::from_hours(1),
+            ..RateLimit::default()
+        };
+        let served = serve(Settings { limit, ..settings() }).await;
+        let statuses = async |token: &str| {
+            let mut statuses = Vec::new();
+            for _ in 0..3 {
+                let reply = served.get("/v2/counters/unanswered/1", token).await;
+                statuses.push((reply.status, reply.header("retry-after").is_some()));
+            }
+            statuses
+        };
+        assert_eq!(statuses("token-a").await, [(200, false), (200, false), (429, false)]);
+        assert_eq!(statuses("token-b").await, [(404, false), (404, false), (429, false)]);
+        assert_eq!(statuses("unheard-of").await, [(401, false); 3]);
+        assert_eq!(served.simulator.counts().status(429), 2);
+        let limit = RateLimit { requests: 0, retry_after: true, ..limit };
+        let served = serve(Settings { limit, ..settings() }).await;
+        let reply = served.get("/v2/counters/unanswered/1", "token-a").await;
+        let wait: u64 = reply.header("retry-after").unwrap().parse().unwrap();
+        assert!((1..=3_600).contains(&wait));
+    }
+}

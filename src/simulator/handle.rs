@@ -1,0 +1,147 @@
+//! [`Simulator`], the handle by which a simulation is served, steered and watched.
+//!
+//! It is held by the `demo` and `simulator` commands and by tests; clones share one simulation.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use serde_json::Value;
+use tokio::net::TcpListener;
+
+use super::fault::Fault;
+use super::record::{Counts, Log, Request};
+use super::server;
+use super::settings::{Access, Pinned, Settings, UserSpec};
+use super::world::{AccountState, Unknown, World};
+use super::yaml;
+
+/// A running simulation. Cloning gives another handle to the same one.
+#[derive(Clone)]
+pub struct Simulator {
+    world: Arc<World>,
+}
+
+impl Simulator {
+    /// Starts the simulated clock; nothing is served yet.
+    pub fn new(settings: Settings) -> Self {
+        Self { world: Arc::new(World::new(settings)) }
+    }
+
+    /// Serves the API on a listener until `stop` is done, then ends every connection, hung ones
+    /// included. With [`Settings::control`] the listener should be on loopback.
+    pub async fn serve(&self, listener: TcpListener, stop: impl Future<Output = ()>) {
+        server::serve(Arc::clone(&self.world), listener, stop).await;
+    }
+
+    /// Sets a user's counter, which then stays.
+    ///
+    /// # Errors
+    /// If there is no such user.
+    pub fn set(&self, account: &str, user: &str, counter: u64, kind: &str) -> Result<(), Unknown> {
+        self.pin_raw(account, user, counter.into(), kind.into())
+    }
+
+    /// Sets a user's counter and type to any JSON, as answers nobody documented would have it.
+    ///
+    /// # Errors
+    /// If there is no such user.
+    pub fn pin_raw(
+        &self,
+        account: &str,
+        user: &str,
+        counter: Value,
+        kind: Value,
+    ) -> Result<(), Unknown> {
+        self.world.user(account, user)?.pin(Some(Pinned { counter, kind }));
+        Ok(())
+    }
+
+    /// Lets a user's counter be simulated again, where it would be had it never been set.
+    ///
+    /// # Errors
+    /// If there is no such user.
+    pub fn unpin(&self, account: &str, user: &str) -> Result<(), Unknown> {
+        self.world.user(account, user)?.pin(None);
+        Ok(())
+    }
+
+    /// A user's counter and type now; `None` for an unknown user and for one pinned to anything
+    /// but a whole number and a word.
+    pub fn counter(&self, account: &str, user: &str) -> Option<(u64, String)> {
+        let reading = self.world.user(account, user).ok()?.reading(self.world.step());
+        Some((reading.counter.as_u64()?, reading.kind.as_str()?.to_owned()))
+    }
+
+    /// Adds a user, or replaces the one with the same id, removed or not.
+    ///
+    /// # Errors
+    /// If there is no such account.
+    pub fn add_user(&self, account: &str, user: UserSpec) -> Result<(), Unknown> {
+        self.world.add_user(account, user)
+    }
+
+    /// Makes the API forget a user.
+    ///
+    /// # Errors
+    /// If there is no such user.
+    pub fn remove_user(&self, account: &str, user: &str) -> Result<(), Unknown> {
+        self.world.remove_user(account, user)
+    }
+
+    /// Changes how an account's token is treated.
+    ///
+    /// # Errors
+    /// If there is no such account.
+    pub fn set_access(&self, account: &str, access: Access) -> Result<(), Unknown> {
+        self.world.account(account)?.set_access(access);
+        Ok(())
+    }
+
+    /// Adds a fault behind those in force.
+    pub fn add_fault(&self, fault: Fault) {
+        self.world.faults.add(fault);
+    }
+
+    /// Ends every fault; requests already caught in one stay caught.
+    pub fn clear_faults(&self) {
+        self.world.faults.clear();
+    }
+
+    /// The remembered requests, oldest first.
+    pub fn log(&self) -> Vec<Request> {
+        self.world.recorder.requests()
+    }
+
+    /// Totals since the start.
+    pub fn counts(&self) -> Counts {
+        self.world.counts()
+    }
+
+    /// Waits until the predicate holds, looking now and after every request's start and finish.
+    ///
+    /// It waits for ever if need be: put a timeout around it. The predicate runs under the log's
+    /// lock, so it must not call [`Simulator::log`]; what it needs is on [`Log`].
+    pub async fn wait_until(&self, predicate: impl FnMut(&Log<'_>) -> bool) {
+        self.world.recorder.wait_until(predicate).await;
+    }
+
+    /// Every account and user as they are now.
+    pub fn state(&self) -> Vec<AccountState> {
+        self.world.state()
+    }
+
+    /// A complete exporter configuration for the accounts, tokens included.
+    pub fn exporter_config(&self, base_url: &str, interval: &str) -> String {
+        yaml::exporter_config(&self.world.accounts, base_url, interval)
+    }
+}
+
+impl fmt::Debug for Simulator {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.world.accounts.iter().map(|account| &account.name);
+        out.debug_struct("Simulator")
+            .field("accounts", &names.collect::<Vec<_>>())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,252 @@
+//! How one user's counter of unanswered messages moves through the simulated day.
+//!
+//! [`Trajectory`] is a pure function of (seed, account, user, simulated step), advanced lazily by
+//! whoever reads the user. Customers' messages arrive as a Poisson process with the office's
+//! hours, replies leave as another one during working hours, and both are cut into fixed steps of
+//! [`STEP_SECONDS`], so the path does not depend on when or how often it is looked at.
+//!
+//! Every simulated day is a working day. The simulation starts at 10:00, and at each 18:00 the
+//! desks are cleared down to a chat or two and the generator starts afresh from the day's number.
+//! Catching up after a long silence therefore begins at the last 18:00 and never costs more than
+//! the steps of one day, whatever the silence.
+
+use super::rng::Rng;
+use super::settings::Role;
+
+/// Simulated seconds per step.
+pub(super) const STEP_SECONDS: u64 = 10;
+const STEPS_PER_HOUR: u64 = 3_600 / STEP_SECONDS;
+const STEPS_PER_DAY: u64 = 24 * STEPS_PER_HOUR;
+/// The hour at which the simulation starts.
+const START_HOUR: u64 = 10;
+const OPENING_HOUR: u64 = 9;
+const CLOSING_HOUR: u64 = 18;
+
+/// How busy customers are in each hour of the day, relative to the peak.
+const BUSYNESS: [f64; 24] = [
+    0.03, 0.02, 0.02, 0.02, 0.02, 0.03, 0.06, 0.15, 0.45, 0.85, 1.0, 1.0, 0.9, 0.8, 0.9, 1.0, 1.0,
+    0.9, 0.5, 0.35, 0.3, 0.2, 0.12, 0.06,
+];
+/// Messages an hour at the peak, drawn once per user.
+const ARRIVALS_PER_HOUR: (f64, f64) = (8.0, 30.0);
+/// Replies per arriving message, drawn once per user. A reply answers two messages on average, so
+/// all of it keeps the desk under control during the day, some only just.
+const REPLIES_PER_ARRIVAL: (f64, f64) = (0.53, 0.8);
+/// Simulated steps a manager's counter keeps one type: two to eight minutes, which is two to
+/// eight seconds at the demo's speed of 60.
+const TYPE_STEPS: (u64, u64) = (12, 48);
+
+/// One user's counter at the last step it was advanced to.
+#[derive(Debug)]
+pub(super) struct Trajectory {
+    key: u64,
+    role: Role,
+    arrival: f64,
+    reply: f64,
+    rng: Rng,
+    /// The office day `step` lies in; days change at closing time.
+    day: u64,
+    step: u64,
+    counter: u64,
+    red: bool,
+    /// Steps until a manager's type turns.
+    turn: u64,
+}
+
+impl Trajectory {
+    pub(super) fn new(seed: u64, account: &str, user: &str, role: Role) -> Self {
+        let mut rng = Rng::named(seed, &[account, user]);
+        let key = rng.next();
+        let arrivals = within(ARRIVALS_PER_HOUR, rng.unit());
+        let replies = arrivals * within(REPLIES_PER_ARRIVAL, rng.unit());
+        let mut trajectory = Self {
+            key,
+            role,
+            arrival: arrivals / STEPS_PER_HOUR as f64,
+            reply: replies / STEPS_PER_HOUR as f64,
+            rng,
+            day: 0,
+            step: 0,
+            counter: 0,
+            red: true,
+            turn: 0,
+        };
+        trajectory.open_day(0);
+        trajectory
+    }
+
+    /// Moves on to `step`; an earlier step changes nothing.
+    pub(super) fn advance(&mut self, step: u64) {
+        if self.role == Role::None {
+            return;
+        }
+        let day = day_of(step);
+        if day > self.day {
+            self.open_day(day);
+        }
+        while self.step < step {
+            self.tick();
+        }
+    }
+
+    /// The counter and its type word.
+    pub(super) const fn value(&self) -> (u64, &'static str) {
+        match self.role {
+            Role::None => (0, "red"),
+            Role::SalesRep => (self.counter, "red"),
+            Role::QualityControl => (self.counter, "grey"),
+            Role::Manager => (self.counter, if self.red { "red" } else { "grey" }),
+        }
+    }
+
+    fn open_day(&mut self, day: u64) {
+        self.rng = Rng::new(self.key ^ day.wrapping_mul(0xd134_2543_de82_ef95));
+        self.day = day;
+        self.step = first_step(day);
+        // The first day begins in the middle of the morning, with work on the desk.
+        self.counter = self.rng.between(0, if day == 0 { 9 } else { 2 });
+        self.red = self.rng.chance(0.5);
+        self.turn = self.rng.between(TYPE_STEPS.0, TYPE_STEPS.1);
+    }
+
+    fn tick(&mut self) {
+        let hour = hour_of(self.step);
+        let busyness = BUSYNESS.get(hour as usize).copied().unwrap_or(0.0);
+        // A step is short enough that two arrivals within one may count as one.
+        if self.rng.chance(self.arrival * busyness) {
+            self.counter += 1;
+        }
+        let working = (OPENING_HOUR..CLOSING_HOUR).contains(&hour);
+        if working && self.counter > 0 && self.rng.chance(self.reply) {
+            self.counter = self.counter.saturating_sub(self.rng.between(1, 3));
+        }
+        if self.role == Role::Manager {
+            self.turn = self.turn.saturating_sub(1);
+            if self.turn == 0 {
+                self.red = !self.red;
+                self.turn = self.rng.between(TYPE_STEPS.0, TYPE_STEPS.1);
+            }
+        }
+        self.step += 1;
+    }
+}
+
+fn within((low, high): (f64, f64), unit: f64) -> f64 {
+    low + (high - low) * unit
+}
+
+const fn hour_of(step: u64) -> u64 {
+    (step / STEPS_PER_HOUR + START_HOUR) % 24
+}
+
+/// The number of closing times passed at `step`.
+const fn day_of(step: u64) -> u64 {
+    (step.saturating_add((START_HOUR + 24 - CLOSING_HOUR) * STEPS_PER_HOUR)) / STEPS_PER_DAY
+}
+
+const fn first_step(day: u64) -> u64 {
+    (day * STEPS_PER_DAY).saturating_sub((START_HOUR + 24 - CLOSING_HOUR) * STEPS_PER_HOUR)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: u64 = STEPS_PER_DAY;
+
+    fn user(role: Role) -> Trajectory {
+        Trajectory::new(42, "acme", "7", role)
+    }
+
+    fn at(trajectory: &mut Trajectory, step: u64) -> (u64, &'static str) {
+        trajectory.advance(step);
+        trajectory.value()
+    }
+
+    #[test]
+    fn same_seed_gives_the_same_day_however_it_is_polled() {
+        let mut every_step = user(Role::Manager);
+        let all: Vec<_> = (0..3 * DAY).map(|step| at(&mut every_step, step)).collect();
+        for stride in [7, 360, 2_881, DAY + 1] {
+            let mut sparse = user(Role::Manager);
+            for step in (0..3 * DAY).step_by(stride as usize) {
+                assert_eq!(at(&mut sparse, step), all[step as usize], "step {step} by {stride}");
+            }
+        }
+    }
+
+    #[test]
+    fn other_seeds_and_users_have_other_days() {
+        let day = |seed, user| {
+            let mut trajectory = Trajectory::new(seed, "acme", user, Role::SalesRep);
+            (0..DAY).map(|step| at(&mut trajectory, step)).collect::<Vec<_>>()
+        };
+        assert_ne!(day(1, "7"), day(2, "7"));
+        assert_ne!(day(1, "7"), day(1, "8"));
+    }
+
+    #[test]
+    fn types_follow_the_role() {
+        let types = |role| {
+            let mut trajectory = user(role);
+            let mut seen: Vec<_> = (0..DAY).map(|step| at(&mut trajectory, step).1).collect();
+            seen.sort_unstable();
+            seen.dedup();
+            seen
+        };
+        assert_eq!(types(Role::SalesRep), ["red"]);
+        assert_eq!(types(Role::QualityControl), ["grey"]);
+        assert_eq!(types(Role::Manager), ["grey", "red"]);
+    }
+
+    #[test]
+    fn a_manager_turns_within_its_longest_dwell() {
+        let mut manager = user(Role::Manager);
+        let mut last_turn = 0;
+        let mut kind = manager.value().1;
+        for step in 0..2_000 {
+            let now = at(&mut manager, step).1;
+            if now != kind {
+                (last_turn, kind) = (step, now);
+            }
+            assert!(step - last_turn <= TYPE_STEPS.1, "still {kind} at step {step}");
+        }
+    }
+
+    #[test]
+    fn without_a_role_the_counter_is_always_zero() {
+        let mut nobody = user(Role::None);
+        assert!((0..2 * DAY).all(|step| at(&mut nobody, step) == (0, "red")));
+    }
+
+    #[test]
+    fn unanswered_messages_build_up_overnight() {
+        let (night, morning) = (12 * STEPS_PER_HOUR, 23 * STEPS_PER_HOUR);
+        for id in 0..20 {
+            let mut seller = Trajectory::new(1, "acme", &id.to_string(), Role::SalesRep);
+            let mut last = at(&mut seller, night);
+            for step in night..morning {
+                let now = at(&mut seller, step);
+                assert!(now >= last, "a reply at night, step {step}");
+                last = now;
+            }
+            assert!(last.0 > 0, "nothing arrived overnight");
+        }
+    }
+
+    #[test]
+    fn a_long_silence_costs_at_most_one_day() {
+        let mut seller = user(Role::SalesRep);
+        let far = 1_000_000 * DAY + 17;
+        assert!(far - first_step(day_of(far)) < DAY);
+        seller.advance(far);
+        assert_eq!((seller.step, seller.day), (far, day_of(far)));
+    }
+
+    #[test]
+    fn an_earlier_step_changes_nothing() {
+        let mut seller = user(Role::SalesRep);
+        let now = at(&mut seller, 5_000);
+        assert_eq!(at(&mut seller, 10), now);
+    }
+}

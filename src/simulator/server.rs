@@ -1,0 +1,216 @@
+//! The listener and its connections: HTTP/1.1 over TCP.
+//!
+//! [`serve`] is called by `Simulator::serve`. It accepts until told to stop and then ends every
+//! connection where it stands; a request in the middle of a hang goes with them.
+
+use std::future::Future;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+
+use super::api;
+use super::world::World;
+
+/// The pause after a failed accept: what fails is usually a lack of descriptors, and asking again
+/// at once would only burn a processor.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+pub(super) async fn serve(
+    world: Arc<World>,
+    listener: TcpListener,
+    stop: impl Future<Output = ()>,
+) {
+    let mut stop = pin!(stop);
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = &mut stop => break,
+            Some(_) = connections.join_next() => continue,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                connections.spawn(connection(Arc::clone(&world), stream));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "simulator could not accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    connections.shutdown().await;
+}
+
+async fn connection(world: Arc<World>, stream: TcpStream) {
+    if let Err(error) = converse(world, stream).await {
+        tracing::debug!(%error, "simulator lost a connection");
+    }
+}
+
+async fn converse(world: Arc<World>, stream: TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let service = service_fn(move |request| api::answer(Arc::clone(&world), request));
+    // Idle connections stay open, so that no client sees one closed under its next request.
+    let mut conversation = http1::Builder::new()
+        .header_read_timeout(None)
+        .serve_connection(TokioIo::new(stream), service);
+    match (&mut conversation).await {
+        Ok(()) => Ok(()),
+        Err(error) if aborted(&error) => {
+            // Closing with a linger of zero sends a reset in place of an orderly end.
+            conversation.into_parts().io.into_inner().set_zero_linger()
+        }
+        Err(error) => Err(io::Error::other(error)),
+    }
+}
+
+fn aborted(error: &hyper::Error) -> bool {
+    std::error::Error::source(error).is_some_and(<dyn std::error::Error>::is::<api::Aborted>)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpListener;
+    use tokio::time::timeout;
+
+    use super::super::test_client::{Reply, Served, serve, settings};
+    use super::super::{AccountCounts, Fault, FaultKind, Settings, Simulator};
+
+    const PATH: &str = "/v2/counters/unanswered/1";
+    const GET: &str = "GET /v2/counters/unanswered/1 HTTP/1.1\r\nhost: x\r\n\
+                       authorization: Bearer token-a\r\n\r\n";
+    /// Far beyond what a test takes; only a failing test waits for it.
+    const PATIENCE: Duration = Duration::from_mins(1);
+
+    async fn broken(fault: &str) -> Served {
+        serve(Settings { faults: vec![fault.parse().unwrap()], ..settings() }).await
+    }
+
+    async fn get(fault: &str) -> Reply {
+        broken(fault).await.get(PATH, "token-a").await
+    }
+
+    #[tokio::test]
+    async fn answers_faults_that_have_an_answer() {
+        let status = get("status=502").await;
+        assert_eq!((status.status, &status.json()["data"]), (502, &json!({})));
+        assert_eq!(get("status=401").await.json()["code"], "OAUTH_TOKEN_UNKNOWN_OR_REVOKED");
+        let malformed = get("malformed").await;
+        assert_eq!(malformed.status, 200);
+        assert!(serde_json::from_str::<serde_json::Value>(&malformed.body).is_err());
+        assert_eq!(get("wrong_type").await.json()["data"]["counter"], json!("five"));
+        let oversized = get("oversized").await;
+        assert!(oversized.body.len() > 200 * 1024 && oversized.json()["data"]["counter"] == 5);
+        assert_eq!(get("body=nothing, really").await.body, "nothing, really");
+        let redirect = get("redirect=http://127.0.0.1:1/").await;
+        assert_eq!(
+            (redirect.status, redirect.header("location")),
+            (302, Some("http://127.0.0.1:1/"))
+        );
+        let later = get("retry_after=429:7").await;
+        assert_eq!((later.status, later.header("retry-after")), (429, Some("7")));
+        assert_eq!(get("latency=1ms..2ms").await.json()["data"]["counter"], 5);
+    }
+
+    #[tokio::test]
+    async fn a_reset_leaves_no_answer() {
+        let served = broken("reset").await;
+        let (received, end) = served.exchange(GET).await;
+        assert_eq!(end.unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
+        assert_eq!(received, b"");
+        served.simulator.wait_until(|log| log.open() == 0).await;
+        let request = served.simulator.log().pop().unwrap();
+        assert_eq!((request.status, request.finished.is_some()), (None, true));
+        assert_eq!(served.simulator.counts().unanswered, 1);
+    }
+
+    #[tokio::test]
+    async fn a_truncated_body_ends_before_its_length() {
+        let served = broken("truncated").await;
+        let (received, end) = served.exchange(GET).await;
+        end.unwrap();
+        let reply = Reply::parse(&received);
+        assert_eq!((reply.status, reply.header("content-length")), (200, Some("64")));
+        assert!(!reply.body.is_empty() && reply.body.len() < 64);
+    }
+
+    #[tokio::test]
+    async fn a_hang_ends_when_the_server_stops() {
+        let served = broken("hang").await;
+        let simulator = served.simulator.clone();
+        // The connection outlives the exchange, so that only the server can end the request.
+        let mut stream = served.connect().await;
+        stream.write_all(GET.as_bytes()).await.unwrap();
+        simulator.wait_until(|log| log.open() == 1).await;
+        assert_eq!(simulator.log()[0].finished, None);
+        timeout(PATIENCE, served.stop()).await.unwrap();
+        assert_eq!((simulator.counts().open, simulator.counts().unanswered), (0, 1));
+    }
+
+    #[tokio::test]
+    async fn a_client_that_gives_up_is_noted() {
+        let served = broken("hang").await;
+        let simulator = served.simulator.clone();
+        tokio::select! {
+            _ = served.exchange(GET) => panic!("a hung request was answered"),
+            () = simulator.wait_until(|log| log.open() == 1) => {}
+        }
+        timeout(PATIENCE, simulator.wait_until(|log| log.open() == 0)).await.unwrap();
+        assert_eq!(simulator.log()[0].status, None);
+    }
+
+    #[tokio::test]
+    async fn counts_how_many_requests_were_open_at_once() {
+        let served = broken("hang,count=2").await;
+        let simulator = served.simulator.clone();
+        let hung = || async { served.exchange(GET).await };
+        tokio::select! {
+            _ = async { tokio::join!(hung(), hung()) } => panic!("a hung request was answered"),
+            () = simulator.wait_until(|log| log.open() == 2) => {}
+        }
+        simulator.wait_until(|log| log.open() == 0).await;
+        assert_eq!(served.get(PATH, "token-a").await.status, 200);
+        let counts = simulator.counts();
+        assert_eq!(counts.accounts["acme"], AccountCounts { total: 3, open: 0, max_open: 2 });
+        assert_eq!(counts.accounts["other"], AccountCounts::default());
+    }
+
+    #[tokio::test]
+    async fn faults_come_and_go_while_serving() {
+        let served = serve(settings()).await;
+        served.simulator.add_fault(Fault::new(FaultKind::Status(503)));
+        assert_eq!(served.get(PATH, "token-a").await.status, 503);
+        served.simulator.clear_faults();
+        assert_eq!(served.get(PATH, "token-a").await.status, 200);
+        let statuses = served.simulator.counts().statuses;
+        assert_eq!(statuses.into_iter().collect::<Vec<_>>(), [(200, 1), (503, 1)]);
+    }
+
+    #[tokio::test]
+    async fn a_connection_carries_many_requests() {
+        let served = serve(settings()).await;
+        let closing = GET.replace("\r\n\r\n", "\r\nconnection: close\r\n\r\n");
+        let (received, end) = served.exchange(&format!("{GET}{GET}{closing}")).await;
+        end.unwrap();
+        assert_eq!(String::from_utf8(received).unwrap().matches("HTTP/1.1 200").count(), 3);
+    }
+
+    #[tokio::test]
+    async fn stops_at_once_when_told_before_it_starts() {
+        let simulator = Simulator::new(Settings::demo(1));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        timeout(PATIENCE, simulator.serve(listener, async {})).await.unwrap();
+    }
+}

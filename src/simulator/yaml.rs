@@ -1,0 +1,125 @@
+//! The exporter configuration that fits a simulation.
+//!
+//! Written by hand, for people to read: block style, one user per line. Every string is quoted as
+//! in JSON, which YAML reads the same way.
+
+use std::fmt::Write as _;
+
+use super::world::Account;
+
+/// Configures the exporter for every account and the users it still has.
+pub(super) fn exporter_config(accounts: &[Account], base_url: &str, interval: &str) -> String {
+    let mut out = format!("poll:\n  interval: {}\naccounts:\n", quoted(interval));
+    if accounts.is_empty() {
+        out = out.replace("accounts:\n", "accounts: []\n");
+    }
+    for account in accounts {
+        // Writing to a string cannot fail.
+        let _ = write_account(&mut out, account, base_url);
+    }
+    out
+}
+
+fn write_account(out: &mut String, account: &Account, base_url: &str) -> std::fmt::Result {
+    writeln!(out, "  - name: {}", quoted(&account.name))?;
+    writeln!(out, "    account_id: {}", quoted(&account.id))?;
+    writeln!(out, "    base_url: {}", quoted(base_url))?;
+    writeln!(out, "    auth:\n      token: {}", quoted(&account.token))?;
+    if !account.labels.is_empty() {
+        writeln!(out, "    labels:")?;
+        for (name, value) in &account.labels {
+            writeln!(out, "      {}: {}", quoted(name), quoted(value))?;
+        }
+    }
+    let users: Vec<_> = account.users().into_iter().filter(|user| !user.removed()).collect();
+    writeln!(out, "    users:{}", if users.is_empty() { " []" } else { "" })?;
+    for user in users {
+        write!(out, "      - {{id: {}, name: {}", quoted(&user.id), quoted(&user.name))?;
+        if let Some(team) = &user.team {
+            write!(out, ", labels: {{team: {}}}", quoted(team))?;
+        }
+        writeln!(out, "}}")?;
+    }
+    Ok(())
+}
+
+/// A JSON string. JSON leaves a few characters as they are that YAML takes for line ends or does
+/// not print; those are escaped too.
+fn quoted(text: &str) -> String {
+    let json = serde_json::Value::from(text).to_string();
+    let mut out = String::with_capacity(json.len());
+    for char in json.chars() {
+        match char {
+            '\u{7f}'..='\u{9f}'
+            | '\u{2028}'
+            | '\u{2029}'
+            | '\u{feff}'
+            | '\u{fffe}'
+            | '\u{ffff}' => {
+                let _ = write!(out, "\\u{:04x}", u32::from(char));
+            }
+            _ => out.push(char),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{AccountSpec, Role, Settings, Simulator, UserSpec};
+
+    const NASTY: &str = "a\"b\\c/#: {x}\u{85}\u{2028}\u{7f}\n\u{1f600} ü";
+
+    #[test]
+    fn writes_one_user_per_line() {
+        let mut account = AccountSpec::new("acme", "01234567", "t")
+            .user(UserSpec::new("1", "Anna", Role::SalesRep).team("sales"))
+            .user(UserSpec::new("no", "Гульнара", Role::None));
+        account.labels.insert("city".into(), "Almaty".into());
+        let empty = AccountSpec::new("empty", "00000000", "u");
+        let simulator =
+            Simulator::new(Settings { accounts: vec![account, empty], ..Settings::default() });
+        let expected = r#"poll:
+  interval: "5s"
+accounts:
+  - name: "acme"
+    account_id: "01234567"
+    base_url: "http://127.0.0.1:1"
+    auth:
+      token: "t"
+    labels:
+      "city": "Almaty"
+    users:
+      - {id: "1", name: "Anna", labels: {team: "sales"}}
+      - {id: "no", name: "Гульнара"}
+  - name: "empty"
+    account_id: "00000000"
+    base_url: "http://127.0.0.1:1"
+    auth:
+      token: "u"
+    users: []
+"#;
+        assert_eq!(simulator.exporter_config("http://127.0.0.1:1", "5s"), expected);
+    }
+
+    #[test]
+    fn a_yaml_reader_gets_every_string_back() {
+        let account = AccountSpec::new(NASTY, "01234567", NASTY)
+            .user(UserSpec::new(NASTY, NASTY, Role::Manager).team(NASTY));
+        let simulator = Simulator::new(Settings { accounts: vec![account], ..Settings::default() });
+        let yaml = simulator.exporter_config(NASTY, "5s");
+        let read: serde_json::Value = serde_yaml::from_str(&yaml).unwrap();
+        let account = &read["accounts"][0];
+        let user = &account["users"][0];
+        for value in [
+            &account["name"],
+            &account["base_url"],
+            &account["auth"]["token"],
+            &user["id"],
+            &user["name"],
+            &user["labels"]["team"],
+        ] {
+            assert_eq!(value, NASTY);
+        }
+    }
+}
