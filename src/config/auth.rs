@@ -1,0 +1,132 @@
+//! Where an account's token comes from: the mapping `auth`.
+//!
+//! What a main file may name, an account file may not: whoever may add an account also chooses the
+//! address that its token is sent to, and must not be able to send any file or variable of the host
+//! there. Called by [`accounts`](super::accounts).
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use crate::account::Auth;
+
+use super::hint::tellable_variable;
+use super::node::{Node, Section};
+use super::problem::name_of;
+use super::report::Report;
+use super::token::{check_token_file, confine, token_fault};
+use super::tree::Tree;
+use super::value::line;
+
+/// Longest path in the configuration; the kernel's limit is the same.
+pub(super) const PATH_MAX: usize = 4096;
+
+/// Looks up an environment variable; a parameter so that tests need not change their own.
+pub(super) type Environment<'a> = &'a dyn Fn(&str) -> Option<OsString>;
+
+/// The file an account stands in, as far as its token matters.
+pub(super) struct Origin<'a> {
+    /// The folder against which relative paths count.
+    pub(super) folder: &'a Path,
+    /// The environment.
+    pub(super) environment: Environment<'a>,
+    /// What the file may name.
+    pub(super) trust: Trust<'a>,
+    /// Whether the file holds a token itself.
+    pub(super) literal: bool,
+}
+
+/// How far a file is trusted.
+#[derive(Clone, Copy)]
+pub(super) enum Trust<'a> {
+    /// The main file: whoever writes it runs the exporter.
+    Main,
+    /// An account file: token files only below `secrets_dir`, no environment.
+    AccountFile {
+        /// The directory, if the main file names one.
+        secrets_dir: Option<&'a Path>,
+    },
+}
+
+/// Reads a mapping `auth`.
+pub(super) fn read_auth(
+    node: Node<'_>,
+    origin: &mut Origin<'_>,
+    report: &mut Report,
+) -> Option<Auth> {
+    const WAYS: [&str; 3] = ["token", "token_env", "token_file"];
+    let section = Section::open(node, &WAYS, report)?;
+    let given: Vec<Node<'_>> = WAYS.iter().filter_map(|way| section.get(way)).collect();
+    if let Some(token) = section.get("token")
+        && !matches!(token.tree(), Tree::Null)
+    {
+        if !origin.literal {
+            token.warn(report, "holds a token itself; token_file or token_env keeps it out");
+        }
+        origin.literal = true;
+    }
+    match given.as_slice() {
+        [] if section.has_misspelt() => None,
+        [] => {
+            let what = "names no token; give exactly one of token, token_env and token_file";
+            section.node().problem(report, what);
+            None
+        }
+        [way] => match way.key() {
+            "token" => literal(way, report),
+            "token_env" => variable(way, origin, report),
+            _ => file(way, origin, report),
+        },
+        [_, second, ..] => {
+            let what = "is one token too many; keep exactly one of token, token_env and token_file";
+            second.key_problem(report, what);
+            None
+        }
+    }
+}
+
+fn literal(node: &Node<'_>, report: &mut Report) -> Option<Auth> {
+    let token = node.text(report)?;
+    if let Some(fault) = token_fault(token) {
+        node.problem(report, fault);
+        return None;
+    }
+    Some(Auth::Token(token.into()))
+}
+
+fn variable(node: &Node<'_>, origin: &Origin<'_>, report: &mut Report) -> Option<Auth> {
+    if let Trust::AccountFile { .. } = origin.trust {
+        let what = "works only in the main file; use token_file below secrets_dir, or token";
+        node.key_problem(report, what);
+        return None;
+    }
+    let name = node.text(report)?;
+    // A token pasted here by mistake must not be printed as if it were a name.
+    let shown = tellable_variable(name).map_or("of that name".to_owned(), str::to_owned);
+    let fault = match (origin.environment)(name).map(OsString::into_string) {
+        None => format!("the environment variable {shown} is not set; set it to the token"),
+        Some(Err(_)) => format!("the environment variable {shown} is not UTF-8"),
+        Some(Ok(token)) => match token_fault(&token) {
+            None => return Some(Auth::Token(token.into())),
+            Some(fault) => format!("the environment variable {shown} {fault}"),
+        },
+    };
+    node.problem(report, &fault);
+    None
+}
+
+fn file(node: &Node<'_>, origin: &Origin<'_>, report: &mut Report) -> Option<Auth> {
+    let written = line(node, PATH_MAX, report)?;
+    let path = origin.folder.join(&written);
+    let allowed = match origin.trust {
+        Trust::Main => Ok(path),
+        Trust::AccountFile { secrets_dir: None } => {
+            Err("needs secrets_dir in the main file, a directory that holds the file".to_owned())
+        }
+        Trust::AccountFile { secrets_dir: Some(dir) } => confine(&path, dir),
+    };
+    let checked = allowed.and_then(|path| match check_token_file(&path) {
+        Ok(()) => Ok(path),
+        Err(fault) => Err(format!("{} {fault}", name_of(&written, &path))),
+    });
+    checked.map(Auth::TokenFile).map_err(|fault| node.problem(report, &fault)).ok()
+}

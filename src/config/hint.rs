@@ -1,0 +1,102 @@
+//! Guesses which key was meant, and decides which words of a file may be repeated in a message.
+//!
+//! Used by [`node`](super::node) for unknown keys and by [`auth`](super::auth) for names in which
+//! a hurried person may have put the token itself.
+
+/// Longest word that is compared or repeated.
+const WORD_MAX: usize = 32;
+
+/// The known key that `word` most likely means, if one is close.
+pub(super) fn similar<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
+    if word.len() > WORD_MAX {
+        return None;
+    }
+    let word = plain(word);
+    let near = |key: &&str| if key.len() < 4 { 1 } else { 2 };
+    known
+        .iter()
+        .map(|key| (distance(&word, &plain(key)), *key))
+        .filter(|(distance, key)| *distance <= near(key))
+        .min()
+        .map(|(_, key)| key)
+}
+
+/// `word`, if it looks like a key that a person typed and not like a pasted secret: lower case, and
+/// digits only as a short number at the end.
+pub(super) fn tellable(word: &str) -> Option<&str> {
+    let stem = word.trim_end_matches(|letter: char| letter.is_ascii_digit());
+    let harmless = |byte: u8| byte.is_ascii_lowercase() || matches!(byte, b'_' | b'-');
+    (word.len() <= WORD_MAX && word.len() - stem.len() <= 2 && stem.bytes().all(harmless))
+        .then_some(word)
+}
+
+/// `name`, if it looks like an environment variable and not like a pasted secret.
+pub(super) fn tellable_variable(name: &str) -> Option<&str> {
+    let usual = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+    (name.contains('_') && name.bytes().all(usual)).then_some(name)
+}
+
+/// The word without what people vary: `baseUrl`, `base-url` and `base_url` are one.
+fn plain(word: &str) -> String {
+    word.to_lowercase().replace(['_', '-'], "")
+}
+
+/// Levenshtein's distance in characters.
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
+    for (index, x) in a.chars().enumerate() {
+        let (mut diagonal, mut left) = (index, index + 1);
+        let mut cells = row.iter_mut();
+        if let Some(first) = cells.next() {
+            *first = left;
+        }
+        for (cell, y) in cells.zip(b.chars()) {
+            let best = (diagonal + usize::from(x != y)).min(left + 1).min(*cell + 1);
+            diagonal = *cell;
+            *cell = best;
+            left = best;
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distance_counts_single_letter_edits() {
+        for (a, b, edits) in
+            [("", "", 0), ("", "abc", 3), ("kitten", "sitting", 3), ("tokn", "token", 1)]
+        {
+            assert_eq!(distance(a, b), edits, "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn close_words_are_hinted_at_and_distant_ones_are_not() {
+        let known = ["name", "base_url", "users", "id"];
+        for (word, meant) in [
+            ("usrs", Some("users")),
+            ("nmae", Some("name")),
+            ("baseUrl", Some("base_url")),
+            ("base-url", Some("base_url")),
+            ("ids", Some("id")),
+            ("colour", None),
+            ("xy", None),
+        ] {
+            assert_eq!(similar(word, &known), meant, "{word}");
+        }
+    }
+
+    #[test]
+    fn words_that_may_be_secrets_are_not_repeated() {
+        for word in ["4f2a77c0", "pin123", "aVeryLongSecret", "eyJhbGciOi.x", &"a".repeat(33)] {
+            assert_eq!(tellable(word), None, "{word}");
+        }
+        assert_eq!(tellable("shard_count2"), Some("shard_count2"));
+        assert_eq!(tellable_variable("ACME_TOKEN"), Some("ACME_TOKEN"));
+        assert_eq!(tellable_variable("4F2A77C0"), None);
+        assert_eq!(tellable_variable("abc_def"), None);
+    }
+}

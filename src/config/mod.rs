@@ -1,0 +1,71 @@
+//! Reads the configuration: YAML in, valid [`Account`]s or every problem at once out.
+//!
+//! [`load`] reads the main file and the account files that it names; [`parse`] does the same for
+//! bytes. The binary calls them at the start, for `check-config` and on reload. The way of a file:
+//! `source` reads it, `tree` parses it, `node` walks it, `accounts`, `auth`, `settings` and `value`
+//! say what each key means, and `report` collects what is wrong and finds its line through
+//! `locate`. `reading` holds them together.
+//!
+//! Nothing here prints a value that may be a secret, wherever a person put it by mistake.
+
+mod accounts;
+mod auth;
+mod hint;
+mod locate;
+mod node;
+mod problem;
+mod reading;
+mod report;
+mod settings;
+mod source;
+mod token;
+mod tree;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+
+use crate::account::Account;
+
+pub use problem::{ConfigError, Problem};
+use source::Source;
+
+/// A complete, valid configuration.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The accounts in the order of the files and within them; at least one, no name twice.
+    pub accounts: Vec<Account>,
+    /// Requests in flight at the same time over all accounts.
+    pub max_in_flight: usize,
+    /// FNV-1a over the contents of all files in the order of reading.
+    pub hash: u64,
+    /// What is legal but unwise.
+    pub warnings: Vec<Problem>,
+}
+
+/// Reads a configuration from a file and from the account files that it names.
+///
+/// # Errors
+/// Everything that is wrong, with its place and what to do.
+pub fn load(path: &Path) -> Result<Config, ConfigError> {
+    match Source::read(path) {
+        Ok(main) => reading::read(main, &|name| std::env::var_os(name)),
+        Err(message) => {
+            let file = path.to_owned();
+            let problem = Problem { file, line: None, column: None, message };
+            Err(ConfigError { problems: vec![problem], more: 0, warnings: Vec::new() })
+        }
+    }
+}
+
+/// Reads a configuration from bytes. `file` gives it a name, and a folder against which the relative
+/// paths in it count.
+///
+/// # Errors
+/// Everything that is wrong, with its place and what to do.
+pub fn parse(text: &[u8], file: &Path) -> Result<Config, ConfigError> {
+    let main = Source { path: file.to_owned(), bytes: text.to_owned(), mode: None };
+    reading::read(main, &|name| std::env::var_os(name))
+}

@@ -1,0 +1,107 @@
+//! What is wrong with a configuration, in the words an operator reads.
+//!
+//! [`Problem`] is one line of `check-config`; [`ConfigError`] is all of them at once. The `report`
+//! module makes them. Their text never holds a value that may be a secret.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// One thing that is wrong, or worth a warning, and what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Problem {
+    /// The file it is in.
+    pub file: PathBuf,
+    /// The line, from 1, where it has one.
+    pub line: Option<usize>,
+    /// The column in characters, from 1, where it has one.
+    pub column: Option<usize>,
+    /// Where in the file's structure, what is wrong, and what to do.
+    pub message: String,
+}
+
+/// Why a configuration was refused: every problem found in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigError {
+    /// The problems, by file and line.
+    pub problems: Vec<Problem>,
+    /// How many more were found than `problems` holds.
+    pub more: usize,
+    /// What would have been warned of had the configuration been good.
+    pub warnings: Vec<Problem>,
+}
+
+/// A path as it may stand in a message: on one line, whatever its bytes.
+pub(super) fn shown_path(path: &Path) -> String {
+    let mut shown = String::new();
+    for letter in path.to_string_lossy().chars() {
+        if letter.is_control() {
+            shown.extend(letter.escape_default());
+        } else {
+            shown.push(letter);
+        }
+    }
+    shown
+}
+
+/// What to call the file at `path` in a message, where `written` stands in the configuration. A token
+/// put there by mistake has no slash and is no file, and is not repeated.
+pub(super) fn name_of(written: &str, path: &Path) -> String {
+    if written.contains('/') || path.exists() { shown_path(path) } else { "the file".to_owned() }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&shown_path(&self.file))?;
+        for number in [self.line, self.column].into_iter().flatten() {
+            write!(f, ":{number}")?;
+        }
+        write!(f, ": {}", self.message)
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.problems.iter().enumerate() {
+            let newline = if index == 0 { "" } else { "\n" };
+            write!(f, "{newline}{problem}")?;
+        }
+        if self.more > 0 {
+            write!(f, "\nand {} more", self.more)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_problem_stays_on_one_line() {
+        let problem = Problem {
+            file: PathBuf::from("a\nb.yaml"),
+            line: Some(3),
+            column: Some(7),
+            message: "is wrong".to_owned(),
+        };
+        assert_eq!(problem.to_string(), "a\\nb.yaml:3:7: is wrong");
+    }
+
+    #[test]
+    fn an_error_lists_its_problems_and_counts_the_rest() {
+        let problem = |message: &str| Problem {
+            file: PathBuf::from("c.yaml"),
+            line: None,
+            column: None,
+            message: message.to_owned(),
+        };
+        let error = ConfigError {
+            problems: vec![problem("one"), problem("two")],
+            more: 5,
+            warnings: Vec::new(),
+        };
+        assert_eq!(error.to_string(), "c.yaml: one\nc.yaml: two\nand 5 more");
+    }
+}

@@ -1,0 +1,196 @@
+//! The reading of a whole configuration: the main file first, then the account files it names.
+//!
+//! [`read`] is what [`load`](super::load) and [`parse`](super::parse) share.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+
+use crate::schedule::fnv1a;
+
+use super::Config;
+use super::accounts::AccountReader;
+use super::auth::{Environment, Origin, PATH_MAX, Trust};
+use super::node::{Node, Section};
+use super::problem::{ConfigError, name_of, shown_path};
+use super::report::{Place, Report, Spot};
+use super::settings::{PollKeys, read_export};
+use super::source::{Source, check_regular, expand};
+use super::tree::{self, Tree};
+use super::value::{count, line};
+
+/// Requests in flight over all accounts, unless configured.
+const DEFAULT_MAX_IN_FLIGHT: usize = 256;
+/// Most requests in flight: as many as there are local ports.
+const MAX_IN_FLIGHT_MAX: usize = 65_536;
+/// The permission bits that let others than the owner write.
+const OTHERS_WRITE: u32 = 0o022;
+/// The permission bit that lets everybody read.
+const EVERYBODY_READS: u32 = 0o004;
+
+/// Reads the main file and everything that it names.
+pub(super) fn read(main: Source, environment: Environment<'_>) -> Result<Config, ConfigError> {
+    let mut reading = Reading {
+        folder: main.folder(),
+        environment,
+        sources: vec![main],
+        report: Report::default(),
+        secrets_dir: None,
+        max_in_flight: DEFAULT_MAX_IN_FLIGHT,
+    };
+    let accounts = reading.read_main().unwrap_or_default();
+    let Reading { sources, report, max_in_flight, .. } = reading;
+    let warnings = report.finish(&sources)?;
+    let contents: Vec<&[u8]> = sources.iter().map(|source| source.bytes.as_slice()).collect();
+    Ok(Config { accounts, max_in_flight, hash: fnv1a(&contents.concat()), warnings })
+}
+
+/// A configuration on its way.
+struct Reading<'a> {
+    /// The folder of the main file, absolute.
+    folder: PathBuf,
+    environment: Environment<'a>,
+    sources: Vec<Source>,
+    report: Report,
+    secrets_dir: Option<PathBuf>,
+    max_in_flight: usize,
+}
+
+impl Reading<'_> {
+    /// The accounts; nothing if the main file is no mapping at all.
+    fn read_main(&mut self) -> Option<Vec<crate::account::Account>> {
+        const KEYS: [&str; 6] =
+            ["poll", "max_in_flight", "export", "account_files", "secrets_dir", "accounts"];
+        let tree = self.tree(0)?;
+        let section = Section::open(Node::top(&tree, 0), &KEYS, &mut self.report)?;
+        let mut reader = self.read_settings(&section);
+        if let Some(list) = section.get("accounts") {
+            self.read_list(&list, 0, Trust::Main, &mut reader);
+        }
+        if let Some(list) = section.get("account_files") {
+            self.read_account_files(&list, &mut reader);
+        }
+        if reader.accounts.is_empty() && self.report.is_clean() {
+            let what = "configures no account; list one under accounts, \
+                        or in a file that account_files names";
+            section.node().problem(&mut self.report, what);
+        }
+        Some(reader.accounts)
+    }
+
+    /// Parses a file; nothing if there is nothing to read in it.
+    fn tree(&mut self, file: usize) -> Option<Tree> {
+        let bytes = self.sources.get(file).map(|source| source.bytes.as_slice());
+        let (place, message) = match tree::parse(bytes.unwrap_or_default()) {
+            Ok(Tree::Null) => {
+                let example = "is empty; list accounts in it, accounts: [{name: …, auth: …}]";
+                (Place::File, example.to_owned())
+            }
+            Ok(tree) => return Some(tree),
+            Err(error) => (error.at.map_or(Place::File, Place::At), error.message),
+        };
+        self.report.problem(Spot { file, place }, message);
+        None
+    }
+
+    fn read_settings(&mut self, section: &Section<'_>) -> AccountReader {
+        let report = &mut self.report;
+        let poll = section.get("poll");
+        let keys = poll.map(|node| PollKeys::read(node, report)).unwrap_or_default();
+        let keys = keys.checked(poll.as_ref(), report);
+        let export = read_export(section.get("export"), report);
+        if let Some(node) = section.get("max_in_flight") {
+            let given = count(&node, &(1..=MAX_IN_FLIGHT_MAX), report);
+            self.max_in_flight = given.unwrap_or(DEFAULT_MAX_IN_FLIGHT);
+        }
+        let secrets_dir = section.get("secrets_dir");
+        let written = secrets_dir.and_then(|node| line(&node, PATH_MAX, report));
+        self.secrets_dir = written.map(|written| self.folder.join(written));
+        AccountReader { poll: keys, export, names: HashMap::new(), accounts: Vec::new() }
+    }
+
+    fn read_list(
+        &mut self,
+        list: &Node<'_>,
+        file: usize,
+        trust: Trust<'_>,
+        reader: &mut AccountReader,
+    ) {
+        let folder = self.sources.get(file).map(Source::folder).unwrap_or_default();
+        let environment = self.environment;
+        let mut origin = Origin { folder: &folder, environment, trust, literal: false };
+        reader.read_list(list, &mut origin, &mut self.report);
+        if origin.literal {
+            self.judge_mode(file);
+        }
+    }
+
+    /// Says who else may touch a file that holds a token itself.
+    fn judge_mode(&mut self, file: usize) {
+        let Some(source) = self.sources.get(file) else { return };
+        let path = shown_path(&source.path);
+        let mode = source.mode.unwrap_or_default();
+        let whole = Spot { file, place: Place::File };
+        if mode & OTHERS_WRITE != 0 {
+            let what = "holds a token and can be changed by others than its owner";
+            self.report.problem(whole, format!("{what} (mode {mode:03o}); chmod go-w {path}"));
+        } else if mode & EVERYBODY_READS != 0 {
+            let what = "holds a token and can be read by every user of the host";
+            self.report.warn(whole, format!("{what} (mode {mode:03o}); chmod o-r {path}"));
+        }
+    }
+
+    fn read_account_files(&mut self, list: &Node<'_>, reader: &mut AccountReader) {
+        let items: Vec<Node<'_>> =
+            list.items(&mut self.report, "[\"accounts.d/*.yaml\"]").collect();
+        let mut files: BTreeMap<PathBuf, &Node<'_>> = BTreeMap::new();
+        for item in &items {
+            for path in self.find(item) {
+                files.entry(path).or_insert(item);
+            }
+        }
+        for (path, item) in files {
+            if let Err(fault) = self.read_account_file(&path, reader) {
+                let written = item.text(&mut self.report).unwrap_or_default();
+                let name = name_of(written, &path);
+                item.problem(&mut self.report, &format!("{name} {fault}"));
+            }
+        }
+    }
+
+    /// The files that one item of `account_files` stands for.
+    fn find(&mut self, item: &Node<'_>) -> Vec<PathBuf> {
+        let Some(name) = line(item, PATH_MAX, &mut self.report) else { return Vec::new() };
+        // The folder as the main file's path has it, so that messages name files alike.
+        let main = self.sources.first().and_then(|source| source.path.parent());
+        let found = expand(main.unwrap_or(Path::new("")), &name);
+        match &found {
+            Err(fault) => item.problem(&mut self.report, fault),
+            Ok(found) if found.is_empty() => {
+                item.warn(&mut self.report, "matches no file, so no account comes from it");
+            }
+            Ok(_) => {}
+        }
+        found.unwrap_or_default()
+    }
+
+    fn read_account_file(&mut self, path: &Path, reader: &mut AccountReader) -> Result<(), String> {
+        check_regular(path)?;
+        let main = self.sources.first().and_then(|source| source.path.canonicalize().ok());
+        if main.is_some() && path.canonicalize().ok() == main {
+            return Err("is the main file itself; narrow the pattern".to_owned());
+        }
+        let file = self.sources.len();
+        self.sources.push(Source::read(path)?);
+        let Some(tree) = self.tree(file) else { return Ok(()) };
+        let report = &mut self.report;
+        let remedy = "an account file holds that list and nothing else";
+        if let Some(section) = Section::open(Node::top(&tree, file), &["accounts"], report)
+            && let Some(list) = section.require("accounts", remedy, report)
+        {
+            let secrets_dir = self.secrets_dir.clone();
+            let trust = Trust::AccountFile { secrets_dir: secrets_dir.as_deref() };
+            self.read_list(&list, file, trust, reader);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,153 @@
+//! Collects problems while the files are read, and places them in their lines at the end.
+//!
+//! The readers note a [`Spot`], which costs nothing to look up; [`Report::finish`] turns spots into
+//! lines and columns through [`locate`](super::locate), each at the price of reading a file once
+//! more. Hence the limits below.
+
+use super::locate::locate;
+use super::problem::{ConfigError, Problem, shown_path};
+use super::source::Source;
+
+/// Most problems that are told in full.
+const TOLD_MAX: usize = 50;
+/// Most bytes of text read again to find places, some seconds' worth; what remains is told by its
+/// file and its place in the structure.
+const REREAD_MAX: usize = 64 << 20;
+
+/// A place in one of the files.
+#[derive(Clone)]
+pub(super) struct Spot {
+    /// Index of the file in the order of reading.
+    pub(super) file: usize,
+    /// Where in it.
+    pub(super) place: Place,
+}
+
+/// A place within a file.
+#[derive(Clone)]
+pub(super) enum Place {
+    /// The file as a whole.
+    File,
+    /// Line and column, from 1.
+    At((usize, usize)),
+    /// A value, by the index of the child at each level.
+    Value(Vec<usize>),
+    /// The key of a mapping's entry, likewise.
+    Key(Vec<usize>),
+}
+
+struct Finding {
+    spot: Spot,
+    message: String,
+    /// Another place that the end of the message names.
+    other: Option<(&'static str, Spot)>,
+}
+
+/// What has been found so far.
+#[derive(Default)]
+pub(super) struct Report {
+    problems: Vec<Finding>,
+    more: usize,
+    warnings: Vec<Finding>,
+}
+
+impl Report {
+    /// Notes a problem.
+    pub(super) fn problem(&mut self, spot: Spot, message: String) {
+        self.note(Finding { spot, message, other: None });
+    }
+
+    /// Notes a problem whose message ends in `joint` and the place of `other`.
+    pub(super) fn conflict(
+        &mut self,
+        spot: Spot,
+        message: String,
+        joint: &'static str,
+        other: Spot,
+    ) {
+        self.note(Finding { spot, message, other: Some((joint, other)) });
+    }
+
+    /// Notes what is legal but unwise.
+    pub(super) fn warn(&mut self, spot: Spot, message: String) {
+        if self.warnings.len() < TOLD_MAX {
+            self.warnings.push(Finding { spot, message, other: None });
+        }
+    }
+
+    /// Whether no problem was noted.
+    pub(super) fn is_clean(&self) -> bool {
+        self.problems.is_empty()
+    }
+
+    fn note(&mut self, finding: Finding) {
+        if self.problems.len() < TOLD_MAX {
+            self.problems.push(finding);
+        } else {
+            self.more += 1;
+        }
+    }
+
+    /// The warnings, or everything if there was a problem.
+    pub(super) fn finish(self, sources: &[Source]) -> Result<Vec<Problem>, ConfigError> {
+        let mut places = Places { sources, left: REREAD_MAX };
+        let problems = places.tell(self.problems);
+        let warnings = places.tell(self.warnings);
+        if problems.is_empty() {
+            Ok(warnings)
+        } else {
+            Err(ConfigError { problems, more: self.more, warnings })
+        }
+    }
+}
+
+struct Places<'a> {
+    sources: &'a [Source],
+    left: usize,
+}
+
+impl Places<'_> {
+    /// Problems in the order of reading the files, within one by line.
+    fn tell(&mut self, findings: Vec<Finding>) -> Vec<Problem> {
+        let mut told: Vec<(usize, Problem)> = findings
+            .into_iter()
+            .map(|finding| {
+                let file = finding.spot.file;
+                let at = self.find(&finding.spot);
+                let mut message = finding.message;
+                if let Some((joint, other)) = finding.other {
+                    message.push_str(joint);
+                    message.push_str(&self.name(&other));
+                }
+                let (line, column) = at.unzip();
+                (file, Problem { file: self.path(file), line, column, message })
+            })
+            .collect();
+        told.sort_by_key(|(file, problem)| (*file, problem.line, problem.column));
+        told.into_iter().map(|(_, problem)| problem).collect()
+    }
+
+    fn path(&self, file: usize) -> std::path::PathBuf {
+        self.sources.get(file).map(|source| source.path.clone()).unwrap_or_default()
+    }
+
+    fn name(&mut self, spot: &Spot) -> String {
+        let path = shown_path(&self.path(spot.file));
+        match self.find(spot) {
+            Some((line, column)) => format!("{path}:{line}:{column}"),
+            None => path,
+        }
+    }
+
+    fn find(&mut self, spot: &Spot) -> Option<(usize, usize)> {
+        let (steps, key) = match &spot.place {
+            Place::File => return None,
+            Place::At(at) => return Some(*at),
+            Place::Value(steps) => (steps, false),
+            Place::Key(steps) => (steps, true),
+        };
+        let bytes = &self.sources.get(spot.file)?.bytes;
+        self.left = self.left.checked_sub(bytes.len())?;
+        locate(bytes, steps, key)
+    }
+}

@@ -1,0 +1,122 @@
+//! The settings that have defaults: `poll` and `export`.
+//!
+//! The top of the main file sets them for every account; an account may override single keys of
+//! `poll`. [`PollKeys::resolve`] puts both together.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use crate::account::{Export, Poll, Profile};
+use crate::schedule::{DEFAULT_INTERVAL, DEFAULT_TIMEOUT, default_stale_after, least_stale_after};
+
+use super::node::{Node, Section};
+use super::report::Report;
+use super::value::{count, duration, flag, profile, shown};
+
+/// Requests of an account in flight at the same time, unless configured.
+const DEFAULT_CONCURRENCY: usize = 8;
+
+const INTERVAL: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_hours(24);
+const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_mins(10);
+const CONCURRENCY: RangeInclusive<usize> = 1..=1024;
+/// Above three times the longest interval; below what would overflow a sum of times.
+const STALE_AFTER: RangeInclusive<Duration> =
+    Duration::from_millis(100)..=Duration::from_hours(168);
+
+/// The keys of one `poll` that are given and good.
+#[derive(Clone, Copy, Default)]
+pub(super) struct PollKeys {
+    interval: Option<Duration>,
+    timeout: Option<Duration>,
+    concurrency: Option<usize>,
+    stale_after: Option<Duration>,
+    /// Whether a key was given but refused, so that sums with its default would mislead.
+    spoilt: bool,
+}
+
+impl PollKeys {
+    /// Reads a mapping `poll`.
+    pub(super) fn read(node: Node<'_>, report: &mut Report) -> Self {
+        let known = ["interval", "timeout", "concurrency", "stale_after"];
+        let Some(section) = Section::open(node, &known, report) else {
+            return Self { spoilt: true, ..Self::default() };
+        };
+        let interval = section.get("interval").map(|node| duration(&node, &INTERVAL, report));
+        let timeout = section.get("timeout").map(|node| duration(&node, &TIMEOUT, report));
+        let concurrency = section.get("concurrency").map(|node| count(&node, &CONCURRENCY, report));
+        let stale = section.get("stale_after").map(|node| duration(&node, &STALE_AFTER, report));
+        Self {
+            interval: interval.flatten(),
+            timeout: timeout.flatten(),
+            concurrency: concurrency.flatten(),
+            stale_after: stale.flatten(),
+            spoilt: section.has_misspelt()
+                || [interval, timeout, stale].contains(&Some(None))
+                || concurrency == Some(None),
+        }
+    }
+
+    /// The keys as defaults for accounts. What is wrong with their sum is noted here, at `node`, and
+    /// not once more for each account.
+    pub(super) fn checked(self, node: Option<&Node<'_>>, report: &mut Report) -> Self {
+        let spoilt = self.resolve(node, report).is_none();
+        Self { spoilt, ..self }
+    }
+
+    /// These keys where given, else those of `defaults`.
+    pub(super) fn over(self, defaults: Self) -> Self {
+        Self {
+            interval: self.interval.or(defaults.interval),
+            timeout: self.timeout.or(defaults.timeout),
+            concurrency: self.concurrency.or(defaults.concurrency),
+            stale_after: self.stale_after.or(defaults.stale_after),
+            spoilt: self.spoilt || defaults.spoilt,
+        }
+    }
+
+    /// The complete settings. A `stale_after` that would hide good readings is noted at `node`, the
+    /// mapping that holds the last word.
+    pub(super) fn resolve(self, node: Option<&Node<'_>>, report: &mut Report) -> Option<Poll> {
+        let interval = self.interval.unwrap_or(DEFAULT_INTERVAL);
+        let timeout = self.timeout.unwrap_or(DEFAULT_TIMEOUT);
+        let least = least_stale_after(interval, timeout);
+        let stale_after =
+            self.stale_after.unwrap_or_else(|| default_stale_after(interval, timeout));
+        if self.spoilt {
+            return None;
+        }
+        if stale_after < least {
+            if let Some(node) = node {
+                note_short(node, stale_after, least, report);
+            }
+            return None;
+        }
+        let concurrency = self.concurrency.unwrap_or(DEFAULT_CONCURRENCY);
+        Some(Poll { interval, timeout, concurrency, stale_after })
+    }
+}
+
+fn note_short(node: &Node<'_>, stale_after: Duration, least: Duration, report: &mut Report) {
+    let (given, least) = (shown(stale_after), shown(least));
+    let own = node.get("stale_after");
+    let name = if own.is_some() { "" } else { "stale_after of the defaults " };
+    let what = format!(
+        "{name}is {given}, but good readings would vanish between two polls below \
+         2 × interval + timeout = {least}; set stale_after to {least} or more, \
+         or shorten the interval"
+    );
+    own.as_ref().unwrap_or(node).problem(report, &what);
+}
+
+/// Reads a mapping `export`.
+pub(super) fn read_export(node: Option<Node<'_>>, report: &mut Report) -> Export {
+    let mut export = Export { user_names: true, profile: Profile::Full };
+    let section = node.and_then(|node| Section::open(node, &["user_names", "profile"], report));
+    if let Some(section) = section {
+        let names = section.get("user_names").and_then(|node| flag(&node, report));
+        export.user_names = names.unwrap_or(export.user_names);
+        let chosen = section.get("profile").and_then(|node| profile(&node, report));
+        export.profile = chosen.unwrap_or(export.profile);
+    }
+    export
+}

@@ -1,0 +1,53 @@
+//! The example that is shipped works, and so does what is commented out in it.
+
+use super::*;
+
+const EXAMPLE: &str = include_str!("../../../config.example.yaml");
+
+#[test]
+fn the_example_loads() {
+    let config = read(EXAMPLE).unwrap();
+    let warnings: Vec<_> = config.warnings.iter().map(ToString::to_string).collect();
+    let [warning] = warnings.as_slice() else { panic!("{warnings:?}") };
+    assert!(warning.ends_with(
+        "accounts[0] \"acme\": auth.token: \
+         holds a token itself; token_file or token_env keeps it out"
+    ));
+}
+
+#[test]
+fn the_example_shows_the_defaults() {
+    let example = read(EXAMPLE).unwrap();
+    let default = read(ACME).unwrap();
+    assert_eq!(example.max_in_flight, default.max_in_flight);
+    assert_eq!(example.accounts[0].poll, default.accounts[0].poll);
+    assert_eq!(example.accounts[0].export, default.accounts[0].export);
+    assert_eq!(example.accounts[0].base_url, default.accounts[0].base_url);
+}
+
+#[test]
+fn what_the_example_comments_out_consists_of_working_keys() {
+    let switched_on = EXAMPLE.lines().map(|line| {
+        let text = line.trim_start();
+        match text.strip_prefix('#') {
+            Some(key) if !key.is_empty() && (!key.starts_with(' ') || key.starts_with("  ")) => {
+                line.replacen('#', "", 1)
+            }
+            _ => line.to_owned(),
+        }
+    });
+    let text: String = switched_on.map(|line| line + "\n").collect();
+    let told = read(&text).unwrap_err();
+    let [problem] = told.problems.as_slice() else { panic!("{told}") };
+    assert_eq!(
+        problem.message,
+        "accounts[0] \"acme\": auth.token_env: is one token too many; \
+         keep exactly one of token, token_env and token_file"
+    );
+    for key in ["account_files:", "secrets_dir:", "account_id:", "token_file:", "    poll:"] {
+        assert!(
+            text.lines().any(|line| line.starts_with(key) || line.contains(&format!(" {key}"))),
+            "{key}"
+        );
+    }
+}

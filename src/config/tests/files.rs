@@ -1,0 +1,266 @@
+//! Files: account files, token files, and who else may touch them.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+use tempfile::TempDir;
+
+use super::*;
+
+/// A folder with files of a configuration; messages name it `DIR`.
+struct Folder(TempDir);
+
+impl Folder {
+    fn new(files: &[(&str, &str)]) -> Self {
+        let folder = Self(tempfile::tempdir().unwrap());
+        for (name, text) in files {
+            folder.write(name, text, 0o600);
+        }
+        folder
+    }
+
+    fn write(&self, name: &str, text: &str, mode: u32) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn load(&self) -> Result<Config, ConfigError> {
+        crate::config::load(&self.path("c.yaml"))
+    }
+
+    fn hide(&self, text: &str) -> String {
+        text.replace(self.0.path().to_str().unwrap(), "DIR")
+    }
+
+    fn problems(&self) -> String {
+        self.hide(&self.load().unwrap_err().to_string())
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        let config = self.load().unwrap();
+        config.warnings.iter().map(|warning| self.hide(&warning.to_string())).collect()
+    }
+}
+
+fn account(name: &str, auth: &str) -> String {
+    format!("accounts:\n- {{name: {name}, users: [{{id: '1'}}], auth: {{{auth}}}}}\n")
+}
+
+/// The problems of a token file named in an account file.
+fn told_of_account_file(folder: &Folder, token_file: &str) -> String {
+    folder.write("a.yaml", &account("b", &format!("token_file: {token_file}")), 0o600);
+    folder.problems().replace("DIR/a.yaml:2:52: accounts[0] \"b\": auth.token_file: ", "")
+}
+
+#[test]
+fn account_files_are_read_in_sorted_order_once_each() {
+    let main = "account_files: ['d/*.yaml', d/b.yaml]\n";
+    let (a, b) = (account("a", "token: t"), account("b", "token: t"));
+    let hidden = "nonsense";
+    let folder =
+        Folder::new(&[("c.yaml", main), ("d/b.yaml", &b), ("d/a.yaml", &a), ("d/.x.yaml", hidden)]);
+    let config = folder.load().unwrap();
+    let names: Vec<_> = config.accounts.iter().map(|account| account.name.as_str()).collect();
+    assert_eq!(names, ["a", "b"]);
+    assert_eq!(config.hash, crate::schedule::fnv1a(format!("{main}{a}{b}").as_bytes()));
+}
+
+#[test]
+fn a_missing_file_is_an_error_and_a_pattern_without_match_a_warning() {
+    let folder = Folder::new(&[("c.yaml", &format!("account_files: [d/x.yaml]\n{ACME}"))]);
+    assert_eq!(
+        folder.problems(),
+        "DIR/c.yaml:1:17: account_files[0]: DIR/d/x.yaml cannot be read: \
+         No such file or directory (os error 2)"
+    );
+    folder.write("c.yaml", &format!("account_files: ['d/*.yaml']\n{ACME}"), 0o600);
+    assert_eq!(
+        folder.warnings(),
+        [
+            "DIR/c.yaml:1:17: account_files[0]: matches no file, so no account comes from it",
+            "DIR/c.yaml:2:39: accounts[0] \"acme\": auth.token: holds a token itself; \
+             token_file or token_env keeps it out",
+        ]
+    );
+    folder.write("c.yaml", "account_files: ['d/*.yaml']\n", 0o600);
+    let told = folder.load().unwrap_err();
+    assert_eq!(
+        folder.hide(&told.to_string()),
+        "DIR/c.yaml:1:1: configures no account; list one under accounts, \
+         or in a file that account_files names"
+    );
+    assert_eq!(told.warnings.len(), 1);
+}
+
+#[test]
+fn what_cannot_be_an_account_file_is_told() {
+    let folder = Folder::new(&[
+        ("c.yaml", "account_files: [d, '*.yaml', 'a[', a.yaml, 7]\n"),
+        ("a.yaml", "poll: {}\nacounts: []\n"),
+        ("b.yaml", ""),
+        ("e.yaml", "labels: {}\n"),
+        ("d/x", ""),
+    ]);
+    assert_eq!(
+        folder.problems(),
+        "\
+DIR/c.yaml:1:17: account_files[0]: DIR/d is not a regular file
+DIR/c.yaml:1:20: account_files[1]: DIR/c.yaml is the main file itself; narrow the pattern
+DIR/c.yaml:1:30: account_files[2]: is not a pattern: invalid range pattern
+DIR/c.yaml:1:44: account_files[4]: is a number where text is wanted; quote it (\"…\"), \
+because YAML would turn 007 or 0x1F into something else
+DIR/a.yaml:1:1: unknown key \"poll\"; known here: accounts
+DIR/a.yaml:2:1: unknown key \"acounts\"; did you mean accounts?
+DIR/b.yaml: is empty; list accounts in it, accounts: [{name: …, auth: …}]
+DIR/e.yaml:1:1: unknown key \"labels\"; known here: accounts
+DIR/e.yaml:1:1: has no accounts; an account file holds that list and nothing else"
+    );
+}
+
+#[test]
+fn names_are_unique_over_all_files() {
+    let folder = Folder::new(&[
+        ("c.yaml", &format!("account_files: [a.yaml]\n{ACME}")),
+        ("a.yaml", &account("acme", "token: t")),
+    ]);
+    assert_eq!(
+        folder.problems(),
+        "DIR/a.yaml:2:10: accounts[0] \"acme\": name: is the name of two accounts; \
+         rename one of them; the other one is at DIR/c.yaml:2:19"
+    );
+}
+
+#[test]
+fn a_token_file_is_checked_but_not_kept() {
+    let folder = Folder::new(&[("c.yaml", &account("a", "token_file: s/t")), ("s/t", " t0k3n\n")]);
+    let config = folder.load().unwrap();
+    let Auth::TokenFile(path) = &config.accounts[0].auth else { panic!("a file") };
+    assert_eq!(path, &folder.path("s/t"));
+    assert_eq!(config.warnings, []);
+    for (text, mode, told) in [
+        ("t", 0o604, "is open to every user of the host (mode 604); chmod 600 DIR/s/t"),
+        ("t", 0o602, "is open to every user of the host (mode 602); chmod 600 DIR/s/t"),
+        ("\n", 0o600, "holds a token that is empty"),
+        ("tö", 0o600, "holds a token that contains a character that no token has; copy it again"),
+        (&"t".repeat(70_000), 0o600, "is too large to hold a token and nothing else"),
+    ] {
+        folder.write("s/t", text, mode);
+        let place = "DIR/c.yaml:2:52: accounts[0] \"a\": auth.token_file: DIR/s/t";
+        assert_eq!(folder.problems(), format!("{place} {told}"));
+    }
+    for (path, told) in [
+        ("s/u", "DIR/s/u cannot be read: No such file or directory (os error 2)"),
+        ("s", "DIR/s is not a regular file"),
+        ("pasted-t0k3n", "the file cannot be read: No such file or directory (os error 2)"),
+    ] {
+        folder.write("c.yaml", &account("a", &format!("token_file: {path}")), 0o600);
+        let place = "DIR/c.yaml:2:52: accounts[0] \"a\": auth.token_file:";
+        assert_eq!(folder.problems(), format!("{place} {told}"));
+    }
+}
+
+#[test]
+fn account_files_reach_no_secret_of_the_host() {
+    let main = format!("account_files: [a.yaml]\nsecrets_dir: s\n{ACME}");
+    let folder = Folder::new(&[("c.yaml", &main), ("s/t", "t"), ("out", "t"), ("sx", "t")]);
+    symlink(folder.path("out"), folder.path("s/link-out")).unwrap();
+    symlink(folder.path("s/t"), folder.path("link-in")).unwrap();
+    symlink(folder.path("s/t"), folder.path("s/link-within")).unwrap();
+    let outside = "must lie below secrets_dir, DIR/s; move the file there";
+    for file in ["out", "/etc/passwd", "s/../out", "s/link-out", "link-in", "s", "sx", "../none"] {
+        let told = told_of_account_file(&folder, file);
+        let expected = if file == "s" { "DIR/s is not a regular file" } else { outside };
+        assert_eq!(told, expected, "{file}");
+    }
+    let told = told_of_account_file(&folder, "s/none");
+    assert_eq!(told, "DIR/s/none cannot be read: No such file or directory (os error 2)");
+    for file in ["s/t", "./x/../s/t", "s/link-within"] {
+        folder.write("a.yaml", &account("b", &format!("token_file: {file}")), 0o600);
+        folder.load().unwrap();
+    }
+}
+
+#[test]
+fn a_secrets_dir_may_be_a_link_and_is_needed() {
+    let folder = Folder::new(&[
+        ("c.yaml", "account_files: [a.yaml]\nsecrets_dir: link\n"),
+        ("real/t", "t"),
+        ("a.yaml", &account("b", "token_file: real/t")),
+    ]);
+    assert_eq!(
+        folder.problems(),
+        "DIR/a.yaml:2:52: accounts[0] \"b\": auth.token_file: must lie below secrets_dir, \
+         but DIR/link is not usable: No such file or directory (os error 2)"
+    );
+    symlink(folder.path("real"), folder.path("link")).unwrap();
+    folder.load().unwrap();
+    folder.write("c.yaml", "account_files: [a.yaml]\n", 0o600);
+    assert_eq!(
+        folder.problems(),
+        "DIR/a.yaml:2:52: accounts[0] \"b\": auth.token_file: needs secrets_dir in the main file, \
+         a directory that holds the file"
+    );
+}
+
+#[test]
+fn account_files_reach_no_environment() {
+    let folder = Folder::new(&[
+        ("c.yaml", "account_files: [a.yaml]\n"),
+        ("a.yaml", &account("b", "token_env: PATH")),
+    ]);
+    assert_eq!(
+        folder.problems(),
+        "DIR/a.yaml:2:40: accounts[0] \"b\": auth.token_env: works only in the main file; \
+         use token_file below secrets_dir, or token"
+    );
+}
+
+#[test]
+fn a_file_with_a_token_belongs_to_its_owner() {
+    let folder = Folder::new(&[]);
+    let literal = "DIR/c.yaml:1:39: accounts[0] \"acme\": auth.token: holds a token itself; \
+                   token_file or token_env keeps it out";
+    folder.write("c.yaml", ACME, 0o640);
+    assert_eq!(folder.warnings(), [literal]);
+    folder.write("c.yaml", ACME, 0o644);
+    let readable = "DIR/c.yaml: holds a token and can be read by every user of the host (mode 644); \
+         chmod o-r DIR/c.yaml";
+    assert_eq!(folder.warnings(), [readable, literal]);
+    for mode in [0o620, 0o602] {
+        folder.write("c.yaml", ACME, mode);
+        let told = "DIR/c.yaml: holds a token and can be changed by others than its owner";
+        assert_eq!(folder.problems(), format!("{told} (mode {mode:03o}); chmod go-w DIR/c.yaml"));
+    }
+    folder.write("s", "t", 0o600);
+    folder.write("c.yaml", &account("a", "token_file: s"), 0o666);
+    folder.load().unwrap();
+}
+
+#[test]
+fn many_tokens_in_one_file_are_one_warning() {
+    let list = "- {name: a, users: [{id: '1'}], auth: {token: t}}\n\
+                - {name: b, users: [{id: '1'}], auth: {token: t}}\n";
+    let folder = Folder::new(&[("c.yaml", &format!("accounts:\n{list}"))]);
+    assert_eq!(folder.warnings().len(), 1);
+}
+
+#[test]
+fn a_file_without_end_is_not_read_to_it() {
+    let told = crate::config::load(Path::new("/dev/zero")).unwrap_err().to_string();
+    assert_eq!(told, "/dev/zero: is larger than 16 MiB; split it with account_files");
+}
+
+#[test]
+fn a_main_file_that_cannot_be_read_is_told() {
+    let folder = Folder::new(&[]);
+    let told = "DIR/c.yaml: cannot be read: No such file or directory (os error 2)";
+    assert_eq!(folder.problems(), told);
+    fs::create_dir(folder.path("c.yaml")).unwrap();
+    assert_eq!(folder.problems(), "DIR/c.yaml: cannot be read: Is a directory (os error 21)");
+}

@@ -1,0 +1,82 @@
+//! Tokens and the files that hold them: what they must look like and where they may lie.
+//!
+//! Pure checks but for the looks at the file system, used by [`auth`](super::auth). Every failure is
+//! told in words without the token.
+
+use std::fs::File;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Component, Path, PathBuf};
+
+use super::problem::shown_path;
+use super::source::{check_regular, read_at_most};
+
+/// Largest token file; a token alone is far smaller.
+const FILE_MAX: u64 = 64 << 10;
+/// The permission bits of users who are neither the owner nor in the group.
+const OTHERS: u32 = 0o007;
+
+/// What keeps a text from standing in an `Authorization` header.
+pub(super) fn token_fault(token: &str) -> Option<&'static str> {
+    if token.is_empty() {
+        Some("is empty")
+    } else if token.chars().any(char::is_whitespace) {
+        Some("contains white space; write the token alone, without Bearer or line breaks")
+    } else if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        Some("contains a character that no token has; copy it again")
+    } else {
+        None
+    }
+}
+
+/// Checks that a file can serve as a token file. Its content is looked at and dropped.
+pub(super) fn check_token_file(path: &Path) -> Result<(), String> {
+    let mode = check_regular(path)?.permissions().mode() & 0o777;
+    if mode & OTHERS != 0 {
+        let path = shown_path(path);
+        return Err(format!(
+            "is open to every user of the host (mode {mode:03o}); chmod 600 {path}"
+        ));
+    }
+    let cannot = |error: std::io::Error| format!("cannot be read: {error}");
+    let mut file = File::open(path).map_err(cannot)?;
+    let bytes = read_at_most(&mut file, FILE_MAX).map_err(cannot)?;
+    let bytes = bytes.ok_or("is too large to hold a token and nothing else")?;
+    let text = str::from_utf8(&bytes).map_err(|_| "is not text; put the token alone into it")?;
+    token_fault(text.trim()).map_or(Ok(()), |fault| Err(format!("holds a token that {fault}")))
+}
+
+/// The path under which a token file of an account file may be used: one below `secrets_dir`.
+///
+/// Two conditions, because the file is read again later: by its name the path must go through the
+/// directory, so that nobody outside can redirect it afterwards; and with symlinks followed it must
+/// end there, so that a link within does not lead out now.
+pub(super) fn confine(path: &Path, secrets_dir: &Path) -> Result<PathBuf, String> {
+    let shown = shown_path(secrets_dir);
+    let real_dir = secrets_dir.canonicalize().map_err(|error| {
+        format!("must lie below secrets_dir, but {shown} is not usable: {error}")
+    })?;
+    let path = clean(path);
+    let named_below = path.starts_with(clean(secrets_dir)) || path.starts_with(&real_dir);
+    // That a file is missing is told by the next check.
+    let ends_below = path.canonicalize().map_or(true, |real| real.starts_with(&real_dir));
+    if named_below && ends_below {
+        Ok(path)
+    } else {
+        Err(format!("must lie below secrets_dir, {shown}; move the file there"))
+    }
+}
+
+/// The path with every `..` taken literally back, as nothing but the name decides here.
+fn clean(path: &Path) -> PathBuf {
+    let mut cleaned = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => {
+                cleaned.pop();
+            }
+            Component::CurDir => {}
+            part => cleaned.push(part),
+        }
+    }
+    cleaned
+}

@@ -1,0 +1,193 @@
+//! Scalars of the configuration: durations, counts, switches, addresses, names and labels.
+//!
+//! Every function notes what is wrong with its [`Node`] and then gives `None`. None repeats what was
+//! written: a token may stand in any wrong place.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use jiff::fmt::friendly::{Spacing, SpanParser, SpanPrinter};
+use url::{Host, Url};
+
+use crate::account::{InvalidName, LABEL_VALUE_MAX, LabelName, Labels, Profile, check_text};
+
+use super::node::{Node, unique_entries};
+use super::report::Report;
+use super::tree::Tree;
+
+/// A duration the way it is written in the configuration: `1m30s`.
+pub(super) fn shown(duration: Duration) -> String {
+    match SignedDuration::try_from(duration) {
+        Ok(signed) => SpanPrinter::new().spacing(Spacing::None).duration_to_string(&signed),
+        Err(_) => format!("{}s", duration.as_secs()),
+    }
+}
+
+/// A duration within bounds, in units of h, m, s and ms.
+pub(super) fn duration(
+    node: &Node<'_>,
+    bounds: &RangeInclusive<Duration>,
+    report: &mut Report,
+) -> Option<Duration> {
+    if let Tree::Int(_) | Tree::Float = node.tree() {
+        node.problem(report, "is a number without a unit; write 30s, 1m30s, 200ms or 2h");
+        return None;
+    }
+    let Some(duration) = parse_duration(node.text(report)?) else {
+        node.problem(report, "is not a duration; write 30s, 1m30s, 200ms or 2h");
+        return None;
+    };
+    if !bounds.contains(&duration) {
+        let (least, most) = (shown(*bounds.start()), shown(*bounds.end()));
+        let what = format!("is {}; it must be from {least} to {most}", shown(duration));
+        node.problem(report, &what);
+        return None;
+    }
+    Some(duration)
+}
+
+/// Numbers each with a unit, the largest first. The library's own grammar is far wider: it takes
+/// signs, `ago`, spaces, fractions, clock times and names of units.
+fn parse_duration(text: &str) -> Option<Duration> {
+    let mut units = text.split(|letter: char| letter.is_ascii_digit()).filter(|u| !u.is_empty());
+    let plain = text.starts_with(|letter: char| letter.is_ascii_digit())
+        && units.all(|unit| matches!(unit, "h" | "m" | "s" | "ms"));
+    let parsed = plain.then(|| SpanParser::new().parse_duration(text))?.ok()?;
+    Duration::try_from(parsed).ok()
+}
+
+/// A whole number within bounds.
+pub(super) fn count(
+    node: &Node<'_>,
+    bounds: &RangeInclusive<usize>,
+    report: &mut Report,
+) -> Option<usize> {
+    let (least, most) = (bounds.start(), bounds.end());
+    let what = match node.tree() {
+        Tree::Int(number) => match usize::try_from(*number) {
+            Ok(count) if bounds.contains(&count) => return Some(count),
+            // Longer ones are not repeated: some tokens consist of digits.
+            _ if number.unsigned_abs() < 1_000_000_000 => {
+                format!("is {number}; it must be from {least} to {most}")
+            }
+            _ => format!("is out of bounds; it must be from {least} to {most}"),
+        },
+        other => format!(
+            "is {} where a whole number is wanted; write one from {least} to {most}, unquoted",
+            if matches!(other, Tree::Float) { "a fraction" } else { other.kind() }
+        ),
+    };
+    node.problem(report, &what);
+    None
+}
+
+/// A switch.
+pub(super) fn flag(node: &Node<'_>, report: &mut Report) -> Option<bool> {
+    if let Tree::Bool(flag) = node.tree() {
+        return Some(*flag);
+    }
+    node.problem(report, "must be true or false, unquoted (yes, no, on and off are text in YAML)");
+    None
+}
+
+/// The choice of metric families.
+pub(super) fn profile(node: &Node<'_>, report: &mut Report) -> Option<Profile> {
+    match node.text(report)? {
+        "full" => Some(Profile::Full),
+        "minimal" => Some(Profile::Minimal),
+        _ => {
+            node.problem(report, "must be full or minimal");
+            None
+        }
+    }
+}
+
+/// A name, an id or something else that its own `parse` checks.
+pub(super) fn named<T>(
+    node: &Node<'_>,
+    parse: impl Fn(&str) -> Result<T, InvalidName>,
+    report: &mut Report,
+) -> Option<T> {
+    let text = node.text(report)?;
+    parse(text).map_err(|why| node.problem(report, &in_words(why))).ok()
+}
+
+/// Text on one line, at most `limit` characters long.
+pub(super) fn line(node: &Node<'_>, limit: usize, report: &mut Report) -> Option<String> {
+    named(node, |text| check_text(text, limit).map(|()| text.to_owned()), report)
+}
+
+/// What is wrong and, where the first does not say it, what to do.
+fn in_words(why: InvalidName) -> String {
+    let remedy = match why {
+        InvalidName::TooLong { .. } => "; shorten it",
+        InvalidName::Control | InvalidName::Padded => "; remove it",
+        InvalidName::DotSegment => "; give the id that the CRM uses",
+        _ => "",
+    };
+    format!("{why}{remedy}")
+}
+
+/// Labels by their names.
+pub(super) fn labels(node: &Node<'_>, report: &mut Report) -> Labels {
+    if !matches!(node.tree(), Tree::Map(_) | Tree::Null) {
+        let kind = node.tree().kind();
+        node.problem(report, &format!("is {kind} where a mapping is wanted; write team: sales"));
+    }
+    let mut labels = Labels::new();
+    for (key, entry) in unique_entries(node, report) {
+        let name = LabelName::parse(key);
+        if let Err(why) = name {
+            entry.key_problem(report, &in_words(why));
+        }
+        let value = line(&entry, LABEL_VALUE_MAX, report);
+        if let (Ok(name), Some(value)) = (name, value) {
+            labels.insert(name, value);
+        }
+    }
+    labels
+}
+
+/// The address of an API, encrypted unless it never leaves the host.
+pub(super) fn base_url(node: &Node<'_>, report: &mut Report) -> Option<Url> {
+    let text = node.text(report)?;
+    let what = match Url::parse(text) {
+        Err(_) => "is not a URL; write https://tech.wazzup24.com",
+        Ok(url) => match url_fault(&url) {
+            None => return Some(url),
+            Some(fault) => fault,
+        },
+    };
+    node.problem(report, what);
+    None
+}
+
+fn url_fault(url: &Url) -> Option<&'static str> {
+    let loopback = match url.host() {
+        None => return Some("is not an address of an API; write https://tech.wazzup24.com"),
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+    };
+    match url.scheme() {
+        "https" => {}
+        "http" if loopback => {}
+        "http" => {
+            return Some(
+                "would send the token unencrypted; write https:// \
+                 (http is for localhost, 127.0.0.0/8 and [::1] only)",
+            );
+        }
+        _ => return Some("must start with https://"),
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        Some("holds a user name or a password; remove it, auth is the place for the token")
+    } else if url.query().is_some() {
+        Some("has a query (?…); remove it")
+    } else if url.fragment().is_some() {
+        Some("has a fragment (#…); remove it")
+    } else {
+        None
+    }
+}

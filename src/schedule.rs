@@ -1,0 +1,150 @@
+//! When to poll and when a reading is too old, as arithmetic on values.
+//!
+//! Nothing here looks at a clock or waits; [`config`](crate::config) takes the defaults from here,
+//! [`poller`](crate::poller) the times.
+
+use std::time::Duration;
+
+/// Period between two readings of a user, unless configured.
+pub const DEFAULT_INTERVAL: Duration = Duration::from_secs(30);
+/// Time limit of a request, unless configured.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Least default for the age at which a reading is no longer shown: a short interval does not make
+/// series flicker over one slow minute of upstream.
+const LEAST_DEFAULT_STALE_AFTER: Duration = Duration::from_mins(2);
+
+/// When the next sweep is due, and whether the one before it outlasted its interval.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Next {
+    /// The due time, on the same scale as the arguments of [`next_sweep`].
+    pub due: Duration,
+    /// Whether the sweep took longer than the interval.
+    pub overrun: bool,
+}
+
+/// The shortest `stale_after` that does not hide good readings: a reading at the start of one sweep
+/// may be followed by one at the very end of the next, whose request may use its whole time limit.
+pub fn least_stale_after(interval: Duration, timeout: Duration) -> Duration {
+    interval.saturating_mul(2).saturating_add(timeout)
+}
+
+/// `stale_after` unless configured: two minutes, three intervals or [`least_stale_after`], whichever
+/// is longest.
+pub fn default_stale_after(interval: Duration, timeout: Duration) -> Duration {
+    LEAST_DEFAULT_STALE_AFTER
+        .max(interval.saturating_mul(3))
+        .max(least_stale_after(interval, timeout))
+}
+
+/// How far into its first interval an account starts, so that accounts spread over the interval and
+/// each starts at the same place after every restart.
+pub fn phase(account: &str, interval: Duration) -> Duration {
+    let spread = mix(fnv1a(account.as_bytes())) >> 32;
+    interval.mul_f64(spread as f64 / f64::from(u32::MAX))
+}
+
+/// When to start the sweep after the one that was `due` and ended at `finished`.
+///
+/// Sweeps never overlap. One that outlasts its interval is followed at once by the next, and the
+/// rhythm starts anew from there instead of catching up on what was missed.
+pub fn next_sweep(due: Duration, finished: Duration, interval: Duration) -> Next {
+    let next = due.saturating_add(interval);
+    if finished > next {
+        Next { due: finished, overrun: true }
+    } else {
+        Next { due: next, overrun: false }
+    }
+}
+
+/// How long to wait before a poller that has died `deaths` times in a row is started anew: a second,
+/// doubling up to a minute.
+pub fn restart_pause(deaths: u32) -> Duration {
+    let seconds = 1_u64 << deaths.saturating_sub(1).min(6);
+    Duration::from_secs(seconds.min(60))
+}
+
+/// FNV-1a, 64 bits: small, and unlike the standard library's hasher the same in every release.
+pub fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+/// The finalizer of `MurmurHash3`: FNV leaves the upper bits of short, similar names alike.
+fn mix(mut hash: u64) -> u64 {
+    for factor in [0xff51_afd7_ed55_8ccd, 0xc4ce_b9fe_1a85_ec53] {
+        hash = (hash ^ (hash >> 33)).wrapping_mul(factor);
+    }
+    hash ^ (hash >> 33)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn fnv1a_gives_the_values_of_its_authors() {
+        // Test vectors of draft-eastlake-fnv.
+        assert_eq!(fnv1a(b""), 0xcbf2_9ce4_8422_2325);
+        assert_eq!(fnv1a(b"a"), 0xaf63_dc4c_8601_ec8c);
+        assert_eq!(fnv1a(b"foobar"), 0x8594_4171_f739_67e8);
+    }
+
+    #[test]
+    fn sweeps_keep_their_rhythm() {
+        let next = next_sweep(10 * SECOND, 15 * SECOND, 30 * SECOND);
+        assert_eq!(next, Next { due: 40 * SECOND, overrun: false });
+    }
+
+    #[test]
+    fn a_sweep_that_outlasts_its_interval_is_followed_at_once() {
+        let next = next_sweep(10 * SECOND, 41 * SECOND, 30 * SECOND);
+        assert_eq!(next, Next { due: 41 * SECOND, overrun: true });
+    }
+
+    #[test]
+    fn default_staleness_covers_the_least_that_works() {
+        assert_eq!(default_stale_after(30 * SECOND, 10 * SECOND), 120 * SECOND);
+        assert_eq!(default_stale_after(60 * SECOND, 10 * SECOND), 180 * SECOND);
+        assert_eq!(default_stale_after(30 * SECOND, 90 * SECOND), 150 * SECOND);
+    }
+
+    #[test]
+    fn restarts_become_rarer_up_to_one_a_minute() {
+        let pauses = [1, 2, 3, 6, 7, 1000].map(restart_pause);
+        assert_eq!(pauses, [1, 2, 4, 32, 60, 60].map(Duration::from_secs));
+    }
+
+    #[test]
+    fn accounts_spread_over_the_interval() {
+        let mut quarters = [0; 4];
+        for number in 0..400 {
+            let phase = phase(&format!("acct-{number:04}"), 40 * SECOND);
+            quarters[(phase.as_secs() / 10).min(3) as usize] += 1;
+        }
+        assert!(quarters.iter().all(|count| *count > 50), "{quarters:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn a_phase_lies_within_the_interval(name in ".*", millis in 1_u64..86_400_000) {
+            let interval = Duration::from_millis(millis);
+            prop_assert!(phase(&name, interval) <= interval);
+            prop_assert_eq!(phase(&name, interval), phase(&name, interval));
+        }
+
+        #[test]
+        fn the_next_sweep_is_never_before_the_end_of_this_one(
+            due in 0_u64..1 << 40, lasted in 0_u64..1 << 40, interval in 1_u64..1 << 40,
+        ) {
+            let (due, interval) = (Duration::from_millis(due), Duration::from_millis(interval));
+            let finished = due + Duration::from_millis(lasted);
+            let next = next_sweep(due, finished, interval);
+            prop_assert!(next.due >= finished);
+            prop_assert_eq!(next.overrun, Duration::from_millis(lasted) > interval);
+        }
+    }
+}
