@@ -1,7 +1,32 @@
 //! Reads the counters of unanswered messages of Wazzup24's users and shows them to Prometheus.
+//!
+//! This library serves the binary `wazzup-exporter`, its tests and benches; it makes no promise of
+//! stability. The modules in the order in which a newcomer may read them:
+//!
+//! 1. What it is about: [`account`] (identity and settings), [`counter`] (what upstream answers),
+//!    [`config`] (YAML into accounts, with located errors), [`schedule`] (when to poll, when a reading
+//!    is stale) and [`clock`].
+//! 2. How a figure comes about: [`upstream`] asks the API, held back by [`limit`]; a [`poller`] per
+//!    account sweeps over its users and writes them into its slot in [`snapshot`], rendered by
+//!    [`exposition`].
+//! 3. What keeps it running: [`supervisor`], [`health`], [`shutdown`], and [`metrics`] about itself.
+//! 4. How it is seen: [`http`]; and [`app`], the only place that wires things.
+//! 5. [`simulator`], an API to try it on, which shares nothing with the rest.
 
 pub mod account;
+pub mod app;
+pub mod clock;
 pub mod config;
 pub mod counter;
+pub mod exposition;
+pub mod health;
+pub mod http;
+pub mod limit;
+pub mod metrics;
+pub mod poller;
 pub mod schedule;
+pub mod shutdown;
 pub mod simulator;
+pub mod snapshot;
+pub mod supervisor;
+pub mod upstream;

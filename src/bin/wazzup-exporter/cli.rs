@@ -1,0 +1,234 @@
+//! Flags and subcommands, spelt as Prometheus' own components spell theirs.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use tracing::level_filters::LevelFilter;
+use url::Url;
+use wazzup_exporter::app::ListenAddress;
+use wazzup_exporter::metrics::BuildInfo;
+use wazzup_exporter::simulator::{Fault, Latency};
+
+/// Prometheus exporter for the counters of unanswered messages in Wazzup24.
+///
+/// Without a command it runs as a daemon: it polls the counter of each configured user and shows
+/// them on /metrics.
+#[derive(Debug, Parser)]
+#[command(name = "wazzup-exporter", version = version(), max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) config: ConfigFlags,
+    #[command(flatten)]
+    pub(crate) web: WebFlags,
+    #[command(flatten)]
+    pub(crate) log: LogFlags,
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConfigFlags {
+    /// The configuration file.
+    #[arg(
+        long = "config.file",
+        value_name = "FILE",
+        default_value = "config.yaml",
+        env = "WAZZUP_EXPORTER_CONFIG_FILE",
+        global = true
+    )]
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WebFlags {
+    /// Where to listen, host:port or :port; may be repeated [default: :10117, demo: 127.0.0.1:10117].
+    #[arg(
+        long = "web.listen-address",
+        value_name = "ADDRESS",
+        env = "WAZZUP_EXPORTER_WEB_LISTEN_ADDRESS",
+        value_delimiter = ',',
+        global = true
+    )]
+    pub(crate) listen: Vec<ListenAddress>,
+    /// The path of the metrics.
+    #[arg(
+        long = "web.telemetry-path",
+        value_name = "PATH",
+        default_value = "/metrics",
+        env = "WAZZUP_EXPORTER_WEB_TELEMETRY_PATH",
+        value_parser = telemetry_path,
+        global = true
+    )]
+    pub(crate) telemetry_path: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LogFlags {
+    /// Log only what is at least this important.
+    #[arg(
+        long = "log.level",
+        value_name = "LEVEL",
+        default_value = "info",
+        env = "WAZZUP_EXPORTER_LOG_LEVEL",
+        global = true
+    )]
+    pub(crate) level: LogLevel,
+    /// How log lines look.
+    #[arg(
+        long = "log.format",
+        value_name = "FORMAT",
+        default_value = "logfmt",
+        env = "WAZZUP_EXPORTER_LOG_FORMAT",
+        global = true
+    )]
+    pub(crate) format: LogFormat,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum LogFormat {
+    Logfmt,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Runs the daemon against a simulated Wazzup24, both in this process; needs no configuration.
+    Demo(DemoFlags),
+    /// Checks the configuration and lists every problem with its place and remedy.
+    CheckConfig,
+    /// Reads every user of every account once and prints the metrics.
+    Poll,
+    /// Asks a running daemon whether it is healthy; for containers.
+    Healthcheck(HealthcheckFlags),
+    /// Runs only the simulated Wazzup24.
+    Simulator(Box<SimulatorFlags>),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoFlags {
+    /// Simulated seconds per second.
+    #[arg(long, value_name = "FACTOR", default_value_t = 60.0, value_parser = speed)]
+    pub(crate) speed: f64,
+    /// The same seed gives the same day.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    pub(crate) seed: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HealthcheckFlags {
+    /// What to ask.
+    #[arg(
+        long,
+        value_name = "URL",
+        default_value = "http://127.0.0.1:10117/-/healthy",
+        env = "WAZZUP_EXPORTER_HEALTHCHECK_URL"
+    )]
+    pub(crate) url: Url,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SimulatorFlags {
+    /// Where to listen; everybody who can reach it is answered, so stay on loopback.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:10119")]
+    pub(crate) listen: ListenAddress,
+    /// Simulate this many accounts of made-up users instead of the demo's.
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) accounts: Option<usize>,
+    /// Users per account, with --accounts.
+    #[arg(long, value_name = "NUMBER", requires = "accounts", default_value_t = 10)]
+    pub(crate) users: usize,
+    /// Simulated seconds per second.
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = speed)]
+    pub(crate) speed: f64,
+    /// The same seed gives the same day.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Time that each answer takes, as 50ms or 10ms..300ms.
+    #[arg(long, value_name = "RANGE")]
+    pub(crate) latency: Option<Latency>,
+    /// Something that goes wrong, as `status=500,probability=0.1`; may be repeated.
+    #[arg(long, value_name = "FAULT")]
+    pub(crate) fault: Vec<Fault>,
+    /// Take orders at /_control/ from whoever can reach it.
+    #[arg(long)]
+    pub(crate) control: bool,
+    /// Write a configuration of the exporter for what is simulated.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) write_config: Option<PathBuf>,
+}
+
+impl LogLevel {
+    pub(crate) fn tracing(self) -> LevelFilter {
+        match self {
+            Self::Error => LevelFilter::ERROR,
+            Self::Warn => LevelFilter::WARN,
+            Self::Info => LevelFilter::INFO,
+            Self::Debug => LevelFilter::DEBUG,
+            Self::Trace => LevelFilter::TRACE,
+        }
+    }
+}
+
+/// Where the daemon listens unless told otherwise: every interface, our registered port.
+pub(crate) fn default_listen_address() -> ListenAddress {
+    ":10117".parse().expect("the literal is an address")
+}
+
+fn version() -> String {
+    let BuildInfo { version, revision } = BuildInfo::THIS;
+    format!("{version} (revision {revision})")
+}
+
+fn telemetry_path(text: &str) -> Result<String, String> {
+    const TAKEN: [&str; 5] = ["/", "/style.css", "/api/v1/status", "/-/healthy", "/-/ready"];
+    if !text.starts_with('/') || text.contains(['?', '#', ' ', '%']) {
+        return Err("a path starts with / and has no query, as /metrics".to_owned());
+    }
+    if TAKEN.contains(&text) {
+        return Err("something else is there already; choose another path".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    let factor = text.parse().ok().filter(|factor: &f64| factor.is_finite() && *factor >= 0.0);
+    factor.ok_or_else(|| "a number from 0 (stand still) upwards, as 60".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_flag_of_the_daemon_has_its_environment_variable() {
+        let command = Cli::command();
+        for argument in command.get_arguments() {
+            let Some(flag) = argument.get_long() else { continue };
+            if ["help", "version"].contains(&flag) {
+                continue;
+            }
+            let variable =
+                format!("WAZZUP_EXPORTER_{}", flag.to_uppercase().replace(['.', '-'], "_"));
+            assert_eq!(
+                argument.get_env().and_then(|name| name.to_str()),
+                Some(&*variable),
+                "{flag}"
+            );
+        }
+    }
+}

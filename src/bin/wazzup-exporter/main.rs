@@ -1,0 +1,169 @@
+//! The command line of wazzup-exporter: it reads flags, sets up logging and turns what happened into
+//! an exit code. Everything else is in the library.
+//!
+//! Exit codes: 0 done or stopped as asked; 1 a failure at run time; 2 bad usage or bad
+//! configuration, and then nothing was bound, started or written.
+
+mod cli;
+mod demo;
+mod simulate;
+
+use std::fmt::Display;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser as _;
+use tracing::warn;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use wazzup_exporter::app::{self, Daemon, ListenAddress, Options};
+use wazzup_exporter::config::{self, Config};
+use wazzup_exporter::shutdown::{Shutdown, Signals};
+
+use self::cli::{Cli, Command, LogFlags, LogFormat, WebFlags};
+
+/// How long blocking work (a rendering, a file read) may still run once everything else has ended.
+const LAST_WORK: Duration = Duration::from_millis(200);
+
+/// Why the program ends without having done what it was asked.
+enum Failure {
+    /// Bad usage or bad configuration; nothing was started.
+    Usage(String),
+    /// Anything that went wrong at run time.
+    Runtime(String),
+}
+
+impl Failure {
+    fn usage(error: impl Display) -> Self {
+        Self::Usage(error.to_string())
+    }
+
+    fn runtime(error: impl Display) -> Self {
+        Self::Runtime(error.to_string())
+    }
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    set_up_logging(&cli.log);
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return report(Err(Failure::runtime(error))),
+    };
+    let result = runtime.block_on(run(cli));
+    runtime.shutdown_timeout(LAST_WORK);
+    report(result)
+}
+
+async fn run(cli: Cli) -> Result<(), Failure> {
+    let config_file = &cli.config.file;
+    match cli.command {
+        None => {
+            let config = load(config_file)?;
+            serve(config, &cli.web, None).await
+        }
+        Some(Command::Demo(flags)) => demo::run(&flags, &cli.web).await,
+        Some(Command::CheckConfig) => check_config(config_file),
+        Some(Command::Poll) => poll(load(config_file)?).await,
+        Some(Command::Healthcheck(flags)) => {
+            app::healthcheck(flags.url).await.map_err(Failure::runtime)
+        }
+        Some(Command::Simulator(flags)) => simulate::run(*flags).await,
+    }
+}
+
+/// Runs the daemon until it is told to stop; `fallback` listens elsewhere where no address is given.
+async fn serve(
+    config: Config,
+    web: &WebFlags,
+    fallback: Option<ListenAddress>,
+) -> Result<(), Failure> {
+    let default = fallback.unwrap_or_else(cli::default_listen_address);
+    let listen = if web.listen.is_empty() { vec![default] } else { web.listen.clone() };
+    let options = Options { listen, telemetry_path: web.telemetry_path.clone() };
+    let daemon = Daemon::bind(&options, config).await.map_err(Failure::runtime)?;
+    until_signalled(|shutdown| daemon.run(shutdown)).await
+}
+
+/// Runs `work` until a signal begins its shutdown and it ends; a second signal aborts it.
+async fn until_signalled<F: Future<Output = ()>>(
+    work: impl FnOnce(Shutdown) -> F,
+) -> Result<(), Failure> {
+    let shutdown = Shutdown::new();
+    let signals = Signals::catch().map_err(Failure::runtime)?;
+    tokio::select! {
+        () = work(shutdown.clone()) => Ok(()),
+        () = signals.watch(shutdown) => Err(Failure::runtime("aborted by a second signal")),
+    }
+}
+
+fn load(file: &Path) -> Result<Config, Failure> {
+    let config = config::load(file).map_err(Failure::usage)?;
+    for warning in &config.warnings {
+        warn!("{warning}");
+    }
+    Ok(config)
+}
+
+fn check_config(file: &Path) -> Result<(), Failure> {
+    let loaded = config::load(file);
+    let warnings = match &loaded {
+        Ok(config) => &config.warnings,
+        Err(error) => &error.warnings,
+    };
+    for warning in warnings {
+        say(std::io::stderr(), &format!("warning: {warning}"));
+    }
+    let config = loaded.map_err(Failure::usage)?;
+    let users: usize = config.accounts.iter().map(|account| account.users.len()).sum();
+    let accounts = config.accounts.len();
+    let file = file.display();
+    say(std::io::stdout(), &format!("{file}: fine; accounts: {accounts}, users: {users}"));
+    Ok(())
+}
+
+async fn poll(config: Config) -> Result<(), Failure> {
+    let report = app::poll_once(config).await.map_err(Failure::runtime)?;
+    std::io::stdout().write_all(&report.exposition).map_err(Failure::runtime)?;
+    if report.incomplete.is_empty() {
+        return Ok(());
+    }
+    let names = report.incomplete.join(", ");
+    Err(Failure::Runtime(format!("some users could not be read; accounts: {names}")))
+}
+
+fn set_up_logging(flags: &LogFlags) {
+    // Of the libraries only warnings: their chatter is not about accounts.
+    let filter = Targets::new()
+        .with_default(tracing::Level::WARN)
+        .with_target("wazzup_exporter", flags.level.tracing());
+    let registry = tracing_subscriber::registry().with(filter);
+    match flags.format {
+        LogFormat::Logfmt => {
+            let logfmt = tracing_logfmt::builder().layer();
+            registry.with(logfmt.with_writer(std::io::stderr)).init();
+        }
+        LogFormat::Json => {
+            let json = tracing_subscriber::fmt::layer().json().flatten_event(true);
+            registry.with(json.with_writer(std::io::stderr)).init();
+        }
+    }
+}
+
+fn report(result: Result<(), Failure>) -> ExitCode {
+    let (code, text) = match result {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::Runtime(text)) => (1, format!("wazzup-exporter: {text}")),
+        Err(Failure::Usage(text)) => (2, text),
+    };
+    say(std::io::stderr(), &text);
+    ExitCode::from(code)
+}
+
+/// Prints a line; nobody is left to be told when that fails.
+fn say(mut stream: impl std::io::Write, line: &str) {
+    let _ = writeln!(stream, "{line}");
+}

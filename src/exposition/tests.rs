@@ -1,0 +1,264 @@
+//! The exposition as a whole: what a scrape shows of a view.
+
+use std::io::Read as _;
+use std::sync::Arc;
+
+use super::*;
+use crate::account::{LabelName, Profile, User, fixture};
+use crate::counter::{CounterType, Reading};
+use crate::metrics::{Outcome, Process, TallyValues};
+use crate::snapshot::{Attempt, FailingReason};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A fixed moment, so that timestamps can be compared.
+fn start() -> Stamp {
+    Stamp { uptime: 1000 * SECOND, unix: 1_759_499_000 * SECOND }
+}
+
+fn read(view: &mut UserView, count: u64, kind: CounterType, at: Stamp) {
+    view.last_good = Some((Reading { count, kind, server_time: None }, at));
+    view.last_attempt = Some(Attempt { outcome: Outcome::Ok, problem: None });
+}
+
+fn fail(view: &mut UserView, outcome: Outcome) {
+    view.last_attempt = Some(Attempt { outcome, problem: Some("words".into()) });
+}
+
+fn users(account: &Account) -> Vec<UserView> {
+    account.users.iter().map(|user| UserView::new(Arc::clone(user))).collect()
+}
+
+fn publish(account: &Account, users: Vec<UserView>, facts: Facts, now: Stamp) -> Arc<AccountView> {
+    let chunk = render_chunk(account, users, None, now);
+    let blocks = render_account(account, &facts, None, now);
+    let account = Arc::new(account.clone());
+    Arc::new(AccountView { account, facts, chunks: vec![Arc::new(chunk)], blocks })
+}
+
+fn scrape(views: &[Arc<AccountView>], now: Stamp) -> String {
+    String::from_utf8(document(views, &[], Format::Text, false, now)).unwrap()
+}
+
+/// The sample lines of one family.
+fn samples(text: &str, family: &str) -> Vec<String> {
+    let lines = text
+        .lines()
+        .filter(|line| line.strip_prefix(family).is_some_and(|rest| rest.starts_with(['{', ' '])));
+    lines.map(str::to_owned).collect()
+}
+
+#[test]
+fn a_user_has_both_types_and_a_turned_counter_leaves_none_behind() {
+    let account = fixture("acme", &["1"]);
+    let mut list = users(&account);
+    read(&mut list[0], 5, CounterType::Red, start());
+    let red = publish(&account, list.clone(), Facts::default(), start());
+    assert_eq!(
+        samples(&scrape(&[red], start()), "wazzup_unanswered_messages"),
+        [
+            r#"wazzup_unanswered_messages{account="acme",user="1",type="red"} 5"#,
+            r#"wazzup_unanswered_messages{account="acme",user="1",type="grey"} 0"#,
+        ]
+    );
+    read(&mut list[0], 3, CounterType::Grey, start());
+    let grey = publish(&account, list, Facts::default(), start());
+    assert_eq!(
+        samples(&scrape(&[grey], start()), "wazzup_unanswered_messages"),
+        [
+            r#"wazzup_unanswered_messages{account="acme",user="1",type="red"} 0"#,
+            r#"wazzup_unanswered_messages{account="acme",user="1",type="grey"} 3"#,
+        ]
+    );
+}
+
+#[test]
+fn an_unknown_type_shows_neither_red_nor_grey() {
+    let account = fixture("acme", &["1"]);
+    let mut list = users(&account);
+    read(&mut list[0], 5, CounterType::Other, start());
+    let text = scrape(&[publish(&account, list, Facts::default(), start())], start());
+    assert_eq!(
+        samples(&text, "wazzup_unanswered_messages"),
+        [r#"wazzup_unanswered_messages{account="acme",user="1",type="other"} 5"#]
+    );
+    assert_eq!(
+        samples(&text, "wazzup_user_untrusted"),
+        [r#"wazzup_user_untrusted{account="acme",user="1",reason="unknown_type"} 1"#]
+    );
+}
+
+#[test]
+fn a_reading_is_shown_until_it_is_stale_and_no_longer_however_still_the_poller() {
+    let account = fixture("acme", &["1", "2"]);
+    let stale_after = account.poll.stale_after;
+    let mut list = users(&account);
+    read(&mut list[0], 5, CounterType::Red, start());
+    read(&mut list[1], 7, CounterType::Red, start().plus(SECOND));
+    let facts = Facts { newest_reading: Some(start().plus(SECOND)), ..Facts::default() };
+    let view = publish(&account, list, facts, start().plus(SECOND));
+    let shown = |now: Stamp| {
+        let text = scrape(&[Arc::clone(&view)], now);
+        let counters = samples(&text, "wazzup_unanswered_messages");
+        let up = [samples(&text, "wazzup_user_up"), samples(&text, "wazzup_up")].concat();
+        (counters.len(), up.iter().map(|line| line.ends_with('1')).collect::<Vec<_>>())
+    };
+    let just_before = stale_after.checked_sub(Duration::from_nanos(1)).unwrap();
+    assert_eq!(shown(start().plus(just_before)), (4, vec![true, true, true]));
+    assert_eq!(shown(start().plus(stale_after)), (2, vec![false, true, true]));
+    assert_eq!(shown(start().plus(stale_after + SECOND)), (0, vec![false, false, false]));
+}
+
+#[test]
+fn a_failed_attempt_keeps_the_figure_but_not_up() {
+    let account = fixture("acme", &["1", "2", "3"]);
+    let mut list = users(&account);
+    read(&mut list[0], 5, CounterType::Red, start());
+    fail(&mut list[0], Outcome::ServerError);
+    fail(&mut list[1], Outcome::NotFound);
+    let text = scrape(&[publish(&account, list, Facts::default(), start())], start());
+    assert_eq!(
+        samples(&text, "wazzup_user_up"),
+        [
+            r#"wazzup_user_up{account="acme",user="1"} 0"#,
+            r#"wazzup_user_up{account="acme",user="2"} 0"#,
+        ]
+    );
+    assert_eq!(samples(&text, "wazzup_unanswered_messages").len(), 2);
+    assert_eq!(
+        samples(&text, "wazzup_user_untrusted"),
+        [r#"wazzup_user_untrusted{account="acme",user="2",reason="unknown_user"} 1"#]
+    );
+    assert_eq!(samples(&text, "wazzup_user_info").len(), 3);
+}
+
+#[test]
+fn an_account_that_fails_or_is_down_is_not_up() {
+    let account = fixture("acme", &["1"]);
+    let fresh = Facts { newest_reading: Some(start()), ..Facts::default() };
+    let shown = |facts| {
+        let text = scrape(&[publish(&account, users(&account), facts, start())], start());
+        (samples(&text, "wazzup_up"), samples(&text, "wazzup_account_failing"))
+    };
+    let up = |value| vec![format!(r#"wazzup_up{{account="acme"}} {value}"#)];
+    assert_eq!(shown(fresh), (up(1), vec![]));
+    assert_eq!(shown(Facts { down: true, ..fresh }), (up(0), vec![]));
+    let failing = Facts { failing: Some(FailingReason::Unauthorized), ..fresh };
+    let reason = r#"wazzup_account_failing{account="acme",reason="unauthorized"} 1"#.to_owned();
+    assert_eq!(shown(failing), (up(0), vec![reason]));
+}
+
+#[test]
+fn a_whole_exposition_reads_as_documented() {
+    let mut account = fixture("acme \"&\" co", &["a/b", "q\"uo\\te"]);
+    let label = |name| LabelName::parse(name).unwrap();
+    account.labels = [(label("region"), "north".into()), (label("team"), "all".into())].into();
+    let anna = User {
+        id: account.users[0].id.clone(),
+        name: Some("Anna\u{201c}ü".into()),
+        labels: [(label("team"), "sales".into())].into(),
+    };
+    account.users[0] = Arc::new(anna);
+    let mut list = users(&account);
+    read(&mut list[0], 5, CounterType::Red, start());
+    let facts = Facts {
+        newest_reading: Some(start()),
+        clock_skew_seconds: Some(-0.25),
+        tally: TallyValues { overruns: 2, ..TallyValues::default() },
+        ..Facts::default()
+    };
+    let view = publish(&account, list, facts, start());
+    insta::assert_snapshot!(scrape(&[view], start()));
+}
+
+#[test]
+fn the_minimal_profile_leaves_out_what_is_not_needed_every_day() {
+    let mut account = fixture("acme", &["1"]);
+    account.export.profile = Profile::Minimal;
+    let mut list = users(&account);
+    read(&mut list[0], 5, CounterType::Other, start());
+    let text = scrape(&[publish(&account, list, Facts::default(), start())], start());
+    for family in ["wazzup_unanswered_messages", "wazzup_user_up", "wazzup_user_info", "wazzup_up"]
+    {
+        assert_eq!(samples(&text, family).len(), 1, "{family}");
+    }
+    for family in ["wazzup_user_last_success_timestamp_seconds", "wazzup_user_untrusted"] {
+        assert!(!text.contains(family), "{family}");
+    }
+}
+
+#[test]
+fn names_of_users_appear_only_where_they_are_wanted() {
+    let mut account = fixture("acme", &["1"]);
+    account.users[0] = Arc::new(User { name: Some("Anna".into()), ..(*account.users[0]).clone() });
+    account.export.user_names = false;
+    let text = scrape(&[publish(&account, users(&account), Facts::default(), start())], start());
+    assert_eq!(
+        samples(&text, "wazzup_user_info"),
+        [r#"wazzup_user_info{account="acme",user="1",name=""} 1"#]
+    );
+}
+
+#[test]
+fn the_lines_of_a_family_stand_together_over_all_accounts() {
+    let views = ["one", "two", "three"].map(|name| {
+        let account = fixture(name, &["1", "2"]);
+        let mut list = users(&account);
+        read(&mut list[1], 5, CounterType::Red, start());
+        publish(&account, list, Facts::default(), start())
+    });
+    let process = Process::new().gather();
+    for (format, now) in [
+        (Format::Text, start()),
+        (Format::OpenMetrics, start()),
+        (Format::OpenMetrics, start().plus(3600 * SECOND)),
+    ] {
+        let text = document(&views, &process, format, false, now);
+        let text = String::from_utf8(text).unwrap();
+        let families = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+        let mut names: Vec<&str> = families.collect();
+        let all = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), all, "a family is described twice");
+        assert_eq!(text.ends_with("# EOF\n"), format == Format::OpenMetrics);
+        assert_eq!(text.matches("# EOF").count(), usize::from(format == Format::OpenMetrics));
+    }
+}
+
+#[test]
+fn compressed_and_plain_say_the_same_fresh_or_stale() {
+    let account = fixture("acme", &["1", "2", "3"]);
+    let mut list = users(&account);
+    read(&mut list[0], 5, CounterType::Red, start());
+    read(&mut list[1], 7, CounterType::Grey, start().plus(30 * SECOND));
+    let view = [publish(&account, list, Facts::default(), start().plus(30 * SECOND))];
+    let process = Process::new().gather();
+    for later in [30, 130, 600] {
+        let now = start().plus(later * SECOND);
+        let plain = document(&view, &process, Format::OpenMetrics, false, now);
+        let packed = document(&view, &process, Format::OpenMetrics, true, now);
+        let mut unpacked = Vec::new();
+        flate2::bufread::GzDecoder::new(&packed[..]).read_to_end(&mut unpacked).unwrap();
+        assert_eq!(String::from_utf8(unpacked), String::from_utf8(plain));
+    }
+}
+
+#[test]
+fn lines_that_did_not_change_are_not_compressed_again() {
+    let account = fixture("acme", &["1"]);
+    let mut list = users(&account);
+    read(&mut list[0], 5, CounterType::Red, start());
+    let first = render_chunk(&account, list.clone(), None, start());
+    let later = start().plus(30 * SECOND);
+    read(&mut list[0], 5, CounterType::Red, later);
+    let second = render_chunk(&account, list, Some(&first), later);
+    let kept: Vec<bool> = first
+        .blocks
+        .iter()
+        .zip(&second.blocks)
+        .map(|(first, second)| first.deflated.as_ptr() == second.deflated.as_ptr())
+        .collect();
+    assert_eq!(kept, [true, true, false, true, true], "only the time of the reading changed");
+    assert_eq!(second.blocks[0].expires, Some(later.plus(account.poll.stale_after).uptime));
+}

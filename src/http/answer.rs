@@ -1,0 +1,79 @@
+//! Answers and their bodies.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame, SizeHint};
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::{Response, StatusCode};
+use tokio::sync::OwnedSemaphorePermit;
+
+/// An answer with a body that is ready in memory.
+pub(super) type Answer = Response<Slices>;
+
+/// Size of the pieces a body is handed out in, so that its permit lives about as long as the
+/// sending takes.
+const SLICE: usize = 64 * 1024;
+
+/// A body handed out in slices; holds a permit until the last one.
+#[derive(Debug)]
+pub(super) struct Slices {
+    rest: Bytes,
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+/// An answer of the given type.
+pub(super) fn answer(
+    status: StatusCode,
+    content_type: &'static str,
+    body: impl Into<Bytes>,
+) -> Answer {
+    holding(status, content_type, body, None)
+}
+
+/// An answer that holds `permit` until it is sent.
+pub(super) fn holding(
+    status: StatusCode,
+    content_type: &'static str,
+    body: impl Into<Bytes>,
+    permit: Option<OwnedSemaphorePermit>,
+) -> Answer {
+    let mut answer = Response::new(Slices { rest: body.into(), _permit: permit });
+    *answer.status_mut() = status;
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
+    answer
+}
+
+/// A short answer in plain words.
+pub(super) fn plain(status: StatusCode, text: impl Into<Bytes>) -> Answer {
+    answer(status, "text/plain; charset=utf-8", text)
+}
+
+impl Body for Slices {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if self.rest.is_empty() {
+            return Poll::Ready(None);
+        }
+        let length = self.rest.len().min(SLICE);
+        let slice = self.rest.split_to(length);
+        Poll::Ready(Some(Ok(Frame::data(slice))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.rest.len() as u64)
+    }
+}

@@ -1,0 +1,156 @@
+//! Which path gives what.
+
+use std::sync::Arc;
+
+use hyper::body::Incoming;
+use hyper::header::{
+    ACCEPT, ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, HeaderName,
+    HeaderValue, RETRY_AFTER, VARY,
+};
+use hyper::{HeaderMap, Method, Request, StatusCode};
+use tokio::sync::Semaphore;
+
+use super::answer::{Answer, answer, holding, plain};
+use super::page;
+use super::status::Status;
+use crate::clock::Stamp;
+use crate::exposition::{accepts_gzip, document, negotiate};
+use crate::health::Health;
+use crate::metrics::Process;
+use crate::snapshot::{AccountView, Directory};
+
+/// Expositions being put together or sent at the same time; more are told to come back.
+pub const SCRAPES_MAX: usize = 8;
+
+/// What requests are answered from.
+#[derive(Debug)]
+pub struct Site {
+    directory: Arc<Directory>,
+    process: Arc<Process>,
+    health: Arc<Health>,
+    telemetry_path: String,
+    scrapes: Arc<Semaphore>,
+}
+
+/// What a path stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Route {
+    Metrics,
+    Page,
+    Style,
+    Status,
+    Healthy,
+    Ready,
+}
+
+impl Site {
+    /// A site that shows the metrics at `telemetry_path`.
+    pub fn new(
+        directory: Arc<Directory>,
+        process: Arc<Process>,
+        health: Arc<Health>,
+        telemetry_path: String,
+    ) -> Self {
+        let scrapes = Arc::new(Semaphore::new(SCRAPES_MAX));
+        Self { directory, process, health, telemetry_path, scrapes }
+    }
+
+    /// Answers one request. The body of a request is never read: none of them needs one.
+    pub(super) async fn answer(&self, request: Request<Incoming>) -> Answer {
+        let Some(route) = self.route(request.uri().path()) else {
+            return plain(StatusCode::NOT_FOUND, "Not found.\n");
+        };
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            let mut refusal =
+                plain(StatusCode::METHOD_NOT_ALLOWED, "Only GET and HEAD are allowed here.\n");
+            refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+            return refusal;
+        }
+        match route {
+            Route::Metrics => self.metrics(request.headers()).await,
+            Route::Page => self.page().await,
+            Route::Style => answer(StatusCode::OK, "text/css; charset=utf-8", page::STYLE),
+            Route::Status => self.status().await,
+            Route::Healthy => {
+                verdict(self.health.healthy(Stamp::now()), "Healthy.\n", "Not healthy.\n")
+            }
+            Route::Ready => verdict(self.health.ready(Stamp::now()), "Ready.\n", "Not ready.\n"),
+        }
+    }
+
+    fn route(&self, path: &str) -> Option<Route> {
+        if path == self.telemetry_path {
+            return Some(Route::Metrics);
+        }
+        match path {
+            "/" => Some(Route::Page),
+            page::STYLE_PATH => Some(Route::Style),
+            "/api/v1/status" => Some(Route::Status),
+            "/-/healthy" => Some(Route::Healthy),
+            "/-/ready" => Some(Route::Ready),
+            _ => None,
+        }
+    }
+
+    async fn metrics(&self, headers: &HeaderMap) -> Answer {
+        let Ok(permit) = Arc::clone(&self.scrapes).try_acquire_owned() else {
+            let mut refusal =
+                plain(StatusCode::SERVICE_UNAVAILABLE, "Too many scrapes at once; try again.\n");
+            refusal.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            return refusal;
+        };
+        let format = negotiate(&joined(headers, &ACCEPT));
+        let gzip = accepts_gzip(&joined(headers, &ACCEPT_ENCODING));
+        let views = self.views();
+        let process = Arc::clone(&self.process);
+        let body = aside(move || document(&views, &process.gather(), format, gzip, Stamp::now()));
+        let mut answer = holding(StatusCode::OK, format.content_type(), body.await, Some(permit));
+        let headers = answer.headers_mut();
+        headers.insert(VARY, HeaderValue::from_static("accept, accept-encoding"));
+        if gzip {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        answer
+    }
+
+    async fn status(&self) -> Answer {
+        let views = self.views();
+        let json = aside(move || serde_json::to_vec(&Status::new(&views, Stamp::now()))).await;
+        match json {
+            Ok(json) => answer(StatusCode::OK, "application/json", json),
+            Err(error) => plain(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
+        }
+    }
+
+    async fn page(&self) -> Answer {
+        let views = self.views();
+        let metrics = self.telemetry_path.clone();
+        let html = aside(move || page::render(&Status::new(&views, Stamp::now()), &metrics)).await;
+        let mut answer = answer(StatusCode::OK, "text/html; charset=utf-8", html);
+        let policy = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+        answer.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+        answer
+    }
+
+    /// The current view of every account, each one publication.
+    fn views(&self) -> Vec<Arc<AccountView>> {
+        self.directory.slots().iter().map(|slot| slot.view()).collect()
+    }
+}
+
+/// Runs what takes processor time away from the threads that serve sockets.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+}
+
+fn verdict(good: bool, yes: &'static str, no: &'static str) -> Answer {
+    if good { plain(StatusCode::OK, yes) } else { plain(StatusCode::SERVICE_UNAVAILABLE, no) }
+}
+
+/// All values of a header that may be sent in several lines, as one list.
+fn joined(headers: &HeaderMap, name: &HeaderName) -> String {
+    let values: Vec<&str> =
+        headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
+    values.join(",")
+}

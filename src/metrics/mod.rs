@@ -1,0 +1,13 @@
+//! What the exporter counts about itself.
+//!
+//! Two kinds, because they live and end differently. [`Tally`] holds an account's counters: atomics
+//! that end with the account and that [`exposition`](crate::exposition) renders with its
+//! publications. [`Process`] holds what concerns the whole process, in a registry of the
+//! `prometheus` crate that is gathered at every scrape. Whoever does the work counts it.
+
+mod os;
+mod process;
+mod tally;
+
+pub use process::{BuildInfo, Process};
+pub use tally::{Endpoint, Outcome, SweepResult, Tally, TallyValues};

@@ -1,0 +1,174 @@
+//! The metrics of the process as a whole, in one registry.
+
+use std::time::Duration;
+
+use prometheus::core::Collector;
+use prometheus::proto::MetricFamily;
+use prometheus::{Gauge, GaugeVec, HistogramOpts, HistogramVec, IntGauge, Opts, Registry};
+
+use super::os::OsCollector;
+use super::tally::Endpoint;
+
+/// Upper bounds of `wazzup_api_request_duration_seconds`: an API call over the internet takes tens
+/// of milliseconds, the default time limit is ten seconds.
+const DURATION_BUCKETS: [f64; 10] = [0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+
+/// What was built, as `wazzup_exporter_build_info` and `--version` tell it.
+#[derive(Debug, Clone, Copy)]
+pub struct BuildInfo {
+    /// The crate's version.
+    pub version: &'static str,
+    /// The git revision, where the build was told (`WAZZUP_EXPORTER_REVISION`).
+    pub revision: &'static str,
+}
+
+/// Metrics that belong to no account; one per process.
+#[derive(Debug)]
+pub struct Process {
+    registry: Registry,
+    request_duration: HistogramVec,
+    reload_successful: IntGauge,
+    reload_timestamp: Gauge,
+    config_hash: Gauge,
+    accounts: IntGauge,
+    accounts_configured: IntGauge,
+}
+
+impl BuildInfo {
+    /// This build.
+    pub const THIS: Self = Self {
+        version: env!("CARGO_PKG_VERSION"),
+        revision: match option_env!("WAZZUP_EXPORTER_REVISION") {
+            Some(revision) => revision,
+            None => "unknown",
+        },
+    };
+}
+
+impl Process {
+    /// Registers every metric of the process, so that all of them exist from the first scrape on.
+    pub fn new() -> Self {
+        let registry = Registry::new();
+        add(&registry, OsCollector::new());
+        let build_info = GaugeVec::new(
+            Opts::new(
+                "wazzup_exporter_build_info",
+                "Always 1; the labels tell which build of the exporter this is.",
+            ),
+            &["version", "revision"],
+        )
+        .expect("the literal options are valid");
+        build_info.with_label_values(&[BuildInfo::THIS.version, BuildInfo::THIS.revision]).set(1.0);
+        add(&registry, build_info);
+        let shard_ordinal =
+            "Which shard of the accounts this process polls, counted from 0; 0 without sharding.";
+        int_gauge(&registry, "wazzup_exporter_shard_ordinal", shard_ordinal).set(0);
+        let shards = "Into how many shards the accounts are split; 1 without sharding.";
+        int_gauge(&registry, "wazzup_exporter_shards", shards).set(1);
+        Self {
+            request_duration: request_duration(&registry),
+            reload_successful: int_gauge(
+                &registry,
+                "wazzup_exporter_config_last_reload_successful",
+                "1 if the last attempt to load the configuration succeeded, 0 if it was refused and the earlier one is still in use.",
+            ),
+            reload_timestamp: gauge(
+                &registry,
+                "wazzup_exporter_config_last_reload_success_timestamp_seconds",
+                "When a configuration was last loaded with success, unix time.",
+            ),
+            config_hash: gauge(
+                &registry,
+                "wazzup_exporter_config_hash",
+                "Hash of the configuration in use, 48 bits of it; it differs where configurations differ.",
+            ),
+            accounts: int_gauge(
+                &registry,
+                "wazzup_exporter_accounts",
+                "Accounts that this process polls.",
+            ),
+            accounts_configured: int_gauge(
+                &registry,
+                "wazzup_exporter_accounts_configured",
+                "Accounts in the configuration, over all shards.",
+            ),
+            registry,
+        }
+    }
+
+    /// Counts the time a request to upstream took, however it ended.
+    pub fn observe_request(&self, endpoint: Endpoint, took: Duration) {
+        self.request_duration.with_label_values(&[endpoint.label()]).observe(took.as_secs_f64());
+    }
+
+    /// Notes that a configuration with this hash was taken into use at `unix`.
+    pub fn config_loaded(&self, hash: u64, unix: Duration) {
+        self.reload_successful.set(1);
+        self.reload_timestamp.set(unix.as_secs_f64());
+        // A float holds 53 bits exactly; 48 leave no doubt.
+        self.config_hash.set((hash >> 16) as f64);
+    }
+
+    /// Notes how many accounts there are, and how many of them this process polls.
+    pub fn set_accounts(&self, configured: usize, polled: usize) {
+        self.accounts_configured.set(configured as i64);
+        self.accounts.set(polled as i64);
+    }
+
+    /// Every family with its samples, sorted by name.
+    pub fn gather(&self) -> Vec<MetricFamily> {
+        self.registry.gather()
+    }
+}
+
+impl Default for Process {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn request_duration(registry: &Registry) -> HistogramVec {
+    let options = HistogramOpts::new(
+        "wazzup_api_request_duration_seconds",
+        "How long requests to the Wazzup24 API took, failed ones included, waiting for the own limits excluded.",
+    )
+    .buckets(DURATION_BUCKETS.to_vec());
+    let histogram =
+        HistogramVec::new(options, &["endpoint"]).expect("the literal options are valid");
+    histogram.with_label_values(&[Endpoint::Counter.label()]);
+    add(registry, histogram)
+}
+
+fn gauge(registry: &Registry, name: &str, help: &str) -> Gauge {
+    add(registry, Gauge::new(name, help).expect("the literal name is valid"))
+}
+
+fn int_gauge(registry: &Registry, name: &str, help: &str) -> IntGauge {
+    add(registry, IntGauge::new(name, help).expect("the literal name is valid"))
+}
+
+fn add<C: Collector + Clone + 'static>(registry: &Registry, collector: C) -> C {
+    registry.register(Box::new(collector.clone())).expect("each literal name is registered once");
+    collector
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_exists_from_the_start() {
+        let names: Vec<String> =
+            Process::new().gather().iter().map(|family| family.name().to_owned()).collect();
+        for name in [
+            "process_cpu_seconds_total",
+            "wazzup_api_request_duration_seconds",
+            "wazzup_exporter_accounts",
+            "wazzup_exporter_build_info",
+            "wazzup_exporter_config_hash",
+            "wazzup_exporter_shards",
+        ] {
+            assert!(names.iter().any(|present| present == name), "{name} is missing: {names:?}");
+        }
+    }
+}

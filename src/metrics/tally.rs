@@ -1,0 +1,188 @@
+//! The counters of one account, and the closed lists of their label values.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// A place of the upstream API: the label `endpoint`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Endpoint {
+    /// A user's counter of unanswered messages.
+    Counter,
+}
+
+/// How a request to upstream ended: the label `outcome`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// A well-formed answer.
+    Ok,
+    /// 401: no token, or one that is wrong, ended or revoked.
+    Unauthorized,
+    /// 403: the token may not do this.
+    Forbidden,
+    /// 404: no such user.
+    NotFound,
+    /// 429: too many requests.
+    RateLimited,
+    /// Any other status that says the request was at fault, redirects included.
+    ClientError,
+    /// 5xx.
+    ServerError,
+    /// No complete answer within the time limit.
+    Timeout,
+    /// No connection, or one that broke before the answer began.
+    Connect,
+    /// An answer that is cut off, too large or not what the API documents.
+    Malformed,
+}
+
+/// How a sweep over all users of an account ended: the label `result`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SweepResult {
+    /// Every user was read.
+    Ok,
+    /// Some users were read.
+    Partial,
+    /// No user was read.
+    Failed,
+}
+
+/// The counters of one account, since its start. Every label combination exists from 0, so that a
+/// first increase is seen by `increase()`.
+#[derive(Debug, Default)]
+pub struct Tally {
+    requests: [AtomicU64; Outcome::ALL.len()],
+    sweeps: [AtomicU64; SweepResult::ALL.len()],
+    overruns: AtomicU64,
+    restarts: AtomicU64,
+}
+
+/// The values of a [`Tally`] at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TallyValues {
+    /// Requests for counters, in the order of [`Outcome::ALL`].
+    pub requests: [u64; Outcome::ALL.len()],
+    /// Sweeps, in the order of [`SweepResult::ALL`].
+    pub sweeps: [u64; SweepResult::ALL.len()],
+    /// Sweeps that outlasted their interval.
+    pub overruns: u64,
+    /// Restarts of the account's poller after a panic.
+    pub restarts: u64,
+}
+
+impl Endpoint {
+    /// The value of the label `endpoint`.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+        }
+    }
+}
+
+impl Outcome {
+    /// Every outcome, in the order of the exposition.
+    pub const ALL: [Self; 10] = [
+        Self::Ok,
+        Self::Unauthorized,
+        Self::Forbidden,
+        Self::NotFound,
+        Self::RateLimited,
+        Self::ClientError,
+        Self::ServerError,
+        Self::Timeout,
+        Self::Connect,
+        Self::Malformed,
+    ];
+
+    /// The value of the label `outcome`.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Unauthorized => "unauthorized",
+            Self::Forbidden => "forbidden",
+            Self::NotFound => "not_found",
+            Self::RateLimited => "rate_limited",
+            Self::ClientError => "client_error",
+            Self::ServerError => "server_error",
+            Self::Timeout => "timeout",
+            Self::Connect => "connect",
+            Self::Malformed => "malformed",
+        }
+    }
+}
+
+impl SweepResult {
+    /// Every result, in the order of the exposition.
+    pub const ALL: [Self; 3] = [Self::Ok, Self::Partial, Self::Failed];
+
+    /// The value of the label `result`.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Partial => "partial",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+impl Tally {
+    /// Counts one request for a counter.
+    pub fn request(&self, outcome: Outcome) {
+        if let Some(count) = self.requests.get(outcome as usize) {
+            count.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Counts one sweep.
+    pub fn sweep(&self, result: SweepResult) {
+        if let Some(count) = self.sweeps.get(result as usize) {
+            count.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Counts a sweep that outlasted its interval.
+    pub fn overrun(&self) {
+        self.overruns.fetch_add(1, Relaxed);
+    }
+
+    /// Counts a restart of the account's poller.
+    pub fn restart(&self) {
+        self.restarts.fetch_add(1, Relaxed);
+    }
+
+    /// The values now.
+    pub fn values(&self) -> TallyValues {
+        TallyValues {
+            requests: self.requests.each_ref().map(|count| count.load(Relaxed)),
+            sweeps: self.sweeps.each_ref().map(|count| count.load(Relaxed)),
+            overruns: self.overruns.load(Relaxed),
+            restarts: self.restarts.load(Relaxed),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_outcome_and_result_has_its_own_count() {
+        let tally = Tally::default();
+        for (times, outcome) in Outcome::ALL.into_iter().enumerate() {
+            for _ in 0..times {
+                tally.request(outcome);
+            }
+        }
+        for (times, result) in SweepResult::ALL.into_iter().enumerate() {
+            for _ in 0..times {
+                tally.sweep(result);
+            }
+        }
+        tally.overrun();
+        let expected = TallyValues {
+            requests: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9],
+            sweeps: [0, 1, 2],
+            overruns: 1,
+            restarts: 0,
+        };
+        assert_eq!(tally.values(), expected);
+    }
+}

@@ -1,0 +1,228 @@
+//! What a poller knows between two publications.
+//!
+//! The [`Ledger`] takes down answers and failures and remembers which chunks of users they touched;
+//! a [`Draft`] of it is rendered into the next view.
+
+use std::sync::Arc;
+
+use crate::account::Account;
+use crate::clock::Stamp;
+use crate::counter::Reading;
+use crate::exposition::{render_account, render_chunk};
+use crate::metrics::{Outcome, SweepResult, Tally, TallyValues};
+use crate::snapshot::{
+    AccountView, Attempt, CHUNK_USERS, Chunk, Facts, FailingReason, Slot, UserView,
+};
+use crate::upstream::Error;
+
+/// The poller's own copy of what is known, ahead of what is published.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    pub(super) account: Arc<Account>,
+    pub(super) facts: Facts,
+    chunks: Vec<OpenChunk>,
+    /// Ends of attempts in the current sweep, in the order of [`Outcome::ALL`].
+    outcomes: [usize; Outcome::ALL.len()],
+}
+
+#[derive(Debug)]
+struct OpenChunk {
+    users: Vec<UserView>,
+    touched: bool,
+}
+
+/// A copy of what changed, to be rendered elsewhere.
+pub(super) struct Draft {
+    account: Arc<Account>,
+    facts: Facts,
+    touched: Vec<(usize, Vec<UserView>)>,
+    earlier: Arc<AccountView>,
+}
+
+/// A slot for an account nobody has polled yet.
+pub fn new_slot(account: Arc<Account>) -> Slot {
+    let tally = Tally::default();
+    let facts = Facts { tally: tally.values(), ..Facts::default() };
+    let now = Stamp::now();
+    let users = account.users.iter().map(|user| UserView::new(Arc::clone(user)));
+    let users: Vec<UserView> = users.collect();
+    let chunks = users.chunks(CHUNK_USERS);
+    let chunks = chunks.map(|users| Arc::new(render_chunk(&account, users.to_vec(), None, now)));
+    let chunks = chunks.collect();
+    let blocks = render_account(&account, &facts, None, now);
+    Slot::new(tally, AccountView { account, facts, chunks, blocks })
+}
+
+/// Shows an account whose poller has died as down; its readings stay until they are stale.
+pub fn mark_down(slot: &Slot) {
+    let view = slot.view();
+    let facts = Facts { down: true, tally: slot.tally.values(), ..view.facts };
+    let blocks = render_account(&view.account, &facts, Some(&view.blocks), Stamp::now());
+    let (account, chunks) = (Arc::clone(&view.account), view.chunks.clone());
+    slot.publish(AccountView { account, facts, chunks, blocks });
+}
+
+impl Ledger {
+    /// Goes on from a publication.
+    pub(super) fn from_view(view: &AccountView) -> Self {
+        let chunks = view.chunks.iter();
+        let chunks =
+            chunks.map(|chunk| OpenChunk { users: chunk.users.clone(), touched: false }).collect();
+        Self {
+            account: Arc::clone(&view.account),
+            facts: Facts { down: false, ..view.facts },
+            chunks,
+            outcomes: Default::default(),
+        }
+    }
+
+    /// Takes down a good reading.
+    pub(super) fn succeeded(&mut self, index: usize, reading: Reading, at: Stamp) {
+        let attempt = Attempt { outcome: Outcome::Ok, problem: None };
+        self.attempted(index, attempt);
+        if let Some(user) = self.user(index) {
+            user.last_good = Some((reading, at));
+        }
+        self.facts.newest_reading = Some(at);
+        self.facts.failing = None;
+        if let Some(server_time) = reading.server_time {
+            self.facts.clock_skew_seconds = Some(skew(at, server_time));
+        }
+    }
+
+    /// Takes down a failure; an earlier good reading stays.
+    pub(super) fn failed(&mut self, index: usize, error: &Error) {
+        let problem = Some(error.to_string().into());
+        self.attempted(index, Attempt { outcome: error.outcome(), problem });
+    }
+
+    /// Takes down that nobody could be asked for, because there is no token.
+    pub(super) fn fail_everyone(&mut self, problem: &str) {
+        let attempt = Attempt { outcome: Outcome::Unauthorized, problem: Some(problem.into()) };
+        for index in 0..self.account.users.len() {
+            self.attempted(index, attempt.clone());
+        }
+    }
+
+    fn attempted(&mut self, index: usize, attempt: Attempt) {
+        if let Some(count) = self.outcomes.get_mut(attempt.outcome as usize) {
+            *count += 1;
+        }
+        if let Some(user) = self.user(index) {
+            user.last_attempt = Some(attempt);
+        }
+    }
+
+    fn user(&mut self, index: usize) -> Option<&mut UserView> {
+        let chunk = self.chunks.get_mut(index / CHUNK_USERS)?;
+        chunk.touched = true;
+        chunk.users.get_mut(index % CHUNK_USERS)
+    }
+
+    /// Closes a sweep: how it ended and, where nobody could be read, the commonest reason.
+    pub(super) fn verdict(&mut self) -> (SweepResult, Option<FailingReason>) {
+        let outcomes = std::mem::take(&mut self.outcomes);
+        judge(outcomes)
+    }
+
+    /// What went wrong for one of the users that failed.
+    pub(super) fn example_problem(&self) -> Option<&str> {
+        let users = self.chunks.iter().flat_map(|chunk| &chunk.users);
+        let mut problems = users.filter_map(|user| user.last_attempt.as_ref()?.problem.as_deref());
+        problems.next()
+    }
+
+    /// Copies what changed since the last draft.
+    pub(super) fn draft(&mut self, earlier: Arc<AccountView>, tally: TallyValues) -> Draft {
+        self.facts.tally = tally;
+        let mut touched = Vec::new();
+        for (index, chunk) in self.chunks.iter_mut().enumerate() {
+            if std::mem::take(&mut chunk.touched) {
+                touched.push((index, chunk.users.clone()));
+            }
+        }
+        Draft { account: Arc::clone(&self.account), facts: self.facts, touched, earlier }
+    }
+}
+
+impl Draft {
+    /// Renders the next view; what nobody touched is shared with the earlier one.
+    pub(super) fn render(self, now: Stamp) -> AccountView {
+        let Self { account, facts, touched, earlier } = self;
+        let mut chunks: Vec<Arc<Chunk>> = earlier.chunks.clone();
+        for (index, users) in touched {
+            if let Some(chunk) = chunks.get_mut(index) {
+                *chunk = Arc::new(render_chunk(&account, users, Some(chunk), now));
+            }
+        }
+        let blocks = render_account(&account, &facts, Some(&earlier.blocks), now);
+        AccountView { account, facts, chunks, blocks }
+    }
+}
+
+/// How a sweep with these outcomes ended. The commonest failure speaks for the account, and the
+/// first in [`Outcome::ALL`] among equals.
+fn judge(outcomes: [usize; Outcome::ALL.len()]) -> (SweepResult, Option<FailingReason>) {
+    let counted = || Outcome::ALL.into_iter().zip(outcomes);
+    let good: usize =
+        counted().filter(|(outcome, _)| *outcome == Outcome::Ok).map(|(_, n)| n).sum();
+    let all: usize = outcomes.iter().sum();
+    if good > 0 {
+        return (if good == all { SweepResult::Ok } else { SweepResult::Partial }, None);
+    }
+    let mut commonest: Option<(FailingReason, usize)> = None;
+    for (outcome, count) in counted() {
+        if let Some(reason) = FailingReason::of(outcome)
+            && count > commonest.map_or(0, |(_, most)| most)
+        {
+            commonest = Some((reason, count));
+        }
+    }
+    (SweepResult::Failed, commonest.map(|(reason, _)| reason))
+}
+
+/// Our wall clock minus upstream's, in seconds.
+fn skew(at: Stamp, server_time: i64) -> f64 {
+    let millis = at.unix.as_millis() as i64;
+    millis.saturating_sub(server_time.saturating_mul(1000)) as f64 / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn judged(ends: &[(Outcome, usize)]) -> (SweepResult, Option<FailingReason>) {
+        let mut outcomes = [0; Outcome::ALL.len()];
+        for (outcome, count) in ends {
+            outcomes[*outcome as usize] = *count;
+        }
+        judge(outcomes)
+    }
+
+    #[test]
+    fn one_good_reading_keeps_an_account_from_failing() {
+        assert_eq!(judged(&[(Outcome::Ok, 3)]), (SweepResult::Ok, None));
+        let partial = judged(&[(Outcome::Ok, 1), (Outcome::ServerError, 9)]);
+        assert_eq!(partial, (SweepResult::Partial, None));
+    }
+
+    #[test]
+    fn the_commonest_failure_speaks_for_the_account() {
+        let ends = [(Outcome::Unauthorized, 1), (Outcome::Timeout, 2), (Outcome::NotFound, 9)];
+        assert_eq!(judged(&ends), (SweepResult::Failed, Some(FailingReason::Unreachable)));
+    }
+
+    #[test]
+    fn unknown_users_are_no_failure_of_the_account() {
+        assert_eq!(judged(&[(Outcome::NotFound, 2)]), (SweepResult::Failed, None));
+    }
+
+    #[test]
+    fn skew_is_ours_minus_theirs() {
+        let at = Stamp { uptime: Duration::ZERO, unix: Duration::from_millis(100_500) };
+        assert!((skew(at, 98) - 2.5).abs() < f64::EPSILON);
+        assert!((skew(at, 103) + 2.5).abs() < f64::EPSILON);
+        assert!(skew(at, i64::MIN) > 0.0);
+    }
+}

@@ -1,0 +1,269 @@
+//! What is known now: immutable views of accounts, and the slots that hold the current ones.
+//!
+//! Each account has one [`Slot`]. Its poller, and nobody else, replaces the [`AccountView`] in it; a
+//! scrape or the status page loads the view once and sees one publication, never half of one. The
+//! [`Directory`] of slots is swapped as a whole. Users are kept in [`Chunk`]s with their
+//! already rendered lines beside them, so that a publication rebuilds only what changed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use flate2::Crc;
+
+use crate::account::{Account, User};
+use crate::clock::Stamp;
+use crate::counter::{CounterType, Reading, Shown};
+use crate::metrics::{Outcome, SweepResult, Tally, TallyValues};
+
+/// Users per [`Chunk`], the grain of rendering and compressing anew.
+pub const CHUNK_USERS: usize = 1000;
+
+/// The accounts being polled, in configuration order.
+#[derive(Debug, Default)]
+pub struct Directory {
+    slots: ArcSwap<Vec<Arc<Slot>>>,
+}
+
+/// Where one account's current view is found.
+#[derive(Debug)]
+pub struct Slot {
+    /// The account's counters; they outlive restarts of its poller.
+    pub tally: Tally,
+    view: ArcSwap<AccountView>,
+}
+
+/// Everything that is known of an account, as of one publication.
+#[derive(Debug)]
+pub struct AccountView {
+    /// The account's settings when this was published.
+    pub account: Arc<Account>,
+    /// What holds for the account as a whole.
+    pub facts: Facts,
+    /// The users in configuration order, [`CHUNK_USERS`] in each chunk but the last.
+    pub chunks: Vec<Arc<Chunk>>,
+    /// Rendered lines of the account's own families, in the exposition's order.
+    pub blocks: Vec<Block>,
+}
+
+/// A run of users and their rendered lines.
+#[derive(Debug)]
+pub struct Chunk {
+    /// The users.
+    pub users: Vec<UserView>,
+    /// Their rendered lines, one block per family in the exposition's order.
+    pub blocks: Vec<Block>,
+}
+
+/// Rendered lines of one metric family, without its HELP and TYPE.
+#[derive(Debug, Clone)]
+pub struct Block {
+    /// The lines.
+    pub text: Bytes,
+    /// The same, compressed: part of a deflate stream that ends on a byte boundary and refers to
+    /// nothing before it, so that such parts can be put one behind the other.
+    pub deflated: Bytes,
+    /// Checksum of `text`.
+    pub crc: Arc<Crc>,
+    /// Uptime ([`Stamp::uptime`]) at which a figure in it turns stale; from then on the lines have
+    /// to be rendered anew.
+    pub expires: Option<Duration>,
+}
+
+/// What is known of an account as a whole.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Facts {
+    /// The last finished sweep.
+    pub sweep: Option<Sweep>,
+    /// The newest good reading of any user.
+    pub newest_reading: Option<Stamp>,
+    /// Why no user of the account can be read, while that holds.
+    pub failing: Option<FailingReason>,
+    /// Whether the account's poller has died and waits for its restart.
+    pub down: bool,
+    /// Our wall clock minus upstream's at the newest reading, in seconds.
+    pub clock_skew_seconds: Option<f64>,
+    /// The account's counters.
+    pub tally: TallyValues,
+}
+
+/// A finished sweep over all users of an account.
+#[derive(Debug, Clone, Copy)]
+pub struct Sweep {
+    /// When it ended.
+    pub finished: Stamp,
+    /// How long it took.
+    pub duration: Duration,
+    /// How it ended.
+    pub result: SweepResult,
+}
+
+/// What is known of one user.
+#[derive(Debug, Clone)]
+pub struct UserView {
+    /// Who it is.
+    pub user: Arc<User>,
+    /// The last good answer and when it came, however old.
+    pub last_good: Option<(Reading, Stamp)>,
+    /// How the last attempt ended; `None` before the first.
+    pub last_attempt: Option<Attempt>,
+}
+
+/// How an attempt to read a user ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// The outcome; [`Outcome::Ok`] for a good reading.
+    pub outcome: Outcome,
+    /// What went wrong, in words for people; free of secrets.
+    pub problem: Option<Arc<str>>,
+}
+
+/// Why no user of an account can be read: the label `reason` of `wazzup_account_failing`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailingReason {
+    /// The token is missing, wrong, ended or revoked.
+    Unauthorized,
+    /// The token may not read counters.
+    Forbidden,
+    /// Upstream says that the limit is passed.
+    RateLimited,
+    /// Nobody answers.
+    Unreachable,
+    /// Upstream answers 5xx.
+    ServerError,
+    /// Upstream answers something that is not its API.
+    Malformed,
+}
+
+/// Why a user's counter may not count: the label `reason` of `wazzup_user_untrusted`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UntrustedReason {
+    /// Upstream does not know the user.
+    UnknownUser,
+    /// Upstream reports a type that is neither red nor grey.
+    UnknownType,
+}
+
+impl Directory {
+    /// The slots now.
+    pub fn slots(&self) -> Arc<Vec<Arc<Slot>>> {
+        self.slots.load_full()
+    }
+
+    /// Replaces all slots at once.
+    pub fn replace(&self, slots: Vec<Arc<Slot>>) {
+        self.slots.store(Arc::new(slots));
+    }
+}
+
+impl Slot {
+    /// A slot that shows `view` until the first publication.
+    pub fn new(tally: Tally, view: AccountView) -> Self {
+        Self { tally, view: ArcSwap::from_pointee(view) }
+    }
+
+    /// The current view.
+    pub fn view(&self) -> Arc<AccountView> {
+        self.view.load_full()
+    }
+
+    /// Replaces the view; only for the account's poller, or for its supervisor once that is dead.
+    pub fn publish(&self, view: AccountView) {
+        self.view.store(Arc::new(view));
+    }
+}
+
+impl AccountView {
+    /// All users in configuration order.
+    pub fn users(&self) -> impl Iterator<Item = &UserView> {
+        self.chunks.iter().flat_map(|chunk| &chunk.users)
+    }
+
+    /// Whether the account can be read: it has a reading younger than `stale_after`, its poller is
+    /// alive, and nothing is known that fails all of its users.
+    pub fn up(&self, now: Stamp) -> bool {
+        self.facts.up(self.account.poll.stale_after, now)
+    }
+}
+
+impl Facts {
+    /// See [`AccountView::up`].
+    pub fn up(&self, stale_after: Duration, now: Stamp) -> bool {
+        let fresh = self.newest_reading.is_some_and(|at| at.age(now) < stale_after);
+        fresh && !self.down && self.failing.is_none()
+    }
+}
+
+impl UserView {
+    /// A user nobody has asked for yet.
+    pub fn new(user: Arc<User>) -> Self {
+        Self { user, last_good: None, last_attempt: None }
+    }
+
+    /// The last good reading if it is younger than `stale_after`.
+    pub fn live(&self, stale_after: Duration, now: Stamp) -> Option<Reading> {
+        let (reading, at) = self.last_good?;
+        (at.age(now) < stale_after).then_some(reading)
+    }
+
+    /// The figures to show: those of a live reading, otherwise none.
+    pub fn shown(&self, stale_after: Duration, now: Stamp) -> Shown {
+        self.live(stale_after, now).map_or(Shown::NOTHING, |reading| reading.shown())
+    }
+
+    /// Whether the last attempt succeeded and is younger than `stale_after`; `None` before the
+    /// first attempt.
+    pub fn up(&self, stale_after: Duration, now: Stamp) -> Option<bool> {
+        let attempt = self.last_attempt.as_ref()?;
+        Some(attempt.outcome == Outcome::Ok && self.live(stale_after, now).is_some())
+    }
+
+    /// Why the counter may not count, where a reason is known.
+    pub fn untrusted(&self, stale_after: Duration, now: Stamp) -> Option<UntrustedReason> {
+        if self.last_attempt.as_ref().is_some_and(|last| last.outcome == Outcome::NotFound) {
+            return Some(UntrustedReason::UnknownUser);
+        }
+        let reading = self.live(stale_after, now)?;
+        (reading.kind == CounterType::Other && reading.count > 0)
+            .then_some(UntrustedReason::UnknownType)
+    }
+}
+
+impl FailingReason {
+    /// The reason that a request's outcome would be if every user shared it; `None` for a success
+    /// and for what concerns one user only.
+    pub fn of(outcome: Outcome) -> Option<Self> {
+        match outcome {
+            Outcome::Ok | Outcome::NotFound => None,
+            Outcome::Unauthorized => Some(Self::Unauthorized),
+            Outcome::Forbidden => Some(Self::Forbidden),
+            Outcome::RateLimited => Some(Self::RateLimited),
+            Outcome::Timeout | Outcome::Connect => Some(Self::Unreachable),
+            Outcome::ServerError => Some(Self::ServerError),
+            Outcome::ClientError | Outcome::Malformed => Some(Self::Malformed),
+        }
+    }
+
+    /// The value of the label `reason`.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Unauthorized => "unauthorized",
+            Self::Forbidden => "forbidden",
+            Self::RateLimited => "rate_limited",
+            Self::Unreachable => "unreachable",
+            Self::ServerError => "server_error",
+            Self::Malformed => "malformed",
+        }
+    }
+}
+
+impl UntrustedReason {
+    /// The value of the label `reason`.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::UnknownUser => "unknown_user",
+            Self::UnknownType => "unknown_type",
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! The client of the Wazzup24 API, version 2 (technical partners).
+//!
+//! A [`Client`] belongs to one account and is used by its poller. [`Transport`] holds the connection
+//! pools that the accounts share. Every request waits at the account's
+//! [`Limiter`](crate::limit::Limiter), is sent once, follows no redirect, reads at most
+//! [`BODY_MAX`] bytes and is counted by its [`Outcome`]. What upstream does is described in
+//! docs/upstream.md, with how sure we are of it.
+
+mod error;
+mod token;
+mod wire;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::header::HeaderValue;
+use reqwest::redirect;
+use reqwest::{Certificate, Response, StatusCode};
+use url::{Host, Url};
+
+pub use self::error::{BuildError, Error, Malformed};
+pub use self::token::{Token, TokenError};
+pub use self::wire::parse_counter;
+
+use crate::account::{Account, UserId};
+use crate::clock::Stamp;
+use crate::counter::Reading;
+use crate::limit::Limiter;
+use crate::metrics::{Endpoint, Outcome, Process, Tally};
+
+/// Longest body that is read; a counter's answer has about a hundred bytes.
+pub const BODY_MAX: usize = 64 * 1024;
+
+/// What RFC 3986 leaves unreserved stays as it is, everything else in a segment is encoded.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Connection pools, shared by all accounts.
+#[derive(Debug, Clone)]
+pub struct Transport {
+    /// Obeys the usual proxy variables of the environment.
+    proxied: reqwest::Client,
+    /// For loopback, which no proxy can reach for us.
+    direct: reqwest::Client,
+}
+
+/// Asks the API on behalf of one account.
+#[derive(Debug)]
+pub struct Client {
+    http: reqwest::Client,
+    account: Arc<Account>,
+    limiter: Limiter,
+    process: Arc<Process>,
+}
+
+impl Transport {
+    /// Sets up the pools; nothing is connected yet.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub fn new() -> Result<Self, BuildError> {
+        Ok(Self {
+            proxied: http_client()?.build().map_err(BuildError)?,
+            direct: http_client()?.no_proxy().build().map_err(BuildError)?,
+        })
+    }
+
+    fn to(&self, url: &Url) -> reqwest::Client {
+        if is_loopback(url) { self.direct.clone() } else { self.proxied.clone() }
+    }
+}
+
+impl Client {
+    /// A client for `account`, whose requests all pass `limiter`.
+    pub fn new(
+        transport: &Transport,
+        account: Arc<Account>,
+        limiter: Limiter,
+        process: Arc<Process>,
+    ) -> Self {
+        Self { http: transport.to(&account.base_url), account, limiter, process }
+    }
+
+    /// The account's token as it is now.
+    ///
+    /// # Errors
+    /// When a token file cannot be read or holds nothing that could be a token.
+    pub async fn token(&self) -> Result<Token, TokenError> {
+        Token::read(&self.account.auth).await
+    }
+
+    /// Reads the counter of one user; also says when the answer was there.
+    ///
+    /// # Errors
+    /// Everything but a well-formed counter is an error, and concerns this user only.
+    pub async fn counter(
+        &self,
+        token: &Token,
+        user: &UserId,
+        tally: &Tally,
+    ) -> Result<(Reading, Stamp), Error> {
+        let url = counter_url(&self.account.base_url, user);
+        let permit = self.limiter.acquire().await;
+        let sent = Instant::now();
+        let result = self.get(url, token).await.and_then(|body| Ok(parse_counter(&body)?));
+        drop(permit);
+        self.process.observe_request(Endpoint::Counter, sent.elapsed());
+        tally.request(result.as_ref().map_or_else(Error::outcome, |_| Outcome::Ok));
+        result.map(|reading| (reading, Stamp::now()))
+    }
+
+    async fn get(&self, url: Url, token: &Token) -> Result<Vec<u8>, Error> {
+        let timeout = self.account.poll.timeout;
+        let request = self.http.get(url).timeout(timeout);
+        let request = request.header(reqwest::header::AUTHORIZATION, token.header());
+        let response = request.send().await.map_err(|error| Error::sending(error, timeout))?;
+        let status = response.status();
+        let location = response.headers().get(reqwest::header::LOCATION).cloned();
+        let body = read_body(response).await.map_err(|error| match error {
+            BodyError::TooLong => Malformed::TooLong { limit: BODY_MAX }.into(),
+            BodyError::Broken(error) if error.is_timeout() => Error::sending(error, timeout),
+            BodyError::Broken(error) => Malformed::CutOff(error.without_url()).into(),
+        });
+        if status == StatusCode::OK {
+            return body;
+        }
+        // Of a refusal the status counts; its body only helps to explain it.
+        Err(refusal(status, location.as_ref(), &body.unwrap_or_default(), token))
+    }
+}
+
+/// An HTTP client with our TLS roots that sends each request once and follows no redirect.
+///
+/// # Errors
+/// When a built-in root certificate is not accepted, which a test rules out.
+pub fn http_client() -> Result<reqwest::ClientBuilder, BuildError> {
+    // Only the first call of a process installs it; the others find it there.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter();
+    let roots: Result<Vec<_>, _> = roots.map(|root| Certificate::from_der(root)).collect();
+    Ok(reqwest::Client::builder()
+        .user_agent(concat!("wazzup-exporter/", env!("CARGO_PKG_VERSION")))
+        // The system's roots, and Mozilla's where there are none, as in an empty container.
+        .tls_certs_merge(roots.map_err(BuildError)?)
+        // A redirect would carry the token to wherever it points.
+        .redirect(redirect::Policy::none())
+        .referer(false)
+        // By default it sends again what HTTP/2 peers refused; the budget counts each request.
+        .retry(reqwest::retry::never()))
+}
+
+/// The address of a user's counter: the id is one segment, whatever it contains.
+pub fn counter_url(base: &Url, user: &UserId) -> Url {
+    let prefix = base.path().trim_end_matches('/');
+    let id = utf8_percent_encode(user.as_str(), SEGMENT);
+    let mut url = base.clone();
+    url.set_path(&format!("{prefix}/v2/counters/unanswered/{id}"));
+    url
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        None => false,
+    }
+}
+
+enum BodyError {
+    TooLong,
+    Broken(reqwest::Error),
+}
+
+async fn read_body(mut response: Response) -> Result<Vec<u8>, BodyError> {
+    let mut body = Vec::new();
+    while let Some(part) = response.chunk().await.map_err(BodyError::Broken)? {
+        if body.len() + part.len() > BODY_MAX {
+            return Err(BodyError::TooLong);
+        }
+        body.extend_from_slice(&part);
+    }
+    Ok(body)
+}
+
+fn refusal(
+    status: StatusCode,
+    location: Option<&HeaderValue>,
+    body: &[u8],
+    token: &Token,
+) -> Error {
+    // Masked first: a cut would leave half of a token that upstream repeats to us.
+    let masked = |bytes: &[u8]| token.mask(&String::from_utf8_lossy(bytes));
+    let detail = match location.filter(|_| status.is_redirection()) {
+        Some(target) => format!(
+            "redirected to {}, which is not followed; check base_url",
+            wire::clean(&masked(target.as_bytes()))
+        ),
+        None => wire::parse_problem(masked(body).as_bytes()),
+    };
+    Error::Status { status: status.as_u16(), detail }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(base: &str, user: &str) -> String {
+        counter_url(&base.parse().unwrap(), &UserId::parse(user).unwrap()).to_string()
+    }
+
+    #[test]
+    fn a_user_id_is_one_encoded_segment() {
+        let base = "https://tech.wazzup24.com";
+        for (user, segment) in [
+            ("1", "1"),
+            ("a/b", "a%2Fb"),
+            ("ünï", "%C3%BCn%C3%AF"),
+            ("q\"uo\\te", "q%22uo%5Cte"),
+            ("%2E", "%252E"),
+            ("%2e%2e", "%252e%252e"),
+            ("a b?c#d", "a%20b%3Fc%23d"),
+            ("...", "..."),
+        ] {
+            assert_eq!(
+                url(base, user),
+                format!("https://tech.wazzup24.com/v2/counters/unanswered/{segment}")
+            );
+        }
+    }
+
+    #[test]
+    fn a_path_in_the_base_url_is_a_prefix() {
+        for base in ["http://127.0.0.1:1/wazzup", "http://127.0.0.1:1/wazzup/"] {
+            assert_eq!(url(base, "7"), "http://127.0.0.1:1/wazzup/v2/counters/unanswered/7");
+        }
+    }
+
+    #[test]
+    fn the_client_can_be_set_up() {
+        Transport::new().unwrap();
+    }
+
+    #[test]
+    fn only_loopback_goes_without_proxy() {
+        for yes in ["http://127.0.0.1:1", "http://[::1]/", "http://localhost:8080"] {
+            assert!(is_loopback(&yes.parse().unwrap()), "{yes}");
+        }
+        for no in ["https://tech.wazzup24.com", "http://10.0.0.1", "http://notlocalhost"] {
+            assert!(!is_loopback(&no.parse().unwrap()), "{no}");
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! The bearer token of an account, from where the configuration says.
+
+use std::path::PathBuf;
+
+use reqwest::header::HeaderValue;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::account::Auth;
+
+/// Longest token file that is read; a JWT has about a thousand bytes.
+const FILE_MAX: u64 = 64 * 1024;
+
+/// A token that is fit to be sent.
+#[derive(Debug, Clone)]
+pub struct Token {
+    secret: SecretString,
+    header: HeaderValue,
+}
+
+/// Why there is no token to send.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    /// The file cannot be read.
+    #[error("cannot read the token file {path}: {source}", path = path.display())]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// What the operating system says.
+        source: std::io::Error,
+    },
+    /// It is empty, or holds what no HTTP header can carry.
+    #[error("the token {place} is empty or contains white space or control characters")]
+    Unusable {
+        /// Where it came from.
+        place: String,
+    },
+}
+
+impl Token {
+    /// Reads the token; from a file each time anew, so that a replaced one is picked up.
+    pub(super) async fn read(auth: &Auth) -> Result<Self, TokenError> {
+        match auth {
+            Auth::Token(secret) => {
+                Self::new(secret.expose_secret(), || "of the configuration".into())
+            }
+            Auth::TokenFile(path) => {
+                let file = path.clone();
+                let text = tokio::task::spawn_blocking(move || read_file(file)).await;
+                let text =
+                    text.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+                let text =
+                    text.map_err(|source| TokenError::Unreadable { path: path.clone(), source })?;
+                Self::new(text.expose_secret().trim(), || format!("in {}", path.display()))
+            }
+        }
+    }
+
+    fn new(secret: &str, place: impl Fn() -> String) -> Result<Self, TokenError> {
+        if secret.is_empty() || !secret.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(TokenError::Unusable { place: place() });
+        }
+        let mut header = HeaderValue::from_str(&format!("Bearer {secret}"))
+            .map_err(|_| TokenError::Unusable { place: place() })?;
+        header.set_sensitive(true);
+        Ok(Self { secret: secret.into(), header })
+    }
+
+    /// The value of the `Authorization` header; marked as sensitive.
+    pub(super) fn header(&self) -> HeaderValue {
+        self.header.clone()
+    }
+
+    /// Replaces the token in `text`, in case upstream repeats it to us.
+    pub(super) fn mask(&self, text: &str) -> String {
+        text.replace(self.secret.expose_secret(), "<secret>")
+    }
+}
+
+fn read_file(path: PathBuf) -> std::io::Result<SecretString> {
+    use std::io::Read as _;
+    let mut text = String::new();
+    std::fs::File::open(path)?.take(FILE_MAX).read_to_string(&mut text)?;
+    Ok(text.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn from_file(content: &[u8]) -> Result<Token, TokenError> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), content).unwrap();
+        Token::read(&Auth::TokenFile(file.path().to_owned())).await
+    }
+
+    #[tokio::test]
+    async fn a_line_break_at_the_end_of_a_file_is_not_part_of_the_token() {
+        let token = from_file(b"s3cret\n").await.unwrap();
+        assert_eq!(token.header(), "Bearer s3cret");
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_sent_is_refused_without_showing_it() {
+        for content in ["", "  \n", "two words", "line\nbreak", "nul\0byte", "ünicode"] {
+            let error = from_file(content.as_bytes()).await.unwrap_err();
+            assert!(matches!(error, TokenError::Unusable { .. }), "{content:?}");
+            assert!(!error.to_string().contains("words"), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_missing_file_is_named() {
+        let auth = Auth::TokenFile("/nonexistent/token".into());
+        let text = Token::read(&auth).await.unwrap_err().to_string();
+        assert!(text.contains("/nonexistent/token"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn neither_debug_nor_masked_text_shows_the_token() {
+        let token = from_file(b"s3cret").await.unwrap();
+        assert!(!format!("{token:?}").contains("s3cret"));
+        assert_eq!(token.mask("bad token s3cret!"), "bad token <secret>!");
+    }
+}

@@ -1,0 +1,182 @@
+//! The JSON of the API, and nothing that is not in it.
+//!
+//! Shapes: docs/upstream.md. Parsers are functions over bytes: they see whatever a network can
+//! send, and a body that is not exactly a counter must never become a number.
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::Value;
+
+use super::error::Malformed;
+use crate::counter::{COUNT_MAX, CounterType, Reading};
+
+/// Longest text of upstream that is repeated, in characters.
+const DETAIL_MAX: usize = 200;
+
+/// `{"data":{"counter":5,"type":"red"},"meta":{"timestamp":1759499127}}`
+#[derive(Deserialize)]
+struct CounterAnswer {
+    data: CounterData,
+    meta: Option<Value>,
+    /// A struct without a flattened rest may also be written as an array.
+    #[serde(flatten)]
+    _rest: IgnoredAny,
+}
+
+#[derive(Deserialize)]
+struct CounterData {
+    counter: Value,
+    /// A missing type is no answer to rely on; `null` has been seen, and is an unknown type.
+    #[serde(rename = "type", deserialize_with = "Option::deserialize")]
+    kind: Option<String>,
+    #[serde(flatten)]
+    _rest: IgnoredAny,
+}
+
+/// The bodies of refusals, in the two spellings that are known.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Problem {
+    code: Option<String>,
+    error: Option<String>,
+    detail: Option<String>,
+    description: Option<String>,
+    title: Option<String>,
+}
+
+/// Reads the answer to a request for a user's counter.
+///
+/// # Errors
+/// Everything that is not JSON of the documented shape with a whole number from 0 to
+/// [`COUNT_MAX`].
+pub fn parse_counter(body: &[u8]) -> Result<Reading, Malformed> {
+    let answer: CounterAnswer = serde_json::from_slice(body)?;
+    let count = answer.data.counter.as_u64().filter(|count| *count <= COUNT_MAX);
+    let count = count.ok_or(Malformed::NotACount)?;
+    let kind = match answer.data.kind.as_deref() {
+        Some("red") => CounterType::Red,
+        Some("grey") => CounterType::Grey,
+        _ => CounterType::Other,
+    };
+    let server_time = answer.meta.as_ref().and_then(|meta| meta.get("timestamp")?.as_i64());
+    Ok(Reading { count, kind, server_time })
+}
+
+/// What a refusal's body says, for people; empty where it says nothing.
+pub(super) fn parse_problem(body: &[u8]) -> String {
+    let problem: Problem = serde_json::from_slice(body).unwrap_or_default();
+    let code = problem.code.or(problem.error);
+    let words = problem.detail.or(problem.description).or(problem.title);
+    let parts: Vec<String> = [code, words].into_iter().flatten().map(|text| clean(&text)).collect();
+    parts.join(": ")
+}
+
+/// Makes foreign text fit for a log line and a page: one line, no control characters, not long.
+pub(super) fn clean(text: &str) -> String {
+    let letters = text.chars().map(|letter| if letter.is_control() { ' ' } else { letter });
+    let mut cleaned: String = letters.take(DETAIL_MAX).collect();
+    if text.chars().nth(DETAIL_MAX).is_some() {
+        cleaned.push('…');
+    }
+    cleaned.trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const RECORDED: &str = r#"{"data":{"counter":5,"type":"red"},"meta":{"timestamp":1759499127}}"#;
+
+    #[test]
+    fn reads_the_documented_answer() {
+        let reading = parse_counter(RECORDED.as_bytes()).unwrap();
+        let expected =
+            Reading { count: 5, kind: CounterType::Red, server_time: Some(1_759_499_127) };
+        assert_eq!(reading, expected);
+    }
+
+    #[test]
+    fn words_never_documented_are_an_unknown_type() {
+        for kind in [r#""blue""#, "null", r#""""#, r#""RED""#] {
+            let body = format!(r#"{{"data":{{"counter":5,"type":{kind}}},"extra":[1]}}"#);
+            let expected = Reading { count: 5, kind: CounterType::Other, server_time: None };
+            assert_eq!(parse_counter(body.as_bytes()).unwrap(), expected, "{kind}");
+        }
+    }
+
+    #[test]
+    fn impossible_counters_never_become_numbers() {
+        for counter in [
+            "-1",
+            "0.5",
+            "5.0",
+            "9007199254740993",
+            "1e300",
+            "\"5\"",
+            "null",
+            "true",
+            "[5]",
+            "1e999",
+        ] {
+            let body = format!(r#"{{"data":{{"counter":{counter},"type":"red"}}}}"#);
+            assert!(parse_counter(body.as_bytes()).is_err(), "{counter}");
+        }
+        let body = r#"{"data":{"counter":9007199254740992,"type":"red"}}"#;
+        assert_eq!(parse_counter(body.as_bytes()).unwrap().count, COUNT_MAX);
+    }
+
+    #[test]
+    fn other_shapes_are_malformed() {
+        for body in [
+            "",
+            "{}",
+            "null",
+            "<html></html>",
+            r#"{"counter":5,"type":"red"}"#,
+            r#"{"data":{"type":"red"}}"#,
+            r#"{"data":{"counter":0}}"#,
+            r#"{"data":{"counter":5,"type":7}}"#,
+            r#"{"data":{"counter":5,"counter":0,"type":"red"}}"#,
+            r#"{"data":[{"counter":5,"type":"red"}]}"#,
+            r#"{"data":[5,"red"]}"#,
+            r#"[{"counter":5,"type":"red"},{}]"#,
+            &RECORDED[..RECORDED.len() - 1],
+            &format!("{RECORDED}{RECORDED}"),
+        ] {
+            assert!(parse_counter(body.as_bytes()).is_err(), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_strange_meta_costs_only_the_clock() {
+        for meta in ["[]", "7", "null", r#"{"timestamp":"soon"}"#] {
+            let body = format!(r#"{{"data":{{"counter":5,"type":"grey"}},"meta":{meta}}}"#);
+            assert_eq!(parse_counter(body.as_bytes()).unwrap().server_time, None, "{meta}");
+        }
+    }
+
+    #[test]
+    fn refusals_are_explained_in_either_spelling() {
+        let v2 =
+            r#"{"code":"VALIDATION_FAILED","title":"t","detail":"no\nsuch\u0000id","errors":[]}"#;
+        assert_eq!(parse_problem(v2.as_bytes()), "VALIDATION_FAILED: no such id");
+        let v3 = r#"{"error":"INVALID_APIKEY","description":"bad key","data":{}}"#;
+        assert_eq!(parse_problem(v3.as_bytes()), "INVALID_APIKEY: bad key");
+        assert_eq!(parse_problem(b"<html>"), "");
+        assert_eq!(clean(&"x".repeat(300)).chars().count(), DETAIL_MAX + 1);
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_breaks_the_parsers(body in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = parse_counter(&body);
+            let _ = parse_problem(&body);
+        }
+
+        #[test]
+        fn no_cut_of_a_good_answer_is_a_counter(length in 0..RECORDED.len()) {
+            prop_assert!(parse_counter(&RECORDED.as_bytes()[..length]).is_err());
+        }
+    }
+}

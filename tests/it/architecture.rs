@@ -1,0 +1,178 @@
+//! Who may import whom. A new edge is added here together with the reason, in its commit.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// A module and what it may import. `app` wires everything and may import all but the simulator.
+const MAY_IMPORT: &[(&str, &[&str])] = &[
+    ("account", &[]),
+    ("counter", &[]),
+    ("schedule", &[]),
+    ("shutdown", &[]),
+    ("clock", &[]),
+    ("metrics", &[]),
+    ("simulator", &[]),
+    ("health", &["clock"]),
+    ("limit", &[]),
+    ("snapshot", &["account", "counter", "clock", "metrics"]),
+    ("config", &["account", "schedule"]),
+    ("upstream", &["account", "counter", "clock", "limit", "metrics"]),
+    ("exposition", &["account", "counter", "snapshot", "metrics", "clock"]),
+    (
+        "poller",
+        &[
+            "account",
+            "counter",
+            "schedule",
+            "clock",
+            "upstream",
+            "snapshot",
+            "exposition",
+            "health",
+            "metrics",
+            "shutdown",
+        ],
+    ),
+    // The clock for its ticks, the schedule for phases and pauses between restarts.
+    ("supervisor", &["poller", "snapshot", "health", "shutdown", "clock", "schedule"]),
+    ("http", &["snapshot", "exposition", "health", "metrics", "clock", "shutdown"]),
+    (
+        "app",
+        &[
+            "account",
+            "clock",
+            "config",
+            "exposition",
+            "health",
+            "http",
+            "limit",
+            "metrics",
+            "poller",
+            "shutdown",
+            "snapshot",
+            "supervisor",
+            "upstream",
+        ],
+    ),
+    // Signals become a shutdown, and the version is that of the metrics.
+    ("bin", &["app", "config", "simulator", "shutdown", "metrics"]),
+];
+
+#[test]
+fn modules_import_only_what_the_table_allows() {
+    let table = table();
+    let mut wrong = Vec::new();
+    for (module, imports) in imports() {
+        let allowed = table.get(module.as_str());
+        for (import, file) in imports {
+            if import != module && !allowed.is_some_and(|allowed| allowed.contains(&*import)) {
+                wrong.push(format!("{}: {module} imports {import}", file.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "not in the table:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_table_has_no_row_and_no_edge_that_is_not_used() {
+    let imports = imports();
+    for (module, allowed) in table() {
+        let used: BTreeSet<&str> = match imports.get(module) {
+            Some(used) => used.keys().map(String::as_str).collect(),
+            None => panic!("the table names {module}, which does not exist"),
+        };
+        // `counter` is for the type of counters in configurations that name one.
+        let unused: Vec<_> = allowed.difference(&used).collect();
+        assert!(unused.is_empty(), "{module} may import {unused:?} and does not");
+    }
+}
+
+#[test]
+fn no_module_depends_on_itself_through_others() {
+    let table = table();
+    for module in table.keys() {
+        let mut reached = BTreeSet::new();
+        let mut next: Vec<&str> = table[module].iter().copied().collect();
+        while let Some(import) = next.pop() {
+            assert_ne!(import, *module, "{module} depends on itself");
+            if reached.insert(import) {
+                next.extend(table.get(import).into_iter().flatten());
+            }
+        }
+    }
+}
+
+#[test]
+fn the_library_root_exports_modules_and_nothing_else() {
+    let root = std::fs::read_to_string(source().join("lib.rs")).unwrap();
+    let code = root.lines().filter(|line| !line.trim().is_empty() && !line.starts_with("//"));
+    for line in code {
+        assert!(line.starts_with("pub mod ") && line.ends_with(';'), "in lib.rs: {line}");
+    }
+}
+
+fn table() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
+    MAY_IMPORT
+        .iter()
+        .map(|(module, imports)| (*module, imports.iter().copied().collect()))
+        .collect()
+}
+
+fn source() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+/// What each module imports, and a file in which it does.
+fn imports() -> BTreeMap<String, BTreeMap<String, PathBuf>> {
+    let mut imports: BTreeMap<String, BTreeMap<String, PathBuf>> = BTreeMap::new();
+    for file in rust_files(&source()) {
+        let relative = file.strip_prefix(source()).unwrap().to_owned();
+        let first = relative.iter().next().unwrap().to_str().unwrap();
+        let module = first.trim_end_matches(".rs");
+        if module == "lib" {
+            continue;
+        }
+        let text = std::fs::read_to_string(&file).unwrap();
+        let found = imports.entry(module.to_owned()).or_default();
+        for name in paths(&production_code(&text)) {
+            found.insert(name, relative.clone());
+        }
+    }
+    imports
+}
+
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|ending| ending == "rs")
+            && path.file_name().is_some_and(|name| name != "tests.rs")
+        {
+            files.push(path);
+        }
+    }
+    files
+}
+
+/// Without comments, which may mention anything, and without the tests at the end.
+fn production_code(text: &str) -> String {
+    let code = text.lines().take_while(|line| *line != "#[cfg(test)]");
+    code.filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+/// The modules behind `crate::` or, in the binary, behind the name of the library.
+fn paths(code: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for root in ["crate::", "wazzup_exporter::"] {
+        for (at, _) in code.match_indices(root) {
+            let rest = &code[at + root.len()..];
+            let end = rest.find(|letter: char| !letter.is_alphanumeric() && letter != '_');
+            let name = &rest[..end.unwrap_or(rest.len())];
+            assert!(!name.is_empty(), "write out `use {root}…` one module a line: {rest:.40}");
+            found.insert(name.to_owned());
+        }
+    }
+    found
+}

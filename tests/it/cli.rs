@@ -1,0 +1,295 @@
+//! The program as a user starts it: commands, exit codes, signals.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use super::support::{GUARD, client, configuration, guard, serve, still};
+
+/// A daemon started as a process of its own.
+struct Process {
+    child: Child,
+    address: SocketAddr,
+    log: Option<JoinHandle<String>>,
+}
+
+impl Process {
+    /// Starts it and waits for the log line that tells its address.
+    fn start(arguments: &[&str]) -> Self {
+        let mut child = command()
+            .args(arguments)
+            .arg("--web.listen-address=127.0.0.1:0")
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let (tell, told) = mpsc::channel();
+        let log = std::thread::spawn(move || {
+            let mut log = String::new();
+            for line in stderr.lines() {
+                let line = line.unwrap();
+                if let Some((_, rest)) = line.split_once("address=") {
+                    let address = rest.split_whitespace().next().unwrap();
+                    // Only the first address is waited for.
+                    let _ = tell.send(address.parse().unwrap());
+                }
+                log.push_str(&line);
+                log.push('\n');
+            }
+            log
+        });
+        let Ok(address) = told.recv_timeout(GUARD) else {
+            child.kill().unwrap();
+            panic!("it tells no address:\n{}", log.join().unwrap());
+        };
+        Self { child, address, log: Some(log) }
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    async fn get(&self, path: &str) -> reqwest::Response {
+        let answer = client().get(format!("http://{}{path}", self.address)).send();
+        guard("an answer", answer).await.unwrap()
+    }
+
+    /// Waits for its end; returns its exit code and its log.
+    fn end(mut self) -> (Option<i32>, String) {
+        let code = self.child.wait().unwrap().code();
+        (code, self.log.take().unwrap().join().unwrap())
+    }
+}
+
+impl Drop for Process {
+    /// A failed test leaves nothing running.
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn command() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_wazzup-exporter"))
+}
+
+fn run(arguments: &[&str]) -> Output {
+    command().args(arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+fn write_config(folder: &TempDir, yaml: &str) -> PathBuf {
+    let file = folder.path().join("config.yaml");
+    std::fs::write(&file, yaml).unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    file
+}
+
+fn config_flag(file: &Path) -> String {
+    format!("--config.file={}", file.display())
+}
+
+#[test]
+fn a_good_configuration_is_fine_and_a_bad_one_is_explained() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = write_config(
+        &folder,
+        "accounts:\n- name: acme\n  auth: {token: x}\n  users: [{id: '1'}]\n",
+    );
+    let checked = run(&["check-config", &config_flag(&good)]);
+    assert_eq!(checked.status.code(), Some(0), "{checked:?}");
+    assert!(text(&checked.stdout).ends_with("config.yaml: fine; accounts: 1, users: 1\n"));
+    let bad =
+        write_config(&folder, "poll: {interval: -5s}\naccounts:\n- name: acme\n  usres: []\n");
+    for command in ["check-config", "poll"] {
+        let checked = run(&[command, &config_flag(&bad)]);
+        assert_eq!(checked.status.code(), Some(2), "{checked:?}");
+        let errors = text(&checked.stderr);
+        assert!(errors.contains("config.yaml:1:"), "{errors}");
+        assert!(errors.contains("config.yaml:4:"), "{errors}");
+        assert!(checked.stdout.is_empty());
+    }
+    let started = run(&[&config_flag(&bad), "--web.listen-address=127.0.0.1:0"]);
+    assert_eq!(started.status.code(), Some(2));
+    assert!(!text(&started.stderr).contains("listening"));
+}
+
+#[test]
+fn bad_usage_is_exit_code_2_and_names_the_flag() {
+    for arguments in [
+        &["--no-such-flag"][..],
+        &["no-such-command"],
+        &["--web.listen-address=nonsense"],
+        &["--web.telemetry-path=metrics"],
+        &["--web.telemetry-path=/-/ready"],
+        &["simulator", "--fault=explode"],
+        &["simulator", "--users=3"],
+        &["demo", "--speed=-1"],
+        &["--log.level=loud"],
+        &["--config.file=/nonexistent/config.yaml"],
+    ] {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {output:?}");
+        let word = arguments[arguments.len() - 1].split('=').next().unwrap();
+        let named = text(&output.stderr).contains(word.trim_start_matches('-'));
+        assert!(named || word == "--config.file", "{arguments:?}: {}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn version_and_help_are_printed() {
+    let version = run(&["--version"]);
+    assert_eq!(version.status.code(), Some(0));
+    let expected = concat!("wazzup-exporter ", env!("CARGO_PKG_VERSION"), " (revision ");
+    assert!(text(&version.stdout).starts_with(expected), "{version:?}");
+    let help = run(&["--help"]);
+    for flag in ["--config.file", "--web.listen-address", "--log.level", "check-config", "demo"] {
+        assert!(text(&help.stdout).contains(flag), "{flag}");
+    }
+}
+
+#[test]
+fn a_taken_port_is_exit_code_1() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = write_config(&folder, "accounts: [{name: a, auth: {token: x}, users: [{id: '1'}]}]");
+    let address = format!("--web.listen-address={}", taken.local_addr().unwrap());
+    let output = run(&[&config_flag(&file), &address]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(text(&output.stderr).contains("cannot listen on 127.0.0.1:"), "{output:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn poll_prints_the_metrics_and_fails_if_a_reading_failed() {
+    let (api, url) = serve(still(&["acme"], 3)).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = write_config(&folder, &configuration(&api, &url, "interval: 30s"));
+    let good = run(&["poll", &config_flag(&file)]);
+    assert_eq!(good.status.code(), Some(0), "{good:?}");
+    let series = r#"wazzup_unanswered_messages{account="acme",user="u2",type="red"} 21"#;
+    assert!(text(&good.stdout).contains(series));
+    api.remove_user("acme", "u1").unwrap();
+    let bad = run(&["poll", &config_flag(&file)]);
+    assert_eq!(bad.status.code(), Some(1), "{bad:?}");
+    assert!(text(&bad.stdout).contains(series));
+    assert!(text(&bad.stderr).contains("accounts: acme"), "{bad:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signal_in_the_middle_of_a_hanging_sweep_ends_the_daemon_within_two_seconds() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let mut settings = still(&["acme"], 50);
+        settings.faults = vec!["hang".parse().unwrap()];
+        let (api, url) = serve(settings).await;
+        let folder = tempfile::tempdir().unwrap();
+        let yaml = configuration(&api, &url, "interval: 200ms, timeout: 60s");
+        let daemon = Process::start(&[&config_flag(&write_config(&folder, &yaml))]);
+        guard("hanging requests", api.wait_until(|log| log.open() >= 8)).await;
+        daemon.signal(Signal::HUP);
+        assert_eq!(daemon.get("/-/healthy").await.status(), 200);
+        let asked = Instant::now();
+        daemon.signal(signal);
+        let (code, log) = daemon.end();
+        assert_eq!(code, Some(0), "{log}");
+        assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
+        assert!(log.contains("SIGHUP") && log.contains("stopped"), "{log}");
+        assert!(!log.contains("token-of-acme"), "{log}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_signal_aborts() {
+    let (api, url) = serve(still(&["acme"], 60_000)).await;
+    let folder = tempfile::tempdir().unwrap();
+    let yaml = configuration(&api, &url, "interval: 24h");
+    let daemon = Process::start(&[&config_flag(&write_config(&folder, &yaml))]);
+    // A scrape that is not read keeps the daemon from ending at the first signal.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut stuck = socket.connect(daemon.address).await.unwrap();
+    let request = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n";
+    tokio::io::AsyncWriteExt::write_all(&mut stuck, request).await.unwrap();
+    guard("the first byte", tokio::io::AsyncReadExt::read_u8(&mut stuck)).await.unwrap();
+    daemon.signal(Signal::TERM);
+    daemon.signal(Signal::INT);
+    let (code, log) = daemon.end();
+    assert_eq!(code, Some(1), "{log}");
+    assert!(log.contains("aborted by a second signal"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn healthcheck_tells_a_healthy_daemon_from_none() {
+    let (api, url) = serve(still(&["acme"], 1)).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = write_config(&folder, &configuration(&api, &url, "interval: 30s"));
+    let daemon = Process::start(&[&config_flag(&file)]);
+    let flag = format!("--url=http://{}/-/healthy", daemon.address);
+    assert_eq!(run(&["healthcheck", &flag]).status.code(), Some(0));
+    let wrong = format!("--url=http://{}/-/nothing", daemon.address);
+    assert_eq!(run(&["healthcheck", &wrong]).status.code(), Some(1));
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.end().0, Some(0));
+    let gone = run(&["healthcheck", &flag]);
+    assert_eq!(gone.status.code(), Some(1), "{gone:?}");
+    assert!(text(&gone.stderr).contains("no answer from"), "{gone:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_shows_life() {
+    let demo = Process::start(&["demo"]);
+    let alive = async {
+        loop {
+            let metrics = demo.get("/metrics").await.text().await.unwrap();
+            let has = |needle: &str| metrics.contains(needle);
+            let samples = super::support::samples(&metrics);
+            let red = samples.iter().any(|(series, value)| {
+                series.starts_with("wazzup_unanswered_messages{")
+                    && series.ends_with(r#"type="red"}"#)
+                    && value != "0"
+            });
+            if red && has(r#"reason="unauthorized""#) {
+                return samples;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let samples = guard("life", alive).await;
+    let accounts = samples.keys().filter(|series| series.starts_with("wazzup_up{")).count();
+    assert_eq!(accounts, 4);
+    demo.signal(Signal::INT);
+    assert_eq!(demo.end().0, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_simulator_writes_a_configuration_that_polls_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("sim.yaml");
+    let flag = format!("--write-config={}", file.display());
+    let mut simulator = command()
+        .args(["simulator", "--listen=127.0.0.1:0", "--accounts=2", "--users=5", &flag])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(simulator.stdout.take().unwrap()).lines();
+    assert!(
+        lines.next().unwrap().unwrap().starts_with("The simulated Wazzup24 answers at http://")
+    );
+    assert!(lines.next().unwrap().unwrap().contains("wazzup-exporter poll --config.file="));
+    let polled = run(&["poll", &config_flag(&file)]);
+    assert_eq!(polled.status.code(), Some(0), "{polled:?}");
+    assert_eq!(text(&polled.stdout).matches("wazzup_user_up{").count(), 10);
+    kill_process(Pid::from_child(&simulator), Signal::TERM).unwrap();
+    assert_eq!(simulator.wait().unwrap().code(), Some(0));
+}

@@ -1,0 +1,206 @@
+//! What breaks upstream costs whom it concerns, and never becomes a number.
+
+use std::time::{Duration, Instant};
+
+use wazzup_exporter::simulator::{Access, Fault};
+
+use super::support::{Samples, World, configuration, counter, serve, still, value};
+
+const FAST: &str = "interval: 200ms, timeout: 5s";
+
+#[tokio::test]
+async fn a_failure_of_one_user_costs_that_user_only() {
+    for (fault, outcome) in [
+        ("status=500", "server_error"),
+        ("status=404", "not_found"),
+        ("status=400", "client_error"),
+        ("status=429", "rate_limited"),
+        ("status=204", "malformed"),
+        ("reset", "connect"),
+        ("truncated", "malformed"),
+        ("oversized", "malformed"),
+        ("malformed", "malformed"),
+        ("wrong_type", "malformed"),
+        (r#"body={"data":{"counter":0},"meta":{}}"#, "malformed"),
+        (r#"body={"data":{"counter":-1,"type":"red"}}"#, "malformed"),
+        (r#"body={"counter":0,"type":"red"}"#, "malformed"),
+        ("body=", "malformed"),
+    ] {
+        let mut settings = still(&["acme"], 5);
+        let (before, kind) = fault.split_at(fault.find("body=").unwrap_or(0));
+        settings.faults = vec![format!("{before}user=u2,{kind}").parse().unwrap()];
+        let world = World::start(settings, FAST).await;
+        let requests = format!(
+            r#"wazzup_api_requests_total{{account="acme",endpoint="counter",outcome="{outcome}"}}"#
+        );
+        let samples = world.until(fault, |samples| value(samples, &requests) >= Some(2.0)).await;
+        for (user, red) in [("u0", 1.0), ("u1", 11.0), ("u3", 31.0), ("u4", 41.0)] {
+            assert_eq!(value(&samples, &counter("acme", user, "red")), Some(red), "{fault}");
+            assert_eq!(value(&samples, &up("acme", user)), Some(1.0), "{fault}");
+        }
+        assert_eq!(value(&samples, &counter("acme", "u2", "red")), None, "{fault}");
+        assert_eq!(value(&samples, &counter("acme", "u2", "grey")), None, "{fault}");
+        assert_eq!(value(&samples, &up("acme", "u2")), Some(0.0), "{fault}");
+        assert_eq!(value(&samples, r#"wazzup_up{account="acme"}"#), Some(1.0), "{fault}");
+        world.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_failed_request_is_not_sent_again_within_its_sweep() {
+    let mut settings = still(&["acme"], 1);
+    settings.faults = vec!["reset".parse().unwrap()];
+    let world = World::start(settings, FAST).await;
+    let failed =
+        r#"wazzup_api_requests_total{account="acme",endpoint="counter",outcome="connect"}"#;
+    let samples = world.until("failures", |samples| value(samples, failed) >= Some(3.0)).await;
+    world.shutdown.begin();
+    // One more may have been under way when the exposition was made.
+    let seen = world.api.counts().total as f64;
+    let counted = value(&samples, failed).unwrap();
+    assert!(seen <= counted + 2.0, "upstream saw {seen} requests, {counted} were counted");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_redirect_is_not_followed_and_says_so() {
+    let (other, other_url) = serve(still(&["elsewhere"], 1)).await;
+    let mut settings = still(&["acme"], 1);
+    settings.faults = vec![format!("redirect={other_url}/v2/").parse().unwrap()];
+    let world = World::start(settings, FAST).await;
+    let failing = r#"wazzup_account_failing{account="acme",reason="malformed"}"#;
+    world.until("the failure", |samples| samples.contains_key(failing)).await;
+    let status = world.get("/api/v1/status").await.text().await.unwrap();
+    assert!(status.contains("which is not followed; check base_url"), "{status}");
+    assert_eq!(other.counts().total, 0);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_refused_token_is_named_and_leaves_other_accounts_alone() {
+    for (access, reason) in [(Access::Revoked, "unauthorized"), (Access::Forbidden, "forbidden")] {
+        let mut settings = still(&["acme", "globex"], 2);
+        settings.accounts[0].access = access;
+        let world = World::start(settings, FAST).await;
+        let failing = format!(r#"wazzup_account_failing{{account="acme",reason="{reason}"}}"#);
+        let samples = world
+            .until(reason, |samples| {
+                samples.contains_key(&failing)
+                    && value(samples, &counter("globex", "u1", "red")) == Some(11.0)
+            })
+            .await;
+        assert_eq!(value(&samples, r#"wazzup_up{account="acme"}"#), Some(0.0));
+        assert_eq!(value(&samples, &counter("acme", "u0", "red")), None);
+        assert_eq!(value(&samples, r#"wazzup_up{account="globex"}"#), Some(1.0));
+        world.api.set_access("acme", Access::Normal).unwrap();
+        let samples = world
+            .until("recovery", |samples| {
+                value(samples, r#"wazzup_up{account="acme"}"#) == Some(1.0)
+            })
+            .await;
+        assert!(!samples.contains_key(&failing));
+        world.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn figures_vanish_when_upstream_is_gone_for_longer_than_they_keep() {
+    let poll = "interval: 200ms, timeout: 400ms, stale_after: 1s";
+    let world = World::start(still(&["acme"], 3), poll).await;
+    let series = counter("acme", "u2", "red");
+    world.until("a figure", |samples| value(samples, &series) == Some(21.0)).await;
+    world.api.add_fault("status=500".parse().unwrap());
+    let samples = world.until("no figure", |samples| !samples.contains_key(&series)).await;
+    assert_eq!(value(&samples, r#"wazzup_up{account="acme"}"#), Some(0.0));
+    assert_eq!(value(&samples, &up("acme", "u2")), Some(0.0));
+    assert!(samples.keys().any(|series| series.starts_with("wazzup_user_info{")));
+    world.api.clear_faults();
+    world.until("the figure again", |samples| value(samples, &series) == Some(21.0)).await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_type_never_documented_is_neither_red_nor_grey() {
+    let world = World::start(still(&["acme"], 1), FAST).await;
+    world.api.pin_raw("acme", "u0", 5.into(), serde_json::Value::Null).unwrap();
+    let other = counter("acme", "u0", "other");
+    let samples = world.until("other", |samples| value(samples, &other) == Some(5.0)).await;
+    assert!(!samples.contains_key(&counter("acme", "u0", "red")));
+    assert!(!samples.contains_key(&counter("acme", "u0", "grey")));
+    world.api.pin_raw("acme", "u0", 0.into(), "violet".into()).unwrap();
+    let red = counter("acme", "u0", "red");
+    let samples = world.until("zero", |samples| value(samples, &red) == Some(0.0)).await;
+    assert!(!samples.contains_key(&other));
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn an_account_that_hangs_holds_up_nobody_and_not_the_end() {
+    let names = ["hung", "a", "b", "c", "d", "e", "f", "g", "h", "i"];
+    let mut settings = still(&names, 100);
+    let hang: Fault = "hang,account=hung".parse().unwrap();
+    settings.faults = vec![hang];
+    let world = World::start(settings, "interval: 500ms, timeout: 60s, concurrency: 8").await;
+    world
+        .api_until("every user of the others twice while eight requests hang", |log| {
+            log.status(200) >= 2 * 9 * 100 && log.open() >= 8
+        })
+        .await;
+    let mut reads = std::collections::BTreeMap::new();
+    for request in world.api.log() {
+        *reads.entry((request.account.unwrap(), request.user.unwrap())).or_insert(0) += 1;
+    }
+    let twice = reads.iter().filter(|((account, _), count)| &**account != "hung" && **count >= 2);
+    assert_eq!(twice.count(), 900);
+    let counts = world.api.counts();
+    assert_eq!(counts.accounts["hung"].max_open, 8, "{counts:?}");
+    let samples = world.scrape().await;
+    assert_eq!(value(&samples, r#"wazzup_up{account="hung"}"#), Some(0.0));
+    assert_eq!(value(&samples, r#"wazzup_up{account="i"}"#), Some(1.0));
+    let started = Instant::now();
+    world.stop().await;
+    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn one_sweep_of_everything_tells_what_could_not_be_read() {
+    let mut settings = still(&["acme", "globex"], 3);
+    settings.faults = vec!["status=500,account=globex,user=u1".parse().unwrap()];
+    let (api, url) = serve(settings).await;
+    let yaml = configuration(&api, &url, "interval: 1h");
+    let config =
+        wazzup_exporter::config::parse(yaml.as_bytes(), std::path::Path::new("test.yaml")).unwrap();
+    let report = wazzup_exporter::app::poll_once(config).await.unwrap();
+    assert_eq!(report.incomplete, ["globex"]);
+    let samples: Samples =
+        super::support::samples(std::str::from_utf8(&report.exposition).unwrap());
+    assert_eq!(value(&samples, &counter("globex", "u2", "red")), Some(21.0));
+    assert_eq!(value(&samples, &counter("globex", "u1", "red")), None);
+    let partial = r#"wazzup_sweeps_total{account="globex",result="partial"}"#;
+    assert_eq!(value(&samples, partial), Some(1.0));
+    assert_eq!(api.counts().total, 6);
+}
+
+#[tokio::test]
+async fn a_token_that_upstream_repeats_is_not_shown() {
+    for fault in [
+        r#"body={"data":"token-of-acme"}"#,
+        "redirect=http://127.0.0.1/?token=token-of-acme",
+        "retry_after=429:token-of-acme",
+    ] {
+        let mut settings = still(&["acme"], 1);
+        settings.faults = vec![fault.parse().unwrap()];
+        let world = World::start(settings, FAST).await;
+        let down = up("acme", "u0");
+        world.until("the failure", |samples| value(samples, &down) == Some(0.0)).await;
+        for path in ["/", "/metrics", "/api/v1/status"] {
+            let text = world.get(path).await.text().await.unwrap();
+            assert!(!text.contains("token-of-acme"), "{fault} on {path}: {text}");
+        }
+        world.stop().await;
+    }
+}
+
+fn up(account: &str, user: &str) -> String {
+    format!(r#"wazzup_user_up{{account="{account}",user="{user}"}}"#)
+}

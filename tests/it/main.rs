@@ -1,0 +1,10 @@
+//! Tests of the exporter as a whole: over real sockets, against the simulated API.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+mod architecture;
+mod cli;
+mod failures;
+mod polling;
+mod support;
+mod web;

@@ -1,0 +1,194 @@
+//! From upstream's counters to the series of an exposition.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use wazzup_exporter::simulator::{AccountSpec, Latency, RateLimit, Role, Settings, UserSpec};
+
+use super::support::{World, configuration, counter, guard, serve, still, value};
+
+const FAST: &str = "interval: 200ms, timeout: 5s";
+
+#[tokio::test]
+async fn shows_what_upstream_holds_and_follows_its_changes() {
+    let world = World::start(still(&["acme", "globex"], 3), FAST).await;
+    for account in ["acme", "globex"] {
+        for (user, red) in [("u0", 1.0), ("u1", 11.0), ("u2", 21.0)] {
+            let samples = world
+                .until("the first figure", |samples| {
+                    value(samples, &counter(account, user, "red")) == Some(red)
+                })
+                .await;
+            assert_eq!(value(&samples, &counter(account, user, "grey")), Some(0.0));
+        }
+    }
+    world.api.set("acme", "u1", 4, "grey").unwrap();
+    let samples = world
+        .until("the turned counter", |samples| {
+            value(samples, &counter("acme", "u1", "grey")) == Some(4.0)
+        })
+        .await;
+    assert_eq!(value(&samples, &counter("acme", "u1", "red")), Some(0.0));
+    assert_eq!(value(&samples, &counter("globex", "u1", "red")), Some(11.0));
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn odd_ids_reach_upstream_as_one_segment_and_come_back_escaped() {
+    let odd = [
+        ("a/b", "a%2Fb", "a/b"),
+        ("ünï", "%C3%BCn%C3%AF", "ünï"),
+        ("q\"uo\\te", "q%22uo%5Cte", r#"q\"uo\\te"#),
+        ("%2E", "%252E", "%2E"),
+        ("a b?c=d#e&f+g", "a%20b%3Fc%3Dd%23e%26f%2Bg", "a b?c=d#e&f+g"),
+    ];
+    let mut account = AccountSpec::new("acme", "12345678", "token");
+    for (number, (id, _, _)) in odd.iter().enumerate() {
+        let user = UserSpec::new(id, "Name", Role::SalesRep).pinned(number as u64 + 1, "red");
+        account = account.user(user);
+    }
+    let settings = Settings { accounts: vec![account], ..Settings::default() };
+    let world = World::start(settings, FAST).await;
+    for (number, (_, _, label)) in odd.iter().enumerate() {
+        let red = Some(number as f64 + 1.0);
+        let series = counter("acme", label, "red");
+        world.until(label, |samples| value(samples, &series) == red).await;
+    }
+    let paths: Vec<String> = world.api.log().into_iter().map(|request| request.path).collect();
+    for (_, segment, _) in odd {
+        let path = format!("/v2/counters/unanswered/{segment}");
+        assert!(paths.contains(&path), "{path} is not among {paths:?}");
+    }
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn each_user_is_asked_once_per_sweep_with_its_account_s_token() {
+    let world = World::start(still(&["acme", "globex"], 20), FAST).await;
+    world.api_until("three sweeps of both", |log| log.total() >= 120).await;
+    let log = world.api.log();
+    for name in ["acme", "globex"] {
+        let requests = log.iter().filter(|request| request.account.as_deref() == Some(name));
+        let users: Vec<_> = requests.map(|request| request.user.clone().unwrap()).collect();
+        for sweep in users.chunks_exact(20) {
+            let mut sorted = sweep.to_vec();
+            sorted.sort();
+            sorted.dedup();
+            assert_eq!(sorted.len(), 20, "a user was asked twice in a sweep: {sweep:?}");
+        }
+    }
+    assert_eq!(world.api.counts().status(401), 0);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn concurrency_is_bounded_per_account_and_over_all() {
+    let mut settings = still(&["one", "two", "three"], 30);
+    let latency = Duration::from_millis(20);
+    settings.latency = Latency { min: latency, max: latency };
+    let (api, url) = serve(settings).await;
+    let yaml = configuration(&api, &url, "interval: 200ms, timeout: 5s, concurrency: 4");
+    let world = World::start_with(api, &format!("max_in_flight: 6\n{yaml}")).await;
+    let mut most_open = 0;
+    world
+        .api_until("two sweeps of all", |log| {
+            most_open = most_open.max(log.open());
+            log.total() >= 180
+        })
+        .await;
+    assert!((5..=6).contains(&most_open), "{most_open} requests were open together");
+    for (account, counts) in world.api.counts().accounts {
+        assert!(counts.max_open <= 4, "{account}: {counts:?}");
+    }
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_sweep_that_outlasts_its_interval_is_followed_at_once_and_counted() {
+    let mut settings = still(&["acme"], 4);
+    let latency = Duration::from_millis(150);
+    settings.latency = Latency { min: latency, max: latency };
+    let world = World::start(settings, "interval: 100ms, timeout: 5s, concurrency: 1").await;
+    let overruns = r#"wazzup_sweep_overruns_total{account="acme"}"#;
+    let samples = world.until("overruns", |samples| value(samples, overruns) >= Some(2.0)).await;
+    let sweeps = value(&samples, r#"wazzup_sweeps_total{account="acme",result="ok"}"#).unwrap();
+    assert!(sweeps >= 2.0);
+    let log = world.api.log();
+    let order: Vec<_> = log.iter().filter_map(|request| request.user.as_deref()).collect();
+    for (number, user) in order.iter().enumerate() {
+        assert_eq!(*user, format!("u{}", number % 4), "sweeps overlap: {order:?}");
+    }
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn accounts_start_apart_from_each_other() {
+    let names = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    let world = World::start(still(&names, 1), "interval: 2s, timeout: 5s").await;
+    world.api_until("one request of each", |log| log.total() >= 8).await;
+    let mut first = BTreeMap::new();
+    for request in world.api.log() {
+        first.entry(request.account.unwrap()).or_insert(request.arrived);
+    }
+    let earliest = first.values().min().unwrap();
+    let latest = first.values().max().unwrap();
+    assert_eq!(first.len(), 8);
+    // The names' phases are fixed and spread over more than half of the interval.
+    assert!(latest.duration_since(*earliest) > Duration::from_secs(1));
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_replaced_token_file_is_read_again() {
+    let (api, url) = serve(Settings {
+        accounts: vec![
+            AccountSpec::new("old", "10000001", "old-token"),
+            AccountSpec::new("new", "10000002", "new-token")
+                .user(UserSpec::new("1", "Anna", Role::SalesRep).pinned(7, "red")),
+        ],
+        limit: RateLimit::UNLIMITED,
+        ..Settings::default()
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    write_secret(&file, "old-token\n");
+    let yaml = format!(
+        "poll: {{{FAST}}}\naccounts: [{{name: acme, base_url: '{url}', auth: {{token_file: {}}}, users: [{{id: '1'}}]}}]",
+        file.display()
+    );
+    let world = World::start_with(api, &yaml).await;
+    let unknown = r#"wazzup_user_untrusted{account="acme",user="1",reason="unknown_user"}"#;
+    world.until("the old account's answer", |samples| samples.contains_key(unknown)).await;
+    write_secret(&file, "new-token\n");
+    let series = counter("acme", "1", "red");
+    world.until("the new account's answer", |samples| value(samples, &series) == Some(7.0)).await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn readiness_comes_with_the_first_attempt_of_every_account() {
+    let world = World::start(still(&["acme", "globex"], 1), "interval: 1s, timeout: 5s").await;
+    let ready = async {
+        loop {
+            // Asked before readiness, so that it cannot have been answered in between.
+            let total = world.api.counts().total;
+            if world.get("/-/ready").await.status() == 200 {
+                return;
+            }
+            assert!(total <= 10, "not ready after many attempts");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    guard("readiness", ready).await;
+    let counts = world.api.counts();
+    assert_eq!(counts.accounts.len(), 2, "{counts:?}");
+    assert_eq!(world.get("/-/healthy").await.status(), 200);
+    world.stop().await;
+}
+
+fn write_secret(file: &std::path::Path, text: &str) {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::write(file, text).unwrap();
+    std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600)).unwrap();
+}

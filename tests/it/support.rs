@@ -1,0 +1,166 @@
+//! A world for a test: a simulated API and an exporter that polls it, both on loopback.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use wazzup_exporter::app::{Daemon, Options};
+use wazzup_exporter::config;
+use wazzup_exporter::shutdown::Shutdown;
+use wazzup_exporter::simulator::{
+    AccountSpec, Log, RateLimit, Role, Settings, Simulator, UserSpec,
+};
+
+/// Only a guard against hanging: many times longer than anything here takes.
+pub(crate) const GUARD: Duration = Duration::from_mins(1);
+
+/// A running simulator and a running exporter.
+pub(crate) struct World {
+    pub(crate) api: Simulator,
+    pub(crate) exporter: SocketAddr,
+    pub(crate) shutdown: Shutdown,
+    daemon: JoinHandle<()>,
+    client: reqwest::Client,
+}
+
+/// The samples of an exposition by series, as text on both sides.
+pub(crate) type Samples = BTreeMap<String, String>;
+
+impl World {
+    /// Runs both. `poll` is the content of the configuration's `poll`, as `interval: 200ms`.
+    pub(crate) async fn start(settings: Settings, poll: &str) -> Self {
+        let (api, url) = serve(settings).await;
+        let yaml = configuration(&api, &url, poll);
+        Self::start_with(api, &yaml).await
+    }
+
+    /// Runs an exporter with this configuration.
+    pub(crate) async fn start_with(api: Simulator, yaml: &str) -> Self {
+        let config = config::parse(yaml.as_bytes(), Path::new("test.yaml")).unwrap();
+        let options = Options {
+            listen: vec!["127.0.0.1:0".parse().unwrap()],
+            telemetry_path: "/metrics".to_owned(),
+        };
+        let daemon = Daemon::bind(&options, config).await.unwrap();
+        let exporter = daemon.addresses()[0];
+        let shutdown = Shutdown::new();
+        let daemon = tokio::spawn(daemon.run(shutdown.clone()));
+        Self { api, exporter, shutdown, daemon, client: client() }
+    }
+
+    /// What the API holds and the exporter shows is asked again and again until it fits.
+    pub(crate) async fn until(
+        &self,
+        what: &str,
+        mut fits: impl FnMut(&Samples) -> bool,
+    ) -> Samples {
+        guard(what, async {
+            loop {
+                let samples = self.scrape().await;
+                if fits(&samples) {
+                    return samples;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await
+    }
+
+    /// Waits until the API has seen what is wanted.
+    pub(crate) async fn api_until(&self, what: &str, predicate: impl FnMut(&Log<'_>) -> bool) {
+        guard(what, self.api.wait_until(predicate)).await;
+    }
+
+    pub(crate) async fn scrape(&self) -> Samples {
+        samples(&self.get("/metrics").await.text().await.unwrap())
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> reqwest::Response {
+        self.request(reqwest::Method::GET, path, &[]).await
+    }
+
+    pub(crate) async fn request(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> reqwest::Response {
+        let mut request = self.client.request(method, format!("http://{}{path}", self.exporter));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        guard("an answer of the exporter", request.send()).await.unwrap()
+    }
+
+    /// Asks the exporter to end and waits until it has.
+    pub(crate) async fn stop(self) {
+        self.shutdown.begin();
+        guard("the end of the exporter", self.daemon).await.unwrap();
+    }
+}
+
+/// Waits, but not for ever.
+pub(crate) async fn guard<T>(what: impl Display, future: impl Future<Output = T>) -> T {
+    let guarded = tokio::time::timeout(GUARD, future).await;
+    guarded.unwrap_or_else(|_| panic!("waited too long for {what}"))
+}
+
+/// Serves a simulated API on a port of its own for the rest of the test.
+pub(crate) async fn serve(settings: Settings) -> (Simulator, String) {
+    let api = Simulator::new(settings);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let served = api.clone();
+    tokio::spawn(async move { served.serve(listener, std::future::pending()).await });
+    (api, url)
+}
+
+/// The simulator's own configuration with other poll settings.
+pub(crate) fn configuration(api: &Simulator, url: &str, poll: &str) -> String {
+    let yaml = api.exporter_config(url, "1h");
+    let (_, accounts) = yaml.split_once("accounts:").unwrap();
+    format!("poll: {{{poll}}}\naccounts:{accounts}")
+}
+
+/// Accounts that stand still: every user has a red counter of its index times ten, plus one.
+pub(crate) fn still(accounts: &[&str], users: usize) -> Settings {
+    let account = |(number, name): (usize, &&str)| {
+        let id = format!("{:08}", 10_000_000 + number);
+        let mut account = AccountSpec::new(name, &id, &format!("token-of-{name}"));
+        for user in 0..users {
+            let spec = UserSpec::new(&format!("u{user}"), &format!("User {user}"), Role::SalesRep);
+            account = account.user(spec.pinned(user as u64 * 10 + 1, "red"));
+        }
+        account
+    };
+    Settings {
+        accounts: accounts.iter().enumerate().map(account).collect(),
+        speed: 0.0,
+        limit: RateLimit::UNLIMITED,
+        ..Settings::default()
+    }
+}
+
+/// The series of a user's counter.
+pub(crate) fn counter(account: &str, user: &str, kind: &str) -> String {
+    format!(r#"wazzup_unanswered_messages{{account="{account}",user="{user}",type="{kind}"}}"#)
+}
+
+/// The value of a series, or `None` if it does not exist.
+pub(crate) fn value(samples: &Samples, series: &str) -> Option<f64> {
+    Some(samples.get(series)?.parse().unwrap())
+}
+
+pub(crate) fn samples(text: &str) -> Samples {
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    let pairs = lines.map(|line| line.rsplit_once(' ').unwrap());
+    pairs.map(|(series, value)| (series.to_owned(), value.to_owned())).collect()
+}
+
+pub(crate) fn client() -> reqwest::Client {
+    wazzup_exporter::upstream::http_client().unwrap().no_proxy().build().unwrap()
+}

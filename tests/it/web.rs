@@ -1,0 +1,164 @@
+//! The exporter's own HTTP side: routes, methods, negotiation, limits.
+
+use reqwest::Method;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpSocket, TcpStream};
+use wazzup_exporter::http::SCRAPES_MAX;
+
+use super::support::{World, guard, still};
+
+const SLOW: &str = "interval: 1h";
+
+#[tokio::test]
+async fn every_path_answers_get_and_head_and_refuses_the_rest() {
+    let world = World::start(still(&["acme"], 2), SLOW).await;
+    for (path, kind, status) in [
+        ("/", "text/html; charset=utf-8", 200),
+        ("/metrics", "text/plain; version=0.0.4; charset=utf-8", 200),
+        ("/style.css", "text/css; charset=utf-8", 200),
+        ("/api/v1/status", "application/json", 200),
+        ("/-/healthy", "text/plain; charset=utf-8", 200),
+        ("/-/ready", "text/plain; charset=utf-8", 503),
+    ] {
+        let got = world.get(path).await;
+        assert_eq!(got.status(), status, "{path}");
+        assert_eq!(got.headers()["content-type"], kind, "{path}");
+        assert_eq!(got.headers()["x-content-type-options"], "nosniff", "{path}");
+        assert!(!got.bytes().await.unwrap().is_empty(), "{path}");
+        let head = world.request(Method::HEAD, path, &[]).await;
+        assert_eq!(head.status(), status, "{path}");
+        assert_eq!(head.headers()["content-type"], kind, "{path}");
+        assert!(head.headers()["content-length"].to_str().unwrap().parse::<u64>().unwrap() > 0);
+        assert!(head.bytes().await.unwrap().is_empty(), "{path}");
+        for method in [Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS, Method::PATCH] {
+            let refused = world.request(method.clone(), path, &[]).await;
+            assert_eq!(refused.status(), 405, "{method} {path}");
+            assert_eq!(refused.headers()["allow"], "GET, HEAD", "{method} {path}");
+        }
+    }
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn unknown_paths_are_not_found() {
+    let world = World::start(still(&["acme"], 1), SLOW).await;
+    for path in ["/metric", "/metrics/", "/-/", "/-/reload", "/config", "//", "/%2e%2e/etc"] {
+        assert_eq!(world.get(path).await.status(), 404, "{path}");
+    }
+    assert_eq!(world.get("/metrics?name[]=up").await.status(), 200);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn the_format_and_the_encoding_are_negotiated() {
+    let world = World::start(still(&["acme"], 2), SLOW).await;
+    let wants = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
+    let answer = world
+        .request(Method::GET, "/metrics", &[("accept", wants), ("accept-encoding", "gzip")])
+        .await;
+    assert_eq!(
+        answer.headers()["content-type"],
+        "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    );
+    assert_eq!(answer.headers()["content-encoding"], "gzip");
+    assert_eq!(answer.headers()["vary"], "accept, accept-encoding");
+    let packed = answer.bytes().await.unwrap();
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut flate2::bufread::GzDecoder::new(&packed[..]), &mut text)
+        .unwrap();
+    assert!(text.ends_with("# EOF\n"), "{text}");
+    assert!(text.contains(r#"wazzup_user_info{account="acme",user="u1",name="User 1""#), "{text}");
+    let plain = world.get("/metrics").await;
+    assert!(!plain.headers().contains_key("content-encoding"));
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn the_page_shows_accounts_and_users_and_markup_as_text() {
+    let mut settings = still(&["acme"], 2);
+    settings.accounts[0].users[1].name = "<img src=x onerror=alert(1)>".to_owned();
+    let world = World::start(settings, "interval: 200ms, timeout: 5s").await;
+    let red = super::support::counter("acme", "u1", "red");
+    world.until("a figure", |samples| samples.contains_key(&red)).await;
+    let page = world.get("/").await;
+    let policy = page.headers()["content-security-policy"].to_str().unwrap().to_owned();
+    assert!(policy.starts_with("default-src 'none'"), "{policy}");
+    let html = page.text().await.unwrap();
+    assert!(html.contains("&lt;img src=x onerror=alert(1)&gt;"), "{html}");
+    assert!(!html.contains("<img"), "{html}");
+    assert!(html.contains(">11</td>"), "{html}");
+    let status: serde_json::Value =
+        serde_json::from_str(&world.get("/api/v1/status").await.text().await.unwrap()).unwrap();
+    assert_eq!(status["accounts"][0]["name"], "acme");
+    assert_eq!(status["accounts"][0]["red"], 12);
+    assert_eq!(status["accounts"][0]["users"][1]["red"], 11);
+    assert_eq!(status["accounts"][0]["users"][1]["up"], true);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn requests_over_broken_connections_harm_nobody() {
+    let world = World::start(still(&["acme"], 1), SLOW).await;
+    for bytes in
+        [&b"\x16\x03\x01garbage"[..], b"GET / HTTP/9.9\r\n\r\n", b"GET /metrics HTTP/1.1\r\nA", b""]
+    {
+        let mut stream = TcpStream::connect(world.exporter).await.unwrap();
+        stream.write_all(bytes).await.unwrap();
+        drop(stream);
+    }
+    let mut huge = TcpStream::connect(world.exporter).await.unwrap();
+    let header = format!("GET / HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(100_000));
+    // The exporter may close before it has read all of it.
+    let _ = huge.write_all(header.as_bytes()).await;
+    let mut answer = Vec::new();
+    let _ = guard("the end of the connection", huge.read_to_end(&mut answer)).await;
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431"), "{answer}");
+    assert_eq!(world.get("/metrics").await.status(), 200);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn clients_that_do_not_read_take_all_places_but_no_more() {
+    let world = World::start(still(&["acme"], 60_000), SLOW).await;
+    let mut stuck = Vec::new();
+    for _ in 0..SCRAPES_MAX {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        let mut stream = socket.connect(world.exporter).await.unwrap();
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        // The first byte says that the exposition is made and its place taken.
+        guard("the first byte", stream.read_u8()).await.unwrap();
+        stuck.push(stream);
+    }
+    let refused = world.get("/metrics").await;
+    assert_eq!(refused.status(), 503);
+    assert_eq!(refused.headers()["retry-after"], "1");
+    assert_eq!(world.get("/-/healthy").await.status(), 200);
+    drop(stuck);
+    let free = async {
+        while world.get("/metrics").await.status() != 200 {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    guard("a free place", free).await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_scrape_in_flight_is_finished_before_the_end() {
+    let world = World::start(still(&["acme"], 20_000), SLOW).await;
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut stream = socket.connect(world.exporter).await.unwrap();
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    guard("the first byte", stream.read_u8()).await.unwrap();
+    world.shutdown.begin();
+    let mut rest = Vec::new();
+    guard("the rest", stream.read_to_end(&mut rest)).await.unwrap();
+    let text = String::from_utf8(rest).unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
+    assert_eq!(body.len().to_string(), length);
+    world.stop().await;
+}
