@@ -8,6 +8,7 @@
 
 mod error;
 mod token;
+mod transport;
 mod wire;
 
 use std::sync::Arc;
@@ -15,12 +16,12 @@ use std::time::Instant;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::HeaderValue;
-use reqwest::redirect;
-use reqwest::{Certificate, Response, StatusCode};
-use url::{Host, Url};
+use reqwest::{Response, StatusCode};
+use url::Url;
 
 pub use self::error::{BuildError, Error, Malformed};
 pub use self::token::{Token, TokenError};
+pub use self::transport::{Transport, http_client};
 pub use self::wire::parse_counter;
 
 use crate::account::{Account, UserId};
@@ -35,15 +36,6 @@ pub const BODY_MAX: usize = 64 * 1024;
 /// What RFC 3986 leaves unreserved stays as it is, everything else in a segment is encoded.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Connection pools, shared by all accounts.
-#[derive(Debug, Clone)]
-pub struct Transport {
-    /// Obeys the usual proxy variables of the environment.
-    proxied: reqwest::Client,
-    /// For loopback, which no proxy can reach for us.
-    direct: reqwest::Client,
-}
-
 /// Asks the API on behalf of one account.
 #[derive(Debug)]
 pub struct Client {
@@ -51,23 +43,6 @@ pub struct Client {
     account: Arc<Account>,
     limiter: Limiter,
     process: Arc<Process>,
-}
-
-impl Transport {
-    /// Sets up the pools; nothing is connected yet.
-    ///
-    /// # Errors
-    /// When TLS cannot be set up.
-    pub fn new() -> Result<Self, BuildError> {
-        Ok(Self {
-            proxied: http_client()?.build().map_err(BuildError)?,
-            direct: http_client()?.no_proxy().build().map_err(BuildError)?,
-        })
-    }
-
-    fn to(&self, url: &Url) -> reqwest::Client {
-        if is_loopback(url) { self.direct.clone() } else { self.proxied.clone() }
-    }
 }
 
 impl Client {
@@ -129,26 +104,6 @@ impl Client {
     }
 }
 
-/// An HTTP client with our TLS roots that sends each request once and follows no redirect.
-///
-/// # Errors
-/// When a built-in root certificate is not accepted, which a test rules out.
-pub fn http_client() -> Result<reqwest::ClientBuilder, BuildError> {
-    // Only the first call of a process installs it; the others find it there.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter();
-    let roots: Result<Vec<_>, _> = roots.map(|root| Certificate::from_der(root)).collect();
-    Ok(reqwest::Client::builder()
-        .user_agent(concat!("wazzup-exporter/", env!("CARGO_PKG_VERSION")))
-        // The system's roots, and Mozilla's where there are none, as in an empty container.
-        .tls_certs_merge(roots.map_err(BuildError)?)
-        // A redirect would carry the token to wherever it points.
-        .redirect(redirect::Policy::none())
-        .referer(false)
-        // By default it sends again what HTTP/2 peers refused; the budget counts each request.
-        .retry(reqwest::retry::never()))
-}
-
 /// The address of a user's counter: the id is one segment, whatever it contains.
 pub fn counter_url(base: &Url, user: &UserId) -> Url {
     let prefix = base.path().trim_end_matches('/');
@@ -156,15 +111,6 @@ pub fn counter_url(base: &Url, user: &UserId) -> Url {
     let mut url = base.clone();
     url.set_path(&format!("{prefix}/v2/counters/unanswered/{id}"));
     url
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        None => false,
-    }
 }
 
 enum BodyError {
@@ -233,21 +179,6 @@ mod tests {
     fn a_path_in_the_base_url_is_a_prefix() {
         for base in ["http://127.0.0.1:1/wazzup", "http://127.0.0.1:1/wazzup/"] {
             assert_eq!(url(base, "7"), "http://127.0.0.1:1/wazzup/v2/counters/unanswered/7");
-        }
-    }
-
-    #[test]
-    fn the_client_can_be_set_up() {
-        Transport::new().unwrap();
-    }
-
-    #[test]
-    fn only_loopback_goes_without_proxy() {
-        for yes in ["http://127.0.0.1:1", "http://[::1]/", "http://localhost:8080"] {
-            assert!(is_loopback(&yes.parse().unwrap()), "{yes}");
-        }
-        for no in ["https://tech.wazzup24.com", "http://10.0.0.1", "http://notlocalhost"] {
-            assert!(!is_loopback(&no.parse().unwrap()), "{no}");
         }
     }
 }
