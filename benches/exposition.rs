@@ -13,7 +13,7 @@ use wazzup_exporter::account::{
     Account, AccountName, Auth, Export, Labels, Poll, Profile, User, UserId,
 };
 use wazzup_exporter::clock::Stamp;
-use wazzup_exporter::counter::{CounterType, Reading};
+use wazzup_exporter::counter::{CounterType, Reading, Trend};
 use wazzup_exporter::exposition::{Format, document, render_account, render_chunk};
 use wazzup_exporter::metrics::{Outcome, Process};
 use wazzup_exporter::snapshot::{AccountView, Attempt, CHUNK_USERS, Chunk, Facts, UserView};
@@ -60,6 +60,7 @@ fn read(account: &Account, seed: u64, at: Stamp) -> Vec<Vec<UserView>> {
             at,
         )),
         last_attempt: Some(Attempt { outcome: Outcome::Ok, problem: None }),
+        trend: Trend::default(),
     };
     let users: Vec<UserView> = account.users.iter().enumerate().map(view).collect();
     users.chunks(CHUNK_USERS).map(<[UserView]>::to_vec).collect()

@@ -26,7 +26,7 @@ pub const LABEL_VALUE_MAX: usize = 256;
 pub type Labels = BTreeMap<LabelName, String>;
 
 /// One customer account of Wazzup24: whom to ask, with what, how often and for whom.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Account {
     /// The label `account`, unique in the configuration.
     pub name: AccountName,
@@ -148,6 +148,17 @@ pub enum InvalidName {
 /// Label names a configuration cannot use, besides everything that starts with `__`.
 const RESERVED_LABELS: [&str; 8] =
     ["account", "user", "name", "role", "type", "state", "instance", "job"];
+
+impl PartialEq for Auth {
+    fn eq(&self, other: &Self) -> bool {
+        use secrecy::ExposeSecret as _;
+        match (self, other) {
+            (Self::Token(one), Self::Token(two)) => one.expose_secret() == two.expose_secret(),
+            (Self::TokenFile(one), Self::TokenFile(two)) => one == two,
+            _ => false,
+        }
+    }
+}
 
 impl AccountName {
     /// Checks a name: 1 to [`ACCOUNT_NAME_MAX`] characters, none of them a control character.

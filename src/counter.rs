@@ -1,8 +1,11 @@
-//! What upstream answers when asked for a user's counter.
+//! What upstream answers when asked for a user's counter, and what follows from it.
 //!
 //! A [`Reading`] is made only by [`upstream`](crate::upstream) from a well-formed answer, so a number
 //! in it is a number that Wazzup24 said. [`Reading::shown`] is the one place that decides which
-//! figures such an answer justifies.
+//! figures such an answer justifies, and a [`Trend`] is what a row of readings tells: since when red
+//! has been above 0, and how many messages came and were answered.
+
+use std::time::Duration;
 
 /// Largest counter that is accepted: above it a gauge (a 64-bit float) would no longer be exact.
 pub const COUNT_MAX: u64 = 1 << 53;
@@ -42,6 +45,27 @@ pub struct Shown {
     pub other: Option<u64>,
 }
 
+/// What a row of readings tells of a user's red messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Trend {
+    /// Since when red has been above 0 without a break, as observed; unix time.
+    pub red_since: Option<Duration>,
+    /// Messages that came between two readings of red.
+    pub increase: u64,
+    /// Messages that were answered between two readings of red.
+    pub decrease: u64,
+    last: Option<LastRed>,
+}
+
+/// The last reading that told how many red messages there were.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct LastRed {
+    red: u64,
+    /// Whether the counter itself was red; otherwise red was 0 because the counter was not.
+    was_red: bool,
+    uptime: Duration,
+}
+
 impl CounterType {
     /// The value of the label `type`.
     pub fn label(self) -> &'static str {
@@ -78,9 +102,37 @@ impl Shown {
     }
 }
 
+impl Trend {
+    /// Takes a reading into account that was made at `unix`, which is `uptime` on the clock for
+    /// ages. Readings further apart than `bridge` are strangers to each other.
+    ///
+    /// Only the difference between two red counters counts as messages that came or were answered:
+    /// when a counter turns to grey and back, nobody wrote or answered. While the type is unknown,
+    /// nothing is known of red, which neither continues nor ends a row above 0.
+    pub fn observe(
+        &mut self,
+        reading: &Reading,
+        unix: Duration,
+        uptime: Duration,
+        bridge: Duration,
+    ) {
+        let Some(red) = reading.shown().red else { return };
+        let was_red = reading.kind == CounterType::Red;
+        let last = self.last.filter(|last| uptime.saturating_sub(last.uptime) <= bridge);
+        if let Some(last) = last.filter(|last| last.was_red && was_red) {
+            self.increase = self.increase.saturating_add(red.saturating_sub(last.red));
+            self.decrease = self.decrease.saturating_add(last.red.saturating_sub(red));
+        }
+        let unbroken = last.filter(|last| last.red > 0).and(self.red_since);
+        self.red_since = (red > 0).then(|| unbroken.unwrap_or(unix));
+        self.last = Some(LastRed { red, was_red, uptime });
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn shown(count: u64, kind: CounterType) -> Shown {
         Reading { count, kind, server_time: None }.shown()
@@ -103,5 +155,73 @@ mod tests {
             shown(0, CounterType::Other),
             Shown { red: Some(0), grey: Some(0), other: None }
         );
+    }
+
+    const BRIDGE: Duration = Duration::from_mins(2);
+    const EPOCH: u64 = 1_759_499_000;
+
+    /// The trend after readings at these seconds.
+    fn trend(readings: &[(u64, CounterType, u64)]) -> Trend {
+        let mut trend = Trend::default();
+        for (seconds, kind, count) in readings {
+            let reading = Reading { count: *count, kind: *kind, server_time: None };
+            let at = Duration::from_secs(*seconds);
+            trend.observe(&reading, Duration::from_secs(EPOCH + seconds), at, BRIDGE);
+        }
+        trend
+    }
+
+    /// Since when (in seconds of the readings), came, answered.
+    fn told(readings: &[(u64, CounterType, u64)]) -> (Option<u64>, u64, u64) {
+        let trend = trend(readings);
+        let since = trend.red_since.map(|since| since.as_secs() - EPOCH);
+        (since, trend.increase, trend.decrease)
+    }
+
+    #[test]
+    fn a_row_above_zero_lasts_until_the_first_zero() {
+        use CounterType::Red;
+        assert_eq!(told(&[(0, Red, 0)]), (None, 0, 0));
+        assert_eq!(told(&[(0, Red, 0), (30, Red, 2), (60, Red, 5)]), (Some(30), 5, 0));
+        assert_eq!(told(&[(0, Red, 2), (30, Red, 5), (60, Red, 1)]), (Some(0), 3, 4));
+        assert_eq!(told(&[(0, Red, 2), (30, Red, 0)]), (None, 0, 2));
+        assert_eq!(told(&[(0, Red, 2), (30, Red, 0), (60, Red, 3)]), (Some(60), 3, 2));
+    }
+
+    #[test]
+    fn a_turn_to_grey_is_a_break_and_no_answer() {
+        use CounterType::{Grey, Red};
+        assert_eq!(told(&[(0, Red, 5), (30, Grey, 5)]), (None, 0, 0));
+        assert_eq!(told(&[(0, Red, 5), (30, Grey, 5), (60, Red, 5)]), (Some(60), 0, 0));
+    }
+
+    #[test]
+    fn an_unknown_type_neither_continues_nor_breaks_a_row() {
+        use CounterType::{Other, Red};
+        assert_eq!(told(&[(0, Red, 5), (30, Other, 9), (60, Red, 6)]), (Some(0), 1, 0));
+        assert_eq!(told(&[(0, Red, 5), (60, Other, 9), (180, Red, 6)]), (Some(180), 0, 0));
+        assert_eq!(told(&[(0, Red, 5), (30, Other, 0)]), (None, 0, 0));
+    }
+
+    #[test]
+    fn a_row_survives_gaps_up_to_the_bridge() {
+        use CounterType::Red;
+        assert_eq!(told(&[(0, Red, 5), (120, Red, 6)]), (Some(0), 1, 0));
+        assert_eq!(told(&[(0, Red, 5), (121, Red, 6)]), (Some(121), 0, 0));
+    }
+
+    proptest! {
+        #[test]
+        fn came_minus_answered_is_the_change_of_an_unbroken_red_counter(
+            counts in proptest::collection::vec(0_u64..1000, 1..50),
+        ) {
+            let readings = counts.iter().zip(0..);
+            let readings: Vec<_> =
+                readings.map(|(count, at)| (at, CounterType::Red, *count)).collect();
+            let trend = trend(&readings);
+            let (first, last) = (counts[0], counts[counts.len() - 1]);
+            prop_assert_eq!(first + trend.increase, last + trend.decrease);
+            prop_assert_eq!(trend.red_since.is_some(), last > 0);
+        }
     }
 }

@@ -1,52 +1,64 @@
 //! Whether the process works and whether it is ready, for those who restart or route to it.
 //!
 //! Being healthy is about this process only: an upstream that is down, a dead token or a pause it
-//! asked for are no reason to restart anything. The supervisor ticks [`Health`]; it hands each
-//! poller a [`Promise`], which readiness waits for.
+//! asked for are no reason to restart anything. The supervisor ticks [`Health`] and hands each poller
+//! a [`Promise`]: when it will next act. Passing that by far makes a poller stuck. Time here is the
+//! runtime's own, which stands still while the machine is suspended, as the pollers do.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::clock::Stamp;
+use tokio::time::Instant;
 
 /// Silence of the supervisor after which the process is not healthy.
 pub const SILENCE: Duration = Duration::from_mins(1);
 
 /// What `/-/healthy` and `/-/ready` are answered from.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Health {
-    ticked_millis: AtomicU64,
+    ticked: Mutex<Instant>,
     listening: AtomicBool,
     ready: AtomicBool,
-    promises: Mutex<Vec<Promise>>,
+    awaited: Mutex<Vec<Awaited>>,
 }
 
-/// A poller's promise of a first attempt; by default one that nobody waits for.
-#[derive(Debug, Clone, Default)]
-pub struct Promise {
-    kept: Arc<AtomicBool>,
-    /// Uptime after which nobody waits for it any more.
-    until: Duration,
+/// A poller's word on when it will next act.
+#[derive(Debug, Clone)]
+pub struct Promise(Arc<PromiseState>);
+
+#[derive(Debug)]
+struct PromiseState {
+    attempted: AtomicBool,
+    next: Mutex<Instant>,
+}
+
+/// A first attempt that readiness waits for.
+#[derive(Debug)]
+struct Awaited {
+    promise: Promise,
+    until: Instant,
 }
 
 impl Health {
-    /// A process that starts `now`.
-    pub fn new(now: Stamp) -> Self {
-        let health = Self::default();
-        health.tick(now);
-        health
+    /// A process that starts now.
+    pub fn new() -> Self {
+        Self {
+            ticked: Mutex::new(Instant::now()),
+            listening: AtomicBool::new(false),
+            ready: AtomicBool::new(false),
+            awaited: Mutex::default(),
+        }
     }
 
     /// Notes that the supervisor is alive.
-    pub fn tick(&self, now: Stamp) {
-        self.ticked_millis.store(now.uptime.as_millis() as u64, Relaxed);
+    pub fn tick(&self) {
+        *lock(&self.ticked) = Instant::now();
     }
 
     /// Whether the supervisor ticked within [`SILENCE`].
-    pub fn healthy(&self, now: Stamp) -> bool {
-        let ticked = Duration::from_millis(self.ticked_millis.load(Relaxed));
-        now.uptime.saturating_sub(ticked) < SILENCE
+    pub fn healthy(&self) -> bool {
+        lock(&self.ticked).elapsed() < SILENCE
     }
 
     /// Notes that everything that was to be opened is open.
@@ -54,72 +66,119 @@ impl Health {
         self.listening.store(true, Relaxed);
     }
 
-    /// Makes readiness wait for a first attempt, until `uptime` at most.
-    pub fn promise(&self, until: Duration) -> Promise {
-        let promise = Promise { kept: Arc::default(), until };
-        self.promises.lock().unwrap_or_else(PoisonError::into_inner).push(promise.clone());
-        promise
+    /// Makes readiness wait for the first attempt of a poller, for `patience` at most.
+    pub fn await_first_attempt(&self, promise: &Promise, patience: Duration) {
+        let until = Instant::now() + patience;
+        lock(&self.awaited).push(Awaited { promise: promise.clone(), until });
     }
 
     /// Whether everything is open and every poller has made an attempt or had its time for one.
     /// Once ready, always ready: accounts that are added later do not take the process away.
-    pub fn ready(&self, now: Stamp) -> bool {
+    pub fn ready(&self) -> bool {
         if self.ready.load(Relaxed) {
             return true;
         }
-        let mut promises = self.promises.lock().unwrap_or_else(PoisonError::into_inner);
-        promises.retain(|promise| !promise.kept.load(Relaxed) && now.uptime < promise.until);
-        let ready = self.listening.load(Relaxed) && promises.is_empty();
+        let mut awaited = lock(&self.awaited);
+        let now = Instant::now();
+        awaited.retain(|first| !first.promise.has_attempted() && now < first.until);
+        let ready = self.listening.load(Relaxed) && awaited.is_empty();
         self.ready.store(ready, Relaxed);
         ready
     }
 }
 
-impl Promise {
-    /// Notes the first attempt.
-    pub fn keep(&self) {
-        self.kept.store(true, Relaxed);
+impl Default for Health {
+    fn default() -> Self {
+        Self::new()
     }
+}
+
+impl Promise {
+    /// A promise to act now.
+    pub fn new() -> Self {
+        let next = Mutex::new(Instant::now());
+        Self(Arc::new(PromiseState { attempted: AtomicBool::new(false), next }))
+    }
+
+    /// Notes that an attempt was made.
+    pub fn attempted(&self) {
+        self.0.attempted.store(true, Relaxed);
+    }
+
+    fn has_attempted(&self) -> bool {
+        self.0.attempted.load(Relaxed)
+    }
+
+    /// Promises to act at `next`.
+    pub fn act_at(&self, next: Instant) {
+        *lock(&self.0.next) = next;
+    }
+
+    /// Whether the promise is broken by more than `grace`.
+    pub fn broken(&self, grace: Duration) -> bool {
+        lock(&self.0.next).elapsed() > grace
+    }
+}
+
+impl Default for Promise {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::time::advance;
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    #[test]
-    fn a_silent_supervisor_is_not_healthy() {
-        let start = Stamp::now();
-        let health = Health::new(start);
-        assert!(health.healthy(start.plus(59 * SECOND)));
-        assert!(!health.healthy(start.plus(61 * SECOND)));
-        health.tick(start.plus(61 * SECOND));
-        assert!(health.healthy(start.plus(61 * SECOND)));
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_supervisor_is_not_healthy() {
+        let health = Health::new();
+        advance(59 * SECOND).await;
+        assert!(health.healthy());
+        advance(2 * SECOND).await;
+        assert!(!health.healthy());
+        health.tick();
+        assert!(health.healthy());
     }
 
-    #[test]
-    fn readiness_waits_for_listeners_and_first_attempts_and_then_stays() {
-        let start = Stamp::now();
-        let health = Health::new(start);
-        let first = health.promise(start.plus(40 * SECOND).uptime);
-        let second = health.promise(start.plus(40 * SECOND).uptime);
-        first.keep();
-        second.keep();
-        assert!(!health.ready(start));
+    #[tokio::test(start_paused = true)]
+    async fn readiness_waits_for_listeners_and_first_attempts_and_then_stays() {
+        let health = Health::new();
+        let first = Promise::new();
+        health.await_first_attempt(&first, 40 * SECOND);
+        first.attempted();
+        assert!(!health.ready());
         health.listening();
-        assert!(health.ready(start));
-        health.promise(start.plus(80 * SECOND).uptime);
-        assert!(health.ready(start));
+        assert!(health.ready());
+        health.await_first_attempt(&Promise::new(), 40 * SECOND);
+        assert!(health.ready());
     }
 
-    #[test]
-    fn readiness_does_not_wait_for_ever() {
-        let start = Stamp::now();
-        let health = Health::new(start);
+    #[tokio::test(start_paused = true)]
+    async fn readiness_does_not_wait_for_ever() {
+        let health = Health::new();
         health.listening();
-        let _promise = health.promise(start.plus(40 * SECOND).uptime);
-        assert!(!health.ready(start.plus(39 * SECOND)));
-        assert!(health.ready(start.plus(40 * SECOND)));
+        health.await_first_attempt(&Promise::new(), 40 * SECOND);
+        advance(39 * SECOND).await;
+        assert!(!health.ready());
+        advance(SECOND).await;
+        assert!(health.ready());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_promise_is_broken_only_when_it_is_passed_by_far() {
+        let promise = Promise::new();
+        promise.act_at(Instant::now() + 300 * SECOND);
+        advance(325 * SECOND).await;
+        assert!(!promise.broken(25 * SECOND));
+        advance(SECOND).await;
+        assert!(promise.broken(25 * SECOND));
     }
 }

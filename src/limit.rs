@@ -1,29 +1,92 @@
 //! The one choke point of an account: every request to upstream waits here for its permit.
 //!
-//! [`Limiter`] bounds the requests of one account in flight, [`Global`] those of all accounts
-//! together. The account's permit comes first, so that a hanging account that waits for itself does
-//! not sit on permits the others could use. [`upstream`](crate::upstream) holds a [`Permit`] for as
-//! long as a request is open.
+//! A [`Pace`] spaces the requests of one credential evenly, so that no window of the limit, however
+//! aligned, holds too many; accounts that share a credential share it, and an answer 429 pauses all
+//! of them. A [`Limiter`] bounds the requests of one account in flight and serves its [`Lane`]s in
+//! order; a [`Global`] bounds those of all accounts. The account's permit comes first, so that a
+//! hanging account that waits for itself does not sit on permits the others could use.
+//! [`upstream`](crate::upstream) holds a [`Permit`] for as long as a request is open.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, sleep_until};
+
+use crate::metrics::Tally;
+use crate::schedule::Spacing;
+
+/// Who goes first when several requests of an account wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// What others wait for: tokens and the reset itself.
+    Urgent,
+    /// Fresh readings that a reset waits for.
+    Fresh,
+    /// Counters of users.
+    Counter,
+    /// Lists of users, channels and settings.
+    List,
+}
+
+const LANES: usize = 4;
 
 /// The cap on requests in flight over all accounts.
 #[derive(Debug, Clone)]
 pub struct Global(Arc<Semaphore>);
 
-/// The cap on requests in flight of one account, below the global one.
+/// The even spacing of the requests of one credential.
+#[derive(Debug)]
+pub struct Pace {
+    spacing: Spacing,
+    state: Mutex<PaceState>,
+    /// Accounts that share the credential take turns.
+    turn: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug)]
+struct PaceState {
+    /// The earliest time of the next request, were there no pause.
+    next: Instant,
+    /// Upstream asked for silence until then.
+    paused_until: Instant,
+}
+
+/// Hands out permits to the requests of one account.
 #[derive(Debug, Clone)]
-pub struct Limiter {
-    account: Arc<Semaphore>,
+pub struct Limiter(Arc<Handle>);
+
+/// Ends the dispatcher with the last clone of its limiter.
+#[derive(Debug)]
+struct Handle {
+    inner: Arc<Inner>,
+    dispatcher: AbortHandle,
+}
+
+#[derive(Debug)]
+struct Inner {
+    state: Mutex<State>,
+    /// A waiter came, a permit came back, or more became allowed.
+    changed: Notify,
+    pace: Arc<Pace>,
     global: Global,
+    tally: Arc<Tally>,
+}
+
+#[derive(Debug)]
+struct State {
+    waiters: [VecDeque<oneshot::Sender<Permit>>; LANES],
+    in_flight: usize,
+    concurrency: usize,
+    timeouts_in_a_row: usize,
 }
 
 /// Permission to have one request open; given back when dropped.
 #[derive(Debug)]
 pub struct Permit {
-    _account: OwnedSemaphorePermit,
+    inner: Arc<Inner>,
     _global: OwnedSemaphorePermit,
 }
 
@@ -32,44 +95,183 @@ impl Global {
     pub fn new(requests: usize) -> Self {
         Self(Arc::new(Semaphore::new(requests)))
     }
+
+    async fn acquire(&self) -> OwnedSemaphorePermit {
+        Arc::clone(&self.0).acquire_owned().await.expect("nobody closes this semaphore")
+    }
+}
+
+impl Pace {
+    /// A pace of `requests` in any window of `per`, that has sent nothing yet.
+    pub fn new(requests: u32, per: Duration) -> Self {
+        let spacing = Spacing::new(requests, per);
+        let now = Instant::now();
+        let state = Mutex::new(PaceState { next: now, paused_until: now });
+        Self { spacing, state, turn: tokio::sync::Mutex::default() }
+    }
+
+    /// Sends nothing for `pause`; a pause that is already longer stays.
+    pub fn pause(&self, pause: Duration) {
+        let mut state = lock(&self.state);
+        state.paused_until = state.paused_until.max(Instant::now() + pause);
+    }
+
+    /// Takes the next place, or says from when on there may be one.
+    fn take(&self) -> Result<(), Instant> {
+        let now = Instant::now();
+        let mut state = lock(&self.state);
+        let earliest = state.next.max(state.paused_until);
+        if now < earliest {
+            return Err(earliest);
+        }
+        // Timers are coarse: what they lose is made up for, within the tolerance.
+        let at = state.next.max(now.checked_sub(self.spacing.tolerance).unwrap_or(now));
+        state.next = at + self.spacing.between;
+        Ok(())
+    }
+
+    fn free_at(&self) -> Instant {
+        let state = lock(&self.state);
+        state.next.max(state.paused_until)
+    }
 }
 
 impl Limiter {
-    /// Allows `concurrency` requests of the account in flight.
-    pub fn new(concurrency: usize, global: Global) -> Self {
-        Self { account: Arc::new(Semaphore::new(concurrency)), global }
+    /// Allows `concurrency` requests of an account in flight, in the pace of its credential. Must be
+    /// called within a runtime, which runs its dispatcher.
+    pub fn new(concurrency: usize, pace: Arc<Pace>, global: Global, tally: Arc<Tally>) -> Self {
+        let waiters = Default::default();
+        let state = State { waiters, in_flight: 0, concurrency, timeouts_in_a_row: 0 };
+        let state = Mutex::new(state);
+        let inner = Arc::new(Inner { state, changed: Notify::new(), pace, global, tally });
+        let dispatcher = tokio::spawn(dispatch(Arc::clone(&inner))).abort_handle();
+        Self(Arc::new(Handle { inner, dispatcher }))
     }
 
-    /// Waits for a permit, first come, first served.
-    pub async fn acquire(&self) -> Permit {
-        Permit { _account: acquire(&self.account).await, _global: acquire(&self.global.0).await }
+    /// Waits for a permit: first come, first served within a lane.
+    pub async fn acquire(&self, lane: Lane) -> Permit {
+        let (grant, granted) = oneshot::channel();
+        lock(&self.0.inner.state).lane(lane).push_back(grant);
+        self.0.inner.changed.notify_one();
+        granted.await.expect("the dispatcher lives as long as its limiter and answers everybody")
+    }
+
+    /// Obeys an answer 429: silence for `retry_after`, or until a whole window of the limit has
+    /// passed, which is in the next one wherever upstream's windows begin.
+    pub fn pause(&self, retry_after: Option<Duration>) {
+        let pace = &self.0.inner.pace;
+        pace.pause(retry_after.unwrap_or(pace.spacing.per));
+    }
+
+    /// Takes down how a request ended. Once as many in a row as may be in flight have timed out, the
+    /// account goes on with a single one, so that it does not take up the global cap; the first answer
+    /// of any kind ends that.
+    pub fn ended(&self, timed_out: bool) {
+        let mut state = lock(&self.0.inner.state);
+        state.timeouts_in_a_row = if timed_out { state.timeouts_in_a_row + 1 } else { 0 };
+        drop(state);
+        self.0.inner.changed.notify_one();
     }
 }
 
-async fn acquire(semaphore: &Arc<Semaphore>) -> OwnedSemaphorePermit {
-    Arc::clone(semaphore).acquire_owned().await.expect("nobody closes these semaphores")
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.dispatcher.abort();
+    }
+}
+
+impl State {
+    fn lane(&mut self, lane: Lane) -> &mut VecDeque<oneshot::Sender<Permit>> {
+        self.waiters.get_mut(lane as usize).expect("there is a queue for each lane")
+    }
+
+    fn has_room(&self) -> bool {
+        let allowed = if self.timeouts_in_a_row >= self.concurrency { 1 } else { self.concurrency };
+        self.in_flight < allowed
+    }
+
+    /// Whether somebody waits who is still interested.
+    fn has_waiter(&mut self) -> bool {
+        for lane in &mut self.waiters {
+            while lane.front().is_some_and(oneshot::Sender::is_closed) {
+                lane.pop_front();
+            }
+        }
+        self.waiters.iter().any(|lane| !lane.is_empty())
+    }
+
+    fn next_waiter(&mut self) -> Option<oneshot::Sender<Permit>> {
+        self.has_waiter();
+        self.waiters.iter_mut().find_map(VecDeque::pop_front)
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        lock(&self.inner.state).in_flight -= 1;
+        self.inner.changed.notify_one();
+    }
+}
+
+/// Grants permits for ever: one at a time, when the account, the pace and the global cap allow it.
+async fn dispatch(inner: Arc<Inner>) {
+    loop {
+        inner.wanted().await;
+        let turn = inner.paced().await;
+        let global = inner.global.acquire().await;
+        inner.grant(global);
+        drop(turn);
+    }
+}
+
+impl Inner {
+    /// Waits until somebody wants a permit that the account has room for.
+    async fn wanted(&self) {
+        loop {
+            let changed = self.changed.notified();
+            {
+                let mut state = lock(&self.state);
+                if state.has_room() && state.has_waiter() {
+                    return;
+                }
+            }
+            changed.await;
+        }
+    }
+
+    /// Waits for a turn and for the pace, and counts how long they held the account back.
+    async fn paced(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        let started = Instant::now();
+        let turn = self.pace.turn.lock().await;
+        loop {
+            let free = self.pace.free_at();
+            if free <= Instant::now() {
+                break;
+            }
+            sleep_until(free).await;
+        }
+        self.tally.rate_limit_waited(started.elapsed());
+        turn
+    }
+
+    /// Grants one permit, unless meanwhile nobody wants it or a pause began.
+    fn grant(self: &Arc<Self>, global: OwnedSemaphorePermit) {
+        let mut state = lock(&self.state);
+        if !state.has_waiter() || self.pace.take().is_err() {
+            return;
+        }
+        let Some(waiter) = state.next_waiter() else { return };
+        state.in_flight += 1;
+        drop(state);
+        let permit = Permit { inner: Arc::clone(self), _global: global };
+        // One who has gone meanwhile gives the permit back by dropping it.
+        let _ = waiter.send(permit);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use tokio::task::yield_now;
-
-    #[tokio::test]
-    async fn a_waiting_account_leaves_the_global_permits_to_others() {
-        let global = Global::new(2);
-        let busy = Limiter::new(1, global.clone());
-        let open = busy.acquire().await;
-        let waiting = tokio::spawn({
-            let busy = busy.clone();
-            async move { busy.acquire().await }
-        });
-        yield_now().await;
-        let other = Limiter::new(1, global.clone()).acquire().await;
-        assert_eq!(global.0.available_permits(), 0);
-        drop(open);
-        drop(waiting.await.unwrap());
-        drop(other);
-        assert_eq!(global.0.available_permits(), 2);
-    }
-}
+mod tests;

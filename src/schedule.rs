@@ -13,6 +13,38 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 /// series flicker over one slow minute of upstream.
 const LEAST_DEFAULT_STALE_AFTER: Duration = Duration::from_mins(2);
 
+/// Share of a limit that is used. The rest absorbs that requests travel unequally long.
+const SHARE: f64 = 0.97;
+/// By how much of the window a request may be sent before its place in the spacing, to make up for
+/// coarse timers; less than what [`SHARE`] leaves unused.
+const TOLERANCE: f64 = 0.01;
+/// Longest time between two single requests to an account that refuses its token.
+const PROBE_MAX: Duration = Duration::from_mins(5);
+
+/// How a limit of so many requests per window is kept: evenly spaced, whatever the window's start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spacing {
+    /// Time from one request to the next.
+    pub between: Duration,
+    /// How much earlier a request may be sent.
+    pub tolerance: Duration,
+    /// The window.
+    pub per: Duration,
+    /// Requests allowed in a window.
+    pub requests: u32,
+}
+
+impl Spacing {
+    /// The spacing for `requests` in any window of `per`.
+    ///
+    /// n + 1 requests take at least n × between − tolerance. With n = requests that is
+    /// per / 0.97 − 0.01 × per, more than the window, so no window holds more than `requests`.
+    pub fn new(requests: u32, per: Duration) -> Self {
+        let between = per.div_f64(f64::from(requests.max(1)) * SHARE);
+        Self { between, tolerance: per.mul_f64(TOLERANCE), per, requests }
+    }
+}
+
 /// When the next sweep is due, and whether the one before it outlasted its interval.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Next {
@@ -54,6 +86,19 @@ pub fn next_sweep(due: Duration, finished: Duration, interval: Duration) -> Next
     } else {
         Next { due: next, overrun: false }
     }
+}
+
+/// How long to wait before an account that refused its token `refusals` times in a row is asked
+/// again: an interval, doubling up to five minutes, or the interval where that is longer.
+pub fn probe_pause(interval: Duration, refusals: u32) -> Duration {
+    let doublings = refusals.saturating_sub(1).min(16);
+    interval.saturating_mul(1 << doublings).min(PROBE_MAX.max(interval))
+}
+
+/// How long after a failure to try again within the same sweep, from 100 to 500 milliseconds:
+/// `seed` spreads those who failed together.
+pub fn retry_pause(seed: u64) -> Duration {
+    Duration::from_millis(100 + mix(seed) % 401)
 }
 
 /// How long to wait before a poller that has died `deaths` times in a row is started anew: a second,
@@ -113,6 +158,13 @@ mod tests {
     }
 
     #[test]
+    fn probes_become_rarer_up_to_five_minutes() {
+        let pauses = [1, 2, 3, 4, 5, 6, 1000].map(|refusals| probe_pause(30 * SECOND, refusals));
+        assert_eq!(pauses, [30, 60, 120, 240, 300, 300, 300].map(Duration::from_secs));
+        assert_eq!(probe_pause(600 * SECOND, 7), 600 * SECOND);
+    }
+
+    #[test]
     fn restarts_become_rarer_up_to_one_a_minute() {
         let pauses = [1, 2, 3, 6, 7, 1000].map(restart_pause);
         assert_eq!(pauses, [1, 2, 4, 32, 60, 60].map(Duration::from_secs));
@@ -129,6 +181,21 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn no_window_has_room_for_one_request_too_many(
+            requests in 1_u32..100_000, millis in 100_u64..3_600_000,
+        ) {
+            let spacing = Spacing::new(requests, Duration::from_millis(millis));
+            let shortest = spacing.between.mul_f64(f64::from(requests));
+            prop_assert!(shortest > spacing.per + spacing.tolerance);
+        }
+
+        #[test]
+        fn retries_wait_from_a_tenth_to_half_a_second(seed in any::<u64>()) {
+            let pause = retry_pause(seed).as_millis();
+            prop_assert!((100..=500).contains(&pause));
+        }
+
         #[test]
         fn a_phase_lies_within_the_interval(name in ".*", millis in 1_u64..86_400_000) {
             let interval = Duration::from_millis(millis);

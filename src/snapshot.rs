@@ -1,11 +1,11 @@
 //! What is known now: immutable views of accounts, and the slots that hold the current ones.
 //!
-//! Each account has one [`Slot`]. Its poller, and nobody else, replaces the [`AccountView`] in it; a
+//! Each account has one [`Slot`]. Its poller, as the [`Writer`], replaces the [`AccountView`] in it; a
 //! scrape or the status page loads the view once and sees one publication, never half of one. The
 //! [`Directory`] of slots is swapped as a whole. Users are kept in [`Chunk`]s with their
 //! already rendered lines beside them, so that a publication rebuilds only what changed.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -14,7 +14,7 @@ use flate2::Crc;
 
 use crate::account::{Account, User};
 use crate::clock::Stamp;
-use crate::counter::{CounterType, Reading, Shown};
+use crate::counter::{CounterType, Reading, Shown, Trend};
 use crate::metrics::{Outcome, SweepResult, Tally, TallyValues};
 
 /// Users per [`Chunk`], the grain of rendering and compressing anew.
@@ -30,8 +30,18 @@ pub struct Directory {
 #[derive(Debug)]
 pub struct Slot {
     /// The account's counters; they outlive restarts of its poller.
-    pub tally: Tally,
+    pub tally: Arc<Tally>,
     view: ArcSwap<AccountView>,
+    /// The number of the writer that may publish.
+    writer: Mutex<u64>,
+}
+
+/// The right to publish in a slot. There is one at a time: a newer one ends it, so that a poller that
+/// was given up cannot overwrite its successor when it wakes up after all.
+#[derive(Debug)]
+pub struct Writer {
+    slot: Arc<Slot>,
+    number: u64,
 }
 
 /// Everything that is known of an account, as of one publication.
@@ -80,7 +90,7 @@ pub struct Facts {
     pub newest_reading: Option<Stamp>,
     /// Why no user of the account can be read, while that holds.
     pub failing: Option<FailingReason>,
-    /// Whether the account's poller has died and waits for its restart.
+    /// Whether the account's poller has died or got stuck, and waits for its restart.
     pub down: bool,
     /// Our wall clock minus upstream's at the newest reading, in seconds.
     pub clock_skew_seconds: Option<f64>,
@@ -108,6 +118,8 @@ pub struct UserView {
     pub last_good: Option<(Reading, Stamp)>,
     /// How the last attempt ended; `None` before the first.
     pub last_attempt: Option<Attempt>,
+    /// What the row of good answers tells.
+    pub trend: Trend,
 }
 
 /// How an attempt to read a user ended.
@@ -159,8 +171,8 @@ impl Directory {
 
 impl Slot {
     /// A slot that shows `view` until the first publication.
-    pub fn new(tally: Tally, view: AccountView) -> Self {
-        Self { tally, view: ArcSwap::from_pointee(view) }
+    pub fn new(tally: Arc<Tally>, view: AccountView) -> Self {
+        Self { tally, view: ArcSwap::from_pointee(view), writer: Mutex::default() }
     }
 
     /// The current view.
@@ -168,9 +180,26 @@ impl Slot {
         self.view.load_full()
     }
 
-    /// Replaces the view; only for the account's poller, or for its supervisor once that is dead.
+    /// Takes over the right to publish.
+    pub fn writer(self: &Arc<Self>) -> Writer {
+        let mut current = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        *current += 1;
+        Writer { slot: Arc::clone(self), number: *current }
+    }
+}
+
+impl Writer {
+    /// The slot.
+    pub fn slot(&self) -> &Arc<Slot> {
+        &self.slot
+    }
+
+    /// Replaces the view, unless a newer writer has taken over.
     pub fn publish(&self, view: AccountView) {
-        self.view.store(Arc::new(view));
+        let current = self.slot.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        if *current == self.number {
+            self.slot.view.store(Arc::new(view));
+        }
     }
 }
 
@@ -198,7 +227,7 @@ impl Facts {
 impl UserView {
     /// A user nobody has asked for yet.
     pub fn new(user: Arc<User>) -> Self {
-        Self { user, last_good: None, last_attempt: None }
+        Self { user, last_good: None, last_attempt: None, trend: Trend::default() }
     }
 
     /// The last good reading if it is younger than `stale_after`.
@@ -210,6 +239,12 @@ impl UserView {
     /// The figures to show: those of a live reading, otherwise none.
     pub fn shown(&self, stale_after: Duration, now: Stamp) -> Shown {
         self.live(stale_after, now).map_or(Shown::NOTHING, |reading| reading.shown())
+    }
+
+    /// Since when red has been above 0 without a break, while a live reading says that it is.
+    pub fn red_since(&self, stale_after: Duration, now: Stamp) -> Option<Duration> {
+        let red = self.shown(stale_after, now).red?;
+        self.trend.red_since.filter(|_| red > 0)
     }
 
     /// Whether the last attempt succeeded and is younger than `stale_after`; `None` before the

@@ -4,6 +4,7 @@
 //! [`poll_once`] makes one sweep without listening anywhere, and [`healthcheck`] asks a daemon that
 //! runs elsewhere. The binary calls these; tests do, too.
 
+mod crew;
 mod healthcheck;
 mod listen;
 
@@ -16,21 +17,21 @@ use tokio::task::JoinSet;
 use tracing::info;
 
 pub use self::healthcheck::{HealthcheckError, healthcheck};
-pub use self::listen::{BindError, ListenAddress};
+pub use self::listen::{BindError, InvalidListenAddress, ListenAddress};
 
+use self::crew::Crew;
 use crate::account::Account;
 use crate::clock::Stamp;
 use crate::config::Config;
 use crate::exposition::{Format, document};
 use crate::health::{Health, Promise};
 use crate::http::{self, Site};
-use crate::limit::{Global, Limiter};
-use crate::metrics::{BuildInfo, Process, SweepResult};
+use crate::metrics::{BuildInfo, SweepResult};
 use crate::poller::{self, Poller};
 use crate::shutdown::Shutdown;
-use crate::snapshot::{AccountView, Directory, Slot};
-use crate::supervisor;
-use crate::upstream::{BuildError, Client, Transport};
+use crate::snapshot::{AccountView, Directory};
+use crate::supervisor::{Accounts, Start, Supervisor};
+use crate::upstream::BuildError;
 
 /// Where and how the daemon serves.
 #[derive(Debug, Clone)]
@@ -56,10 +57,11 @@ pub enum StartError {
 #[derive(Debug)]
 pub struct Daemon {
     listeners: Vec<TcpListener>,
-    slots: Vec<Arc<Slot>>,
+    accounts: Vec<Arc<Account>>,
     crew: Crew,
-    site: Arc<Site>,
+    directory: Arc<Directory>,
     health: Arc<Health>,
+    telemetry_path: String,
 }
 
 /// What one sweep of every account gave.
@@ -69,31 +71,6 @@ pub struct PollReport {
     pub exposition: Vec<u8>,
     /// Accounts of which some user could not be read.
     pub incomplete: Vec<String>,
-}
-
-/// What pollers are made from.
-#[derive(Debug, Clone)]
-struct Crew {
-    transport: Transport,
-    global: Global,
-    process: Arc<Process>,
-}
-
-impl Crew {
-    fn new(config: &Config) -> Result<Self, BuildError> {
-        let process = Arc::new(Process::new());
-        process.config_loaded(config.hash, Stamp::now().unix);
-        process.set_accounts(config.accounts.len(), config.accounts.len());
-        let global = Global::new(config.max_in_flight);
-        Ok(Self { transport: Transport::new()?, global, process })
-    }
-
-    fn poller(&self, slot: Arc<Slot>, promise: Promise) -> Poller {
-        let account = Arc::clone(&slot.view().account);
-        let limiter = Limiter::new(account.poll.concurrency, self.global.clone());
-        let client = Client::new(&self.transport, account, limiter, Arc::clone(&self.process));
-        Poller::new(client, slot, promise)
-    }
 }
 
 impl Daemon {
@@ -107,14 +84,14 @@ impl Daemon {
         for address in &options.listen {
             listeners.push(address.bind().await?);
         }
-        let slots = slots(config.accounts);
-        let directory = Arc::new(Directory::default());
-        directory.replace(slots.clone());
-        let health = Arc::new(Health::new(Stamp::now()));
-        let process = Arc::clone(&crew.process);
-        let path = options.telemetry_path.clone();
-        let site = Arc::new(Site::new(directory, process, Arc::clone(&health), path));
-        Ok(Self { listeners, slots, crew, site, health })
+        Ok(Self {
+            listeners,
+            accounts: config.accounts.into_iter().map(Arc::new).collect(),
+            crew,
+            directory: Arc::default(),
+            health: Arc::default(),
+            telemetry_path: options.telemetry_path.clone(),
+        })
     }
 
     /// Where it listens, with the ports that the system chose.
@@ -124,7 +101,23 @@ impl Daemon {
 
     /// Polls and serves until `shutdown`; then stops polling and finishes the answers in flight.
     pub async fn run(self, shutdown: Shutdown) {
-        let Self { listeners, slots, crew, site, health } = self;
+        self.run_with(shutdown, |_| ()).await;
+    }
+
+    /// Like [`Daemon::run`]; `tell` is given the handle that replaces the accounts.
+    pub async fn run_with(self, shutdown: Shutdown, tell: impl FnOnce(Accounts)) {
+        let Self { listeners, accounts, crew, directory, health, telemetry_path } = self;
+        let process = Arc::clone(&crew.process);
+        let start = |start: Start| {
+            let Start { slot, first, promise, shutdown } = start;
+            crew.poller(&slot, promise).run(first, shutdown)
+        };
+        let (mut supervisor, handle) =
+            Supervisor::new(start, Arc::clone(&directory), Arc::clone(&health), shutdown.clone());
+        let count = accounts.len();
+        supervisor.replace_accounts(accounts);
+        tell(handle);
+        let site = Arc::new(Site::new(directory, process, Arc::clone(&health), telemetry_path));
         let mut servers = JoinSet::new();
         for listener in listeners {
             if let Ok(address) = listener.local_addr() {
@@ -133,16 +126,9 @@ impl Daemon {
             servers.spawn(http::serve(listener, Arc::clone(&site), shutdown.clone()));
         }
         health.listening();
-        info!(
-            version = BuildInfo::THIS.version,
-            revision = BuildInfo::THIS.revision,
-            accounts = slots.len(),
-            "wazzup-exporter is running"
-        );
-        let start = |slot: Arc<Slot>, first, promise| {
-            crew.poller(slot, promise).run(first, shutdown.clone())
-        };
-        supervisor::run(&slots, start, &health, shutdown.clone()).await;
+        let BuildInfo { version, revision } = BuildInfo::THIS;
+        info!(version, revision, accounts = count, "wazzup-exporter is running");
+        supervisor.run().await;
         servers.join_all().await;
         info!("stopped");
     }
@@ -154,19 +140,17 @@ impl Daemon {
 /// When TLS cannot be set up. Readings that fail are no error here, they are in the report.
 pub async fn poll_once(config: Config) -> Result<PollReport, BuildError> {
     let crew = Crew::new(&config)?;
-    let slots = slots(config.accounts);
-    let pollers = slots.iter().map(|slot| crew.poller(Arc::clone(slot), Promise::default()));
+    let slots = config.accounts.into_iter();
+    let slots: Vec<_> =
+        slots.map(|account| Arc::new(poller::new_slot(Arc::new(account)))).collect();
+    let pollers = slots.iter().map(|slot| crew.poller(slot, Promise::new()));
     join_all(pollers.map(Poller::run_once)).await;
     let views: Vec<_> = slots.iter().map(|slot| slot.view()).collect();
     let incomplete = views.iter().filter(|view| !swept_whole(view));
     let incomplete = incomplete.map(|view| view.account.name.to_string()).collect();
-    let exposition = document(&views, &crew.process.gather(), Format::Text, false, Stamp::now());
+    let families = crew.process.gather();
+    let exposition = document(&views, &families, Format::Text, false, Stamp::now());
     Ok(PollReport { exposition, incomplete })
-}
-
-fn slots(accounts: Vec<Account>) -> Vec<Arc<Slot>> {
-    let slots = accounts.into_iter().map(|account| poller::new_slot(Arc::new(account)));
-    slots.map(Arc::new).collect()
 }
 
 fn swept_whole(view: &AccountView) -> bool {

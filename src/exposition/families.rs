@@ -23,6 +23,7 @@ pub(super) struct Context<'a> {
 #[derive(Debug)]
 pub(super) struct UserFamily {
     pub(super) name: &'static str,
+    pub(super) kind: Kind,
     pub(super) help: &'static str,
     /// Whether `profile: minimal` keeps it.
     pub(super) minimal: bool,
@@ -42,10 +43,11 @@ pub(super) struct AccountFamily {
     pub(super) write: fn(&mut Lines, &str, &str, &Context<'_>),
 }
 
-/// The families per user; all of them are gauges.
-pub(super) static USER_FAMILIES: [UserFamily; 5] = [
+/// The families per user.
+pub(super) static USER_FAMILIES: [UserFamily; 8] = [
     UserFamily {
         name: "wazzup_unanswered_messages",
+        kind: Kind::Gauge,
         help: "Messages that wait for a reply of the user, cached from polling. type=red: of customers the user is responsible for; type=grey: of customers the user only looks on; a user has one of them at a time and the other is 0. Never add grey to red. The sum over users is a sum of counters: a customer without a responsible user counts for several. type=other, alone: upstream reports a type that is neither. Absent without a reading younger than stale_after.",
         minimal: true,
         ages: true,
@@ -60,7 +62,41 @@ pub(super) static USER_FAMILIES: [UserFamily; 5] = [
         },
     },
     UserFamily {
+        name: "wazzup_unanswered_red_since_timestamp_seconds",
+        kind: Kind::Gauge,
+        help: "Since when the user's red counter has been above 0 without a break, as observed, unix time. Absent while it is 0 or unknown. Gaps in the readings of up to stale_after do not break it.",
+        minimal: false,
+        ages: true,
+        write: |lines, name, labels, user, context| {
+            let stale_after = context.account.poll.stale_after;
+            if let Some(since) = user.red_since(stale_after, context.now) {
+                lines.sample(name, labels).seconds(since);
+            }
+        },
+    },
+    UserFamily {
+        name: "wazzup_unanswered_increase_total",
+        kind: Kind::Counter,
+        help: "Red messages that came between two readings of the user. What comes and is answered between the same two readings is not seen; a counter that turns to grey or back does not count.",
+        minimal: false,
+        ages: false,
+        write: |lines, name, labels, user, _| {
+            lines.sample(name, labels).integer(user.trend.increase);
+        },
+    },
+    UserFamily {
+        name: "wazzup_unanswered_decrease_total",
+        kind: Kind::Counter,
+        help: "Red messages that were answered between two readings of the user; see wazzup_unanswered_increase_total.",
+        minimal: false,
+        ages: false,
+        write: |lines, name, labels, user, _| {
+            lines.sample(name, labels).integer(user.trend.decrease);
+        },
+    },
+    UserFamily {
         name: "wazzup_user_up",
+        kind: Kind::Gauge,
         help: "1 if the last attempt to read the user succeeded and is younger than stale_after, judged at scrape time; 0 if not. Absent before the first attempt.",
         minimal: true,
         ages: true,
@@ -72,6 +108,7 @@ pub(super) static USER_FAMILIES: [UserFamily; 5] = [
     },
     UserFamily {
         name: "wazzup_user_last_success_timestamp_seconds",
+        kind: Kind::Gauge,
         help: "When the user was last read with success, unix time of the exporter's clock.",
         minimal: false,
         ages: false,
@@ -83,6 +120,7 @@ pub(super) static USER_FAMILIES: [UserFamily; 5] = [
     },
     UserFamily {
         name: "wazzup_user_untrusted",
+        kind: Kind::Gauge,
         help: "1 while a reason holds why the user's counter may not count. reason=unknown_user: upstream does not know the id; reason=unknown_type: upstream reports a type that is neither red nor grey.",
         minimal: false,
         ages: true,
@@ -94,6 +132,7 @@ pub(super) static USER_FAMILIES: [UserFamily; 5] = [
     },
     UserFamily {
         name: "wazzup_user_info",
+        kind: Kind::Gauge,
         help: "Always 1; the labels tell the user's display name and what the configuration says about the user. Exists for every polled user, read or not.",
         minimal: true,
         ages: false,
@@ -105,7 +144,7 @@ pub(super) static USER_FAMILIES: [UserFamily; 5] = [
 ];
 
 /// The families per account.
-pub(super) static ACCOUNT_FAMILIES: [AccountFamily; 12] = [
+pub(super) static ACCOUNT_FAMILIES: [AccountFamily; 13] = [
     AccountFamily {
         name: "wazzup_up",
         kind: Kind::Gauge,
@@ -211,6 +250,15 @@ pub(super) static ACCOUNT_FAMILIES: [AccountFamily; 12] = [
         },
     },
     AccountFamily {
+        name: "wazzup_api_rate_limit_wait_seconds_total",
+        kind: Kind::Counter,
+        help: "Time for which requests of the account were held back to keep the limit of the API or because it asked for a pause.",
+        ages: false,
+        write: |lines, name, labels, context| {
+            lines.sample(name, labels).seconds(context.facts.tally.rate_limit_wait);
+        },
+    },
+    AccountFamily {
         name: "wazzup_clock_skew_seconds",
         kind: Kind::Gauge,
         help: "The exporter's clock minus the clock of upstream at the newest reading. Upstream tells whole seconds, so less than 2 is nothing.",
@@ -224,7 +272,7 @@ pub(super) static ACCOUNT_FAMILIES: [AccountFamily; 12] = [
     AccountFamily {
         name: "wazzup_exporter_poller_restarts_total",
         kind: Kind::Counter,
-        help: "Restarts of the account's poller after it died.",
+        help: "Restarts of the account's poller after it died or got stuck.",
         ages: false,
         write: |lines, name, labels, context| {
             lines.sample(name, labels).integer(context.facts.tally.restarts);

@@ -25,7 +25,7 @@ use self::families::{
     ACCOUNT_FAMILIES, AccountFamily, Context, USER_FAMILIES, UserFamily, account_labels,
     first_expiry, user_labels,
 };
-use self::text::{Kind, Lines};
+use self::text::Lines;
 use crate::account::Account;
 use crate::clock::Stamp;
 use crate::snapshot::{AccountView, Block, Chunk, Facts, UserView};
@@ -88,7 +88,7 @@ pub fn document(
     let mut document = Document::new(views, gzip);
     for (index, family) in USER_FAMILIES.iter().enumerate() {
         let describe = |lines: &mut Lines| {
-            lines.describe(format, family.name, Kind::Gauge, family.help);
+            lines.describe(format, family.name, family.kind, family.help);
         };
         let mut section = Section { document: &mut document, describe: Some(describe) };
         for view in views {

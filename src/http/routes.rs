@@ -71,10 +71,8 @@ impl Site {
             Route::Page => self.page().await,
             Route::Style => answer(StatusCode::OK, "text/css; charset=utf-8", page::STYLE),
             Route::Status => self.status().await,
-            Route::Healthy => {
-                verdict(self.health.healthy(Stamp::now()), "Healthy.\n", "Not healthy.\n")
-            }
-            Route::Ready => verdict(self.health.ready(Stamp::now()), "Ready.\n", "Not ready.\n"),
+            Route::Healthy => verdict(self.health.healthy(), "Healthy.\n", "Not healthy.\n"),
+            Route::Ready => verdict(self.health.ready(), "Ready.\n", "Not ready.\n"),
         }
     }
 

@@ -1,6 +1,7 @@
 //! The counters of one account, and the closed lists of their label values.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 /// A place of the upstream API: the label `endpoint`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +54,7 @@ pub struct Tally {
     sweeps: [AtomicU64; SweepResult::ALL.len()],
     overruns: AtomicU64,
     restarts: AtomicU64,
+    rate_limit_wait_micros: AtomicU64,
 }
 
 /// The values of a [`Tally`] at one moment.
@@ -64,8 +66,10 @@ pub struct TallyValues {
     pub sweeps: [u64; SweepResult::ALL.len()],
     /// Sweeps that outlasted their interval.
     pub overruns: u64,
-    /// Restarts of the account's poller after a panic.
+    /// Restarts of the account's poller after it died or got stuck.
     pub restarts: u64,
+    /// Time for which requests were held back by the limit.
+    pub rate_limit_wait: Duration,
 }
 
 impl Endpoint {
@@ -148,6 +152,11 @@ impl Tally {
         self.restarts.fetch_add(1, Relaxed);
     }
 
+    /// Counts time for which requests of the account were held back by the limit or a pause.
+    pub fn rate_limit_waited(&self, waited: Duration) {
+        self.rate_limit_wait_micros.fetch_add(waited.as_micros() as u64, Relaxed);
+    }
+
     /// The values now.
     pub fn values(&self) -> TallyValues {
         TallyValues {
@@ -155,6 +164,7 @@ impl Tally {
             sweeps: self.sweeps.each_ref().map(|count| count.load(Relaxed)),
             overruns: self.overruns.load(Relaxed),
             restarts: self.restarts.load(Relaxed),
+            rate_limit_wait: Duration::from_micros(self.rate_limit_wait_micros.load(Relaxed)),
         }
     }
 }
@@ -182,6 +192,7 @@ mod tests {
             sweeps: [0, 1, 2],
             overruns: 1,
             restarts: 0,
+            rate_limit_wait: Duration::ZERO,
         };
         assert_eq!(tally.values(), expected);
     }

@@ -3,9 +3,10 @@
 //! The [`Ledger`] takes down answers and failures and remembers which chunks of users they touched;
 //! a [`Draft`] of it is rendered into the next view.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::account::Account;
+use crate::account::{Account, UserId};
 use crate::clock::Stamp;
 use crate::counter::Reading;
 use crate::exposition::{render_account, render_chunk};
@@ -21,6 +22,8 @@ pub(super) struct Ledger {
     pub(super) account: Arc<Account>,
     pub(super) facts: Facts,
     chunks: Vec<OpenChunk>,
+    /// What went wrong last, in words.
+    problem: Option<Arc<str>>,
     /// Ends of attempts in the current sweep, in the order of [`Outcome::ALL`].
     outcomes: [usize; Outcome::ALL.len()],
 }
@@ -41,11 +44,31 @@ pub(super) struct Draft {
 
 /// A slot for an account nobody has polled yet.
 pub fn new_slot(account: Arc<Account>) -> Slot {
-    let tally = Tally::default();
-    let facts = Facts { tally: tally.values(), ..Facts::default() };
-    let now = Stamp::now();
     let users = account.users.iter().map(|user| UserView::new(Arc::clone(user)));
     let users: Vec<UserView> = users.collect();
+    slot_of(account, Arc::default(), Facts::default(), &users)
+}
+
+/// A slot for an account whose settings have changed: what is known of its users stays.
+pub fn changed_slot(earlier: &Slot, account: Arc<Account>) -> Slot {
+    let view = earlier.view();
+    let known: HashMap<&UserId, &UserView> =
+        view.users().map(|user| (&user.user.id, user)).collect();
+    let users = account.users.iter().map(|user| match known.get(&user.id) {
+        Some(known) => UserView { user: Arc::clone(user), ..(*known).clone() },
+        None => UserView::new(Arc::clone(user)),
+    });
+    let users: Vec<UserView> = users.collect();
+    let newest = users.iter().filter_map(|user| user.last_good).map(|(_, at)| at);
+    let newest_reading = newest.max_by_key(|at| at.uptime);
+    // Why it failed may be what was changed; the next sweep tells.
+    let facts = Facts { newest_reading, failing: None, down: false, ..view.facts };
+    slot_of(account, Arc::clone(&earlier.tally), facts, &users)
+}
+
+fn slot_of(account: Arc<Account>, tally: Arc<Tally>, facts: Facts, users: &[UserView]) -> Slot {
+    let facts = Facts { tally: tally.values(), ..facts };
+    let now = Stamp::now();
     let chunks = users.chunks(CHUNK_USERS);
     let chunks = chunks.map(|users| Arc::new(render_chunk(&account, users.to_vec(), None, now)));
     let chunks = chunks.collect();
@@ -54,12 +77,13 @@ pub fn new_slot(account: Arc<Account>) -> Slot {
 }
 
 /// Shows an account whose poller has died as down; its readings stay until they are stale.
-pub fn mark_down(slot: &Slot) {
+pub fn mark_down(slot: &Arc<Slot>) {
+    let writer = slot.writer();
     let view = slot.view();
     let facts = Facts { down: true, tally: slot.tally.values(), ..view.facts };
     let blocks = render_account(&view.account, &facts, Some(&view.blocks), Stamp::now());
     let (account, chunks) = (Arc::clone(&view.account), view.chunks.clone());
-    slot.publish(AccountView { account, facts, chunks, blocks });
+    writer.publish(AccountView { account, facts, chunks, blocks });
 }
 
 impl Ledger {
@@ -72,6 +96,7 @@ impl Ledger {
             account: Arc::clone(&view.account),
             facts: Facts { down: false, ..view.facts },
             chunks,
+            problem: None,
             outcomes: Default::default(),
         }
     }
@@ -80,7 +105,9 @@ impl Ledger {
     pub(super) fn succeeded(&mut self, index: usize, reading: Reading, at: Stamp) {
         let attempt = Attempt { outcome: Outcome::Ok, problem: None };
         self.attempted(index, attempt);
+        let stale_after = self.account.poll.stale_after;
         if let Some(user) = self.user(index) {
+            user.trend.observe(&reading, at.unix, at.uptime, stale_after);
             user.last_good = Some((reading, at));
         }
         self.facts.newest_reading = Some(at);
@@ -92,13 +119,16 @@ impl Ledger {
 
     /// Takes down a failure; an earlier good reading stays.
     pub(super) fn failed(&mut self, index: usize, error: &Error) {
-        let problem = Some(error.to_string().into());
-        self.attempted(index, Attempt { outcome: error.outcome(), problem });
+        let problem: Arc<str> = error.to_string().into();
+        self.problem = Some(Arc::clone(&problem));
+        self.attempted(index, Attempt { outcome: error.outcome(), problem: Some(problem) });
     }
 
     /// Takes down that nobody could be asked for, because there is no token.
     pub(super) fn fail_everyone(&mut self, problem: &str) {
-        let attempt = Attempt { outcome: Outcome::Unauthorized, problem: Some(problem.into()) };
+        let problem: Arc<str> = problem.into();
+        self.problem = Some(Arc::clone(&problem));
+        let attempt = Attempt { outcome: Outcome::Unauthorized, problem: Some(problem) };
         for index in 0..self.account.users.len() {
             self.attempted(index, attempt.clone());
         }
@@ -119,17 +149,23 @@ impl Ledger {
         chunk.users.get_mut(index % CHUNK_USERS)
     }
 
-    /// Closes a sweep: how it ended and, where nobody could be read, the commonest reason.
-    pub(super) fn verdict(&mut self) -> (SweepResult, Option<FailingReason>) {
-        let outcomes = std::mem::take(&mut self.outcomes);
-        judge(outcomes)
+    /// Closes a sweep: how it ended and why the account fails, which is why it `refused`, if it did,
+    /// and otherwise, where nobody could be read, the commonest reason.
+    pub(super) fn verdict(
+        &mut self,
+        refused: Option<FailingReason>,
+    ) -> (SweepResult, Option<FailingReason>) {
+        let (result, failing) = judge(std::mem::take(&mut self.outcomes));
+        match (refused, result) {
+            (None, _) => (result, failing),
+            (Some(_), SweepResult::Ok) => (SweepResult::Partial, refused),
+            (Some(_), _) => (result, refused),
+        }
     }
 
-    /// What went wrong for one of the users that failed.
-    pub(super) fn example_problem(&self) -> Option<&str> {
-        let users = self.chunks.iter().flat_map(|chunk| &chunk.users);
-        let mut problems = users.filter_map(|user| user.last_attempt.as_ref()?.problem.as_deref());
-        problems.next()
+    /// What went wrong last, in words.
+    pub(super) fn last_problem(&self) -> Option<&str> {
+        self.problem.as_deref()
     }
 
     /// Copies what changed since the last draft.

@@ -2,48 +2,64 @@
 //!
 //! A [`Poller`] is the only writer of its account's view. It sweeps over the users with its requests
 //! inside itself (no task per user), publishes at the end of a sweep and at most once per
-//! [`PUBLISH_PERIOD`] in between, and waits for the next sweep. The supervisor runs it and starts it
+//! [`PUBLISH_PERIOD`] in between, and waits for the next sweep. An account that cannot be read at
+//! all is asked with single requests until one succeeds. The supervisor runs the poller and starts it
 //! anew should it die; what it knew is in the slot.
 
 mod ledger;
+mod sweep;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
-use futures_util::stream;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
+use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
 
-pub use self::ledger::{mark_down, new_slot};
+pub use self::ledger::{changed_slot, mark_down, new_slot};
 
 use self::ledger::Ledger;
+use self::sweep::Scope;
 use crate::account::Account;
 use crate::clock::Stamp;
 use crate::health::Promise;
-use crate::metrics::SweepResult;
-use crate::schedule::next_sweep;
+use crate::schedule::{next_sweep, probe_pause};
 use crate::shutdown::Shutdown;
-use crate::snapshot::{FailingReason, Slot, Sweep};
-use crate::upstream::{Client, Token};
+use crate::snapshot::{FailingReason, Slot, Sweep, Writer};
+use crate::upstream::Client;
 
 /// Shortest time between two publications within a sweep.
 pub const PUBLISH_PERIOD: Duration = Duration::from_secs(1);
+/// Sweeps in a row in which no user could be read, after which single requests go out.
+const FAILURES_BEFORE_PROBING: u32 = 3;
 
 /// Polls one account.
 #[derive(Debug)]
 pub struct Poller {
-    client: Client,
-    slot: Arc<Slot>,
+    client: Arc<Client>,
+    writer: Writer,
     ledger: Ledger,
     promise: Promise,
+    trouble: Trouble,
+}
+
+/// How an account has failed in a row.
+#[derive(Debug, Default)]
+struct Trouble {
+    /// Sweeps that ended with the token refused.
+    refusals: u32,
+    /// Sweeps in which nobody could be read for any reason.
+    failures: u32,
+    /// Whose turn it is to be asked for alone.
+    next_probe: usize,
+    since: Option<Stamp>,
 }
 
 impl Poller {
-    /// A poller that goes on from what `slot` shows.
-    pub fn new(client: Client, slot: Arc<Slot>, promise: Promise) -> Self {
+    /// A poller that takes over `slot` and goes on from what it shows.
+    pub fn new(client: Client, slot: &Arc<Slot>, promise: Promise) -> Self {
         let ledger = Ledger::from_view(&slot.view());
-        Self { client, slot, ledger, promise }
+        let (client, writer) = (Arc::new(client), slot.writer());
+        Self { client, writer, ledger, promise, trouble: Trouble::default() }
     }
 
     /// Sweeps in the account's rhythm, for the first time after `first`, until `shutdown`.
@@ -52,6 +68,7 @@ impl Poller {
         let interval = self.account().poll.interval;
         let mut due = first;
         loop {
+            self.promise.act_at(origin + due);
             tokio::select! {
                 () = sleep_until(origin + due) => {}
                 () = shutdown.wait() => return,
@@ -60,12 +77,10 @@ impl Poller {
                 () = self.sweep() => {}
                 () = shutdown.wait() => return,
             }
-            let next = next_sweep(due, origin.elapsed(), interval);
-            if next.overrun {
-                self.slot.tally.overrun();
-                debug!(account = %self.account().name, "the sweep outlasted its interval");
-            }
-            due = next.due;
+            due = match self.trouble.refusals {
+                0 => self.next_due(due, origin.elapsed()),
+                refusals => origin.elapsed() + probe_pause(interval, refusals),
+            };
             self.publish().await;
         }
     }
@@ -80,74 +95,82 @@ impl Poller {
         &self.ledger.account
     }
 
+    fn next_due(&self, due: Duration, finished: Duration) -> Duration {
+        let next = next_sweep(due, finished, self.account().poll.interval);
+        if next.overrun {
+            self.writer.slot().tally.overrun();
+            debug!(account = %self.account().name, "the sweep outlasted its interval");
+        }
+        next.due
+    }
+
     async fn sweep(&mut self) {
         let started = Stamp::now();
-        let earlier = self.ledger.facts.failing;
-        match self.client.token().await {
-            Ok(token) => self.ask_for_everyone(&token).await,
-            Err(error) => self.ledger.fail_everyone(&error.to_string()),
-        }
-        let (result, failing) = self.ledger.verdict();
+        let refused = match self.client.token().await {
+            Ok(token) => {
+                let scope = self.scope();
+                self.ask(token, scope).await
+            }
+            Err(error) => {
+                self.ledger.fail_everyone(&error.to_string());
+                Some(FailingReason::Unauthorized)
+            }
+        };
+        let (result, failing) = self.ledger.verdict(refused);
         let finished = Stamp::now();
         let duration = started.age(finished);
         self.ledger.facts.sweep = Some(Sweep { finished, duration, result });
         self.ledger.facts.failing = failing;
-        self.slot.tally.sweep(result);
-        self.report(earlier, duration, result);
+        self.writer.slot().tally.sweep(result);
+        self.take_stock(refused, failing, finished);
+        debug!(account = %self.account().name, result = result.label(), ?duration, "swept");
     }
 
-    /// Asks for every user; answers are noted, and shown, as they come.
-    async fn ask_for_everyone(&mut self, token: &Token) {
-        let account = Arc::clone(self.account());
-        let (client, slot) = (&self.client, &self.slot);
-        let mut answers = stream::iter(account.users.iter().cloned().enumerate())
-            .map(|(index, user)| async move {
-                (index, client.counter(token, &user.id, &slot.tally).await)
-            })
-            .buffer_unordered(account.poll.concurrency);
-        let mut publish = interval_at(Instant::now() + PUBLISH_PERIOD, PUBLISH_PERIOD);
-        publish.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                answer = answers.next() => match answer {
-                    Some((index, Ok((reading, at)))) => self.ledger.succeeded(index, reading, at),
-                    Some((index, Err(error))) => self.ledger.failed(index, &error),
-                    None => return,
-                },
-                _ = publish.tick() => {
-                    publish_ledger(slot, &mut self.ledger).await;
-                    self.promise.keep();
-                }
-            }
+    /// Everybody, or one user in turn while the account cannot be read.
+    fn scope(&mut self) -> Scope {
+        if self.trouble.refusals == 0 && self.trouble.failures < FAILURES_BEFORE_PROBING {
+            return Scope::Everyone;
         }
+        let users = self.account().users.len().max(1);
+        self.trouble.next_probe = (self.trouble.next_probe + 1) % users;
+        Scope::Probe(self.trouble.next_probe)
     }
 
-    async fn publish(&mut self) {
-        publish_ledger(&self.slot, &mut self.ledger).await;
-        self.promise.keep();
-    }
-
-    /// One line when the account goes down and one when it is back; the rest is for debugging.
-    fn report(&self, earlier: Option<FailingReason>, duration: Duration, result: SweepResult) {
-        let account = &self.account().name;
-        match (earlier, self.ledger.facts.failing) {
+    /// Remembers how the account fails, and logs one line when that begins and one when it ends.
+    fn take_stock(
+        &mut self,
+        refused: Option<FailingReason>,
+        failing: Option<FailingReason>,
+        now: Stamp,
+    ) {
+        let trouble = &mut self.trouble;
+        trouble.refusals = if refused.is_some() { trouble.refusals + 1 } else { 0 };
+        trouble.failures = if failing.is_some() { trouble.failures + 1 } else { 0 };
+        let account = &self.ledger.account.name;
+        match (trouble.since, failing) {
             (None, Some(reason)) => {
-                let problem = self.ledger.example_problem();
-                warn!(%account, reason = reason.label(), problem, "no user of the account can be read");
+                trouble.since = Some(now);
+                let problem = self.ledger.last_problem();
+                let reason = reason.label();
+                warn!(%account, reason, problem, "the account cannot be read");
             }
-            (Some(reason), None) if result != SweepResult::Failed => {
-                info!(%account, reason = reason.label(), "the account can be read again");
+            (Some(since), None) => {
+                trouble.since = None;
+                let seconds = since.age(now).as_secs();
+                info!(%account, after_seconds = seconds, "the account can be read again");
             }
             _ => {}
         }
-        debug!(%account, result = result.label(), ?duration, "swept");
     }
-}
 
-/// Renders what changed, away from the threads that serve sockets, and shows it.
-async fn publish_ledger(slot: &Slot, ledger: &mut Ledger) {
-    let draft = ledger.draft(slot.view(), slot.tally.values());
-    let rendered = tokio::task::spawn_blocking(move || draft.render(Stamp::now())).await;
-    // A panic there is a panic of this poller, which its supervisor deals with.
-    slot.publish(rendered.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())));
+    /// Renders what changed, away from the threads that serve sockets, and shows it.
+    async fn publish(&mut self) {
+        let slot = self.writer.slot();
+        let draft = self.ledger.draft(slot.view(), slot.tally.values());
+        let rendered = tokio::task::spawn_blocking(move || draft.render(Stamp::now())).await;
+        // A panic there is a panic of this poller, which its supervisor deals with.
+        let view = rendered.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+        self.writer.publish(view);
+        self.promise.attempted();
+    }
 }

@@ -16,6 +16,8 @@ pub enum Error {
         status: u16,
         /// What upstream or we have to say about it, cut and cleaned; may be empty.
         detail: String,
+        /// How long upstream asks to wait, where it does.
+        retry_after: Option<Duration>,
     },
     /// No complete answer in time.
     #[error("no answer within {0:?}")]
@@ -122,13 +124,16 @@ mod tests {
             (500, Outcome::ServerError),
             (599, Outcome::ServerError),
         ] {
-            assert_eq!(Error::Status { status, detail: String::new() }.outcome(), outcome);
+            assert_eq!(
+                Error::Status { status, detail: String::new(), retry_after: None }.outcome(),
+                outcome
+            );
         }
     }
 
     #[test]
     fn a_refusal_without_detail_reads_well() {
-        let error = Error::Status { status: 500, detail: String::new() };
+        let error = Error::Status { status: 500, detail: String::new(), retry_after: None };
         assert_eq!(error.to_string(), "upstream answered 500");
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! A [`Client`] belongs to one account and is used by its poller. [`Transport`] holds the connection
 //! pools that the accounts share. Every request waits at the account's
-//! [`Limiter`](crate::limit::Limiter), is sent once, follows no redirect, reads at most
-//! [`BODY_MAX`] bytes and is counted by its [`Outcome`]. What upstream does is described in
+//! [`Limiter`](crate::limit::Limiter), follows no redirect, reads at most [`BODY_MAX`] bytes and is
+//! counted by its [`Outcome`]. Only what upstream refuses with 429 is sent again here, after the
+//! pause it asked for; everything else is for the poller to decide. What upstream does is described in
 //! docs/upstream.md, with how sure we are of it.
 
 mod error;
@@ -12,10 +13,10 @@ mod transport;
 mod wire;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::header::HeaderValue;
+use reqwest::header::{AUTHORIZATION, HeaderMap, LOCATION, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 use url::Url;
 
@@ -27,11 +28,13 @@ pub use self::wire::parse_counter;
 use crate::account::{Account, UserId};
 use crate::clock::Stamp;
 use crate::counter::Reading;
-use crate::limit::Limiter;
+use crate::limit::{Lane, Limiter};
 use crate::metrics::{Endpoint, Outcome, Process, Tally};
 
 /// Longest body that is read; a counter's answer has about a hundred bytes.
 pub const BODY_MAX: usize = 64 * 1024;
+/// How often a request is sent that is refused with 429 each time.
+pub const ATTEMPTS_MAX: u32 = 5;
 
 /// What RFC 3986 leaves unreserved stays as it is, everything else in a segment is encoded.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -43,17 +46,19 @@ pub struct Client {
     account: Arc<Account>,
     limiter: Limiter,
     process: Arc<Process>,
+    tally: Arc<Tally>,
 }
 
 impl Client {
-    /// A client for `account`, whose requests all pass `limiter`.
+    /// A client for `account`, whose requests all pass `limiter` and are counted in `tally`.
     pub fn new(
         transport: &Transport,
         account: Arc<Account>,
         limiter: Limiter,
         process: Arc<Process>,
+        tally: Arc<Tally>,
     ) -> Self {
-        Self { http: transport.to(&account.base_url), account, limiter, process }
+        Self { http: transport.to(&account.base_url), account, limiter, process, tally }
     }
 
     /// The account's token as it is now.
@@ -67,30 +72,40 @@ impl Client {
     /// Reads the counter of one user; also says when the answer was there.
     ///
     /// # Errors
-    /// Everything but a well-formed counter is an error, and concerns this user only.
-    pub async fn counter(
-        &self,
-        token: &Token,
-        user: &UserId,
-        tally: &Tally,
-    ) -> Result<(Reading, Stamp), Error> {
+    /// Everything but a well-formed counter is an error.
+    pub async fn counter(&self, token: &Token, user: &UserId) -> Result<(Reading, Stamp), Error> {
         let url = counter_url(&self.account.base_url, user);
-        let permit = self.limiter.acquire().await;
+        let mut attempt = 1;
+        loop {
+            match self.counter_once(url.clone(), token).await {
+                Err(Error::Status { status: 429, retry_after, .. }) if attempt < ATTEMPTS_MAX => {
+                    self.limiter.pause(retry_after);
+                    attempt += 1;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    async fn counter_once(&self, url: Url, token: &Token) -> Result<(Reading, Stamp), Error> {
+        let permit = self.limiter.acquire(Lane::Counter).await;
         let sent = Instant::now();
         let result = self.get(url, token).await.and_then(|body| Ok(parse_counter(&body)?));
-        drop(permit);
         self.process.observe_request(Endpoint::Counter, sent.elapsed());
-        tally.request(result.as_ref().map_or_else(Error::outcome, |_| Outcome::Ok));
+        let outcome = result.as_ref().map_or_else(Error::outcome, |_| Outcome::Ok);
+        self.tally.request(outcome);
+        self.limiter.ended(outcome == Outcome::Timeout);
+        drop(permit);
         result.map(|reading| (reading, Stamp::now()))
     }
 
     async fn get(&self, url: Url, token: &Token) -> Result<Vec<u8>, Error> {
         let timeout = self.account.poll.timeout;
         let request = self.http.get(url).timeout(timeout);
-        let request = request.header(reqwest::header::AUTHORIZATION, token.header());
+        let request = request.header(AUTHORIZATION, token.header());
         let response = request.send().await.map_err(|error| Error::sending(error, timeout))?;
         let status = response.status();
-        let location = response.headers().get(reqwest::header::LOCATION).cloned();
+        let headers = response.headers().clone();
         let body = read_body(response).await.map_err(|error| match error {
             BodyError::TooLong => Malformed::TooLong { limit: BODY_MAX }.into(),
             BodyError::Broken(error) if error.is_timeout() => Error::sending(error, timeout),
@@ -100,7 +115,7 @@ impl Client {
             return body;
         }
         // Of a refusal the status counts; its body only helps to explain it.
-        Err(refusal(status, location.as_ref(), &body.unwrap_or_default(), token))
+        Err(refusal(status, &headers, &body.unwrap_or_default(), token))
     }
 }
 
@@ -129,22 +144,19 @@ async fn read_body(mut response: Response) -> Result<Vec<u8>, BodyError> {
     Ok(body)
 }
 
-fn refusal(
-    status: StatusCode,
-    location: Option<&HeaderValue>,
-    body: &[u8],
-    token: &Token,
-) -> Error {
+fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8], token: &Token) -> Error {
     // Masked first: a cut would leave half of a token that upstream repeats to us.
     let masked = |bytes: &[u8]| token.mask(&String::from_utf8_lossy(bytes));
-    let detail = match location.filter(|_| status.is_redirection()) {
+    let detail = match headers.get(LOCATION).filter(|_| status.is_redirection()) {
         Some(target) => format!(
             "redirected to {}, which is not followed; check base_url",
             wire::clean(&masked(target.as_bytes()))
         ),
         None => wire::parse_problem(masked(body).as_bytes()),
     };
-    Error::Status { status: status.as_u16(), detail }
+    let retry_after = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+    let retry_after = retry_after.and_then(|text| wire::parse_retry_after(text, SystemTime::now()));
+    Error::Status { status: status.as_u16(), detail, retry_after }
 }
 
 #[cfg(test)]

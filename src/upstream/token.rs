@@ -36,6 +36,12 @@ pub enum TokenError {
     },
 }
 
+impl PartialEq for Token {
+    fn eq(&self, other: &Self) -> bool {
+        self.secret.expose_secret() == other.secret.expose_secret()
+    }
+}
+
 impl Token {
     /// Reads the token; from a file each time anew, so that a replaced one is picked up.
     pub(super) async fn read(auth: &Auth) -> Result<Self, TokenError> {

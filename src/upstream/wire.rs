@@ -3,6 +3,8 @@
 //! Shapes: docs/upstream.md. Parsers are functions over bytes: they see whatever a network can
 //! send, and a body that is not exactly a counter must never become a number.
 
+use std::time::{Duration, SystemTime};
+
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
@@ -12,6 +14,8 @@ use crate::counter::{COUNT_MAX, CounterType, Reading};
 
 /// Longest text of upstream that is repeated, in characters.
 const DETAIL_MAX: usize = 200;
+/// Longest pause that upstream may ask for.
+const RETRY_AFTER_MAX: Duration = Duration::from_mins(15);
 
 /// `{"data":{"counter":5,"type":"red"},"meta":{"timestamp":1759499127}}`
 #[derive(Deserialize)]
@@ -69,6 +73,15 @@ pub(super) fn parse_problem(body: &[u8]) -> String {
     let words = problem.detail.or(problem.description).or(problem.title);
     let parts: Vec<String> = [code, words].into_iter().flatten().map(|text| clean(&text)).collect();
     parts.join(": ")
+}
+
+/// How long a `Retry-After` header asks to wait, in seconds or until an HTTP date; bounded.
+pub(super) fn parse_retry_after(text: &str, now: SystemTime) -> Option<Duration> {
+    let wait = match text.trim().parse() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => httpdate::parse_http_date(text).ok()?.duration_since(now).unwrap_or_default(),
+    };
+    Some(wait.min(RETRY_AFTER_MAX))
 }
 
 /// Makes foreign text fit for a log line and a page: one line, no control characters, not long.
@@ -165,6 +178,19 @@ mod tests {
         assert_eq!(parse_problem(v3.as_bytes()), "INVALID_APIKEY: bad key");
         assert_eq!(parse_problem(b"<html>"), "");
         assert_eq!(clean(&"x".repeat(300)).chars().count(), DETAIL_MAX + 1);
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date_and_bounded() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+        let parse = |text| parse_retry_after(text, now).map(|wait| wait.as_secs());
+        assert_eq!(parse("300"), Some(300));
+        assert_eq!(parse(" 0 "), Some(0));
+        assert_eq!(parse("99999999999"), Some(900));
+        assert_eq!(parse("Sun, 09 Sep 2001 01:47:10 GMT"), Some(30));
+        assert_eq!(parse("Sun, 09 Sep 2001 01:46:30 GMT"), Some(0));
+        assert_eq!(parse("soon"), None);
+        assert_eq!(parse("-5"), None);
     }
 
     proptest! {

@@ -12,12 +12,12 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("metrics", &[]),
     ("simulator", &[]),
-    ("health", &["clock"]),
-    ("limit", &[]),
+    ("health", &[]),
+    ("limit", &["metrics", "schedule"]),
     ("snapshot", &["account", "counter", "clock", "metrics"]),
     ("config", &["account", "schedule"]),
     ("upstream", &["account", "counter", "clock", "limit", "metrics"]),
-    ("exposition", &["account", "counter", "snapshot", "metrics", "clock"]),
+    ("exposition", &["account", "snapshot", "metrics", "clock"]),
     (
         "poller",
         &[
@@ -33,8 +33,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "shutdown",
         ],
     ),
-    // The clock for its ticks, the schedule for phases and pauses between restarts.
-    ("supervisor", &["poller", "snapshot", "health", "shutdown", "clock", "schedule"]),
+    // The schedule for phases and pauses between restarts.
+    ("supervisor", &["account", "poller", "snapshot", "health", "shutdown", "schedule"]),
     ("http", &["snapshot", "exposition", "health", "metrics", "clock", "shutdown"]),
     (
         "app",

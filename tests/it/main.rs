@@ -6,5 +6,6 @@ mod architecture;
 mod cli;
 mod failures;
 mod polling;
+mod recovery;
 mod support;
 mod web;

@@ -1,0 +1,185 @@
+//! One round over the users of an account: who is asked, and what a failure means for the others.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
+
+use super::{PUBLISH_PERIOD, Poller};
+use crate::account::User;
+use crate::clock::Stamp;
+use crate::counter::Reading;
+use crate::metrics::Outcome;
+use crate::schedule::{fnv1a, retry_pause};
+use crate::snapshot::FailingReason;
+use crate::upstream::{Client, Error, Token};
+
+/// Who is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// Every user.
+    Everyone,
+    /// First only the user with this index; the others once that shows that the account answers.
+    Probe(usize),
+}
+
+/// The course of a round.
+struct Round {
+    token: Token,
+    /// How often the token was read anew; an answer to an older one says nothing about it.
+    token_age: u32,
+    /// Users to be asked.
+    queue: VecDeque<usize>,
+    /// Users to be asked once somebody could be read.
+    held: Vec<usize>,
+    /// Users whose request may succeed when it is sent again.
+    again: Vec<usize>,
+    /// Whether upstream has accepted the token in this round.
+    accepted: bool,
+    /// Why nobody more is asked.
+    refused: Option<FailingReason>,
+}
+
+/// How one request ended.
+struct Answer {
+    user: usize,
+    token_age: u32,
+    result: Result<(Reading, Stamp), Error>,
+}
+
+impl Round {
+    fn new(token: Token, scope: Scope, users: usize) -> Self {
+        let (queue, held) = match scope {
+            Scope::Everyone => ((0..users).collect(), Vec::new()),
+            Scope::Probe(first) => {
+                (VecDeque::from([first]), (0..users).filter(|user| *user != first).collect())
+            }
+        };
+        let again = Vec::new();
+        Self { token, token_age: 0, queue, held, again, accepted: false, refused: None }
+    }
+
+    /// The next user to be asked, if any is to be asked at all.
+    fn next(&mut self) -> Option<usize> {
+        if self.refused.is_some() {
+            return None;
+        }
+        self.queue.pop_front()
+    }
+
+    /// Somebody's answer shows that the token is good: the others may be asked.
+    fn accept(&mut self) {
+        self.accepted = true;
+        self.queue.extend(self.held.drain(..));
+        if self.refused == Some(FailingReason::Forbidden) {
+            self.refused = None;
+        }
+    }
+}
+
+impl Poller {
+    /// Asks for the users in `scope` and notes the answers, showing them as they come. Returns why
+    /// the account refused to be asked, if it did.
+    pub(super) async fn ask(&mut self, token: Token, scope: Scope) -> Option<FailingReason> {
+        let started = Instant::now();
+        let poll = self.account().poll;
+        let mut round = Round::new(token, scope, self.account().users.len());
+        self.ask_queue(&mut round).await;
+        let worth = round.accepted || self.trouble.failures == 0;
+        let few = round.again.len() <= poll.concurrency.max(self.account().users.len() / 10);
+        if round.refused.is_none() && worth && few && !round.again.is_empty() {
+            let pause = retry_pause(fnv1a(self.account().name.as_str().as_bytes()));
+            // Only within the time that the next sweep leaves.
+            if started.elapsed() + pause + poll.timeout < poll.interval {
+                sleep(pause).await;
+                round.queue.extend(round.again.drain(..));
+                self.ask_queue(&mut round).await;
+            }
+        }
+        round.refused
+    }
+
+    async fn ask_queue(&mut self, round: &mut Round) {
+        let account = Arc::clone(self.account());
+        let client = Arc::clone(&self.client);
+        let mut open: FuturesUnordered<BoxFuture<'_, Answer>> = FuturesUnordered::new();
+        let mut publish = interval_at(Instant::now() + PUBLISH_PERIOD, PUBLISH_PERIOD);
+        publish.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            self.promise.act_at(Instant::now() + PUBLISH_PERIOD);
+            while open.len() < account.poll.concurrency {
+                let Some(user) = round.next() else { break };
+                if let Some(asked) = account.users.get(user) {
+                    open.push(Box::pin(request(&client, asked, user, round)));
+                }
+            }
+            tokio::select! {
+                answer = open.next() => match answer {
+                    Some(answer) => self.take(round, answer).await,
+                    None => return,
+                },
+                _ = publish.tick() => self.publish().await,
+            }
+        }
+    }
+
+    /// Notes an answer and what it means for the rest of the round.
+    async fn take(&mut self, round: &mut Round, answer: Answer) {
+        let error = match answer.result {
+            Ok((reading, at)) => {
+                self.ledger.succeeded(answer.user, reading, at);
+                round.accept();
+                return;
+            }
+            Err(error) => error,
+        };
+        match error.outcome() {
+            Outcome::Unauthorized if self.token_is_new(round, answer.token_age).await => {
+                round.queue.push_front(answer.user);
+                return;
+            }
+            Outcome::Unauthorized => round.refused = Some(FailingReason::Unauthorized),
+            // Before anybody could be read this is about the account; afterwards about the user.
+            Outcome::Forbidden if !round.accepted => round.refused = Some(FailingReason::Forbidden),
+            // Upstream looked for the user, so the token is good.
+            Outcome::NotFound => round.accept(),
+            Outcome::Timeout | Outcome::Connect | Outcome::ServerError => {
+                round.again.push(answer.user);
+            }
+            _ => {}
+        }
+        self.ledger.failed(answer.user, &error);
+    }
+
+    /// Whether the token has changed since the refused request was made, or changes now that its
+    /// source is read once more; that is done once per round.
+    async fn token_is_new(&mut self, round: &mut Round, used: u32) -> bool {
+        if used < round.token_age {
+            return true;
+        }
+        if round.token_age > 0 {
+            return false;
+        }
+        match self.client.token().await {
+            Ok(token) if token != round.token => {
+                round.token = token;
+                round.token_age += 1;
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+fn request<'a>(
+    client: &'a Client,
+    asked: &'a User,
+    user: usize,
+    round: &Round,
+) -> impl Future<Output = Answer> + Send + 'a {
+    let (token, token_age) = (round.token.clone(), round.token_age);
+    async move { Answer { user, token_age, result: client.counter(&token, &asked.id).await } }
+}

@@ -1,0 +1,130 @@
+//! The supervisor with pollers that die, hang and come and go, in virtual time.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+use super::*;
+use crate::account::fixture;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// What happened to pollers, in order.
+type Diary = Arc<Mutex<Vec<String>>>;
+
+fn account(name: &str) -> Arc<Account> {
+    Arc::new(fixture(name, &["1"]))
+}
+
+/// A supervisor with its parts at hand.
+fn supervise<S, F>(start: S, accounts: Vec<Arc<Account>>) -> (Supervisor<S>, Accounts, Shutdown)
+where
+    S: Fn(Start) -> F,
+    F: Future<Output = ()> + Send + 'static,
+{
+    let shutdown = Shutdown::new();
+    let (directory, health) = (Arc::default(), Arc::default());
+    let (mut supervisor, handle) = Supervisor::new(start, directory, health, shutdown.clone());
+    supervisor.replace_accounts(accounts);
+    (supervisor, handle, shutdown)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_poller_that_dies_is_shown_down_counted_and_started_anew() {
+    let lives = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&lives);
+    let start = move |start: Start| {
+        let lives = Arc::clone(&counted);
+        async move {
+            assert!(lives.fetch_add(1, SeqCst) >= 2, "dies on purpose");
+            assert!(start.slot.view().facts.down);
+            start.promise.act_at(Instant::now() + 3600 * SECOND);
+            start.shutdown.wait().await;
+        }
+    };
+    let (supervisor, _, shutdown) = supervise(start, vec![account("acme"), account("globex")]);
+    let slots = supervisor.directory.slots();
+    let running = tokio::spawn(async move {
+        let begun = Instant::now();
+        while lives.load(SeqCst) < 5 && begun.elapsed() < 60 * SECOND {
+            sleep(SECOND).await;
+        }
+        shutdown.begin();
+        lives.load(SeqCst)
+    });
+    supervisor.run().await;
+    let lives = running.await.unwrap();
+    let restarts: u64 = slots.iter().map(|slot| slot.tally.values().restarts).sum();
+    assert_eq!((lives as u64, restarts), (4, 2));
+    let shown: u64 = slots.iter().map(|slot| slot.view().facts.tally.restarts).sum();
+    assert_eq!(shown, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_poller_that_hangs_is_replaced_and_one_that_waits_on_purpose_is_not() {
+    let diary = Diary::default();
+    let noted = Arc::clone(&diary);
+    let start = move |start: Start| {
+        let noted = Arc::clone(&noted);
+        async move {
+            let name = start.slot.view().account.name.to_string();
+            noted.lock().unwrap().push(name.clone());
+            if name == "patient" {
+                start.promise.act_at(Instant::now() + 300 * SECOND);
+            }
+            std::future::pending::<()>().await;
+        }
+    };
+    let (supervisor, _, shutdown) = supervise(start, vec![account("stuck"), account("patient")]);
+    let slots = supervisor.directory.slots();
+    let health = Arc::clone(&supervisor.health);
+    let ending = tokio::spawn(async move {
+        // Phase up to 30 s, grace 2 × 10 s + 5 s.
+        sleep(58 * SECOND).await;
+        assert!(health.healthy());
+        shutdown.begin();
+    });
+    supervisor.run().await;
+    ending.await.unwrap();
+    let starts = diary.lock().unwrap().clone();
+    assert_eq!(starts.iter().filter(|name| *name == "patient").count(), 1);
+    assert!(starts.iter().filter(|name| *name == "stuck").count() >= 2, "{starts:?}");
+    assert!(slots[0].view().facts.down);
+    assert!(!slots[1].view().facts.down);
+}
+
+#[tokio::test(start_paused = true)]
+async fn accounts_are_replaced_without_touching_those_that_stay() {
+    let diary = Diary::default();
+    let noted = Arc::clone(&diary);
+    let start = move |start: Start| {
+        let noted = Arc::clone(&noted);
+        async move {
+            let name = start.slot.view().account.name.to_string();
+            noted.lock().unwrap().push(format!("{name} starts"));
+            start.promise.act_at(Instant::now() + 3600 * SECOND);
+            start.shutdown.wait().await;
+            noted.lock().unwrap().push(format!("{name} ends"));
+        }
+    };
+    let (supervisor, accounts, shutdown) =
+        supervise(start, vec![account("stays"), account("changes"), account("goes")]);
+    let directory = Arc::clone(&supervisor.directory);
+    let before = directory.slots();
+    let running = tokio::spawn(supervisor.run());
+    sleep(SECOND).await;
+    diary.lock().unwrap().clear();
+    let changed = Arc::new(fixture("changes", &["1", "2"]));
+    accounts.replace(vec![account("comes"), changed, account("stays")]).await;
+    sleep(SECOND).await;
+    let after = directory.slots();
+    let names: Vec<String> =
+        after.iter().map(|slot| slot.view().account.name.to_string()).collect();
+    assert_eq!(names, ["comes", "changes", "stays"]);
+    assert!(Arc::ptr_eq(&before[0], &after[2]), "the slot of an unchanged account stays");
+    assert_eq!(after[1].view().users().count(), 2);
+    let mut happened = diary.lock().unwrap().clone();
+    happened.sort();
+    assert_eq!(happened, ["changes ends", "changes starts", "comes starts", "goes ends"]);
+    shutdown.begin();
+    running.await.unwrap();
+}

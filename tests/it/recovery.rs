@@ -1,0 +1,155 @@
+//! How an account is asked while it cannot be read, and how it comes back.
+
+use std::time::Duration;
+
+use wazzup_exporter::simulator::{Access, AccountSpec, RateLimit, Role, Settings, UserSpec};
+
+use super::support::{World, counter, serve, still, value};
+
+const FAST: &str = "interval: 200ms, timeout: 5s";
+
+fn requests(outcome: &str) -> String {
+    format!(r#"wazzup_api_requests_total{{account="acme",endpoint="counter",outcome="{outcome}"}}"#)
+}
+
+#[tokio::test]
+async fn what_is_refused_with_429_is_delayed_and_not_dropped() {
+    let mut settings = still(&["acme"], 20);
+    settings.faults = vec!["count=3,retry_after=429:1".parse().unwrap()];
+    let world = World::start(settings, FAST).await;
+    let ok = r#"wazzup_sweeps_total{account="acme",result="ok"}"#;
+    let samples = world.until("a sweep", |samples| value(samples, ok) >= Some(1.0)).await;
+    assert_eq!(value(&samples, &requests("rate_limited")), Some(3.0));
+    let sweeps = |result| format!(r#"wazzup_sweeps_total{{account="acme",result="{result}"}}"#);
+    for result in ["partial", "failed"] {
+        assert_eq!(value(&samples, &sweeps(result)), Some(0.0), "{result}");
+    }
+    let waited = r#"wazzup_api_rate_limit_wait_seconds_total{account="acme"}"#;
+    assert!(value(&samples, waited) >= Some(0.9), "{:?}", value(&samples, waited));
+    assert_eq!(value(&samples, &counter("acme", "u19", "red")), Some(191.0));
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_refused_token_is_tried_with_single_requests() {
+    let mut settings = still(&["acme"], 50);
+    settings.accounts[0].access = Access::Revoked;
+    let world = World::start(settings, FAST).await;
+    world.api_until("probes", |log| log.total() >= 11).await;
+    // The first sweep has eight requests open when the first refusal comes; then one at a time.
+    let log = world.api.log();
+    for pair in log[8..].windows(2) {
+        let pause = pair[1].arrived.duration_since(pair[0].arrived);
+        assert!(pause >= Duration::from_millis(190), "{pause:?} between two probes");
+    }
+    let asked: Vec<_> = log[8..].iter().map(|request| request.user.clone()).collect();
+    assert_ne!(asked[0], asked[1], "another user in turn");
+    world.api.set_access("acme", Access::Normal).unwrap();
+    let last = counter("acme", "u49", "red");
+    let samples = world.until("all figures", |samples| value(samples, &last).is_some()).await;
+    assert_eq!(value(&samples, r#"wazzup_up{account="acme"}"#), Some(1.0));
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn an_upstream_that_is_down_is_asked_once_per_interval_and_recovers_at_once() {
+    let poll = "interval: 200ms, timeout: 400ms, stale_after: 800ms";
+    let world = World::start(still(&["acme"], 60), poll).await;
+    let last = counter("acme", "u59", "red");
+    world.until("all figures", |samples| value(samples, &last).is_some()).await;
+    world.api.add_fault("status=500".parse().unwrap());
+    // Three whole sweeps fail; what comes after them are single requests.
+    let failed = r#"wazzup_sweeps_total{account="acme",result="failed"}"#;
+    let three = world.until("failed sweeps", |samples| value(samples, failed) >= Some(4.0)).await;
+    let more = world
+        .until("probes", |samples| {
+            value(samples, failed) >= Some(value(&three, failed).unwrap() + 5.0)
+        })
+        .await;
+    let errors = requests("server_error");
+    let [sweeps, asked] = [failed, &errors]
+        .map(|series| value(&more, series).unwrap() - value(&three, series).unwrap());
+    assert!((asked - sweeps).abs() < 1.5, "{asked} requests in {sweeps} sweeps");
+    assert_eq!(value(&more, &last), None);
+    assert_eq!(value(&more, r#"wazzup_up{account="acme"}"#), Some(0.0));
+    let failing = r#"wazzup_account_failing{account="acme",reason="server_error"}"#;
+    assert_eq!(value(&more, failing), Some(1.0));
+    assert_eq!(world.get("/-/healthy").await.status(), 200);
+    world.api.clear_faults();
+    let samples = world.until("all figures again", |samples| value(samples, &last).is_some()).await;
+    assert!(!samples.contains_key(failing));
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn one_forbidden_user_does_not_forbid_the_account() {
+    let mut settings = still(&["acme"], 12);
+    settings.faults = vec!["user=u0,status=403".parse().unwrap()];
+    let world = World::start(settings, FAST).await;
+    let last = counter("acme", "u11", "red");
+    let samples = world.until("the others", |samples| value(samples, &last).is_some()).await;
+    assert_eq!(value(&samples, r#"wazzup_up{account="acme"}"#), Some(1.0));
+    assert_eq!(value(&samples, &counter("acme", "u0", "red")), None);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_token_that_was_replaced_in_its_file_costs_no_reading() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let user = |id: &str| UserSpec::new(id, "Anna", Role::SalesRep).pinned(7, "red");
+    let new = (0..30).fold(AccountSpec::new("new", "10000002", "new-token"), |account, number| {
+        account.user(user(&format!("u{number}")))
+    });
+    let mut old = AccountSpec::new("old", "10000001", "old-token");
+    old.access = Access::Revoked;
+    let accounts = vec![old, new];
+    let limit = RateLimit::UNLIMITED;
+    let (api, url) = serve(Settings { accounts, limit, ..Settings::default() }).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    std::fs::write(&file, "old-token").unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    // The first answers come late enough for the token to be replaced meanwhile.
+    api.add_fault("latency=300ms,account=old".parse().unwrap());
+    let users: Vec<String> = (0..30).map(|number| format!("{{id: 'u{number}'}}")).collect();
+    let yaml = format!(
+        "poll: {{interval: 1s, timeout: 5s}}\naccounts: [{{name: acme, base_url: '{url}', auth: {{token_file: {}}}, users: [{}]}}]",
+        file.display(),
+        users.join(", ")
+    );
+    let world = World::start_with(api, &yaml).await;
+    world.api_until("requests with the old token", |log| log.open() >= 8).await;
+    std::fs::write(&file, "new-token").unwrap();
+    let ok = r#"wazzup_sweeps_total{account="acme",result="ok"}"#;
+    let failed = r#"wazzup_sweeps_total{account="acme",result="failed"}"#;
+    let partial = r#"wazzup_sweeps_total{account="acme",result="partial"}"#;
+    let samples = world.until("a sweep", |samples| value(samples, ok) >= Some(1.0)).await;
+    assert_eq!(value(&samples, failed), Some(0.0));
+    // Those who were refused first count as partly failed only if they were not asked again.
+    assert_eq!(value(&samples, partial), Some(0.0));
+    assert_eq!(value(&samples, &counter("acme", "u29", "red")), Some(7.0));
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn red_since_lasts_over_short_failures_and_ends_with_zero_or_grey() {
+    let world = World::start(still(&["acme"], 1), FAST).await;
+    let since = r#"wazzup_unanswered_red_since_timestamp_seconds{account="acme",user="u0"}"#;
+    let came = r#"wazzup_unanswered_increase_total{account="acme",user="u0"}"#;
+    let answered = r#"wazzup_unanswered_decrease_total{account="acme",user="u0"}"#;
+    let first = world.until("red", |samples| samples.contains_key(since)).await;
+    world.api.set("acme", "u0", 5, "red").unwrap();
+    let more = world.until("more", |samples| value(samples, came) == Some(4.0)).await;
+    assert_eq!(more[since], first[since]);
+    world.api.set("acme", "u0", 0, "red").unwrap();
+    let none = world.until("none", |samples| value(samples, answered) == Some(5.0)).await;
+    assert!(!none.contains_key(since));
+    world.api.set("acme", "u0", 9, "grey").unwrap();
+    let grey = counter("acme", "u0", "grey");
+    world.until("grey", |samples| value(samples, &grey) == Some(9.0)).await;
+    world.api.set("acme", "u0", 9, "red").unwrap();
+    let again = world.until("red again", |samples| samples.contains_key(since)).await;
+    assert_eq!(value(&again, came), Some(4.0), "a turn is no message");
+    assert!(value(&again, since) > value(&first, since));
+    world.stop().await;
+}
