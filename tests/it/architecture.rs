@@ -81,7 +81,6 @@ fn the_table_has_no_row_and_no_edge_that_is_not_used() {
             Some(used) => used.keys().map(String::as_str).collect(),
             None => panic!("the table names {module}, which does not exist"),
         };
-        // `counter` is for the type of counters in configurations that name one.
         let unused: Vec<_> = allowed.difference(&used).collect();
         assert!(unused.is_empty(), "{module} may import {unused:?} and does not");
     }
