@@ -1,0 +1,47 @@
+# What people and CI run. `make` alone lists the targets.
+
+CARGO ?= cargo
+CARGO_TARGET_DIR ?= target
+VENV := $(abspath $(CARGO_TARGET_DIR))/venv
+
+# Read by tests/e2e.
+export OPENMETRICS_PYTHON := $(VENV)/bin/python
+
+.DEFAULT_GOAL := help
+.PHONY: help setup fmt-check clippy test doc build bench deny clean
+
+help: ## Lists the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Installs what `make test` needs beside Rust, where it is missing
+	@tests/e2e/setup '$(VENV)'
+
+fmt-check: ## Fails on code that is not formatted
+	$(CARGO) fmt --check
+
+# --all-targets leaves out targets with `test = false`.
+clippy: ## Fails on warnings
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) clippy --locked --test e2e -- -D warnings
+
+test: setup ## Runs all tests; plain `cargo test` runs those that need only Rust
+	$(CARGO) test --locked
+	$(CARGO) test --locked --test e2e
+
+doc: ## Builds the documentation of the code; fails on warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps --locked
+
+# Only release builds know their revision: a new one for every commit would compile anew each time.
+build: ## Builds the program for release
+	WAZZUP_EXPORTER_REVISION="$$(git rev-parse --short HEAD 2>/dev/null || echo unknown)" \
+		$(CARGO) build --release --locked
+
+bench: ## Runs the benchmarks
+	$(CARGO) bench --locked
+
+deny: ## Checks licences, sources and advisories of dependencies, if cargo-deny is installed
+	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --locked check; \
+	else echo 'cargo-deny is not installed: cargo install --locked cargo-deny' >&2; exit 1; fi
+
+clean: ## Removes everything that was built or installed here
+	$(CARGO) clean
