@@ -1,6 +1,6 @@
 //! How the process ends: the first signal drains, the second aborts.
 //!
-//! Whatever runs long takes a [`Shutdown`] and ends when it is called off. [`on_signals`] is the
+//! Whatever runs long takes a [`Shutdown`] and ends when it is called off. [`Signals`] is the
 //! only place that listens to the operating system.
 
 use std::time::Duration;

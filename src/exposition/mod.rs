@@ -4,7 +4,7 @@
 //! family are ready and compressed before anyone asks. A scrape ([`document`]) only collects them,
 //! family by family over all accounts, and renders anew the blocks in which a reading has turned
 //! stale since: staleness is judged at scrape time, and a dead poller cannot keep a series alive.
-//! Metrics of the process follow, written by the same [`text`] writer.
+//! Metrics of the process follow, written by the same `text` writer.
 
 mod deflate;
 mod families;

@@ -2,7 +2,7 @@
 //!
 //! A [`Client`] belongs to one account and is used by its poller. [`Transport`] holds the connection
 //! pools that the accounts share. Every request waits at the account's
-//! [`Limiter`](crate::limit::Limiter), follows no redirect, reads at most [`BODY_MAX`] bytes and is
+//! [`Limiter`], follows no redirect, reads at most [`BODY_MAX`] bytes and is
 //! counted by its [`Outcome`]. Only what upstream refuses with 429 is sent again here, after the
 //! pause it asked for; everything else is for the poller to decide. What upstream does is described in
 //! docs/upstream.md, with how sure we are of it.
