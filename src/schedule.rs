@@ -18,6 +18,8 @@ const SHARE: f64 = 0.97;
 /// By how much of the window a request may be sent before its place in the spacing, to make up for
 /// coarse timers; less than what [`SHARE`] leaves unused.
 const TOLERANCE: f64 = 0.01;
+/// Sweeps in a row in which no user could be read, after which single requests go out.
+const FAILURES_BEFORE_PROBING: u32 = 3;
 /// Longest time between two single requests to an account that refuses its token.
 const PROBE_MAX: Duration = Duration::from_mins(5);
 
@@ -48,10 +50,51 @@ impl Spacing {
 /// When the next sweep is due, and whether the one before it outlasted its interval.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Next {
-    /// The due time, on the same scale as the arguments of [`next_sweep`].
+    /// The due time, on the same scale as the arguments of [`Trouble::next`].
     pub due: Duration,
     /// Whether the sweep took longer than the interval.
     pub overrun: bool,
+}
+
+/// How an account has failed in a row, which decides whom to ask next and when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Trouble {
+    /// Sweeps that ended with the token refused.
+    refusals: u32,
+    /// Sweeps in which nobody could be read for any reason.
+    failures: u32,
+}
+
+impl Trouble {
+    /// Takes down the end of a sweep: whether the account refused its token and whether nobody could
+    /// be read.
+    pub fn note(&mut self, refused: bool, failing: bool) {
+        self.refusals = if refused { self.refusals.saturating_add(1) } else { 0 };
+        self.failures = if failing { self.failures.saturating_add(1) } else { 0 };
+    }
+
+    /// Whether to ask for one user only until the account answers: at once after its token was
+    /// refused, and after a run of sweeps in which nobody could be read.
+    pub fn probing(&self) -> bool {
+        self.refusals > 0 || self.failures >= FAILURES_BEFORE_PROBING
+    }
+
+    /// Whether this may still be a passing failure, so that trying again in the same sweep helps.
+    pub fn is_new(&self) -> bool {
+        self.failures == 0
+    }
+
+    /// When to start after the sweep that was `due` and ended at `finished`: in the rhythm of
+    /// the interval, or at growing intervals while the token is refused.
+    pub fn next(&self, due: Duration, finished: Duration, interval: Duration) -> Next {
+        match self.refusals {
+            0 => next_sweep(due, finished, interval),
+            refusals => Next {
+                due: finished.saturating_add(probe_pause(interval, refusals)),
+                overrun: false,
+            },
+        }
+    }
 }
 
 /// The shortest `stale_after` that does not hide good readings: a reading at the start of one sweep
@@ -75,11 +118,11 @@ pub fn phase(account: &str, interval: Duration) -> Duration {
     interval.mul_f64(spread as f64 / f64::from(u32::MAX))
 }
 
-/// When to start the sweep after the one that was `due` and ended at `finished`.
+/// When to start the sweep after the one that was `due` and ended at `finished`, in the normal case.
 ///
 /// Sweeps never overlap. One that outlasts its interval is followed at once by the next, and the
 /// rhythm starts anew from there instead of catching up on what was missed.
-pub fn next_sweep(due: Duration, finished: Duration, interval: Duration) -> Next {
+fn next_sweep(due: Duration, finished: Duration, interval: Duration) -> Next {
     let next = due.saturating_add(interval);
     if finished > next {
         Next { due: finished, overrun: true }
@@ -90,7 +133,7 @@ pub fn next_sweep(due: Duration, finished: Duration, interval: Duration) -> Next
 
 /// How long to wait before an account that refused its token `refusals` times in a row is asked
 /// again: an interval, doubling up to five minutes, or the interval where that is longer.
-pub fn probe_pause(interval: Duration, refusals: u32) -> Duration {
+fn probe_pause(interval: Duration, refusals: u32) -> Duration {
     let doublings = refusals.saturating_sub(1).min(16);
     interval.saturating_mul(1 << doublings).min(PROBE_MAX.max(interval))
 }
@@ -155,6 +198,40 @@ mod tests {
         assert_eq!(default_stale_after(30 * SECOND, 10 * SECOND), 120 * SECOND);
         assert_eq!(default_stale_after(60 * SECOND, 10 * SECOND), 180 * SECOND);
         assert_eq!(default_stale_after(30 * SECOND, 90 * SECOND), 150 * SECOND);
+    }
+
+    /// Requests within each hour of a day in which a hundred users are polled every 30 s, each sweep
+    /// takes 10 s, and `fails` says for each second whether everything fails then, and how.
+    fn requests_per_hour(fails: impl Fn(u64) -> Option<&'static str>) -> [u64; 24] {
+        let (mut trouble, mut due, mut requests) = (Trouble::default(), 7 * SECOND, [0; 24]);
+        while due < 86_400 * SECOND {
+            let failure = fails(due.as_secs());
+            let asked = if trouble.probing() && failure.is_some() { 1 } else { 100 };
+            requests[(due.as_secs() / 3600) as usize] += asked;
+            trouble.note(failure == Some("refused"), failure.is_some());
+            due = trouble.next(due, due + 10 * SECOND, 30 * SECOND).due;
+        }
+        requests
+    }
+
+    #[test]
+    fn a_day_with_an_outage_costs_few_requests_and_recovers_at_once() {
+        let outage = 10 * 3600..13 * 3600;
+        let down = |second| outage.contains(&second).then_some("down");
+        let hours = requests_per_hour(down);
+        assert_eq!(hours[9], 12_000);
+        // Three whole sweeps, then one request per interval.
+        assert_eq!(hours[10], 3 * 100 + 117);
+        assert_eq!(hours[11..13], [120, 120]);
+        assert_eq!(hours[13], 12_000);
+    }
+
+    #[test]
+    fn a_day_with_a_refused_token_costs_a_request_every_five_minutes() {
+        let hours = requests_per_hour(|second| (second >= 3600).then_some("refused"));
+        assert_eq!(hours[0], 12_000);
+        assert!(hours[1] <= 100 + 16, "{hours:?}");
+        assert!(hours[2..].iter().all(|requests| (11..=12).contains(requests)), "{hours:?}");
     }
 
     #[test]

@@ -22,15 +22,13 @@ use self::sweep::Scope;
 use crate::account::Account;
 use crate::clock::Stamp;
 use crate::health::Promise;
-use crate::schedule::{next_sweep, probe_pause};
+use crate::schedule::Trouble;
 use crate::shutdown::Shutdown;
 use crate::snapshot::{FailingReason, Slot, Sweep, Writer};
 use crate::upstream::Client;
 
 /// Shortest time between two publications within a sweep.
 pub const PUBLISH_PERIOD: Duration = Duration::from_secs(1);
-/// Sweeps in a row in which no user could be read, after which single requests go out.
-const FAILURES_BEFORE_PROBING: u32 = 3;
 
 /// Polls one account.
 #[derive(Debug)]
@@ -40,18 +38,10 @@ pub struct Poller {
     ledger: Ledger,
     promise: Promise,
     trouble: Trouble,
-}
-
-/// How an account has failed in a row.
-#[derive(Debug, Default)]
-struct Trouble {
-    /// Sweeps that ended with the token refused.
-    refusals: u32,
-    /// Sweeps in which nobody could be read for any reason.
-    failures: u32,
-    /// Whose turn it is to be asked for alone.
-    next_probe: usize,
-    since: Option<Stamp>,
+    /// Since when the account cannot be read.
+    failing_since: Option<Stamp>,
+    /// Whose turn it was to be asked for alone.
+    probed: usize,
 }
 
 impl Poller {
@@ -59,7 +49,8 @@ impl Poller {
     pub fn new(client: Client, slot: &Arc<Slot>, promise: Promise) -> Self {
         let ledger = Ledger::from_view(&slot.view());
         let (client, writer) = (Arc::new(client), slot.writer());
-        Self { client, writer, ledger, promise, trouble: Trouble::default() }
+        let trouble = Trouble::default();
+        Self { client, writer, ledger, promise, trouble, failing_since: None, probed: 0 }
     }
 
     /// Sweeps in the account's rhythm, for the first time after `first`, until `shutdown`.
@@ -77,10 +68,12 @@ impl Poller {
                 () = self.sweep() => {}
                 () = shutdown.wait() => return,
             }
-            due = match self.trouble.refusals {
-                0 => self.next_due(due, origin.elapsed()),
-                refusals => origin.elapsed() + probe_pause(interval, refusals),
-            };
+            let next = self.trouble.next(due, origin.elapsed(), interval);
+            if next.overrun {
+                self.writer.slot().tally.overrun();
+                debug!(account = %self.account().name, "the sweep outlasted its interval");
+            }
+            due = next.due;
             self.publish().await;
         }
     }
@@ -93,15 +86,6 @@ impl Poller {
 
     fn account(&self) -> &Arc<Account> {
         &self.ledger.account
-    }
-
-    fn next_due(&self, due: Duration, finished: Duration) -> Duration {
-        let next = next_sweep(due, finished, self.account().poll.interval);
-        if next.overrun {
-            self.writer.slot().tally.overrun();
-            debug!(account = %self.account().name, "the sweep outlasted its interval");
-        }
-        next.due
     }
 
     async fn sweep(&mut self) {
@@ -128,12 +112,11 @@ impl Poller {
 
     /// Everybody, or one user in turn while the account cannot be read.
     fn scope(&mut self) -> Scope {
-        if self.trouble.refusals == 0 && self.trouble.failures < FAILURES_BEFORE_PROBING {
+        if !self.trouble.probing() {
             return Scope::Everyone;
         }
-        let users = self.account().users.len().max(1);
-        self.trouble.next_probe = (self.trouble.next_probe + 1) % users;
-        Scope::Probe(self.trouble.next_probe)
+        self.probed = (self.probed + 1) % self.account().users.len().max(1);
+        Scope::Probe(self.probed)
     }
 
     /// Remembers how the account fails, and logs one line when that begins and one when it ends.
@@ -143,19 +126,17 @@ impl Poller {
         failing: Option<FailingReason>,
         now: Stamp,
     ) {
-        let trouble = &mut self.trouble;
-        trouble.refusals = if refused.is_some() { trouble.refusals + 1 } else { 0 };
-        trouble.failures = if failing.is_some() { trouble.failures + 1 } else { 0 };
+        self.trouble.note(refused.is_some(), failing.is_some());
         let account = &self.ledger.account.name;
-        match (trouble.since, failing) {
+        match (self.failing_since, failing) {
             (None, Some(reason)) => {
-                trouble.since = Some(now);
+                self.failing_since = Some(now);
                 let problem = self.ledger.last_problem();
                 let reason = reason.label();
                 warn!(%account, reason, problem, "the account cannot be read");
             }
             (Some(since), None) => {
-                trouble.since = None;
+                self.failing_since = None;
                 let seconds = since.age(now).as_secs();
                 info!(%account, after_seconds = seconds, "the account can be read again");
             }

@@ -88,7 +88,7 @@ impl Poller {
         let poll = self.account().poll;
         let mut round = Round::new(token, scope, self.account().users.len());
         self.ask_queue(&mut round).await;
-        let worth = round.accepted || self.trouble.failures == 0;
+        let worth = round.accepted || self.trouble.is_new();
         let few = round.again.len() <= poll.concurrency.max(self.account().users.len() / 10);
         if round.refused.is_none() && worth && few && !round.again.is_empty() {
             let pause = retry_pause(fnv1a(self.account().name.as_str().as_bytes()));
