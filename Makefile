@@ -8,7 +8,7 @@ VENV := $(abspath $(CARGO_TARGET_DIR))/venv
 export OPENMETRICS_PYTHON := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt-check clippy test doc build bench deny clean
+.PHONY: help setup fmt-check clippy test load doc build bench deny clean
 
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,11 +22,14 @@ fmt-check: ## Fails on code that is not formatted
 # --all-targets leaves out targets with `test = false`.
 clippy: ## Fails on warnings
 	$(CARGO) clippy --locked --all-targets -- -D warnings
-	$(CARGO) clippy --locked --test e2e -- -D warnings
+	$(CARGO) clippy --locked --test e2e --test load -- -D warnings
 
 test: setup ## Runs all tests; plain `cargo test` runs those that need only Rust
 	$(CARGO) test --locked
 	$(CARGO) test --locked --test e2e
+
+load: ## Polls 5,000 users against the documented limit; takes a minute
+	$(CARGO) test --locked --test load -- --nocapture
 
 doc: ## Builds the documentation of the code; fails on warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps --locked
