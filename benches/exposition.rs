@@ -10,7 +10,7 @@ use std::time::Duration;
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use wazzup_exporter::account::{
-    Account, AccountName, Auth, Export, Labels, Poll, Profile, User, UserId,
+    Account, AccountName, Auth, Export, Labels, Poll, Profile, RateLimit, Tls, User, UserId,
 };
 use wazzup_exporter::clock::Stamp;
 use wazzup_exporter::counter::{CounterType, Reading, Trend};
@@ -35,6 +35,9 @@ fn account(users: usize) -> Arc<Account> {
         account_id: None,
         base_url: "https://tech.wazzup24.com".parse().unwrap(),
         auth: Auth::Token("token".into()),
+        rate_limit: RateLimit::default(),
+        tls: Tls::default(),
+        proxy: None,
         poll: Poll {
             interval: Duration::from_secs(30),
             timeout: Duration::from_secs(10),

@@ -4,14 +4,18 @@
 //! reads it behind an `Arc`. A value of these types is valid by construction: ids, names and labels
 //! are checked by their `parse` functions, whose errors say what is wrong and what would be right.
 
+mod auth;
+mod network;
+
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use secrecy::SecretString;
 use url::Url;
+
+pub use self::auth::{Auth, Credential};
+pub use self::network::{Authorities, InvalidProxy, ProxyUrl, RateLimit, Tls};
 
 /// Longest account name, in characters.
 pub const ACCOUNT_NAME_MAX: usize = 64;
@@ -26,7 +30,9 @@ pub const LABEL_VALUE_MAX: usize = 256;
 pub type Labels = BTreeMap<LabelName, String>;
 
 /// One customer account of Wazzup24: whom to ask, with what, how often and for whom.
-#[derive(Debug, Clone, PartialEq)]
+///
+/// Two are equal when they have the same settings, secrets included.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
     /// The label `account`, unique in the configuration.
     pub name: AccountName,
@@ -36,6 +42,12 @@ pub struct Account {
     pub base_url: Url,
     /// Where the bearer token comes from.
     pub auth: Auth,
+    /// How many requests upstream takes of the token.
+    pub rate_limit: RateLimit,
+    /// How the API's certificate is checked.
+    pub tls: Tls,
+    /// The proxy to go through; without one the variables of the environment decide.
+    pub proxy: Option<ProxyUrl>,
     /// How often and how hard to poll.
     pub poll: Poll,
     /// What of it is shown.
@@ -55,15 +67,6 @@ pub struct User {
     pub name: Option<String>,
     /// Labels on the user's info metric, over those of the account.
     pub labels: Labels,
-}
-
-/// Where an account's bearer token comes from.
-#[derive(Debug, Clone)]
-pub enum Auth {
-    /// The token itself, from the configuration or from an environment variable.
-    Token(SecretString),
-    /// A file holding only the token; read before every sweep, so a replaced token is picked up.
-    TokenFile(PathBuf),
 }
 
 /// The rhythm of an account's polling.
@@ -149,14 +152,11 @@ pub enum InvalidName {
 const RESERVED_LABELS: [&str; 8] =
     ["account", "user", "name", "role", "type", "state", "instance", "job"];
 
-impl PartialEq for Auth {
-    fn eq(&self, other: &Self) -> bool {
-        use secrecy::ExposeSecret as _;
-        match (self, other) {
-            (Self::Token(one), Self::Token(two)) => one.expose_secret() == two.expose_secret(),
-            (Self::TokenFile(one), Self::TokenFile(two)) => one == two,
-            _ => false,
-        }
+impl Account {
+    /// What upstream counts the account's requests by; accounts that have it in common share one
+    /// limit.
+    pub fn credential(&self) -> Credential {
+        Credential::new(&self.base_url, &self.auth)
     }
 }
 
@@ -294,6 +294,9 @@ pub(crate) fn fixture(name: &str, users: &[&str]) -> Account {
         account_id: None,
         base_url: Url::parse("http://127.0.0.1:1").expect("a literal"),
         auth: Auth::Token("test-token".into()),
+        rate_limit: RateLimit::default(),
+        tls: Tls::default(),
+        proxy: None,
         poll: Poll {
             interval: DEFAULT_INTERVAL,
             timeout: DEFAULT_TIMEOUT,
@@ -351,8 +354,21 @@ mod tests {
     }
 
     #[test]
-    fn tokens_do_not_reach_debug_output() {
-        let auth = Auth::Token("very-secret".into());
-        assert!(!format!("{auth:?}").contains("very-secret"));
+    fn accounts_differ_when_any_setting_or_secret_does() {
+        let account = fixture("acme", &["1"]);
+        assert_eq!(account, fixture("acme", &["1"]));
+        assert_eq!(account.credential(), fixture("globex", &["2"]).credential());
+        let changes: [fn(&mut Account); 5] = [
+            |account| account.auth = Auth::Token("other-token".into()),
+            |account| account.rate_limit.requests += 1,
+            |account| account.tls.insecure_skip_verify = true,
+            |account| account.proxy = ProxyUrl::parse("http://user:password@proxy").ok(),
+            |account| account.users.clear(),
+        ];
+        for change in changes {
+            let mut other = account.clone();
+            change(&mut other);
+            assert_ne!(other, account, "{other:?}");
+        }
     }
 }

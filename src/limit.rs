@@ -7,14 +7,15 @@
 //! hanging account that waits for itself does not sit on permits the others could use.
 //! [`upstream`](crate::upstream) holds a [`Permit`] for as long as a request is open.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until};
 
+use crate::account::{Account, Credential, RateLimit};
 use crate::metrics::Tally;
 use crate::schedule::Spacing;
 
@@ -40,6 +41,7 @@ pub struct Global(Arc<Semaphore>);
 /// The even spacing of the requests of one credential.
 #[derive(Debug)]
 pub struct Pace {
+    limit: RateLimit,
     spacing: Spacing,
     state: Mutex<PaceState>,
     /// Accounts that share the credential take turns.
@@ -53,6 +55,10 @@ struct PaceState {
     /// Upstream asked for silence until then.
     paused_until: Instant,
 }
+
+/// The paces of all credentials in use.
+#[derive(Debug, Default)]
+pub struct Paces(Mutex<HashMap<Credential, Weak<Pace>>>);
 
 /// Hands out permits to the requests of one account.
 #[derive(Debug, Clone)]
@@ -101,13 +107,31 @@ impl Global {
     }
 }
 
+impl Paces {
+    /// The pace of the account's credential: the one that others who share it have, or a new one.
+    pub fn of(&self, account: &Account) -> Arc<Pace> {
+        let limit = account.rate_limit;
+        let mut paces = lock(&self.0);
+        paces.retain(|_, pace| pace.strong_count() > 0);
+        let shared = paces.entry(account.credential()).or_default();
+        match shared.upgrade() {
+            Some(pace) if pace.limit == limit => pace,
+            _ => {
+                let pace = Arc::new(Pace::new(limit));
+                *shared = Arc::downgrade(&pace);
+                pace
+            }
+        }
+    }
+}
+
 impl Pace {
-    /// A pace of `requests` in any window of `per`, that has sent nothing yet.
-    pub fn new(requests: u32, per: Duration) -> Self {
-        let spacing = Spacing::new(requests, per);
+    /// A pace that keeps `limit` in any window and has sent nothing yet.
+    pub fn new(limit: RateLimit) -> Self {
+        let spacing = Spacing::new(limit.requests, limit.per);
         let now = Instant::now();
         let state = Mutex::new(PaceState { next: now, paused_until: now });
-        Self { spacing, state, turn: tokio::sync::Mutex::default() }
+        Self { limit, spacing, state, turn: tokio::sync::Mutex::default() }
     }
 
     /// Sends nothing for `pause`; a pause that is already longer stays.
@@ -160,7 +184,7 @@ impl Limiter {
     /// passed, which is in the next one wherever upstream's windows begin.
     pub fn pause(&self, retry_after: Option<Duration>) {
         let pace = &self.0.inner.pace;
-        pace.pause(retry_after.unwrap_or(pace.spacing.per));
+        pace.pause(retry_after.unwrap_or(pace.limit.per));
     }
 
     /// Takes down how a request ended. Once as many in a row as may be in flight have timed out, the

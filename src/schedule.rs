@@ -30,10 +30,6 @@ pub struct Spacing {
     pub between: Duration,
     /// How much earlier a request may be sent.
     pub tolerance: Duration,
-    /// The window.
-    pub per: Duration,
-    /// Requests allowed in a window.
-    pub requests: u32,
 }
 
 impl Spacing {
@@ -43,7 +39,7 @@ impl Spacing {
     /// per / 0.97 − 0.01 × per, more than the window, so no window holds more than `requests`.
     pub fn new(requests: u32, per: Duration) -> Self {
         let between = per.div_f64(f64::from(requests.max(1)) * SHARE);
-        Self { between, tolerance: per.mul_f64(TOLERANCE), per, requests }
+        Self { between, tolerance: per.mul_f64(TOLERANCE) }
     }
 }
 
@@ -262,9 +258,10 @@ mod tests {
         fn no_window_has_room_for_one_request_too_many(
             requests in 1_u32..100_000, millis in 100_u64..3_600_000,
         ) {
-            let spacing = Spacing::new(requests, Duration::from_millis(millis));
+            let per = Duration::from_millis(millis);
+            let spacing = Spacing::new(requests, per);
             let shortest = spacing.between.mul_f64(f64::from(requests));
-            prop_assert!(shortest > spacing.per + spacing.tolerance);
+            prop_assert!(shortest > per + spacing.tolerance);
         }
 
         #[test]

@@ -1,12 +1,11 @@
 //! What pollers are made from: connections, limits and the metrics of the process.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::clock::Stamp;
 use crate::config::Config;
 use crate::health::Promise;
-use crate::limit::{Global, Limiter, Pace};
+use crate::limit::{Global, Limiter, Paces};
 use crate::metrics::Process;
 use crate::poller::Poller;
 use crate::snapshot::Slot;
@@ -16,6 +15,7 @@ use crate::upstream::{BuildError, Client, Transport};
 #[derive(Debug)]
 pub(super) struct Crew {
     transport: Transport,
+    paces: Paces,
     global: Global,
     pub(super) process: Arc<Process>,
 }
@@ -25,19 +25,24 @@ impl Crew {
         let process = Arc::new(Process::new());
         process.config_loaded(config.hash, Stamp::now().unix);
         process.set_accounts(config.accounts.len(), config.accounts.len());
-        let global = Global::new(config.max_in_flight);
-        Ok(Self { transport: Transport::new()?, global, process })
+        let transport = Transport::new();
+        // What cannot be set up is told now, not when the poller starts.
+        for account in &config.accounts {
+            transport.client_for(account)?;
+        }
+        let (paces, global) = (Paces::default(), Global::new(config.max_in_flight));
+        Ok(Self { transport, paces, global, process })
     }
 
     /// A poller for the account of `slot`. Must be called within a runtime.
-    pub(super) fn poller(&self, slot: &Arc<Slot>, promise: Promise) -> Poller {
+    pub(super) fn poller(&self, slot: &Arc<Slot>, promise: Promise) -> Result<Poller, BuildError> {
         let account = Arc::clone(&slot.view().account);
         let tally = Arc::clone(&slot.tally);
-        let pace = Arc::new(Pace::new(500, Duration::from_secs(5)));
-        let limiter =
-            Limiter::new(account.poll.concurrency, pace, self.global.clone(), Arc::clone(&tally));
-        let process = Arc::clone(&self.process);
-        let client = Client::new(&self.transport, account, limiter, process, tally);
-        Poller::new(client, slot, promise)
+        let pace = self.paces.of(&account);
+        let concurrency = account.poll.concurrency;
+        let limiter = Limiter::new(concurrency, pace, self.global.clone(), Arc::clone(&tally));
+        let http = self.transport.client_for(&account)?;
+        let client = Client::new(http, account, limiter, Arc::clone(&self.process), tally);
+        Ok(Poller::new(client, slot, promise))
     }
 }

@@ -77,7 +77,7 @@ impl Daemon {
     /// Opens the listeners and prepares everything else; nothing is asked of upstream yet.
     ///
     /// # Errors
-    /// When a listener cannot be opened or TLS cannot be set up; nothing is left open then.
+    /// When a listener cannot be opened or a way to upstream cannot be set up; nothing is left open then.
     pub async fn bind(options: &Options, config: Config) -> Result<Self, StartError> {
         let crew = Crew::new(&config)?;
         let mut listeners = Vec::new();
@@ -110,7 +110,8 @@ impl Daemon {
         let process = Arc::clone(&crew.process);
         let start = |start: Start| {
             let Start { slot, first, promise, shutdown } = start;
-            crew.poller(&slot, promise).run(first, shutdown)
+            let poller = crew.poller(&slot, promise);
+            async move { poller.expect("its client was set up before").run(first, shutdown).await }
         };
         let (mut supervisor, handle) =
             Supervisor::new(start, Arc::clone(&directory), Arc::clone(&health), shutdown.clone());
@@ -137,14 +138,15 @@ impl Daemon {
 /// Reads every user of every account once.
 ///
 /// # Errors
-/// When TLS cannot be set up. Readings that fail are no error here, they are in the report.
+/// When a way to upstream cannot be set up. Readings that fail are no error here, they are in the report.
 pub async fn poll_once(config: Config) -> Result<PollReport, BuildError> {
     let crew = Crew::new(&config)?;
     let slots = config.accounts.into_iter();
     let slots: Vec<_> =
         slots.map(|account| Arc::new(poller::new_slot(Arc::new(account)))).collect();
     let pollers = slots.iter().map(|slot| crew.poller(slot, Promise::new()));
-    join_all(pollers.map(Poller::run_once)).await;
+    let pollers = pollers.collect::<Result<Vec<_>, _>>()?;
+    join_all(pollers.into_iter().map(Poller::run_once)).await;
     let views: Vec<_> = slots.iter().map(|slot| slot.view()).collect();
     let incomplete = views.iter().filter(|view| !swept_whole(view));
     let incomplete = incomplete.map(|view| view.account.name.to_string()).collect();

@@ -5,19 +5,16 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use url::Url;
-
 use crate::account::{Account, AccountId, AccountName, Auth, Export, USER_NAME_MAX, User, UserId};
 
 use super::auth::{Origin, read_auth};
+use super::budget::{self, Placed};
+use super::network::{self, Network};
 use super::node::{Node, Section};
 use super::report::{Report, Spot};
 use super::settings::PollKeys;
 use super::tree::Tree;
-use super::value::{base_url, labels, line, named};
-
-/// Where the API lives, unless configured.
-const DEFAULT_BASE_URL: &str = "https://tech.wazzup24.com";
+use super::value::{labels, line, named};
 
 /// Turns nodes into accounts.
 pub(super) struct AccountReader {
@@ -27,11 +24,17 @@ pub(super) struct AccountReader {
     pub(super) export: Export,
     /// Where each name was first used.
     pub(super) names: HashMap<AccountName, Spot>,
-    /// The accounts without any problem.
-    pub(super) accounts: Vec<Account>,
+    /// The accounts without any problem of their own.
+    pub(super) accounts: Vec<Placed>,
 }
 
 impl AccountReader {
+    /// The accounts, after a look at what they ask together.
+    pub(super) fn finish(self, report: &mut Report) -> Vec<Account> {
+        budget::check(&self.accounts, report);
+        self.accounts.into_iter().map(|placed| placed.account).collect()
+    }
+
     /// Reads a list of accounts.
     pub(super) fn read_list(
         &mut self,
@@ -45,8 +48,11 @@ impl AccountReader {
                 _ => None,
             });
             let item = item.titled(name.as_ref().map(AccountName::as_str));
-            let account = self.read(item, origin, report);
-            self.accounts.extend(account);
+            if let Some(account) = self.read(item, origin, report) {
+                let rate_limit = item.get("rate_limit").map(|node| node.spot());
+                let (words, spot) = (item.words(), item.spot());
+                self.accounts.push(Placed { account, words, spot, rate_limit });
+            }
         }
     }
 
@@ -56,14 +62,12 @@ impl AccountReader {
         origin: &mut Origin<'_>,
         report: &mut Report,
     ) -> Option<Account> {
-        let known = ["name", "account_id", "base_url", "auth", "poll", "labels", "users"];
+        let known = ["name", "account_id", "auth", "poll", "labels", "users"];
+        let known = [&known[..], &network::KEYS].concat();
         let section = Section::open(node, &known, report)?;
         let name = self.name(&section, report);
         let account_id = section.get("account_id").map(|id| named(&id, AccountId::parse, report));
-        let base_url = match section.get("base_url") {
-            Some(url) => base_url(&url, report),
-            None => Url::parse(DEFAULT_BASE_URL).ok(),
-        };
+        let network = Network::read(&section, origin, report);
         let auth = auth(&section, origin, report);
         let own = section.get("poll").map(|poll| (PollKeys::read(poll, report), poll));
         let poll = match &own {
@@ -76,11 +80,15 @@ impl AccountReader {
             Some(given) => Some(given?),
             None => None,
         };
+        let Network { base_url, rate_limit, tls, proxy } = network?;
         Some(Account {
             name: name?,
             account_id,
-            base_url: base_url?,
+            base_url,
             auth: auth?,
+            rate_limit,
+            tls,
+            proxy,
             poll: poll?,
             export: self.export,
             labels,

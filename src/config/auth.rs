@@ -5,7 +5,7 @@
 //! there. Called by [`accounts`](super::accounts).
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::account::Auth;
 
@@ -23,7 +23,7 @@ pub(super) const PATH_MAX: usize = 4096;
 /// Looks up an environment variable; a parameter so that tests need not change their own.
 pub(super) type Environment<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
-/// The file an account stands in, as far as its token matters.
+/// The file an account stands in, as far as its secrets matter.
 pub(super) struct Origin<'a> {
     /// The folder against which relative paths count.
     pub(super) folder: &'a Path,
@@ -31,8 +31,23 @@ pub(super) struct Origin<'a> {
     pub(super) environment: Environment<'a>,
     /// What the file may name.
     pub(super) trust: Trust<'a>,
-    /// Whether the file holds a token itself.
+    /// Whether the file holds a secret itself.
     pub(super) literal: bool,
+}
+
+impl Origin<'_> {
+    /// Where the file at `written` is, if it may be named here.
+    pub(super) fn reach(&self, written: &str) -> Result<PathBuf, String> {
+        let path = self.folder.join(written);
+        match self.trust {
+            Trust::Main => Ok(path),
+            Trust::AccountFile { secrets_dir: None } => {
+                Err("needs secrets_dir in the main file, a directory that holds the file"
+                    .to_owned())
+            }
+            Trust::AccountFile { secrets_dir: Some(dir) } => confine(&path, dir),
+        }
+    }
 }
 
 /// How far a file is trusted.
@@ -40,7 +55,7 @@ pub(super) struct Origin<'a> {
 pub(super) enum Trust<'a> {
     /// The main file: whoever writes it runs the exporter.
     Main,
-    /// An account file: token files only below `secrets_dir`, no environment.
+    /// An account file: files only below `secrets_dir`, no environment.
     AccountFile {
         /// The directory, if the main file names one.
         secrets_dir: Option<&'a Path>,
@@ -116,15 +131,7 @@ fn variable(node: &Node<'_>, origin: &Origin<'_>, report: &mut Report) -> Option
 
 fn file(node: &Node<'_>, origin: &Origin<'_>, report: &mut Report) -> Option<Auth> {
     let written = line(node, PATH_MAX, report)?;
-    let path = origin.folder.join(&written);
-    let allowed = match origin.trust {
-        Trust::Main => Ok(path),
-        Trust::AccountFile { secrets_dir: None } => {
-            Err("needs secrets_dir in the main file, a directory that holds the file".to_owned())
-        }
-        Trust::AccountFile { secrets_dir: Some(dir) } => confine(&path, dir),
-    };
-    let checked = allowed.and_then(|path| match check_token_file(&path) {
+    let checked = origin.reach(&written).and_then(|path| match check_token_file(&path) {
         Ok(()) => Ok(path),
         Err(fault) => Err(format!("{} {fault}", name_of(&written, &path))),
     });

@@ -2,16 +2,19 @@
 //!
 //! [`load`] reads the main file and the account files that it names; [`parse`] does the same for
 //! bytes. The binary calls them at the start, for `check-config` and on reload. The way of a file:
-//! `source` reads it, `tree` parses it, `node` walks it, `accounts`, `auth`, `settings` and `value`
-//! say what each key means, and `report` collects what is wrong and finds its line through
-//! `locate`. `reading` holds them together.
+//! `source` reads it, `tree` parses it, `node` walks it, `accounts`, `auth`, `network`, `settings` and
+//! `value` say what each key means, `budget` whether upstream has room for all of it, and `report`
+//! collects what is wrong and finds its line through `locate`. `reading` holds them together.
 //!
 //! Nothing here prints a value that may be a secret, wherever a person put it by mistake.
 
 mod accounts;
 mod auth;
+mod budget;
+mod ca;
 mod hint;
 mod locate;
+mod network;
 mod node;
 mod problem;
 mod reading;

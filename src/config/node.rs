@@ -91,6 +91,11 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// Where the value is, for people: `accounts[0] "acme": users[3].id`.
+    pub(super) fn words(&self) -> String {
+        self.trail.words()
+    }
+
     /// Where the value is.
     pub(super) fn spot(&self) -> Spot {
         let (file, steps) = self.trail.steps();

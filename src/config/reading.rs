@@ -24,6 +24,8 @@ const DEFAULT_MAX_IN_FLIGHT: usize = 256;
 const MAX_IN_FLIGHT_MAX: usize = 65_536;
 /// The permission bits that let others than the owner write.
 const OTHERS_WRITE: u32 = 0o022;
+/// The permission bit that lets everybody write.
+const EVERYBODY_WRITES: u32 = 0o002;
 /// The permission bit that lets everybody read.
 const EVERYBODY_READS: u32 = 0o004;
 
@@ -69,12 +71,13 @@ impl Reading<'_> {
         if let Some(list) = section.get("account_files") {
             self.read_account_files(&list, &mut reader);
         }
-        if reader.accounts.is_empty() && self.report.is_clean() {
+        let accounts = reader.finish(&mut self.report);
+        if accounts.is_empty() && self.report.is_clean() {
             let what = "configures no account; list one under accounts, \
                         or in a file that account_files names";
             section.node().problem(&mut self.report, what);
         }
-        Some(reader.accounts)
+        Some(accounts)
     }
 
     /// Parses a file; nothing if there is nothing to read in it.
@@ -119,22 +122,27 @@ impl Reading<'_> {
         let environment = self.environment;
         let mut origin = Origin { folder: &folder, environment, trust, literal: false };
         reader.read_list(list, &mut origin, &mut self.report);
-        if origin.literal {
-            self.judge_mode(file);
-        }
+        let literal = origin.literal;
+        self.judge_mode(file, literal);
     }
 
-    /// Says who else may touch a file that holds a token itself.
-    fn judge_mode(&mut self, file: usize) {
+    /// Says who else may touch a file with accounts; more so if it holds a secret itself.
+    fn judge_mode(&mut self, file: usize, secret: bool) {
         let Some(source) = self.sources.get(file) else { return };
         let path = shown_path(&source.path);
         let mode = source.mode.unwrap_or_default();
         let whole = Spot { file, place: Place::File };
-        if mode & OTHERS_WRITE != 0 {
-            let what = "holds a token and can be changed by others than its owner";
+        if !secret {
+            if mode & EVERYBODY_WRITES != 0 {
+                let what = "can be changed by every user of the host, who could have the tokens \
+                            sent elsewhere";
+                self.report.warn(whole, format!("{what} (mode {mode:03o}); chmod o-w {path}"));
+            }
+        } else if mode & OTHERS_WRITE != 0 {
+            let what = "holds a secret and can be changed by others than its owner";
             self.report.problem(whole, format!("{what} (mode {mode:03o}); chmod go-w {path}"));
         } else if mode & EVERYBODY_READS != 0 {
-            let what = "holds a token and can be read by every user of the host";
+            let what = "holds a secret and can be read by every user of the host";
             self.report.warn(whole, format!("{what} (mode {mode:03o}); chmod o-r {path}"));
         }
     }

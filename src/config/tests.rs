@@ -3,6 +3,7 @@
 mod example;
 mod files;
 mod fuzz;
+mod network;
 mod places;
 mod secrets;
 
@@ -10,7 +11,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::account::{AccountId, Auth, Export, Poll, Profile};
+use crate::account::{AccountId, Auth, Export, Poll, Profile, ProxyUrl, RateLimit, Tls};
 
 use super::source::Source;
 use super::{Config, ConfigError, parse, reading};
@@ -63,6 +64,8 @@ fn a_small_configuration_gets_the_defaults() {
         stale_after: Duration::from_mins(2),
     };
     assert_eq!(account.poll, poll);
+    assert_eq!(account.rate_limit, RateLimit { requests: 500, per: Duration::from_secs(5) });
+    assert_eq!((&account.tls, &account.proxy), (&Tls::default(), &None));
 }
 
 #[test]
@@ -77,6 +80,9 @@ accounts:
   account_id: 7823-1464
   base_url: http://127.0.0.2:8080/prefix
   auth: {token_env: ACME_TOKEN}
+  rate_limit: {requests: 7, per: 2s}
+  tls: {insecure_skip_verify: false}
+  proxy_url: http://localhost:3128
   poll: {interval: 5m, stale_after: 1h}
   labels: {region: north, shard: '1'}
   users:
@@ -100,6 +106,8 @@ accounts:
         stale_after: Duration::from_hours(1),
     };
     assert_eq!(account.poll, poll);
+    assert_eq!(account.rate_limit, RateLimit { requests: 7, per: Duration::from_secs(2) });
+    assert_eq!(account.proxy, ProxyUrl::parse("http://localhost:3128").ok());
     assert_eq!(format!("{:?}", account.labels), r#"{"region": "north", "shard": "1"}"#);
     let users: Vec<_> = account.users.iter().map(|user| user.id.as_str()).collect();
     assert_eq!(users, ["007", "a/b"]);
@@ -207,8 +215,8 @@ fn numbers_have_bounds() {
 
 #[test]
 fn addresses_must_be_safe_for_a_token() {
-    let unencrypted = "would send the token unencrypted; write https:// \
-                       (http is for localhost, 127.0.0.0/8 and [::1] only)";
+    let unencrypted = "would send the token unencrypted; write https://, or set \
+                       allow_insecure_http: true (http is for localhost, 127.0.0.0/8 and [::1])";
     for (text, what) in [
         ("http://example.com", unencrypted),
         ("http://localhost.example.com", unencrypted),

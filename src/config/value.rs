@@ -1,4 +1,4 @@
-//! Scalars of the configuration: durations, counts, switches, addresses, names and labels.
+//! Scalars of the configuration: durations, counts, switches, names and labels.
 //!
 //! Every function notes what is wrong with its [`Node`] and then gives `None`. None repeats what was
 //! written: a token may stand in any wrong place.
@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use jiff::fmt::friendly::{Spacing, SpanParser, SpanPrinter};
-use url::{Host, Url};
 
 use crate::account::{InvalidName, LABEL_VALUE_MAX, LabelName, Labels, Profile, check_text};
 
@@ -147,47 +146,4 @@ pub(super) fn labels(node: &Node<'_>, report: &mut Report) -> Labels {
         }
     }
     labels
-}
-
-/// The address of an API, encrypted unless it never leaves the host.
-pub(super) fn base_url(node: &Node<'_>, report: &mut Report) -> Option<Url> {
-    let text = node.text(report)?;
-    let what = match Url::parse(text) {
-        Err(_) => "is not a URL; write https://tech.wazzup24.com",
-        Ok(url) => match url_fault(&url) {
-            None => return Some(url),
-            Some(fault) => fault,
-        },
-    };
-    node.problem(report, what);
-    None
-}
-
-fn url_fault(url: &Url) -> Option<&'static str> {
-    let loopback = match url.host() {
-        None => return Some("is not an address of an API; write https://tech.wazzup24.com"),
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-    };
-    match url.scheme() {
-        "https" => {}
-        "http" if loopback => {}
-        "http" => {
-            return Some(
-                "would send the token unencrypted; write https:// \
-                 (http is for localhost, 127.0.0.0/8 and [::1] only)",
-            );
-        }
-        _ => return Some("must start with https://"),
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        Some("holds a user name or a password; remove it, auth is the place for the token")
-    } else if url.query().is_some() {
-        Some("has a query (?…); remove it")
-    } else if url.fragment().is_some() {
-        Some("has a fragment (#…); remove it")
-    } else {
-        None
-    }
 }

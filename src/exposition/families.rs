@@ -144,7 +144,7 @@ pub(super) static USER_FAMILIES: [UserFamily; 8] = [
 ];
 
 /// The families per account.
-pub(super) static ACCOUNT_FAMILIES: [AccountFamily; 13] = [
+pub(super) static ACCOUNT_FAMILIES: [AccountFamily; 15] = [
     AccountFamily {
         name: "wazzup_up",
         kind: Kind::Gauge,
@@ -247,6 +247,24 @@ pub(super) static ACCOUNT_FAMILIES: [AccountFamily; 13] = [
                     lines.sample(name, labels).label("endpoint", Endpoint::Counter.label());
                 sample.label("outcome", outcome.label()).integer(count);
             }
+        },
+    },
+    AccountFamily {
+        name: "wazzup_api_rate_limit_requests",
+        kind: Kind::Gauge,
+        help: "Requests that the account's credential may make in each window of wazzup_api_rate_limit_window_seconds, as configured; accounts of one credential share them.",
+        ages: false,
+        write: |lines, name, labels, context| {
+            lines.sample(name, labels).integer(context.account.rate_limit.requests.into());
+        },
+    },
+    AccountFamily {
+        name: "wazzup_api_rate_limit_window_seconds",
+        kind: Kind::Gauge,
+        help: "The window of wazzup_api_rate_limit_requests.",
+        ages: false,
+        write: |lines, name, labels, context| {
+            lines.sample(name, labels).seconds(context.account.rate_limit.per);
         },
     },
     AccountFamily {

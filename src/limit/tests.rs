@@ -11,7 +11,7 @@ use super::*;
 const SECOND: Duration = Duration::from_secs(1);
 
 fn limiter(concurrency: usize, requests: u32, per: Duration) -> Limiter {
-    let pace = Arc::new(Pace::new(requests, per));
+    let pace = Arc::new(Pace::new(RateLimit { requests, per }));
     Limiter::new(concurrency, pace, Global::new(1000), Arc::default())
 }
 
@@ -126,7 +126,7 @@ async fn lanes_are_served_in_order_and_each_in_turn() {
 
 #[tokio::test(start_paused = true)]
 async fn accounts_of_one_credential_share_its_limit() {
-    let pace = Arc::new(Pace::new(10, SECOND));
+    let pace = Arc::new(Pace::new(RateLimit { requests: 10, per: SECOND }));
     let account = || Limiter::new(4, Arc::clone(&pace), Global::new(1000), Arc::default());
     let (one, two) = (account(), account());
     let (first, second) =
@@ -184,7 +184,7 @@ async fn an_account_that_only_times_out_goes_on_with_one_request() {
 async fn a_waiting_account_leaves_the_global_permits_to_others() {
     let global = Global::new(2);
     let account = || {
-        let pace = Arc::new(Pace::new(500, 5 * SECOND));
+        let pace = Arc::new(Pace::new(RateLimit::default()));
         Limiter::new(1, pace, global.clone(), Arc::default())
     };
     let (busy, other) = (account(), account());
@@ -199,4 +199,18 @@ async fn a_waiting_account_leaves_the_global_permits_to_others() {
     drop(waiting.await.unwrap());
     drop(second);
     assert_eq!(global.0.available_permits(), 2);
+}
+
+#[test]
+fn accounts_with_the_same_token_share_a_pace_while_one_of_them_is_there() {
+    let paces = Paces::default();
+    let account = crate::account::fixture("acme", &["1"]);
+    let other = Account { name: crate::account::fixture("globex", &[]).name, ..account.clone() };
+    let pace = paces.of(&account);
+    assert!(Arc::ptr_eq(&pace, &paces.of(&other)));
+    let changed =
+        Account { rate_limit: RateLimit { requests: 100, per: 5 * SECOND }, ..account.clone() };
+    assert!(!Arc::ptr_eq(&pace, &paces.of(&changed)));
+    let stranger = Account { auth: crate::account::Auth::Token("other".into()), ..account };
+    assert!(!Arc::ptr_eq(&pace, &paces.of(&stranger)));
 }

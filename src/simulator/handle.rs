@@ -133,7 +133,7 @@ impl Simulator {
 
     /// A complete exporter configuration for the accounts, tokens included.
     pub fn exporter_config(&self, base_url: &str, interval: &str) -> String {
-        yaml::exporter_config(&self.world.accounts, base_url, interval)
+        yaml::exporter_config(&self.world.accounts, &self.world.limit, base_url, interval)
     }
 }
 

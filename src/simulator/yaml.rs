@@ -5,26 +5,44 @@
 
 use std::fmt::Write as _;
 
+use super::settings::RateLimit;
 use super::world::Account;
 
+/// What the exporter can be told at most, for an API that has no limit.
+const REQUESTS_MAX: u32 = 100_000;
+
 /// Configures the exporter for every account and the users it still has.
-pub(super) fn exporter_config(accounts: &[Account], base_url: &str, interval: &str) -> String {
+pub(super) fn exporter_config(
+    accounts: &[Account],
+    limit: &RateLimit,
+    base_url: &str,
+    interval: &str,
+) -> String {
     let mut out = format!("poll:\n  interval: {}\naccounts:\n", quoted(interval));
     if accounts.is_empty() {
         out = out.replace("accounts:\n", "accounts: []\n");
     }
     for account in accounts {
         // Writing to a string cannot fail.
-        let _ = write_account(&mut out, account, base_url);
+        let _ = write_account(&mut out, account, limit, base_url);
     }
     out
 }
 
-fn write_account(out: &mut String, account: &Account, base_url: &str) -> std::fmt::Result {
+fn write_account(
+    out: &mut String,
+    account: &Account,
+    limit: &RateLimit,
+    base_url: &str,
+) -> std::fmt::Result {
     writeln!(out, "  - name: {}", quoted(&account.name))?;
     writeln!(out, "    account_id: {}", quoted(&account.id))?;
     writeln!(out, "    base_url: {}", quoted(base_url))?;
     writeln!(out, "    auth:\n      token: {}", quoted(&account.token))?;
+    if *limit != RateLimit::default() {
+        let (requests, per) = (limit.requests.min(REQUESTS_MAX), limit.window.as_millis());
+        writeln!(out, "    rate_limit: {{requests: {requests}, per: {per}ms}}")?;
+    }
     if !account.labels.is_empty() {
         writeln!(out, "    labels:")?;
         for (name, value) in &account.labels {
@@ -66,7 +84,7 @@ fn quoted(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{AccountSpec, Role, Settings, Simulator, UserSpec};
+    use super::super::{AccountSpec, RateLimit, Role, Settings, Simulator, UserSpec};
 
     const NASTY: &str = "a\"b\\c/#: {x}\u{85}\u{2028}\u{7f}\n\u{1f600} ü";
 
@@ -100,6 +118,17 @@ accounts:
     users: []
 "#;
         assert_eq!(simulator.exporter_config("http://127.0.0.1:1", "5s"), expected);
+    }
+
+    #[test]
+    fn a_limit_of_its_own_is_told() {
+        let settings = Settings {
+            accounts: vec![AccountSpec::new("acme", "01234567", "t")],
+            limit: RateLimit::UNLIMITED,
+            ..Settings::default()
+        };
+        let yaml = Simulator::new(settings).exporter_config("http://127.0.0.1:1", "5s");
+        assert!(yaml.contains("    rate_limit: {requests: 100000, per: 1000ms}\n"), "{yaml}");
     }
 
     #[test]

@@ -58,7 +58,7 @@ pub enum Malformed {
 
 /// Why the HTTP client could not be set up.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot set up TLS for requests to upstream: {}", causes(.0))]
+#[error("cannot set up requests to upstream: {}", causes(.0))]
 pub struct BuildError(#[source] pub reqwest::Error);
 
 impl From<serde_json::Error> for Malformed {

@@ -50,15 +50,16 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client for `account`, whose requests all pass `limiter` and are counted in `tally`.
+    /// A client for `account` that sends through `http`, which [`Transport`] keeps for it, after
+    /// passing `limiter`, and counts in `tally`.
     pub fn new(
-        transport: &Transport,
+        http: reqwest::Client,
         account: Arc<Account>,
         limiter: Limiter,
         process: Arc<Process>,
         tally: Arc<Tally>,
     ) -> Self {
-        Self { http: transport.to(&account.base_url), account, limiter, process, tally }
+        Self { http, account, limiter, process, tally }
     }
 
     /// The account's token as it is now.

@@ -13,7 +13,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("metrics", &[]),
     ("simulator", &[]),
     ("health", &[]),
-    ("limit", &["metrics", "schedule"]),
+    ("limit", &["account", "metrics", "schedule"]),
     ("snapshot", &["account", "counter", "clock", "metrics"]),
     ("config", &["account", "schedule"]),
     ("upstream", &["account", "counter", "clock", "limit", "metrics"]),

@@ -10,8 +10,10 @@ use wazzup_exporter::simulator::{Settings, Simulator};
 use super::cli::SimulatorFlags;
 use super::{Failure, say, until_signalled};
 
-/// The interval in a written configuration: the exporter's own default.
-const INTERVAL: &str = "30s";
+/// The shortest interval in a written configuration, in seconds: the exporter's own default.
+const INTERVAL: f64 = 30.0;
+/// Share of the limit that a written configuration uses at most.
+const USED: f64 = 0.9;
 
 pub(super) async fn run(flags: SimulatorFlags) -> Result<(), Failure> {
     let preset = match flags.accounts {
@@ -25,13 +27,14 @@ pub(super) async fn run(flags: SimulatorFlags) -> Result<(), Failure> {
         control: flags.control,
         ..preset
     };
+    let interval = interval(&settings);
     let simulator = Simulator::new(settings);
     let listener = flags.listen.bind().await.map_err(Failure::runtime)?;
     let address = listener.local_addr().map_err(Failure::runtime)?;
     let url = format!("http://{address}");
     say(std::io::stdout(), &format!("The simulated Wazzup24 answers at {url}/"));
     if let Some(file) = &flags.write_config {
-        write_config(file, &simulator.exporter_config(&url, INTERVAL))?;
+        write_config(file, &simulator.exporter_config(&url, &interval))?;
         let file = file.display();
         say(
             std::io::stdout(),
@@ -43,6 +46,14 @@ pub(super) async fn run(flags: SimulatorFlags) -> Result<(), Failure> {
     }
     until_signalled(|shutdown| async move { simulator.serve(listener, shutdown.wait()).await })
         .await
+}
+
+/// How often the largest account can be polled within the limit.
+fn interval(settings: &Settings) -> String {
+    let users = settings.accounts.iter().map(|account| account.users.len()).max().unwrap_or(0);
+    let a_second = f64::from(settings.limit.requests) / settings.limit.window.as_secs_f64();
+    let needed = users as f64 / (a_second * USED);
+    format!("{}s", needed.ceil().max(INTERVAL))
 }
 
 /// Writes the configuration, readable by its owner only, and never over another one.
@@ -58,4 +69,15 @@ fn write_config(file: &Path, yaml: &str) -> Result<(), Failure> {
             file.display()
         ))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_written_configuration_stays_within_the_limit() {
+        assert_eq!(interval(&Settings::load(3, 20, 1)), "30s");
+        assert_eq!(interval(&Settings::load(1, 5000, 1)), "56s");
+    }
 }

@@ -23,6 +23,8 @@ fn the_example_shows_the_defaults() {
     assert_eq!(example.accounts[0].poll, default.accounts[0].poll);
     assert_eq!(example.accounts[0].export, default.accounts[0].export);
     assert_eq!(example.accounts[0].base_url, default.accounts[0].base_url);
+    assert_eq!(example.accounts[0].rate_limit, default.accounts[0].rate_limit);
+    assert_eq!(example.accounts[0].tls, default.accounts[0].tls);
 }
 
 #[test]
@@ -38,13 +40,23 @@ fn what_the_example_comments_out_consists_of_working_keys() {
     });
     let text: String = switched_on.map(|line| line + "\n").collect();
     let told = read(&text).unwrap_err();
-    let [problem] = told.problems.as_slice() else { panic!("{told}") };
+    let [token, ca_file] = told.problems.as_slice() else { panic!("{told}") };
+    let missing = "accounts[0] \"acme\": tls.ca_file: /etc/wazzup-exporter/ca.pem cannot be read";
+    assert!(ca_file.message.starts_with(missing), "{ca_file}");
     assert_eq!(
-        problem.message,
+        token.message,
         "accounts[0] \"acme\": auth.token_env: is one token too many; \
          keep exactly one of token, token_env and token_file"
     );
-    for key in ["account_files:", "secrets_dir:", "account_id:", "token_file:", "    poll:"] {
+    for key in [
+        "account_files:",
+        "secrets_dir:",
+        "account_id:",
+        "token_file:",
+        "ca_file:",
+        "proxy_url:",
+        "    poll:",
+    ] {
         assert!(
             text.lines().any(|line| line.starts_with(key) || line.contains(&format!(" {key}"))),
             "{key}"

@@ -221,6 +221,66 @@ fn account_files_reach_no_environment() {
     );
 }
 
+fn with_ca(name: &str, ca_file: &str) -> String {
+    account(name, "token: t").replace(", auth", &format!(", tls: {{ca_file: {ca_file}}}, auth"))
+}
+
+fn certificate() -> String {
+    let key = rcgen::KeyPair::generate().unwrap();
+    rcgen::CertificateParams::default().self_signed(&key).unwrap().pem()
+}
+
+#[test]
+fn authorities_are_read_at_load_and_checked() {
+    let folder = Folder::new(&[("c.yaml", &with_ca("a", "d/ca.pem")), ("d/ca.pem", "")]);
+    folder.write("d/ca.pem", &format!("{}{}", certificate(), certificate()), 0o644);
+    let config = folder.load().unwrap();
+    assert_eq!(config.accounts[0].tls.ca.as_ref().unwrap().certificates().count(), 2);
+    let place = "DIR/c.yaml:2:48: accounts[0] \"a\": tls.ca_file: DIR/d/ca.pem";
+    for (text, mode, told) in [
+        ("", 0o644, "holds no certificate in PEM, -----BEGIN CERTIFICATE-----"),
+        ("t", 0o646, "can be changed by every user of the host (mode 646); chmod o-w DIR/d/ca.pem"),
+    ] {
+        folder.write("d/ca.pem", text, mode);
+        assert_eq!(folder.problems(), format!("{place} {told}"));
+    }
+    fs::remove_file(folder.path("d/ca.pem")).unwrap();
+    let missing = "cannot be read: No such file or directory (os error 2)";
+    assert_eq!(folder.problems(), format!("{place} {missing}"));
+}
+
+#[test]
+fn account_files_name_authorities_only_below_secrets_dir() {
+    let folder = Folder::new(&[
+        ("c.yaml", "account_files: [a.yaml]\nsecrets_dir: s\n"),
+        ("out.pem", &certificate()),
+        ("s/in.pem", &certificate()),
+    ]);
+    folder.write("a.yaml", &with_ca("b", "s/in.pem"), 0o600);
+    folder.load().unwrap();
+    for file in ["out.pem", "/etc/shadow", "s/../out.pem"] {
+        folder.write("a.yaml", &with_ca("b", file), 0o600);
+        assert_eq!(
+            folder.problems(),
+            "DIR/a.yaml:2:48: accounts[0] \"b\": tls.ca_file: must lie below secrets_dir, DIR/s; \
+             move the file there"
+        );
+    }
+}
+
+#[test]
+fn the_password_of_a_proxy_counts_as_a_secret_of_the_file() {
+    let proxied = |proxy: &str| {
+        account("a", "token_file: s").replace(", auth", &format!(", proxy_url: '{proxy}', auth"))
+    };
+    let folder = Folder::new(&[("s", "t")]);
+    folder.write("c.yaml", &proxied("http://user:pass@proxy"), 0o660);
+    let told = "DIR/c.yaml: holds a secret and can be changed by others than its owner";
+    assert_eq!(folder.problems(), format!("{told} (mode 660); chmod go-w DIR/c.yaml"));
+    folder.write("c.yaml", &proxied("http://proxy"), 0o660);
+    folder.load().unwrap();
+}
+
 #[test]
 fn a_file_with_a_token_belongs_to_its_owner() {
     let folder = Folder::new(&[]);
@@ -229,17 +289,23 @@ fn a_file_with_a_token_belongs_to_its_owner() {
     folder.write("c.yaml", ACME, 0o640);
     assert_eq!(folder.warnings(), [literal]);
     folder.write("c.yaml", ACME, 0o644);
-    let readable = "DIR/c.yaml: holds a token and can be read by every user of the host (mode 644); \
+    let readable = "DIR/c.yaml: holds a secret and can be read by every user of the host (mode 644); \
          chmod o-r DIR/c.yaml";
     assert_eq!(folder.warnings(), [readable, literal]);
     for mode in [0o620, 0o602] {
         folder.write("c.yaml", ACME, mode);
-        let told = "DIR/c.yaml: holds a token and can be changed by others than its owner";
+        let told = "DIR/c.yaml: holds a secret and can be changed by others than its owner";
         assert_eq!(folder.problems(), format!("{told} (mode {mode:03o}); chmod go-w DIR/c.yaml"));
     }
     folder.write("s", "t", 0o600);
+    folder.write("c.yaml", &account("a", "token_file: s"), 0o664);
+    assert_eq!(folder.warnings(), [""; 0]);
     folder.write("c.yaml", &account("a", "token_file: s"), 0o666);
-    folder.load().unwrap();
+    assert_eq!(
+        folder.warnings(),
+        ["DIR/c.yaml: can be changed by every user of the host, who could have the tokens sent \
+          elsewhere (mode 666); chmod o-w DIR/c.yaml"]
+    );
 }
 
 #[test]

@@ -74,8 +74,8 @@ fn wrong_shapes_are_told_in_words() {
         (
             "accounts: [x]",
             format!(
-                "1:12: accounts[0]: {sections} (name, account_id, base_url, auth, \
-            poll, labels, users)"
+                "1:12: accounts[0]: {sections} (name, account_id, auth, poll, labels, users, \
+            base_url, allow_insecure_http, rate_limit, tls, proxy_url)"
             ),
         ),
         (
@@ -124,9 +124,9 @@ fn wrong_parts_of_an_account_are_told_in_words() {
         ("labels: {team: ''}", "labels.team: is empty; write a value or remove the key"),
         ("Labels: {}", "unknown key; did you mean labels?"),
         (
-            "proxy: x",
-            "unknown key \"proxy\"; known here: name, account_id, base_url, auth, poll, \
-                      labels, users",
+            "region: x",
+            "unknown key \"region\"; known here: name, account_id, auth, poll, labels, users, \
+                      base_url, allow_insecure_http, rate_limit, tls, proxy_url",
         ),
     ] {
         assert_eq!(account_problem(yaml), told, "{yaml}");

@@ -11,7 +11,7 @@ const SECRETS: [&str; 4] = [
 ];
 
 /// Texts with a token, `@`, in the right place or in a wrong one.
-const TEXTS: [&str; 42] = [
+const TEXTS: [&str; 48] = [
     "@",
     "'@'",
     "- @",
@@ -54,6 +54,12 @@ const TEXTS: [&str; 42] = [
     "accounts: [{auth: {token: \"@}}",
     "token: &a @\nb: *@",
     "accounts: [{name: a, users: [{id: '1'}], auth: {token: 'x@'}}]",
+    "accounts: [{name: a, users: [{id: '1'}], auth: {token: t}, proxy_url: \"http://@:@\\x40proxy\"}]",
+    "accounts: [{name: a, users: [{id: '1'}], auth: {token: t}, proxy_url: \"http://@\\x40proxy\"}]",
+    "accounts: [{proxy_url: 'ftp://@', tls: {ca_file: '@', insecure_skip_verify: '@'}}]",
+    "accounts: [{proxy_url: \"http://:@\\x40proxy/?@\", tls: {@: @}, rate_limit: {@: @}}]",
+    "accounts: [{proxy_url: ['@'], tls: '@', rate_limit: '@', allow_insecure_http: '@'}]",
+    "accounts: [{proxy_url: '@', rate_limit: {requests: @, per: '@'}}]",
 ];
 
 #[test]

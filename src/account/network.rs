@@ -1,0 +1,199 @@
+//! How an account reaches its API: how often it may ask, whom it trusts, and through what.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+/// How many requests upstream takes of one credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RateLimit {
+    /// Requests in each window.
+    pub requests: u32,
+    /// Length of a window.
+    pub per: Duration,
+}
+
+impl Default for RateLimit {
+    /// What upstream documents (docs/upstream.md, "Limits and refusals").
+    fn default() -> Self {
+        Self { requests: 500, per: Duration::from_secs(5) }
+    }
+}
+
+/// How the API's certificate is checked.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Tls {
+    /// The only authorities to trust; without them those of the system.
+    pub ca: Option<Authorities>,
+    /// Whether any certificate will do.
+    pub insecure_skip_verify: bool,
+}
+
+/// Certificates of authorities. Equal when their content is, whatever file it was read from.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Authorities(Arc<[Vec<u8>]>);
+
+impl Authorities {
+    /// Takes certificates in DER, which the caller has found usable.
+    pub fn new(certificates: Vec<Vec<u8>>) -> Self {
+        Self(certificates.into())
+    }
+
+    /// The certificates in DER.
+    pub fn certificates(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.iter().map(Vec::as_slice)
+    }
+}
+
+/// An HTTP proxy. Its user name and password show neither as `Debug` nor as `Display`.
+#[derive(Clone)]
+pub struct ProxyUrl {
+    /// Without user name and password.
+    address: Url,
+    /// The complete address, where it has them.
+    secret: Option<SecretString>,
+}
+
+/// Why a text is no address of a proxy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidProxy {
+    /// Not a URL, or one without a host.
+    #[error("is not an address of a proxy; write http://proxy:3128")]
+    NotAnAddress,
+    /// A SOCKS proxy.
+    #[error("names a SOCKS proxy, which is not supported; name an HTTP proxy, http://proxy:3128")]
+    Socks,
+    /// Some other protocol; also what `proxy:3128` looks like.
+    #[error("must start with http:// or https://")]
+    Scheme,
+    /// More than an address.
+    #[error("has a path, a query (?…) or a fragment (#…); remove it")]
+    MoreThanAddress,
+}
+
+impl ProxyUrl {
+    /// Checks the address of a proxy.
+    ///
+    /// # Errors
+    /// The first rule that the text breaks.
+    pub fn parse(text: &str) -> Result<Self, InvalidProxy> {
+        let mut address = Url::parse(text).map_err(|_| InvalidProxy::NotAnAddress)?;
+        match address.scheme() {
+            "http" | "https" => {}
+            "socks" | "socks4" | "socks4a" | "socks5" | "socks5h" => {
+                return Err(InvalidProxy::Socks);
+            }
+            _ => return Err(InvalidProxy::Scheme),
+        }
+        let more = address.query().is_some() || address.fragment().is_some();
+        if more || address.path() != "/" {
+            return Err(InvalidProxy::MoreThanAddress);
+        }
+        let secret = (!address.username().is_empty() || address.password().is_some())
+            .then(|| SecretString::from(address.as_str()));
+        // Neither can fail for a URL with a host, and both schemes have one.
+        let _ = address.set_username("");
+        let _ = address.set_password(None);
+        Ok(Self { address, secret })
+    }
+
+    /// Where it is.
+    pub fn address(&self) -> &Url {
+        &self.address
+    }
+
+    /// Whether it comes with a user name or a password.
+    pub fn has_secret(&self) -> bool {
+        self.secret.is_some()
+    }
+
+    /// The complete address, user name and password included.
+    pub fn expose(&self) -> &str {
+        self.secret.as_ref().map_or(self.address.as_str(), ExposeSecret::expose_secret)
+    }
+}
+
+impl PartialEq for ProxyUrl {
+    fn eq(&self, other: &Self) -> bool {
+        self.expose() == other.expose()
+    }
+}
+
+impl Eq for ProxyUrl {}
+
+impl Hash for ProxyUrl {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.expose().hash(state);
+    }
+}
+
+impl fmt::Display for ProxyUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (scheme, rest) = self.address.as_str().split_once("://").unwrap_or_default();
+        let secret = if self.has_secret() { "<secret>@" } else { "" };
+        write!(f, "{scheme}://{secret}{rest}")
+    }
+}
+
+impl fmt::Debug for ProxyUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ProxyUrl({self})")
+    }
+}
+
+impl fmt::Debug for Authorities {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Authorities({})", self.0.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proxy_is_the_address_of_an_http_server_and_no_more() {
+        for (text, why) in [
+            ("", InvalidProxy::NotAnAddress),
+            ("http://", InvalidProxy::NotAnAddress),
+            ("http://proxy:port", InvalidProxy::NotAnAddress),
+            ("proxy:3128", InvalidProxy::Scheme),
+            ("file:///etc/passwd", InvalidProxy::Scheme),
+            ("socks5://proxy:1080", InvalidProxy::Socks),
+            ("socks5h://proxy:1080", InvalidProxy::Socks),
+            ("http://proxy:3128/path", InvalidProxy::MoreThanAddress),
+            ("http://proxy:3128/?query", InvalidProxy::MoreThanAddress),
+            ("http://proxy:3128/#fragment", InvalidProxy::MoreThanAddress),
+        ] {
+            assert_eq!(ProxyUrl::parse(text), Err(why), "{text:?}");
+        }
+        for text in ["http://proxy:3128", "https://proxy/", "http://[::1]:8080"] {
+            assert!(!ProxyUrl::parse(text).unwrap().has_secret());
+        }
+    }
+
+    #[test]
+    fn user_name_and_password_of_a_proxy_are_used_but_not_shown() {
+        for text in ["http://us3r:pa55@proxy:3128", "http://us3r@proxy:3128", "http://:pa55@proxy"]
+        {
+            let proxy = ProxyUrl::parse(text).unwrap();
+            let shown = format!("{proxy} {proxy:?} {}", proxy.address());
+            assert!(!shown.contains("us3r") && !shown.contains("pa55"), "{shown}");
+            assert!(shown.starts_with("http://<secret>@proxy"), "{shown}");
+            assert_eq!(proxy.expose(), format!("{text}/"));
+            assert_ne!(proxy, ProxyUrl::parse("http://proxy:3128").unwrap());
+        }
+    }
+
+    #[test]
+    fn authorities_are_the_same_when_their_certificates_are() {
+        let one = Authorities::new(vec![vec![1, 2], vec![3]]);
+        assert_eq!(one, Authorities::new(vec![vec![1, 2], vec![3]]));
+        assert_ne!(one, Authorities::new(vec![vec![1, 2]]));
+        assert_eq!(format!("{one:?}"), "Authorities(2)");
+    }
+}

@@ -1,0 +1,248 @@
+//! Whether upstream's limit has room for what the accounts want to ask.
+//!
+//! Accounts with the same credential share one limit. [`AccountReader`](super::accounts) calls
+//! [`check`] once all files are read, because the ones that share may stand in different files.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use crate::account::{Account, RateLimit};
+
+use super::report::{Report, Spot};
+use super::value::shown;
+
+/// Share of a limit that may be planned for. The rest is for what no plan foresees: the windows of
+/// upstream are not ours, and a refused request costs a pause of all.
+const USABLE: f64 = 0.97;
+/// Longest interval that is suggested; no longer one can be configured.
+const INTERVAL_MAX: Duration = Duration::from_hours(24);
+/// The unit of short suggestions.
+const TICK: Duration = Duration::from_millis(100);
+/// From here on suggestions are whole seconds.
+const SHORT: Duration = Duration::from_secs(10);
+/// Most accounts that a message names.
+const NAMED_MAX: usize = 5;
+
+/// An account and where it stands.
+pub(super) struct Placed {
+    pub(super) account: Account,
+    /// What a message about it starts with: `accounts[0] "acme"`.
+    pub(super) words: String,
+    pub(super) spot: Spot,
+    /// Where its own `rate_limit` stands, if it has one.
+    pub(super) rate_limit: Option<Spot>,
+}
+
+/// What one account asks of a limit: a request for each user in each interval.
+#[derive(Debug, Clone, Copy)]
+struct Demand {
+    users: usize,
+    interval: Duration,
+}
+
+/// Notes every group of accounts that cannot be served.
+pub(super) fn check(accounts: &[Placed], report: &mut Report) {
+    let mut groups: Vec<Vec<&Placed>> = Vec::new();
+    let mut known = HashMap::new();
+    for placed in accounts {
+        let index = *known.entry(placed.account.credential()).or_insert(groups.len());
+        match groups.get_mut(index) {
+            Some(group) => group.push(placed),
+            None => groups.push(vec![placed]),
+        }
+    }
+    for group in groups {
+        check_group(&group, report);
+    }
+}
+
+fn check_group(group: &[&Placed], report: &mut Report) {
+    let Some((first, others)) = group.split_first() else { return };
+    let limit = first.account.rate_limit;
+    let mut agreed = true;
+    for other in others.iter().filter(|other| other.account.rate_limit != limit) {
+        agreed = false;
+        let message = format!(
+            "{}: rate_limit differs from that of {:?}, which has the same token and so shares one \
+             limit with it; write the same for both",
+            other.words,
+            first.account.name.as_str()
+        );
+        let [at, there] =
+            [other, first].map(|placed| placed.rate_limit.as_ref().unwrap_or(&placed.spot).clone());
+        report.conflict(at, message, "; the other one is at ", there);
+    }
+    if !agreed {
+        return;
+    }
+    let demand = |placed: &&Placed| Demand {
+        users: placed.account.users.len(),
+        interval: placed.account.poll.interval,
+    };
+    let demands: Vec<Demand> = group.iter().map(demand).collect();
+    if !fits(&demands, Duration::ZERO, limit) {
+        let message = format!("{}: {}", first.words, explain(group, &demands, limit));
+        report.problem(first.spot.clone(), message);
+    }
+}
+
+/// The numbers and the remedy.
+fn explain(group: &[&Placed], demands: &[Demand], limit: RateLimit) -> String {
+    let (needed, allowed) = (rate(demands, Duration::ZERO), usable(limit));
+    let needed = number(needed, f64::ceil);
+    let who = match (group, demands) {
+        ([_], [demand]) => {
+            let users = if demand.users == 1 { "user" } else { "users" };
+            format!("{} {users} every {} need {needed}", demand.users, shown(demand.interval))
+        }
+        _ => format!("{} have the same token and together need {needed}", names(group)),
+    };
+    let (requests, per) = (limit.requests, shown(limit.per));
+    let allowed = number(allowed, f64::floor);
+    let limit_words = format!("the limit, {requests} per {per}, allows {allowed}/s");
+    let remedy = match suggest(demands, limit) {
+        Some(interval) if group.len() == 1 => {
+            format!("raise poll.interval to {} or more", shown(interval))
+        }
+        Some(interval) => {
+            let short = group.iter().filter(|placed| placed.account.poll.interval < interval);
+            let short: Vec<&Placed> = short.copied().collect();
+            format!("raise poll.interval of {} to {} or more", names(&short), shown(interval))
+        }
+        None => "poll fewer users, or correct rate_limit".to_owned(),
+    };
+    format!("{who} requests/s; {limit_words}: {remedy}")
+}
+
+fn names(group: &[&Placed]) -> String {
+    let shown = group.iter().take(NAMED_MAX).map(|placed| placed.account.name.as_str());
+    let names = shown.collect::<Vec<_>>().join(", ");
+    match group.len().saturating_sub(NAMED_MAX) {
+        0 => names,
+        more => format!("{names} and {more} more"),
+    }
+}
+
+/// The shortest interval that serves all of them when nobody has a shorter one.
+fn suggest(demands: &[Demand], limit: RateLimit) -> Option<Duration> {
+    let (mut low, mut high) = (0, ticks(INTERVAL_MAX));
+    if !fits(demands, INTERVAL_MAX, limit) {
+        return None;
+    }
+    // `high` always fits, `low` never.
+    while high - low > 1 {
+        let middle = low + (high - low) / 2;
+        if fits(demands, TICK * middle, limit) { high = middle } else { low = middle }
+    }
+    let exact = TICK * high;
+    Some(if exact < SHORT { exact } else { Duration::from_secs_f64(exact.as_secs_f64().ceil()) })
+}
+
+fn ticks(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis() / TICK.as_millis()).unwrap_or(u32::MAX)
+}
+
+/// Whether the limit has room when no interval is shorter than `least`.
+fn fits(demands: &[Demand], least: Duration, limit: RateLimit) -> bool {
+    rate(demands, least) <= usable(limit)
+}
+
+/// Requests per second when no interval is shorter than `least`; falls as that grows.
+fn rate(demands: &[Demand], least: Duration) -> f64 {
+    let one = |demand: &Demand| demand.users as f64 / demand.interval.max(least).as_secs_f64();
+    demands.iter().map(one).sum()
+}
+
+/// Requests per second that may be planned for.
+fn usable(limit: RateLimit) -> f64 {
+    f64::from(limit.requests) * USABLE / limit.per.as_secs_f64()
+}
+
+/// A rate with at least three digits that matter, rounded away from the other side.
+fn number(rate: f64, round: fn(f64) -> f64) -> String {
+    let digits = (2.0 - rate.log10().floor()).clamp(0.0, 6.0) as i32;
+    let unit = 10_f64.powi(digits);
+    // What lies on a boundary shall not cross it by an error of the last bit.
+    let nearest = (rate * unit).round();
+    let rounded = if (rate * unit - nearest).abs() < 1e-6 { nearest } else { round(rate * unit) };
+    format!("{}", rounded / unit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn every(users: usize, seconds: f64) -> Demand {
+        Demand { users, interval: Duration::from_secs_f64(seconds) }
+    }
+
+    fn limit(requests: u32, seconds: f64) -> RateLimit {
+        RateLimit { requests, per: Duration::from_secs_f64(seconds) }
+    }
+
+    #[test]
+    fn the_limit_of_upstream_has_room_for_97_requests_a_second() {
+        let upstream = RateLimit::default();
+        assert!(fits(&[every(2910, 30.0)], Duration::ZERO, upstream));
+        assert!(!fits(&[every(2911, 30.0)], Duration::ZERO, upstream));
+        assert!(fits(&[every(1000, 30.0), every(1910, 30.0)], Duration::ZERO, upstream));
+        assert!(!fits(&[every(1000, 30.0), every(1911, 30.0)], Duration::ZERO, upstream));
+    }
+
+    #[test]
+    fn the_shortest_interval_that_works_is_suggested() {
+        let upstream = RateLimit::default();
+        for (demands, seconds) in [
+            (&[every(6000, 30.0)][..], 62.0),
+            (&[every(20, 0.1)], 0.3),
+            (&[every(970, 9.0)], 10.0),
+            (&[every(971, 9.0)], 11.0),
+            // What is polled rarely enough already is left alone.
+            (&[every(50_000, 86_400.0), every(3_100, 30.0)], 33.0),
+        ] {
+            let expected = Duration::from_secs_f64(seconds);
+            assert_eq!(suggest(demands, upstream), Some(expected), "{demands:?}");
+        }
+        assert_eq!(suggest(&[every(100, 30.0)], limit(1, 3600.0)), None);
+    }
+
+    #[test]
+    fn rates_are_rounded_so_that_what_is_refused_looks_refused() {
+        assert_eq!(number(200.0, f64::ceil), "200");
+        assert_eq!(number(97.0, f64::floor), "97");
+        assert_eq!(number(97.000_1, f64::ceil), "97.1");
+        assert_eq!(number(96.999, f64::floor), "96.9");
+        assert_eq!(number(0.97 / 3600.0, f64::floor), "0.000269");
+        assert_eq!(number(1e9, f64::floor), "1000000000");
+    }
+
+    fn demands() -> impl Strategy<Value = Vec<Demand>> {
+        let demand = (0_usize..100_000, 100_u64..86_400_000)
+            .prop_map(|(users, millis)| Demand { users, interval: Duration::from_millis(millis) });
+        proptest::collection::vec(demand, 1..6)
+    }
+
+    proptest! {
+        #[test]
+        fn a_suggested_interval_is_always_accepted_and_never_needed_where_all_fits(
+            demands in demands(), requests in 1_u32..=100_000, per in 100_u64..=3_600_000,
+        ) {
+            let limit = RateLimit { requests, per: Duration::from_millis(per) };
+            if let Some(interval) = suggest(&demands, limit) {
+                prop_assert!(interval >= TICK && interval <= INTERVAL_MAX);
+                let raised: Vec<Demand> = demands.iter().map(|demand| Demand {
+                    interval: demand.interval.max(interval), ..*demand
+                }).collect();
+                prop_assert!(fits(&raised, Duration::ZERO, limit));
+                let unit = if interval <= SHORT { TICK } else { Duration::from_secs(1) };
+                let shorter = interval.saturating_sub(unit);
+                if !shorter.is_zero() && !fits(&demands, Duration::ZERO, limit) {
+                    prop_assert!(!fits(&demands, shorter, limit));
+                }
+            } else {
+                prop_assert!(!fits(&demands, INTERVAL_MAX, limit));
+            }
+        }
+    }
+}
