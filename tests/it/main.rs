@@ -5,7 +5,9 @@
 mod architecture;
 mod cli;
 mod failures;
+mod network;
 mod polling;
 mod recovery;
+mod relays;
 mod support;
 mod web;
