@@ -9,7 +9,8 @@
 //! 2. How a figure comes about: [`upstream`] asks the API, held back by [`limit`]; a [`poller`] per
 //!    account sweeps over its users and writes them into its slot in [`snapshot`], rendered by
 //!    [`exposition`].
-//! 3. What keeps it running: [`supervisor`], [`health`], [`shutdown`], and [`metrics`] about itself.
+//! 3. What keeps it running: [`supervisor`], [`health`], [`shutdown`], [`storage`] for what must
+//!    survive the process, and [`metrics`] about itself.
 //! 4. How it is seen: [`http`]; and [`app`], the only place that wires things.
 //! 5. [`simulator`], an API to try it on, which shares nothing with the rest.
 
@@ -28,5 +29,6 @@ pub mod schedule;
 pub mod shutdown;
 pub mod simulator;
 pub mod snapshot;
+pub mod storage;
 pub mod supervisor;
 pub mod upstream;

@@ -10,6 +10,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("schedule", &[]),
     ("shutdown", &[]),
     ("clock", &[]),
+    ("storage", &[]),
     ("metrics", &[]),
     ("simulator", &[]),
     ("health", &[]),

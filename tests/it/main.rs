@@ -9,5 +9,6 @@ mod network;
 mod polling;
 mod recovery;
 mod relays;
+mod storage;
 mod support;
 mod web;

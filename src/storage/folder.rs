@@ -1,0 +1,198 @@
+//! An open folder, and what is done in it by name without ever following a symbolic link.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{
+    Access, AtFlags, Mode, OFlags, accessat, chmodat, fchmod, fstat, fsync, mkdirat, open, openat,
+    renameat, unlinkat,
+};
+use rustix::io::Errno;
+
+use super::error::StorageError;
+
+/// Largest file that is read, in bytes.
+pub(super) const SIZE_MAX: u64 = 64 << 20;
+
+/// How folders are opened: enough to use and to sync them.
+const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+/// How files are opened: a pipe in their place must not block.
+const FILE: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
+const FOLDER_MODE: Mode = Mode::RWXU;
+const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
+
+/// An open folder.
+#[derive(Debug)]
+pub(super) struct Folder {
+    fd: OwnedFd,
+    /// As it was when opened; for messages only.
+    path: PathBuf,
+}
+
+impl Folder {
+    /// Opens the folder at a path, which may lead through links; `None` if there is nothing.
+    pub(super) fn open(path: &Path) -> Result<Option<Self>, StorageError> {
+        Self::opened(open(here(path), FOLDER, Mode::empty()), path.to_owned())
+    }
+
+    /// Opens the folder at a path at which there is something.
+    pub(super) fn existing(path: &Path) -> Result<Self, StorageError> {
+        Self::open(path)?.ok_or_else(|| failed("open", path.to_owned(), Errno::NOENT))
+    }
+
+    /// Opens the folder at a path and makes what is missing of it.
+    pub(super) fn open_or_make(path: &Path) -> Result<Self, StorageError> {
+        match (Self::open(path)?, path.parent(), path.file_name()) {
+            (Some(folder), ..) => Ok(folder),
+            (None, Some(parent), Some(name)) => Self::open_or_make(parent)?.make(name),
+            (None, ..) => Self::existing(path),
+        }
+    }
+
+    /// Opens a folder in this one; `None` if there is nothing.
+    pub(super) fn inside(&self, name: &OsStr) -> Result<Option<Self>, StorageError> {
+        let opened = openat(&self.fd, name, FOLDER | OFlags::NOFOLLOW, Mode::empty());
+        Self::opened(opened, self.path.join(name))
+    }
+
+    /// Opens a folder in this one, made where there is none; it survives a power loss.
+    pub(super) fn make(&self, name: &OsStr) -> Result<Self, StorageError> {
+        let path = self.path.join(name);
+        let made = match mkdirat(&self.fd, name, FOLDER_MODE) {
+            // The umask may have taken some of it.
+            Ok(()) => chmodat(&self.fd, name, FOLDER_MODE, AtFlags::empty()),
+            Err(Errno::EXIST) => Ok(()),
+            Err(error) => Err(error),
+        };
+        made.map_err(|source| failed("create", path.clone(), source))?;
+        // Also if it exists: who made it may have been killed before this.
+        self.sync()?;
+        self.inside(name)?.ok_or_else(|| failed("open", path, Errno::NOENT))
+    }
+
+    fn opened(opened: Result<OwnedFd, Errno>, path: PathBuf) -> Result<Option<Self>, StorageError> {
+        match opened {
+            Ok(fd) => Ok(Some(Self { fd, path })),
+            Err(Errno::NOENT) => Ok(None),
+            Err(Errno::LOOP | Errno::NOTDIR) => {
+                Err(StorageError::NotPlain { path, wanted: "folder" })
+            }
+            Err(source) => Err(failed("open", path, source)),
+        }
+    }
+
+    /// Itself, unless others may write to it.
+    pub(super) fn guarded(self) -> Result<Self, StorageError> {
+        let stat = fstat(&self.fd).map_err(|error| failed("open", self.path.clone(), error))?;
+        let mode = Mode::from_raw_mode(stat.st_mode);
+        if mode.intersects(Mode::WGRP | Mode::WOTH) {
+            let mode = mode.as_raw_mode();
+            return Err(StorageError::Exposed { path: self.path, mode });
+        }
+        Ok(self)
+    }
+
+    /// Whether this process may create something here; a read-only file system is noticed, too.
+    pub(super) fn check_writable(&self) -> Result<(), StorageError> {
+        let access = Access::WRITE_OK | Access::EXEC_OK;
+        accessat(&self.fd, ".", access, AtFlags::empty())
+            .map_err(|source| failed("write to", self.path.clone(), source))
+    }
+
+    /// Opens a file; `None` if there is nothing, an error if it is something else.
+    pub(super) fn file(&self, name: &str, flags: OFlags) -> Result<Option<File>, StorageError> {
+        let other = || StorageError::NotPlain { path: self.path(name), wanted: "file" };
+        let file = match openat(&self.fd, name, flags | FILE, Mode::empty()) {
+            Ok(fd) => File::from(fd),
+            Err(Errno::NOENT) => return Ok(None),
+            Err(Errno::LOOP | Errno::ISDIR | Errno::NXIO) => return Err(other()),
+            Err(source) => return Err(self.failed("open", name, source)),
+        };
+        let about = file.metadata().map_err(|source| self.failed("open", name, source))?;
+        if about.is_file() { Ok(Some(file)) } else { Err(other()) }
+    }
+
+    /// Creates a file that does not exist.
+    pub(super) fn create(&self, name: &str, flags: OFlags) -> Result<File, StorageError> {
+        let flags = flags | FILE | OFlags::CREATE | OFlags::EXCL;
+        let created = openat(&self.fd, name, flags, FILE_MODE).and_then(|fd| {
+            // The umask may have taken some of it.
+            fchmod(&fd, FILE_MODE)?;
+            Ok(File::from(fd))
+        });
+        created.map_err(|source| self.failed("create", name, source))
+    }
+
+    /// Opens a file, created where there is none, even if somebody else creates it meanwhile.
+    pub(super) fn open_or_create(&self, name: &str, flags: OFlags) -> Result<File, StorageError> {
+        loop {
+            if let Some(file) = self.file(name, flags)? {
+                return Ok(file);
+            }
+            match self.create(name, flags) {
+                Err(StorageError::Io { source, .. })
+                    if source.kind() == io::ErrorKind::AlreadyExists => {}
+                created => return created,
+            }
+        }
+    }
+
+    /// The content of a file, or `None` if there is nothing.
+    pub(super) fn read(&self, name: &str) -> Result<Option<Vec<u8>>, StorageError> {
+        let Some(file) = self.file(name, OFlags::RDONLY)? else { return Ok(None) };
+        let mut bytes = Vec::new();
+        let read = file.take(SIZE_MAX + 1).read_to_end(&mut bytes);
+        let length = read.map_err(|source| self.failed("read", name, source))?;
+        if length as u64 > SIZE_MAX {
+            return Err(StorageError::TooLarge { path: self.path(name) });
+        }
+        Ok(Some(bytes))
+    }
+
+    pub(super) fn rename(&self, from: &str, to: &str) -> Result<(), StorageError> {
+        renameat(&self.fd, from, &self.fd, to).map_err(|source| self.failed("replace", to, source))
+    }
+
+    /// Removes a file if it exists.
+    pub(super) fn remove(&self, name: &str) -> Result<(), StorageError> {
+        match unlinkat(&self.fd, name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(source) => Err(self.failed("remove", name, source)),
+        }
+    }
+
+    /// Makes what was created, renamed and removed here survive a power loss.
+    pub(super) fn sync(&self) -> Result<(), StorageError> {
+        fsync(&self.fd).map_err(|source| failed("write to", self.path.clone(), source))
+    }
+
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    pub(super) fn failed(
+        &self,
+        action: &'static str,
+        name: &str,
+        source: impl Into<io::Error>,
+    ) -> StorageError {
+        failed(action, self.path(name), source)
+    }
+
+    /// The error for what the system is not even asked.
+    pub(super) fn invalid(&self, name: &str, why: &'static str) -> StorageError {
+        self.failed("use", name, io::Error::new(io::ErrorKind::InvalidInput, why))
+    }
+}
+
+/// The empty path, above every relative one, as the system knows it.
+pub(super) fn here(path: &Path) -> &Path {
+    if path.as_os_str().is_empty() { Path::new(".") } else { path }
+}
+
+fn failed(action: &'static str, path: PathBuf, source: impl Into<io::Error>) -> StorageError {
+    StorageError::Io { action, path, source: source.into() }
+}

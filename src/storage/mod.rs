@@ -1,0 +1,221 @@
+//! What an account has to remember: small files in a folder of its own, safe from a second owner, a
+//! kill and a power loss.
+//!
+//! A [`Storage`] is the place for all accounts; [`Storage::account`] locks one account's folder and
+//! gives its [`AccountStore`], the only way to write there. Who merely wants to look beside a running
+//! daemon uses [`Storage::peek`]. Everything here blocks, mostly on fsync: call it in
+//! `spawn_blocking`. What the files mean is up to their owners.
+//!
+//! ```text
+//! data/                 0700, made when the first account is opened
+//!   acme/               0700, see `name.rs` for other names than this one
+//!     .lock             0600, locked by the owner and holding its process id; stays when it ends
+//!     .new              0600, exists while a file is written; a killed owner's is removed
+//!     state.json        0600, the callers' files, whose names do not start with a dot
+//! ```
+//!
+//! The place itself may be reached through symbolic links, as systemd's `StateDirectory=` is; from
+//! there on they are refused. Once a folder is open, it is what is used, wherever its path may lead
+//! later, so that the files and the lock stay together.
+
+mod error;
+mod folder;
+mod name;
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsStr;
+use std::fs::{File, TryLockError};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rustix::fs::OFlags;
+
+pub use self::error::StorageError;
+use self::folder::Folder;
+use self::name::folder_name;
+
+/// Largest file that [`AccountStore::write`] writes and that is read, in bytes.
+pub const SIZE_MAX: u64 = folder::SIZE_MAX;
+
+/// The file that is locked by the owner of a folder.
+const LOCK: &str = ".lock";
+/// The file that is about to replace another one. One name is enough: the lock keeps other processes
+/// away and a mutex the other threads.
+const NEW: &str = ".new";
+
+/// The folder below which every account has one.
+#[derive(Debug, Clone)]
+pub struct Storage {
+    root: PathBuf,
+}
+
+/// One account's folder, locked until this is dropped.
+#[derive(Debug)]
+pub struct AccountStore {
+    folder: Folder,
+    lock: File,
+    writing: Mutex<()>,
+}
+
+impl Storage {
+    /// Names the place; nothing is created until an account is opened.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// Whether something could be stored here, found out without changing anything: where the folder
+    /// does not exist, the nearest one above it must be writable.
+    ///
+    /// # Errors
+    /// What would be in the way, as far as that can be known in advance.
+    pub fn check(&self) -> Result<(), StorageError> {
+        if let Some(root) = Folder::open(&self.root)? {
+            return root.guarded()?.check_writable();
+        }
+        let exists = |path: &&Path| folder::here(path).symlink_metadata().is_ok();
+        let nearest = self.root.ancestors().find(exists).unwrap_or(&self.root);
+        Folder::existing(nearest)?.check_writable()
+    }
+
+    /// Makes the account's folder where there is none, and locks it.
+    ///
+    /// # Errors
+    /// [`StorageError::Locked`] if it has an owner already, in this process or in another one;
+    /// otherwise what is in the way.
+    pub fn account(&self, name: &str) -> Result<AccountStore, StorageError> {
+        let root = Folder::open_or_make(&self.root)?.guarded()?;
+        let folder = root.make(OsStr::new(&folder_name(name)))?.guarded()?;
+        let lock = lock(&folder)?;
+        folder.remove(NEW)?;
+        // What the last owner renamed just before it was killed may not have reached the disk.
+        folder.sync()?;
+        Ok(AccountStore { folder, lock, writing: Mutex::new(()) })
+    }
+
+    /// Reads an account's file without locking anything; the content is whole, but its owner may
+    /// replace it at any time.
+    ///
+    /// # Errors
+    /// As [`AccountStore::read`].
+    pub fn peek(&self, name: &str, file: &str) -> Result<Option<Vec<u8>>, StorageError> {
+        let Some(root) = Folder::open(&self.root)? else { return Ok(None) };
+        let Some(folder) = root.inside(OsStr::new(&folder_name(name)))? else { return Ok(None) };
+        check_name(&folder, file)?;
+        folder.read(file)
+    }
+}
+
+impl AccountStore {
+    /// The whole content of a file, or `None` if there is no such file.
+    ///
+    /// # Errors
+    /// [`StorageError::TooLarge`] above [`SIZE_MAX`]; [`StorageError::NotPlain`] if a symbolic link
+    /// or anything else but a file is in its place; otherwise what the system says.
+    pub fn read(&self, file: &str) -> Result<Option<Vec<u8>>, StorageError> {
+        check_name(&self.folder, file)?;
+        self.folder.read(file)
+    }
+
+    /// Puts `bytes` in the place of the file's content. After `Ok` they survive a power loss. After
+    /// an error, and whenever the process is killed, either the old content is there or the new one.
+    ///
+    /// # Errors
+    /// As for [`read`](Self::read); the old content remains, except that the new one may already be
+    /// there, not yet safe from a power loss, if the very last step fails.
+    pub fn write(&self, file: &str, bytes: &[u8]) -> Result<(), StorageError> {
+        check_name(&self.folder, file)?;
+        if bytes.len() as u64 > SIZE_MAX {
+            return Err(StorageError::TooLarge { path: self.folder.path(file) });
+        }
+        let _alone = self.alone();
+        // Only to refuse what is no plain file: renaming would replace it silently.
+        self.folder.file(file, OFlags::RDONLY)?;
+        let replaced = self.replace(file, bytes);
+        if replaced.is_err() {
+            // It fills a disk that may be full; if it cannot be removed now, the next write does.
+            let _ = self.folder.remove(NEW);
+        }
+        replaced
+    }
+
+    /// Adds `line` and a line break to the end of a file, for logs. After `Ok` it survives a power
+    /// loss; after an error or a kill a part of it may be there, and the next line starts on a line
+    /// of its own all the same.
+    ///
+    /// # Errors
+    /// As for [`read`](Self::read), but of any size, and if `line` holds a line break itself.
+    pub fn append(&self, file: &str, line: &[u8]) -> Result<(), StorageError> {
+        check_name(&self.folder, file)?;
+        if line.contains(&b'\n') {
+            return Err(self.folder.invalid(file, "a line must not hold a line break"));
+        }
+        let _alone = self.alone();
+        let log = self.folder.open_or_create(file, OFlags::RDWR | OFlags::APPEND)?;
+        let failed = |source| self.folder.failed("write", file, source);
+        let length = log.metadata().map_err(failed)?.len();
+        if length == 0 {
+            // Before the first line, so that no line is ever in a file that may yet vanish.
+            self.folder.sync()?;
+        }
+        append_line(log, length, line).map_err(failed)
+    }
+
+    fn replace(&self, file: &str, bytes: &[u8]) -> Result<(), StorageError> {
+        self.folder.remove(NEW)?;
+        let mut new = self.folder.create(NEW, OFlags::WRONLY)?;
+        let written = new.write_all(bytes).and_then(|()| new.sync_all());
+        written.map_err(|source| self.folder.failed("write", file, source))?;
+        self.folder.rename(NEW, file)?;
+        self.folder.sync()
+    }
+
+    fn alone(&self) -> MutexGuard<'_, ()> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for AccountStore {
+    fn drop(&mut self) {
+        // Closing is not enough while a child process, not yet at its exec, has the file open, too.
+        let _ = self.lock.unlock();
+    }
+}
+
+fn lock(folder: &Folder) -> Result<File, StorageError> {
+    let mut lock = folder.open_or_create(LOCK, OFlags::RDWR)?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut owner = String::new();
+            // Who it is only helps; an owner that has just come has not written it yet.
+            let _ = lock.take(20).read_to_string(&mut owner);
+            let pid = owner.trim().parse().ok();
+            return Err(StorageError::Locked { path: folder.path(LOCK), pid });
+        }
+        Err(TryLockError::Error(source)) => return Err(folder.failed("lock", LOCK, source)),
+    }
+    // On a full disk the lock holds all the same.
+    let _ = lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id()));
+    Ok(lock)
+}
+
+fn append_line(mut log: File, length: u64, line: &[u8]) -> io::Result<()> {
+    let mut last = [b'\n'];
+    if let Some(end) = length.checked_sub(1) {
+        log.read_exact_at(&mut last, end)?;
+    }
+    let torn: &[u8] = if last == [b'\n'] { b"" } else { b"\n" };
+    log.write_all(&[torn, line, b"\n"].concat())?;
+    log.sync_all()
+}
+
+/// Names are chosen by callers, not by users; this only keeps a mistake inside the folder.
+fn check_name(folder: &Folder, file: &str) -> Result<(), StorageError> {
+    if file.is_empty() || file.starts_with('.') || file.contains(['/', '\0']) {
+        return Err(folder.invalid(file, "a file's name has no slash and no dot in front"));
+    }
+    Ok(())
+}

@@ -1,0 +1,268 @@
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::sync::{Arc, Barrier};
+
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+use rustix::io::Errno;
+use tempfile::TempDir;
+
+use super::*;
+
+/// A folder of its own for a test, and storage in a folder in it that does not exist.
+fn storage() -> (TempDir, Storage) {
+    let temporary = tempfile::tempdir().unwrap();
+    let storage = Storage::new(temporary.path().join("var/data"));
+    (temporary, storage)
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn what_is_written_is_read() {
+    let (_temporary, storage) = storage();
+    let store = storage.account("acme").unwrap();
+    assert_eq!(store.read("state").unwrap(), None);
+    for content in [b"first".as_slice(), b"", b"the third\n\0\xff"] {
+        store.write("state", content).unwrap();
+        assert_eq!(store.read("state").unwrap().as_deref(), Some(content));
+        assert_eq!(storage.peek("acme", "state").unwrap().as_deref(), Some(content));
+    }
+    drop(store);
+    let store = storage.account("acme").unwrap();
+    assert_eq!(store.read("state").unwrap().as_deref(), Some(b"the third\n\0\xff".as_slice()));
+    assert_eq!(names(&storage.root.join("acme")), [".lock", "state"]);
+}
+
+#[test]
+fn nothing_is_created_by_looking() {
+    let (temporary, storage) = storage();
+    storage.check().unwrap();
+    assert_eq!(storage.peek("acme", "state").unwrap(), None);
+    assert!(names(temporary.path()).is_empty());
+    drop(storage.account("other").unwrap());
+    storage.check().unwrap();
+    assert_eq!(storage.peek("acme", "state").unwrap(), None);
+    assert_eq!(names(&storage.root), ["other"]);
+}
+
+#[test]
+fn a_relative_place_is_below_the_working_directory() {
+    Storage::new("does/not/exist").check().unwrap();
+}
+
+#[test]
+fn an_account_has_one_owner_and_accounts_do_not_disturb_each_other() {
+    let (_temporary, storage) = storage();
+    let store = storage.account("acme").unwrap();
+    let _other = storage.account("Acme").unwrap();
+    let error = storage.account("acme").unwrap_err();
+    let lock = storage.root.join("acme/.lock");
+    assert!(
+        matches!(&error, StorageError::Locked { path, pid: Some(pid) }
+            if *path == lock && *pid == std::process::id()),
+        "{error:?}"
+    );
+    let told = error.to_string();
+    assert!(told.contains("--storage.path") && told.contains(lock.to_str().unwrap()), "{told}");
+    fs::write(&lock, "").unwrap();
+    assert!(matches!(storage.account("acme"), Err(StorageError::Locked { pid: None, .. })));
+    drop(store);
+    storage.account("acme").unwrap();
+}
+
+#[test]
+fn of_many_who_come_at_once_one_becomes_the_owner() {
+    for _ in 0..20 {
+        let (_temporary, storage) = storage();
+        let (together, storage) = (Arc::new(Barrier::new(8)), Arc::new(storage));
+        let come = || {
+            let (together, storage) = (Arc::clone(&together), Arc::clone(&storage));
+            std::thread::spawn(move || {
+                together.wait();
+                storage.account("acme")
+            })
+        };
+        let threads: Vec<_> = (0..8).map(|_| come()).collect();
+        let results: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
+        assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1, "{results:?}");
+        let refused = results.iter().filter_map(|result| result.as_ref().err());
+        assert!(refused.into_iter().all(|error| matches!(error, StorageError::Locked { .. })));
+    }
+}
+
+#[test]
+fn threads_may_write_at_the_same_time() {
+    let (_temporary, storage) = storage();
+    let store = storage.account("acme").unwrap();
+    std::thread::scope(|scope| {
+        for letter in b'a'..b'i' {
+            let store = &store;
+            scope.spawn(move || {
+                for _ in 0..10 {
+                    store.write("state", &[letter; 5000]).unwrap();
+                    store.append("log", &[letter; 500]).unwrap();
+                }
+            });
+        }
+    });
+    let state = store.read("state").unwrap().unwrap();
+    assert_eq!(state, [state[0]; 5000]);
+    let log = store.read("log").unwrap().unwrap();
+    let lines: Vec<_> = log.strip_suffix(b"\n").unwrap().split(|byte| *byte == b'\n').collect();
+    assert_eq!(lines.len(), 80);
+    assert!(lines.iter().all(|line| **line == [line[0]; 500]));
+}
+
+#[test]
+fn a_torn_line_does_not_swallow_the_next_one() {
+    let (_temporary, storage) = storage();
+    let store = storage.account("acme").unwrap();
+    store.append("log", b"one").unwrap();
+    store.append("log", b"").unwrap();
+    let file = storage.root.join("acme/log");
+    let mut content = fs::read(&file).unwrap();
+    assert_eq!(content, b"one\n\n");
+    content.extend(b"tor");
+    fs::write(&file, content).unwrap();
+    store.append("log", b"two").unwrap();
+    store.append("log", b"three").unwrap();
+    assert_eq!(store.read("log").unwrap().unwrap(), b"one\n\ntor\ntwo\nthree\n");
+}
+
+#[test]
+fn mistaken_names_and_lines_are_refused() {
+    let (_temporary, storage) = storage();
+    let store = storage.account("acme").unwrap();
+    for file in ["", ".", "..", ".lock", "../acme/state", "a/b", "a\0"] {
+        assert!(store.write(file, b"").is_err(), "{file:?}");
+        assert!(store.append(file, b"").is_err(), "{file:?}");
+        assert!(store.read(file).is_err(), "{file:?}");
+        assert!(storage.peek("acme", file).is_err(), "{file:?}");
+    }
+    let error = store.append("log", b"one\ntwo").unwrap_err().to_string();
+    assert!(error.ends_with("acme/log: a line must not hold a line break"), "{error}");
+    assert_eq!(names(&storage.root.join("acme")), [".lock"]);
+}
+
+#[test]
+fn links_and_other_things_in_the_place_of_a_file_are_refused() {
+    let (temporary, storage) = storage();
+    let store = storage.account("acme").unwrap();
+    let folder = storage.root.join("acme");
+    let target = temporary.path().join("target");
+    fs::write(&target, "mine").unwrap();
+    symlink(&target, folder.join("linked")).unwrap();
+    symlink("nowhere", folder.join("dangling")).unwrap();
+    fs::create_dir(folder.join("folder")).unwrap();
+    mknodat(CWD, folder.join("fifo"), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    for file in ["linked", "dangling", "folder", "fifo"] {
+        for refused in [
+            store.write(file, b"x").unwrap_err(),
+            store.append(file, b"x").unwrap_err(),
+            store.read(file).unwrap_err(),
+            storage.peek("acme", file).unwrap_err(),
+        ] {
+            assert!(matches!(refused, StorageError::NotPlain { .. }), "{file}: {refused:?}");
+        }
+    }
+    assert_eq!(fs::read(&target).unwrap(), b"mine");
+}
+
+#[test]
+fn a_link_in_the_place_of_an_account_is_refused_but_may_lead_to_the_storage() {
+    let (temporary, storage) = storage();
+    drop(storage.account("acme").unwrap());
+    symlink("acme", storage.root.join("linked")).unwrap();
+    symlink("nowhere", storage.root.join("dangling")).unwrap();
+    fs::write(storage.root.join("file"), "").unwrap();
+    for name in ["linked", "dangling", "file"] {
+        let refused = storage.account(name).unwrap_err();
+        assert!(matches!(refused, StorageError::NotPlain { .. }), "{name}: {refused:?}");
+        assert!(storage.peek(name, "state").is_err(), "{name}");
+    }
+    let link = temporary.path().join("link");
+    symlink(&storage.root, &link).unwrap();
+    Storage::new(&link).account("acme").unwrap().write("state", b"x").unwrap();
+    assert_eq!(storage.peek("acme", "state").unwrap().unwrap(), b"x");
+}
+
+#[test]
+fn a_place_below_a_file_or_a_dangling_link_is_refused() {
+    let (temporary, _) = storage();
+    fs::write(temporary.path().join("file"), "").unwrap();
+    symlink("nowhere", temporary.path().join("dangling")).unwrap();
+    for below in ["file", "file/data", "dangling", "dangling/data"] {
+        let storage = Storage::new(temporary.path().join(below));
+        storage.check().unwrap_err();
+        storage.account("acme").unwrap_err();
+    }
+    assert_eq!(names(temporary.path()), ["dangling", "file"]);
+}
+
+#[test]
+fn folders_that_others_may_write_to_are_refused_with_a_remedy() {
+    for mode in [0o770, 0o702, 0o1777, 0o2775] {
+        let (_temporary, storage) = storage();
+        drop(storage.account("acme").unwrap());
+        let chmod = |path: &Path, mode| {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        };
+        let folder = storage.root.join("acme");
+        chmod(&folder, mode);
+        let error = storage.account("acme").unwrap_err().to_string();
+        let told = format!("(mode {mode:04o}); if they have not, run chmod go-w");
+        assert!(error.contains(&told) && error.contains(folder.to_str().unwrap()), "{error}");
+        chmod(&folder, 0o755);
+        drop(storage.account("acme").unwrap());
+        chmod(&storage.root, mode);
+        for error in [storage.account("acme").unwrap_err(), storage.check().unwrap_err()] {
+            assert!(matches!(error, StorageError::Exposed { .. }), "{error:?}");
+        }
+    }
+}
+
+#[test]
+fn a_file_is_read_up_to_its_limit() {
+    let (_temporary, storage) = storage();
+    let store = storage.account("acme").unwrap();
+    let file = File::create(storage.root.join("acme/state")).unwrap();
+    file.set_len(SIZE_MAX).unwrap();
+    assert_eq!(store.read("state").unwrap().unwrap().len() as u64, SIZE_MAX);
+    file.set_len(SIZE_MAX + 1).unwrap();
+    let too_large = |error| matches!(error, StorageError::TooLarge { .. });
+    assert!(too_large(store.read("state").unwrap_err()));
+    assert!(too_large(storage.peek("acme", "state").unwrap_err()));
+    assert!(too_large(store.write("new", &vec![0; SIZE_MAX as usize + 1]).unwrap_err()));
+    store.write("state", b"small again").unwrap();
+}
+
+#[test]
+fn a_killed_owners_unfinished_file_is_removed() {
+    let (_temporary, storage) = storage();
+    drop(storage.account("acme").unwrap());
+    let folder = storage.root.join("acme");
+    fs::write(folder.join(NEW), "half of").unwrap();
+    drop(storage.account("acme").unwrap());
+    assert_eq!(names(&folder), [".lock"]);
+}
+
+#[test]
+fn what_the_system_says_comes_with_a_remedy() {
+    for (errno, words) in [
+        (Errno::NOSPC, "the disk is full"),
+        (Errno::DQUOT, "the quota is used up"),
+        (Errno::ROFS, "the file system is mounted read-only"),
+        (Errno::ACCESS, "give the exporter's user access"),
+    ] {
+        let path = PathBuf::from("data/acme/state");
+        let error = StorageError::Io { action: "write", path, source: errno.into() }.to_string();
+        let told = error.starts_with("cannot write data/acme/state: ") && error.contains(words);
+        assert!(told, "{error}");
+    }
+}
