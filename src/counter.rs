@@ -66,6 +66,17 @@ struct LastRed {
     uptime: Duration,
 }
 
+/// The part of a [`Trend`] that is worth keeping while the exporter is not running.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Remembered {
+    /// See [`Trend::red_since`].
+    pub red_since: Option<Duration>,
+    /// The last red counter.
+    pub red: u64,
+    /// When that was read; unix time.
+    pub at: Duration,
+}
+
 impl CounterType {
     /// The value of the label `type`.
     pub fn label(self) -> &'static str {
@@ -126,6 +137,24 @@ impl Trend {
         let unbroken = last.filter(|last| last.red > 0).and(self.red_since);
         self.red_since = (red > 0).then(|| unbroken.unwrap_or(unix));
         self.last = Some(LastRed { red, was_red, uptime });
+    }
+
+    /// What to keep, if the last counter was red; both arguments say what time it is.
+    pub fn remember(&self, unix: Duration, uptime: Duration) -> Option<Remembered> {
+        let last = self.last.filter(|last| last.was_red)?;
+        let age = uptime.saturating_sub(last.uptime);
+        let at = unix.saturating_sub(age);
+        Some(Remembered { red_since: self.red_since, red: last.red, at })
+    }
+
+    /// Goes on from what was kept, unless it is older than `bridge` or from the future.
+    pub fn recall(kept: Remembered, unix: Duration, uptime: Duration, bridge: Duration) -> Self {
+        let age = unix.checked_sub(kept.at).filter(|age| *age <= bridge);
+        let Some(uptime) = age.and_then(|age| uptime.checked_sub(age)) else {
+            return Self::default();
+        };
+        let last = Some(LastRed { red: kept.red, was_red: true, uptime });
+        Self { red_since: kept.red_since.filter(|_| kept.red > 0), last, ..Self::default() }
     }
 }
 
@@ -208,6 +237,26 @@ mod tests {
         use CounterType::Red;
         assert_eq!(told(&[(0, Red, 5), (120, Red, 6)]), (Some(0), 1, 0));
         assert_eq!(told(&[(0, Red, 5), (121, Red, 6)]), (Some(121), 0, 0));
+    }
+
+    #[test]
+    fn a_row_survives_a_restart_that_is_no_longer_than_the_bridge() {
+        let before = trend(&[(0, CounterType::Red, 0), (30, CounterType::Red, 5)]);
+        let second = Duration::from_secs;
+        let kept = before.remember(second(EPOCH + 40), second(40)).unwrap();
+        assert_eq!(kept.at, second(EPOCH + 30));
+        let after = |down: u64| {
+            // The machine may have been restarted, too: its clock for ages is another one.
+            let (unix, uptime) = (second(EPOCH + 30 + down), second(500));
+            let mut trend = Trend::recall(kept, unix, uptime, BRIDGE);
+            let reading = Reading { count: 7, kind: CounterType::Red, server_time: None };
+            trend.observe(&reading, unix, uptime, BRIDGE);
+            (trend.red_since.map(|since| since.as_secs() - EPOCH), trend.increase)
+        };
+        assert_eq!(after(120), (Some(30), 2));
+        assert_eq!(after(121), (Some(151), 0));
+        let future = Trend::recall(kept, second(EPOCH), second(500), BRIDGE);
+        assert_eq!(future, Trend::default());
     }
 
     proptest! {

@@ -9,6 +9,7 @@ use crate::limit::{Global, Limiter, Paces};
 use crate::metrics::Process;
 use crate::poller::Poller;
 use crate::snapshot::Slot;
+use crate::storage::Storage;
 use crate::upstream::{BuildError, Client, Transport};
 
 /// Shared by all pollers of a process.
@@ -17,11 +18,12 @@ pub(super) struct Crew {
     transport: Transport,
     paces: Paces,
     global: Global,
+    storage: Option<Storage>,
     pub(super) process: Arc<Process>,
 }
 
 impl Crew {
-    pub(super) fn new(config: &Config) -> Result<Self, BuildError> {
+    pub(super) fn new(config: &Config, storage: Option<Storage>) -> Result<Self, BuildError> {
         let process = Arc::new(Process::new());
         process.config_loaded(config.hash, Stamp::now().unix);
         process.set_accounts(config.accounts.len(), config.accounts.len());
@@ -31,7 +33,7 @@ impl Crew {
             transport.client_for(account)?;
         }
         let (paces, global) = (Paces::default(), Global::new(config.max_in_flight));
-        Ok(Self { transport, paces, global, process })
+        Ok(Self { transport, paces, global, storage, process })
     }
 
     /// A poller for the account of `slot`. Must be called within a runtime.
@@ -43,6 +45,10 @@ impl Crew {
         let limiter = Limiter::new(concurrency, pace, self.global.clone(), Arc::clone(&tally));
         let http = self.transport.client_for(&account)?;
         let client = Client::new(http, account, limiter, Arc::clone(&self.process), tally);
-        Ok(Poller::new(client, slot, promise))
+        let poller = Poller::new(client, slot, promise);
+        Ok(match &self.storage {
+            Some(storage) => poller.remembering(storage.clone()),
+            None => poller,
+        })
     }
 }

@@ -30,6 +30,7 @@ use crate::metrics::{BuildInfo, SweepResult};
 use crate::poller::{self, Poller};
 use crate::shutdown::Shutdown;
 use crate::snapshot::{AccountView, Directory};
+use crate::storage::{Storage, StorageError};
 use crate::supervisor::{Accounts, Start, Supervisor};
 use crate::upstream::BuildError;
 
@@ -40,6 +41,8 @@ pub struct Options {
     pub listen: Vec<ListenAddress>,
     /// The path of the exposition.
     pub telemetry_path: String,
+    /// Where to keep what survives a restart; nowhere if `None`.
+    pub storage: Option<Storage>,
 }
 
 /// Why the daemon did not start.
@@ -51,6 +54,9 @@ pub enum StartError {
     /// The HTTP client could not be set up.
     #[error(transparent)]
     Client(#[from] BuildError),
+    /// The storage cannot be used.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
 }
 
 /// An exporter that has its listeners open and is ready to run.
@@ -79,7 +85,10 @@ impl Daemon {
     /// # Errors
     /// When a listener cannot be opened or a way to upstream cannot be set up; nothing is left open then.
     pub async fn bind(options: &Options, config: Config) -> Result<Self, StartError> {
-        let crew = Crew::new(&config)?;
+        if let Some(storage) = &options.storage {
+            storage.check()?;
+        }
+        let crew = Crew::new(&config, options.storage.clone())?;
         let mut listeners = Vec::new();
         for address in &options.listen {
             listeners.push(address.bind().await?);
@@ -140,7 +149,7 @@ impl Daemon {
 /// # Errors
 /// When a way to upstream cannot be set up. Readings that fail are no error here, they are in the report.
 pub async fn poll_once(config: Config) -> Result<PollReport, BuildError> {
-    let crew = Crew::new(&config)?;
+    let crew = Crew::new(&config, None)?;
     let slots = config.accounts.into_iter();
     let slots: Vec<_> =
         slots.map(|account| Arc::new(poller::new_slot(Arc::new(account)))).collect();

@@ -6,9 +6,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::memory::Kept;
 use crate::account::{Account, UserId};
 use crate::clock::Stamp;
-use crate::counter::Reading;
+use crate::counter::{Reading, Trend};
 use crate::exposition::{render_account, render_chunk};
 use crate::metrics::{Outcome, SweepResult, Tally, TallyValues};
 use crate::snapshot::{
@@ -99,6 +100,25 @@ impl Ledger {
             problem: None,
             outcomes: Default::default(),
         }
+    }
+
+    /// Takes over what was kept of users that have not been read yet.
+    pub(super) fn recall(&mut self, kept: &Kept, now: Stamp) {
+        let bridge = self.account.poll.stale_after;
+        let users = self.chunks.iter_mut().flat_map(|chunk| &mut chunk.users);
+        for user in users.filter(|user| user.last_good.is_none()) {
+            if let Some(kept) = kept.of(user.user.id.as_str()) {
+                user.trend = Trend::recall(kept, now.unix, now.uptime, bridge);
+            }
+        }
+    }
+
+    /// What is to be kept.
+    pub(super) fn kept(&self, now: Stamp) -> Kept {
+        let users = self.chunks.iter().flat_map(|chunk| &chunk.users);
+        Kept::new(users.filter_map(|user| {
+            Some((user.user.id.as_str(), user.trend.remember(now.unix, now.uptime)?))
+        }))
     }
 
     /// Takes down a good reading.

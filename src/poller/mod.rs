@@ -7,6 +7,7 @@
 //! anew should it die; what it knew is in the slot.
 
 mod ledger;
+mod memory;
 mod sweep;
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use tracing::{debug, info, warn};
 pub use self::ledger::{changed_slot, mark_down, new_slot};
 
 use self::ledger::Ledger;
+use self::memory::Memory;
 use self::sweep::Scope;
 use crate::account::Account;
 use crate::clock::Stamp;
@@ -25,6 +27,7 @@ use crate::health::Promise;
 use crate::schedule::Trouble;
 use crate::shutdown::Shutdown;
 use crate::snapshot::{FailingReason, Slot, Sweep, Writer};
+use crate::storage::Storage;
 use crate::upstream::Client;
 
 /// Shortest time between two publications within a sweep.
@@ -38,6 +41,8 @@ pub struct Poller {
     ledger: Ledger,
     promise: Promise,
     trouble: Trouble,
+    /// What is kept over restarts of the exporter, where there is a place for it.
+    memory: Option<Memory>,
     /// Since when the account cannot be read.
     failing_since: Option<Stamp>,
     /// Whose turn it was to be asked for alone.
@@ -49,8 +54,15 @@ impl Poller {
     pub fn new(client: Client, slot: &Arc<Slot>, promise: Promise) -> Self {
         let ledger = Ledger::from_view(&slot.view());
         let (client, writer) = (Arc::new(client), slot.writer());
-        let trouble = Trouble::default();
-        Self { client, writer, ledger, promise, trouble, failing_since: None, probed: 0 }
+        let (trouble, memory) = (Trouble::default(), None);
+        Self { client, writer, ledger, promise, trouble, memory, failing_since: None, probed: 0 }
+    }
+
+    /// The same poller, which keeps in `storage` what is to survive a restart of the exporter.
+    #[must_use]
+    pub fn remembering(self, storage: Storage) -> Self {
+        let memory = Some(Memory::new(storage, self.account().name.clone()));
+        Self { memory, ..self }
     }
 
     /// Sweeps in the account's rhythm, for the first time after `first`, until `shutdown`.
@@ -58,6 +70,7 @@ impl Poller {
         let origin = Instant::now();
         let interval = self.account().poll.interval;
         let mut due = first;
+        self.recall().await;
         loop {
             self.promise.act_at(origin + due);
             tokio::select! {
@@ -75,6 +88,21 @@ impl Poller {
             }
             due = next.due;
             self.publish().await;
+            self.remember().await;
+        }
+    }
+
+    /// Goes on from what an earlier run of the exporter has kept.
+    async fn recall(&mut self) {
+        if let Some(memory) = &mut self.memory {
+            self.ledger.recall(&memory.load().await, Stamp::now());
+        }
+    }
+
+    async fn remember(&mut self) {
+        if let Some(memory) = &mut self.memory {
+            let now = Stamp::now();
+            memory.save(self.ledger.kept(now), now).await;
         }
     }
 

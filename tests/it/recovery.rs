@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use wazzup_exporter::simulator::{Access, AccountSpec, RateLimit, Role, Settings, UserSpec};
+use wazzup_exporter::storage::Storage;
 
-use super::support::{World, counter, serve, still, value};
+use super::support::{World, configuration, counter, serve, still, value};
 
 const FAST: &str = "interval: 200ms, timeout: 5s";
 
@@ -152,4 +153,26 @@ async fn red_since_lasts_over_short_failures_and_ends_with_zero_or_grey() {
     assert_eq!(value(&again, came), Some(4.0), "a turn is no message");
     assert!(value(&again, since) > value(&first, since));
     world.stop().await;
+}
+
+#[tokio::test]
+async fn red_since_survives_a_restart_of_the_exporter() {
+    let (api, url) = serve(still(&["acme"], 2)).await;
+    let yaml = configuration(&api, &url, FAST);
+    let folder = tempfile::tempdir().unwrap();
+    let storage = Some(Storage::new(folder.path().join("data")));
+    let since = r#"wazzup_unanswered_red_since_timestamp_seconds{account="acme",user="u1"}"#;
+    let came = r#"wazzup_unanswered_increase_total{account="acme",user="u1"}"#;
+    let first = World::start_in(api.clone(), &yaml, storage.clone()).await;
+    let before = first.until("red", |samples| samples.contains_key(since)).await;
+    // What was shown is on disk once the sweep after it has begun.
+    let seen = first.api.counts().total;
+    first.api_until("another sweep", |log| log.total() > seen + 2).await;
+    first.stop().await;
+    api.set("acme", "u1", 14, "red").unwrap();
+    let second = World::start_in(api, &yaml, storage).await;
+    let after = second.until("red", |samples| samples.contains_key(since)).await;
+    assert_eq!(after[since], before[since]);
+    assert_eq!(value(&after, came), Some(3.0), "what came while nobody looked");
+    second.stop().await;
 }

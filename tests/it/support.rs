@@ -14,6 +14,7 @@ use wazzup_exporter::shutdown::Shutdown;
 use wazzup_exporter::simulator::{
     AccountSpec, Log, RateLimit, Role, Settings, Simulator, UserSpec,
 };
+use wazzup_exporter::storage::Storage;
 
 /// Only a guard against hanging: many times longer than anything here takes.
 pub(crate) const GUARD: Duration = Duration::from_mins(1);
@@ -40,10 +41,16 @@ impl World {
 
     /// Runs an exporter with this configuration.
     pub(crate) async fn start_with(api: Simulator, yaml: &str) -> Self {
+        Self::start_in(api, yaml, None).await
+    }
+
+    /// Runs an exporter that keeps what survives it.
+    pub(crate) async fn start_in(api: Simulator, yaml: &str, storage: Option<Storage>) -> Self {
         let config = config::parse(yaml.as_bytes(), Path::new("test.yaml")).unwrap();
         let options = Options {
             listen: vec!["127.0.0.1:0".parse().unwrap()],
             telemetry_path: "/metrics".to_owned(),
+            storage,
         };
         let daemon = Daemon::bind(&options, config).await.unwrap();
         let exporter = daemon.addresses()[0];

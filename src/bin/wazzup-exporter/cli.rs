@@ -8,6 +8,7 @@ use url::Url;
 use wazzup_exporter::app::ListenAddress;
 use wazzup_exporter::metrics::BuildInfo;
 use wazzup_exporter::simulator::{Fault, Latency};
+use wazzup_exporter::storage::Storage;
 
 /// Prometheus exporter for the counters of unanswered messages in Wazzup24.
 ///
@@ -20,6 +21,8 @@ pub(crate) struct Cli {
     pub(crate) config: ConfigFlags,
     #[command(flatten)]
     pub(crate) web: WebFlags,
+    #[command(flatten)]
+    pub(crate) storage: StorageFlags,
     #[command(flatten)]
     pub(crate) log: LogFlags,
     #[command(subcommand)]
@@ -60,6 +63,21 @@ pub(crate) struct WebFlags {
         global = true
     )]
     pub(crate) telemetry_path: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StorageFlags {
+    /// Where to keep what survives a restart of the daemon [default: data, if it exists].
+    #[arg(long = "storage.path", value_name = "FOLDER", env = "WAZZUP_EXPORTER_STORAGE_PATH")]
+    pub(crate) path: Option<PathBuf>,
+}
+
+impl StorageFlags {
+    /// The folder that was named, or the usual one where somebody has made it.
+    pub(crate) fn storage(&self) -> Option<Storage> {
+        let usual = || Some(PathBuf::from("data")).filter(|folder| folder.is_dir());
+        self.path.clone().or_else(usual).map(Storage::new)
+    }
 }
 
 #[derive(Debug, Args)]

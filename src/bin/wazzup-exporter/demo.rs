@@ -41,7 +41,8 @@ async fn bind_api() -> Result<TcpListener, Failure> {
 
 /// Binds where the flags say; where they say nothing, at the usual port or, if it is taken, any.
 async fn bind_daemon(web: &WebFlags, config: Config) -> Result<Daemon, Failure> {
-    let options = |listen| Options { listen, telemetry_path: web.telemetry_path.clone() };
+    let options =
+        |listen| Options { listen, telemetry_path: web.telemetry_path.clone(), storage: None };
     if !web.listen.is_empty() {
         return Daemon::bind(&options(web.listen.clone()), config).await.map_err(Failure::runtime);
     }

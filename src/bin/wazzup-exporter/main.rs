@@ -19,9 +19,10 @@ use tracing::warn;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use wazzup_exporter::app::{self, Daemon, ListenAddress, Options};
+use wazzup_exporter::app::{self, Daemon, Options};
 use wazzup_exporter::config::{self, Config};
 use wazzup_exporter::shutdown::{Shutdown, Signals};
+use wazzup_exporter::storage::Storage;
 
 use self::cli::{Cli, Command, LogFlags, LogFormat, WebFlags};
 
@@ -63,7 +64,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         None => {
             let config = load(config_file)?;
-            serve(config, &cli.web, None).await
+            serve(config, &cli.web, cli.storage.storage()).await
         }
         Some(Command::Demo(flags)) => demo::run(&flags, &cli.web).await,
         Some(Command::CheckConfig) => check_config(config_file),
@@ -75,15 +76,11 @@ async fn run(cli: Cli) -> Result<(), Failure> {
     }
 }
 
-/// Runs the daemon until it is told to stop; `fallback` listens elsewhere where no address is given.
-async fn serve(
-    config: Config,
-    web: &WebFlags,
-    fallback: Option<ListenAddress>,
-) -> Result<(), Failure> {
-    let default = fallback.unwrap_or_else(cli::default_listen_address);
-    let listen = if web.listen.is_empty() { vec![default] } else { web.listen.clone() };
-    let options = Options { listen, telemetry_path: web.telemetry_path.clone() };
+/// Runs the daemon until it is told to stop.
+async fn serve(config: Config, web: &WebFlags, storage: Option<Storage>) -> Result<(), Failure> {
+    let usual = || vec![cli::default_listen_address()];
+    let listen = if web.listen.is_empty() { usual() } else { web.listen.clone() };
+    let options = Options { listen, telemetry_path: web.telemetry_path.clone(), storage };
     let daemon = Daemon::bind(&options, config).await.map_err(Failure::runtime)?;
     until_signalled(|shutdown| daemon.run(shutdown)).await
 }

@@ -1,0 +1,141 @@
+//! What a poller keeps over restarts of the exporter: since when users have been red.
+//!
+//! The file is a convenience, never a reason not to poll: what cannot be read or written is logged
+//! once and gone without.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::task::spawn_blocking;
+use tracing::warn;
+
+use crate::account::AccountName;
+use crate::clock::Stamp;
+use crate::counter::Remembered;
+use crate::storage::{AccountStore, Storage, StorageError};
+
+/// The file in the account's folder.
+const FILE: &str = "trends.json";
+/// Longest time between two writings, so that the age of what is kept stays below any bridge.
+const REFRESH: Duration = Duration::from_secs(30);
+
+/// The account's file, opened when it is first needed.
+#[derive(Debug)]
+pub(super) struct Memory {
+    storage: Storage,
+    account: AccountName,
+    store: Option<Arc<AccountStore>>,
+    written: Option<(Kept, Stamp)>,
+    complained: bool,
+}
+
+/// The content of the file, by id of the user.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Kept(BTreeMap<String, KeptTrend>);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct KeptTrend {
+    /// Unix time in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    red_since: Option<u64>,
+    red: u64,
+    /// Unix time in milliseconds.
+    at: u64,
+}
+
+impl Kept {
+    pub(super) fn new<'a>(users: impl Iterator<Item = (&'a str, Remembered)>) -> Self {
+        let trend = |kept: Remembered| KeptTrend {
+            red_since: kept.red_since.map(|since| since.as_millis() as u64),
+            red: kept.red,
+            at: kept.at.as_millis() as u64,
+        };
+        Self(users.map(|(user, kept)| (user.to_owned(), trend(kept))).collect())
+    }
+
+    pub(super) fn of(&self, user: &str) -> Option<Remembered> {
+        let kept = self.0.get(user)?;
+        let red_since = kept.red_since.map(Duration::from_millis);
+        Some(Remembered { red_since, red: kept.red, at: Duration::from_millis(kept.at) })
+    }
+
+    /// Whether the same is known, be it of another time.
+    fn agrees_with(&self, other: &Self) -> bool {
+        let facts = |kept: &Self| {
+            let trends = kept.0.iter();
+            trends.map(|(user, kept)| (user.clone(), kept.red_since, kept.red)).collect::<Vec<_>>()
+        };
+        facts(self) == facts(other)
+    }
+}
+
+impl Memory {
+    pub(super) fn new(storage: Storage, account: AccountName) -> Self {
+        Self { storage, account, store: None, written: None, complained: false }
+    }
+
+    /// What was kept; nothing if it cannot be read.
+    pub(super) async fn load(&mut self) -> Kept {
+        let Some(store) = self.open().await else { return Kept::default() };
+        let content = blocking(move || store.read(FILE)).await;
+        match content.map(|content| content.map(|bytes| serde_json::from_slice(&bytes))) {
+            Ok(None) => Kept::default(),
+            Ok(Some(Ok(kept))) => kept,
+            Ok(Some(Err(error))) => {
+                let account = &self.account;
+                warn!(%account, "cannot understand {FILE}, going on without: {error}");
+                Kept::default()
+            }
+            Err(error) => {
+                self.complain(&error);
+                Kept::default()
+            }
+        }
+    }
+
+    /// Keeps what is known `now`, if it is news.
+    pub(super) async fn save(&mut self, kept: Kept, now: Stamp) {
+        if let Some((written, at)) = &self.written
+            && written.agrees_with(&kept)
+            && at.age(now) < REFRESH
+        {
+            return;
+        }
+        let Some(store) = self.open().await else { return };
+        let Ok(content) = serde_json::to_vec(&kept) else { return };
+        match blocking(move || store.write(FILE, &content)).await {
+            Ok(()) => {
+                self.written = Some((kept, now));
+                self.complained = false;
+            }
+            Err(error) => self.complain(&error),
+        }
+    }
+
+    /// The store; tried again each time, since an earlier poller of the account may still hold it.
+    async fn open(&mut self) -> Option<Arc<AccountStore>> {
+        if self.store.is_none() {
+            let (storage, account) = (self.storage.clone(), self.account.clone());
+            match blocking(move || storage.account(account.as_str())).await {
+                Ok(store) => self.store = Some(Arc::new(store)),
+                Err(error) => self.complain(&error),
+            }
+        }
+        self.store.clone()
+    }
+
+    fn complain(&mut self, error: &StorageError) {
+        if !std::mem::replace(&mut self.complained, true) {
+            let account = &self.account;
+            warn!(%account, "since when users are red is not kept over restarts: {error}");
+        }
+    }
+}
+
+/// Runs `work`, which waits for the disk, away from the threads that serve sockets.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let done = spawn_blocking(work).await;
+    done.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+}
