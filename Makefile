@@ -8,7 +8,7 @@ VENV := $(abspath $(CARGO_TARGET_DIR))/venv
 export OPENMETRICS_PYTHON := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt-check clippy test load doc build bench deny clean
+.PHONY: help setup fmt-check clippy test load doc build bench clean
 
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,10 +41,6 @@ build: ## Builds the program for release
 
 bench: ## Runs the benchmarks
 	$(CARGO) bench --locked
-
-deny: ## Checks licences, sources and advisories of dependencies, if cargo-deny is installed
-	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --locked check; \
-	else echo 'cargo-deny is not installed: cargo install --locked cargo-deny' >&2; exit 1; fi
 
 clean: ## Removes everything that was built or installed here
 	$(CARGO) clean

@@ -148,9 +148,24 @@ pub enum InvalidName {
     Reserved,
 }
 
-/// Label names a configuration cannot use, besides everything that starts with `__`.
-const RESERVED_LABELS: [&str; 8] =
-    ["account", "user", "name", "role", "type", "state", "instance", "job"];
+/// Label names a configuration cannot use, besides everything that starts with `__`: those that the
+/// exporter or Prometheus writes itself, of which two in one series would fail a whole scrape, and
+/// those that have a meaning of their own in the exposition format.
+const RESERVED_LABELS: [&str; 13] = [
+    "account",
+    "account_id",
+    "api",
+    "instance",
+    "job",
+    "le",
+    "name",
+    "quantile",
+    "reason",
+    "role",
+    "state",
+    "type",
+    "user",
+];
 
 impl Account {
     /// What upstream counts the account's requests by; accounts that have it in common share one
@@ -344,7 +359,7 @@ mod tests {
 
     #[test]
     fn label_names_of_the_exporter_are_taken() {
-        for text in ["account", "user", "job", "__meta"] {
+        for text in ["account", "account_id", "api", "user", "job", "le", "__meta"] {
             assert_eq!(LabelName::parse(text), Err(InvalidName::Reserved), "{text:?}");
         }
         for text in ["1a", "a-b", "ü", "a b"] {

@@ -20,6 +20,9 @@ const SHARE: f64 = 0.97;
 const TOLERANCE: f64 = 0.01;
 /// Sweeps in a row in which no user could be read, after which single requests go out.
 const FAILURES_BEFORE_PROBING: u32 = 3;
+/// Longest time over which the first sweeps of accounts are spread: a restart must not leave an
+/// account that is polled rarely without figures for hours.
+const SPREAD_MAX: Duration = Duration::from_mins(5);
 /// Longest time between two single requests to an account that refuses its token.
 const PROBE_MAX: Duration = Duration::from_mins(5);
 
@@ -107,11 +110,12 @@ pub fn default_stale_after(interval: Duration, timeout: Duration) -> Duration {
         .max(least_stale_after(interval, timeout))
 }
 
-/// How far into its first interval an account starts, so that accounts spread over the interval and
-/// each starts at the same place after every restart.
+/// How long after the start an account is swept for the first time, so that accounts spread over the
+/// interval, or five minutes of it, and each has the same place after every restart.
 pub fn phase(account: &str, interval: Duration) -> Duration {
+    let spread_over = interval.min(SPREAD_MAX);
     let spread = mix(fnv1a(account.as_bytes())) >> 32;
-    interval.mul_f64(spread as f64 / f64::from(u32::MAX))
+    spread_over.mul_f64(spread as f64 / f64::from(u32::MAX))
 }
 
 /// When to start the sweep after the one that was `due` and ended at `finished`, in the normal case.

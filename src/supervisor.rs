@@ -30,6 +30,9 @@ const TRUSTED_AFTER: Duration = Duration::from_mins(10);
 /// How far a poller may pass its promise, beside twice its time limit for a request.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// Longest interval for which readiness waits for a first attempt.
+const PATIENCE: Duration = Duration::from_mins(5);
+
 /// What a poller is started with.
 #[derive(Debug)]
 pub struct Start {
@@ -166,7 +169,8 @@ where
     fn begin(&mut self, slot: Arc<Slot>, first: Duration) {
         let promise = Promise::new();
         let poll = slot.view().account.poll;
-        self.health.await_first_attempt(&promise, poll.interval.saturating_add(poll.timeout));
+        self.health
+            .await_first_attempt(&promise, first.max(poll.interval.min(PATIENCE)) + poll.timeout);
         self.spawn(slot, promise, Duration::ZERO, first, 0);
     }
 

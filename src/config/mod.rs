@@ -1,7 +1,7 @@
 //! Reads the configuration: YAML in, valid [`Account`]s or every problem at once out.
 //!
 //! [`load`] reads the main file and the account files that it names; [`parse`] does the same for
-//! bytes. The binary calls them at the start, for `check-config` and on reload. The way of a file:
+//! bytes. The binary calls them at the start and for `check-config`. The way of a file:
 //! `source` reads it, `tree` parses it, `node` walks it, `accounts`, `auth`, `network`, `settings` and
 //! `value` say what each key means, `budget` whether upstream has room for all of it, and `report`
 //! collects what is wrong and finds its line through `locate`. `reading` holds them together.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::text::{Kind, Lines, push_label};
 use crate::account::{Account, Profile, User};
 use crate::clock::Stamp;
+use crate::counter::CounterType::{Grey, Other, Red};
 use crate::metrics::{Endpoint, Outcome, SweepResult};
 use crate::snapshot::{Facts, UserView};
 
@@ -53,10 +54,9 @@ pub(super) static USER_FAMILIES: [UserFamily; 8] = [
         ages: true,
         write: |lines, name, labels, user, context| {
             let shown = user.shown(context.account.poll.stale_after, context.now);
-            for (kind, count) in [("red", shown.red), ("grey", shown.grey), ("other", shown.other)]
-            {
+            for (kind, count) in [(Red, shown.red), (Grey, shown.grey), (Other, shown.other)] {
                 if let Some(count) = count {
-                    lines.sample(name, labels).label("type", kind).integer(count);
+                    lines.sample(name, labels).label("type", kind.label()).integer(count);
                 }
             }
         },

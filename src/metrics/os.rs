@@ -3,6 +3,7 @@
 //! The collector of the `prometheus` crate counts processor time in whole seconds, which makes a
 //! `rate()` over a small exporter jump between 0 and 1; this one reads it to the nanosecond.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use fs_err as fs;
@@ -23,6 +24,7 @@ pub(super) struct OsCollector {
     max_fds: IntGauge,
     threads: IntGauge,
     start_time: prometheus::Gauge,
+    turn: Arc<Mutex<()>>,
 }
 
 /// The fields of `/proc/self/stat` that are exported.
@@ -54,6 +56,7 @@ impl OsCollector {
                 "Start time of the process since unix epoch in seconds.",
             )
             .expect("the literal name is valid"),
+            turn: Arc::default(),
         };
         if let Some(limit) = getrlimit(Resource::Nofile).current {
             this.max_fds.set(i64::try_from(limit).unwrap_or(i64::MAX));
@@ -66,8 +69,9 @@ impl OsCollector {
     }
 
     fn refresh(&self) {
+        // Two scrapes at once must not both add the time since the last one.
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let used = Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).unwrap_or_default();
-        // The counter only goes up, and so does the clock behind it.
         self.cpu.inc_by((used.as_secs_f64() - self.cpu.get()).max(0.0));
         if let Some(stat) = read_stat() {
             self.threads.set(stat.threads);

@@ -141,7 +141,11 @@ impl Ledger {
     pub(super) fn failed(&mut self, index: usize, error: &Error) {
         let problem: Arc<str> = error.to_string().into();
         self.problem = Some(Arc::clone(&problem));
-        self.attempted(index, Attempt { outcome: error.outcome(), problem: Some(problem) });
+        let mut outcome = error.outcome();
+        if outcome == Outcome::NotFound && !error.is_of_the_api() {
+            outcome = Outcome::Malformed;
+        }
+        self.attempted(index, Attempt { outcome, problem: Some(problem) });
     }
 
     /// Takes down that nobody could be asked for, because there is no token.
@@ -180,6 +184,21 @@ impl Ledger {
             (None, _) => (result, failing),
             (Some(_), SweepResult::Ok) => (SweepResult::Partial, refused),
             (Some(_), _) => (result, refused),
+        }
+    }
+
+    /// Whether anybody has been asked for in this sweep or before.
+    pub(super) fn has_attempted(&self) -> bool {
+        self.facts.sweep.is_some() || self.outcomes.iter().any(|count| *count > 0)
+    }
+
+    /// Says in mid-sweep that the account fails, if `enough` attempts have failed and none succeeded:
+    /// a sweep over an upstream that hangs takes long.
+    pub(super) fn judge_early(&mut self, enough: usize) {
+        if self.outcomes.iter().sum::<usize>() >= enough
+            && let (SweepResult::Failed, Some(reason)) = judge(self.outcomes)
+        {
+            self.facts.failing = Some(reason);
         }
     }
 

@@ -45,8 +45,10 @@ pub struct Poller {
     memory: Option<Memory>,
     /// Since when the account cannot be read.
     failing_since: Option<Stamp>,
-    /// Whose turn it was to be asked for alone.
-    probed: usize,
+    /// The failing reason that was logged last.
+    reported: Option<FailingReason>,
+    /// Whom a sweep begins with.
+    first_user: usize,
 }
 
 impl Poller {
@@ -55,7 +57,17 @@ impl Poller {
         let ledger = Ledger::from_view(&slot.view());
         let (client, writer) = (Arc::new(client), slot.writer());
         let (trouble, memory) = (Trouble::default(), None);
-        Self { client, writer, ledger, promise, trouble, memory, failing_since: None, probed: 0 }
+        Self {
+            client,
+            writer,
+            ledger,
+            promise,
+            trouble,
+            memory,
+            failing_since: None,
+            reported: None,
+            first_user: 0,
+        }
     }
 
     /// The same poller, which keeps in `storage` what is to survive a restart of the exporter.
@@ -120,7 +132,7 @@ impl Poller {
         let started = Stamp::now();
         let refused = match self.client.token().await {
             Ok(token) => {
-                let scope = self.scope();
+                let scope = if self.trouble.probing() { Scope::Probe } else { Scope::Everyone };
                 self.ask(token, scope).await
             }
             Err(error) => {
@@ -138,16 +150,8 @@ impl Poller {
         debug!(account = %self.account().name, result = result.label(), ?duration, "swept");
     }
 
-    /// Everybody, or one user in turn while the account cannot be read.
-    fn scope(&mut self) -> Scope {
-        if !self.trouble.probing() {
-            return Scope::Everyone;
-        }
-        self.probed = (self.probed + 1) % self.account().users.len().max(1);
-        Scope::Probe(self.probed)
-    }
-
-    /// Remembers how the account fails, and logs one line when that begins and one when it ends.
+    /// Remembers how the account fails, and logs one line when that begins or has another reason,
+    /// and one when it ends.
     fn take_stock(
         &mut self,
         refused: Option<FailingReason>,
@@ -157,8 +161,8 @@ impl Poller {
         self.trouble.note(refused.is_some(), failing.is_some());
         let account = &self.ledger.account.name;
         match (self.failing_since, failing) {
-            (None, Some(reason)) => {
-                self.failing_since = Some(now);
+            (since, Some(reason)) if self.reported != failing => {
+                self.failing_since = since.or(Some(now));
                 let problem = self.ledger.last_problem();
                 let reason = reason.label();
                 warn!(%account, reason, problem, "the account cannot be read");
@@ -170,6 +174,7 @@ impl Poller {
             }
             _ => {}
         }
+        self.reported = failing;
     }
 
     /// Renders what changed, away from the threads that serve sockets, and shows it.
@@ -180,6 +185,8 @@ impl Poller {
         // A panic there is a panic of this poller, which its supervisor deals with.
         let view = rendered.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
         self.writer.publish(view);
-        self.promise.attempted();
+        if self.ledger.has_attempted() {
+            self.promise.attempted();
+        }
     }
 }

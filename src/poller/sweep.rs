@@ -17,13 +17,16 @@ use crate::schedule::{fnv1a, retry_pause};
 use crate::snapshot::FailingReason;
 use crate::upstream::{Client, Error, Token};
 
+/// The least number of failures that show that everybody would fail.
+const ENOUGH_FAILURES: usize = 10;
+
 /// Who is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scope {
-    /// Every user.
+    /// Every user, until enough have failed to show that all would.
     Everyone,
-    /// First only the user with this index; the others once that shows that the account answers.
-    Probe(usize),
+    /// First only one user; the others once that shows that the account answers.
+    Probe,
 }
 
 /// The course of a round.
@@ -37,6 +40,10 @@ struct Round {
     held: Vec<usize>,
     /// Users whose request may succeed when it is sent again.
     again: Vec<usize>,
+    /// Requests that failed.
+    failures: usize,
+    /// Failures without a success after which nobody more is asked.
+    enough: usize,
     /// Whether upstream has accepted the token in this round.
     accepted: bool,
     /// Why nobody more is asked.
@@ -51,23 +58,30 @@ struct Answer {
 }
 
 impl Round {
-    fn new(token: Token, scope: Scope, users: usize) -> Self {
-        let (queue, held) = match scope {
-            Scope::Everyone => ((0..users).collect(), Vec::new()),
-            Scope::Probe(first) => {
-                (VecDeque::from([first]), (0..users).filter(|user| *user != first).collect())
-            }
+    /// A round over so many users that begins with the user `first`.
+    fn new(token: Token, scope: Scope, users: usize, first: usize, enough: usize) -> Self {
+        let mut queue: VecDeque<usize> = (first..users).chain(0..first.min(users)).collect();
+        let held = match scope {
+            Scope::Everyone => Vec::new(),
+            Scope::Probe => queue.split_off(1.min(users)).into(),
         };
-        let again = Vec::new();
-        Self { token, token_age: 0, queue, held, again, accepted: false, refused: None }
+        Self {
+            token,
+            token_age: 0,
+            queue,
+            held,
+            again: Vec::new(),
+            failures: 0,
+            enough,
+            accepted: false,
+            refused: None,
+        }
     }
 
     /// The next user to be asked, if any is to be asked at all.
     fn next(&mut self) -> Option<usize> {
-        if self.refused.is_some() {
-            return None;
-        }
-        self.queue.pop_front()
+        let hopeless = !self.accepted && self.failures >= self.enough;
+        if self.refused.is_some() || hopeless { None } else { self.queue.pop_front() }
     }
 
     /// Somebody's answer shows that the token is good: the others may be asked.
@@ -86,10 +100,12 @@ impl Poller {
     pub(super) async fn ask(&mut self, token: Token, scope: Scope) -> Option<FailingReason> {
         let started = Instant::now();
         let poll = self.account().poll;
-        let mut round = Round::new(token, scope, self.account().users.len());
+        let users = self.account().users.len();
+        let enough = poll.concurrency.saturating_mul(3).max(ENOUGH_FAILURES);
+        let mut round = Round::new(token, scope, users, self.first_user, enough);
         self.ask_queue(&mut round).await;
         let worth = round.accepted || self.trouble.is_new();
-        let few = round.again.len() <= poll.concurrency.max(self.account().users.len() / 10);
+        let few = round.again.len() <= poll.concurrency.max(users / 10);
         if round.refused.is_none() && worth && few && !round.again.is_empty() {
             let pause = retry_pause(fnv1a(self.account().name.as_str().as_bytes()));
             // Only within the time that the next sweep leaves.
@@ -98,6 +114,10 @@ impl Poller {
                 round.queue.extend(round.again.drain(..));
                 self.ask_queue(&mut round).await;
             }
+        }
+        if !round.accepted {
+            // Whoever cannot be read must not stand before the others for ever.
+            self.first_user = (self.first_user + 1) % users.max(1);
         }
         round.refused
     }
@@ -121,7 +141,10 @@ impl Poller {
                     Some(answer) => self.take(round, answer).await,
                     None => return,
                 },
-                _ = publish.tick() => self.publish().await,
+                _ = publish.tick() => {
+                    self.ledger.judge_early(account.poll.concurrency);
+                    self.publish().await;
+                }
             }
         }
     }
@@ -145,12 +168,13 @@ impl Poller {
             // Before anybody could be read this is about the account; afterwards about the user.
             Outcome::Forbidden if !round.accepted => round.refused = Some(FailingReason::Forbidden),
             // Upstream looked for the user, so the token is good.
-            Outcome::NotFound => round.accept(),
+            Outcome::NotFound if error.is_of_the_api() => round.accept(),
             Outcome::Timeout | Outcome::Connect | Outcome::ServerError => {
                 round.again.push(answer.user);
             }
             _ => {}
         }
+        round.failures += 1;
         self.ledger.failed(answer.user, &error);
     }
 

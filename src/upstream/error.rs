@@ -73,6 +73,11 @@ impl Error {
         if error.is_timeout() { Self::Timeout(timeout) } else { Self::Connect(error.without_url()) }
     }
 
+    /// Whether a refusal has a body that the API documents, so that it is not some other server's.
+    pub fn is_of_the_api(&self) -> bool {
+        matches!(self, Self::Status { detail, .. } if !detail.is_empty())
+    }
+
     /// The label value under which the failure is counted.
     pub fn outcome(&self) -> Outcome {
         match self {

@@ -70,7 +70,8 @@ impl Client {
         Token::read(&self.account.auth).await
     }
 
-    /// Reads the counter of one user; also says when the answer was there.
+    /// Reads the counter of one user; also says when it was asked for, which is the latest time that
+    /// the figure is certain to be as young as.
     ///
     /// # Errors
     /// Everything but a well-formed counter is an error.
@@ -90,14 +91,14 @@ impl Client {
 
     async fn counter_once(&self, url: Url, token: &Token) -> Result<(Reading, Stamp), Error> {
         let permit = self.limiter.acquire(Lane::Counter).await;
-        let sent = Instant::now();
+        let (sent, asked) = (Instant::now(), Stamp::now());
         let result = self.get(url, token).await.and_then(|body| Ok(parse_counter(&body)?));
         self.process.observe_request(Endpoint::Counter, sent.elapsed());
         let outcome = result.as_ref().map_or_else(Error::outcome, |_| Outcome::Ok);
         self.tally.request(outcome);
         self.limiter.ended(outcome == Outcome::Timeout);
         drop(permit);
-        result.map(|reading| (reading, Stamp::now()))
+        result.map(|reading| (reading, asked))
     }
 
     async fn get(&self, url: Url, token: &Token) -> Result<Vec<u8>, Error> {
@@ -146,14 +147,12 @@ async fn read_body(mut response: Response) -> Result<Vec<u8>, BodyError> {
 }
 
 fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8], token: &Token) -> Error {
-    // Masked first: a cut would leave half of a token that upstream repeats to us.
-    let masked = |bytes: &[u8]| token.mask(&String::from_utf8_lossy(bytes));
     let detail = match headers.get(LOCATION).filter(|_| status.is_redirection()) {
-        Some(target) => format!(
-            "redirected to {}, which is not followed; check base_url",
-            wire::clean(&masked(target.as_bytes()))
-        ),
-        None => wire::parse_problem(masked(body).as_bytes()),
+        Some(target) => {
+            let target = wire::parse_target(target.as_bytes());
+            format!("redirected to {target}, which is not followed; check base_url")
+        }
+        None => wire::parse_problem(body, |text| token.mask(text)),
     };
     let retry_after = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
     let retry_after = retry_after.and_then(|text| wire::parse_retry_after(text, SystemTime::now()));

@@ -1,8 +1,12 @@
 //! The bearer token of an account, from where the configuration says.
 
+use std::fs::OpenOptions;
+use std::io::{self, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 
 use reqwest::header::HeaderValue;
+use rustix::fs::OFlags;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::account::Auth;
@@ -26,7 +30,7 @@ pub enum TokenError {
         /// Which file.
         path: PathBuf,
         /// What the operating system says.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// It is empty, or holds what no HTTP header can carry.
     #[error("the token {place} is empty or contains white space or control characters")]
@@ -82,10 +86,18 @@ impl Token {
     }
 }
 
-fn read_file(path: PathBuf) -> std::io::Result<SecretString> {
-    use std::io::Read as _;
+/// Reads a token file that may have been replaced by anything since the configuration was checked.
+fn read_file(path: PathBuf) -> io::Result<SecretString> {
+    // Opening a pipe would wait for somebody to write into it.
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
     let mut text = String::new();
-    std::fs::File::open(path)?.take(FILE_MAX).read_to_string(&mut text)?;
+    if file.take(FILE_MAX + 1).read_to_string(&mut text)? as u64 > FILE_MAX {
+        return Err(io::Error::other("it is too large to hold a token and nothing else"));
+    }
     Ok(text.into())
 }
 
@@ -111,6 +123,21 @@ mod tests {
             let error = from_file(content.as_bytes()).await.unwrap_err();
             assert!(matches!(error, TokenError::Unusable { .. }), "{content:?}");
             assert!(!error.to_string().contains("words"), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_no_token_file_any_more_is_told_and_does_not_hang() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR).unwrap();
+        let large = folder.path().join("large");
+        std::fs::write(&large, "x".repeat(70_000)).unwrap();
+        for (path, words) in [(&*pipe, "not a regular"), (folder.path(), ""), (&large, "too large")]
+        {
+            let error = Token::read(&Auth::TokenFile(path.to_owned())).await.unwrap_err();
+            assert!(matches!(error, TokenError::Unreadable { .. }), "{error}");
+            assert!(error.to_string().contains(words), "{error}");
         }
     }
 

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
+use url::Url;
 
 use super::error::Malformed;
 use crate::counter::{COUNT_MAX, CounterType, Reading};
@@ -66,13 +67,25 @@ pub fn parse_counter(body: &[u8]) -> Result<Reading, Malformed> {
     Ok(Reading { count, kind, server_time })
 }
 
-/// What a refusal's body says, for people; empty where it says nothing.
-pub(super) fn parse_problem(body: &[u8]) -> String {
+/// What a refusal's body says, for people; empty where it says nothing that the API documents.
+///
+/// `mask` takes out secrets that upstream repeats. It sees the text after unescaping, which could
+/// hide them, and before the cut, which could leave half of one.
+pub(super) fn parse_problem(body: &[u8], mask: impl Fn(&str) -> String) -> String {
     let problem: Problem = serde_json::from_slice(body).unwrap_or_default();
     let code = problem.code.or(problem.error);
     let words = problem.detail.or(problem.description).or(problem.title);
-    let parts: Vec<String> = [code, words].into_iter().flatten().map(|text| clean(&text)).collect();
+    let parts = [code, words].into_iter().flatten();
+    let parts: Vec<String> = parts.map(|text| clean(&mask(&text))).collect();
     parts.join(": ")
+}
+
+/// Where a redirect leads, without the query and fragment, which may repeat anything.
+pub(super) fn parse_target(location: &[u8]) -> String {
+    match str::from_utf8(location).ok().and_then(|text| text.parse::<Url>().ok()) {
+        Some(url) => clean(&url.origin().ascii_serialization()),
+        None => "another place".to_owned(),
+    }
 }
 
 /// How long a `Retry-After` header asks to wait, in seconds or until an HTTP date; bounded.
@@ -173,11 +186,26 @@ mod tests {
     fn refusals_are_explained_in_either_spelling() {
         let v2 =
             r#"{"code":"VALIDATION_FAILED","title":"t","detail":"no\nsuch\u0000id","errors":[]}"#;
-        assert_eq!(parse_problem(v2.as_bytes()), "VALIDATION_FAILED: no such id");
+        assert_eq!(parse_problem(v2.as_bytes(), str::to_owned), "VALIDATION_FAILED: no such id");
         let v3 = r#"{"error":"INVALID_APIKEY","description":"bad key","data":{}}"#;
-        assert_eq!(parse_problem(v3.as_bytes()), "INVALID_APIKEY: bad key");
-        assert_eq!(parse_problem(b"<html>"), "");
+        assert_eq!(parse_problem(v3.as_bytes(), str::to_owned), "INVALID_APIKEY: bad key");
+        assert_eq!(parse_problem(b"<html>", str::to_owned), "");
         assert_eq!(clean(&"x".repeat(300)).chars().count(), DETAIL_MAX + 1);
+    }
+
+    #[test]
+    fn secrets_are_masked_however_they_are_escaped_and_before_the_cut() {
+        let mask = |text: &str| text.replace("s3cr/et", "<secret>");
+        let escaped = br#"{"detail":"bad s3cr\/et, \u00733cr/et"}"#;
+        assert_eq!(parse_problem(escaped, mask), "bad <secret>, <secret>");
+        let long = format!(r#"{{"detail":"{}s3cr/et"}}"#, "x".repeat(DETAIL_MAX - 3));
+        assert!(!parse_problem(long.as_bytes(), mask).contains("s3"));
+    }
+
+    #[test]
+    fn of_a_redirect_only_the_host_is_told() {
+        assert_eq!(parse_target(b"https://host:8/path?token=s3cret#f"), "https://host:8");
+        assert_eq!(parse_target(b"/v2/?token=s3cret"), "another place");
     }
 
     #[test]
@@ -197,7 +225,7 @@ mod tests {
         #[test]
         fn no_body_breaks_the_parsers(body in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = parse_counter(&body);
-            let _ = parse_problem(&body);
+            let _ = parse_problem(&body, str::to_owned);
         }
 
         #[test]

@@ -18,7 +18,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("snapshot", &["account", "counter", "clock", "metrics"]),
     ("config", &["account", "schedule"]),
     ("upstream", &["account", "counter", "clock", "limit", "metrics"]),
-    ("exposition", &["account", "snapshot", "metrics", "clock"]),
+    ("exposition", &["account", "counter", "snapshot", "metrics", "clock"]),
     (
         "poller",
         &[
