@@ -6,12 +6,16 @@
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 use tracing::{info, warn};
 
 /// How long scrapes in flight may take to finish after the first signal; the process promises to
 /// be gone in two seconds.
 pub const DRAIN: Duration = Duration::from_millis(1500);
+
+/// The same signal so soon after the first one is an echo of it and no second wish.
+const ECHO: Duration = Duration::from_millis(200);
 
 /// The wish to end, shared by everything that runs long.
 #[derive(Debug, Clone, Default)]
@@ -32,11 +36,6 @@ impl Shutdown {
     /// Asks everything to end.
     pub fn begin(&self) {
         self.0.cancel();
-    }
-
-    /// Whether the end was asked for.
-    pub fn begun(&self) -> bool {
-        self.0.is_cancelled()
     }
 
     /// Waits until the end is asked for.
@@ -69,6 +68,7 @@ impl Signals {
     /// Begins `shutdown` at the first SIGTERM or SIGINT; returns at the second, when the caller is
     /// to abort. SIGHUP, which ends a process by default, does nothing.
     pub async fn watch(mut self, shutdown: Shutdown) {
+        let mut first: Option<(&str, Instant)> = None;
         loop {
             let name = tokio::select! {
                 _ = self.terminate.recv() => "SIGTERM",
@@ -78,12 +78,19 @@ impl Signals {
                     continue;
                 }
             };
-            if shutdown.begun() {
-                warn!(signal = name, "received a second signal, aborting");
-                return;
+            match first {
+                None => {
+                    info!(signal = name, "received a signal, shutting down");
+                    first = Some((name, Instant::now()));
+                    shutdown.begin();
+                }
+                // timeout(1) and terminals signal a process and its group.
+                Some((same, at)) if same == name && at.elapsed() < ECHO => {}
+                Some(_) => {
+                    warn!(signal = name, "received a second signal, aborting");
+                    return;
+                }
             }
-            info!(signal = name, "received a signal, shutting down");
-            shutdown.begin();
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use url::Url;
 
-use crate::upstream::{BuildError, http_client};
+use crate::upstream::{BuildError, causes, http_client};
 
 /// Longer than any healthy answer takes, shorter than the usual time limit of a container's check.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -17,7 +17,7 @@ pub enum HealthcheckError {
     #[error(transparent)]
     Client(#[from] BuildError),
     /// There was no answer.
-    #[error("no answer from {url}: {source}")]
+    #[error("no answer from {url}: {}", causes(source))]
     NoAnswer {
         /// What was asked.
         url: Url,
@@ -39,10 +39,19 @@ pub enum HealthcheckError {
 /// # Errors
 /// Any other answer, or none within five seconds.
 pub async fn healthcheck(url: Url) -> Result<(), HealthcheckError> {
+    let url = without_login(url);
     let client = http_client()?.no_proxy().timeout(TIMEOUT).build().map_err(BuildError)?;
     match client.get(url.clone()).send().await {
         Ok(answer) if answer.status() == StatusCode::OK => Ok(()),
         Ok(answer) => Err(HealthcheckError::Unhealthy { url, status: answer.status() }),
         Err(source) => Err(HealthcheckError::NoAnswer { url, source: source.without_url() }),
     }
+}
+
+/// No health check needs a login, and an error must not print one.
+fn without_login(mut url: Url) -> Url {
+    // Only addresses without a host refuse this, and they cannot carry a login.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url
 }

@@ -22,11 +22,17 @@ use super::routes::Site;
 use crate::shutdown::{DRAIN, Shutdown};
 
 /// Connections open at the same time on one listener; more wait in the kernel's queue.
-pub const CONNECTIONS_MAX: usize = 512;
-/// Time for a request's headers, and for which an idle connection is kept.
-pub const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
-/// Time from the answer to its last byte on the wire.
-pub const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+const CONNECTIONS_MAX: usize = 512;
+/// Connections from which on new ones are served once and have to be quick, so that idle ones
+/// cannot take all places.
+const CONNECTIONS_CROWDED: usize = CONNECTIONS_MAX / 2;
+/// Time for a request's headers, and for which an idle connection is kept: longer than the usual
+/// times between two scrapes.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(75);
+/// The same in a crowd.
+const HEADER_TIMEOUT_CROWDED: Duration = Duration::from_secs(5);
+/// Time in which a client has to take an answer.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Pause after a failed accept, which would fail again at once when descriptors have run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 /// Room for a request's headers.
@@ -37,7 +43,7 @@ const BUFFER: usize = 16 * 1024;
 pub async fn serve(listener: TcpListener, site: Arc<Site>, shutdown: Shutdown) {
     let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let graceful = GracefulShutdown::new();
-    let builder = builder();
+    let (usual, crowded) = (builder(false), builder(true));
     loop {
         let (stream, permit) = tokio::select! {
             accepted = accept(&listener, &permits) => accepted,
@@ -54,6 +60,8 @@ pub async fn serve(listener: TcpListener, site: Arc<Site>, shutdown: Shutdown) {
                 Ok::<_, Infallible>(answer)
             }
         });
+        let open = CONNECTIONS_MAX - permits.available_permits();
+        let builder = if open > CONNECTIONS_CROWDED { &crowded } else { &usual };
         let connection = graceful.watch(builder.serve_connection(stream, service));
         tokio::spawn(async move {
             if let Err(error) = connection.await {
@@ -68,9 +76,11 @@ pub async fn serve(listener: TcpListener, site: Arc<Site>, shutdown: Shutdown) {
     }
 }
 
-fn builder() -> http1::Builder {
+fn builder(crowded: bool) -> http1::Builder {
+    let patience = if crowded { HEADER_TIMEOUT_CROWDED } else { HEADER_TIMEOUT };
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(BUFFER);
+    builder.timer(TokioTimer::new()).header_read_timeout(patience).max_buf_size(BUFFER);
+    builder.keep_alive(!crowded);
     builder
 }
 

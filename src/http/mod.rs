@@ -10,5 +10,5 @@ mod page;
 mod routes;
 mod status;
 
-pub use self::connection::{CONNECTIONS_MAX, HEADER_TIMEOUT, WRITE_TIMEOUT, serve};
-pub use self::routes::{SCRAPES_MAX, Site};
+pub use self::connection::serve;
+pub use self::routes::{SCRAPES_MAX, Site, VIEWS_MAX};

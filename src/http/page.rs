@@ -1,5 +1,6 @@
 //! The status page: accounts and users as tables, without scripts and without outside assets.
 
+use std::cmp::Reverse;
 use std::fmt::{self, Display, Write as _};
 
 use super::status::{AccountStatus, Status, UserStatus};
@@ -93,7 +94,7 @@ fn write_account(html: &mut String, account: &AccountStatus) -> fmt::Result {
          <th class=\"number\">Grey</th><th class=\"number\">Read</th><th>Remark</th></tr></thead><tbody>",
     );
     let mut users: Vec<&UserStatus> = account.users.iter().collect();
-    users.sort_by_key(|user| std::cmp::Reverse(user.red));
+    users.sort_by_key(|user| urgency(user));
     for user in users.iter().take(ROWS_MAX) {
         write_user(html, user)?;
     }
@@ -103,6 +104,15 @@ fn write_account(html: &mut String, account: &AccountStatus) -> fmt::Result {
     }
     html.push_str("</section>");
     Ok(())
+}
+
+/// Who owes replies comes first, then those of whom nothing is known, then those at zero.
+fn urgency(user: &UserStatus) -> (u8, Reverse<u64>) {
+    match user.red {
+        Some(0) => (2, Reverse(0)),
+        Some(red) => (0, Reverse(red)),
+        None => (1, Reverse(0)),
+    }
 }
 
 fn write_user(html: &mut String, user: &UserStatus) -> fmt::Result {

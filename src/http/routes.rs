@@ -21,6 +21,8 @@ use crate::snapshot::{AccountView, Directory};
 
 /// Expositions being put together or sent at the same time; more are told to come back.
 pub const SCRAPES_MAX: usize = 8;
+/// Pages and status documents at the same time, beside the expositions.
+pub const VIEWS_MAX: usize = 8;
 
 /// What requests are answered from.
 #[derive(Debug)]
@@ -30,6 +32,7 @@ pub struct Site {
     health: Arc<Health>,
     telemetry_path: String,
     scrapes: Arc<Semaphore>,
+    views: Arc<Semaphore>,
 }
 
 /// What a path stands for.
@@ -52,7 +55,8 @@ impl Site {
         telemetry_path: String,
     ) -> Self {
         let scrapes = Arc::new(Semaphore::new(SCRAPES_MAX));
-        Self { directory, process, health, telemetry_path, scrapes }
+        let views = Arc::new(Semaphore::new(VIEWS_MAX));
+        Self { directory, process, health, telemetry_path, scrapes, views }
     }
 
     /// Answers one request. The body of a request is never read: none of them needs one.
@@ -91,12 +95,7 @@ impl Site {
     }
 
     async fn metrics(&self, headers: &HeaderMap) -> Answer {
-        let Ok(permit) = Arc::clone(&self.scrapes).try_acquire_owned() else {
-            let mut refusal =
-                plain(StatusCode::SERVICE_UNAVAILABLE, "Too many scrapes at once; try again.\n");
-            refusal.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
-            return refusal;
-        };
+        let Ok(permit) = Arc::clone(&self.scrapes).try_acquire_owned() else { return crowded() };
         let format = negotiate(&joined(headers, &ACCEPT));
         let gzip = accepts_gzip(&joined(headers, &ACCEPT_ENCODING));
         let views = self.views();
@@ -112,19 +111,21 @@ impl Site {
     }
 
     async fn status(&self) -> Answer {
+        let Ok(permit) = Arc::clone(&self.views).try_acquire_owned() else { return crowded() };
         let views = self.views();
         let json = aside(move || serde_json::to_vec(&Status::new(&views, Stamp::now()))).await;
         match json {
-            Ok(json) => answer(StatusCode::OK, "application/json", json),
+            Ok(json) => holding(StatusCode::OK, "application/json", json, Some(permit)),
             Err(error) => plain(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
         }
     }
 
     async fn page(&self) -> Answer {
+        let Ok(permit) = Arc::clone(&self.views).try_acquire_owned() else { return crowded() };
         let views = self.views();
         let metrics = self.telemetry_path.clone();
         let html = aside(move || page::render(&Status::new(&views, Stamp::now()), &metrics)).await;
-        let mut answer = answer(StatusCode::OK, "text/html; charset=utf-8", html);
+        let mut answer = holding(StatusCode::OK, "text/html; charset=utf-8", html, Some(permit));
         let policy = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
         answer.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
         answer
@@ -134,6 +135,14 @@ impl Site {
     fn views(&self) -> Vec<Arc<AccountView>> {
         self.directory.slots().iter().map(|slot| slot.view()).collect()
     }
+}
+
+/// The answer to one too many.
+fn crowded() -> Answer {
+    let text = "Too many requests at once; try again.\n";
+    let mut refusal = plain(StatusCode::SERVICE_UNAVAILABLE, text);
+    refusal.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    refusal
 }
 
 /// Runs what takes processor time away from the threads that serve sockets.

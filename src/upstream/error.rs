@@ -99,7 +99,7 @@ impl Error {
 }
 
 /// The innermost causes of an error of the HTTP client, whose own text only says that it failed.
-fn causes(error: &reqwest::Error) -> String {
+pub fn causes(error: &reqwest::Error) -> String {
     let mut text = String::new();
     let mut next = error.source();
     while let Some(cause) = next {

@@ -20,7 +20,7 @@ use reqwest::header::{AUTHORIZATION, HeaderMap, LOCATION, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 use url::Url;
 
-pub use self::error::{BuildError, Error, Malformed};
+pub use self::error::{BuildError, Error, Malformed, causes};
 pub use self::token::{Token, TokenError};
 pub use self::transport::{Transport, http_client};
 pub use self::wire::parse_counter;

@@ -134,6 +134,9 @@ fn bad_usage_is_exit_code_2_and_names_the_flag() {
         &["--web.listen-address=nonsense"],
         &["--web.telemetry-path=metrics"],
         &["--web.telemetry-path=/-/ready"],
+        &["--web.telemetry-path=/a/../b"],
+        &["--web.telemetry-path=/m\u{fc}"],
+        &["healthcheck", "--url=file:///etc/passwd"],
         &["simulator", "--fault=explode"],
         &["simulator", "--users=3"],
         &["demo", "--speed=-1"],
@@ -244,6 +247,9 @@ async fn healthcheck_tells_a_healthy_daemon_from_none() {
     let gone = run(&["healthcheck", &flag]);
     assert_eq!(gone.status.code(), Some(1), "{gone:?}");
     assert!(text(&gone.stderr).contains("no answer from"), "{gone:?}");
+    assert!(text(&gone.stderr).contains("refused"), "{gone:?}");
+    let secret = flag.replace("http://", "http://user:hunter2@");
+    assert!(!text(&run(&["healthcheck", &secret]).stderr).contains("hunter2"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
-use wazzup_exporter::http::SCRAPES_MAX;
+use wazzup_exporter::http::{SCRAPES_MAX, VIEWS_MAX};
 
 use super::support::{World, guard, still};
 
@@ -121,27 +121,48 @@ async fn requests_over_broken_connections_harm_nobody() {
 #[tokio::test]
 async fn clients_that_do_not_read_take_all_places_but_no_more() {
     let world = World::start(still(&["acme"], 60_000), SLOW).await;
+    for (path, places) in [("/metrics", SCRAPES_MAX), ("/api/v1/status", VIEWS_MAX)] {
+        take_all_places(&world, path, places).await;
+    }
+    world.stop().await;
+}
+
+async fn take_all_places(world: &World, path: &str, places: usize) {
+    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
     let mut stuck = Vec::new();
-    for _ in 0..SCRAPES_MAX {
+    for _ in 0..places {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(4096).unwrap();
         let mut stream = socket.connect(world.exporter).await.unwrap();
-        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
-        // The first byte says that the exposition is made and its place taken.
+        stream.write_all(request.as_bytes()).await.unwrap();
+        // The first byte says that the document is made and its place taken.
         guard("the first byte", stream.read_u8()).await.unwrap();
         stuck.push(stream);
     }
-    let refused = world.get("/metrics").await;
-    assert_eq!(refused.status(), 503);
-    assert_eq!(refused.headers()["retry-after"], "1");
+    let refused = world.get(path).await;
+    assert_eq!(refused.status(), 503, "{path}");
+    assert_eq!(refused.headers()["retry-after"], "1", "{path}");
     assert_eq!(world.get("/-/healthy").await.status(), 200);
     drop(stuck);
     let free = async {
-        while world.get("/metrics").await.status() != 200 {
+        while world.get(path).await.status() != 200 {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
     };
     guard("a free place", free).await;
+}
+
+#[tokio::test]
+async fn idle_connections_do_not_keep_others_out() {
+    let world = World::start(still(&["acme"], 1), SLOW).await;
+    let mut idle = Vec::new();
+    for _ in 0..600 {
+        let mut stream = TcpStream::connect(world.exporter).await.unwrap();
+        stream.write_all(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        guard("an answer", stream.read_u8()).await.unwrap();
+        idle.push(stream);
+    }
+    assert_eq!(world.get("/-/healthy").await.status(), 200);
     world.stop().await;
 }
 

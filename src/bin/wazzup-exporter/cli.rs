@@ -148,7 +148,8 @@ pub(crate) struct HealthcheckFlags {
         long,
         value_name = "URL",
         default_value = "http://127.0.0.1:10117/-/healthy",
-        env = "WAZZUP_EXPORTER_HEALTHCHECK_URL"
+        env = "WAZZUP_EXPORTER_HEALTHCHECK_URL",
+        value_parser = http_url
     )]
     pub(crate) url: Url,
 }
@@ -208,13 +209,22 @@ fn version() -> String {
 
 fn telemetry_path(text: &str) -> Result<String, String> {
     const TAKEN: [&str; 5] = ["/", "/style.css", "/api/v1/status", "/-/healthy", "/-/ready"];
-    if !text.starts_with('/') || text.contains(['?', '#', ' ', '%']) {
-        return Err("a path starts with / and has no query, as /metrics".to_owned());
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+    let segments = text.strip_prefix('/').unwrap_or_default().split('/');
+    let fits =
+        |part: &str| !part.is_empty() && part != "." && part != ".." && part.bytes().all(plain);
+    if text != "/" && !segments.into_iter().all(fits) {
+        return Err("write a path of letters, digits and -_.~, as /metrics".to_owned());
     }
     if TAKEN.contains(&text) {
         return Err("something else is there already; choose another path".to_owned());
     }
     Ok(text.to_owned())
+}
+
+fn http_url(text: &str) -> Result<Url, String> {
+    let url = text.parse().ok().filter(|url: &Url| ["http", "https"].contains(&url.scheme()));
+    url.ok_or_else(|| "write an address that begins with http:// or https://".to_owned())
 }
 
 fn speed(text: &str) -> Result<f64, String> {

@@ -124,7 +124,13 @@ fn check_config(file: &Path) -> Result<(), Failure> {
 
 async fn poll(config: Config) -> Result<(), Failure> {
     let report = app::poll_once(config).await.map_err(Failure::runtime)?;
-    std::io::stdout().write_all(&report.exposition).map_err(Failure::runtime)?;
+    match std::io::stdout().write_all(&report.exposition) {
+        // Whoever reads has seen enough.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
+        written => written.map_err(|error| {
+            Failure::Runtime(format!("cannot write the metrics to standard output: {error}"))
+        })?,
+    }
     if report.incomplete.is_empty() {
         return Ok(());
     }

@@ -2,6 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
+use std::net::Ipv4Addr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
@@ -30,7 +31,11 @@ pub(super) async fn run(flags: SimulatorFlags) -> Result<(), Failure> {
     let interval = interval(&settings);
     let simulator = Simulator::new(settings);
     let listener = flags.listen.bind().await.map_err(Failure::runtime)?;
-    let address = listener.local_addr().map_err(Failure::runtime)?;
+    let mut address = listener.local_addr().map_err(Failure::runtime)?;
+    if address.ip().is_unspecified() {
+        // Nobody can ask for "every interface"; this machine can ask for itself.
+        address.set_ip(Ipv4Addr::LOCALHOST.into());
+    }
     let url = format!("http://{address}");
     say(std::io::stdout(), &format!("The simulated Wazzup24 answers at {url}/"));
     if let Some(file) = &flags.write_config {
