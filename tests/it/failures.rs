@@ -158,6 +158,83 @@ async fn an_account_that_hangs_holds_up_nobody_and_not_the_end() {
 }
 
 #[tokio::test]
+async fn every_fault_of_an_account_has_its_outcome_and_leaves_the_others_alone() {
+    for (fault, outcome, reason) in [
+        ("status=500", "server_error", Some("server_error")),
+        ("status=503", "server_error", Some("server_error")),
+        ("status=400", "client_error", Some("malformed")),
+        ("status=401", "unauthorized", Some("unauthorized")),
+        ("status=403", "forbidden", Some("forbidden")),
+        ("hang", "timeout", Some("unreachable")),
+        ("latency=30s", "timeout", Some("unreachable")),
+        ("reset", "connect", Some("unreachable")),
+        ("truncated", "malformed", Some("malformed")),
+        ("oversized=5000000", "malformed", Some("malformed")),
+        ("malformed", "malformed", Some("malformed")),
+        ("wrong_type", "malformed", Some("malformed")),
+        ("body=<html>nothing here</html>", "malformed", Some("malformed")),
+        ("redirect=http://127.0.0.1:9/", "client_error", Some("malformed")),
+        ("latency=50ms", "ok", None),
+    ] {
+        let mut settings = still(&["acme", "globex"], 3);
+        let (conditions, kind) = ("account=acme", fault);
+        settings.faults = vec![format!("{conditions},{kind}").parse().unwrap()];
+        let world = World::start(settings, "interval: 300ms, timeout: 250ms").await;
+        let requests = format!(
+            r#"wazzup_api_requests_total{{account="acme",endpoint="counter",outcome="{outcome}"}}"#
+        );
+        let failing =
+            |reason| format!(r#"wazzup_account_failing{{account="acme",reason="{reason}"}}"#);
+        let samples = world
+            .until(fault, |samples| {
+                value(samples, &requests) >= Some(2.0)
+                    && reason.is_none_or(|reason| samples.contains_key(&failing(reason)))
+                    && value(samples, &counter("globex", "u2", "red")) == Some(21.0)
+            })
+            .await;
+        let shown = value(&samples, &counter("acme", "u0", "red"));
+        assert_eq!(shown, (outcome == "ok").then_some(1.0), "{fault}");
+        let up = value(&samples, r#"wazzup_up{account="acme"}"#);
+        assert_eq!(up, Some(f64::from(u8::from(outcome == "ok"))), "{fault}");
+        assert_eq!(value(&samples, r#"wazzup_up{account="globex"}"#), Some(1.0), "{fault}");
+        world.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn forty_hung_accounts_leave_the_others_fresh() {
+    let names: Vec<String> = (0..40).map(|number| format!("hung{number}")).collect();
+    let mut names: Vec<&str> = names.iter().map(String::as_str).collect();
+    names.push("good");
+    let mut settings = still(&names, 20);
+    for name in &names[..40] {
+        settings.faults.push(format!("hang,account={name}").parse().unwrap());
+    }
+    let (api, url) = serve(settings).await;
+    // Eight requests of each hung account would be five times the cap.
+    let yaml = configuration(&api, &url, "interval: 500ms, timeout: 1s, stale_after: 3s");
+    let world = World::start_with(api, &format!("max_in_flight: 64\n{yaml}")).await;
+    let timeouts = |samples: &Samples| {
+        let hung = |name: &&&str| {
+            let series = format!(
+                r#"wazzup_api_requests_total{{account="{name}",endpoint="counter",outcome="timeout"}}"#
+            );
+            value(samples, &series) >= Some(8.0)
+        };
+        names[..40].iter().filter(hung).count()
+    };
+    let ok = r#"wazzup_sweeps_total{account="good",result="ok"}"#;
+    let calm = world.until("all to be known as hung", |samples| timeouts(samples) == 40).await;
+    let from = value(&calm, ok).unwrap_or(0.0);
+    let samples = world.until("sweeps", |samples| value(samples, ok) >= Some(from + 5.0)).await;
+    assert_eq!(value(&samples, r#"wazzup_up{account="good"}"#), Some(1.0));
+    for user in 0..20 {
+        assert_eq!(value(&samples, &up("good", &format!("u{user}"))), Some(1.0), "u{user}");
+    }
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn one_sweep_of_everything_tells_what_could_not_be_read() {
     let mut settings = still(&["acme", "globex"], 3);
     settings.faults = vec!["status=500,account=globex,user=u1".parse().unwrap()];

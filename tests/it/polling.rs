@@ -1,7 +1,12 @@
 //! From upstream's counters to the series of an exposition.
 
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
+
+use wazzup_exporter::account::Account;
+use wazzup_exporter::config;
 
 use wazzup_exporter::simulator::{AccountSpec, Latency, RateLimit, Role, Settings, UserSpec};
 
@@ -187,7 +192,41 @@ async fn readiness_comes_with_the_first_attempt_of_every_account() {
     world.stop().await;
 }
 
-fn write_secret(file: &std::path::Path, text: &str) {
+#[tokio::test]
+async fn accounts_are_replaced_while_running_without_a_gap() {
+    let (api, url) = serve(still(&["stays", "changes", "goes", "comes"], 2)).await;
+    let whole = configuration(&api, &url, FAST);
+    let parse = |yaml: &str| config::parse(yaml.as_bytes(), Path::new("test.yaml")).unwrap();
+    let all: Vec<Arc<Account>> = parse(&whole).accounts.into_iter().map(Arc::new).collect();
+    let mut first = parse(&whole);
+    first.accounts.retain(|account| account.name.as_str() != "comes");
+    let world = World::start_config(api, first, None).await;
+    let red = |account| counter(account, "u1", "red");
+    world
+        .until("all figures", |samples| {
+            ["stays", "changes", "goes"].iter().all(|name| samples.contains_key(&red(name)))
+        })
+        .await;
+    let mut changed = Account::clone(&all[1]);
+    changed.poll.interval = Duration::from_hours(1);
+    world.api.add_fault("hang,account=changes".parse().unwrap());
+    let swept = r#"wazzup_sweeps_total{account="stays",result="ok"}"#;
+    let before = value(&world.scrape().await, swept).unwrap();
+    let wanted = vec![Arc::clone(&all[0]), Arc::new(changed), Arc::clone(&all[3])];
+    guard("the replacement", world.accounts.replace(wanted)).await;
+    let now = world.scrape().await;
+    assert_eq!(value(&now, &red("stays")), Some(11.0));
+    assert_eq!(value(&now, &red("changes")), Some(11.0), "a changed account keeps its readings");
+    let interval = r#"wazzup_poll_interval_seconds{account="changes"}"#;
+    assert_eq!(value(&now, interval), Some(3600.0));
+    assert!(!now.keys().any(|series| series.contains(r#"account="goes""#)));
+    assert!(value(&now, swept) >= Some(before));
+    world.until("the new account", |samples| value(samples, &red("comes")) == Some(11.0)).await;
+    world.until("the old one's rhythm", |samples| value(samples, swept) > Some(before + 1.0)).await;
+    world.stop().await;
+}
+
+fn write_secret(file: &Path, text: &str) {
     use std::os::unix::fs::PermissionsExt as _;
     std::fs::write(file, text).unwrap();
     std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600)).unwrap();

@@ -7,14 +7,16 @@ use std::path::Path;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use wazzup_exporter::app::{Daemon, Options};
-use wazzup_exporter::config;
+use wazzup_exporter::config::{self, Config};
 use wazzup_exporter::shutdown::Shutdown;
 use wazzup_exporter::simulator::{
     AccountSpec, Log, RateLimit, Role, Settings, Simulator, UserSpec,
 };
 use wazzup_exporter::storage::Storage;
+use wazzup_exporter::supervisor::Accounts;
 
 /// Only a guard against hanging: many times longer than anything here takes.
 pub(crate) const GUARD: Duration = Duration::from_mins(1);
@@ -24,6 +26,8 @@ pub(crate) struct World {
     pub(crate) api: Simulator,
     pub(crate) exporter: SocketAddr,
     pub(crate) shutdown: Shutdown,
+    /// Replaces the accounts of the exporter.
+    pub(crate) accounts: Accounts,
     daemon: JoinHandle<()>,
     client: reqwest::Client,
 }
@@ -47,6 +51,15 @@ impl World {
     /// Runs an exporter that keeps what survives it.
     pub(crate) async fn start_in(api: Simulator, yaml: &str, storage: Option<Storage>) -> Self {
         let config = config::parse(yaml.as_bytes(), Path::new("test.yaml")).unwrap();
+        Self::start_config(api, config, storage).await
+    }
+
+    /// Runs an exporter with this configuration as it stands.
+    pub(crate) async fn start_config(
+        api: Simulator,
+        config: Config,
+        storage: Option<Storage>,
+    ) -> Self {
         let options = Options {
             listen: vec!["127.0.0.1:0".parse().unwrap()],
             telemetry_path: "/metrics".to_owned(),
@@ -55,8 +68,13 @@ impl World {
         let daemon = Daemon::bind(&options, config).await.unwrap();
         let exporter = daemon.addresses()[0];
         let shutdown = Shutdown::new();
-        let daemon = tokio::spawn(daemon.run(shutdown.clone()));
-        Self { api, exporter, shutdown, daemon, client: client() }
+        let (tell, told) = oneshot::channel();
+        let daemon = tokio::spawn({
+            let shutdown = shutdown.clone();
+            daemon.run_with(shutdown, |accounts| drop(tell.send(accounts)))
+        });
+        let accounts = guard("the start", told).await.unwrap();
+        Self { api, exporter, shutdown, accounts, daemon, client: client() }
     }
 
     /// What the API holds and the exporter shows is asked again and again until it fits.
