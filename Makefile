@@ -27,9 +27,10 @@ clippy: ## Fails on warnings
 test: setup ## Runs all tests; plain `cargo test` runs those that need only Rust
 	$(CARGO) test --locked
 	$(CARGO) test --locked --test e2e
+	$(CARGO) test --locked --test load -- --nocapture
 
 load: ## Polls 5,000 users against the documented limit; takes a minute
-	$(CARGO) test --locked --test load -- --nocapture
+	LOAD_USERS=5000 $(CARGO) test --locked --test load -- --nocapture
 
 doc: ## Builds the documentation of the code; fails on warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps --locked

@@ -1,6 +1,6 @@
 //! How an account is asked while it cannot be read, and how it comes back.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wazzup_exporter::simulator::{Access, AccountSpec, RateLimit, Role, Settings, UserSpec};
 use wazzup_exporter::storage::Storage;
@@ -29,6 +29,24 @@ async fn what_is_refused_with_429_is_delayed_and_not_dropped() {
     assert!(value(&samples, waited) >= Some(0.9), "{:?}", value(&samples, waited));
     assert_eq!(value(&samples, &counter("acme", "u19", "red")), Some(191.0));
     world.stop().await;
+}
+
+#[tokio::test]
+async fn a_pause_of_five_minutes_is_healthy_and_does_not_hold_up_the_end() {
+    let mut settings = still(&["acme", "globex"], 3);
+    settings.faults = vec!["account=acme,retry_after=429:300".parse().unwrap()];
+    // Twice the time limit and five seconds is how far a poller may pass its promise.
+    let world = World::start(settings, "interval: 200ms, timeout: 100ms").await;
+    let waited = r#"wazzup_sweeps_total{account="globex",result="ok"}"#;
+    world.until("seven seconds of sweeps", |samples| value(samples, waited) >= Some(35.0)).await;
+    let samples = world.scrape().await;
+    let restarts = r#"wazzup_exporter_poller_restarts_total{account="acme"}"#;
+    assert_eq!(value(&samples, restarts), Some(0.0));
+    assert!(value(&samples, &requests("rate_limited")) <= Some(8.0));
+    assert_eq!(world.get("/-/healthy").await.status(), 200);
+    let started = Instant::now();
+    world.stop().await;
+    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
 }
 
 #[tokio::test]
