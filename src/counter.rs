@@ -61,9 +61,13 @@ pub struct Trend {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct LastRed {
     red: u64,
-    /// Whether the counter itself was red; otherwise red was 0 because the counter was not.
+    /// Whether the counter itself was red; otherwise red was 0 because the counter was grey.
     was_red: bool,
-    uptime: Duration,
+    /// When it was read; unix time.
+    at: Duration,
+    /// Until when, on the clock for ages, the next reading still belongs to it. Not when it was read:
+    /// before a restart of the machine, that clock had not begun.
+    bridged_until: Duration,
 }
 
 /// The part of a [`Trend`] that is worth keeping while the exporter is not running.
@@ -117,9 +121,9 @@ impl Trend {
     /// Takes a reading into account that was made at `unix`, which is `uptime` on the clock for
     /// ages. Readings further apart than `bridge` are strangers to each other.
     ///
-    /// Only the difference between two red counters counts as messages that came or were answered:
-    /// when a counter turns to grey and back, nobody wrote or answered. While the type is unknown,
-    /// nothing is known of red, which neither continues nor ends a row above 0.
+    /// Only the difference between two counters that are not grey counts as messages that came or were
+    /// answered: when a counter turns to grey and back, nobody wrote or answered. While messages are
+    /// of an unknown type, nothing is known of red, which neither continues nor ends a row above 0.
     pub fn observe(
         &mut self,
         reading: &Reading,
@@ -128,32 +132,32 @@ impl Trend {
         bridge: Duration,
     ) {
         let Some(red) = reading.shown().red else { return };
-        let was_red = reading.kind == CounterType::Red;
-        let last = self.last.filter(|last| uptime.saturating_sub(last.uptime) <= bridge);
+        let was_red = reading.kind != CounterType::Grey;
+        let last = self.last.filter(|last| uptime <= last.bridged_until);
         if let Some(last) = last.filter(|last| last.was_red && was_red) {
             self.increase = self.increase.saturating_add(red.saturating_sub(last.red));
             self.decrease = self.decrease.saturating_add(last.red.saturating_sub(red));
         }
         let unbroken = last.filter(|last| last.red > 0).and(self.red_since);
         self.red_since = (red > 0).then(|| unbroken.unwrap_or(unix));
-        self.last = Some(LastRed { red, was_red, uptime });
+        let bridged_until = uptime.saturating_add(bridge);
+        self.last = Some(LastRed { red, was_red, at: unix, bridged_until });
     }
 
-    /// What to keep, if the last counter was red; both arguments say what time it is.
-    pub fn remember(&self, unix: Duration, uptime: Duration) -> Option<Remembered> {
+    /// What to keep, if the last counter was red.
+    pub fn remember(&self) -> Option<Remembered> {
         let last = self.last.filter(|last| last.was_red)?;
-        let age = uptime.saturating_sub(last.uptime);
-        let at = unix.saturating_sub(age);
-        Some(Remembered { red_since: self.red_since, red: last.red, at })
+        Some(Remembered { red_since: self.red_since, red: last.red, at: last.at })
     }
 
     /// Goes on from what was kept, unless it is older than `bridge` or from the future.
     pub fn recall(kept: Remembered, unix: Duration, uptime: Duration, bridge: Duration) -> Self {
-        let age = unix.checked_sub(kept.at).filter(|age| *age <= bridge);
-        let Some(uptime) = age.and_then(|age| uptime.checked_sub(age)) else {
+        let age = unix.checked_sub(kept.at);
+        let Some(left) = age.and_then(|age| bridge.checked_sub(age)) else {
             return Self::default();
         };
-        let last = Some(LastRed { red: kept.red, was_red: true, uptime });
+        let bridged_until = uptime.saturating_add(left);
+        let last = Some(LastRed { red: kept.red, was_red: true, at: kept.at, bridged_until });
         Self { red_since: kept.red_since.filter(|_| kept.red > 0), last, ..Self::default() }
     }
 }
@@ -229,7 +233,7 @@ mod tests {
         use CounterType::{Other, Red};
         assert_eq!(told(&[(0, Red, 5), (30, Other, 9), (60, Red, 6)]), (Some(0), 1, 0));
         assert_eq!(told(&[(0, Red, 5), (60, Other, 9), (180, Red, 6)]), (Some(180), 0, 0));
-        assert_eq!(told(&[(0, Red, 5), (30, Other, 0)]), (None, 0, 0));
+        assert_eq!(told(&[(0, Red, 5), (30, Other, 0), (60, Red, 3)]), (Some(60), 3, 5));
     }
 
     #[test]
@@ -243,11 +247,11 @@ mod tests {
     fn a_row_survives_a_restart_that_is_no_longer_than_the_bridge() {
         let before = trend(&[(0, CounterType::Red, 0), (30, CounterType::Red, 5)]);
         let second = Duration::from_secs;
-        let kept = before.remember(second(EPOCH + 40), second(40)).unwrap();
+        let kept = before.remember().unwrap();
         assert_eq!(kept.at, second(EPOCH + 30));
         let after = |down: u64| {
-            // The machine may have been restarted, too: its clock for ages is another one.
-            let (unix, uptime) = (second(EPOCH + 30 + down), second(500));
+            // The machine was restarted, too: its clock for ages has only just begun.
+            let (unix, uptime) = (second(EPOCH + 30 + down), second(10));
             let mut trend = Trend::recall(kept, unix, uptime, BRIDGE);
             let reading = Reading { count: 7, kind: CounterType::Red, server_time: None };
             trend.observe(&reading, unix, uptime, BRIDGE);
@@ -255,7 +259,7 @@ mod tests {
         };
         assert_eq!(after(120), (Some(30), 2));
         assert_eq!(after(121), (Some(151), 0));
-        let future = Trend::recall(kept, second(EPOCH), second(500), BRIDGE);
+        let future = Trend::recall(kept, second(EPOCH), second(10), BRIDGE);
         assert_eq!(future, Trend::default());
     }
 

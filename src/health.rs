@@ -68,6 +68,9 @@ impl Health {
 
     /// Makes readiness wait for the first attempt of a poller, for `patience` at most.
     pub fn await_first_attempt(&self, promise: &Promise, patience: Duration) {
+        if self.ready.load(Relaxed) {
+            return;
+        }
         let until = Instant::now() + patience;
         lock(&self.awaited).push(Awaited { promise: promise.clone(), until });
     }

@@ -8,7 +8,7 @@
 //! [`upstream`](crate::upstream) holds a [`Permit`] for as long as a request is open.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
@@ -56,9 +56,10 @@ struct PaceState {
     paused_until: Instant,
 }
 
-/// The paces of all credentials in use.
+/// The paces of all credentials in use. One outlives the limiters that use it while it still has to
+/// hold back: an account that is started anew must not forget a pause.
 #[derive(Debug, Default)]
-pub struct Paces(Mutex<HashMap<Credential, Weak<Pace>>>);
+pub struct Paces(Mutex<HashMap<Credential, Arc<Pace>>>);
 
 /// Hands out permits to the requests of one account.
 #[derive(Debug, Clone)]
@@ -112,13 +113,16 @@ impl Paces {
     pub fn of(&self, account: &Account) -> Arc<Pace> {
         let limit = account.rate_limit;
         let mut paces = lock(&self.0);
-        paces.retain(|_, pace| pace.strong_count() > 0);
-        let shared = paces.entry(account.credential()).or_default();
-        match shared.upgrade() {
-            Some(pace) if pace.limit == limit => pace,
-            _ => {
+        let now = Instant::now();
+        paces.retain(|_, pace| Arc::strong_count(pace) > 1 || pace.free_at() > now);
+        match paces.get(&account.credential()) {
+            Some(pace) if pace.limit == limit => Arc::clone(pace),
+            changed => {
                 let pace = Arc::new(Pace::new(limit));
-                *shared = Arc::downgrade(&pace);
+                if let Some(earlier) = changed {
+                    pace.pause(earlier.free_at().saturating_duration_since(now));
+                }
+                paces.insert(account.credential(), Arc::clone(&pace));
                 pace
             }
         }
@@ -184,7 +188,13 @@ impl Limiter {
     /// passed, which is in the next one wherever upstream's windows begin.
     pub fn pause(&self, retry_after: Option<Duration>) {
         let pace = &self.0.inner.pace;
-        pace.pause(retry_after.unwrap_or(pace.limit.per));
+        // A date that is past by our clock is no reason to go on at once.
+        pace.pause(retry_after.filter(|wait| !wait.is_zero()).unwrap_or(pace.limit.per));
+    }
+
+    /// Whether a pause is not over yet.
+    pub fn paused(&self) -> bool {
+        lock(&self.0.inner.pace.state).paused_until > Instant::now()
     }
 
     /// Takes down how a request ended. Once as many in a row as may be in flight have timed out, the

@@ -102,6 +102,28 @@ async fn without_retry_after_the_pause_lasts_a_whole_window() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_pause_of_nothing_is_a_whole_window() {
+    let limiter = limiter(8, 500, 5 * SECOND);
+    let started = Instant::now();
+    limiter.pause(Some(Duration::ZERO));
+    let sent = send_all(&limiter, vec![(0, 0)]).await;
+    assert!(sent[0].duration_since(started) >= 5 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_that_is_started_anew_remembers_a_pause() {
+    let paces = Paces::default();
+    let account = crate::account::fixture("acme", &["1"]);
+    let started = Instant::now();
+    paces.of(&account).pause(300 * SECOND);
+    let again = Limiter::new(8, paces.of(&account), Global::new(10), Arc::default());
+    assert!(again.paused());
+    let sent = send_all(&again, vec![(0, 0)]).await;
+    assert!(sent[0].duration_since(started) >= 300 * SECOND);
+    assert!(!again.paused());
+}
+
+#[tokio::test(start_paused = true)]
 async fn lanes_are_served_in_order_and_each_in_turn() {
     let limiter = limiter(1, 500, 5 * SECOND);
     let first = limiter.acquire(Lane::List).await;

@@ -45,14 +45,31 @@ pub(super) struct Draft {
 
 /// A slot for an account nobody has polled yet.
 pub fn new_slot(account: Arc<Account>) -> Slot {
-    let users = account.users.iter().map(|user| UserView::new(Arc::clone(user)));
-    let users: Vec<UserView> = users.collect();
-    slot_of(account, Arc::default(), Facts::default(), &users)
+    slot_of_users(account, Arc::default())
 }
 
-/// A slot for an account whose settings have changed: what is known of its users stays.
+fn slot_of_users(account: Arc<Account>, tally: Arc<Tally>) -> Slot {
+    let users = account.users.iter().map(|user| UserView::new(Arc::clone(user)));
+    let users: Vec<UserView> = users.collect();
+    slot_of(account, tally, Facts::default(), &users)
+}
+
+/// Whether two settings are of the same account at Wazzup24: by its number, where both tell it, or by
+/// the token.
+fn is_same(one: &Account, other: &Account) -> bool {
+    match (&one.account_id, &other.account_id) {
+        (Some(first), Some(second)) => first == second && one.base_url == other.base_url,
+        _ => one.credential() == other.credential(),
+    }
+}
+
+/// A slot for an account whose settings have changed: what is known of its users stays, unless it may
+/// be another account by now.
 pub fn changed_slot(earlier: &Slot, account: Arc<Account>) -> Slot {
     let view = earlier.view();
+    if !is_same(&view.account, &account) {
+        return slot_of_users(account, Arc::clone(&earlier.tally));
+    }
     let known: HashMap<&UserId, &UserView> =
         view.users().map(|user| (&user.user.id, user)).collect();
     let users = account.users.iter().map(|user| match known.get(&user.id) {
@@ -114,17 +131,15 @@ impl Ledger {
     }
 
     /// What is to be kept.
-    pub(super) fn kept(&self, now: Stamp) -> Kept {
+    pub(super) fn kept(&self) -> Kept {
         let users = self.chunks.iter().flat_map(|chunk| &chunk.users);
-        Kept::new(users.filter_map(|user| {
-            Some((user.user.id.as_str(), user.trend.remember(now.unix, now.uptime)?))
-        }))
+        Kept::new(users.filter_map(|user| Some((user.user.id.as_str(), user.trend.remember()?))))
     }
 
     /// Takes down a good reading.
     pub(super) fn succeeded(&mut self, index: usize, reading: Reading, at: Stamp) {
-        let attempt = Attempt { outcome: Outcome::Ok, problem: None };
-        self.attempted(index, attempt);
+        self.count(Outcome::Ok);
+        self.note(index, Attempt { outcome: Outcome::Ok, problem: None });
         let stale_after = self.account.poll.stale_after;
         if let Some(user) = self.user(index) {
             user.trend.observe(&reading, at.unix, at.uptime, stale_after);
@@ -141,11 +156,8 @@ impl Ledger {
     pub(super) fn failed(&mut self, index: usize, error: &Error) {
         let problem: Arc<str> = error.to_string().into();
         self.problem = Some(Arc::clone(&problem));
-        let mut outcome = error.outcome();
-        if outcome == Outcome::NotFound && !error.is_of_the_api() {
-            outcome = Outcome::Malformed;
-        }
-        self.attempted(index, Attempt { outcome, problem: Some(problem) });
+        self.count(weight_of(error));
+        self.note(index, Attempt { outcome: error.outcome(), problem: Some(problem) });
     }
 
     /// Takes down that nobody could be asked for, because there is no token.
@@ -154,14 +166,25 @@ impl Ledger {
         self.problem = Some(Arc::clone(&problem));
         let attempt = Attempt { outcome: Outcome::Unauthorized, problem: Some(problem) };
         for index in 0..self.account.users.len() {
-            self.attempted(index, attempt.clone());
+            self.count(Outcome::Unauthorized);
+            self.note(index, attempt.clone());
         }
     }
 
-    fn attempted(&mut self, index: usize, attempt: Attempt) {
-        if let Some(count) = self.outcomes.get_mut(attempt.outcome as usize) {
+    /// Forgets that a request failed whose user is asked once more.
+    pub(super) fn retract(&mut self, error: Outcome) {
+        if let Some(count) = self.outcomes.get_mut(error as usize) {
+            *count = count.saturating_sub(1);
+        }
+    }
+
+    fn count(&mut self, outcome: Outcome) {
+        if let Some(count) = self.outcomes.get_mut(outcome as usize) {
             *count += 1;
         }
+    }
+
+    fn note(&mut self, index: usize, attempt: Attempt) {
         if let Some(user) = self.user(index) {
             user.last_attempt = Some(attempt);
         }
@@ -192,13 +215,20 @@ impl Ledger {
         self.facts.sweep.is_some() || self.outcomes.iter().any(|count| *count > 0)
     }
 
-    /// Says in mid-sweep that the account fails, if `enough` attempts have failed and none succeeded:
-    /// a sweep over an upstream that hangs takes long.
-    pub(super) fn judge_early(&mut self, enough: usize) {
-        if self.outcomes.iter().sum::<usize>() >= enough
-            && let (SweepResult::Failed, Some(reason)) = judge(self.outcomes)
-        {
-            self.facts.failing = Some(reason);
+    /// Says in mid-sweep that the account fails: a sweep over an upstream that hangs or asks for
+    /// pauses takes long. That is the case if `enough` attempts have failed or it is `paused`, nobody
+    /// could be read in this sweep, and the last good reading is not of the sweep before.
+    pub(super) fn judge_early(&mut self, enough: usize, paused: bool, now: Stamp) {
+        let recent = self.account.poll.interval.saturating_mul(2);
+        if self.facts.newest_reading.is_some_and(|at| at.age(now) < recent) {
+            return;
+        }
+        let (result, reason) = judge(self.outcomes);
+        let attempts: usize = self.outcomes.iter().sum();
+        if result == SweepResult::Failed && attempts >= enough && reason.is_some() {
+            self.facts.failing = reason;
+        } else if result == SweepResult::Failed && paused {
+            self.facts.failing = Some(FailingReason::RateLimited);
         }
     }
 
@@ -232,6 +262,15 @@ impl Draft {
         }
         let blocks = render_account(&account, &facts, Some(&earlier.blocks), now);
         AccountView { account, facts, chunks, blocks }
+    }
+}
+
+/// What a failure counts as where it has to be told why nobody could be read: a 404 of some other
+/// server says nothing about users.
+fn weight_of(error: &Error) -> Outcome {
+    match error.outcome() {
+        Outcome::NotFound if !error.is_of_the_api() => Outcome::Malformed,
+        outcome => outcome,
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 use tracing::warn;
 
 use crate::account::AccountName;
@@ -18,14 +19,18 @@ use crate::storage::{AccountStore, Storage, StorageError};
 
 /// The file in the account's folder.
 const FILE: &str = "trends.json";
-/// Longest time between two writings, so that the age of what is kept stays below any bridge.
-const REFRESH: Duration = Duration::from_secs(30);
+/// Longest time between two writings.
+const REFRESH_MAX: Duration = Duration::from_secs(30);
+/// Longest time that is waited for the disk.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The account's file, opened when it is first needed.
 #[derive(Debug)]
 pub(super) struct Memory {
     storage: Storage,
     account: AccountName,
+    /// What is older than this before the next writing would be of little use after a restart.
+    refresh: Duration,
     store: Option<Arc<AccountStore>>,
     written: Option<(Kept, Stamp)>,
     complained: bool,
@@ -72,14 +77,18 @@ impl Kept {
 }
 
 impl Memory {
-    pub(super) fn new(storage: Storage, account: AccountName) -> Self {
-        Self { storage, account, store: None, written: None, complained: false }
+    /// A memory that loses at most a quarter of `stale_after`, for which it is good.
+    pub(super) fn new(storage: Storage, account: AccountName, stale_after: Duration) -> Self {
+        let refresh = REFRESH_MAX.min(stale_after / 4);
+        Self { storage, account, refresh, store: None, written: None, complained: false }
     }
 
     /// What was kept; nothing if it cannot be read.
     pub(super) async fn load(&mut self) -> Kept {
         let Some(store) = self.open().await else { return Kept::default() };
-        let content = blocking(move || store.read(FILE)).await;
+        let Some(content) = blocking(move || store.read(FILE)).await else {
+            return Kept::default();
+        };
         match content.map(|content| content.map(|bytes| serde_json::from_slice(&bytes))) {
             Ok(None) => Kept::default(),
             Ok(Some(Ok(kept))) => kept,
@@ -99,13 +108,14 @@ impl Memory {
     pub(super) async fn save(&mut self, kept: Kept, now: Stamp) {
         if let Some((written, at)) = &self.written
             && written.agrees_with(&kept)
-            && at.age(now) < REFRESH
+            && at.age(now) < self.refresh
         {
             return;
         }
         let Some(store) = self.open().await else { return };
         let Ok(content) = serde_json::to_vec(&kept) else { return };
-        match blocking(move || store.write(FILE, &content)).await {
+        let Some(result) = blocking(move || store.write(FILE, &content)).await else { return };
+        match result {
             Ok(()) => {
                 self.written = Some((kept, now));
                 self.complained = false;
@@ -118,7 +128,7 @@ impl Memory {
     async fn open(&mut self) -> Option<Arc<AccountStore>> {
         if self.store.is_none() {
             let (storage, account) = (self.storage.clone(), self.account.clone());
-            match blocking(move || storage.account(account.as_str())).await {
+            match blocking(move || storage.account(account.as_str())).await? {
                 Ok(store) => self.store = Some(Arc::new(store)),
                 Err(error) => self.complain(&error),
             }
@@ -134,8 +144,9 @@ impl Memory {
     }
 }
 
-/// Runs `work`, which waits for the disk, away from the threads that serve sockets.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    let done = spawn_blocking(work).await;
-    done.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+/// Runs `work`, which waits for the disk, away from the threads that serve sockets; `None` if it is
+/// still waiting after [`PATIENCE`].
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let done = timeout(PATIENCE, spawn_blocking(work)).await.ok()?;
+    Some(done.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())))
 }

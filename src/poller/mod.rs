@@ -73,7 +73,9 @@ impl Poller {
     /// The same poller, which keeps in `storage` what is to survive a restart of the exporter.
     #[must_use]
     pub fn remembering(self, storage: Storage) -> Self {
-        let memory = Some(Memory::new(storage, self.account().name.clone()));
+        let account = self.account();
+        let stale_after = account.poll.stale_after;
+        let memory = Some(Memory::new(storage, account.name.clone(), stale_after));
         Self { memory, ..self }
     }
 
@@ -114,7 +116,7 @@ impl Poller {
     async fn remember(&mut self) {
         if let Some(memory) = &mut self.memory {
             let now = Stamp::now();
-            memory.save(self.ledger.kept(now), now).await;
+            memory.save(self.ledger.kept(), now).await;
         }
     }
 
@@ -150,8 +152,7 @@ impl Poller {
         debug!(account = %self.account().name, result = result.label(), ?duration, "swept");
     }
 
-    /// Remembers how the account fails, and logs one line when that begins or has another reason,
-    /// and one when it ends.
+    /// Remembers how the account fails.
     fn take_stock(
         &mut self,
         refused: Option<FailingReason>,
@@ -159,6 +160,12 @@ impl Poller {
         now: Stamp,
     ) {
         self.trouble.note(refused.is_some(), failing.is_some());
+        self.report(now);
+    }
+
+    /// Logs one line when the account begins to fail or has another reason, and one when it is back.
+    fn report(&mut self, now: Stamp) {
+        let failing = self.ledger.facts.failing;
         let account = &self.ledger.account.name;
         match (self.failing_since, failing) {
             (since, Some(reason)) if self.reported != failing => {

@@ -20,6 +20,9 @@ use crate::upstream::{Client, Error, Token};
 /// The least number of failures that show that everybody would fail.
 const ENOUGH_FAILURES: usize = 10;
 
+/// The least number of refusals in a row that show that a token has ended in mid-sweep.
+const DENIALS: usize = 3;
+
 /// Who is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scope {
@@ -38,10 +41,14 @@ struct Round {
     queue: VecDeque<usize>,
     /// Users to be asked once somebody could be read.
     held: Vec<usize>,
-    /// Users whose request may succeed when it is sent again.
-    again: Vec<usize>,
+    /// Users whose request may succeed when it is sent again, and how it failed.
+    again: Vec<(usize, Outcome)>,
+    /// Users that were asked.
+    asked: usize,
     /// Requests that failed.
     failures: usize,
+    /// Answers 401 since the last that was none.
+    denials: usize,
     /// Failures without a success after which nobody more is asked.
     enough: usize,
     /// Whether upstream has accepted the token in this round.
@@ -71,7 +78,9 @@ impl Round {
             queue,
             held,
             again: Vec::new(),
+            asked: 0,
             failures: 0,
+            denials: 0,
             enough,
             accepted: false,
             refused: None,
@@ -81,16 +90,29 @@ impl Round {
     /// The next user to be asked, if any is to be asked at all.
     fn next(&mut self) -> Option<usize> {
         let hopeless = !self.accepted && self.failures >= self.enough;
-        if self.refused.is_some() || hopeless { None } else { self.queue.pop_front() }
+        if self.refused.is_some() || hopeless {
+            return None;
+        }
+        let user = self.queue.pop_front()?;
+        self.asked += 1;
+        Some(user)
+    }
+
+    /// A token was refused and has not changed. Once others were read with it this may be about one
+    /// user, but hardly about many in a row.
+    fn deny(&mut self, concurrency: usize) {
+        self.denials += 1;
+        if !self.accepted || self.denials >= concurrency.max(DENIALS) {
+            self.refused = Some(FailingReason::Unauthorized);
+        }
     }
 
     /// Somebody's answer shows that the token is good: the others may be asked.
     fn accept(&mut self) {
         self.accepted = true;
+        self.denials = 0;
         self.queue.extend(self.held.drain(..));
-        if self.refused == Some(FailingReason::Forbidden) {
-            self.refused = None;
-        }
+        self.refused = None;
     }
 }
 
@@ -111,13 +133,18 @@ impl Poller {
             // Only within the time that the next sweep leaves.
             if started.elapsed() + pause + poll.timeout < poll.interval {
                 sleep(pause).await;
-                round.queue.extend(round.again.drain(..));
+                for (user, outcome) in std::mem::take(&mut round.again) {
+                    self.ledger.retract(outcome);
+                    round.queue.push_back(user);
+                }
                 self.ask_queue(&mut round).await;
             }
         }
-        if !round.accepted {
-            // Whoever cannot be read must not stand before the others for ever.
-            self.first_user = (self.first_user + 1) % users.max(1);
+        if !round.accepted || round.refused.is_some() {
+            // Whoever cannot be read must not stand before the others for ever. The leap past them
+            // is the golden section, so that few leaps come near everybody.
+            let leap = round.asked + users * 382 / 1000;
+            self.first_user = (self.first_user + leap) % users.max(1);
         }
         round.refused
     }
@@ -142,7 +169,9 @@ impl Poller {
                     None => return,
                 },
                 _ = publish.tick() => {
-                    self.ledger.judge_early(account.poll.concurrency);
+                    let now = Stamp::now();
+                    self.ledger.judge_early(account.poll.concurrency, client.paused(), now);
+                    self.report(now);
                     self.publish().await;
                 }
             }
@@ -164,13 +193,13 @@ impl Poller {
                 round.queue.push_front(answer.user);
                 return;
             }
-            Outcome::Unauthorized => round.refused = Some(FailingReason::Unauthorized),
+            Outcome::Unauthorized => round.deny(self.account().poll.concurrency),
             // Before anybody could be read this is about the account; afterwards about the user.
             Outcome::Forbidden if !round.accepted => round.refused = Some(FailingReason::Forbidden),
             // Upstream looked for the user, so the token is good.
             Outcome::NotFound if error.is_of_the_api() => round.accept(),
-            Outcome::Timeout | Outcome::Connect | Outcome::ServerError => {
-                round.again.push(answer.user);
+            outcome @ (Outcome::Timeout | Outcome::Connect | Outcome::ServerError) => {
+                round.again.push((answer.user, outcome));
             }
             _ => {}
         }

@@ -21,6 +21,7 @@ use reqwest::{Response, StatusCode};
 use url::Url;
 
 pub use self::error::{BuildError, Error, Malformed, causes};
+use self::token::TokenReader;
 pub use self::token::{Token, TokenError};
 pub use self::transport::{Transport, http_client};
 pub use self::wire::parse_counter;
@@ -47,6 +48,7 @@ pub struct Client {
     limiter: Limiter,
     process: Arc<Process>,
     tally: Arc<Tally>,
+    tokens: TokenReader,
 }
 
 impl Client {
@@ -59,7 +61,8 @@ impl Client {
         process: Arc<Process>,
         tally: Arc<Tally>,
     ) -> Self {
-        Self { http, account, limiter, process, tally }
+        let tokens = TokenReader::default();
+        Self { http, account, limiter, process, tally, tokens }
     }
 
     /// The account's token as it is now.
@@ -67,7 +70,12 @@ impl Client {
     /// # Errors
     /// When a token file cannot be read or holds nothing that could be a token.
     pub async fn token(&self) -> Result<Token, TokenError> {
-        Token::read(&self.account.auth).await
+        self.tokens.read(&self.account.auth).await
+    }
+
+    /// Whether upstream has asked for a pause that is not over.
+    pub fn paused(&self) -> bool {
+        self.limiter.paused()
     }
 
     /// Reads the counter of one user; also says when it was asked for, which is the latest time that

@@ -4,21 +4,35 @@ use std::fs::OpenOptions;
 use std::io::{self, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
 
 use reqwest::header::HeaderValue;
 use rustix::fs::OFlags;
 use secrecy::{ExposeSecret, SecretString};
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
 use crate::account::Auth;
 
 /// Longest token file that is read; a JWT has about a thousand bytes.
 const FILE_MAX: u64 = 64 * 1024;
+/// Longest time that is waited for the file system.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A token that is fit to be sent.
 #[derive(Debug, Clone)]
 pub struct Token {
     secret: SecretString,
     header: HeaderValue,
+}
+
+/// Reads an account's token, from a file each time anew, so that a replaced one is picked up.
+#[derive(Debug, Default)]
+pub(super) struct TokenReader {
+    /// Whether a file is being read: one that hangs must not take one thread after the other.
+    busy: Arc<AtomicBool>,
 }
 
 /// Why there is no token to send.
@@ -31,6 +45,12 @@ pub enum TokenError {
         path: PathBuf,
         /// What the operating system says.
         source: io::Error,
+    },
+    /// The file system does not answer.
+    #[error("the token file {path} cannot be read in time", path = path.display())]
+    Slow {
+        /// Which file.
+        path: PathBuf,
     },
     /// It is empty, or holds what no HTTP header can carry.
     #[error("the token {place} is empty or contains white space or control characters")]
@@ -47,24 +67,6 @@ impl PartialEq for Token {
 }
 
 impl Token {
-    /// Reads the token; from a file each time anew, so that a replaced one is picked up.
-    pub(super) async fn read(auth: &Auth) -> Result<Self, TokenError> {
-        match auth {
-            Auth::Token(secret) => {
-                Self::new(secret.expose_secret(), || "of the configuration".into())
-            }
-            Auth::TokenFile(path) => {
-                let file = path.clone();
-                let text = tokio::task::spawn_blocking(move || read_file(file)).await;
-                let text =
-                    text.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
-                let text =
-                    text.map_err(|source| TokenError::Unreadable { path: path.clone(), source })?;
-                Self::new(text.expose_secret().trim(), || format!("in {}", path.display()))
-            }
-        }
-    }
-
     fn new(secret: &str, place: impl Fn() -> String) -> Result<Self, TokenError> {
         if secret.is_empty() || !secret.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(TokenError::Unusable { place: place() });
@@ -83,6 +85,33 @@ impl Token {
     /// Replaces the token in `text`, in case upstream repeats it to us.
     pub(super) fn mask(&self, text: &str) -> String {
         text.replace(self.secret.expose_secret(), "<secret>")
+    }
+}
+
+impl TokenReader {
+    /// Reads the token that `auth` tells of.
+    pub(super) async fn read(&self, auth: &Auth) -> Result<Token, TokenError> {
+        let path = match auth {
+            Auth::Token(secret) => {
+                return Token::new(secret.expose_secret(), || "of the configuration".into());
+            }
+            Auth::TokenFile(path) => path,
+        };
+        if self.busy.swap(true, Relaxed) {
+            return Err(TokenError::Slow { path: path.clone() });
+        }
+        let (file, busy) = (path.clone(), Arc::clone(&self.busy));
+        let reading = spawn_blocking(move || {
+            let text = read_file(file);
+            busy.store(false, Relaxed);
+            text
+        });
+        let Ok(done) = timeout(PATIENCE, reading).await else {
+            return Err(TokenError::Slow { path: path.clone() });
+        };
+        let text = done.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+        let text = text.map_err(|source| TokenError::Unreadable { path: path.clone(), source })?;
+        Token::new(text.expose_secret().trim(), || format!("in {}", path.display()))
     }
 }
 
@@ -108,7 +137,7 @@ mod tests {
     async fn from_file(content: &[u8]) -> Result<Token, TokenError> {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), content).unwrap();
-        Token::read(&Auth::TokenFile(file.path().to_owned())).await
+        TokenReader::default().read(&Auth::TokenFile(file.path().to_owned())).await
     }
 
     #[tokio::test]
@@ -135,7 +164,8 @@ mod tests {
         std::fs::write(&large, "x".repeat(70_000)).unwrap();
         for (path, words) in [(&*pipe, "not a regular"), (folder.path(), ""), (&large, "too large")]
         {
-            let error = Token::read(&Auth::TokenFile(path.to_owned())).await.unwrap_err();
+            let error =
+                TokenReader::default().read(&Auth::TokenFile(path.to_owned())).await.unwrap_err();
             assert!(matches!(error, TokenError::Unreadable { .. }), "{error}");
             assert!(error.to_string().contains(words), "{error}");
         }
@@ -144,7 +174,7 @@ mod tests {
     #[tokio::test]
     async fn a_missing_file_is_named() {
         let auth = Auth::TokenFile("/nonexistent/token".into());
-        let text = Token::read(&auth).await.unwrap_err().to_string();
+        let text = TokenReader::default().read(&auth).await.unwrap_err().to_string();
         assert!(text.contains("/nonexistent/token"), "{text}");
     }
 

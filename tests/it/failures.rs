@@ -13,6 +13,8 @@ const FAST: &str = "interval: 200ms, timeout: 5s";
 async fn a_failure_of_one_user_costs_that_user_only() {
     for (fault, outcome) in [
         ("status=500", "server_error"),
+        ("status=401", "unauthorized"),
+        ("status=403", "forbidden"),
         ("status=404", "not_found"),
         ("status=400", "client_error"),
         ("status=204", "malformed"),
@@ -47,7 +49,7 @@ async fn a_failure_of_one_user_costs_that_user_only() {
 }
 
 #[tokio::test]
-async fn what_fails_is_sent_again_only_in_time_and_only_once() {
+async fn nothing_is_sent_again_behind_the_poller_s_back() {
     let mut settings = still(&["acme"], 1);
     settings.faults = vec!["reset".parse().unwrap()];
     let world = World::start(settings, FAST).await;
@@ -60,6 +62,23 @@ async fn what_fails_is_sent_again_only_in_time_and_only_once() {
     let counted = value(&samples, failed).unwrap();
     assert!(seen <= counted + 2.0, "upstream saw {seen} requests, {counted} were counted");
     world.stop().await;
+}
+
+#[tokio::test]
+async fn what_fails_once_is_asked_again_in_the_same_sweep() {
+    let mut settings = still(&["acme"], 3);
+    settings.faults = vec!["count=1,user=u1,status=500".parse().unwrap()];
+    let (api, url) = serve(settings).await;
+    let yaml = configuration(&api, &url, "interval: 1h, timeout: 5s");
+    let config =
+        wazzup_exporter::config::parse(yaml.as_bytes(), std::path::Path::new("test.yaml")).unwrap();
+    let report = wazzup_exporter::app::poll_once(config).await.unwrap();
+    assert!(report.incomplete.is_empty(), "{:?}", report.incomplete);
+    let samples = super::support::samples(std::str::from_utf8(&report.exposition).unwrap());
+    let ok = r#"wazzup_sweeps_total{account="acme",result="ok"}"#;
+    assert_eq!(value(&samples, ok), Some(1.0));
+    assert_eq!(value(&samples, &counter("acme", "u1", "red")), Some(11.0));
+    assert_eq!(api.counts().total, 4);
 }
 
 #[tokio::test]

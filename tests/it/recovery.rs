@@ -101,6 +101,31 @@ async fn an_upstream_that_is_down_is_asked_once_per_interval_and_recovers_at_onc
 }
 
 #[tokio::test]
+async fn many_broken_users_in_front_do_not_hide_the_others() {
+    for status in [400, 401, 403, 500] {
+        let mut settings = still(&["acme"], 60);
+        for user in 0..30 {
+            settings.faults.push(format!("user=u{user},status={status}").parse().unwrap());
+        }
+        let world = World::start(settings, FAST).await;
+        let last = counter("acme", "u59", "red");
+        world.until("the others", |samples| value(samples, &last).is_some()).await;
+        world.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn while_everything_is_refused_with_429_the_account_says_so() {
+    let mut settings = still(&["acme"], 3);
+    settings.faults = vec!["retry_after=429:60".parse().unwrap()];
+    let world = World::start(settings, FAST).await;
+    let failing = r#"wazzup_account_failing{account="acme",reason="rate_limited"}"#;
+    let samples = world.until("the reason", |samples| samples.contains_key(failing)).await;
+    assert_eq!(value(&samples, r#"wazzup_up{account="acme"}"#), Some(0.0));
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn one_forbidden_user_does_not_forbid_the_account() {
     let mut settings = still(&["acme"], 12);
     settings.faults = vec!["user=u0,status=403".parse().unwrap()];
