@@ -68,7 +68,12 @@ pub(crate) struct WebFlags {
 #[derive(Debug, Args)]
 pub(crate) struct StorageFlags {
     /// Where to keep what survives a restart of the daemon [default: data, if it exists].
-    #[arg(long = "storage.path", value_name = "FOLDER", env = "WAZZUP_EXPORTER_STORAGE_PATH")]
+    #[arg(
+        long = "storage.path",
+        value_name = "FOLDER",
+        env = "WAZZUP_EXPORTER_STORAGE_PATH",
+        global = true
+    )]
     pub(crate) path: Option<PathBuf>,
 }
 

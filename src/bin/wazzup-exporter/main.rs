@@ -67,7 +67,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
             serve(config, &cli.web, cli.storage.storage()).await
         }
         Some(Command::Demo(flags)) => demo::run(&flags, &cli.web).await,
-        Some(Command::CheckConfig) => check_config(config_file),
+        Some(Command::CheckConfig) => check_config(config_file, cli.storage.storage().as_ref()),
         Some(Command::Poll) => poll(load(config_file)?).await,
         Some(Command::Healthcheck(flags)) => {
             app::healthcheck(flags.url).await.map_err(Failure::runtime)
@@ -105,7 +105,7 @@ fn load(file: &Path) -> Result<Config, Failure> {
     Ok(config)
 }
 
-fn check_config(file: &Path) -> Result<(), Failure> {
+fn check_config(file: &Path, storage: Option<&Storage>) -> Result<(), Failure> {
     let loaded = config::load(file);
     let warnings = match &loaded {
         Ok(config) => &config.warnings,
@@ -115,6 +115,7 @@ fn check_config(file: &Path) -> Result<(), Failure> {
         say(std::io::stderr(), &format!("warning: {warning}"));
     }
     let config = loaded.map_err(Failure::usage)?;
+    storage.map_or(Ok(()), Storage::check).map_err(Failure::usage)?;
     let users: usize = config.accounts.iter().map(|account| account.users.len()).sum();
     let accounts = config.accounts.len();
     let file = file.display();
