@@ -33,6 +33,10 @@ use crate::upstream::Client;
 /// Shortest time between two publications within a sweep.
 pub const PUBLISH_PERIOD: Duration = Duration::from_secs(1);
 
+/// Longest time that reading or writing files may take before a poller counts as stuck: opening,
+/// reading and writing are given five seconds each.
+const FILES_PATIENCE: Duration = Duration::from_secs(15);
+
 /// Polls one account.
 #[derive(Debug)]
 pub struct Poller {
@@ -108,12 +112,14 @@ impl Poller {
 
     /// Goes on from what an earlier run of the exporter has kept.
     async fn recall(&mut self) {
+        self.promise.act_at(Instant::now() + FILES_PATIENCE);
         if let Some(memory) = &mut self.memory {
             self.ledger.recall(&memory.load().await, Stamp::now());
         }
     }
 
     async fn remember(&mut self) {
+        self.promise.act_at(Instant::now() + FILES_PATIENCE);
         if let Some(memory) = &mut self.memory {
             let now = Stamp::now();
             memory.save(self.ledger.kept(), now).await;
@@ -132,6 +138,7 @@ impl Poller {
 
     async fn sweep(&mut self) {
         let started = Stamp::now();
+        self.promise.act_at(Instant::now() + FILES_PATIENCE);
         let refused = match self.client.token().await {
             Ok(token) => {
                 let scope = if self.trouble.probing() { Scope::Probe } else { Scope::Everyone };

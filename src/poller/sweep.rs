@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 
-use super::{PUBLISH_PERIOD, Poller};
+use super::{FILES_PATIENCE, PUBLISH_PERIOD, Poller};
 use crate::account::User;
 use crate::clock::Stamp;
 use crate::counter::Reading;
@@ -35,8 +35,10 @@ pub(super) enum Scope {
 /// The course of a round.
 struct Round {
     token: Token,
-    /// How often the token was read anew; an answer to an older one says nothing about it.
+    /// How often the token has changed; an answer to an older one says nothing about it.
     token_age: u32,
+    /// Whether the source of the token was read once more.
+    reread: bool,
     /// Users to be asked.
     queue: VecDeque<usize>,
     /// Users to be asked once somebody could be read.
@@ -75,6 +77,7 @@ impl Round {
         Self {
             token,
             token_age: 0,
+            reread: false,
             queue,
             held,
             again: Vec::new(),
@@ -89,13 +92,17 @@ impl Round {
 
     /// The next user to be asked, if any is to be asked at all.
     fn next(&mut self) -> Option<usize> {
-        let hopeless = !self.accepted && self.failures >= self.enough;
-        if self.refused.is_some() || hopeless {
+        if self.refused.is_some() || self.is_hopeless() {
             return None;
         }
         let user = self.queue.pop_front()?;
         self.asked += 1;
         Some(user)
+    }
+
+    /// Whether enough have failed, and nobody succeeded, to show that everybody would fail.
+    fn is_hopeless(&self) -> bool {
+        !self.accepted && self.failures >= self.enough
     }
 
     /// A token was refused and has not changed. Once others were read with it this may be about one
@@ -126,7 +133,7 @@ impl Poller {
         let enough = poll.concurrency.saturating_mul(3).max(ENOUGH_FAILURES);
         let mut round = Round::new(token, scope, users, self.first_user, enough);
         self.ask_queue(&mut round).await;
-        let worth = round.accepted || self.trouble.is_new();
+        let worth = round.accepted || (self.trouble.is_new() && !round.is_hopeless());
         let few = round.again.len() <= poll.concurrency.max(users / 10);
         if round.refused.is_none() && worth && few && !round.again.is_empty() {
             let pause = retry_pause(fnv1a(self.account().name.as_str().as_bytes()));
@@ -213,9 +220,10 @@ impl Poller {
         if used < round.token_age {
             return true;
         }
-        if round.token_age > 0 {
+        if std::mem::replace(&mut round.reread, true) {
             return false;
         }
+        self.promise.act_at(Instant::now() + FILES_PATIENCE);
         match self.client.token().await {
             Ok(token) if token != round.token => {
                 round.token = token;

@@ -101,6 +101,20 @@ async fn an_upstream_that_is_down_is_asked_once_per_interval_and_recovers_at_onc
 }
 
 #[tokio::test]
+async fn a_large_account_that_is_down_says_so_after_few_requests() {
+    let mut settings = still(&["acme"], 500);
+    settings.faults = vec!["status=500".parse().unwrap()];
+    let world = World::start(settings, "interval: 5s, timeout: 1s").await;
+    let failed = r#"wazzup_sweeps_total{account="acme",result="failed"}"#;
+    let samples = world.until("a sweep", |samples| value(samples, failed) == Some(1.0)).await;
+    let failing = r#"wazzup_account_failing{account="acme",reason="server_error"}"#;
+    assert_eq!(value(&samples, failing), Some(1.0));
+    let asked = world.api.counts().total;
+    assert!(asked <= 32, "{asked} requests to an upstream that is down");
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn many_broken_users_in_front_do_not_hide_the_others() {
     for status in [400, 401, 403, 500] {
         let mut settings = still(&["acme"], 60);
