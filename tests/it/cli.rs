@@ -5,11 +5,11 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use tempfile::TempDir;
 
 use super::support::{GUARD, client, configuration, guard, serve, still};
@@ -18,7 +18,8 @@ use super::support::{GUARD, client, configuration, guard, serve, still};
 struct Process {
     child: Child,
     address: SocketAddr,
-    log: Option<JoinHandle<String>>,
+    log: Arc<Mutex<String>>,
+    reader: Option<JoinHandle<()>>,
 }
 
 impl Process {
@@ -33,8 +34,9 @@ impl Process {
             .unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let (tell, told) = mpsc::channel();
-        let log = std::thread::spawn(move || {
-            let mut log = String::new();
+        let log = Arc::new(Mutex::new(String::new()));
+        let written = Arc::clone(&log);
+        let reader = std::thread::spawn(move || {
             for line in stderr.lines() {
                 let line = line.unwrap();
                 if let Some((_, rest)) = line.split_once("address=") {
@@ -42,16 +44,26 @@ impl Process {
                     // Only the first address is waited for.
                     let _ = tell.send(address.parse().unwrap());
                 }
+                let mut log = written.lock().unwrap();
                 log.push_str(&line);
                 log.push('\n');
             }
-            log
         });
         let Ok(address) = told.recv_timeout(GUARD) else {
             child.kill().unwrap();
-            panic!("it tells no address:\n{}", log.join().unwrap());
+            panic!("it tells no address:\n{}", log.lock().unwrap());
         };
-        Self { child, address, log: Some(log) }
+        Self { child, address, log, reader: Some(reader) }
+    }
+
+    /// Waits until its log holds these words.
+    async fn until_logged(&self, words: &str) {
+        let logged = async {
+            while !self.log.lock().unwrap().contains(words) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        guard(words, logged).await;
     }
 
     fn signal(&self, signal: Signal) {
@@ -66,7 +78,8 @@ impl Process {
     /// Waits for its end; returns its exit code and its log.
     fn end(mut self) -> (Option<i32>, String) {
         let code = self.child.wait().unwrap().code();
-        (code, self.log.take().unwrap().join().unwrap())
+        self.reader.take().unwrap().join().unwrap();
+        (code, self.log.lock().unwrap().clone())
     }
 }
 
@@ -230,6 +243,26 @@ async fn a_second_signal_aborts() {
     let (code, log) = daemon.end();
     assert_eq!(code, Some(1), "{log}");
     assert!(log.contains("aborted by a second signal"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_without_descriptors_listens_on_when_there_are_some_again() {
+    let (api, url) = serve(still(&["acme"], 1)).await;
+    let folder = tempfile::tempdir().unwrap();
+    let yaml = configuration(&api, &url, "interval: 1h");
+    let daemon = Process::start(&[&config_flag(&write_config(&folder, &yaml))]);
+    assert_eq!(daemon.get("/-/healthy").await.status(), 200);
+    let limit = Rlimit { current: Some(30), maximum: Some(30) };
+    prlimit(Some(Pid::from_child(&daemon.child)), Resource::Nofile, limit).unwrap();
+    let mut open = Vec::new();
+    for _ in 0..40 {
+        open.push(tokio::net::TcpStream::connect(daemon.address).await.unwrap());
+    }
+    daemon.until_logged("cannot accept a connection").await;
+    drop(open);
+    assert_eq!(daemon.get("/-/healthy").await.status(), 200);
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.end().0, Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
