@@ -124,7 +124,7 @@ impl Ledger {
         let bridge = self.account.poll.stale_after;
         let users = self.chunks.iter_mut().flat_map(|chunk| &mut chunk.users);
         for user in users.filter(|user| user.last_good.is_none()) {
-            if let Some(kept) = kept.of(user.user.id.as_str()) {
+            if let Some(kept) = kept.of(&self.account, user.user.id.as_str()) {
                 user.trend = Trend::recall(kept, now.unix, now.uptime, bridge);
             }
         }
@@ -133,7 +133,8 @@ impl Ledger {
     /// What is to be kept.
     pub(super) fn kept(&self) -> Kept {
         let users = self.chunks.iter().flat_map(|chunk| &chunk.users);
-        Kept::new(users.filter_map(|user| Some((user.user.id.as_str(), user.trend.remember()?))))
+        let trends = users.filter_map(|user| Some((user.user.id.as_str(), user.trend.remember()?)));
+        Kept::new(&self.account, trends)
     }
 
     /// Takes down a good reading.

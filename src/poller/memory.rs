@@ -12,7 +12,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tracing::warn;
 
-use crate::account::AccountName;
+use crate::account::{Account, AccountName};
 use crate::clock::Stamp;
 use crate::counter::Remembered;
 use crate::storage::{AccountStore, Storage, StorageError};
@@ -36,9 +36,15 @@ pub(super) struct Memory {
     complained: bool,
 }
 
-/// The content of the file, by id of the user.
+/// The content of the file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Kept(BTreeMap<String, KeptTrend>);
+pub(super) struct Kept {
+    /// Whose users these are, as far as it can be told without the token: a name in the
+    /// configuration may be given to another account.
+    account: String,
+    /// By id of the user.
+    users: BTreeMap<String, KeptTrend>,
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct KeptTrend {
@@ -51,17 +57,22 @@ struct KeptTrend {
 }
 
 impl Kept {
-    pub(super) fn new<'a>(users: impl Iterator<Item = (&'a str, Remembered)>) -> Self {
+    pub(super) fn new<'a>(
+        account: &Account,
+        users: impl Iterator<Item = (&'a str, Remembered)>,
+    ) -> Self {
         let trend = |kept: Remembered| KeptTrend {
             red_since: kept.red_since.map(|since| since.as_millis() as u64),
             red: kept.red,
             at: kept.at.as_millis() as u64,
         };
-        Self(users.map(|(user, kept)| (user.to_owned(), trend(kept))).collect())
+        let users = users.map(|(user, kept)| (user.to_owned(), trend(kept))).collect();
+        Self { account: identity(account), users }
     }
 
-    pub(super) fn of(&self, user: &str) -> Option<Remembered> {
-        let kept = self.0.get(user)?;
+    /// What was kept of a user, if it was kept of this account.
+    pub(super) fn of(&self, account: &Account, user: &str) -> Option<Remembered> {
+        let kept = self.users.get(user).filter(|_| self.account == identity(account))?;
         let red_since = kept.red_since.map(Duration::from_millis);
         Some(Remembered { red_since, red: kept.red, at: Duration::from_millis(kept.at) })
     }
@@ -69,11 +80,17 @@ impl Kept {
     /// Whether the same is known, be it of another time.
     fn agrees_with(&self, other: &Self) -> bool {
         let facts = |kept: &Self| {
-            let trends = kept.0.iter();
+            let trends = kept.users.iter();
             trends.map(|(user, kept)| (user.clone(), kept.red_since, kept.red)).collect::<Vec<_>>()
         };
-        facts(self) == facts(other)
+        self.account == other.account && facts(self) == facts(other)
     }
+}
+
+/// The address of the API and, where it is configured, the account's number.
+fn identity(account: &Account) -> String {
+    let id = account.account_id.as_ref().map_or("", |id| id.as_str());
+    format!("{}#{id}", account.base_url)
 }
 
 impl Memory {
@@ -150,4 +167,27 @@ impl Memory {
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     let done = timeout(PATIENCE, spawn_blocking(work)).await.ok()?;
     Some(done.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::{AccountId, fixture};
+
+    #[test]
+    fn what_was_kept_of_another_account_of_the_same_name_is_not_taken() {
+        let account = fixture("acme", &["1"]);
+        let trend = Remembered {
+            red_since: Some(Duration::from_millis(1_759_499_127_045)),
+            red: 7,
+            at: Duration::from_secs(1_759_499_187),
+        };
+        let kept = Kept::new(&account, [("1", trend)].into_iter());
+        let text = serde_json::to_vec(&kept).unwrap();
+        let read: Kept = serde_json::from_slice(&text).unwrap();
+        assert_eq!(read.of(&account, "1"), Some(trend));
+        assert_eq!(read.of(&account, "2"), None);
+        let other = Account { account_id: AccountId::parse("78231464").ok(), ..account };
+        assert_eq!(read.of(&other, "1"), None);
+    }
 }
