@@ -10,7 +10,7 @@ use std::time::Duration;
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use wazzup_exporter::account::{
-    Account, AccountName, Auth, Export, Labels, Poll, Profile, RateLimit, Tls, User, UserId,
+    Account, AccountName, Api, Auth, Export, Labels, Poll, Profile, RateLimit, Tls, User, UserId,
 };
 use wazzup_exporter::clock::Stamp;
 use wazzup_exporter::counter::{CounterType, Reading, Trend};
@@ -32,6 +32,7 @@ fn account(users: usize) -> Arc<Account> {
     };
     Arc::new(Account {
         name: AccountName::parse("acme").unwrap(),
+        api: Api::V2,
         account_id: None,
         base_url: "https://tech.wazzup24.com".parse().unwrap(),
         auth: Auth::Token("token".into()),
@@ -44,9 +45,12 @@ fn account(users: usize) -> Arc<Account> {
             concurrency: 8,
             stale_after: STALE_AFTER,
         },
-        export: Export { user_names: true, profile: Profile::Full },
+        export: Export { user_names: true, channel_names: false, profile: Profile::Full },
         labels: Labels::new(),
+        working_hours: None,
         users: (0..users).map(user).collect(),
+        discovery: None,
+        channels: None,
     })
 }
 

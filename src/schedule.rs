@@ -3,7 +3,11 @@
 //! Nothing here looks at a clock or waits; [`config`](crate::config) takes the defaults from here,
 //! [`poller`](crate::poller) the times.
 
+mod hours;
+
 use std::time::Duration;
+
+pub use self::hours::{InvalidHours, WorkingHours};
 
 /// Period between two readings of a user, unless configured.
 pub const DEFAULT_INTERVAL: Duration = Duration::from_secs(30);

@@ -3,18 +3,49 @@
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
 use url::{Origin, Url};
 
+use super::AccountId;
+
 /// Where an account's bearer token comes from. Two are equal when they lead to the same token as
-/// far as the configuration tells: the same text, or the same file.
+/// far as the configuration tells: the same text, the same file, the same command.
 #[derive(Clone)]
 pub enum Auth {
     /// The token itself, from the configuration or from an environment variable.
     Token(SecretString),
     /// A file holding only the token; read before every sweep, so a replaced token is picked up.
     TokenFile(PathBuf),
+    /// A program and its arguments that prints a token; run directly, without a shell.
+    TokenCommand(Arc<[String]>),
+    /// A technical partner's login, exchanged for a token of the account (white label).
+    Partner(Arc<Partner>),
+    /// A refresh token that the customer's login gave (Wazzup label), renewed with the partner's.
+    OAuth {
+        /// Whose client the customer has let in.
+        partner: Arc<Partner>,
+        /// The file with the refresh token of the last login. Later ones are in the storage.
+        refresh_token_file: PathBuf,
+    },
+}
+
+/// The login of a technical partner, which the tokens of many accounts come from.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Partner {
+    /// Its name in the configuration.
+    pub name: String,
+    /// User name of the login.
+    pub email: String,
+    /// A file holding only the password; read before every login.
+    pub password_file: PathBuf,
+    /// What the tokens shall be good for, as Wazzup24 spells it: `transport,crm`.
+    pub scope: String,
+    /// The number of the partner's application; only the label's login needs it.
+    pub client_id: Option<String>,
+    /// Where the label's login ends; registered with Wazzup24.
+    pub redirect_uri: Option<Url>,
 }
 
 /// What upstream counts requests by: a token at one API. Accounts with equal credentials share one
@@ -24,21 +55,51 @@ pub struct Credential {
     /// Scheme, host and port.
     api: Origin,
     auth: Auth,
+    /// Whose token it is, where the login alone does not tell.
+    account: Option<AccountId>,
 }
 
 impl Credential {
-    pub(super) fn new(base_url: &Url, auth: &Auth) -> Self {
-        Self { api: base_url.origin(), auth: auth.clone() }
+    pub(super) fn new(base_url: &Url, auth: &Auth, account: Option<&AccountId>) -> Self {
+        let account = account.filter(|_| matches!(auth, Auth::Partner(_))).cloned();
+        Self { api: base_url.origin(), auth: auth.clone(), account }
     }
+}
+
+impl Auth {
+    /// Whether a new token can be had without a person.
+    pub fn renews(&self) -> bool {
+        match self {
+            Self::Token(_) | Self::TokenFile(_) => false,
+            Self::TokenCommand(_) | Self::Partner(_) | Self::OAuth { .. } => true,
+        }
+    }
+
+    /// What two ways have to agree in to be equal; the number keeps kinds apart.
+    fn key(&self) -> (u8, Key<'_>) {
+        match self {
+            Self::Token(token) => (0, Key::Text(token.expose_secret())),
+            Self::TokenFile(path) => (1, Key::File(path, None)),
+            Self::TokenCommand(words) => (2, Key::Words(words)),
+            Self::Partner(partner) => (3, Key::Login(partner)),
+            Self::OAuth { partner, refresh_token_file } => {
+                (4, Key::File(refresh_token_file, Some(partner)))
+            }
+        }
+    }
+}
+
+#[derive(PartialEq, Eq, Hash)]
+enum Key<'a> {
+    Text(&'a str),
+    File(&'a PathBuf, Option<&'a Partner>),
+    Words(&'a [String]),
+    Login(&'a Partner),
 }
 
 impl PartialEq for Auth {
     fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Token(one), Self::Token(other)) => one.expose_secret() == other.expose_secret(),
-            (Self::TokenFile(one), Self::TokenFile(other)) => one == other,
-            (Self::Token(_), Self::TokenFile(_)) | (Self::TokenFile(_), Self::Token(_)) => false,
-        }
+        self.key() == other.key()
     }
 }
 
@@ -46,10 +107,7 @@ impl Eq for Auth {}
 
 impl Hash for Auth {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        match self {
-            Self::Token(token) => (0, token.expose_secret()).hash(state),
-            Self::TokenFile(path) => (1, path).hash(state),
-        }
+        self.key().hash(state);
     }
 }
 
@@ -58,6 +116,15 @@ impl fmt::Debug for Auth {
         match self {
             Self::Token(_) => f.write_str("Token(<secret>)"),
             Self::TokenFile(path) => f.debug_tuple("TokenFile").field(path).finish(),
+            Self::TokenCommand(words) => {
+                // Arguments may hold secrets.
+                let program = words.first().map_or("", String::as_str);
+                write!(f, "TokenCommand({program:?} <secret>)")
+            }
+            Self::Partner(partner) => f.debug_tuple("Partner").field(&partner.name).finish(),
+            Self::OAuth { partner, refresh_token_file } => {
+                f.debug_tuple("OAuth").field(&partner.name).field(refresh_token_file).finish()
+            }
         }
     }
 }
@@ -69,7 +136,7 @@ mod tests {
     use super::*;
 
     fn credential(url: &str, auth: &Auth) -> Credential {
-        Credential::new(&Url::parse(url).unwrap(), auth)
+        Credential::new(&Url::parse(url).unwrap(), auth, None)
     }
 
     fn token(url: &str, token: &str) -> Credential {
@@ -98,5 +165,31 @@ mod tests {
     fn tokens_do_not_reach_debug_output() {
         let shown = format!("{:?}", token("https://a.example", "very-secret"));
         assert!(!shown.contains("very-secret") && shown.contains("<secret>"), "{shown}");
+    }
+
+    #[test]
+    fn a_partners_accounts_have_tokens_of_their_own() {
+        let partner = Auth::Partner(Arc::new(Partner {
+            name: "main".to_owned(),
+            email: "partner@example.com".to_owned(),
+            password_file: "/run/p".into(),
+            scope: "transport,crm".to_owned(),
+            client_id: None,
+            redirect_uri: None,
+        }));
+        let url = Url::parse("https://a.example").unwrap();
+        let of = |id: &str| Credential::new(&url, &partner, AccountId::parse(id).ok().as_ref());
+        assert_eq!(of("78231464"), of("7823-1464"));
+        assert_ne!(of("78231464"), of("11111111"));
+        let fixed = Auth::Token("secret".into());
+        let one = Credential::new(&url, &fixed, AccountId::parse("78231464").ok().as_ref());
+        assert_eq!(one, Credential::new(&url, &fixed, None));
+    }
+
+    #[test]
+    fn arguments_of_a_command_do_not_reach_debug_output() {
+        let words = ["get-token", "--password=very-secret"].map(str::to_owned);
+        let shown = format!("{:?}", Auth::TokenCommand(words.into()));
+        assert!(!shown.contains("very-secret") && shown.contains("get-token"), "{shown}");
     }
 }

@@ -5,7 +5,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::account::{Account, AccountId, AccountName, Auth, Export, USER_NAME_MAX, User, UserId};
+use crate::account::{
+    Account, AccountId, AccountName, Api, Auth, Export, USER_NAME_MAX, User, UserId,
+};
 
 use super::auth::{Origin, read_auth};
 use super::budget::{self, Placed};
@@ -83,6 +85,7 @@ impl AccountReader {
         let Network { base_url, rate_limit, tls, proxy } = network?;
         Some(Account {
             name: name?,
+            api: Api::V2,
             account_id,
             base_url,
             auth: auth?,
@@ -92,7 +95,10 @@ impl AccountReader {
             poll: poll?,
             export: self.export,
             labels,
+            working_hours: None,
             users: users?,
+            discovery: None,
+            channels: None,
         })
     }
 

@@ -110,11 +110,14 @@ fn note_short(node: &Node<'_>, stale_after: Duration, least: Duration, report: &
 
 /// Reads a mapping `export`.
 pub(super) fn read_export(node: Option<Node<'_>>, report: &mut Report) -> Export {
-    let mut export = Export { user_names: true, profile: Profile::Full };
-    let section = node.and_then(|node| Section::open(node, &["user_names", "profile"], report));
+    let mut export = Export { user_names: true, channel_names: false, profile: Profile::Full };
+    let known = ["user_names", "channel_names", "profile"];
+    let section = node.and_then(|node| Section::open(node, &known, report));
     if let Some(section) = section {
         let names = section.get("user_names").and_then(|node| flag(&node, report));
         export.user_names = names.unwrap_or(export.user_names);
+        let names = section.get("channel_names").and_then(|node| flag(&node, report));
+        export.channel_names = names.unwrap_or(export.channel_names);
         let chosen = section.get("profile").and_then(|node| profile(&node, report));
         export.profile = chosen.unwrap_or(export.profile);
     }

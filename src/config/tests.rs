@@ -56,7 +56,10 @@ fn a_small_configuration_gets_the_defaults() {
     let [account] = config.accounts.as_slice() else { panic!("one account") };
     assert_eq!(account.base_url.as_str(), "https://tech.wazzup24.com/");
     assert_eq!(account.account_id, None);
-    assert_eq!(account.export, Export { user_names: true, profile: Profile::Full });
+    assert_eq!(
+        account.export,
+        Export { user_names: true, channel_names: false, profile: Profile::Full }
+    );
     let poll = Poll {
         interval: Duration::from_secs(30),
         timeout: Duration::from_secs(10),
@@ -96,7 +99,10 @@ accounts:
     let [account] = config.accounts.as_slice() else { panic!("one account") };
     assert_eq!(account.account_id, AccountId::parse("78231464").ok());
     assert_eq!(account.base_url.as_str(), "http://127.0.0.2:8080/prefix");
-    assert_eq!(account.export, Export { user_names: false, profile: Profile::Minimal });
+    assert_eq!(
+        account.export,
+        Export { user_names: false, channel_names: false, profile: Profile::Minimal }
+    );
     let Auth::Token(token) = &account.auth else { panic!("a token") };
     assert_eq!(secrecy::ExposeSecret::expose_secret(token), "from-the-environment");
     let poll = Poll {

@@ -96,6 +96,9 @@ impl TokenReader {
                 return Token::new(secret.expose_secret(), || "of the configuration".into());
             }
             Auth::TokenFile(path) => path,
+            Auth::TokenCommand(_) | Auth::Partner(_) | Auth::OAuth { .. } => {
+                return Err(TokenError::Unusable { place: "of this source".into() });
+            }
         };
         if self.busy.swap(true, Relaxed) {
             return Err(TokenError::Slow { path: path.clone() });

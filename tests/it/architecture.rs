@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 /// A module and what it may import. `app` wires everything and may import all but the simulator.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
-    ("account", &[]),
+    // Working hours are part of an account's settings.
+    ("account", &["schedule"]),
     ("counter", &[]),
     ("schedule", &[]),
     ("shutdown", &[]),
