@@ -3,20 +3,21 @@
 //! [`AccountReader`] lives as long as the loading, because a name must be unique over all files.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::path::PathBuf;
 
-use crate::account::{
-    Account, AccountId, AccountName, Api, Auth, Export, USER_NAME_MAX, User, UserId,
-};
+use crate::account::{Account, AccountId, AccountName, Api, Auth, Export};
 
-use super::auth::{Origin, read_auth};
+use super::auth::{Origin, Trust, read_auth};
 use super::budget::{self, Placed};
+use super::lists::{read_channels, read_discovery, read_working_hours};
 use super::network::{self, Network};
 use super::node::{Node, Section};
-use super::report::{Report, Spot};
+use super::partners::Partners;
+use super::report::{Noted, Report, Spot};
 use super::settings::PollKeys;
 use super::tree::Tree;
-use super::value::{labels, line, named};
+use super::users::read_users;
+use super::value::{labels, named};
 
 /// Turns nodes into accounts.
 pub(super) struct AccountReader {
@@ -24,6 +25,10 @@ pub(super) struct AccountReader {
     pub(super) poll: PollKeys,
     /// `export` of the main file.
     pub(super) export: Export,
+    /// `partners` of the main file.
+    pub(super) partners: Partners,
+    /// Where each refresh token was first used.
+    pub(super) refresh_files: HashMap<PathBuf, Spot>,
     /// Where each name was first used.
     pub(super) names: HashMap<AccountName, Spot>,
     /// The accounts without any problem of their own.
@@ -64,41 +69,48 @@ impl AccountReader {
         origin: &mut Origin<'_>,
         report: &mut Report,
     ) -> Option<Account> {
-        let known = ["name", "account_id", "auth", "poll", "labels", "users"];
-        let known = [&known[..], &network::KEYS].concat();
-        let section = Section::open(node, &known, report)?;
+        let section = Section::open(node, &[&KEYS[..], &network::KEYS].concat(), report)?;
         let name = self.name(&section, report);
-        let account_id = section.get("account_id").map(|id| named(&id, AccountId::parse, report));
-        let network = Network::read(&section, origin, report);
-        let auth = auth(&section, origin, report);
+        let api = section.get("api").map_or(Some(Api::V2), |node| api(&node, report));
+        let account_id = section.get("account_id");
+        let account_id = optional(account_id, |id| named(&id, AccountId::parse, report));
+        let network = Network::read(&section, api.unwrap_or(Api::V2), origin, report);
+        let auth = self.auth(&section, origin, report);
         let own = section.get("poll").map(|poll| (PollKeys::read(poll, report), poll));
         let poll = match &own {
             Some((keys, poll)) => keys.over(self.poll).resolve(Some(poll), report),
             None => self.poll.resolve(None, report),
         };
         let labels = section.get("labels").map(|node| labels(&node, report)).unwrap_or_default();
-        let users = users(&section, report);
-        let account_id = match account_id {
-            Some(given) => Some(given?),
-            None => None,
-        };
+        let hours = optional(section.get("working_hours"), |node| read_working_hours(node, report));
+        let discovery = section.get("discover_users");
+        let discovery = discovery.map_or(Ok(None), |node| read_discovery(node, report));
+        let channels = read_channels(section.get("channels"), report);
+        let found = !matches!(discovery, Ok(None));
+        let users = read_users(&section, found, self.export.user_names, report);
+        let (api, auth, account_id) = (api?, auth?, account_id.ok()?);
+        let fits = check_auth(&section, api, &auth, account_id.as_ref(), report)
+            & check_origin(&section, &auth, origin, report);
+        if !fits {
+            return None;
+        }
         let Network { base_url, rate_limit, tls, proxy } = network?;
         Some(Account {
             name: name?,
-            api: Api::V2,
+            api,
             account_id,
             base_url,
-            auth: auth?,
+            auth,
             rate_limit,
             tls,
             proxy,
             poll: poll?,
             export: self.export,
             labels,
-            working_hours: None,
+            working_hours: hours.ok()?,
             users: users?,
-            discovery: None,
-            channels: None,
+            discovery: discovery.ok()?,
+            channels: channels.ok()?,
         })
     }
 
@@ -114,48 +126,104 @@ impl AccountReader {
         self.names.insert(name.clone(), node.spot());
         Some(name)
     }
-}
 
-fn auth(section: &Section<'_>, origin: &mut Origin<'_>, report: &mut Report) -> Option<Auth> {
-    let remedy = "say where its token comes from: token_file, token_env or token";
-    read_auth(section.require("auth", remedy, report)?, origin, report)
-}
-
-fn users(section: &Section<'_>, report: &mut Report) -> Option<Vec<Arc<User>>> {
-    let remedy = "list the CRM users to poll, - id: \"1\"";
-    let node = section.require("users", remedy, report)?;
-    let mut first: HashMap<UserId, Node<'_>> = HashMap::new();
-    let mut users = Vec::new();
-    let mut listed = 0;
-    for item in node.items(report, "a list: - id: \"1\"") {
-        listed += 1;
-        let Some(user) = user(item, report) else { continue };
-        match first.get(&user.id) {
-            None => {
-                first.insert(user.id.clone(), item);
-                users.push(Arc::new(user));
+    fn auth(
+        &mut self,
+        section: &Section<'_>,
+        origin: &mut Origin<'_>,
+        report: &mut Report,
+    ) -> Option<Auth> {
+        let remedy = "say where its token comes from: token_file, token_env, partner …";
+        let node = section.require("auth", remedy, report)?;
+        let auth = read_auth(node, origin, &self.partners, report)?;
+        if let Auth::OAuth { refresh_token_file, .. } = &auth {
+            if let Some(other) = self.refresh_files.get(refresh_token_file) {
+                let what = "uses the refresh token of another account, which works once; \
+                            give each account a file of its own";
+                node.taken(report, what, other.clone());
+                return None;
             }
-            Some(other) => note_twice(&item, other, report),
+            self.refresh_files.insert(refresh_token_file.clone(), node.spot());
+        }
+        Some(auth)
+    }
+}
+
+/// The keys of an account, beside those of the network.
+const KEYS: [&str; 10] = [
+    "name",
+    "api",
+    "account_id",
+    "auth",
+    "poll",
+    "labels",
+    "working_hours",
+    "users",
+    "discover_users",
+    "channels",
+];
+
+/// What is read from a node that need not be there.
+fn optional<'a, T>(
+    node: Option<Node<'a>>,
+    read: impl FnOnce(Node<'a>) -> Option<T>,
+) -> Result<Option<T>, Noted> {
+    node.map_or(Ok(None), |node| read(node).map(Some).ok_or(Noted))
+}
+
+fn api(node: &Node<'_>, report: &mut Report) -> Option<Api> {
+    match node.text(report)? {
+        "v2" => Some(Api::V2),
+        "v3" => Some(Api::V3),
+        _ => {
+            node.problem(report, "must be v2 (technical partners) or v3 (API keys)");
+            None
         }
     }
-    if listed == 0 && matches!(node.tree(), Tree::List(_) | Tree::Null) {
-        node.problem(report, "lists nobody; list the CRM users to poll, - id: \"1\"");
-    }
-    Some(users)
 }
 
-fn user(node: Node<'_>, report: &mut Report) -> Option<User> {
-    let section = Section::open(node, &["id", "name", "labels"], report)?;
-    let id = section.require("id", "write the user's id in the CRM, id: \"1\"", report);
-    let id = id.and_then(|id| named(&id, UserId::parse, report));
-    let name = section.get("name").and_then(|name| line(&name, USER_NAME_MAX, report));
-    let labels = section.get("labels").map(|node| labels(&node, report)).unwrap_or_default();
-    Some(User { id: id?, name, labels })
+/// Whether the token fits the API and can be had.
+fn check_auth(
+    section: &Section<'_>,
+    api: Api,
+    auth: &Auth,
+    account_id: Option<&AccountId>,
+    report: &mut Report,
+) -> bool {
+    let what = match auth {
+        Auth::Partner(_) | Auth::OAuth { .. } if api == Api::V3 => {
+            "gives a token for v2, which v3 refuses; give the API key with token_file, \
+             or remove api: v3"
+        }
+        Auth::Partner(_) if account_id.is_none() => {
+            "needs the account's number to ask for its token; write account_id: \"78231464\""
+        }
+        _ => return true,
+    };
+    if let Some(node) = section.get("auth") {
+        node.problem(report, what);
+    }
+    false
 }
 
-/// Notes that a user is in the list twice, with the place of the first one.
-fn note_twice(user: &Node<'_>, first: &Node<'_>, report: &mut Report) {
-    if let (Some(id), Some(first)) = (user.get("id"), first.get("id")) {
-        id.taken(report, "is the id of two users of the account; remove one", first.spot());
+/// Whether a partner's login would be sent where only an account file wants it.
+fn check_origin(
+    section: &Section<'_>,
+    auth: &Auth,
+    origin: &Origin<'_>,
+    report: &mut Report,
+) -> bool {
+    let login = matches!(auth, Auth::Partner(_) | Auth::OAuth { .. });
+    let mut fits = true;
+    if let (Trust::AccountFile { .. }, true) = (origin.trust, login) {
+        for key in ["base_url", "proxy_url", "tls"] {
+            if let Some(node) = section.get(key) {
+                let what = "works only in the main file for an account of a partner, \
+                            because the partner's login is sent there";
+                node.key_problem(report, what);
+                fits = false;
+            }
+        }
     }
+    fits
 }

@@ -9,8 +9,10 @@ use std::path::{Path, PathBuf};
 
 use crate::account::Auth;
 
+use super::Permissions;
 use super::hint::tellable_variable;
 use super::node::{Node, Section};
+use super::partners::Partners;
 use super::problem::name_of;
 use super::report::Report;
 use super::token::{check_token_file, confine, token_fault};
@@ -29,6 +31,8 @@ pub(super) struct Origin<'a> {
     pub(super) folder: &'a Path,
     /// The environment.
     pub(super) environment: Environment<'a>,
+    /// What the command line allows.
+    pub(super) permissions: Permissions,
     /// What the file may name.
     pub(super) trust: Trust<'a>,
     /// Whether the file holds a secret itself.
@@ -62,13 +66,21 @@ pub(super) enum Trust<'a> {
     },
 }
 
+/// The ways to a token.
+const WAYS: [&str; 6] = ["token", "token_env", "token_file", "token_command", "partner", "oauth"];
+/// The same in words.
+const WAYS_WORDS: &str = "token, token_env, token_file, token_command, partner and oauth";
+
+/// Most words of a command, and most characters in each.
+const WORDS_MAX: usize = 64;
+
 /// Reads a mapping `auth`.
 pub(super) fn read_auth(
     node: Node<'_>,
     origin: &mut Origin<'_>,
+    partners: &Partners,
     report: &mut Report,
 ) -> Option<Auth> {
-    const WAYS: [&str; 3] = ["token", "token_env", "token_file"];
     let section = Section::open(node, &WAYS, report)?;
     let given: Vec<Node<'_>> = WAYS.iter().filter_map(|way| section.get(way)).collect();
     if let Some(token) = section.get("token")
@@ -82,18 +94,21 @@ pub(super) fn read_auth(
     match given.as_slice() {
         [] if section.has_misspelt() => None,
         [] => {
-            let what = "names no token; give exactly one of token, token_env and token_file";
-            section.node().problem(report, what);
+            let what = format!("names no token; give exactly one of {WAYS_WORDS}");
+            section.node().problem(report, &what);
             None
         }
         [way] => match way.key() {
             "token" => literal(way, report),
             "token_env" => variable(way, origin, report),
-            _ => file(way, origin, report),
+            "token_file" => file(way, origin, report),
+            "token_command" => command(way, origin, report),
+            "partner" => partners.find(way, report).map(Auth::Partner),
+            _ => oauth(way, origin, partners, report),
         },
         [_, second, ..] => {
-            let what = "is one token too many; keep exactly one of token, token_env and token_file";
-            second.key_problem(report, what);
+            let what = format!("is one token too many; keep exactly one of {WAYS_WORDS}");
+            second.key_problem(report, &what);
             None
         }
     }
@@ -136,4 +151,77 @@ fn file(node: &Node<'_>, origin: &Origin<'_>, report: &mut Report) -> Option<Aut
         Err(fault) => Err(format!("{} {fault}", name_of(&written, &path))),
     });
     checked.map(Auth::TokenFile).map_err(|fault| node.problem(report, &fault)).ok()
+}
+
+fn command(node: &Node<'_>, origin: &mut Origin<'_>, report: &mut Report) -> Option<Auth> {
+    if let Trust::AccountFile { .. } = origin.trust {
+        let what = "works only in the main file, because it runs a program";
+        node.key_problem(report, what);
+        return None;
+    }
+    if !origin.permissions.token_command {
+        let what =
+            "runs a program, which has to be allowed: start with --config.allow-token-command";
+        node.key_problem(report, what);
+        return None;
+    }
+    let example =
+        "a list, [\"get-token\", \"acme\"]: the program and its arguments, without a shell";
+    let words: Vec<Option<String>> = node
+        .items(report, example)
+        .collect::<Vec<_>>()
+        .iter()
+        .map(|word| line(word, PATH_MAX, report))
+        .collect();
+    let words: Vec<String> = words.into_iter().collect::<Option<_>>()?;
+    // Arguments may hold secrets.
+    origin.literal |= words.len() > 1;
+    if words.is_empty() || words.len() > WORDS_MAX {
+        if matches!(node.tree(), Tree::List(_) | Tree::Null) {
+            node.problem(report, &format!("must have 1 to {WORDS_MAX} words; write {example}"));
+        }
+        return None;
+    }
+    Some(Auth::TokenCommand(words.into()))
+}
+
+fn oauth(
+    node: &Node<'_>,
+    origin: &Origin<'_>,
+    partners: &Partners,
+    report: &mut Report,
+) -> Option<Auth> {
+    let section = Section::open(*node, &["partner", "refresh_token_file"], report)?;
+    let remedy = "name the login under partners whose application the customer lets in";
+    let partner = section.require("partner", remedy, report);
+    let partner = partner.and_then(|node| {
+        let partner = partners.find(&node, report)?;
+        if partner.client_id.is_none() || partner.redirect_uri.is_none() {
+            let what = "has no client_id or no redirect_uri, which a customer's login needs";
+            node.problem(report, what);
+            return None;
+        }
+        Some(partner)
+    });
+    let remedy = "name the file in which `wazzup-exporter login` puts the token";
+    let file = section.require("refresh_token_file", remedy, report)?;
+    let refresh_token_file = refresh_token_file(&file, origin, report)?;
+    Some(Auth::OAuth { partner: partner?, refresh_token_file })
+}
+
+/// The file need not be there before the first login.
+fn refresh_token_file(
+    node: &Node<'_>,
+    origin: &Origin<'_>,
+    report: &mut Report,
+) -> Option<PathBuf> {
+    let written = line(node, PATH_MAX, report)?;
+    let path = origin.reach(&written).map_err(|fault| node.problem(report, &fault)).ok()?;
+    if path.symlink_metadata().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
+        node.warn(report, "does not exist yet; `wazzup-exporter login` makes it");
+    } else if let Err(fault) = check_token_file(&path) {
+        node.problem(report, &format!("{} {fault}", name_of(&written, &path)));
+        return None;
+    }
+    Some(path)
 }

@@ -76,7 +76,7 @@ fn check_group(group: &[&Placed], report: &mut Report) {
         return;
     }
     let demand = |placed: &&Placed| Demand {
-        users: placed.account.users.len(),
+        users: users(&placed.account),
         interval: placed.account.poll.interval,
     };
     let demands: Vec<Demand> = group.iter().map(demand).collect();
@@ -86,14 +86,25 @@ fn check_group(group: &[&Placed], report: &mut Report) {
     }
 }
 
+/// Users that may have to be read: those who are found may be as many as is allowed.
+fn users(account: &Account) -> usize {
+    account.users.len() + account.discovery.as_ref().map_or(0, |found| found.max_users)
+}
+
 /// The numbers and the remedy.
 fn explain(group: &[&Placed], demands: &[Demand], limit: RateLimit) -> String {
     let (needed, allowed) = (rate(demands, Duration::ZERO), usable(limit));
     let needed = number(needed, f64::ceil);
+    let discovers = group.iter().any(|placed| placed.account.discovery.is_some());
     let who = match (group, demands) {
         ([_], [demand]) => {
             let users = if demand.users == 1 { "user" } else { "users" };
-            format!("{} {users} every {} need {needed}", demand.users, shown(demand.interval))
+            let found = if discovers { ", those to be found included," } else { "" };
+            format!(
+                "{} {users}{found} every {} need {needed}",
+                demand.users,
+                shown(demand.interval)
+            )
         }
         _ => format!("{} have the same token and together need {needed}", names(group)),
     };
@@ -111,7 +122,8 @@ fn explain(group: &[&Placed], demands: &[Demand], limit: RateLimit) -> String {
         }
         None => "poll fewer users, or correct rate_limit".to_owned(),
     };
-    format!("{who} requests/s; {limit_words}: {remedy}")
+    let fewer = if discovers { ", or lower discover_users.max_users" } else { "" };
+    format!("{who} requests/s; {limit_words}: {remedy}{fewer}")
 }
 
 fn names(group: &[&Placed]) -> String {

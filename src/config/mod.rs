@@ -2,9 +2,10 @@
 //!
 //! [`load`] reads the main file and the account files that it names; [`parse`] does the same for
 //! bytes. The binary calls them at the start and for `check-config`. The way of a file:
-//! `source` reads it, `tree` parses it, `node` walks it, `accounts`, `auth`, `network`, `settings` and
-//! `value` say what each key means, `budget` whether upstream has room for all of it, and `report`
-//! collects what is wrong and finds its line through `locate`. `reading` holds them together.
+//! `source` reads it, `tree` parses it, `node` walks it, `accounts`, `auth`, `partners`, `lists`,
+//! `network`, `settings` and `value` say what each key means, `budget` whether upstream has room for
+//! all of it, and `report` collects what is wrong and finds its line through `locate`. `reading`
+//! holds them together.
 //!
 //! Nothing here prints a value that may be a secret, wherever a person put it by mistake.
 
@@ -13,9 +14,11 @@ mod auth;
 mod budget;
 mod ca;
 mod hint;
+mod lists;
 mod locate;
 mod network;
 mod node;
+mod partners;
 mod problem;
 mod reading;
 mod report;
@@ -23,6 +26,7 @@ mod settings;
 mod source;
 mod token;
 mod tree;
+mod users;
 mod value;
 
 #[cfg(test)]
@@ -48,13 +52,20 @@ pub struct Config {
     pub warnings: Vec<Problem>,
 }
 
+/// What a configuration may ask for only if the command line allows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Permissions {
+    /// Whether programs may be run for tokens (`--config.allow-token-command`).
+    pub token_command: bool,
+}
+
 /// Reads a configuration from a file and from the account files that it names.
 ///
 /// # Errors
 /// Everything that is wrong, with its place and what to do.
-pub fn load(path: &Path) -> Result<Config, ConfigError> {
+pub fn load(path: &Path, permissions: Permissions) -> Result<Config, ConfigError> {
     match Source::read(path) {
-        Ok(main) => reading::read(main, &|name| std::env::var_os(name)),
+        Ok(main) => reading::read(main, permissions, &|name| std::env::var_os(name)),
         Err(message) => {
             let file = path.to_owned();
             let problem = Problem { file, line: None, column: None, message };
@@ -63,12 +74,12 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
     }
 }
 
-/// Reads a configuration from bytes. `file` gives it a name, and a folder against which the relative
+/// Reads a configuration from bytes, with no permissions. `file` gives it a name, and a folder against which the relative
 /// paths in it count.
 ///
 /// # Errors
 /// Everything that is wrong, with its place and what to do.
 pub fn parse(text: &[u8], file: &Path) -> Result<Config, ConfigError> {
     let main = Source { path: file.to_owned(), bytes: text.to_owned(), mode: None };
-    reading::read(main, &|name| std::env::var_os(name))
+    reading::read(main, Permissions::default(), &|name| std::env::var_os(name))
 }

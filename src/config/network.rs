@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use url::{Host, Url};
 
-use crate::account::{ProxyUrl, RateLimit, Tls};
+use crate::account::{Api, ProxyUrl, RateLimit, Tls};
 
 use super::auth::{Origin, PATH_MAX};
 use super::ca::read_ca;
@@ -18,8 +18,13 @@ use super::problem::name_of;
 use super::report::Report;
 use super::value::{count, duration, flag, line};
 
-/// Where the API lives, unless configured.
-const DEFAULT_BASE_URL: &str = "https://tech.wazzup24.com";
+/// Where an API lives, unless configured.
+fn default_base_url(api: Api) -> &'static str {
+    match api {
+        Api::V2 => "https://tech.wazzup24.com",
+        Api::V3 => "https://api.wazzup24.com",
+    }
+}
 
 const REQUESTS: RangeInclusive<usize> = 1..=100_000;
 const PER: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_hours(1);
@@ -40,6 +45,7 @@ impl Network {
     /// Reads the keys of an account.
     pub(super) fn read(
         section: &Section<'_>,
+        api: Api,
         origin: &mut Origin<'_>,
         report: &mut Report,
     ) -> Option<Self> {
@@ -47,7 +53,7 @@ impl Network {
             Some(node) => proxy(&node, origin, report).map(Some),
             None => Some(None),
         };
-        let base_url = base_url(section, proxy.as_ref().and_then(Option::as_ref), report);
+        let base_url = base_url(section, api, proxy.as_ref().and_then(Option::as_ref), report);
         let rate_limit = match section.get("rate_limit") {
             Some(node) => rate_limit(node, report),
             None => Some(RateLimit::default()),
@@ -61,10 +67,15 @@ impl Network {
 }
 
 /// The address of an API, encrypted unless it never leaves the host or somebody insists.
-fn base_url(section: &Section<'_>, proxy: Option<&ProxyUrl>, report: &mut Report) -> Option<Url> {
+fn base_url(
+    section: &Section<'_>,
+    api: Api,
+    proxy: Option<&ProxyUrl>,
+    report: &mut Report,
+) -> Option<Url> {
     let allowed = section.get("allow_insecure_http");
     let allowed = allowed.is_some_and(|node| flag(&node, report) == Some(true));
-    let Some(node) = section.get("base_url") else { return Url::parse(DEFAULT_BASE_URL).ok() };
+    let Some(node) = section.get("base_url") else { return Url::parse(default_base_url(api)).ok() };
     let text = node.text(report)?;
     let Ok(url) = Url::parse(text) else {
         node.problem(report, "is not a URL; write https://tech.wazzup24.com");

@@ -7,16 +7,17 @@ use std::path::{Path, PathBuf};
 
 use crate::schedule::fnv1a;
 
-use super::Config;
 use super::accounts::AccountReader;
 use super::auth::{Environment, Origin, PATH_MAX, Trust};
 use super::node::{Node, Section};
+use super::partners::Partners;
 use super::problem::{ConfigError, name_of, shown_path};
 use super::report::{Place, Report, Spot};
 use super::settings::{PollKeys, read_export};
 use super::source::{Source, check_regular, expand};
 use super::tree::{self, Tree};
 use super::value::{count, line};
+use super::{Config, Permissions};
 
 /// Requests in flight over all accounts, unless configured.
 const DEFAULT_MAX_IN_FLIGHT: usize = 256;
@@ -30,10 +31,15 @@ const EVERYBODY_WRITES: u32 = 0o002;
 const EVERYBODY_READS: u32 = 0o004;
 
 /// Reads the main file and everything that it names.
-pub(super) fn read(main: Source, environment: Environment<'_>) -> Result<Config, ConfigError> {
+pub(super) fn read(
+    main: Source,
+    permissions: Permissions,
+    environment: Environment<'_>,
+) -> Result<Config, ConfigError> {
     let mut reading = Reading {
         folder: main.folder(),
         environment,
+        permissions,
         sources: vec![main],
         report: Report::default(),
         secrets_dir: None,
@@ -51,6 +57,7 @@ struct Reading<'a> {
     /// The folder of the main file, absolute.
     folder: PathBuf,
     environment: Environment<'a>,
+    permissions: Permissions,
     sources: Vec<Source>,
     report: Report,
     secrets_dir: Option<PathBuf>,
@@ -60,8 +67,15 @@ struct Reading<'a> {
 impl Reading<'_> {
     /// The accounts; nothing if the main file is no mapping at all.
     fn read_main(&mut self) -> Option<Vec<crate::account::Account>> {
-        const KEYS: [&str; 6] =
-            ["poll", "max_in_flight", "export", "account_files", "secrets_dir", "accounts"];
+        const KEYS: [&str; 7] = [
+            "poll",
+            "max_in_flight",
+            "export",
+            "account_files",
+            "secrets_dir",
+            "partners",
+            "accounts",
+        ];
         let tree = self.tree(0)?;
         let section = Section::open(Node::top(&tree, 0), &KEYS, &mut self.report)?;
         let mut reader = self.read_settings(&section);
@@ -108,7 +122,16 @@ impl Reading<'_> {
         let secrets_dir = section.get("secrets_dir");
         let written = secrets_dir.and_then(|node| line(&node, PATH_MAX, report));
         self.secrets_dir = written.map(|written| self.folder.join(written));
-        AccountReader { poll: keys, export, names: HashMap::new(), accounts: Vec::new() }
+        let partners = section.get("partners");
+        let partners = partners.map(|node| Partners::read(&node, &self.folder, report));
+        AccountReader {
+            poll: keys,
+            export,
+            partners: partners.unwrap_or_default(),
+            names: HashMap::new(),
+            refresh_files: HashMap::new(),
+            accounts: Vec::new(),
+        }
     }
 
     fn read_list(
@@ -120,7 +143,9 @@ impl Reading<'_> {
     ) {
         let folder = self.sources.get(file).map(Source::folder).unwrap_or_default();
         let environment = self.environment;
-        let mut origin = Origin { folder: &folder, environment, trust, literal: false };
+        let permissions = self.permissions;
+        let mut origin =
+            Origin { folder: &folder, environment, permissions, trust, literal: false };
         reader.read_list(list, &mut origin, &mut self.report);
         let literal = origin.literal;
         self.judge_mode(file, literal);

@@ -43,6 +43,9 @@ struct Finding {
     other: Option<(&'static str, Spot)>,
 }
 
+/// Stands for a value whose problem is in the report.
+pub(super) struct Noted;
+
 /// What has been found so far.
 #[derive(Default)]
 pub(super) struct Report {

@@ -6,6 +6,7 @@ mod fuzz;
 mod network;
 mod places;
 mod secrets;
+mod sources;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use std::time::Duration;
 use crate::account::{AccountId, Auth, Export, Poll, Profile, ProxyUrl, RateLimit, Tls};
 
 use super::source::Source;
-use super::{Config, ConfigError, parse, reading};
+use super::{Config, ConfigError, Permissions, parse, reading};
 
 /// One good account, for texts that need one.
 const ACME: &str = "accounts: [{name: acme, auth: {token: t0k3n}, users: [{id: '1'}]}]\n";
@@ -32,7 +33,7 @@ fn environment(name: &str) -> Option<OsString> {
 fn read(text: &str) -> Result<Config, ConfigError> {
     let path = PathBuf::from("config.yaml");
     let main = Source { path, bytes: text.as_bytes().to_vec(), mode: None };
-    reading::read(main, &environment)
+    reading::read(main, Permissions::default(), &environment)
 }
 
 /// The problems of a text without the file's name, one per line.
@@ -117,7 +118,7 @@ accounts:
     assert_eq!(format!("{:?}", account.labels), r#"{"region": "north", "shard": "1"}"#);
     let users: Vec<_> = account.users.iter().map(|user| user.id.as_str()).collect();
     assert_eq!(users, ["007", "a/b"]);
-    assert_eq!(account.users[0].name.as_deref(), Some("Anna"));
+    assert_eq!(account.users[0].name, None, "names are not kept where they are not to be shown");
     assert_eq!(format!("{:?}", account.users[0].labels), r#"{"team": "sales"}"#);
 }
 

@@ -28,8 +28,33 @@ pub(super) fn token_fault(token: &str) -> Option<&'static str> {
     }
 }
 
+/// What keeps a text from being a password.
+fn password_fault(password: &str) -> Option<&'static str> {
+    if password.is_empty() {
+        Some("is empty")
+    } else if password.chars().any(char::is_control) {
+        Some("contains a line break or another control character; write the password alone")
+    } else {
+        None
+    }
+}
+
 /// Checks that a file can serve as a token file. Its content is looked at and dropped.
 pub(super) fn check_token_file(path: &Path) -> Result<(), String> {
+    let text = read_secret(path, "a token")?;
+    token_fault(text.trim()).map_or(Ok(()), |fault| Err(format!("holds a token that {fault}")))
+}
+
+/// Checks that a file can serve as a password file, which may end in a line break.
+pub(super) fn check_password_file(path: &Path) -> Result<(), String> {
+    let text = read_secret(path, "a password")?;
+    let password = text.strip_suffix('\n').unwrap_or(&text);
+    let password = password.strip_suffix('\r').unwrap_or(password);
+    password_fault(password).map_or(Ok(()), |fault| Err(format!("holds a password that {fault}")))
+}
+
+/// The content of a file that only its owner and group may read.
+fn read_secret(path: &Path, what: &str) -> Result<String, String> {
     let mode = check_regular(path)?.permissions().mode() & 0o777;
     if mode & OTHERS != 0 {
         let path = shown_path(path);
@@ -40,9 +65,8 @@ pub(super) fn check_token_file(path: &Path) -> Result<(), String> {
     let cannot = |error: std::io::Error| format!("cannot be read: {error}");
     let mut file = File::open(path).map_err(cannot)?;
     let bytes = read_at_most(&mut file, FILE_MAX).map_err(cannot)?;
-    let bytes = bytes.ok_or("is too large to hold a token and nothing else")?;
-    let text = str::from_utf8(&bytes).map_err(|_| "is not text; put the token alone into it")?;
-    token_fault(text.trim()).map_or(Ok(()), |fault| Err(format!("holds a token that {fault}")))
+    let bytes = bytes.ok_or_else(|| format!("is too large to hold {what} and nothing else"))?;
+    String::from_utf8(bytes).map_err(|_| format!("is not text; put {what} alone into it"))
 }
 
 /// The path under which a token file of an account file may be used: one below `secrets_dir`.

@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing::level_filters::LevelFilter;
 use url::Url;
 use wazzup_exporter::app::ListenAddress;
+use wazzup_exporter::config::Permissions;
 use wazzup_exporter::metrics::BuildInfo;
 use wazzup_exporter::simulator::{Fault, Latency};
 use wazzup_exporter::storage::Storage;
@@ -40,6 +41,19 @@ pub(crate) struct ConfigFlags {
         global = true
     )]
     pub(crate) file: PathBuf,
+    /// Let the main configuration file name programs that are run for tokens.
+    #[arg(
+        long = "config.allow-token-command",
+        env = "WAZZUP_EXPORTER_CONFIG_ALLOW_TOKEN_COMMAND",
+        global = true
+    )]
+    pub(crate) allow_token_command: bool,
+}
+
+impl ConfigFlags {
+    pub(crate) fn permissions(&self) -> Permissions {
+        Permissions { token_command: self.allow_token_command }
+    }
 }
 
 #[derive(Debug, Args)]

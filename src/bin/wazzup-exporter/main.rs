@@ -10,7 +10,6 @@ mod simulate;
 
 use std::fmt::Display;
 use std::io::Write as _;
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -24,7 +23,7 @@ use wazzup_exporter::config::{self, Config};
 use wazzup_exporter::shutdown::{Shutdown, Signals};
 use wazzup_exporter::storage::Storage;
 
-use self::cli::{Cli, Command, LogFlags, LogFormat, WebFlags};
+use self::cli::{Cli, Command, ConfigFlags, LogFlags, LogFormat, WebFlags};
 
 /// How long blocking work (a rendering, a file read) may still run once everything else has ended.
 const LAST_WORK: Duration = Duration::from_millis(200);
@@ -60,15 +59,14 @@ fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli) -> Result<(), Failure> {
-    let config_file = &cli.config.file;
     match cli.command {
         None => {
-            let config = load(config_file)?;
+            let config = load(&cli.config)?;
             serve(config, &cli.web, cli.storage.storage()).await
         }
         Some(Command::Demo(flags)) => demo::run(&flags, &cli.web).await,
-        Some(Command::CheckConfig) => check_config(config_file, cli.storage.storage().as_ref()),
-        Some(Command::Poll) => poll(load(config_file)?).await,
+        Some(Command::CheckConfig) => check_config(&cli.config, cli.storage.storage().as_ref()),
+        Some(Command::Poll) => poll(load(&cli.config)?).await,
         Some(Command::Healthcheck(flags)) => {
             app::healthcheck(flags.url).await.map_err(Failure::runtime)
         }
@@ -97,16 +95,16 @@ async fn until_signalled<F: Future<Output = ()>>(
     }
 }
 
-fn load(file: &Path) -> Result<Config, Failure> {
-    let config = config::load(file).map_err(Failure::usage)?;
+fn load(flags: &ConfigFlags) -> Result<Config, Failure> {
+    let config = config::load(&flags.file, flags.permissions()).map_err(Failure::usage)?;
     for warning in &config.warnings {
         warn!("{warning}");
     }
     Ok(config)
 }
 
-fn check_config(file: &Path, storage: Option<&Storage>) -> Result<(), Failure> {
-    let loaded = config::load(file);
+fn check_config(flags: &ConfigFlags, storage: Option<&Storage>) -> Result<(), Failure> {
+    let loaded = config::load(&flags.file, flags.permissions());
     let warnings = match &loaded {
         Ok(config) => &config.warnings,
         Err(error) => &error.warnings,
@@ -118,7 +116,7 @@ fn check_config(file: &Path, storage: Option<&Storage>) -> Result<(), Failure> {
     storage.map_or(Ok(()), Storage::check).map_err(Failure::usage)?;
     let users: usize = config.accounts.iter().map(|account| account.users.len()).sum();
     let accounts = config.accounts.len();
-    let file = file.display();
+    let file = flags.file.display();
     say(std::io::stdout(), &format!("{file}: fine; accounts: {accounts}, users: {users}"));
     Ok(())
 }

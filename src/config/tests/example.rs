@@ -25,6 +25,9 @@ fn the_example_shows_the_defaults() {
     assert_eq!(example.accounts[0].base_url, default.accounts[0].base_url);
     assert_eq!(example.accounts[0].rate_limit, default.accounts[0].rate_limit);
     assert_eq!(example.accounts[0].tls, default.accounts[0].tls);
+    assert_eq!(example.accounts[0].api, default.accounts[0].api);
+    assert_eq!(example.accounts[0].channels, default.accounts[0].channels);
+    assert_eq!(example.accounts[0].discovery, default.accounts[0].discovery);
 }
 
 #[test]
@@ -40,19 +43,28 @@ fn what_the_example_comments_out_consists_of_working_keys() {
     });
     let text: String = switched_on.map(|line| line + "\n").collect();
     let told = read(&text).unwrap_err();
-    let [token, ca_file] = told.problems.as_slice() else { panic!("{told}") };
+    let [password, token, ca_file] = told.problems.as_slice() else { panic!("{told}") };
+    let missing = "partners.main.password_file: /run/secrets/partner cannot be read";
+    assert!(password.message.starts_with(missing), "{password}");
     let missing = "accounts[0] \"acme\": tls.ca_file: /etc/wazzup-exporter/ca.pem cannot be read";
     assert!(ca_file.message.starts_with(missing), "{ca_file}");
     assert_eq!(
         token.message,
         "accounts[0] \"acme\": auth.token_env: is one token too many; \
-         keep exactly one of token, token_env and token_file"
+         keep exactly one of token, token_env, token_file, token_command, partner and oauth"
     );
     for key in [
         "account_files:",
         "secrets_dir:",
         "account_id:",
+        "partners:",
         "token_file:",
+        "token_command:",
+        "partner:",
+        "oauth:",
+        "working_hours:",
+        "discover_users:",
+        "channels:",
         "ca_file:",
         "proxy_url:",
         "    poll:",

@@ -28,16 +28,15 @@ accounts:
 2:16: max_in_flight: is text where a whole number is wanted; write one from 1 to 65536, unquoted
 5:3: export.profile: is given twice; remove one of them; the other one is at 4:3
 8:3: accounts[0] \"acme\": unknown key \"base-url\"; did you mean base_url?
-9:20: accounts[0] \"acme\": auth.token_env: is one token too many; keep exactly one of token, \
-token_env and token_file
+9:20: accounts[0] \"acme\": auth.token_env: is one token too many; keep exactly one of token, token_env, token_file, token_command, partner and oauth
 11:9: accounts[0] \"acme\": users[0].id: is a number where text is wanted; quote it (id: \"7\"), \
 because YAML would turn 007 or 0x1F into something else
 12:5: accounts[0] \"acme\": users[1]: has no id; write the user's id in the CRM, id: \"1\"
 13:15: accounts[0] \"acme\": users[2]: unknown key \"lables\"; did you mean labels?
 14:10: accounts[0] \"acme\": users[3].id: is the id of two users of the account; remove one; \
 the other one is at 13:10
-15:3: accounts[1] \"acme\": has no auth; say where its token comes from: token_file, token_env or token
-15:3: accounts[1] \"acme\": has no users; list the CRM users to poll, - id: \"1\"
+15:3: accounts[1] \"acme\": has no auth; say where its token comes from: token_file, token_env, partner …
+15:3: accounts[1] \"acme\": has no users; list the CRM users to poll, - id: \"1\", or switch on discover_users
 15:9: accounts[1] \"acme\": name: is the name of two accounts; rename one of them; \
 the other one is at 7:9
 16:3: accounts[1] \"acme\": merge keys (<<) do not work here; write the keys out, or repeat a whole \
@@ -55,13 +54,13 @@ fn wrong_shapes_are_told_in_words() {
         (
             "text",
             "1:1: is text where a mapping is wanted (poll, max_in_flight, export, \
-                  account_files, secrets_dir, accounts)"
+                  account_files, secrets_dir, partners, accounts)"
                 .to_owned(),
         ),
         (
             "- 1",
             "1:1: is a list where a mapping is wanted (poll, max_in_flight, export, \
-                 account_files, secrets_dir, accounts)"
+                 account_files, secrets_dir, partners, accounts)"
                 .to_owned(),
         ),
         (
@@ -74,8 +73,7 @@ fn wrong_shapes_are_told_in_words() {
         (
             "accounts: [x]",
             format!(
-                "1:12: accounts[0]: {sections} (name, account_id, auth, poll, labels, users, \
-            base_url, allow_insecure_http, rate_limit, tls, proxy_url)"
+                "1:12: accounts[0]: {sections} (name, api, account_id, auth, poll, labels, working_hours, users, discover_users, channels, base_url, allow_insecure_http, rate_limit, tls, proxy_url)"
             ),
         ),
         (
@@ -125,15 +123,21 @@ fn wrong_parts_of_an_account_are_told_in_words() {
         ("Labels: {}", "unknown key; did you mean labels?"),
         (
             "region: x",
-            "unknown key \"region\"; known here: name, account_id, auth, poll, labels, users, \
-                      base_url, allow_insecure_http, rate_limit, tls, proxy_url",
+            "unknown key \"region\"; known here: name, api, account_id, auth, poll, labels, \
+                      working_hours, users, discover_users, channels, base_url, allow_insecure_http, rate_limit, tls, proxy_url",
         ),
     ] {
         assert_eq!(account_problem(yaml), told, "{yaml}");
     }
     for (users, told) in [
-        ("[]", "users: lists nobody; list the CRM users to poll, - id: \"1\""),
-        ("", "users: lists nobody; list the CRM users to poll, - id: \"1\""),
+        (
+            "[]",
+            "users: lists nobody; list the CRM users to poll, - id: \"1\", or switch on discover_users",
+        ),
+        (
+            "",
+            "users: lists nobody; list the CRM users to poll, - id: \"1\", or switch on discover_users",
+        ),
         ("'1'", "users: is text where a list is wanted; write a list: - id: \"1\""),
         ("['1']", "users[0]: is text where a mapping is wanted (id, name, labels)"),
         (
@@ -156,9 +160,18 @@ fn wrong_parts_of_an_account_are_told_in_words() {
 #[test]
 fn an_account_names_exactly_one_token() {
     for (auth, told) in [
-        ("{}", "auth: names no token; give exactly one of token, token_env and token_file"),
-        ("", "auth: names no token; give exactly one of token, token_env and token_file"),
-        ("t", "auth: is text where a mapping is wanted (token, token_env, token_file)"),
+        (
+            "{}",
+            "auth: names no token; give exactly one of token, token_env, token_file, token_command, partner and oauth",
+        ),
+        (
+            "",
+            "auth: names no token; give exactly one of token, token_env, token_file, token_command, partner and oauth",
+        ),
+        (
+            "t",
+            "auth: is text where a mapping is wanted (token, token_env, token_file, token_command, partner, oauth)",
+        ),
         ("{tokn: t}", "auth: unknown key \"tokn\"; did you mean token?"),
         ("{token: }", "auth.token: is empty; write a value or remove the key"),
         ("{token: ''}", "auth.token: is empty; write a value or remove the key"),

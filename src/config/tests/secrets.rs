@@ -11,8 +11,15 @@ const SECRETS: [&str; 4] = [
 ];
 
 /// Texts with a token, `@`, in the right place or in a wrong one.
-const TEXTS: [&str; 48] = [
+const TEXTS: [&str; 55] = [
     "@",
+    "partners: @",
+    "partners: {@: @}",
+    "partners: {main: {email: '@:', password_file: '@', scope: [@], client_id: @, redirect_uri: '@'}}",
+    "partners: {'@': {email: '@'}}\naccounts: [{name: a, auth: {partner: '@x'}}]",
+    "accounts: [{name: a, auth: {token_command: ['@']}, users: [{id: '1'}]}]",
+    "accounts: [{auth: {oauth: {partner: '@', refresh_token_file: '@'}}}]",
+    "accounts: [{discover_users: {include: ['(@'], labels: [{match: '[@', set: {team: [@]}}]}, working_hours: {timezone: '@', days: '@', from: '@', to: '@'}, api: '@'}]",
     "'@'",
     "- @",
     "@: x",
