@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::text::{Kind, Lines, push_label};
-use crate::account::{Account, Profile, User};
+use crate::account::{Account, Api, Auth, Profile, User};
 use crate::clock::Stamp;
 use crate::counter::CounterType::{Grey, Other, Red};
 use crate::metrics::{Endpoint, Outcome, SweepResult};
@@ -242,10 +242,12 @@ pub(super) static ACCOUNT_FAMILIES: [AccountFamily; 15] = [
         help: "Requests to the Wazzup24 API, by what was asked for and how it ended.",
         ages: false,
         write: |lines, name, labels, context| {
-            for (outcome, count) in Outcome::ALL.iter().zip(context.facts.tally.requests) {
-                let sample =
-                    lines.sample(name, labels).label("endpoint", Endpoint::Counter.label());
-                sample.label("outcome", outcome.label()).integer(count);
+            let counts = Endpoint::ALL.into_iter().zip(context.facts.tally.requests);
+            for (endpoint, counts) in counts.filter(|(one, _)| asks(context.account, *one)) {
+                for (outcome, count) in Outcome::ALL.iter().zip(counts) {
+                    let sample = lines.sample(name, labels).label("endpoint", endpoint.label());
+                    sample.label("outcome", outcome.label()).integer(count);
+                }
             }
         },
     },
@@ -318,6 +320,18 @@ pub(super) fn user_labels(account_labels: &str, user: &User) -> String {
     labels.push_str(account_labels);
     push_label(&mut labels, "user", user.id.as_str());
     labels
+}
+
+/// Whether the daemon ever asks for this on behalf of the account.
+fn asks(account: &Account, endpoint: Endpoint) -> bool {
+    match endpoint {
+        Endpoint::Counter => true,
+        Endpoint::Users => account.discovery.is_some(),
+        Endpoint::Channels => account.channels.is_some(),
+        Endpoint::Settings => account.channels.is_some() && account.api == Api::V2,
+        Endpoint::Token => matches!(account.auth, Auth::Partner(_) | Auth::OAuth { .. }),
+        Endpoint::Webhooks => false,
+    }
 }
 
 fn user_info(labels: &str, account: &Account, user: &User) -> String {

@@ -135,7 +135,9 @@ fn request_duration(registry: &Registry) -> HistogramVec {
     .buckets(DURATION_BUCKETS.to_vec());
     let histogram =
         HistogramVec::new(options, &["endpoint"]).expect("the literal options are valid");
-    histogram.with_label_values(&[Endpoint::Counter.label()]);
+    for endpoint in Endpoint::ALL.into_iter().filter(|endpoint| *endpoint != Endpoint::Webhooks) {
+        histogram.with_label_values(&[endpoint.label()]);
+    }
     add(registry, histogram)
 }
 

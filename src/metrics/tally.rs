@@ -8,6 +8,16 @@ use std::time::Duration;
 pub enum Endpoint {
     /// A user's counter of unanswered messages.
     Counter,
+    /// The list of users.
+    Users,
+    /// The list of channels.
+    Channels,
+    /// The settings, which hold the users' roles.
+    Settings,
+    /// Where tokens are made.
+    Token,
+    /// The list of webhooks; only `doctor` looks at it.
+    Webhooks,
 }
 
 /// How a request to upstream ended: the label `outcome`.
@@ -50,7 +60,8 @@ pub enum SweepResult {
 /// first increase is seen by `increase()`.
 #[derive(Debug, Default)]
 pub struct Tally {
-    requests: [AtomicU64; Outcome::ALL.len()],
+    requests: [[AtomicU64; Outcome::ALL.len()]; Endpoint::ALL.len()],
+    token_refreshes: [AtomicU64; 2],
     sweeps: [AtomicU64; SweepResult::ALL.len()],
     overruns: AtomicU64,
     restarts: AtomicU64,
@@ -60,8 +71,11 @@ pub struct Tally {
 /// The values of a [`Tally`] at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TallyValues {
-    /// Requests for counters, in the order of [`Outcome::ALL`].
-    pub requests: [u64; Outcome::ALL.len()],
+    /// Requests by what was asked for and how it ended, in the order of [`Endpoint::ALL`] and
+    /// [`Outcome::ALL`].
+    pub requests: [[u64; Outcome::ALL.len()]; Endpoint::ALL.len()],
+    /// New tokens, and attempts to get one that failed.
+    pub token_refreshes: [u64; 2],
     /// Sweeps, in the order of [`SweepResult::ALL`].
     pub sweeps: [u64; SweepResult::ALL.len()],
     /// Sweeps that outlasted their interval.
@@ -73,10 +87,19 @@ pub struct TallyValues {
 }
 
 impl Endpoint {
+    /// Every endpoint, in the order of the exposition.
+    pub const ALL: [Self; 6] =
+        [Self::Counter, Self::Users, Self::Channels, Self::Settings, Self::Token, Self::Webhooks];
+
     /// The value of the label `endpoint`.
     pub fn label(self) -> &'static str {
         match self {
             Self::Counter => "counter",
+            Self::Users => "users",
+            Self::Channels => "channels",
+            Self::Settings => "settings",
+            Self::Token => "token",
+            Self::Webhooks => "webhooks",
         }
     }
 }
@@ -128,11 +151,18 @@ impl SweepResult {
 }
 
 impl Tally {
-    /// Counts one request for a counter.
-    pub fn request(&self, outcome: Outcome) {
-        if let Some(count) = self.requests.get(outcome as usize) {
+    /// Counts one request.
+    pub fn request(&self, endpoint: Endpoint, outcome: Outcome) {
+        let counts = self.requests.get(endpoint as usize);
+        if let Some(count) = counts.and_then(|counts| counts.get(outcome as usize)) {
             count.fetch_add(1, Relaxed);
         }
+    }
+
+    /// Counts one attempt to get a new token.
+    pub fn token_refresh(&self, ok: bool) {
+        let [good, failed] = &self.token_refreshes;
+        if ok { good } else { failed }.fetch_add(1, Relaxed);
     }
 
     /// Counts one sweep.
@@ -160,7 +190,11 @@ impl Tally {
     /// The values now.
     pub fn values(&self) -> TallyValues {
         TallyValues {
-            requests: self.requests.each_ref().map(|count| count.load(Relaxed)),
+            requests: self
+                .requests
+                .each_ref()
+                .map(|counts| counts.each_ref().map(|count| count.load(Relaxed))),
+            token_refreshes: self.token_refreshes.each_ref().map(|count| count.load(Relaxed)),
             sweeps: self.sweeps.each_ref().map(|count| count.load(Relaxed)),
             overruns: self.overruns.load(Relaxed),
             restarts: self.restarts.load(Relaxed),
@@ -178,9 +212,13 @@ mod tests {
         let tally = Tally::default();
         for (times, outcome) in Outcome::ALL.into_iter().enumerate() {
             for _ in 0..times {
-                tally.request(outcome);
+                tally.request(Endpoint::Counter, outcome);
             }
         }
+        tally.request(Endpoint::Webhooks, Outcome::Malformed);
+        tally.token_refresh(true);
+        tally.token_refresh(false);
+        tally.token_refresh(false);
         for (times, result) in SweepResult::ALL.into_iter().enumerate() {
             for _ in 0..times {
                 tally.sweep(result);
@@ -188,7 +226,15 @@ mod tests {
         }
         tally.overrun();
         let expected = TallyValues {
-            requests: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9],
+            requests: [
+                [0, 1, 2, 3, 4, 5, 6, 7, 8, 9],
+                [0; 10],
+                [0; 10],
+                [0; 10],
+                [0; 10],
+                [0, 0, 0, 0, 0, 0, 0, 0, 0, 1],
+            ],
+            token_refreshes: [1, 2],
             sweeps: [0, 1, 2],
             overruns: 1,
             restarts: 0,

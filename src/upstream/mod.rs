@@ -103,7 +103,7 @@ impl Client {
         let result = self.get(url, token).await.and_then(|body| Ok(parse_counter(&body)?));
         self.process.observe_request(Endpoint::Counter, sent.elapsed());
         let outcome = result.as_ref().map_or_else(Error::outcome, |_| Outcome::Ok);
-        self.tally.request(outcome);
+        self.tally.request(Endpoint::Counter, outcome);
         self.limiter.ended(outcome == Outcome::Timeout);
         drop(permit);
         result.map(|reading| (reading, asked))
