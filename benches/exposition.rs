@@ -63,6 +63,7 @@ fn read(account: &Account, seed: u64, at: Stamp) -> Vec<Vec<UserView>> {
                 count: (number as u64).wrapping_mul(2_654_435_761).wrapping_add(seed) % 50,
                 kind: CounterType::Red,
                 server_time: None,
+                last_message: None,
             },
             at,
         )),

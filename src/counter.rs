@@ -32,6 +32,8 @@ pub struct Reading {
     pub kind: CounterType,
     /// The server's clock in unix seconds, where the answer carried it.
     pub server_time: Option<i64>,
+    /// When the last message came, since 1970, where the answer tells it; v3 only.
+    pub last_message: Option<Duration>,
 }
 
 /// The figures that a reading justifies; `None` means: nothing is known, show no series.
@@ -168,7 +170,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn shown(count: u64, kind: CounterType) -> Shown {
-        Reading { count, kind, server_time: None }.shown()
+        Reading { count, kind, server_time: None, last_message: None }.shown()
     }
 
     #[test]
@@ -197,7 +199,8 @@ mod tests {
     fn trend(readings: &[(u64, CounterType, u64)]) -> Trend {
         let mut trend = Trend::default();
         for (seconds, kind, count) in readings {
-            let reading = Reading { count: *count, kind: *kind, server_time: None };
+            let reading =
+                Reading { count: *count, kind: *kind, server_time: None, last_message: None };
             let at = Duration::from_secs(*seconds);
             trend.observe(&reading, Duration::from_secs(EPOCH + seconds), at, BRIDGE);
         }
@@ -253,7 +256,8 @@ mod tests {
             // The machine was restarted, too: its clock for ages has only just begun.
             let (unix, uptime) = (second(EPOCH + 30 + down), second(10));
             let mut trend = Trend::recall(kept, unix, uptime, BRIDGE);
-            let reading = Reading { count: 7, kind: CounterType::Red, server_time: None };
+            let reading =
+                Reading { count: 7, kind: CounterType::Red, server_time: None, last_message: None };
             trend.observe(&reading, unix, uptime, BRIDGE);
             (trend.red_since.map(|since| since.as_secs() - EPOCH), trend.increase)
         };

@@ -4,6 +4,7 @@
 //! stability. The modules in the order in which a newcomer may read them:
 //!
 //! 1. What it is about: [`account`] (identity and settings), [`counter`] (what upstream answers),
+//!    [`channel`] (what a counter rests on),
 //!    [`config`] (YAML into accounts, with located errors), [`schedule`] (when to poll, when a reading
 //!    is stale) and [`clock`].
 //! 2. How a figure comes about: [`upstream`] asks the API, held back by [`limit`]; a [`poller`] per
@@ -16,6 +17,7 @@
 
 pub mod account;
 pub mod app;
+pub mod channel;
 pub mod clock;
 pub mod config;
 pub mod counter;

@@ -17,7 +17,7 @@ fn start() -> Stamp {
 }
 
 fn read(view: &mut UserView, count: u64, kind: CounterType, at: Stamp) {
-    view.last_good = Some((Reading { count, kind, server_time: None }, at));
+    view.last_good = Some((Reading { count, kind, server_time: None, last_message: None }, at));
     view.last_attempt = Some(Attempt { outcome: Outcome::Ok, problem: None });
 }
 

@@ -224,7 +224,7 @@ impl Poller {
             return false;
         }
         self.promise.act_at(Instant::now() + FILES_PATIENCE);
-        match self.client.token().await {
+        match self.client.other_token(&round.token).await {
             Ok(token) if token != round.token => {
                 round.token = token;
                 round.token_age += 1;

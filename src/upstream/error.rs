@@ -26,7 +26,7 @@ pub enum Error {
     #[error("no connection: {}", causes(.0))]
     Connect(#[source] reqwest::Error),
     /// An answer that is not what the API documents.
-    #[error("the answer is not a counter: {0}")]
+    #[error("the answer is not what the API documents: {0}")]
     Malformed(#[from] Malformed),
 }
 
@@ -38,6 +38,20 @@ pub enum Malformed {
     TooLong {
         /// The limit in bytes.
         limit: usize,
+    },
+    /// It lists more than can be.
+    #[error("it lists more than {limit}")]
+    TooMany {
+        /// The limit.
+        limit: usize,
+    },
+    /// Pages ended before what they announced.
+    #[error("it lists {found} of {count}")]
+    Incomplete {
+        /// How many it lists.
+        found: usize,
+        /// How many it says there are.
+        count: usize,
     },
     /// It ended in the middle.
     #[error("it was cut off: {}", causes(.0))]

@@ -1,13 +1,15 @@
-//! The client of the Wazzup24 API, version 2 (technical partners).
+//! The client of the Wazzup24 API: version 2 (technical partners) and version 3 (public).
 //!
 //! A [`Client`] belongs to one account and is used by its poller. [`Transport`] holds the connection
 //! pools that the accounts share. Every request waits at the account's
-//! [`Limiter`], follows no redirect, reads at most [`BODY_MAX`] bytes and is
-//! counted by its [`Outcome`]. Only what upstream refuses with 429 is sent again here, after the
+//! [`Limiter`], follows no redirect, reads a bounded answer and is counted by its
+//! [`Outcome`]. Only what upstream refuses with 429 is sent again here, after the
 //! pause it asked for; everything else is for the poller to decide. What upstream does is described in
 //! docs/upstream.md, with how sure we are of it.
 
+mod address;
 mod error;
+mod lists;
 mod token;
 mod transport;
 mod wire;
@@ -15,16 +17,19 @@ mod wire;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::{AUTHORIZATION, HeaderMap, LOCATION, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 use url::Url;
 
+pub use self::address::counter_url;
 pub use self::error::{BuildError, Error, Malformed, causes};
+pub use self::lists::ListError;
 use self::token::TokenReader;
 pub use self::token::{Token, TokenError};
 pub use self::transport::{Transport, http_client};
-pub use self::wire::parse_counter;
+pub use self::wire::{
+    ListedUser, UserPage, parse_channels, parse_counter, parse_roles, parse_users, parse_webhooks,
+};
 
 use crate::account::{Account, UserId};
 use crate::clock::Stamp;
@@ -32,13 +37,20 @@ use crate::counter::Reading;
 use crate::limit::{Lane, Limiter};
 use crate::metrics::{Endpoint, Outcome, Process, Tally};
 
-/// Longest body that is read; a counter's answer has about a hundred bytes.
+/// Longest body of a counter or a refusal that is read; a counter's has about a hundred bytes.
 pub const BODY_MAX: usize = 64 * 1024;
 /// How often a request is sent that is refused with 429 each time.
 pub const ATTEMPTS_MAX: u32 = 5;
 
-/// What RFC 3986 leaves unreserved stays as it is, everything else in a segment is encoded.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// What is asked, and how.
+#[derive(Debug)]
+struct Request {
+    endpoint: Endpoint,
+    lane: Lane,
+    url: Url,
+    /// Longest answer that is read, in bytes.
+    longest: usize,
+}
 
 /// Asks the API on behalf of one account.
 #[derive(Debug)]
@@ -65,12 +77,20 @@ impl Client {
         Self { http, account, limiter, process, tally, tokens }
     }
 
-    /// The account's token as it is now.
+    /// The token to ask with now.
     ///
     /// # Errors
-    /// When a token file cannot be read or holds nothing that could be a token.
+    /// When there is none to be had.
     pub async fn token(&self) -> Result<Token, TokenError> {
         self.tokens.read(&self.account.auth).await
+    }
+
+    /// Another token than the one that upstream has refused, or the same where there is no other.
+    ///
+    /// # Errors
+    /// As [`Client::token`].
+    pub async fn other_token(&self, _refused: &Token) -> Result<Token, TokenError> {
+        self.token().await
     }
 
     /// Whether upstream has asked for a pause that is not over.
@@ -84,10 +104,23 @@ impl Client {
     /// # Errors
     /// Everything but a well-formed counter is an error.
     pub async fn counter(&self, token: &Token, user: &UserId) -> Result<(Reading, Stamp), Error> {
-        let url = counter_url(&self.account.base_url, user);
+        let api = self.account.api;
+        let url = counter_url(&self.account.base_url, api, user);
+        let (endpoint, lane) = (Endpoint::Counter, Lane::Counter);
+        let request = Request { endpoint, lane, url, longest: BODY_MAX };
+        self.ask(request, token, |body| parse_counter(api, body)).await
+    }
+
+    /// Sends a request, again after each pause that upstream asks for, and reads the answer.
+    async fn ask<T>(
+        &self,
+        request: Request,
+        token: &Token,
+        parse: impl Fn(&[u8]) -> Result<T, Malformed>,
+    ) -> Result<(T, Stamp), Error> {
         let mut attempt = 1;
         loop {
-            match self.counter_once(url.clone(), token).await {
+            match self.ask_once(&request, token, &parse).await {
                 Err(Error::Status { status: 429, retry_after, .. }) if attempt < ATTEMPTS_MAX => {
                     self.limiter.pause(retry_after);
                     attempt += 1;
@@ -97,27 +130,33 @@ impl Client {
         }
     }
 
-    async fn counter_once(&self, url: Url, token: &Token) -> Result<(Reading, Stamp), Error> {
-        let permit = self.limiter.acquire(Lane::Counter).await;
+    async fn ask_once<T>(
+        &self,
+        request: &Request,
+        token: &Token,
+        parse: impl Fn(&[u8]) -> Result<T, Malformed>,
+    ) -> Result<(T, Stamp), Error> {
+        let permit = self.limiter.acquire(request.lane).await;
         let (sent, asked) = (Instant::now(), Stamp::now());
-        let result = self.get(url, token).await.and_then(|body| Ok(parse_counter(&body)?));
-        self.process.observe_request(Endpoint::Counter, sent.elapsed());
+        let result = self.get(request, token).await.and_then(|body| Ok(parse(&body)?));
+        self.process.observe_request(request.endpoint, sent.elapsed());
         let outcome = result.as_ref().map_or_else(Error::outcome, |_| Outcome::Ok);
-        self.tally.request(Endpoint::Counter, outcome);
+        self.tally.request(request.endpoint, outcome);
         self.limiter.ended(outcome == Outcome::Timeout);
         drop(permit);
-        result.map(|reading| (reading, asked))
+        result.map(|answer| (answer, asked))
     }
 
-    async fn get(&self, url: Url, token: &Token) -> Result<Vec<u8>, Error> {
+    async fn get(&self, request: &Request, token: &Token) -> Result<Vec<u8>, Error> {
         let timeout = self.account.poll.timeout;
-        let request = self.http.get(url).timeout(timeout);
-        let request = request.header(AUTHORIZATION, token.header());
-        let response = request.send().await.map_err(|error| Error::sending(error, timeout))?;
+        let sent = self.http.get(request.url.clone()).timeout(timeout);
+        let sent = sent.header(AUTHORIZATION, token.header()).send();
+        let response = sent.await.map_err(|error| Error::sending(error, timeout))?;
         let status = response.status();
         let headers = response.headers().clone();
-        let body = read_body(response).await.map_err(|error| match error {
-            BodyError::TooLong => Malformed::TooLong { limit: BODY_MAX }.into(),
+        let longest = if status == StatusCode::OK { request.longest } else { BODY_MAX };
+        let body = read_body(response, longest).await.map_err(|error| match error {
+            BodyError::TooLong => Malformed::TooLong { limit: longest }.into(),
             BodyError::Broken(error) if error.is_timeout() => Error::sending(error, timeout),
             BodyError::Broken(error) => Malformed::CutOff(error.without_url()).into(),
         });
@@ -129,24 +168,15 @@ impl Client {
     }
 }
 
-/// The address of a user's counter: the id is one segment, whatever it contains.
-pub fn counter_url(base: &Url, user: &UserId) -> Url {
-    let prefix = base.path().trim_end_matches('/');
-    let id = utf8_percent_encode(user.as_str(), SEGMENT);
-    let mut url = base.clone();
-    url.set_path(&format!("{prefix}/v2/counters/unanswered/{id}"));
-    url
-}
-
 enum BodyError {
     TooLong,
     Broken(reqwest::Error),
 }
 
-async fn read_body(mut response: Response) -> Result<Vec<u8>, BodyError> {
+async fn read_body(mut response: Response, longest: usize) -> Result<Vec<u8>, BodyError> {
     let mut body = Vec::new();
     while let Some(part) = response.chunk().await.map_err(BodyError::Broken)? {
-        if body.len() + part.len() > BODY_MAX {
+        if body.len() + part.len() > longest {
             return Err(BodyError::TooLong);
         }
         body.extend_from_slice(&part);
@@ -165,40 +195,4 @@ fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8], token: &Token) 
     let retry_after = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
     let retry_after = retry_after.and_then(|text| wire::parse_retry_after(text, SystemTime::now()));
     Error::Status { status: status.as_u16(), detail, retry_after }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn url(base: &str, user: &str) -> String {
-        counter_url(&base.parse().unwrap(), &UserId::parse(user).unwrap()).to_string()
-    }
-
-    #[test]
-    fn a_user_id_is_one_encoded_segment() {
-        let base = "https://tech.wazzup24.com";
-        for (user, segment) in [
-            ("1", "1"),
-            ("a/b", "a%2Fb"),
-            ("ünï", "%C3%BCn%C3%AF"),
-            ("q\"uo\\te", "q%22uo%5Cte"),
-            ("%2E", "%252E"),
-            ("%2e%2e", "%252e%252e"),
-            ("a b?c#d", "a%20b%3Fc%23d"),
-            ("...", "..."),
-        ] {
-            assert_eq!(
-                url(base, user),
-                format!("https://tech.wazzup24.com/v2/counters/unanswered/{segment}")
-            );
-        }
-    }
-
-    #[test]
-    fn a_path_in_the_base_url_is_a_prefix() {
-        for base in ["http://127.0.0.1:1/wazzup", "http://127.0.0.1:1/wazzup/"] {
-            assert_eq!(url(base, "7"), "http://127.0.0.1:1/wazzup/v2/counters/unanswered/7");
-        }
-    }
 }

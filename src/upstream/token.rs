@@ -15,6 +15,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use crate::account::Auth;
+use crate::metrics::Outcome;
 
 /// Longest token file that is read; a JWT has about a thousand bytes.
 const FILE_MAX: u64 = 64 * 1024;
@@ -58,6 +59,23 @@ pub enum TokenError {
         /// Where it came from.
         place: String,
     },
+}
+
+impl TokenError {
+    /// What the failure counts as where requests are counted.
+    pub fn outcome(&self) -> Outcome {
+        Outcome::Unauthorized
+    }
+
+    /// Whether only the customer's login can help.
+    pub fn login_needed(&self) -> bool {
+        false
+    }
+
+    /// Whether it is the failure of a login that accounts share, which is told once for all of them.
+    pub fn is_shared(&self) -> bool {
+        false
+    }
 }
 
 impl PartialEq for Token {

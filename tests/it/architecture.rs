@@ -8,6 +8,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     // Working hours are part of an account's settings.
     ("account", &["schedule"]),
     ("counter", &[]),
+    // Channels and roles, which upstream reads, the snapshot keeps and the exposition shows.
+    ("channel", &[]),
     ("schedule", &[]),
     ("shutdown", &[]),
     ("clock", &[]),
@@ -18,7 +20,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("limit", &["account", "metrics", "schedule"]),
     ("snapshot", &["account", "counter", "clock", "metrics"]),
     ("config", &["account", "schedule"]),
-    ("upstream", &["account", "counter", "clock", "limit", "metrics"]),
+    ("upstream", &["account", "channel", "counter", "clock", "limit", "metrics"]),
     ("exposition", &["account", "counter", "snapshot", "metrics", "clock"]),
     (
         "poller",

@@ -3,6 +3,8 @@
 //! Shapes: docs/upstream.md. Parsers are functions over bytes: they see whatever a network can
 //! send, and a body that is not exactly a counter must never become a number.
 
+mod lists;
+
 use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
@@ -10,7 +12,12 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 use url::Url;
 
+pub use self::lists::{
+    ListedUser, UserPage, parse_channels, parse_roles, parse_users, parse_webhooks,
+};
+
 use super::error::Malformed;
+use crate::account::Api;
 use crate::counter::{COUNT_MAX, CounterType, Reading};
 
 /// Longest text of upstream that is repeated, in characters.
@@ -24,6 +31,19 @@ struct CounterAnswer {
     data: CounterData,
     meta: Option<Value>,
     /// A struct without a flattened rest may also be written as an array.
+    #[serde(flatten)]
+    _rest: IgnoredAny,
+}
+
+/// `{"counterV2":7,"type":"red","lastMsgDateTime":"2023-05-25T12:30:46.000Z"}`
+#[derive(Deserialize)]
+struct CounterAnswerV3 {
+    #[serde(rename = "counterV2")]
+    counter: Value,
+    #[serde(rename = "type", deserialize_with = "Option::deserialize")]
+    kind: Option<String>,
+    #[serde(rename = "lastMsgDateTime")]
+    last_message: Option<Value>,
     #[serde(flatten)]
     _rest: IgnoredAny,
 }
@@ -54,17 +74,38 @@ struct Problem {
 /// # Errors
 /// Everything that is not JSON of the documented shape with a whole number from 0 to
 /// [`COUNT_MAX`].
-pub fn parse_counter(body: &[u8]) -> Result<Reading, Malformed> {
-    let answer: CounterAnswer = serde_json::from_slice(body)?;
-    let count = answer.data.counter.as_u64().filter(|count| *count <= COUNT_MAX);
-    let count = count.ok_or(Malformed::NotACount)?;
-    let kind = match answer.data.kind.as_deref() {
+pub fn parse_counter(api: Api, body: &[u8]) -> Result<Reading, Malformed> {
+    match api {
+        Api::V2 => {
+            let answer: CounterAnswer = serde_json::from_slice(body)?;
+            let server_time = answer.meta.as_ref().and_then(|meta| meta.get("timestamp")?.as_i64());
+            let (count, kind) = figures(&answer.data.counter, answer.data.kind.as_deref())?;
+            Ok(Reading { count, kind, server_time, last_message: None })
+        }
+        Api::V3 => {
+            let answer: CounterAnswerV3 = serde_json::from_slice(body)?;
+            let last_message =
+                answer.last_message.as_ref().and_then(|value| moment(value.as_str()?));
+            let (count, kind) = figures(&answer.counter, answer.kind.as_deref())?;
+            Ok(Reading { count, kind, server_time: None, last_message })
+        }
+    }
+}
+
+fn figures(counter: &Value, kind: Option<&str>) -> Result<(u64, CounterType), Malformed> {
+    let count = counter.as_u64().filter(|count| *count <= COUNT_MAX);
+    let kind = match kind {
         Some("red") => CounterType::Red,
         Some("grey") => CounterType::Grey,
         _ => CounterType::Other,
     };
-    let server_time = answer.meta.as_ref().and_then(|meta| meta.get("timestamp")?.as_i64());
-    Ok(Reading { count, kind, server_time })
+    Ok((count.ok_or(Malformed::NotACount)?, kind))
+}
+
+/// A time as `2023-05-25T12:30:46.000Z`, since 1970.
+fn moment(text: &str) -> Option<Duration> {
+    let millis = text.parse::<jiff::Timestamp>().ok()?.as_millisecond();
+    u64::try_from(millis).ok().map(Duration::from_millis)
 }
 
 /// What a refusal's body says, for people; empty where it says nothing that the API documents.
@@ -116,9 +157,13 @@ mod tests {
 
     #[test]
     fn reads_the_documented_answer() {
-        let reading = parse_counter(RECORDED.as_bytes()).unwrap();
-        let expected =
-            Reading { count: 5, kind: CounterType::Red, server_time: Some(1_759_499_127) };
+        let reading = parse_counter(Api::V2, RECORDED.as_bytes()).unwrap();
+        let expected = Reading {
+            count: 5,
+            kind: CounterType::Red,
+            server_time: Some(1_759_499_127),
+            last_message: None,
+        };
         assert_eq!(reading, expected);
     }
 
@@ -126,8 +171,13 @@ mod tests {
     fn words_never_documented_are_an_unknown_type() {
         for kind in [r#""blue""#, "null", r#""""#, r#""RED""#] {
             let body = format!(r#"{{"data":{{"counter":5,"type":{kind}}},"extra":[1]}}"#);
-            let expected = Reading { count: 5, kind: CounterType::Other, server_time: None };
-            assert_eq!(parse_counter(body.as_bytes()).unwrap(), expected, "{kind}");
+            let expected = Reading {
+                count: 5,
+                kind: CounterType::Other,
+                server_time: None,
+                last_message: None,
+            };
+            assert_eq!(parse_counter(Api::V2, body.as_bytes()).unwrap(), expected, "{kind}");
         }
     }
 
@@ -146,10 +196,10 @@ mod tests {
             "1e999",
         ] {
             let body = format!(r#"{{"data":{{"counter":{counter},"type":"red"}}}}"#);
-            assert!(parse_counter(body.as_bytes()).is_err(), "{counter}");
+            assert!(parse_counter(Api::V2, body.as_bytes()).is_err(), "{counter}");
         }
         let body = r#"{"data":{"counter":9007199254740992,"type":"red"}}"#;
-        assert_eq!(parse_counter(body.as_bytes()).unwrap().count, COUNT_MAX);
+        assert_eq!(parse_counter(Api::V2, body.as_bytes()).unwrap().count, COUNT_MAX);
     }
 
     #[test]
@@ -170,7 +220,7 @@ mod tests {
             &RECORDED[..RECORDED.len() - 1],
             &format!("{RECORDED}{RECORDED}"),
         ] {
-            assert!(parse_counter(body.as_bytes()).is_err(), "{body}");
+            assert!(parse_counter(Api::V2, body.as_bytes()).is_err(), "{body}");
         }
     }
 
@@ -178,7 +228,11 @@ mod tests {
     fn a_strange_meta_costs_only_the_clock() {
         for meta in ["[]", "7", "null", r#"{"timestamp":"soon"}"#] {
             let body = format!(r#"{{"data":{{"counter":5,"type":"grey"}},"meta":{meta}}}"#);
-            assert_eq!(parse_counter(body.as_bytes()).unwrap().server_time, None, "{meta}");
+            assert_eq!(
+                parse_counter(Api::V2, body.as_bytes()).unwrap().server_time,
+                None,
+                "{meta}"
+            );
         }
     }
 
@@ -224,13 +278,13 @@ mod tests {
     proptest! {
         #[test]
         fn no_body_breaks_the_parsers(body in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = parse_counter(&body);
+            let _ = parse_counter(Api::V2, &body);
             let _ = parse_problem(&body, str::to_owned);
         }
 
         #[test]
         fn no_cut_of_a_good_answer_is_a_counter(length in 0..RECORDED.len()) {
-            prop_assert!(parse_counter(&RECORDED.as_bytes()[..length]).is_err());
+            prop_assert!(parse_counter(Api::V2, &RECORDED.as_bytes()[..length]).is_err());
         }
     }
 }

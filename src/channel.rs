@@ -1,0 +1,264 @@
+//! What upstream tells of an account's channels, and of the roles that users have on them.
+//!
+//! Both decide whether a counter means anything: a channel that is not active receives nothing, and a
+//! user without a role on any channel always has 0 (docs/upstream.md, "Channels" and "Roles").
+//! [`upstream`](crate::upstream) reads them, the poller judges users by them ([`Surroundings`]), and
+//! the exposition shows them. Words of upstream become one of a closed list here, so that no label
+//! value is ever invented elsewhere.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Longest id or name of a channel that is kept, in characters.
+pub const TEXT_MAX: usize = 150;
+/// Most channels of an account that are kept.
+pub const CHANNELS_MAX: usize = 1000;
+
+/// One channel of an account: a number or a profile in a messenger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Channel {
+    /// Wazzup's id of it, a GUID: the label `channel`.
+    pub id: Arc<str>,
+    /// Which messenger it is.
+    pub transport: Transport,
+    /// What state it is in.
+    pub state: ChannelState,
+    /// Whether messages come through: only if all that upstream says of its state is `active`.
+    pub active: bool,
+    /// Its name, which is mostly a phone number.
+    pub name: Option<Arc<str>>,
+}
+
+/// Users' roles by the user's id.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Roles(HashMap<String, Vec<(Arc<str>, Role)>>);
+
+/// A user's role on a channel, and so the type of the counter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// Answers customers; the counter is red.
+    SalesRep,
+    /// Supervises; the counter is red or grey.
+    Manager,
+    /// Only looks on; the counter is grey.
+    QualityControl,
+    /// A word never documented.
+    Other,
+    /// No role on any channel: the counter is always 0.
+    None,
+}
+
+/// What is known around an account's counters. What has never been read is `None`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Surroundings {
+    /// The channels.
+    pub channels: Option<Arc<[Channel]>>,
+    /// The roles.
+    pub roles: Option<Arc<Roles>>,
+}
+
+/// What the surroundings say of one user's counter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Standing {
+    /// The role that weighs most; `None` where roles are not known.
+    pub role: Option<Role>,
+    /// Whether no message can reach the user, because none of the channels is active.
+    pub cut_off: bool,
+}
+
+impl Role {
+    /// The role that a word of the settings means.
+    pub fn of_word(word: &str) -> Self {
+        match word.to_ascii_lowercase().as_str() {
+            "seller" => Self::SalesRep,
+            "manager" => Self::Manager,
+            "auditor" => Self::QualityControl,
+            _ => Self::Other,
+        }
+    }
+
+    /// The value of the label `role`.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::SalesRep => "sales_rep",
+            Self::Manager => "manager",
+            Self::QualityControl => "quality_control",
+            Self::Other => "other",
+            Self::None => "none",
+        }
+    }
+}
+
+impl Roles {
+    /// Notes a user's role on a channel.
+    pub fn add(&mut self, user: String, channel: Arc<str>, role: Role) {
+        self.0.entry(user).or_default().push((channel, role));
+    }
+
+    /// The user's role that weighs most.
+    pub fn of(&self, user: &str) -> Role {
+        let roles = self.0.get(user).into_iter().flatten();
+        roles.map(|(_, role)| *role).min().unwrap_or(Role::None)
+    }
+
+    /// The channels on which the user has a role.
+    pub fn channels_of(&self, user: &str) -> impl Iterator<Item = &str> {
+        self.0.get(user).into_iter().flatten().map(|(channel, _)| &**channel)
+    }
+}
+
+impl Surroundings {
+    /// What is known of a user. Nothing is said of channels without reading them: a user is cut off if
+    /// no channel of the account is active, or none on which the user has a role.
+    pub fn of(&self, user: &str) -> Standing {
+        let role = self.roles.as_ref().map(|roles| roles.of(user));
+        let cut_off = self.channels.as_ref().is_some_and(|channels| {
+            let active = |id: &str| channels.iter().any(|one| one.active && *one.id == *id);
+            let own = self.roles.as_ref().filter(|_| role != Some(Role::None));
+            match own {
+                Some(roles) => !roles.channels_of(user).any(active),
+                None => !channels.iter().any(|channel| channel.active),
+            }
+        });
+        Standing { role, cut_off }
+    }
+}
+
+/// Pairs a closed list of words with its labels; upstream's words are compared without case.
+macro_rules! closed_list {
+    ($(#[$about:meta])* $name:ident { $($variant:ident = $word:literal: $meaning:literal),+ $(,)? }) => {
+        $(#[$about])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum $name {
+            $(#[doc = $meaning] $variant,)+
+            /// A word never documented, or none.
+            Other,
+        }
+
+        impl $name {
+            /// Every value.
+            pub const ALL: &[Self] = &[$(Self::$variant,)+ Self::Other];
+
+            /// What a word of upstream means.
+            pub fn of_word(word: &str) -> Self {
+                $(if word.eq_ignore_ascii_case($word) {
+                    return Self::$variant;
+                })+
+                Self::Other
+            }
+
+            /// The value of the label.
+            pub fn label(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word,)+
+                    Self::Other => "other",
+                }
+            }
+        }
+    };
+}
+
+closed_list! {
+    /// A messenger: the label `transport`, spelt as upstream spells it.
+    Transport {
+        Whatsapp = "whatsapp": "WhatsApp.",
+        Wapi = "wapi": "WhatsApp Business API.",
+        Instagram = "instagram": "Instagram.",
+        Tgapi = "tgapi": "Telegram, a personal account.",
+        Telegram = "telegram": "Telegram, a bot.",
+        Max = "max": "MAX.",
+        Maxbot = "maxbot": "MAX, a bot.",
+        Vk = "vk": "VK.",
+        Avito = "avito": "Avito.",
+        Viber = "viber": "Viber.",
+        Cian = "cian": "Cian.",
+    }
+}
+
+closed_list! {
+    /// A channel's state: the label `state`, spelt as upstream spells it.
+    ChannelState {
+        Active = "active": "Messages come through.",
+        Init = "init": "Starting.",
+        Disabled = "disabled": "Switched off, or not paid for.",
+        PhoneUnavailable = "phoneUnavailable": "The phone cannot be reached.",
+        Qr = "qr": "A QR code waits to be scanned.",
+        QrIdle = "qridle": "A QR code was not scanned in time.",
+        OpenElsewhere = "openelsewhere": "The account is in use elsewhere.",
+        NotEnoughMoney = "notEnoughMoney": "Not paid for.",
+        ForeignPhone = "foreignphone": "Another phone scanned the QR code.",
+        Unauthorized = "unauthorized": "Not logged in.",
+        WaitForPassword = "waitForPassword": "Waits for the password of the second factor.",
+        WaitForCode = "waitForCode": "Waits for a code.",
+        Blocked = "blocked": "Blocked by the messenger.",
+        OnModeration = "onModeration": "Being checked by the messenger.",
+        Rejected = "rejected": "Turned down by the messenger.",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn channel(id: &str, active: bool) -> Channel {
+        let state = if active { ChannelState::Active } else { ChannelState::Disabled };
+        Channel { id: id.into(), transport: Transport::Whatsapp, state, active, name: None }
+    }
+
+    fn surroundings(channels: &[(&str, bool)], roles: &[(&str, &str, Role)]) -> Surroundings {
+        let mut known = Roles::default();
+        for (user, channel, role) in roles {
+            known.add((*user).to_owned(), (*channel).into(), *role);
+        }
+        Surroundings {
+            channels: Some(channels.iter().map(|(id, active)| channel(id, *active)).collect()),
+            roles: Some(Arc::new(known)),
+        }
+    }
+
+    #[test]
+    fn words_are_compared_without_case_and_unknown_ones_are_other() {
+        assert_eq!(ChannelState::of_word("PHONEUNAVAILABLE"), ChannelState::PhoneUnavailable);
+        assert_eq!(ChannelState::of_word("qrIdle").label(), "qridle");
+        assert_eq!(ChannelState::of_word("levitating").label(), "other");
+        assert_eq!(Transport::of_word("WhatsApp").label(), "whatsapp");
+        assert_eq!(Role::of_word("Seller").label(), "sales_rep");
+        assert_eq!(Role::of_word("emperor").label(), "other");
+        for state in ChannelState::ALL {
+            assert_eq!(ChannelState::of_word(state.label()), *state);
+        }
+    }
+
+    #[test]
+    fn the_role_that_weighs_most_counts() {
+        let around = surroundings(
+            &[("a", true), ("b", true)],
+            &[("1", "a", Role::QualityControl), ("1", "b", Role::SalesRep)],
+        );
+        assert_eq!(around.of("1"), Standing { role: Some(Role::SalesRep), cut_off: false });
+        assert_eq!(around.of("2"), Standing { role: Some(Role::None), cut_off: false });
+    }
+
+    #[test]
+    fn a_user_is_cut_off_when_none_of_the_own_channels_is_active() {
+        let roles = [("1", "a", Role::SalesRep), ("2", "b", Role::Manager)];
+        let around = surroundings(&[("a", false), ("b", true)], &roles);
+        assert!(around.of("1").cut_off);
+        assert!(!around.of("2").cut_off);
+        assert!(!around.of("3").cut_off, "without a role, an active channel is enough");
+        let gone = surroundings(&[("b", true)], &roles);
+        assert!(gone.of("1").cut_off, "the channel was removed");
+        let none = surroundings(&[], &[]);
+        assert!(none.of("1").cut_off, "the account has no channel at all");
+    }
+
+    #[test]
+    fn nothing_is_claimed_of_what_was_not_read() {
+        assert_eq!(Surroundings::default().of("1"), Standing::default());
+        let around = surroundings(&[("a", true)], &[]);
+        let unread = Surroundings { roles: None, ..around.clone() };
+        assert_eq!(unread.of("1"), Standing { role: None, cut_off: false });
+        let unread = Surroundings { channels: None, ..around };
+        assert_eq!(unread.of("1"), Standing { role: Some(Role::None), cut_off: false });
+    }
+}
