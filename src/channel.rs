@@ -161,8 +161,8 @@ macro_rules! closed_list {
 closed_list! {
     /// A messenger: the label `transport`, spelt as upstream spells it.
     Transport {
-        Whatsapp = "whatsapp": "WhatsApp.",
-        Wapi = "wapi": "WhatsApp Business API.",
+        Whatsapp = "whatsapp": "`WhatsApp`.",
+        Wapi = "wapi": "`WhatsApp` Business API.",
         Instagram = "instagram": "Instagram.",
         Tgapi = "tgapi": "Telegram, a personal account.",
         Telegram = "telegram": "Telegram, a bot.",

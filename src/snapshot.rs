@@ -13,6 +13,7 @@ use bytes::Bytes;
 use flate2::Crc;
 
 use crate::account::{Account, User};
+use crate::channel::{Role, Standing, Surroundings};
 use crate::clock::Stamp;
 use crate::counter::{CounterType, Reading, Shown, Trend};
 use crate::metrics::{Outcome, SweepResult, Tally, TallyValues};
@@ -82,8 +83,10 @@ pub struct Block {
 }
 
 /// What is known of an account as a whole.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Facts {
+    /// Users that are polled.
+    pub users: usize,
     /// The last finished sweep.
     pub sweep: Option<Sweep>,
     /// The newest good reading of any user.
@@ -94,8 +97,31 @@ pub struct Facts {
     pub down: bool,
     /// Our wall clock minus upstream's at the newest reading, in seconds.
     pub clock_skew_seconds: Option<f64>,
+    /// The channels and roles that were last read.
+    pub surroundings: Surroundings,
+    /// How reading the channels went.
+    pub channels: Listing,
+    /// How reading the roles went.
+    pub roles: Listing,
+    /// How finding users went.
+    pub discovery: Listing,
+    /// Users who were found and are more than may be polled.
+    pub left_out: usize,
+    /// When reading ends unless a person acts; unix time.
+    pub token_expiry: Option<Duration>,
+    /// When the token was last renewed; unix time.
+    pub token_refreshed: Option<Duration>,
     /// The account's counters.
     pub tally: TallyValues,
+}
+
+/// How reading one of the account's lists went.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Listing {
+    /// When it was last read with success.
+    pub read: Option<Stamp>,
+    /// What went wrong at the last attempt, in words; `None` if it succeeded.
+    pub problem: Option<Arc<str>>,
 }
 
 /// A finished sweep over all users of an account.
@@ -120,6 +146,10 @@ pub struct UserView {
     pub last_attempt: Option<Attempt>,
     /// What the row of good answers tells.
     pub trend: Trend,
+    /// What channels and roles say of the user.
+    pub standing: Standing,
+    /// Whether the user is not configured but was found in the account's list.
+    pub found: bool,
 }
 
 /// How an attempt to read a user ended.
@@ -138,6 +168,8 @@ pub enum FailingReason {
     Unauthorized,
     /// The token may not read counters.
     Forbidden,
+    /// The customer has to log in again, nothing else can give a token.
+    LoginNeeded,
     /// Upstream says that the limit is passed.
     RateLimited,
     /// Nobody answers.
@@ -151,6 +183,10 @@ pub enum FailingReason {
 /// Why a user's counter may not count: the label `reason` of `wazzup_user_untrusted`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UntrustedReason {
+    /// The user has no role on any channel, so the counter is always 0.
+    NoRole,
+    /// No message can reach the user, because none of the channels is active.
+    NoActiveChannel,
     /// Upstream does not know the user.
     UnknownUser,
     /// Upstream reports a type that is neither red nor grey.
@@ -216,6 +252,12 @@ impl AccountView {
     }
 }
 
+/// How long a list of channels may be shown after it was read.
+pub fn channels_good_for(account: &Account) -> Duration {
+    let refresh = account.channels.map_or(Duration::ZERO, |channels| channels.refresh_interval);
+    account.poll.stale_after.max(refresh.saturating_mul(3))
+}
+
 impl Facts {
     /// See [`AccountView::up`].
     pub fn up(&self, stale_after: Duration, now: Stamp) -> bool {
@@ -227,7 +269,14 @@ impl Facts {
 impl UserView {
     /// A user nobody has asked for yet.
     pub fn new(user: Arc<User>) -> Self {
-        Self { user, last_good: None, last_attempt: None, trend: Trend::default() }
+        Self {
+            user,
+            last_good: None,
+            last_attempt: None,
+            trend: Trend::default(),
+            standing: Standing::default(),
+            found: false,
+        }
     }
 
     /// The last good reading if it is younger than `stale_after`.
@@ -254,14 +303,23 @@ impl UserView {
         Some(attempt.outcome == Outcome::Ok && self.live(stale_after, now).is_some())
     }
 
-    /// Why the counter may not count, where a reason is known.
-    pub fn untrusted(&self, stale_after: Duration, now: Stamp) -> Option<UntrustedReason> {
-        if self.last_attempt.as_ref().is_some_and(|last| last.outcome == Outcome::NotFound) {
-            return Some(UntrustedReason::UnknownUser);
-        }
-        let reading = self.live(stale_after, now)?;
-        (reading.kind == CounterType::Other && reading.count > 0)
-            .then_some(UntrustedReason::UnknownType)
+    /// Why the counter may not count: every reason that is known.
+    pub fn untrusted(
+        &self,
+        stale_after: Duration,
+        now: Stamp,
+    ) -> impl Iterator<Item = UntrustedReason> {
+        let attempt = self.last_attempt.as_ref();
+        let live = self.live(stale_after, now);
+        let odd = |reading: Reading| reading.kind == CounterType::Other && reading.count > 0;
+        UntrustedReason::ALL.into_iter().filter(move |reason| match reason {
+            UntrustedReason::NoRole => self.standing.role == Some(Role::None),
+            UntrustedReason::NoActiveChannel => self.standing.cut_off,
+            UntrustedReason::UnknownUser => {
+                attempt.is_some_and(|last| last.outcome == Outcome::NotFound)
+            }
+            UntrustedReason::UnknownType => live.is_some_and(odd),
+        })
     }
 }
 
@@ -285,6 +343,7 @@ impl FailingReason {
         match self {
             Self::Unauthorized => "unauthorized",
             Self::Forbidden => "forbidden",
+            Self::LoginNeeded => "login_needed",
             Self::RateLimited => "rate_limited",
             Self::Unreachable => "unreachable",
             Self::ServerError => "server_error",
@@ -294,9 +353,15 @@ impl FailingReason {
 }
 
 impl UntrustedReason {
+    /// Every reason, in the order of the exposition.
+    pub const ALL: [Self; 4] =
+        [Self::NoRole, Self::NoActiveChannel, Self::UnknownUser, Self::UnknownType];
+
     /// The value of the label `reason`.
     pub fn label(self) -> &'static str {
         match self {
+            Self::NoRole => "no_role",
+            Self::NoActiveChannel => "no_active_channel",
             Self::UnknownUser => "unknown_user",
             Self::UnknownType => "unknown_type",
         }

@@ -63,16 +63,13 @@ pub fn render_account(
 ) -> Vec<Block> {
     let context = Context { account, facts, now };
     let labels = account_labels(account);
-    let stale_after = account.poll.stale_after;
-    let newest = facts.newest_reading.filter(|at| at.age(now) < stale_after);
-    let expires = newest.map(|at| at.plus(stale_after).uptime);
     let mut renderer = Renderer::default();
     let mut blocks = Vec::with_capacity(ACCOUNT_FAMILIES.len());
     for (index, family) in ACCOUNT_FAMILIES.iter().enumerate() {
         renderer.lines.clear();
         (family.write)(&mut renderer.lines, family.name, &labels, &context);
         let earlier = earlier.and_then(|blocks| blocks.get(index));
-        blocks.push(renderer.block(earlier, expires.filter(|_| family.ages)));
+        blocks.push(renderer.block(earlier, family.ages.expiry(&context)));
     }
     blocks
 }

@@ -30,6 +30,7 @@ fn users(account: &Account) -> Vec<UserView> {
 }
 
 fn publish(account: &Account, users: Vec<UserView>, facts: Facts, now: Stamp) -> Arc<AccountView> {
+    let facts = Facts { users: users.len(), ..facts };
     let chunk = render_chunk(account, users, None, now);
     let blocks = render_account(account, &facts, None, now);
     let account = Arc::new(account.clone());
@@ -141,9 +142,9 @@ fn an_account_that_fails_or_is_down_is_not_up() {
         (samples(&text, "wazzup_up"), samples(&text, "wazzup_account_failing"))
     };
     let up = |value| vec![format!(r#"wazzup_up{{account="acme"}} {value}"#)];
-    assert_eq!(shown(fresh), (up(1), vec![]));
-    assert_eq!(shown(Facts { down: true, ..fresh }), (up(0), vec![]));
-    let failing = Facts { failing: Some(FailingReason::Unauthorized), ..fresh };
+    assert_eq!(shown(fresh.clone()), (up(1), vec![]));
+    assert_eq!(shown(Facts { down: true, ..fresh.clone() }), (up(0), vec![]));
+    let failing = Facts { failing: Some(FailingReason::Unauthorized), ..fresh.clone() };
     let reason = r#"wazzup_account_failing{account="acme",reason="unauthorized"} 1"#.to_owned();
     assert_eq!(shown(failing), (up(0), vec![reason]));
 }
@@ -195,7 +196,7 @@ fn names_of_users_appear_only_where_they_are_wanted() {
     let text = scrape(&[publish(&account, users(&account), Facts::default(), start())], start());
     assert_eq!(
         samples(&text, "wazzup_user_info"),
-        [r#"wazzup_user_info{account="acme",user="1",name=""} 1"#]
+        [r#"wazzup_user_info{account="acme",user="1",name="",role=""} 1"#]
     );
 }
 

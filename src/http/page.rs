@@ -134,7 +134,7 @@ fn write_user(html: &mut String, user: &UserStatus) -> fmt::Result {
     if let Some(other) = user.other {
         write!(html, "{other} of an unknown type. ")?;
     }
-    match (user.untrusted, &user.problem) {
+    match (user.untrusted.first().copied(), &user.problem) {
         (Some("unknown_user"), _) => html.push_str("Wazzup24 does not know this user."),
         (_, Some(problem)) => write!(html, "{}", Escaped(problem))?,
         _ => {}

@@ -57,7 +57,8 @@ pub(super) struct UserStatus {
     pub(super) other: Option<u64>,
     /// Age of the last good reading, however old.
     pub(super) age_seconds: Option<f64>,
-    pub(super) untrusted: Option<&'static str>,
+    /// Why the figures may not count.
+    pub(super) untrusted: Vec<&'static str>,
     /// What went wrong at the last attempt.
     pub(super) problem: Option<Arc<str>>,
 }
@@ -113,7 +114,7 @@ impl UserStatus {
             grey: shown.grey,
             other: shown.other,
             age_seconds: view.last_good.map(|(_, at)| at.age(now).as_secs_f64()),
-            untrusted: view.untrusted(stale_after, now).map(UntrustedReason::label),
+            untrusted: view.untrusted(stale_after, now).map(UntrustedReason::label).collect(),
             problem: view.last_attempt.as_ref().and_then(|attempt| attempt.problem.clone()),
         }
     }

@@ -7,14 +7,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::memory::Kept;
-use crate::account::{Account, UserId};
+use crate::account::{Account, User, UserId};
 use crate::clock::Stamp;
 use crate::counter::{Reading, Trend};
 use crate::exposition::{render_account, render_chunk};
-use crate::metrics::{Outcome, SweepResult, Tally, TallyValues};
-use crate::snapshot::{
-    AccountView, Attempt, CHUNK_USERS, Chunk, Facts, FailingReason, Slot, UserView,
-};
+use crate::metrics::{Outcome, SweepResult, Tally};
+use crate::snapshot::{AccountView, Attempt, CHUNK_USERS, Chunk, Facts, FailingReason, UserView};
 use crate::upstream::Error;
 
 /// The poller's own copy of what is known, ahead of what is published.
@@ -23,6 +21,8 @@ pub(super) struct Ledger {
     pub(super) account: Arc<Account>,
     pub(super) facts: Facts,
     chunks: Vec<OpenChunk>,
+    /// What an earlier run of the exporter has kept.
+    kept: Kept,
     /// What went wrong last, in words.
     problem: Option<Arc<str>>,
     /// Ends of attempts in the current sweep, in the order of [`Outcome::ALL`].
@@ -39,69 +39,10 @@ struct OpenChunk {
 pub(super) struct Draft {
     account: Arc<Account>,
     facts: Facts,
+    /// How many chunks there are.
+    chunks: usize,
     touched: Vec<(usize, Vec<UserView>)>,
     earlier: Arc<AccountView>,
-}
-
-/// A slot for an account nobody has polled yet.
-pub fn new_slot(account: Arc<Account>) -> Slot {
-    slot_of_users(account, Arc::default())
-}
-
-fn slot_of_users(account: Arc<Account>, tally: Arc<Tally>) -> Slot {
-    let users = account.users.iter().map(|user| UserView::new(Arc::clone(user)));
-    let users: Vec<UserView> = users.collect();
-    slot_of(account, tally, Facts::default(), &users)
-}
-
-/// Whether two settings are of the same account at Wazzup24: by its number, where both tell it, or by
-/// the token.
-fn is_same(one: &Account, other: &Account) -> bool {
-    match (&one.account_id, &other.account_id) {
-        (Some(first), Some(second)) => first == second && one.base_url == other.base_url,
-        _ => one.credential() == other.credential(),
-    }
-}
-
-/// A slot for an account whose settings have changed: what is known of its users stays, unless it may
-/// be another account by now.
-pub fn changed_slot(earlier: &Slot, account: Arc<Account>) -> Slot {
-    let view = earlier.view();
-    if !is_same(&view.account, &account) {
-        return slot_of_users(account, Arc::clone(&earlier.tally));
-    }
-    let known: HashMap<&UserId, &UserView> =
-        view.users().map(|user| (&user.user.id, user)).collect();
-    let users = account.users.iter().map(|user| match known.get(&user.id) {
-        Some(known) => UserView { user: Arc::clone(user), ..(*known).clone() },
-        None => UserView::new(Arc::clone(user)),
-    });
-    let users: Vec<UserView> = users.collect();
-    let newest = users.iter().filter_map(|user| user.last_good).map(|(_, at)| at);
-    let newest_reading = newest.max_by_key(|at| at.uptime);
-    // Why it failed may be what was changed; the next sweep tells.
-    let facts = Facts { newest_reading, failing: None, down: false, ..view.facts };
-    slot_of(account, Arc::clone(&earlier.tally), facts, &users)
-}
-
-fn slot_of(account: Arc<Account>, tally: Arc<Tally>, facts: Facts, users: &[UserView]) -> Slot {
-    let facts = Facts { tally: tally.values(), ..facts };
-    let now = Stamp::now();
-    let chunks = users.chunks(CHUNK_USERS);
-    let chunks = chunks.map(|users| Arc::new(render_chunk(&account, users.to_vec(), None, now)));
-    let chunks = chunks.collect();
-    let blocks = render_account(&account, &facts, None, now);
-    Slot::new(tally, AccountView { account, facts, chunks, blocks })
-}
-
-/// Shows an account whose poller has died as down; its readings stay until they are stale.
-pub fn mark_down(slot: &Arc<Slot>) {
-    let writer = slot.writer();
-    let view = slot.view();
-    let facts = Facts { down: true, tally: slot.tally.values(), ..view.facts };
-    let blocks = render_account(&view.account, &facts, Some(&view.blocks), Stamp::now());
-    let (account, chunks) = (Arc::clone(&view.account), view.chunks.clone());
-    writer.publish(AccountView { account, facts, chunks, blocks });
 }
 
 impl Ledger {
@@ -112,28 +53,74 @@ impl Ledger {
             chunks.map(|chunk| OpenChunk { users: chunk.users.clone(), touched: false }).collect();
         Self {
             account: Arc::clone(&view.account),
-            facts: Facts { down: false, ..view.facts },
+            facts: Facts { down: false, ..view.facts.clone() },
             chunks,
+            kept: Kept::default(),
             problem: None,
             outcomes: Default::default(),
         }
     }
 
-    /// Takes over what was kept of users that have not been read yet.
-    pub(super) fn recall(&mut self, kept: &Kept, now: Stamp) {
-        let bridge = self.account.poll.stale_after;
+    /// Takes over what was kept of users that have not been read yet, now or when they are found.
+    pub(super) fn recall(&mut self, kept: Kept, now: Stamp) {
+        self.kept = kept;
         let users = self.chunks.iter_mut().flat_map(|chunk| &mut chunk.users);
         for user in users.filter(|user| user.last_good.is_none()) {
-            if let Some(kept) = kept.of(&self.account, user.user.id.as_str()) {
-                user.trend = Trend::recall(kept, now.unix, now.uptime, bridge);
+            recall(user, &self.account, &self.kept, now);
+        }
+    }
+
+    /// Everybody, in the order of the view.
+    pub(super) fn users(&self) -> impl Iterator<Item = &UserView> {
+        self.chunks.iter().flat_map(|chunk| &chunk.users)
+    }
+
+    /// Who is asked for, in the order of the view.
+    pub(super) fn user_at(&self, index: usize) -> Option<Arc<User>> {
+        let chunk = self.chunks.get(index / CHUNK_USERS)?;
+        chunk.users.get(index % CHUNK_USERS).map(|view| Arc::clone(&view.user))
+    }
+
+    /// Replaces the users by the configured ones and those who were `found`; what is known of them
+    /// stays. Not while requests for users are open, which know them by their place.
+    pub(super) fn set_users(&mut self, users: Vec<(Arc<User>, bool)>, now: Stamp) {
+        let before: Vec<UserView> = self.chunks.drain(..).flat_map(|chunk| chunk.users).collect();
+        let same = before.iter().map(|view| (&view.user, view.found));
+        let unchanged = same.eq(users.iter().map(|(user, found)| (user, *found)));
+        let mut known: HashMap<UserId, UserView> =
+            before.into_iter().map(|view| (view.user.id.clone(), view)).collect();
+        let views = users.into_iter().map(|(user, found)| {
+            if let Some(view) = known.remove(&user.id) {
+                return UserView { user, found, ..view };
+            }
+            let standing = self.facts.surroundings.of(user.id.as_str());
+            let mut view = UserView { standing, found, ..UserView::new(user) };
+            recall(&mut view, &self.account, &self.kept, now);
+            view
+        });
+        let views: Vec<UserView> = views.collect();
+        self.facts.users = views.len();
+        let open = |users: &[UserView]| OpenChunk { users: users.to_vec(), touched: !unchanged };
+        self.chunks = views.chunks(CHUNK_USERS).map(open).collect();
+    }
+
+    /// Judges every user by the channels and roles that are known now.
+    pub(super) fn judge_standing(&mut self) {
+        for chunk in &mut self.chunks {
+            for view in &mut chunk.users {
+                let standing = self.facts.surroundings.of(view.user.id.as_str());
+                if view.standing != standing {
+                    view.standing = standing;
+                    chunk.touched = true;
+                }
             }
         }
     }
 
     /// What is to be kept.
     pub(super) fn kept(&self) -> Kept {
-        let users = self.chunks.iter().flat_map(|chunk| &chunk.users);
-        let trends = users.filter_map(|user| Some((user.user.id.as_str(), user.trend.remember()?)));
+        let trends =
+            self.users().filter_map(|user| Some((user.user.id.as_str(), user.trend.remember()?)));
         Kept::new(&self.account, trends)
     }
 
@@ -162,14 +149,21 @@ impl Ledger {
     }
 
     /// Takes down that nobody could be asked for, because there is no token.
-    pub(super) fn fail_everyone(&mut self, problem: &str) {
+    pub(super) fn fail_everyone(&mut self, problem: &str, outcome: Outcome) {
         let problem: Arc<str> = problem.into();
         self.problem = Some(Arc::clone(&problem));
-        let attempt = Attempt { outcome: Outcome::Unauthorized, problem: Some(problem) };
-        for index in 0..self.account.users.len() {
-            self.count(Outcome::Unauthorized);
+        let attempt = Attempt { outcome, problem: Some(problem) };
+        for index in 0..self.facts.users {
+            self.count(outcome);
             self.note(index, attempt.clone());
         }
+    }
+
+    /// Takes down that there is nobody to ask for, because users could not be found.
+    pub(super) fn fail_without_users(&mut self, problem: &str, outcome: Outcome) {
+        self.problem = Some(problem.into());
+        // A list that is not there is no list of an API.
+        self.count(if outcome == Outcome::NotFound { Outcome::Malformed } else { outcome });
     }
 
     /// Forgets that a request failed whose user is asked once more.
@@ -226,9 +220,10 @@ impl Ledger {
         }
         let (result, reason) = judge(self.outcomes);
         let attempts: usize = self.outcomes.iter().sum();
-        if result == SweepResult::Failed && attempts >= enough && reason.is_some() {
+        let nobody = result == SweepResult::Failed || attempts == 0;
+        if nobody && attempts >= enough && reason.is_some() {
             self.facts.failing = reason;
-        } else if result == SweepResult::Failed && paused {
+        } else if nobody && paused {
             self.facts.failing = Some(FailingReason::RateLimited);
         }
     }
@@ -239,26 +234,32 @@ impl Ledger {
     }
 
     /// Copies what changed since the last draft.
-    pub(super) fn draft(&mut self, earlier: Arc<AccountView>, tally: TallyValues) -> Draft {
-        self.facts.tally = tally;
+    pub(super) fn draft(&mut self, earlier: Arc<AccountView>, tally: &Tally) -> Draft {
+        self.facts.tally = tally.values();
         let mut touched = Vec::new();
         for (index, chunk) in self.chunks.iter_mut().enumerate() {
             if std::mem::take(&mut chunk.touched) {
                 touched.push((index, chunk.users.clone()));
             }
         }
-        Draft { account: Arc::clone(&self.account), facts: self.facts, touched, earlier }
+        let (account, facts) = (Arc::clone(&self.account), self.facts.clone());
+        Draft { account, facts, chunks: self.chunks.len(), touched, earlier }
     }
 }
 
 impl Draft {
     /// Renders the next view; what nobody touched is shared with the earlier one.
     pub(super) fn render(self, now: Stamp) -> AccountView {
-        let Self { account, facts, touched, earlier } = self;
+        let Self { account, facts, chunks: count, touched, earlier } = self;
         let mut chunks: Vec<Arc<Chunk>> = earlier.chunks.clone();
+        chunks.truncate(count);
         for (index, users) in touched {
-            if let Some(chunk) = chunks.get_mut(index) {
-                *chunk = Arc::new(render_chunk(&account, users, Some(chunk), now));
+            let rendered =
+                |earlier: Option<&Chunk>| Arc::new(render_chunk(&account, users, earlier, now));
+            match chunks.get_mut(index) {
+                Some(chunk) => *chunk = rendered(Some(chunk)),
+                // New chunks are touched, and in order.
+                None => chunks.push(rendered(None)),
             }
         }
         let blocks = render_account(&account, &facts, Some(&earlier.blocks), now);
@@ -275,6 +276,12 @@ fn weight_of(error: &Error) -> Outcome {
     }
 }
 
+fn recall(user: &mut UserView, account: &Account, kept: &Kept, now: Stamp) {
+    if let Some(kept) = kept.of(account, user.user.id.as_str()) {
+        user.trend = Trend::recall(kept, now.unix, now.uptime, account.poll.stale_after);
+    }
+}
+
 /// How a sweep with these outcomes ended. The commonest failure speaks for the account, and the
 /// first in [`Outcome::ALL`] among equals.
 fn judge(outcomes: [usize; Outcome::ALL.len()]) -> (SweepResult, Option<FailingReason>) {
@@ -282,6 +289,10 @@ fn judge(outcomes: [usize; Outcome::ALL.len()]) -> (SweepResult, Option<FailingR
     let good: usize =
         counted().filter(|(outcome, _)| *outcome == Outcome::Ok).map(|(_, n)| n).sum();
     let all: usize = outcomes.iter().sum();
+    if all == 0 {
+        // Nobody is on the list, and that is all there is to read.
+        return (SweepResult::Ok, None);
+    }
     if good > 0 {
         return (if good == all { SweepResult::Ok } else { SweepResult::Partial }, None);
     }

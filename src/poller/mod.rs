@@ -7,7 +7,9 @@
 //! anew should it die; what it knew is in the slot.
 
 mod ledger;
+mod lists;
 mod memory;
+mod slots;
 mod sweep;
 
 use std::sync::Arc;
@@ -16,9 +18,10 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
 
-pub use self::ledger::{changed_slot, mark_down, new_slot};
+pub use self::slots::{changed_slot, mark_down, new_slot};
 
 use self::ledger::Ledger;
+use self::lists::Lists;
 use self::memory::Memory;
 use self::sweep::Scope;
 use crate::account::Account;
@@ -28,10 +31,14 @@ use crate::schedule::Trouble;
 use crate::shutdown::Shutdown;
 use crate::snapshot::{FailingReason, Slot, Sweep, Writer};
 use crate::storage::Storage;
-use crate::upstream::Client;
+use crate::upstream::{Client, TokenError};
 
 /// Shortest time between two publications within a sweep.
 pub const PUBLISH_PERIOD: Duration = Duration::from_secs(1);
+
+/// Longest time that getting a token or a first list of users may take: a few requests, each with its
+/// time limit.
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Longest time that reading or writing files may take before a poller counts as stuck: opening,
 /// reading and writing are given five seconds each.
@@ -43,6 +50,7 @@ pub struct Poller {
     client: Arc<Client>,
     writer: Writer,
     ledger: Ledger,
+    lists: Lists,
     promise: Promise,
     trouble: Trouble,
     /// What is kept over restarts of the exporter, where there is a place for it.
@@ -51,6 +59,8 @@ pub struct Poller {
     failing_since: Option<Stamp>,
     /// The failing reason that was logged last.
     reported: Option<FailingReason>,
+    /// Whether somebody else has logged why the account fails.
+    told_elsewhere: bool,
     /// Whom a sweep begins with.
     first_user: usize,
 }
@@ -61,15 +71,18 @@ impl Poller {
         let ledger = Ledger::from_view(&slot.view());
         let (client, writer) = (Arc::new(client), slot.writer());
         let (trouble, memory) = (Trouble::default(), None);
+        let lists = Lists::new(&ledger.account);
         Self {
             client,
             writer,
             ledger,
+            lists,
             promise,
             trouble,
             memory,
             failing_since: None,
             reported: None,
+            told_elsewhere: false,
             first_user: 0,
         }
     }
@@ -93,6 +106,11 @@ impl Poller {
             self.promise.act_at(origin + due);
             tokio::select! {
                 () = sleep_until(origin + due) => {}
+                news = self.lists.next(&self.client, self.trouble.probing()) => {
+                    self.learn(news);
+                    self.publish().await;
+                    continue;
+                }
                 () = shutdown.wait() => return,
             }
             tokio::select! {
@@ -114,7 +132,7 @@ impl Poller {
     async fn recall(&mut self) {
         self.promise.act_at(Instant::now() + FILES_PATIENCE);
         if let Some(memory) = &mut self.memory {
-            self.ledger.recall(&memory.load().await, Stamp::now());
+            self.ledger.recall(memory.load().await, Stamp::now());
         }
     }
 
@@ -126,8 +144,13 @@ impl Poller {
         }
     }
 
-    /// Makes one sweep and publishes what it found.
+    /// Reads the lists, makes one sweep and publishes what it found.
     pub async fn run_once(mut self) {
+        let client = Arc::clone(&self.client);
+        for _ in 0..self.lists.wanted() {
+            let news = self.lists.next(&client, false).await;
+            self.learn(news);
+        }
         self.sweep().await;
         self.publish().await;
     }
@@ -138,15 +161,20 @@ impl Poller {
 
     async fn sweep(&mut self) {
         let started = Stamp::now();
-        self.promise.act_at(Instant::now() + FILES_PATIENCE);
-        let refused = match self.client.token().await {
+        self.find_first_users().await;
+        let client = Arc::clone(&self.client);
+        let (refused, spent) = match patiently(&self.promise, &client, client.token()).await {
             Ok(token) => {
+                self.told_elsewhere = false;
                 let scope = if self.trouble.probing() { Scope::Probe } else { Scope::Everyone };
-                self.ask(token, scope).await
+                let refused = self.ask(token, scope).await;
+                (refused, refused.is_some())
             }
             Err(error) => {
-                self.ledger.fail_everyone(&error.to_string());
-                Some(FailingReason::Unauthorized)
+                self.told_elsewhere = error.is_shared();
+                self.ledger.fail_everyone(&error.to_string(), error.outcome());
+                // Asking again for what is known to fail costs upstream nothing.
+                (Some(reason_of(&error)), !error.is_shared() && !error.login_needed())
             }
         };
         let (result, failing) = self.ledger.verdict(refused);
@@ -155,19 +183,10 @@ impl Poller {
         self.ledger.facts.sweep = Some(Sweep { finished, duration, result });
         self.ledger.facts.failing = failing;
         self.writer.slot().tally.sweep(result);
-        self.take_stock(refused, failing, finished);
+        self.trouble.note(spent, failing.is_some());
+        self.report(finished);
+        self.learn_all();
         debug!(account = %self.account().name, result = result.label(), ?duration, "swept");
-    }
-
-    /// Remembers how the account fails.
-    fn take_stock(
-        &mut self,
-        refused: Option<FailingReason>,
-        failing: Option<FailingReason>,
-        now: Stamp,
-    ) {
-        self.trouble.note(refused.is_some(), failing.is_some());
-        self.report(now);
     }
 
     /// Logs one line when the account begins to fail or has another reason, and one when it is back.
@@ -179,7 +198,11 @@ impl Poller {
                 self.failing_since = since.or(Some(now));
                 let problem = self.ledger.last_problem();
                 let reason = reason.label();
-                warn!(%account, reason, problem, "the account cannot be read");
+                if self.told_elsewhere {
+                    debug!(%account, reason, problem, "the account cannot be read");
+                } else {
+                    warn!(%account, reason, problem, "the account cannot be read");
+                }
             }
             (Some(since), None) => {
                 self.failing_since = None;
@@ -194,7 +217,7 @@ impl Poller {
     /// Renders what changed, away from the threads that serve sockets, and shows it.
     async fn publish(&mut self) {
         let slot = self.writer.slot();
-        let draft = self.ledger.draft(slot.view(), slot.tally.values());
+        let draft = self.ledger.draft(slot.view(), &slot.tally);
         let rendered = tokio::task::spawn_blocking(move || draft.render(Stamp::now())).await;
         // A panic there is a panic of this poller, which its supervisor deals with.
         let view = rendered.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
@@ -203,4 +226,27 @@ impl Poller {
             self.promise.attempted();
         }
     }
+}
+
+/// Waits for something that takes its time, without counting as stuck for up to [`PATIENCE`] and
+/// while upstream has asked for a pause.
+async fn patiently<T>(promise: &Promise, client: &Client, work: impl Future<Output = T>) -> T {
+    let until = Instant::now() + PATIENCE;
+    let mut work = std::pin::pin!(work);
+    loop {
+        let soon = Instant::now() + PUBLISH_PERIOD;
+        promise.act_at(if client.paused() { soon } else { soon.min(until) });
+        tokio::select! {
+            done = &mut work => return done,
+            () = sleep_until(soon) => {}
+        }
+    }
+}
+
+/// Why the account fails when there is no token.
+fn reason_of(error: &TokenError) -> FailingReason {
+    if error.login_needed() {
+        return FailingReason::LoginNeeded;
+    }
+    FailingReason::of(error.outcome()).unwrap_or(FailingReason::Unauthorized)
 }

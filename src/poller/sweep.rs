@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 
-use super::{FILES_PATIENCE, PUBLISH_PERIOD, Poller};
+use super::{PUBLISH_PERIOD, Poller, patiently};
 use crate::account::User;
 use crate::clock::Stamp;
 use crate::counter::Reading;
@@ -129,7 +129,7 @@ impl Poller {
     pub(super) async fn ask(&mut self, token: Token, scope: Scope) -> Option<FailingReason> {
         let started = Instant::now();
         let poll = self.account().poll;
-        let users = self.account().users.len();
+        let users = self.ledger.facts.users;
         let enough = poll.concurrency.saturating_mul(3).max(ENOUGH_FAILURES);
         let mut round = Round::new(token, scope, users, self.first_user, enough);
         self.ask_queue(&mut round).await;
@@ -166,7 +166,7 @@ impl Poller {
             self.promise.act_at(Instant::now() + PUBLISH_PERIOD);
             while open.len() < account.poll.concurrency {
                 let Some(user) = round.next() else { break };
-                if let Some(asked) = account.users.get(user) {
+                if let Some(asked) = self.ledger.user_at(user) {
                     open.push(Box::pin(request(&client, asked, user, round)));
                 }
             }
@@ -175,6 +175,9 @@ impl Poller {
                     Some(answer) => self.take(round, answer).await,
                     None => return,
                 },
+                news = self.lists.next(&client, self.trouble.probing()) => {
+                    self.lists.news.push(news);
+                }
                 _ = publish.tick() => {
                     let now = Stamp::now();
                     self.ledger.judge_early(account.poll.concurrency, client.paused(), now);
@@ -223,8 +226,9 @@ impl Poller {
         if std::mem::replace(&mut round.reread, true) {
             return false;
         }
-        self.promise.act_at(Instant::now() + FILES_PATIENCE);
-        match self.client.other_token(&round.token).await {
+        let client = Arc::clone(&self.client);
+        let other = client.other_token(&round.token);
+        match patiently(&self.promise, &client, other).await {
             Ok(token) if token != round.token => {
                 round.token = token;
                 round.token_age += 1;
@@ -237,10 +241,10 @@ impl Poller {
 
 fn request<'a>(
     client: &'a Client,
-    asked: &'a User,
+    asked: Arc<User>,
     user: usize,
     round: &Round,
-) -> impl Future<Output = Answer> + Send + 'a {
+) -> impl Future<Output = Answer> + Send + use<'a> {
     let (token, token_age) = (round.token.clone(), round.token_age);
     async move { Answer { user, token_age, result: client.counter(&token, &asked.id).await } }
 }

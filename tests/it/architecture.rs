@@ -18,14 +18,15 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("simulator", &[]),
     ("health", &[]),
     ("limit", &["account", "metrics", "schedule"]),
-    ("snapshot", &["account", "counter", "clock", "metrics"]),
+    ("snapshot", &["account", "channel", "counter", "clock", "metrics"]),
     ("config", &["account", "schedule"]),
     ("upstream", &["account", "channel", "counter", "clock", "limit", "metrics"]),
-    ("exposition", &["account", "counter", "snapshot", "metrics", "clock"]),
+    ("exposition", &["account", "channel", "counter", "snapshot", "metrics", "clock"]),
     (
         "poller",
         &[
             "account",
+            "channel",
             "counter",
             "schedule",
             "clock",

@@ -23,7 +23,7 @@ fn yaml(base_url: &str, users: usize, settings: &str) -> String {
     format!(
         "poll: {{interval: 200ms, timeout: 20s, concurrency: 1}}\n\
          accounts: [{{name: acme, base_url: '{base_url}', auth: {{token: token-of-acme}},\n\
-         \x20 users: [{}], {settings}}}]\n",
+         \x20 channels: {{enabled: false}}, users: [{}], {settings}}}]\n",
         users.join(", ")
     )
 }

@@ -248,7 +248,9 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn users(body: &str) -> Result<(Vec<(String, Option<String>)>, Option<usize>), Malformed> {
+    type Named = (String, Option<String>);
+
+    fn users(body: &str) -> Result<(Vec<Named>, Option<usize>), Malformed> {
         let page = parse_users(body.as_bytes())?;
         Ok((page.users.into_iter().map(|user| (user.id, user.name)).collect(), page.count))
     }

@@ -1,0 +1,308 @@
+//! The families with samples per account.
+
+use super::super::text::{Kind, push_label};
+use super::{AccountFamily, Ages, Context};
+use crate::account::{Account, Api, Auth};
+use crate::channel::Channel;
+use crate::metrics::{Endpoint, Outcome, SweepResult};
+use crate::snapshot::channels_good_for;
+
+/// The families per account.
+pub(in crate::exposition) static ACCOUNT_FAMILIES: [AccountFamily; 24] = [
+    AccountFamily {
+        name: "wazzup_up",
+        kind: Kind::Gauge,
+        help: "1 if the account has a reading younger than stale_after and nothing is known that fails all of its users, judged at scrape time; 0 if not.",
+        ages: Ages::Readings,
+        write: |lines, name, labels, context| {
+            let up = context.facts.up(context.account.poll.stale_after, context.now);
+            lines.sample(name, labels).integer(u64::from(up));
+        },
+    },
+    AccountFamily {
+        name: "wazzup_account_failing",
+        kind: Kind::Gauge,
+        help: "1 while no user of the account can be read, with the reason: unauthorized, forbidden, login_needed (the customer has to log in again), rate_limited, unreachable, server_error or malformed.",
+        ages: Ages::Never,
+        write: |lines, name, labels, context| {
+            if let Some(reason) = context.facts.failing {
+                lines.sample(name, labels).label("reason", reason.label()).integer(1);
+            }
+        },
+    },
+    AccountFamily {
+        name: "wazzup_account_info",
+        kind: Kind::Gauge,
+        help: "Always 1; the labels tell the account's number at Wazzup, where configured, which API it is read by, and what the configuration says about it.",
+        ages: Ages::Never,
+        write: |lines, name, labels, context| {
+            let labels = account_info(labels, context.account);
+            lines.sample(name, &labels).integer(1);
+        },
+    },
+    AccountFamily {
+        name: "wazzup_account_users",
+        kind: Kind::Gauge,
+        help: "Users of the account that are polled, found ones included.",
+        ages: Ages::Never,
+        write: |lines, name, labels, context| {
+            lines.sample(name, labels).integer(context.facts.users as u64);
+        },
+    },
+    AccountFamily {
+        name: "wazzup_poll_interval_seconds",
+        kind: Kind::Gauge,
+        help: "The configured time between two readings of a user.",
+        ages: Ages::Never,
+        write: |lines, name, labels, context| {
+            lines.sample(name, labels).seconds(context.account.poll.interval);
+        },
+    },
+    AccountFamily {
+        name: "wazzup_sweep_duration_seconds",
+        kind: Kind::Gauge,
+        help: "How long the last finished sweep over all users of the account took.",
+        ages: Ages::Never,
+        write: |lines, name, labels, context| {
+            if let Some(sweep) = context.facts.sweep {
+                lines.sample(name, labels).seconds(sweep.duration);
+            }
+        },
+    },
+    AccountFamily {
+        name: "wazzup_sweep_last_timestamp_seconds",
+        kind: Kind::Gauge,
+        help: "When the last sweep over all users of the account ended, however it ended, unix time.",
+        ages: Ages::Never,
+        write: |lines, name, labels, context| {
+            if let Some(sweep) = context.facts.sweep {
+                lines.sample(name, labels).seconds(sweep.finished.unix);
+            }
+        },
+    },
+    AccountFamily {
+        name: "wazzup_sweeps_total",
+        kind: Kind::Counter,
+        help: "Finished sweeps over all users of the account. result=ok: every user was read; partial: some; failed: none.",
+        ages: Ages::Never,
+        write: |lines, name, labels, context| {
+            for (result, count) in SweepResult::ALL.iter().zip(context.facts.tally.sweeps) {
+                lines.sample(name, labels).label("result", result.label()).integer(count);
+            }
+        },
+    },
+    AccountFamily {
+        name: "wazzup_sweep_overruns_total",
+        kind: Kind::Counter,
+        help: "Sweeps that took longer than the poll interval; the next one followed at once.",
+        ages: Ages::Never,
+        write: |lines, name, labels, context| {
+            lines.sample(name, labels).integer(context.facts.tally.overruns);
+        },
+    },
+    AccountFamily {
+        name: "wazzup_api_requests_total",
+        kind: Kind::Counter,
+        help: "Requests to the Wazzup24 API, by what was asked for and how it ended.",
+        ages: Ages::Never,
+        write: |lines, name, labels, context| {
+            let counts = Endpoint::ALL.into_iter().zip(context.facts.tally.requests);
+            for (endpoint, counts) in counts.filter(|(one, _)| asks(context.account, *one)) {
+                for (outcome, count) in Outcome::ALL.iter().zip(counts) {
+                    let sample = lines.sample(name, labels).label("endpoint", endpoint.label());
+                    sample.label("outcome", outcome.label()).integer(count);
+                }
+            }
+        },
+    },
+    AccountFamily {
+        name: "wazzup_api_rate_limit_requests",
+        kind: Kind::Gauge,
+        help: "Requests that the account's credential may make in each window of wazzup_api_rate_limit_window_seconds, as configured; accounts of one credential share them.",
+        ages: Ages::Never,
+        write: |lines, name, labels, context| {
+            lines.sample(name, labels).integer(context.account.rate_limit.requests.into());
+        },
+    },
+    AccountFamily {
+        name: "wazzup_api_rate_limit_window_seconds",
+        kind: Kind::Gauge,
+        help: "The window of wazzup_api_rate_limit_requests.",
+        ages: Ages::Never,
+        write: |lines, name, labels, context| {
+            lines.sample(name, labels).seconds(context.account.rate_limit.per);
+        },
+    },
+    AccountFamily {
+        name: "wazzup_api_rate_limit_wait_seconds_total",
+        kind: Kind::Counter,
+        help: "Time for which requests of the account were held back to keep the limit of the API or because it asked for a pause.",
+        ages: Ages::Never,
+        write: |lines, name, labels, context| {
+            lines.sample(name, labels).seconds(context.facts.tally.rate_limit_wait);
+        },
+    },
+    AccountFamily {
+        name: "wazzup_clock_skew_seconds",
+        kind: Kind::Gauge,
+        help: "The exporter's clock minus the clock of upstream at the newest reading. Upstream tells whole seconds, so less than 2 is nothing.",
+        ages: Ages::Never,
+        write: |lines, name, labels, context| {
+            if let Some(skew) = context.facts.clock_skew_seconds {
+                lines.sample(name, labels).float(skew);
+            }
+        },
+    },
+    AccountFamily {
+        name: "wazzup_working_hours",
+        kind: Kind::Gauge,
+        help: "1 during the configured working hours of the account, 0 outside; judged at scrape time. Absent where none are configured.",
+        ages: Ages::Always,
+        write: |lines, name, labels, context| {
+            if let Some(hours) = &context.account.working_hours {
+                let open = hours.open_at(context.now.unix);
+                lines.sample(name, labels).integer(u64::from(open));
+            }
+        },
+    },
+    AccountFamily {
+        name: "wazzup_token_expiry_timestamp_seconds",
+        kind: Kind::Gauge,
+        help: "When reading ends unless a person acts, unix time: a fixed token's own end, or that of a refresh token. Absent where it is not known, and where a new token can always be had.",
+        ages: Ages::Never,
+        write: |lines, name, labels, context| {
+            if let Some(end) = context.facts.token_expiry {
+                lines.sample(name, labels).seconds(end);
+            }
+        },
+    },
+    AccountFamily {
+        name: "wazzup_token_refreshes_total",
+        kind: Kind::Counter,
+        help: "Attempts to get a new token for the account. result=ok: there is one; failed: not.",
+        ages: Ages::Never,
+        write: |lines, name, labels, context| {
+            if context.account.auth.renews() {
+                for (result, count) in
+                    ["ok", "failed"].iter().zip(context.facts.tally.token_refreshes)
+                {
+                    lines.sample(name, labels).label("result", result).integer(count);
+                }
+            }
+        },
+    },
+    AccountFamily {
+        name: "wazzup_token_last_refresh_timestamp_seconds",
+        kind: Kind::Gauge,
+        help: "When the account last got a new token, unix time.",
+        ages: Ages::Never,
+        write: |lines, name, labels, context| {
+            if let Some(at) = context.facts.token_refreshed {
+                lines.sample(name, labels).seconds(at);
+            }
+        },
+    },
+    AccountFamily {
+        name: "wazzup_discovery_last_success_timestamp_seconds",
+        kind: Kind::Gauge,
+        help: "When the account's list of users was last read with success, unix time; a failed reading keeps the users of the last good one.",
+        ages: Ages::Never,
+        write: |lines, name, labels, context| {
+            if let Some(at) = context.facts.discovery.read {
+                lines.sample(name, labels).seconds(at.unix);
+            }
+        },
+    },
+    AccountFamily {
+        name: "wazzup_channels_last_success_timestamp_seconds",
+        kind: Kind::Gauge,
+        help: "When the account's channels were last read with success, unix time.",
+        ages: Ages::Never,
+        write: |lines, name, labels, context| {
+            if let Some(at) = context.facts.channels.read {
+                lines.sample(name, labels).seconds(at.unix);
+            }
+        },
+    },
+    AccountFamily {
+        name: "wazzup_channel_active",
+        kind: Kind::Gauge,
+        help: "1 if messages come through the channel, 0 in every state but active. Absent once the list of channels has not been read for the longer of stale_after and three refresh intervals.",
+        ages: Ages::Channels,
+        write: |lines, name, labels, context| {
+            for channel in channels(context) {
+                let sample = lines.sample(name, labels).label("channel", &channel.id);
+                sample
+                    .label("transport", channel.transport.label())
+                    .integer(u64::from(channel.active));
+            }
+        },
+    },
+    AccountFamily {
+        name: "wazzup_channel_state",
+        kind: Kind::Gauge,
+        help: "Always 1; the label tells the channel's state in the words of upstream.",
+        ages: Ages::Channels,
+        write: |lines, name, labels, context| {
+            for channel in channels(context) {
+                let sample = lines.sample(name, labels).label("channel", &channel.id);
+                sample.label("state", channel.state.label()).integer(1);
+            }
+        },
+    },
+    AccountFamily {
+        name: "wazzup_channel_info",
+        kind: Kind::Gauge,
+        help: "Always 1; the labels tell the channel's messenger and, where configured, its name, which is mostly a phone number.",
+        ages: Ages::Channels,
+        write: |lines, name, labels, context| {
+            for channel in channels(context) {
+                let shown = channel.name.as_deref();
+                let shown = shown.filter(|_| context.account.export.channel_names);
+                let sample = lines.sample(name, labels).label("channel", &channel.id);
+                let sample = sample.label("transport", channel.transport.label());
+                sample.label("name", shown.unwrap_or_default()).integer(1);
+            }
+        },
+    },
+    AccountFamily {
+        name: "wazzup_exporter_poller_restarts_total",
+        kind: Kind::Counter,
+        help: "Restarts of the account's poller after it died or got stuck.",
+        ages: Ages::Never,
+        write: |lines, name, labels, context| {
+            lines.sample(name, labels).integer(context.facts.tally.restarts);
+        },
+    },
+];
+
+/// The account's channels as far as they may be shown.
+fn channels<'a>(context: &Context<'a>) -> &'a [Channel] {
+    let good_for = channels_good_for(context.account);
+    let facts = context.facts;
+    let live = facts.channels.read.filter(|at| at.age(context.now) < good_for);
+    live.and(facts.surroundings.channels.as_deref()).unwrap_or_default()
+}
+
+/// Whether the daemon ever asks for this on behalf of the account.
+fn asks(account: &Account, endpoint: Endpoint) -> bool {
+    match endpoint {
+        Endpoint::Counter => true,
+        Endpoint::Users => account.discovery.is_some(),
+        Endpoint::Channels => account.channels.is_some(),
+        Endpoint::Settings => account.channels.is_some() && account.api == Api::V2,
+        Endpoint::Token => matches!(account.auth, Auth::Partner(_) | Auth::OAuth { .. }),
+        Endpoint::Webhooks => false,
+    }
+}
+
+fn account_info(labels: &str, account: &Account) -> String {
+    let mut text = labels.to_owned();
+    let id = account.account_id.as_ref().map_or("", |id| id.as_str());
+    push_label(&mut text, "account_id", id);
+    push_label(&mut text, "api", if account.api == Api::V3 { "v3" } else { "v2" });
+    for (name, value) in &account.labels {
+        push_label(&mut text, name.as_str(), value);
+    }
+    text
+}
