@@ -16,7 +16,8 @@ use hyper::http::HeaderValue;
 use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::settings::Pinned;
+use super::endpoint::Version;
+use super::spec::Pinned;
 
 /// An answer on its way out.
 pub(super) type Reply = Response<Either<Full<Bytes>, Cut>>;
@@ -40,33 +41,59 @@ pub(super) fn json(status: u16, body: &Value) -> Reply {
 /// The answer of the counter endpoint.
 pub(super) fn counter(reading: Pinned) -> Reply {
     let Pinned { counter, kind } = reading;
-    json(200, &json!({"data": {"counter": counter, "type": kind}, "meta": meta()}))
+    enveloped(&json!({"counter": counter, "type": kind}))
+}
+
+/// 200 with the envelope of v2.
+pub(super) fn enveloped(data: &Value) -> Reply {
+    json(200, &json!({"data": data, "meta": meta()}))
 }
 
 /// The API's own body for an error status.
-pub(super) fn error(status: u16) -> Reply {
-    let (code, title, detail) = match status {
-        401 => (
+pub(super) fn error(version: Version, status: u16) -> Reply {
+    let (code, title, detail) = match (status, version) {
+        (401, Version::V2) => (
             "OAUTH_TOKEN_UNKNOWN_OR_REVOKED",
             "Unauthorized",
             "The access token is unknown, expired or revoked",
         ),
-        404 => ("NOT_FOUND", "Not Found", "There is nothing at this path"),
-        405 => ("METHOD_NOT_ALLOWED", "Method Not Allowed", "Only GET works here"),
-        403 => return gateway(status, "FORBIDDEN", "This key may not do that"),
-        429 => return gateway(status, "TOO_MANY_REQUESTS", "Too many requests, try again later"),
-        500.. => return gateway(status, "INTERNAL_SERVER_ERROR", "Something went wrong"),
+        (401, Version::V3) => ("INVALID_APIKEY", "Unauthorized", "The API key is unknown"),
+        (404, _) => ("NOT_FOUND", "Not Found", "There is nothing at this path"),
+        (405, _) => ("METHOD_NOT_ALLOWED", "Method Not Allowed", "This method does not work here"),
+        (403, _) => return gateway(status, "FORBIDDEN", "This key may not do that"),
+        (429, _) => {
+            return gateway(status, "TOO_MANY_REQUESTS", "Too many requests, try again later");
+        }
+        (500.., _) => return gateway(status, "INTERNAL_SERVER_ERROR", "Something went wrong"),
         _ => ("SIMULATED_FAULT", "Simulated fault", "The simulator was asked for this status"),
     };
-    v2(status, code, title, detail)
+    refusal(version, status, code, title, detail)
 }
 
-pub(super) fn user_not_found() -> Reply {
-    v2(404, "USER_NOT_FOUND", "Not Found", "There is no user with this id")
+pub(super) fn user_not_found(version: Version) -> Reply {
+    refusal(version, 404, "USER_NOT_FOUND", "Not Found", "There is no user with this id")
 }
 
-fn v2(status: u16, code: &str, title: &str, detail: &str) -> Reply {
-    json(status, &json!({"code": code, "title": title, "detail": detail, "errors": []}))
+/// 400 for a request with something missing or wrong in it.
+pub(super) fn invalid(version: Version, detail: &str) -> Reply {
+    let code = "VALIDATION_FAILED";
+    match version {
+        Version::V2 => json(
+            400,
+            &json!({"code": code, "title": "Bad Request", "detail": detail, "errors": [detail]}),
+        ),
+        Version::V3 => gateway(400, code, detail),
+    }
+}
+
+/// An error in the spelling of its version. v3 answers as the gateway does, which has no titles.
+fn refusal(version: Version, status: u16, code: &str, title: &str, detail: &str) -> Reply {
+    match version {
+        Version::V2 => {
+            json(status, &json!({"code": code, "title": title, "detail": detail, "errors": []}))
+        }
+        Version::V3 => gateway(status, code, detail),
+    }
 }
 
 fn gateway(status: u16, error: &str, description: &str) -> Reply {
@@ -74,19 +101,19 @@ fn gateway(status: u16, error: &str, description: &str) -> Reply {
 }
 
 pub(super) fn method_not_allowed(allowed: &'static str) -> Reply {
-    with(error(405), ALLOW, allowed)
+    with(error(Version::V2, 405), ALLOW, allowed)
 }
 
 /// 429; where the limit says so, with the seconds to the next window.
 pub(super) fn too_many(next_window: Option<Duration>) -> Reply {
     match next_window {
         Some(wait) => retry_after(429, &wait.as_secs_f64().ceil().to_string()),
-        None => error(429),
+        None => error(Version::V2, 429),
     }
 }
 
 pub(super) fn retry_after(status: u16, value: &str) -> Reply {
-    with(error(status), RETRY_AFTER, value)
+    with(error(Version::V2, status), RETRY_AFTER, value)
 }
 
 pub(super) fn redirect(location: &str) -> Reply {

@@ -11,16 +11,17 @@ use std::time::Instant;
 use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, HeaderMap};
 use hyper::{Method, Request};
-use percent_encoding::percent_decode_str;
 
+use super::account::Account;
 use super::answer::{self, Reply};
 use super::control;
+use super::endpoint::{Endpoint, Route, Version};
 use super::fault::{FaultKind, Subject};
+use super::lists;
 use super::record;
-use super::settings::Access;
-use super::world::{Account, World};
-
-const COUNTER: &str = "/v2/counters/unanswered/";
+use super::spec::Access;
+use super::user::User;
+use super::world::World;
 
 /// The request is to end in a connection reset.
 #[derive(Debug, thiserror::Error)]
@@ -39,15 +40,19 @@ pub(super) async fn answer(
     let uri = request.uri();
     let path = uri.path_and_query().map_or(uri.path(), |whole| whole.as_str());
     let account = bearer(request.headers()).and_then(|token| world.by_token(token));
-    let asked = Asked { method: request.method(), account, target: Target::of(uri.path()) };
-    let open = world.recorder.open(account.map(|account| &account.traffic), || record::Request {
+    let route = Route::of(uri.path());
+    let endpoint = route.endpoint;
+    let asked = Asked { method: request.method(), query: uri.query(), account, route };
+    let traffic = account.map(|account| &account.traffic);
+    let open = world.recorder.open(traffic, endpoint, || record::Request {
         sequence: 0,
         arrived,
         finished: None,
         method: asked.method.to_string(),
         path: path.to_owned(),
+        endpoint,
         account: account.map(|account| Arc::clone(&account.name)),
-        user: asked.user().map(str::to_owned),
+        user: asked.route.user.clone(),
         status: None,
     });
     tracing::trace!(method = %asked.method, path, "request");
@@ -56,88 +61,86 @@ pub(super) async fn answer(
     Ok(reply)
 }
 
-/// What a path leads to.
-enum Target {
-    /// A counter; without an id where the segment decodes to no text.
-    Counter(Option<String>),
-    Nothing,
-}
-
-impl Target {
-    fn of(path: &str) -> Self {
-        match path.strip_prefix(COUNTER) {
-            None | Some("") => Self::Nothing,
-            Some(rest) if rest.contains('/') => Self::Nothing,
-            Some(segment) => {
-                let id = percent_decode_str(segment).decode_utf8().ok();
-                Self::Counter(id.map(std::borrow::Cow::into_owned))
-            }
-        }
-    }
-}
-
 /// A request taken apart.
 struct Asked<'a> {
     method: &'a Method,
+    query: Option<&'a str>,
     account: Option<&'a Account>,
-    target: Target,
+    route: Route,
 }
 
 impl Asked<'_> {
-    fn user(&self) -> Option<&str> {
-        match &self.target {
-            Target::Counter(user) => user.as_deref(),
-            Target::Nothing => None,
-        }
-    }
-
     async fn reply(&self, world: &World, path: &str, at: Instant) -> Result<Reply, Aborted> {
         let since_start = at.saturating_duration_since(world.started);
         let admitted = self.account.map_or(Ok(()), |to| to.admit(since_start, &world.limit));
         if let Err(next_window) = admitted {
             return Ok(answer::too_many(world.limit.retry_after.then_some(next_window)));
         }
-        let account = self.account.map(|account| &*account.name);
-        let subject = Subject { path, account, user: self.user() };
+        let subject = Subject {
+            path,
+            endpoint: self.route.endpoint,
+            account: self.account.map(|account| &*account.name),
+            user: self.route.user.as_deref(),
+        };
         let verdict = world.faults.judge(subject, world.latency);
         if !verdict.delay.is_zero() {
             tokio::time::sleep(verdict.delay).await;
         }
         match verdict.kind {
-            Some(kind) => broken(kind, || self.plain(world)).await,
+            Some(kind) => broken(kind, self.route.version, || self.plain(world)).await,
             None => Ok(self.plain(world)),
         }
     }
 
     /// The answer when nothing goes wrong.
     fn plain(&self, world: &World) -> Reply {
-        let Target::Counter(user) = &self.target else {
-            return answer::error(404);
-        };
+        let Route { version, endpoint, .. } = self.route;
+        if endpoint == Endpoint::Other {
+            return answer::error(version, 404);
+        }
         if self.method != Method::GET {
             return answer::method_not_allowed("GET");
         }
-        let Some(account) = self.account else {
-            return answer::error(401);
+        let fits = |account: &&Account| account.credential.version() == version;
+        let Some(account) = self.account.filter(fits) else {
+            return answer::error(version, 401);
         };
         match account.access() {
-            Access::Revoked => return answer::error(401),
-            Access::Forbidden => return answer::error(403),
+            Access::Revoked => return answer::error(version, 401),
+            Access::Forbidden => return answer::error(version, 403),
             Access::Normal => {}
         }
-        match user.as_deref().and_then(|id| account.user(id)) {
-            Some(user) => answer::counter(user.reading(world.step())),
-            None => answer::user_not_found(),
+        match endpoint {
+            Endpoint::Counter => {
+                self.of_user(account, |user| answer::counter(account.reading(user, world.step())))
+            }
+            Endpoint::User => self.of_user(account, |user| answer::enveloped(&lists::user(user))),
+            Endpoint::Users => lists::users(account, self.query),
+            Endpoint::Channels => lists::channels(account),
+            Endpoint::Settings => lists::settings(account),
+            Endpoint::Webhooks => lists::webhooks(account),
+            Endpoint::Other => answer::error(version, 404),
+        }
+    }
+
+    fn of_user(&self, account: &Account, answered: impl FnOnce(&User) -> Reply) -> Reply {
+        match self.route.user.as_deref().and_then(|id| account.user(id)) {
+            Some(user) => answered(&user),
+            None => answer::user_not_found(self.route.version),
         }
     }
 }
 
-async fn broken(kind: FaultKind, plain: impl FnOnce() -> Reply) -> Result<Reply, Aborted> {
+async fn broken(
+    kind: FaultKind,
+    version: Version,
+    plain: impl FnOnce() -> Reply,
+) -> Result<Reply, Aborted> {
     Ok(match kind {
         FaultKind::Latency(_) => plain(),
         FaultKind::Hang => pending().await,
         FaultKind::Reset => return Err(Aborted),
-        FaultKind::Status(status) => answer::error(status),
+        FaultKind::Status(status) => answer::error(version, status),
         FaultKind::Truncated => answer::truncated(),
         FaultKind::Oversized(bytes) => answer::oversized(bytes),
         FaultKind::Malformed => answer::malformed(),
@@ -158,7 +161,7 @@ mod tests {
     use serde_json::json;
 
     use super::super::test_client::{Served, serve, settings};
-    use super::super::{Access, RateLimit, Settings};
+    use super::super::{Access, Endpoint, RateLimit, Settings};
 
     async fn counter(served: &Served, segment: &str) -> (u16, serde_json::Value) {
         let reply = served.get(&format!("/v2/counters/unanswered/{segment}"), "token-a").await;
@@ -216,6 +219,58 @@ mod tests {
         assert_eq!((reply.status, reply.header("allow")), (405, Some("GET")));
         served.simulator.remove_user("acme", "1").unwrap();
         assert_eq!(counter(&served, "1").await.0, 404);
+    }
+
+    #[tokio::test]
+    async fn every_endpoint_is_counted_logged_and_breakable() {
+        let served = serve(settings()).await;
+        let asked = [
+            ("/v2/counters/unanswered/1", Endpoint::Counter),
+            ("/v2/users?offset=0", Endpoint::Users),
+            ("/v2/users/1", Endpoint::User),
+            ("/v2/channels", Endpoint::Channels),
+            ("/v2/settings", Endpoint::Settings),
+            ("/v2/webhooks", Endpoint::Webhooks),
+        ];
+        for (path, endpoint) in asked {
+            assert_eq!(served.get(path, "token-a").await.status, 200, "{path}");
+            let last = served.simulator.log().pop().unwrap();
+            assert_eq!((last.endpoint, last.account.as_deref()), (endpoint, Some("acme")));
+            assert_eq!((last.path.as_str(), last.status), (path, Some(200)));
+            for condition in [format!("path={path}"), format!("endpoint={}", endpoint.name())] {
+                served.simulator.add_fault(format!("status=503,{condition}").parse().unwrap());
+                for (other, _) in asked {
+                    let status = served.get(other, "token-a").await.status;
+                    // `/v2/users` is a part of what leads to one user, too.
+                    let hit = other == path || other.contains(path);
+                    assert_eq!(status, if hit { 503 } else { 200 }, "{condition}, {other}");
+                }
+                served.simulator.clear_faults();
+            }
+            assert_eq!(served.get(path, "token-b").await.status == 404, path.ends_with("/1"));
+        }
+        let each = 2 * asked.len() as u64 + 2;
+        let counts = served.simulator.counts();
+        for (_, endpoint) in asked {
+            assert_eq!(counts.endpoint(endpoint), each);
+            assert_eq!(counts.accounts["acme"].endpoint(endpoint), each - 1);
+            assert_eq!(counts.accounts["other"].endpoint(endpoint), 1);
+        }
+        served.simulator.wait_until(|log| log.endpoint(Endpoint::Users) == each).await;
+        assert_eq!(counts.endpoint(Endpoint::Other), 0);
+    }
+
+    #[tokio::test]
+    async fn lists_want_the_account_s_token_and_no_other_method() {
+        let served = serve(settings()).await;
+        for path in ["/v2/users", "/v2/users/1", "/v2/channels", "/v2/settings", "/v2/webhooks"] {
+            let refused = served.get(path, "unheard-of").await;
+            assert_eq!(refused.json()["code"], "OAUTH_TOKEN_UNKNOWN_OR_REVOKED", "{path}");
+            let posted = served.request("POST", path, "token-a", "{}").await;
+            assert_eq!((posted.status, posted.header("allow")), (405, Some("GET")));
+        }
+        let v3 = served.get("/v3/channels", "token-a").await;
+        assert_eq!((v3.status, &v3.json()["error"]), (401, &json!("INVALID_APIKEY")));
     }
 
     #[tokio::test]

@@ -7,6 +7,9 @@
 //! - `GET state`: accounts and users with their counters.
 //! - `PUT accounts/{account}/users/{user}` with `{"counter":7,"type":"red"}`: sets a counter.
 //! - `DELETE` of the same path: the API no longer knows the user.
+//! - `PUT accounts/{account}/users/{user}/roles/{channel}` with `{"role":"manager"}`: `sales_rep`,
+//!   `manager`, `quality_control` or `none`.
+//! - `PUT accounts/{account}/channels/{channel}` with `{"state":"phoneUnavailable"}`.
 //! - `POST faults` with a fault in text form; `DELETE faults` ends all of them.
 //! - `GET log`: the remembered requests, times in milliseconds since the start.
 
@@ -16,12 +19,13 @@ use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::{Method, Request};
 use percent_encoding::percent_decode_str;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::answer::{self, Reply};
 use super::fault::Fault;
 use super::record;
-use super::settings::Pinned;
+use super::spec::{Pinned, Role};
 use super::world::{Unknown, World};
 
 pub(super) const PREFIX: &str = "/_control/";
@@ -49,9 +53,18 @@ pub(super) async fn answer(world: &World, request: Request<Incoming>) -> Reply {
         (&Method::DELETE, ["accounts", account, "users", user]) => {
             outcome(world.remove_user(&decoded(account), &decoded(user)))
         }
+        (&Method::PUT, ["accounts", account, "users", user, "roles", channel]) => {
+            set_role(world, [account, user, channel].map(|part| decoded(part)), &body)
+        }
+        (&Method::PUT, ["accounts", account, "channels", channel]) => {
+            set_channel(world, &decoded(account), &decoded(channel), &body)
+        }
         (_, ["state" | "log"]) => answer::method_not_allowed("GET"),
         (_, ["faults"]) => answer::method_not_allowed("POST, DELETE"),
         (_, ["accounts", _, "users", _]) => answer::method_not_allowed("PUT, DELETE"),
+        (_, ["accounts", _, "users", _, "roles", _] | ["accounts", _, "channels", _]) => {
+            answer::method_not_allowed("PUT")
+        }
         _ => refused(404, "there is no such control endpoint"),
     }
 }
@@ -64,6 +77,30 @@ fn set(world: &World, account: &str, user: &str, body: &[u8]) -> Reply {
         Err(error) => {
             refused(400, &format!("expected {{\"counter\":7,\"type\":\"red\"}}: {error}"))
         }
+    }
+}
+
+#[derive(Deserialize)]
+struct NewRole {
+    role: Role,
+}
+
+fn set_role(world: &World, [account, user, channel]: [String; 3], body: &[u8]) -> Reply {
+    match serde_json::from_slice(body) {
+        Ok(NewRole { role }) => outcome(world.set_role(&account, &user, &channel, role)),
+        Err(error) => refused(400, &format!("expected {{\"role\":\"manager\"}}: {error}")),
+    }
+}
+
+#[derive(Deserialize)]
+struct NewState {
+    state: String,
+}
+
+fn set_channel(world: &World, account: &str, channel: &str, body: &[u8]) -> Reply {
+    match serde_json::from_slice(body) {
+        Ok(NewState { state }) => outcome(world.set_channel_state(account, channel, &state)),
+        Err(error) => refused(400, &format!("expected {{\"state\":\"active\"}}: {error}")),
     }
 }
 
@@ -86,6 +123,7 @@ fn log(world: &World) -> Value {
             "finished_ms": request.finished.map(millis),
             "method": request.method,
             "path": request.path,
+            "endpoint": request.endpoint,
             "account": request.account.as_deref(),
             "user": request.user,
             "status": request.status,
@@ -148,6 +186,26 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn changes_channels_and_roles() {
+        let served = steered().await;
+        let channel = "808e0654-0000-4000-8000-000012345678";
+        let path = format!("accounts/acme/channels/{channel}");
+        let dead = r#"{"state":"phoneUnavailable"}"#;
+        assert_eq!(order(&served, "PUT", &path, dead).await, (200, json!({})));
+        let path = format!("accounts/acme/users/1/roles/{channel}");
+        assert_eq!(order(&served, "PUT", &path, r#"{"role":"manager"}"#).await.0, 200);
+        let channels = served.get("/v2/channels", "token-a").await.json();
+        assert_eq!(channels["data"][0]["state"], "phoneUnavailable");
+        let settings = served.get("/v2/settings", "token-a").await.json();
+        assert_eq!(settings["user_roles"][0]["role"], "manager");
+        let state = order(&served, "GET", "state", "").await.1;
+        assert_eq!(state["accounts"][0]["channels"][0]["status"], "disabled");
+        assert_eq!(order(&served, "PUT", &path, r#"{"role":"boss"}"#).await.0, 400);
+        assert_eq!(order(&served, "GET", &path, "").await.0, 405);
+        assert_eq!(order(&served, "PUT", "accounts/acme/channels/fax", dead).await.0, 404);
+    }
+
+    #[tokio::test]
     async fn adds_and_clears_faults() {
         let served = steered().await;
         let path = "/v2/counters/unanswered/1";
@@ -167,6 +225,7 @@ mod tests {
         assert_eq!((status, log.as_array().unwrap().len()), (200, 1));
         assert_eq!(log[0]["path"], "/v2/counters/unanswered/1?a=b");
         assert_eq!((&log[0]["user"], &log[0]["status"]), (&json!("1"), &json!(200)));
+        assert_eq!((&log[0]["endpoint"], &log[0]["account"]), (&json!("counter"), &json!("acme")));
         assert_eq!(served.simulator.counts().total, 1);
     }
 

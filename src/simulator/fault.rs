@@ -7,8 +7,9 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
+use super::endpoint::Endpoint;
+use super::latency::Latency;
 use super::rng::Rng;
-use super::settings::Latency;
 use super::world::lock;
 
 /// One thing that goes wrong, and the requests it goes wrong for.
@@ -21,9 +22,11 @@ pub struct Fault {
     /// Compared with the raw path and query: contained in it, or, with a `*` for any run of
     /// characters, equal to all of it. `None` is every path.
     pub path: Option<String>,
+    /// Only this endpoint, whichever version it is asked of.
+    pub endpoint: Option<Endpoint>,
     /// Only requests whose token belongs to this account.
     pub account: Option<String>,
-    /// Only counters of this user, by decoded id.
+    /// Only requests whose path names this user, by decoded id.
     pub user: Option<String>,
     /// How many of the matching requests are hit, from 0 to 1.
     pub probability: f64,
@@ -36,7 +39,15 @@ pub struct Fault {
 impl Fault {
     /// A fault that hits every request, for ever.
     pub const fn new(kind: FaultKind) -> Self {
-        Self { path: None, account: None, user: None, probability: 1.0, count: None, kind }
+        Self {
+            path: None,
+            endpoint: None,
+            account: None,
+            user: None,
+            probability: 1.0,
+            count: None,
+            kind,
+        }
     }
 }
 
@@ -71,6 +82,7 @@ pub enum FaultKind {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Subject<'a> {
     pub(super) path: &'a str,
+    pub(super) endpoint: Endpoint,
     pub(super) account: Option<&'a str>,
     pub(super) user: Option<&'a str>,
 }
@@ -132,6 +144,7 @@ impl Fault {
     fn hits(&self, subject: Subject<'_>, rng: &mut Rng) -> bool {
         let same = |wanted: &Option<String>, found| wanted.is_none() || wanted.as_deref() == found;
         self.count != Some(0)
+            && self.endpoint.is_none_or(|endpoint| endpoint == subject.endpoint)
             && same(&self.account, subject.account)
             && same(&self.user, subject.user)
             && self.path.as_ref().is_none_or(|pattern| matches_path(pattern, subject.path))
@@ -168,7 +181,8 @@ mod tests {
     const PATH: &str = "/v2/counters/unanswered/7?x=1";
 
     fn judge(faults: &Faults) -> Verdict {
-        let subject = Subject { path: PATH, account: Some("acme"), user: Some("7") };
+        let endpoint = Endpoint::Counter;
+        let subject = Subject { path: PATH, endpoint, account: Some("acme"), user: Some("7") };
         faults.judge(subject, Latency::default())
     }
 
@@ -191,10 +205,13 @@ mod tests {
     fn every_condition_has_to_hold() {
         let fault = Fault::new(FaultKind::Hang);
         let (acme, seven) = (Some("acme".to_owned()), Some("7".to_owned()));
-        let fitting = Fault { account: acme, user: seven, ..fault.clone() };
+        let endpoint = Some(Endpoint::Counter);
+        let fitting = Fault { endpoint, account: acme, user: seven, ..fault.clone() };
         assert_eq!(only(fitting.clone()), Some(FaultKind::Hang));
         assert_eq!(only(Fault { account: Some("other".into()), ..fitting.clone() }), None);
         assert_eq!(only(Fault { user: Some("8".into()), ..fitting.clone() }), None);
+        let endpoint = Some(Endpoint::User);
+        assert_eq!(only(Fault { endpoint, ..fitting.clone() }), None);
         assert_eq!(only(Fault { path: Some("/v3".into()), ..fitting }), None);
         assert_eq!(only(Fault { probability: 0.0, ..fault }), None);
     }

@@ -7,8 +7,9 @@
 
 use std::str::FromStr;
 
+use super::endpoint::Endpoint;
 use super::fault::{Fault, FaultKind};
-use super::settings::LatencyError;
+use super::latency::LatencyError;
 
 /// The size of an `oversized` body when none is given.
 const OVERSIZED_BYTES: usize = 200 * 1024;
@@ -20,7 +21,7 @@ pub enum FaultError {
     #[error(
         "`{0}` is not part of a fault; kinds are status=, latency=, hang, reset, truncated, \
          oversized, malformed, wrong_type, body=, redirect= and retry_after=, conditions are \
-         path=, account=, user=, probability= and count="
+         path=, endpoint=, account=, user=, probability= and count="
     )]
     Unknown(String),
     /// A piece with a value that cannot be used.
@@ -73,6 +74,7 @@ impl FromStr for Fault {
 struct Draft {
     kind: Option<FaultKind>,
     path: Option<String>,
+    endpoint: Option<Endpoint>,
     account: Option<String>,
     user: Option<String>,
     probability: Option<f64>,
@@ -87,6 +89,11 @@ impl Draft {
         };
         match (key, value) {
             ("path", Some(value)) => once(&mut self.path, value.to_owned(), piece),
+            ("endpoint", Some(value)) => {
+                let expected = "an endpoint is counter, users, user, channels, settings, webhooks \
+                                or other";
+                once(&mut self.endpoint, parsed(value, piece, expected)?, piece)
+            }
             ("account", Some(value)) => once(&mut self.account, value.to_owned(), piece),
             ("user", Some(value)) => once(&mut self.user, value.to_owned(), piece),
             ("probability", Some(value)) => {
@@ -101,9 +108,10 @@ impl Draft {
     }
 
     fn finish(self, text: &str) -> Result<Fault, FaultError> {
-        let Self { kind, path, account, user, probability, count } = self;
+        let Self { kind, path, endpoint, account, user, probability, count } = self;
         let kind = kind.ok_or_else(|| FaultError::NoKind(text.to_owned()))?;
-        Ok(Fault { path, account, user, probability: probability.unwrap_or(1.0), count, kind })
+        let probability = probability.unwrap_or(1.0);
+        Ok(Fault { path, endpoint, account, user, probability, count, kind })
     }
 }
 
@@ -189,13 +197,15 @@ mod tests {
     fn reads_conditions() {
         let expected = Fault {
             path: Some("/v2/counters/*".into()),
+            endpoint: Some(Endpoint::Counter),
             account: Some("acme".into()),
             user: Some("7".into()),
             probability: 0.1,
             count: Some(3),
             kind: FaultKind::Status(500),
         };
-        let text = "status=500, path=/v2/counters/*,account=acme,user=7,probability=0.1,count=3";
+        let text = "status=500, path=/v2/counters/*,endpoint=counter,account=acme,user=7,\
+                    probability=0.1,count=3";
         assert_eq!(fault(text), expected);
     }
 
@@ -244,6 +254,7 @@ mod tests {
             ("hang,probability=NaN", "`probability=NaN`"),
             ("hang,count=-1", "`count=-1`: count"),
             ("latency=5parsec", "`latency=5parsec`: `5parsec`"),
+            ("hang,endpoint=counters", "`endpoint=counters`: an endpoint is counter,"),
             ("hang,reset", "`reset` comes second"),
             ("hang,user=1,user=2", "`user=2` comes second"),
             ("account=acme", "`account=acme` says when"),

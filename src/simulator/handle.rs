@@ -9,11 +9,15 @@ use std::sync::Arc;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
+use super::account::AccountState;
+use super::channels::{ChannelSpec, WebhookSpec};
 use super::fault::Fault;
 use super::record::{Counts, Log, Request};
 use super::server;
-use super::settings::{Access, Pinned, Settings, UserSpec};
-use super::world::{AccountState, Unknown, World};
+use super::settings::Settings;
+use super::shapes::Shapes;
+use super::spec::{Access, Pinned, Role, UserSpec};
+use super::world::{Unknown, World};
 use super::yaml;
 
 /// A running simulation. Cloning gives another handle to the same one.
@@ -69,7 +73,8 @@ impl Simulator {
     /// A user's counter and type now; `None` for an unknown user and for one pinned to anything
     /// but a whole number and a word.
     pub fn counter(&self, account: &str, user: &str) -> Option<(u64, String)> {
-        let reading = self.world.user(account, user).ok()?.reading(self.world.step());
+        let account = self.world.account(account).ok()?;
+        let reading = account.reading(&*account.user(user)?, self.world.step());
         Some((reading.counter.as_u64()?, reading.kind.as_str()?.to_owned()))
     }
 
@@ -87,6 +92,60 @@ impl Simulator {
     /// If there is no such user.
     pub fn remove_user(&self, account: &str, user: &str) -> Result<(), Unknown> {
         self.world.remove_user(account, user)
+    }
+
+    /// Gives a user a role on one channel, where it then has no other; [`Role::None`] takes it away.
+    ///
+    /// # Errors
+    /// If there is no such user or channel.
+    pub fn set_role(
+        &self,
+        account: &str,
+        user: &str,
+        channel: &str,
+        role: Role,
+    ) -> Result<(), Unknown> {
+        self.world.set_role(account, user, channel, role)
+    }
+
+    /// Changes a channel's state, and its status to the one that goes with it.
+    ///
+    /// # Errors
+    /// If there is no such channel.
+    pub fn set_channel_state(
+        &self,
+        account: &str,
+        channel: &str,
+        state: &str,
+    ) -> Result<(), Unknown> {
+        self.world.set_channel_state(account, channel, state)
+    }
+
+    /// Adds a channel, or replaces the one with the same id, as with a state and a status that do
+    /// not go together.
+    ///
+    /// # Errors
+    /// If there is no such account.
+    pub fn put_channel(&self, account: &str, channel: ChannelSpec) -> Result<(), Unknown> {
+        self.world.put_channel(account, channel)
+    }
+
+    /// Replaces the subscriptions of an account.
+    ///
+    /// # Errors
+    /// If there is no such account.
+    pub fn set_webhooks(&self, account: &str, webhooks: Vec<WebhookSpec>) -> Result<(), Unknown> {
+        self.world.account(account)?.set_webhooks(webhooks);
+        Ok(())
+    }
+
+    /// Changes the form in which an account's lists are answered.
+    ///
+    /// # Errors
+    /// If there is no such account.
+    pub fn set_shapes(&self, account: &str, shapes: Shapes) -> Result<(), Unknown> {
+        self.world.account(account)?.set_shapes(shapes);
+        Ok(())
     }
 
     /// Changes how an account's token is treated.

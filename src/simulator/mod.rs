@@ -1,4 +1,4 @@
-//! A simulated Wazzup24 v2 API, for the demo, for running by hand and for tests over loopback.
+//! A simulated Wazzup24 API, for the demo, for running by hand and for tests over loopback.
 //!
 //! [`Settings`] say what is simulated: [`Settings::demo`] and [`Settings::load`] are ready-made.
 //! [`Simulator`] runs them: it serves any listener, and lets a test pin counters, take users away,
@@ -9,32 +9,48 @@
 //! The server speaks plain HTTP and, with [`Settings::control`], takes orders from anybody who can
 //! reach it. Keeping it on loopback is the caller's responsibility.
 //!
-//! Reading order: `settings`, `model` (how counters move), `world` (the accounts at run time),
-//! `api` (what is answered), `fault` and `fault_text`, `record` (the log), `server`, `control`,
-//! and `handle`, which is the [`Simulator`] itself. `presets` and `yaml` serve the demo.
+//! Reading order: `settings`, `spec`, `channels` and `shapes` say what is simulated; `model` how
+//! counters move; `user`, `account` and `world` are it at run time; `endpoint` and `api` take
+//! requests, `lists` and `answer` hold what is answered; then `fault` and `fault_text`, `record`
+//! (the log), `server`, `control`, and `handle`, which is the [`Simulator`] itself. `presets` and
+//! `yaml` serve the demo.
 
+mod account;
 mod answer;
 mod api;
+mod channels;
 mod control;
+mod endpoint;
 mod fault;
 mod fault_text;
 mod handle;
+mod latency;
+mod lists;
 mod model;
 mod presets;
 mod record;
 mod rng;
 mod server;
 mod settings;
+mod shapes;
+mod spec;
 #[cfg(test)]
 mod test_client;
+mod user;
+mod window;
 mod world;
 mod yaml;
 
+pub use account::AccountState;
+pub use channels::{ChannelSpec, WebhookSpec};
+pub use endpoint::{Endpoint, UnknownEndpoint};
 pub use fault::{Fault, FaultKind};
 pub use fault_text::FaultError;
 pub use handle::Simulator;
+pub use latency::{Latency, LatencyError};
 pub use record::{AccountCounts, Counts, Log, Request};
-pub use settings::{
-    Access, AccountSpec, Latency, LatencyError, Pinned, RateLimit, Role, Settings, UserSpec,
-};
-pub use world::{AccountState, Unknown, UserState};
+pub use settings::{RateLimit, Settings};
+pub use shapes::{ChannelsShape, SettingsShape, Shapes, UsersShape};
+pub use spec::{Access, AccountSpec, Credential, Pinned, Role, UserSpec};
+pub use user::UserState;
+pub use world::Unknown;

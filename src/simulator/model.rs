@@ -1,7 +1,7 @@
 //! How one user's counter of unanswered messages moves through the simulated day.
 //!
 //! [`Trajectory`] is a pure function of (seed, account, user, simulated step), advanced lazily by
-//! whoever reads the user. Customers' messages arrive as a Poisson process with the office's
+//! whoever reads the user; the role only chooses the type word. Customers' messages arrive as a Poisson process with the office's
 //! hours, replies leave as another one during working hours, and both are cut into fixed steps of
 //! [`STEP_SECONDS`], so the path does not depend on when or how often it is looked at.
 //!
@@ -11,7 +11,7 @@
 //! the steps of one day, whatever the silence.
 
 use super::rng::Rng;
-use super::settings::Role;
+use super::spec::Role;
 
 /// Simulated seconds per step.
 pub(super) const STEP_SECONDS: u64 = 10;
@@ -40,7 +40,6 @@ const TYPE_STEPS: (u64, u64) = (12, 48);
 #[derive(Debug)]
 pub(super) struct Trajectory {
     key: u64,
-    role: Role,
     arrival: f64,
     reply: f64,
     rng: Rng,
@@ -49,19 +48,18 @@ pub(super) struct Trajectory {
     step: u64,
     counter: u64,
     red: bool,
-    /// Steps until a manager's type turns.
+    /// Steps until the type turns, for a manager.
     turn: u64,
 }
 
 impl Trajectory {
-    pub(super) fn new(seed: u64, account: &str, user: &str, role: Role) -> Self {
+    pub(super) fn new(seed: u64, account: &str, user: &str) -> Self {
         let mut rng = Rng::named(seed, &[account, user]);
         let key = rng.next();
         let arrivals = within(ARRIVALS_PER_HOUR, rng.unit());
         let replies = arrivals * within(REPLIES_PER_ARRIVAL, rng.unit());
         let mut trajectory = Self {
             key,
-            role,
             arrival: arrivals / STEPS_PER_HOUR as f64,
             reply: replies / STEPS_PER_HOUR as f64,
             rng,
@@ -77,9 +75,6 @@ impl Trajectory {
 
     /// Moves on to `step`; an earlier step changes nothing.
     pub(super) fn advance(&mut self, step: u64) {
-        if self.role == Role::None {
-            return;
-        }
         let day = day_of(step);
         if day > self.day {
             self.open_day(day);
@@ -89,9 +84,9 @@ impl Trajectory {
         }
     }
 
-    /// The counter and its type word.
-    pub(super) const fn value(&self) -> (u64, &'static str) {
-        match self.role {
+    /// The counter and its type word for somebody with this role.
+    pub(super) const fn value(&self, role: Role) -> (u64, &'static str) {
+        match role {
             Role::None => (0, "red"),
             Role::SalesRep => (self.counter, "red"),
             Role::QualityControl => (self.counter, "grey"),
@@ -120,12 +115,10 @@ impl Trajectory {
         if working && self.counter > 0 && self.rng.chance(self.reply) {
             self.counter = self.counter.saturating_sub(self.rng.between(1, 3));
         }
-        if self.role == Role::Manager {
-            self.turn = self.turn.saturating_sub(1);
-            if self.turn == 0 {
-                self.red = !self.red;
-                self.turn = self.rng.between(TYPE_STEPS.0, TYPE_STEPS.1);
-            }
+        self.turn = self.turn.saturating_sub(1);
+        if self.turn == 0 {
+            self.red = !self.red;
+            self.turn = self.rng.between(TYPE_STEPS.0, TYPE_STEPS.1);
         }
         self.step += 1;
     }
@@ -154,21 +147,21 @@ mod tests {
 
     const DAY: u64 = STEPS_PER_DAY;
 
-    fn user(role: Role) -> Trajectory {
-        Trajectory::new(42, "acme", "7", role)
+    fn user() -> Trajectory {
+        Trajectory::new(42, "acme", "7")
     }
 
     fn at(trajectory: &mut Trajectory, step: u64) -> (u64, &'static str) {
         trajectory.advance(step);
-        trajectory.value()
+        trajectory.value(Role::Manager)
     }
 
     #[test]
     fn same_seed_gives_the_same_day_however_it_is_polled() {
-        let mut every_step = user(Role::Manager);
+        let mut every_step = user();
         let all: Vec<_> = (0..3 * DAY).map(|step| at(&mut every_step, step)).collect();
         for stride in [7, 360, 2_881, DAY + 1] {
-            let mut sparse = user(Role::Manager);
+            let mut sparse = user();
             for step in (0..3 * DAY).step_by(stride as usize) {
                 assert_eq!(at(&mut sparse, step), all[step as usize], "step {step} by {stride}");
             }
@@ -178,7 +171,7 @@ mod tests {
     #[test]
     fn other_seeds_and_users_have_other_days() {
         let day = |seed, user| {
-            let mut trajectory = Trajectory::new(seed, "acme", user, Role::SalesRep);
+            let mut trajectory = Trajectory::new(seed, "acme", user);
             (0..DAY).map(|step| at(&mut trajectory, step)).collect::<Vec<_>>()
         };
         assert_ne!(day(1, "7"), day(2, "7"));
@@ -188,8 +181,13 @@ mod tests {
     #[test]
     fn types_follow_the_role() {
         let types = |role| {
-            let mut trajectory = user(role);
-            let mut seen: Vec<_> = (0..DAY).map(|step| at(&mut trajectory, step).1).collect();
+            let mut trajectory = user();
+            let mut seen: Vec<_> = (0..DAY)
+                .map(|step| {
+                    trajectory.advance(step);
+                    trajectory.value(role).1
+                })
+                .collect();
             seen.sort_unstable();
             seen.dedup();
             seen
@@ -201,9 +199,9 @@ mod tests {
 
     #[test]
     fn a_manager_turns_within_its_longest_dwell() {
-        let mut manager = user(Role::Manager);
+        let mut manager = user();
         let mut last_turn = 0;
-        let mut kind = manager.value().1;
+        let mut kind = manager.value(Role::Manager).1;
         for step in 0..2_000 {
             let now = at(&mut manager, step).1;
             if now != kind {
@@ -215,28 +213,31 @@ mod tests {
 
     #[test]
     fn without_a_role_the_counter_is_always_zero() {
-        let mut nobody = user(Role::None);
-        assert!((0..2 * DAY).all(|step| at(&mut nobody, step) == (0, "red")));
+        let mut nobody = user();
+        for step in 0..2 * DAY {
+            nobody.advance(step);
+            assert_eq!(nobody.value(Role::None), (0, "red"));
+        }
     }
 
     #[test]
     fn unanswered_messages_build_up_overnight() {
         let (night, morning) = (12 * STEPS_PER_HOUR, 23 * STEPS_PER_HOUR);
         for id in 0..20 {
-            let mut seller = Trajectory::new(1, "acme", &id.to_string(), Role::SalesRep);
-            let mut last = at(&mut seller, night);
+            let mut seller = Trajectory::new(1, "acme", &id.to_string());
+            let mut last = at(&mut seller, night).0;
             for step in night..morning {
-                let now = at(&mut seller, step);
+                let now = at(&mut seller, step).0;
                 assert!(now >= last, "a reply at night, step {step}");
                 last = now;
             }
-            assert!(last.0 > 0, "nothing arrived overnight");
+            assert!(last > 0, "nothing arrived overnight");
         }
     }
 
     #[test]
     fn a_long_silence_costs_at_most_one_day() {
-        let mut seller = user(Role::SalesRep);
+        let mut seller = user();
         let far = 1_000_000 * DAY + 17;
         assert!(far - first_step(day_of(far)) < DAY);
         seller.advance(far);
@@ -245,7 +246,7 @@ mod tests {
 
     #[test]
     fn an_earlier_step_changes_nothing() {
-        let mut seller = user(Role::SalesRep);
+        let mut seller = user();
         let now = at(&mut seller, 5_000);
         assert_eq!(at(&mut seller, 10), now);
     }

@@ -3,7 +3,8 @@
 //! Called by the `demo` and `simulator` commands, and by load tests and benchmarks.
 
 use super::rng::Rng;
-use super::settings::{Access, AccountSpec, Role, Settings, UserSpec};
+use super::settings::Settings;
+use super::spec::{Access, AccountSpec, Role, UserSpec};
 
 /// Simulated seconds per real second in the demo: a working day passes in eight minutes.
 const DEMO_SPEED: f64 = 60.0;
@@ -134,7 +135,8 @@ mod tests {
     #[test]
     fn accounts_are_told_apart_by_token_and_id() {
         for settings in [Settings::demo(1), Settings::load(1_000, 1, 1)] {
-            let tokens: HashSet<_> = settings.accounts.iter().map(|one| &one.token).collect();
+            let tokens: HashSet<_> =
+                settings.accounts.iter().map(|one| one.credential.fixed()).collect();
             let ids: HashSet<_> = settings.accounts.iter().map(|one| &one.account_id).collect();
             assert_eq!(
                 (tokens.len(), ids.len()),

@@ -13,6 +13,7 @@ use std::time::Instant;
 
 use tokio::sync::Notify;
 
+use super::endpoint::Endpoint;
 use super::world::lock;
 
 /// One request as it was received.
@@ -28,9 +29,11 @@ pub struct Request {
     pub method: String,
     /// The path and query, not decoded.
     pub path: String,
+    /// What was asked.
+    pub endpoint: Endpoint,
     /// The account, if the token was known.
     pub account: Option<Arc<str>>,
-    /// The decoded user id, if the path was that of a counter.
+    /// The decoded user id, if the path names one.
     pub user: Option<String>,
     /// The status answered; `None` while open, and for ever if hung, reset or given up.
     pub status: Option<u16>,
@@ -47,6 +50,8 @@ pub struct Counts {
     pub unanswered: u64,
     /// Answers by status.
     pub statuses: BTreeMap<u16, u64>,
+    /// Requests received by endpoint; one never asked is absent.
+    pub endpoints: BTreeMap<Endpoint, u64>,
     /// The same for each account, by name.
     pub accounts: BTreeMap<String, AccountCounts>,
 }
@@ -56,10 +61,15 @@ impl Counts {
     pub fn status(&self, status: u16) -> u64 {
         self.statuses.get(&status).copied().unwrap_or(0)
     }
+
+    /// How often an endpoint was asked.
+    pub fn endpoint(&self, endpoint: Endpoint) -> u64 {
+        self.endpoints.get(&endpoint).copied().unwrap_or(0)
+    }
 }
 
 /// Totals of one account.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AccountCounts {
     /// Requests received with the account's token.
     pub total: u64,
@@ -67,6 +77,15 @@ pub struct AccountCounts {
     pub open: u64,
     /// The most that were open at one time.
     pub max_open: u64,
+    /// Requests received by endpoint; one never asked is absent.
+    pub endpoints: BTreeMap<Endpoint, u64>,
+}
+
+impl AccountCounts {
+    /// How often an endpoint was asked.
+    pub fn endpoint(&self, endpoint: Endpoint) -> u64 {
+        self.endpoints.get(&endpoint).copied().unwrap_or(0)
+    }
 }
 
 /// The log and the counts at one moment, as a predicate of `Simulator::wait_until` sees them.
@@ -91,6 +110,11 @@ impl Log<'_> {
         self.tally.traffic.open.load(Ordering::Relaxed)
     }
 
+    /// How often an endpoint was asked.
+    pub fn endpoint(&self, endpoint: Endpoint) -> u64 {
+        self.tally.traffic.endpoint(endpoint)
+    }
+
     /// How often a status was answered.
     pub fn status(&self, status: u16) -> u64 {
         self.tally.status(status).map_or(0, |count| count.load(Ordering::Relaxed))
@@ -109,11 +133,16 @@ pub(super) struct Traffic {
     total: AtomicU64,
     open: AtomicU64,
     max_open: AtomicU64,
+    /// In the order of [`Endpoint::ALL`].
+    endpoints: [AtomicU64; Endpoint::ALL.len()],
 }
 
 impl Traffic {
-    fn enter(&self) {
+    fn enter(&self, endpoint: Endpoint) {
         self.total.fetch_add(1, Ordering::Relaxed);
+        if let Some(count) = self.endpoints.get(endpoint as usize) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
         let open = self.open.fetch_add(1, Ordering::Relaxed) + 1;
         self.max_open.fetch_max(open, Ordering::Relaxed);
     }
@@ -127,7 +156,17 @@ impl Traffic {
             total: self.total.load(Ordering::Relaxed),
             open: self.open.load(Ordering::Relaxed),
             max_open: self.max_open.load(Ordering::Relaxed),
+            endpoints: self.endpoints(),
         }
+    }
+
+    fn endpoint(&self, endpoint: Endpoint) -> u64 {
+        self.endpoints.get(endpoint as usize).map_or(0, |count| count.load(Ordering::Relaxed))
+    }
+
+    fn endpoints(&self) -> BTreeMap<Endpoint, u64> {
+        let counts = Endpoint::ALL.into_iter().map(|one| (one, self.endpoint(one)));
+        counts.filter(|(_, count)| *count > 0).collect()
     }
 }
 
@@ -166,19 +205,20 @@ impl Recorder {
     pub(super) fn open<'a>(
         &'a self,
         account: Option<&'a Traffic>,
+        endpoint: Endpoint,
         describe: impl FnOnce() -> Request,
     ) -> Open<'a> {
         if let Some(account) = account {
-            account.enter();
+            account.enter(endpoint);
         }
         let mut sequence = None;
         if self.capacity == 0 {
-            self.tally.traffic.enter();
+            self.tally.traffic.enter(endpoint);
         } else {
             // Counts move under the log's lock, so that a predicate sees both agree.
             let mut ring = lock(&self.ring);
             let next = self.tally.traffic.total.load(Ordering::Relaxed);
-            self.tally.traffic.enter();
+            self.tally.traffic.enter(endpoint);
             if ring.len() >= self.capacity {
                 ring.pop_front();
             }
@@ -228,6 +268,7 @@ impl Recorder {
             open: load(&self.tally.traffic.open),
             unanswered: load(&self.tally.unanswered),
             statuses,
+            endpoints: self.tally.traffic.endpoints(),
             accounts: BTreeMap::new(),
         }
     }
@@ -281,6 +322,7 @@ mod tests {
             finished: None,
             method: "GET".into(),
             path: "/".into(),
+            endpoint: Endpoint::Users,
             account: None,
             user: None,
             status: None,
@@ -290,9 +332,9 @@ mod tests {
     #[test]
     fn the_ring_forgets_the_oldest() {
         let recorder = Recorder::new(2);
-        let first = recorder.open(None, request);
-        let _second = recorder.open(None, request);
-        recorder.open(None, request).answered(200);
+        let first = recorder.open(None, Endpoint::Users, request);
+        let _second = recorder.open(None, Endpoint::Users, request);
+        recorder.open(None, Endpoint::Users, request).answered(200);
         first.answered(404);
         let seen: Vec<_> =
             recorder.requests().iter().map(|seen| (seen.sequence, seen.status)).collect();
@@ -305,11 +347,13 @@ mod tests {
     fn without_a_log_the_counts_go_on() {
         let recorder = Recorder::new(0);
         let account = Traffic::default();
-        let first = recorder.open(Some(&account), || unreachable!("nothing is kept"));
-        drop(recorder.open(Some(&account), || unreachable!("nothing is kept")));
+        let unheard = || unreachable!("nothing is kept");
+        let first = recorder.open(Some(&account), Endpoint::Users, unheard);
+        drop(recorder.open(Some(&account), Endpoint::Counter, unheard));
         first.answered(200);
         assert_eq!(recorder.requests(), []);
-        assert_eq!(account.counts(), AccountCounts { total: 2, open: 0, max_open: 2 });
+        let endpoints = [(Endpoint::Counter, 1), (Endpoint::Users, 1)].into();
+        assert_eq!(account.counts(), AccountCounts { total: 2, open: 0, max_open: 2, endpoints });
         let counts = recorder.counts();
         assert_eq!((counts.unanswered, counts.status(200)), (1, 1));
     }
@@ -321,7 +365,9 @@ mod tests {
                 let recorder = Arc::new(Recorder::new(capacity));
                 let writers = (0..4).map(|_| {
                     let recorder = Arc::clone(&recorder);
-                    tokio::spawn(async move { recorder.open(None, request).answered(200) })
+                    tokio::spawn(async move {
+                        recorder.open(None, Endpoint::Users, request).answered(200);
+                    })
                 });
                 let writers: Vec<_> = writers.collect();
                 recorder.wait_until(|log| log.status(200) == 4 && log.open() == 0).await;

@@ -86,7 +86,7 @@ mod tests {
     use tokio::time::timeout;
 
     use super::super::test_client::{Reply, Served, serve, settings};
-    use super::super::{AccountCounts, Fault, FaultKind, Settings, Simulator};
+    use super::super::{AccountCounts, Endpoint, Fault, FaultKind, Settings, Simulator};
 
     const PATH: &str = "/v2/counters/unanswered/1";
     const GET: &str = "GET /v2/counters/unanswered/1 HTTP/1.1\r\nhost: x\r\n\
@@ -183,7 +183,9 @@ mod tests {
         simulator.wait_until(|log| log.open() == 0).await;
         assert_eq!(served.get(PATH, "token-a").await.status, 200);
         let counts = simulator.counts();
-        assert_eq!(counts.accounts["acme"], AccountCounts { total: 3, open: 0, max_open: 2 });
+        let endpoints = [(Endpoint::Counter, 3)].into();
+        let expected = AccountCounts { total: 3, open: 0, max_open: 2, endpoints };
+        assert_eq!(counts.accounts["acme"], expected);
         assert_eq!(counts.accounts["other"], AccountCounts::default());
     }
 

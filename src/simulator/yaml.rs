@@ -5,8 +5,9 @@
 
 use std::fmt::Write as _;
 
+use super::account::Account;
 use super::settings::RateLimit;
-use super::world::Account;
+use super::spec::Credential;
 
 /// What the exporter can be told at most, for an API that has no limit.
 const REQUESTS_MAX: u32 = 100_000;
@@ -38,7 +39,9 @@ fn write_account(
     writeln!(out, "  - name: {}", quoted(&account.name))?;
     writeln!(out, "    account_id: {}", quoted(&account.id))?;
     writeln!(out, "    base_url: {}", quoted(base_url))?;
-    writeln!(out, "    auth:\n      token: {}", quoted(&account.token))?;
+    match &account.credential {
+        Credential::Token(token) => writeln!(out, "    auth:\n      token: {}", quoted(token))?,
+    }
     if *limit != RateLimit::default() {
         let (requests, per) = (limit.requests.min(REQUESTS_MAX), limit.window.as_millis());
         writeln!(out, "    rate_limit: {{requests: {requests}, per: {per}ms}}")?;
@@ -49,7 +52,7 @@ fn write_account(
             writeln!(out, "      {}: {}", quoted(name), quoted(value))?;
         }
     }
-    let users: Vec<_> = account.users().into_iter().filter(|user| !user.removed()).collect();
+    let users = account.present_users();
     writeln!(out, "    users:{}", if users.is_empty() { " []" } else { "" })?;
     for user in users {
         write!(out, "      - {{id: {}, name: {}", quoted(&user.id), quoted(&user.name))?;

@@ -1,0 +1,177 @@
+//! One account at run time: its users, its channels and how its credential is treated.
+//!
+//! `world` finds an [`Account`] by name or credential; `lists` and `v3` answer from it. Each lock
+//! is held for a moment and never across an await.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::channels::{ChannelSpec, Channels, Standing, WebhookSpec};
+use super::model::Trajectory;
+use super::record::Traffic;
+use super::settings::RateLimit;
+use super::shapes::Shapes;
+use super::spec::{Access, AccountSpec, Credential, Pinned, UserSpec};
+use super::user::{User, UserState};
+use super::window::Window;
+use super::world::lock;
+
+/// An account as it is now.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct AccountState {
+    /// Its name.
+    pub name: String,
+    /// Eight digits.
+    pub account_id: String,
+    /// How its credential is treated.
+    pub access: Access,
+    /// Its users in their first order, removed ones included.
+    pub users: Vec<UserState>,
+    /// Its channels, deleted ones included.
+    pub channels: Vec<ChannelSpec>,
+}
+
+/// One account at run time.
+pub(super) struct Account {
+    pub(super) name: Arc<str>,
+    /// Eight digits.
+    pub(super) id: String,
+    pub(super) credential: Credential,
+    pub(super) labels: BTreeMap<String, String>,
+    pub(super) traffic: Traffic,
+    gate: Mutex<Gate>,
+    users: RwLock<HashMap<String, Arc<User>>>,
+    channels: RwLock<Channels>,
+}
+
+struct Gate {
+    access: Access,
+    window: Window,
+    shapes: Shapes,
+    webhooks: Vec<WebhookSpec>,
+}
+
+impl Account {
+    pub(super) fn new(spec: AccountSpec, seed: u64) -> Self {
+        let AccountSpec {
+            name,
+            account_id,
+            credential,
+            access,
+            labels,
+            users,
+            channels,
+            webhooks,
+            shapes,
+        } = spec;
+        let account = Self {
+            name: name.into(),
+            id: account_id,
+            credential,
+            labels,
+            traffic: Traffic::default(),
+            gate: Mutex::new(Gate { access, window: Window::default(), shapes, webhooks }),
+            users: RwLock::default(),
+            channels: RwLock::new(Channels::new(channels)),
+        };
+        for user in users {
+            account.add(user, seed);
+        }
+        account
+    }
+
+    pub(super) fn access(&self) -> Access {
+        lock(&self.gate).access
+    }
+
+    pub(super) fn set_access(&self, access: Access) {
+        lock(&self.gate).access = access;
+    }
+
+    pub(super) fn shapes(&self) -> Shapes {
+        lock(&self.gate).shapes
+    }
+
+    pub(super) fn set_shapes(&self, shapes: Shapes) {
+        lock(&self.gate).shapes = shapes;
+    }
+
+    pub(super) fn webhooks(&self) -> Vec<WebhookSpec> {
+        lock(&self.gate).webhooks.clone()
+    }
+
+    pub(super) fn set_webhooks(&self, webhooks: Vec<WebhookSpec>) {
+        lock(&self.gate).webhooks = webhooks;
+    }
+
+    /// Counts a request against the limit. The error is the time to the next window. A revoked
+    /// token has no window of its own: it is nobody's.
+    pub(super) fn admit(&self, since_start: Duration, limit: &RateLimit) -> Result<(), Duration> {
+        let mut gate = lock(&self.gate);
+        match gate.access {
+            Access::Revoked => Ok(()),
+            Access::Normal | Access::Forbidden => gate.window.admit(since_start, limit),
+        }
+    }
+
+    /// A user that was not removed.
+    pub(super) fn user(&self, id: &str) -> Option<Arc<User>> {
+        let users = self.users.read().unwrap_or_else(PoisonError::into_inner);
+        users.get(id).filter(|user| !user.removed()).cloned()
+    }
+
+    /// Every user, removed ones included, in the order they were first added.
+    pub(super) fn users(&self) -> Vec<Arc<User>> {
+        let users = self.users.read().unwrap_or_else(PoisonError::into_inner);
+        let mut users: Vec<_> = users.values().cloned().collect();
+        users.sort_unstable_by_key(|user| user.place);
+        users
+    }
+
+    /// Every user that the API knows, in the same order.
+    pub(super) fn present_users(&self) -> Vec<Arc<User>> {
+        let mut users = self.users();
+        users.retain(|user| !user.removed());
+        users
+    }
+
+    /// Adds a user, or replaces the one with the same id.
+    pub(super) fn add(&self, mut spec: UserSpec, seed: u64) {
+        let trajectory = Trajectory::new(seed, &self.name, &spec.id);
+        self.channels_mut().set_roles(&spec.id, std::mem::take(&mut spec.roles));
+        let mut users = self.users.write().unwrap_or_else(PoisonError::into_inner);
+        let place = users.get(&spec.id).map_or(users.len(), |user| user.place);
+        users.insert(spec.id.clone(), Arc::new(User::new(spec, place, trajectory)));
+    }
+
+    pub(super) fn channels(&self) -> RwLockReadGuard<'_, Channels> {
+        self.channels.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn channels_mut(&self) -> RwLockWriteGuard<'_, Channels> {
+        self.channels.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The counter and type of a user at `step`.
+    pub(super) fn reading(&self, user: &User, step: u64) -> Pinned {
+        user.reading(step, self.standing(user))
+    }
+
+    fn standing(&self, user: &User) -> Standing {
+        self.channels().standing(&user.id, user.role)
+    }
+
+    pub(super) fn state(&self, step: u64) -> AccountState {
+        let user = |user: &Arc<User>| user.state(step, self.standing(user));
+        AccountState {
+            name: self.name.to_string(),
+            account_id: self.id.clone(),
+            access: self.access(),
+            users: self.users().iter().map(user).collect(),
+            channels: self.channels().all().to_vec(),
+        }
+    }
+}

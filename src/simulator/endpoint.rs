@@ -1,0 +1,148 @@
+//! What the API can be asked, and which path leads where.
+//!
+//! [`Endpoint`] is in every remembered request, in the counts and in the conditions of faults.
+//! [`Route`] is a path taken apart, made by `api` for every request.
+
+use std::str::FromStr;
+
+use percent_encoding::percent_decode_str;
+use serde::Serialize;
+
+/// A question to the API, of whichever version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Endpoint {
+    /// A user's counter.
+    Counter,
+    /// The list of users.
+    Users,
+    /// One user of it.
+    User,
+    /// The list of channels.
+    Channels,
+    /// The settings, which hold the roles.
+    Settings,
+    /// The subscriptions.
+    Webhooks,
+    /// Anything else.
+    Other,
+}
+
+impl Endpoint {
+    /// All of them, in their order.
+    pub const ALL: [Self; 7] = [
+        Self::Counter,
+        Self::Users,
+        Self::User,
+        Self::Channels,
+        Self::Settings,
+        Self::Webhooks,
+        Self::Other,
+    ];
+
+    /// The word for it in a fault and in the log.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Users => "users",
+            Self::User => "user",
+            Self::Channels => "channels",
+            Self::Settings => "settings",
+            Self::Webhooks => "webhooks",
+            Self::Other => "other",
+        }
+    }
+}
+
+impl FromStr for Endpoint {
+    type Err = UnknownEndpoint;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|endpoint| endpoint.name() == text).ok_or(UnknownEndpoint)
+    }
+}
+
+/// No [`Endpoint`] has this name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("no endpoint has this name")]
+pub struct UnknownEndpoint;
+
+/// The versions of the API, which spell errors differently and know different credentials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Version {
+    V2,
+    V3,
+}
+
+/// A path taken apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Route {
+    pub(super) version: Version,
+    pub(super) endpoint: Endpoint,
+    /// The user in the path; `None` where there is none or its segment decodes to no text.
+    pub(super) user: Option<String>,
+}
+
+impl Route {
+    /// The route of a path without its query.
+    pub(super) fn of(path: &str) -> Self {
+        let (version, rest) = match path.strip_prefix("/v3/") {
+            Some(rest) => (Version::V3, rest),
+            None => (Version::V2, path.strip_prefix("/v2/").unwrap_or_default()),
+        };
+        let segments: Vec<&str> = rest.split('/').collect();
+        let (endpoint, user) = match (version, segments.as_slice()) {
+            (Version::V2, ["counters", "unanswered", user]) if !user.is_empty() => {
+                (Endpoint::Counter, Some(*user))
+            }
+            (_, ["users"]) => (Endpoint::Users, None),
+            (_, ["users", user]) if !user.is_empty() => (Endpoint::User, Some(*user)),
+            (_, ["channels"]) => (Endpoint::Channels, None),
+            (Version::V2, ["settings"]) => (Endpoint::Settings, None),
+            (_, ["webhooks"]) => (Endpoint::Webhooks, None),
+            _ => (Endpoint::Other, None),
+        };
+        let user = user.and_then(|segment| percent_decode_str(segment).decode_utf8().ok());
+        Self { version, endpoint, user: user.map(std::borrow::Cow::into_owned) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_lead_to_their_endpoints() {
+        use Version::{V2, V3};
+        for (path, version, endpoint, user) in [
+            ("/v2/counters/unanswered/7", V2, Endpoint::Counter, Some("7")),
+            ("/v2/counters/unanswered/a%2Fb%20c", V2, Endpoint::Counter, Some("a/b c")),
+            ("/v2/counters/unanswered/%FF", V2, Endpoint::Counter, None),
+            ("/v2/counters/unanswered/", V2, Endpoint::Other, None),
+            ("/v2/counters/unanswered/1/", V2, Endpoint::Other, None),
+            ("/v2/users", V2, Endpoint::Users, None),
+            ("/v2/users/", V2, Endpoint::Other, None),
+            ("/v2/users/%C3%BC", V2, Endpoint::User, Some("ü")),
+            ("/v2/channels", V2, Endpoint::Channels, None),
+            ("/v2/settings", V2, Endpoint::Settings, None),
+            ("/v2/webhooks", V2, Endpoint::Webhooks, None),
+            ("/v2/nothing", V2, Endpoint::Other, None),
+            ("/v3/settings", V3, Endpoint::Other, None),
+            ("/", V2, Endpoint::Other, None),
+            ("/users", V2, Endpoint::Other, None),
+        ] {
+            let user = user.map(str::to_owned);
+            assert_eq!(Route::of(path), Route { version, endpoint, user }, "{path}");
+        }
+    }
+
+    #[test]
+    fn every_endpoint_is_found_by_its_name_and_counted_in_its_place() {
+        for (place, endpoint) in Endpoint::ALL.into_iter().enumerate() {
+            assert_eq!(endpoint.name().parse(), Ok(endpoint));
+            assert_eq!(serde_json::to_value(endpoint).unwrap(), endpoint.name());
+            assert_eq!(endpoint as usize, place);
+        }
+        assert_eq!("counters".parse::<Endpoint>(), Err(UnknownEndpoint));
+    }
+}

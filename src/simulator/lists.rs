@@ -1,0 +1,390 @@
+//! The lists of the v2 API: users, channels, settings with the roles, subscriptions.
+//!
+//! Called by `api` for an account whose credential was accepted. Each list comes in the form its
+//! account's [`Shapes`](super::shapes::Shapes) name; [`page`] and [`user`] serve v3 as well.
+
+use serde_json::{Map, Value, json};
+
+use super::account::Account;
+use super::answer::{self, Reply};
+use super::channels::ChannelSpec;
+use super::endpoint::Version;
+use super::shapes::{ChannelsShape, SettingsShape, UsersShape};
+use super::spec::Role;
+use super::user::User;
+
+/// `GET /v2/users`. Without pages the whole list is answered, whatever the offset.
+pub(super) fn users(account: &Account, query: Option<&str>) -> Reply {
+    let shapes = account.shapes();
+    let (users, _) = match page(account, query, shapes.page) {
+        Ok(page) => page,
+        Err(detail) => return answer::invalid(Version::V2, detail),
+    };
+    match shapes.users {
+        UsersShape::Documented => answer::enveloped(&users.into()),
+        UsersShape::Nested => answer::enveloped(&json!({"users": users})),
+        UsersShape::Bare => answer::json(200, &users.into()),
+    }
+}
+
+/// The users from the query's `offset` on, at most `length` of them, and how many there are in all.
+pub(super) fn page(
+    account: &Account,
+    query: Option<&str>,
+    length: Option<usize>,
+) -> Result<(Vec<Value>, usize), &'static str> {
+    let users = account.present_users();
+    let (offset, length) = match length {
+        Some(length) => (offset(query)?, length),
+        None => (0, usize::MAX),
+    };
+    let listed = users.iter().skip(offset).take(length).map(|listed| user(listed));
+    Ok((listed.collect(), users.len()))
+}
+
+fn offset(query: Option<&str>) -> Result<usize, &'static str> {
+    let mut pairs = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+    match pairs.find(|(name, _)| name == "offset") {
+        Some((_, offset)) => offset.parse().map_err(|_| "offset is a whole number"),
+        None => Ok(0),
+    }
+}
+
+/// A user as lists and `GET …/users/{id}` show it.
+pub(super) fn user(user: &User) -> Value {
+    let mut shown = Map::new();
+    shown.insert("id".to_owned(), user.id.clone().into());
+    shown.insert("name".to_owned(), user.name.clone().into());
+    if let Some(phone) = &user.phone {
+        shown.insert("phone".to_owned(), phone.clone().into());
+    }
+    shown.into()
+}
+
+/// `GET /v2/channels`.
+pub(super) fn channels(account: &Account) -> Reply {
+    let (shape, channels) = (account.shapes().channels, account.channels());
+    if shape == ChannelsShape::Old {
+        let listed: Vec<_> = channels.all().iter().map(old_channel).collect();
+        return answer::json(200, &json!({"count": listed.len(), "channels": listed}));
+    }
+    let listed = channels.present().map(|listed| channel(listed, shape));
+    answer::enveloped(&listed.collect())
+}
+
+fn channel(channel: &ChannelSpec, shape: ChannelsShape) -> Value {
+    let ChannelSpec { id, transport, state, status, name, phone, deleted: _ } = channel;
+    let mut shown = json!({
+        "channel_id": id,
+        "transport": transport,
+        "phone": phone,
+        "messenger_id": phone,
+        "name": name,
+    });
+    let mut add = |key: &str, value: &str| {
+        if let Some(shown) = shown.as_object_mut() {
+            shown.insert(key.to_owned(), value.into());
+        }
+    };
+    if shape != ChannelsShape::StatusOnly {
+        add("state", state);
+    }
+    if shape != ChannelsShape::StateOnly {
+        add("status", status);
+    }
+    if shape == ChannelsShape::StatusOnly && status != state {
+        add("reason", state);
+    }
+    shown
+}
+
+fn old_channel(channel: &ChannelSpec) -> Value {
+    json!({
+        "guid": channel.id,
+        "phone": channel.phone,
+        "name": channel.name,
+        "state": channel.state,
+        "transport": channel.transport,
+        "deleted": channel.deleted,
+        "visible": true,
+        "hasAccess": true,
+    })
+}
+
+/// `GET /v2/settings`: who has which role on which channel.
+pub(super) fn settings(account: &Account) -> Reply {
+    let shape = account.shapes().settings;
+    let camel = matches!(shape, SettingsShape::CamelCase | SettingsShape::EnvelopedCamelCase);
+    let key = |recorded: &str| if camel { camel_case(recorded) } else { recorded.to_owned() };
+    let role = |channel: &ChannelSpec, user: &User, role: &str| {
+        Value::from_iter([
+            (key("channel_id"), Value::from(&*channel.id)),
+            (key("user_id"), Value::from(&*user.id)),
+            (key("role"), Value::from(role)),
+            (key("allow_get_new_clients"), Value::from(user.new_clients)),
+        ])
+    };
+    let (users, channels) = (account.present_users(), account.channels());
+    let mut roles = Vec::new();
+    for channel in channels.present() {
+        for user in &users {
+            if let Some(word) = word(channels.role(&user.id, user.role, &channel.id)) {
+                roles.push(role(channel, user, word));
+            }
+        }
+    }
+    let settings = Value::from_iter([
+        (key("user_roles"), Value::from(roles)),
+        (key("hide_phone_numbers_for_user_ids"), json!([])),
+        (key("push_input_output_message_events_for_managers"), json!(false)),
+    ]);
+    match shape {
+        SettingsShape::Recorded | SettingsShape::CamelCase => answer::json(200, &settings),
+        SettingsShape::Enveloped | SettingsShape::EnvelopedCamelCase => {
+            answer::enveloped(&settings)
+        }
+    }
+}
+
+/// The API's word for a role.
+const fn word(role: Role) -> Option<&'static str> {
+    match role {
+        Role::SalesRep => Some("seller"),
+        Role::Manager => Some("manager"),
+        Role::QualityControl => Some("auditor"),
+        Role::None => None,
+    }
+}
+
+fn camel_case(snake: &str) -> String {
+    let mut out = String::with_capacity(snake.len());
+    let mut raise = false;
+    for letter in snake.chars() {
+        match letter {
+            '_' => raise = true,
+            _ if raise => {
+                out.push(letter.to_ascii_uppercase());
+                raise = false;
+            }
+            _ => out.push(letter),
+        }
+    }
+    out
+}
+
+/// `GET /v2/webhooks`.
+pub(super) fn webhooks(account: &Account) -> Reply {
+    answer::enveloped(&json!(account.webhooks()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::test_client::{Served, serve};
+    use super::super::{
+        AccountSpec, ChannelSpec, ChannelsShape, Role, Settings, SettingsShape, Shapes, UserSpec,
+        UsersShape,
+    };
+
+    /// Three users and three channels, of which one was deleted.
+    async fn shop() -> Served {
+        let anna = UserSpec::new("1", "Anna", Role::SalesRep).role_on("tg", Role::None);
+        let shop = AccountSpec::new("shop", "12345678", "t")
+            .user(UserSpec { phone: Some("77012345678".into()), ..anna })
+            .user(UserSpec { new_clients: false, ..UserSpec::new("2", "Юлия", Role::Manager) })
+            .user(UserSpec::new("3", "Bookkeeping", Role::None).role_on("wa", Role::QualityControl))
+            .channels([
+                ChannelSpec::new("wa", "whatsapp").state("qridle"),
+                ChannelSpec::new("tg", "tgapi").name("Shop"),
+                ChannelSpec::new("old", "viber").deleted(),
+            ]);
+        serve(Settings { accounts: vec![shop], ..Settings::default() }).await
+    }
+
+    async fn ask(served: &Served, path: &str, shapes: Shapes) -> Value {
+        served.simulator.set_shapes("shop", shapes).unwrap();
+        let mut body = served.get(path, "t").await.json();
+        if let Some(meta) = body.as_object_mut().and_then(|body| body.remove("meta")) {
+            assert!(meta["timestamp"].as_u64().unwrap() > 1_700_000_000);
+        }
+        body
+    }
+
+    fn users() -> Value {
+        json!([
+            {"id": "1", "name": "Anna", "phone": "77012345678"},
+            {"id": "2", "name": "Юлия"},
+            {"id": "3", "name": "Bookkeeping"},
+        ])
+    }
+
+    #[tokio::test]
+    async fn lists_users_in_every_form() {
+        let served = shop().await;
+        let ask = async |users| {
+            ask(&served, "/v2/users?offset=2", Shapes { users, ..Shapes::default() }).await
+        };
+        assert_eq!(ask(UsersShape::Documented).await, json!({"data": users()}));
+        assert_eq!(ask(UsersShape::Nested).await, json!({"data": {"users": users()}}));
+        assert_eq!(ask(UsersShape::Bare).await, users());
+    }
+
+    #[tokio::test]
+    async fn pages_of_users_begin_at_their_offset_and_end() {
+        let served = shop().await;
+        let shapes = Shapes { page: Some(2), ..Shapes::default() };
+        for (query, listed) in [
+            ("", &["1", "2"][..]),
+            ("?offset=0", &["1", "2"]),
+            ("?limit=9&offset=2", &["3"]),
+            ("?offset=3", &[]),
+            ("?offset=99", &[]),
+        ] {
+            let body = ask(&served, &format!("/v2/users{query}"), shapes).await;
+            let ids: Vec<_> = body["data"].as_array().unwrap().iter().map(|u| &u["id"]).collect();
+            assert_eq!(ids, listed, "{query}");
+        }
+        let refused = served.get("/v2/users?offset=-1", "t").await;
+        assert_eq!((refused.status, &refused.json()["code"]), (400, &json!("VALIDATION_FAILED")));
+        assert_eq!(refused.json()["errors"], json!(["offset is a whole number"]));
+    }
+
+    #[tokio::test]
+    async fn gives_one_user_until_it_is_removed() {
+        let served = shop().await;
+        let one = ask(&served, "/v2/users/1", Shapes::default()).await;
+        assert_eq!(one, json!({"data": users()[0]}));
+        served.simulator.remove_user("shop", "1").unwrap();
+        let gone = served.get("/v2/users/1", "t").await;
+        assert_eq!((gone.status, &gone.json()["code"]), (404, &json!("USER_NOT_FOUND")));
+        let left = ask(&served, "/v2/users", Shapes::default()).await;
+        assert_eq!(left, json!({"data": [users()[1], users()[2]]}));
+        served.simulator.add_user("shop", UserSpec::new("4", "New", Role::Manager)).unwrap();
+        let last = ask(&served, "/v2/users", Shapes::default()).await["data"][2].clone();
+        assert_eq!(last, json!({"id": "4", "name": "New"}));
+    }
+
+    #[tokio::test]
+    async fn lists_channels_in_every_form() {
+        let served = shop().await;
+        let ask = async |channels| {
+            ask(&served, "/v2/channels", Shapes { channels, ..Shapes::default() }).await
+        };
+        let phone = "77000000000";
+        let wa = json!({"channel_id": "wa", "transport": "whatsapp", "phone": phone,
+            "messenger_id": phone, "name": phone});
+        let tg = json!({"channel_id": "tg", "transport": "tgapi", "phone": phone,
+            "messenger_id": phone, "name": "Shop"});
+        let with = |channel: &Value, more: Value| {
+            let mut channel = channel.clone();
+            channel.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            channel
+        };
+        assert_eq!(
+            ask(ChannelsShape::Recorded).await,
+            json!({"data": [
+                with(&wa, json!({"state": "qridle", "status": "disabled"})),
+                with(&tg, json!({"state": "active", "status": "active"})),
+            ]})
+        );
+        assert_eq!(
+            ask(ChannelsShape::StatusOnly).await,
+            json!({"data": [
+                with(&wa, json!({"status": "disabled", "reason": "qridle"})),
+                with(&tg, json!({"status": "active"})),
+            ]})
+        );
+        assert_eq!(
+            ask(ChannelsShape::StateOnly).await,
+            json!({"data": [
+                with(&wa, json!({"state": "qridle"})),
+                with(&tg, json!({"state": "active"})),
+            ]})
+        );
+        let old = ask(ChannelsShape::Old).await;
+        assert_eq!(old["count"], 3);
+        assert_eq!(
+            old["channels"][2],
+            json!({"guid": "old", "phone": phone, "name": phone, "state": "active",
+                "transport": "viber", "deleted": true, "visible": true, "hasAccess": true})
+        );
+    }
+
+    #[tokio::test]
+    async fn channels_change_while_serving() {
+        let served = shop().await;
+        served.simulator.set_channel_state("shop", "tg", "phoneUnavailable").unwrap();
+        served.simulator.put_channel("shop", ChannelSpec::new("wa", "whatsapp").deleted()).unwrap();
+        let listed = ask(&served, "/v2/channels", Shapes::default()).await["data"].clone();
+        assert_eq!(listed.as_array().unwrap().len(), 1);
+        assert_eq!(
+            (&listed[0]["state"], &listed[0]["status"]),
+            (&json!("phoneUnavailable"), &json!("disabled"))
+        );
+        let unknown = served.simulator.set_channel_state("shop", "fax", "active").unwrap_err();
+        assert_eq!(unknown.to_string(), "the simulator's account `shop` has no channel `fax`");
+    }
+
+    #[tokio::test]
+    async fn settings_tell_the_roles_in_every_form() {
+        let served = shop().await;
+        let ask = async |settings| {
+            ask(&served, "/v2/settings", Shapes { settings, ..Shapes::default() }).await
+        };
+        let role = |channel: &str, user: &str, role: &str, new: bool| {
+            json!({"channel_id": channel, "user_id": user, "role": role,
+                "allow_get_new_clients": new})
+        };
+        let recorded = json!({
+            "user_roles": [
+                role("wa", "1", "seller", true),
+                role("wa", "2", "manager", false),
+                role("wa", "3", "auditor", true),
+                role("tg", "2", "manager", false),
+            ],
+            "hide_phone_numbers_for_user_ids": [],
+            "push_input_output_message_events_for_managers": false,
+        });
+        assert_eq!(ask(SettingsShape::Recorded).await, recorded);
+        assert_eq!(ask(SettingsShape::Enveloped).await, json!({"data": recorded}));
+        let camel = ask(SettingsShape::CamelCase).await;
+        let keys: Vec<_> = camel.as_object().unwrap().keys().collect();
+        assert_eq!(
+            keys,
+            ["hidePhoneNumbersForUserIds", "pushInputOutputMessageEventsForManagers", "userRoles"]
+        );
+        assert_eq!(
+            camel["userRoles"][0],
+            json!({"channelId": "wa", "userId": "1", "role": "seller", "allowGetNewClients": true})
+        );
+        assert_eq!(ask(SettingsShape::EnvelopedCamelCase).await, json!({"data": camel}));
+    }
+
+    #[tokio::test]
+    async fn a_role_changes_while_serving_and_the_counter_with_it() {
+        let served = shop().await;
+        let roles = async || {
+            let settings = ask(&served, "/v2/settings", Shapes::default()).await;
+            settings["user_roles"].as_array().unwrap().iter().map(ToString::to_string).collect()
+        };
+        let before: Vec<String> = roles().await;
+        served.simulator.set_role("shop", "1", "wa", Role::None).unwrap();
+        let after: Vec<String> = roles().await;
+        assert_eq!(after, before[1..]);
+        assert_eq!(served.simulator.counter("shop", "1"), Some((0, "red".into())));
+        assert!(served.simulator.set_role("shop", "1", "fax", Role::Manager).is_err());
+        assert!(served.simulator.set_role("shop", "9", "wa", Role::Manager).is_err());
+    }
+
+    #[tokio::test]
+    async fn lists_the_subscriptions() {
+        let served = shop().await;
+        let body = ask(&served, "/v2/webhooks", Shapes::default()).await;
+        let url = "https://crm.example/wazzup/12345678";
+        let id = "5c2d1f10-0000-4000-8000-000012345678";
+        assert_eq!(body, json!({"data": [{"id": id, "url": url, "event": "message.add"}]}));
+        served.simulator.set_webhooks("shop", Vec::new()).unwrap();
+        assert_eq!(ask(&served, "/v2/webhooks", Shapes::default()).await, json!({"data": []}));
+    }
+}

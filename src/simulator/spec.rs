@@ -1,0 +1,195 @@
+//! The accounts and users of a simulation, as plain data.
+//!
+//! [`AccountSpec`] and [`UserSpec`] are part of the settings; a test also hands a [`UserSpec`] to a
+//! running simulator. `account` and `user` are what becomes of them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::channels::{ChannelSpec, WebhookSpec};
+use super::endpoint::Version;
+use super::shapes::Shapes;
+
+/// One customer's account.
+#[derive(Debug, Clone)]
+pub struct AccountSpec {
+    /// The name it has in the exporter's configuration.
+    pub name: String,
+    /// Eight digits.
+    pub account_id: String,
+    /// What selects the account.
+    pub credential: Credential,
+    /// How its credential is treated.
+    pub access: Access,
+    /// Labels for the exporter's configuration.
+    pub labels: BTreeMap<String, String>,
+    /// The users, in the order they are shown.
+    pub users: Vec<UserSpec>,
+    /// The channels, in the order they are listed.
+    pub channels: Vec<ChannelSpec>,
+    /// The subscriptions to events; v3 tells of the first one.
+    pub webhooks: Vec<WebhookSpec>,
+    /// In which of the known forms its lists are answered.
+    pub shapes: Shapes,
+}
+
+impl AccountSpec {
+    /// A v2 account with a token that stays the same, normal access, one active `whatsapp` channel,
+    /// one subscription and no users.
+    pub fn new(name: &str, account_id: &str, token: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            account_id: account_id.to_owned(),
+            credential: Credential::Token(token.to_owned()),
+            access: Access::Normal,
+            labels: BTreeMap::new(),
+            users: Vec::new(),
+            channels: vec![ChannelSpec::of_account(account_id)],
+            webhooks: vec![WebhookSpec::of_account(account_id)],
+            shapes: Shapes::default(),
+        }
+    }
+
+    /// The same account with one more user.
+    #[must_use]
+    pub fn user(mut self, user: UserSpec) -> Self {
+        self.users.push(user);
+        self
+    }
+
+    /// The same account with these channels instead of its own.
+    #[must_use]
+    pub fn channels(mut self, channels: impl IntoIterator<Item = ChannelSpec>) -> Self {
+        self.channels = channels.into_iter().collect();
+        self
+    }
+}
+
+/// What a client has to show to be let in to an account.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Credential {
+    /// v2: a token that stays the same.
+    Token(String),
+}
+
+impl Credential {
+    /// The text that clients show.
+    pub(super) fn fixed(&self) -> &str {
+        match self {
+            Self::Token(text) => text,
+        }
+    }
+
+    /// The version of the API that it is good for.
+    pub(super) const fn version(&self) -> Version {
+        match self {
+            Self::Token(_) => Version::V2,
+        }
+    }
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Token(_) => out.write_str("Token(<secret>)"),
+        }
+    }
+}
+
+/// How the API treats an account's token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Access {
+    /// Answers.
+    #[default]
+    Normal,
+    /// 401, as for a token nobody knows.
+    Revoked,
+    /// 403.
+    Forbidden,
+}
+
+/// One user of an account.
+#[derive(Debug, Clone)]
+pub struct UserSpec {
+    /// Any string; the path carries it percent-encoded.
+    pub id: String,
+    /// The name shown in the exporter's configuration.
+    pub name: String,
+    /// The phone number, which not every user has.
+    pub phone: Option<String>,
+    /// The role on every channel, which decides the counter's type.
+    pub role: Role,
+    /// The channels, by id, on which the role is another one; [`Role::None`] is none there.
+    pub roles: BTreeMap<String, Role>,
+    /// Whether new clients are handed to the user, as the settings tell for every role.
+    pub new_clients: bool,
+    /// The label `team` in the exporter's configuration.
+    pub team: Option<String>,
+    /// A fixed value in place of the simulated one.
+    pub pinned: Option<Pinned>,
+}
+
+impl UserSpec {
+    /// A user without a phone number, with one role on all channels, whose counter is simulated.
+    pub fn new(id: &str, name: &str, role: Role) -> Self {
+        Self {
+            id: id.to_owned(),
+            name: name.to_owned(),
+            phone: None,
+            role,
+            roles: BTreeMap::new(),
+            new_clients: true,
+            team: None,
+            pinned: None,
+        }
+    }
+
+    /// The same user with another role on one channel.
+    #[must_use]
+    pub fn role_on(mut self, channel: &str, role: Role) -> Self {
+        self.roles.insert(channel.to_owned(), role);
+        self
+    }
+
+    /// The same user on a team.
+    #[must_use]
+    pub fn team(mut self, team: &str) -> Self {
+        self.team = Some(team.to_owned());
+        self
+    }
+
+    /// The same user with a fixed counter.
+    #[must_use]
+    pub fn pinned(mut self, counter: u64, kind: &str) -> Self {
+        self.pinned = Some(Pinned { counter: counter.into(), kind: kind.into() });
+        self
+    }
+}
+
+/// A user's role on a channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// The counter is always red.
+    SalesRep,
+    /// The counter is red or grey and turns every few simulated minutes.
+    Manager,
+    /// The counter is always grey.
+    QualityControl,
+    /// No role. A user who has none on any channel has a counter of 0.
+    None,
+}
+
+/// A counter answered as it stands, whatever it is.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Pinned {
+    /// `data.counter`, normally a number.
+    pub counter: Value,
+    /// `data.type`: normally a word, but null and unknown words have been seen.
+    #[serde(rename = "type")]
+    pub kind: Value,
+}
