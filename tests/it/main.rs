@@ -5,6 +5,7 @@
 mod architecture;
 mod cli;
 mod failures;
+mod lists;
 mod network;
 mod polling;
 mod recovery;

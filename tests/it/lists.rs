@@ -1,0 +1,263 @@
+//! Users who come and go, channels that die, roles that are missing.
+
+use wazzup_exporter::simulator::{
+    AccountSpec, ChannelSpec, Endpoint, RateLimit, Role, Settings, Simulator, UserSpec,
+};
+use wazzup_exporter::storage::Storage;
+
+use super::support::{Samples, World, counter, serve, value};
+
+const PHONE: &str = "77001112233";
+
+/// An account `acme` with one channel, `c`, and these users with the counter 5.
+fn acme(users: &[(&str, &str, Role)]) -> AccountSpec {
+    let channel = ChannelSpec::new("c", "whatsapp").name(PHONE);
+    let account = AccountSpec::new("acme", "10000000", "token-of-acme").channels([channel]);
+    users.iter().fold(account, |account, (id, name, role)| {
+        account.user(UserSpec::new(id, name, *role).pinned(5, "red"))
+    })
+}
+
+fn settings(account: AccountSpec) -> Settings {
+    let limit = RateLimit::UNLIMITED;
+    Settings { accounts: vec![account], speed: 0.0, limit, ..Settings::default() }
+}
+
+/// A configuration of `acme` with more keys.
+fn yaml(url: &str, keys: &str) -> String {
+    format!(
+        "poll: {{interval: 200ms, timeout: 20s}}\n\
+         accounts:\n- name: acme\n  base_url: {url}\n  auth: {{token: token-of-acme}}\n  \
+         rate_limit: {{requests: 100000, per: 1s}}\n  {keys}\n"
+    )
+}
+
+async fn start(account: AccountSpec, keys: &str) -> World {
+    let (api, url) = serve(settings(account)).await;
+    World::start_with(api, &yaml(&url, keys)).await
+}
+
+fn series(family: &str, labels: &str) -> String {
+    format!("{family}{{account=\"acme\",{labels}}}")
+}
+
+fn has(samples: &Samples, family: &str, labels: &str) -> bool {
+    samples.contains_key(&series(family, labels))
+}
+
+/// Users with a live red counter.
+fn shown(samples: &Samples, users: &[&str]) -> Vec<bool> {
+    users.iter().map(|user| value(samples, &counter("acme", user, "red")).is_some()).collect()
+}
+
+/// Waits until the list of users was read so many times more.
+async fn listed_again(api: &Simulator, times: u64) {
+    let before = api.counts().endpoint(Endpoint::Users);
+    let read =
+        |log: &wazzup_exporter::simulator::Log<'_>| log.endpoint(Endpoint::Users) >= before + times;
+    super::support::guard("another list", api.wait_until(read)).await;
+}
+
+const QUICK: &str = "channels: {refresh_interval: 200ms}";
+
+#[tokio::test]
+async fn roles_and_channels_are_shown_and_say_which_counters_do_not_count() {
+    let users =
+        [("1", "Anna", Role::SalesRep), ("2", "Boris", Role::Manager), ("3", "Vera", Role::None)];
+    let keys = format!("{QUICK}\n  users: [{{id: '1'}}, {{id: '2'}}, {{id: '3'}}]");
+    let world = start(acme(&users), &keys).await;
+    let channel = series("wazzup_channel_active", "channel=\"c\",transport=\"whatsapp\"");
+    let samples = world
+        .until("roles", |samples| {
+            value(samples, &channel) == Some(1.0)
+                && has(samples, "wazzup_user_untrusted", "user=\"3\",reason=\"no_role\"")
+                && shown(samples, &["1", "2", "3"]) == [true; 3]
+        })
+        .await;
+    for (user, role) in [("1", "sales_rep"), ("2", "manager"), ("3", "none")] {
+        let labels = format!("user=\"{user}\",name=\"\",role=\"{role}\"");
+        assert!(has(&samples, "wazzup_user_info", &labels), "{samples:#?}");
+    }
+    let untrusted = |samples: &Samples| {
+        samples.keys().filter(|series| series.contains("wazzup_user_untrusted")).count()
+    };
+    assert_eq!(untrusted(&samples), 1);
+    assert!(has(&samples, "wazzup_channel_state", "channel=\"c\",state=\"active\""));
+    let info = "channel=\"c\",transport=\"whatsapp\",name=\"\"";
+    assert!(has(&samples, "wazzup_channel_info", info), "a phone number is not told: {samples:#?}");
+    assert!(
+        samples.contains_key("wazzup_channels_last_success_timestamp_seconds{account=\"acme\"}")
+    );
+
+    world.api.set_channel_state("acme", "c", "phoneUnavailable").unwrap();
+    let samples = world
+        .until("a dead channel", |samples| {
+            value(samples, &channel) == Some(0.0) && untrusted(samples) == 4
+        })
+        .await;
+    let state = "channel=\"c\",state=\"phoneUnavailable\"";
+    assert!(has(&samples, "wazzup_channel_state", state));
+    assert_eq!(samples.keys().filter(|key| key.contains("wazzup_channel_state{")).count(), 1);
+    world.api.set_channel_state("acme", "c", "active").unwrap();
+    world.until("a channel that is back", |samples| untrusted(samples) == 1).await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn settings_that_cannot_be_read_fail_nothing_and_assert_no_role() {
+    let mut settings = settings(acme(&[("1", "Anna", Role::None)]));
+    settings.faults = vec!["status=403,endpoint=settings".parse().unwrap()];
+    let (api, url) = serve(settings).await;
+    let keys = format!("{QUICK}\n  users: [{{id: '1'}}]");
+    let world = World::start_with(api, &yaml(&url, &keys)).await;
+    world.api_until("settings", |log| log.endpoint(Endpoint::Settings) >= 3).await;
+    let samples = world.until("a figure", |samples| shown(samples, &["1"]) == [true]).await;
+    assert_eq!(value(&samples, "wazzup_up{account=\"acme\"}"), Some(1.0));
+    assert!(has(&samples, "wazzup_user_info", "user=\"1\",name=\"\",role=\"\""), "{samples:#?}");
+    assert!(!samples.keys().any(|series| series.contains("wazzup_user_untrusted")));
+    world.api.clear_faults();
+    let no_role = "user=\"1\",reason=\"no_role\"";
+    world.until("roles", |samples| has(samples, "wazzup_user_untrusted", no_role)).await;
+    world.api.add_fault("endpoint=settings,body={}".parse().unwrap());
+    let before = world.api.counts().endpoint(Endpoint::Settings);
+    world.api_until("settings", |log| log.endpoint(Endpoint::Settings) >= before + 3).await;
+    let samples = world.scrape().await;
+    assert!(has(&samples, "wazzup_user_untrusted", no_role), "what was known stays");
+    world.stop().await;
+}
+
+const DISCOVERY: &str = "channels: {enabled: false}\n  discover_users: {enabled: true, \
+                         refresh_interval: 200ms";
+
+#[tokio::test]
+async fn users_come_and_go_with_the_list_and_configured_ones_stay() {
+    let users = [
+        ("1", "Anna (Sales)", Role::SalesRep),
+        ("2", "Boris", Role::SalesRep),
+        ("3", "chat bot", Role::SalesRep),
+    ];
+    let keys = format!(
+        "{DISCOVERY}, exclude: [\"name: .*bot\"], \
+         labels: [{{match: \"name: .*Sales.*\", set: {{team: sales}}}}]}}\n  users: [{{id: '9'}}]"
+    );
+    let world = start(acme(&users), &keys).await;
+    let samples = world
+        .until("found users", |samples| shown(samples, &["1", "2", "3"]) == [true, true, false])
+        .await;
+    let anna = "user=\"1\",name=\"Anna (Sales)\",role=\"\",team=\"sales\"";
+    assert!(has(&samples, "wazzup_user_info", anna), "{samples:#?}");
+    assert!(has(&samples, "wazzup_user_untrusted", "user=\"9\",reason=\"unknown_user\""));
+    assert_eq!(value(&samples, "wazzup_account_users{account=\"acme\"}"), Some(3.0));
+
+    let vera = UserSpec::new("4", "Vera", Role::SalesRep).pinned(5, "red");
+    world.api.add_user("acme", vera).unwrap();
+    world.api.remove_user("acme", "2").unwrap();
+    let samples = world
+        .until("a change", |samples| shown(samples, &["1", "2", "4"]) == [true, false, true])
+        .await;
+    assert!(!samples.keys().any(|series| series.contains("user=\"2\"")), "{samples:#?}");
+    assert!(samples.keys().any(|series| series.contains("user=\"9\"")));
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_list_that_fails_or_is_suddenly_empty_keeps_the_last_good_one() {
+    let world = start(acme(&[("1", "Anna", Role::SalesRep)]), &format!("{DISCOVERY}}}")).await;
+    world.until("found users", |samples| shown(samples, &["1"]) == [true]).await;
+    let read = "wazzup_discovery_last_success_timestamp_seconds{account=\"acme\"}";
+    for fault in ["status=500", "malformed", "body={\"data\":{}}", "status=404"] {
+        world.api.add_fault(format!("endpoint=users,{fault}").parse().unwrap());
+        listed_again(&world.api, 2).await;
+        let before = value(&world.scrape().await, read);
+        listed_again(&world.api, 2).await;
+        let samples = world.scrape().await;
+        assert_eq!(shown(&samples, &["1"]), [true], "{fault}");
+        assert_eq!(value(&samples, read), before, "the age of the list is told: {fault}");
+        world.api.clear_faults();
+    }
+    world.api.add_fault("endpoint=users,count=2,body={\"data\":[]}".parse().unwrap());
+    listed_again(&world.api, 4).await;
+    assert_eq!(shown(&world.scrape().await, &["1"]), [true], "twice empty is not believed");
+    world.api.add_fault("endpoint=users,body={\"data\":[]}".parse().unwrap());
+    let gone =
+        |samples: &Samples| value(samples, "wazzup_account_users{account=\"acme\"}") == Some(0.0);
+    world.until("an empty list", gone).await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn an_account_whose_users_cannot_be_found_fails_and_does_not_look_empty() {
+    let mut settings = settings(acme(&[("1", "Anna", Role::SalesRep)]));
+    settings.faults = vec!["endpoint=users,status=500".parse().unwrap()];
+    let (api, url) = serve(settings).await;
+    let world = World::start_with(api, &yaml(&url, &format!("{DISCOVERY}}}"))).await;
+    let failing = series("wazzup_account_failing", "reason=\"server_error\"");
+    let samples = world.until("the reason", |samples| samples.contains_key(&failing)).await;
+    assert_eq!(value(&samples, "wazzup_up{account=\"acme\"}"), Some(0.0));
+    world.api.clear_faults();
+    world.until("found users", |samples| shown(samples, &["1"]) == [true]).await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn more_users_than_are_allowed_are_left_out() {
+    let users =
+        [("1", "A", Role::SalesRep), ("2", "B", Role::SalesRep), ("3", "C", Role::SalesRep)];
+    let world = start(acme(&users), &format!("{DISCOVERY}, max_users: 2}}")).await;
+    let samples =
+        world.until("found users", |samples| shown(samples, &["1", "2"]) == [true; 2]).await;
+    assert_eq!(shown(&samples, &["3"]), [false]);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn without_names_no_name_appears_anywhere() {
+    let (api, url) = serve(settings(acme(&[("1", "Zinaida", Role::SalesRep)]))).await;
+    let keys = format!(
+        "{DISCOVERY}, labels: [{{match: \"name: Zin.*\", set: {{team: x}}}}]}}\n  \
+         users: [{{id: '2', name: Yelena}}]"
+    );
+    let yaml = format!("export: {{user_names: false}}\n{}", yaml(&url, &keys));
+    let world = World::start_with(api, &yaml).await;
+    world.until("found users", |samples| shown(samples, &["1"]) == [true]).await;
+    let labels = "user=\"1\",name=\"\",role=\"\",team=\"x\"";
+    assert!(has(&world.scrape().await, "wazzup_user_info", labels), "the rule saw the name");
+    for path in ["/metrics", "/", "/api/v1/status"] {
+        let text = world.get(path).await.text().await.unwrap();
+        assert!(!text.contains("Zinaida") && !text.contains("Yelena"), "{path}: {text}");
+    }
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn since_when_a_found_user_is_red_survives_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = Storage::new(folder.path().join("data"));
+    let (api, url) = serve(settings(acme(&[("1", "Anna", Role::SalesRep)]))).await;
+    let yaml = yaml(&url, &format!("{DISCOVERY}}}"));
+    let since = series("wazzup_unanswered_red_since_timestamp_seconds", "user=\"1\"");
+    let mut told = Vec::new();
+    for _ in 0..2 {
+        let world = World::start_in(api.clone(), &yaml, Some(storage.clone())).await;
+        let samples = world.until("since when", |samples| samples.contains_key(&since)).await;
+        told.push(samples[&since].clone());
+        world.stop().await;
+    }
+    assert_eq!(told[0], told[1]);
+}
+
+#[tokio::test]
+async fn working_hours_are_told_at_every_scrape() {
+    let users = "channels: {enabled: false}\n  users: [{id: '1'}]\n  working_hours: {timezone: UTC";
+    for (days, expected) in [("mon-sun", 1.0), ("mon", f64::NAN)] {
+        let keys = format!("{users}, days: {days}, from: '00:00', to: '24:00'}}");
+        let world = start(acme(&[("1", "Anna", Role::SalesRep)]), &keys).await;
+        let hours = value(&world.scrape().await, "wazzup_working_hours{account=\"acme\"}");
+        if expected.is_nan() {
+            assert!(hours == Some(0.0) || hours == Some(1.0));
+        } else {
+            assert_eq!(hours, Some(expected));
+        }
+        world.stop().await;
+    }
+}
