@@ -10,12 +10,12 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::channels::{ChannelSpec, Channels, Standing, WebhookSpec};
-use super::model::Trajectory;
+use super::model::{Moment, Trajectory};
 use super::record::Traffic;
 use super::settings::RateLimit;
 use super::shapes::Shapes;
-use super::spec::{Access, AccountSpec, Credential, Pinned, UserSpec};
-use super::user::{User, UserState};
+use super::spec::{Access, AccountSpec, Credential, UserSpec};
+use super::user::{Shown, User, UserState};
 use super::window::Window;
 use super::world::lock;
 
@@ -155,17 +155,17 @@ impl Account {
         self.channels.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The counter and type of a user at `step`.
-    pub(super) fn reading(&self, user: &User, step: u64) -> Pinned {
-        user.reading(step, self.standing(user))
+    /// What to answer about a user's counter.
+    pub(super) fn shown(&self, user: &User, moment: Moment) -> Shown {
+        user.shown(moment, self.standing(user))
     }
 
     fn standing(&self, user: &User) -> Standing {
         self.channels().standing(&user.id, user.role)
     }
 
-    pub(super) fn state(&self, step: u64) -> AccountState {
-        let user = |user: &Arc<User>| user.state(step, self.standing(user));
+    pub(super) fn state(&self, moment: Moment) -> AccountState {
+        let user = |user: &Arc<User>| user.state(moment, self.standing(user));
         AccountState {
             name: self.name.to_string(),
             account_id: self.id.clone(),

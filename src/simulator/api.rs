@@ -21,6 +21,7 @@ use super::lists;
 use super::record;
 use super::spec::Access;
 use super::user::User;
+use super::v3;
 use super::world::World;
 
 /// The request is to end in a connection reset.
@@ -110,16 +111,38 @@ impl Asked<'_> {
             Access::Forbidden => return answer::error(version, 403),
             Access::Normal => {}
         }
-        match endpoint {
-            Endpoint::Counter => {
-                self.of_user(account, |user| answer::counter(account.reading(user, world.step())))
-            }
+        if !account.credential.may_ask(endpoint) {
+            return answer::error(version, 403);
+        }
+        match version {
+            Version::V2 => self.v2(world, account),
+            Version::V3 => self.v3(world, account),
+        }
+    }
+
+    fn v2(&self, world: &World, account: &Account) -> Reply {
+        match self.route.endpoint {
+            Endpoint::Counter => self
+                .of_user(account, |user| answer::counter(account.shown(user, world.now()).reading)),
             Endpoint::User => self.of_user(account, |user| answer::enveloped(&lists::user(user))),
             Endpoint::Users => lists::users(account, self.query),
             Endpoint::Channels => lists::channels(account),
             Endpoint::Settings => lists::settings(account),
             Endpoint::Webhooks => lists::webhooks(account),
-            Endpoint::Other => answer::error(version, 404),
+            Endpoint::Other => answer::error(Version::V2, 404),
+        }
+    }
+
+    fn v3(&self, world: &World, account: &Account) -> Reply {
+        match self.route.endpoint {
+            Endpoint::Counter => {
+                self.of_user(account, |user| v3::counter(&account.shown(user, world.now())))
+            }
+            Endpoint::User => self.of_user(account, |user| answer::json(200, &lists::user(user))),
+            Endpoint::Users => v3::users(account, self.query),
+            Endpoint::Channels => v3::channels(account),
+            Endpoint::Webhooks => v3::webhooks(account),
+            Endpoint::Settings | Endpoint::Other => answer::error(Version::V3, 404),
         }
     }
 

@@ -92,7 +92,10 @@ impl Route {
         };
         let segments: Vec<&str> = rest.split('/').collect();
         let (endpoint, user) = match (version, segments.as_slice()) {
-            (Version::V2, ["counters", "unanswered", user]) if !user.is_empty() => {
+            (Version::V2, ["counters", "unanswered", user])
+            | (Version::V3, ["unanswered", user])
+                if !user.is_empty() =>
+            {
                 (Endpoint::Counter, Some(*user))
             }
             (_, ["users"]) => (Endpoint::Users, None),
@@ -127,6 +130,14 @@ mod tests {
             ("/v2/settings", V2, Endpoint::Settings, None),
             ("/v2/webhooks", V2, Endpoint::Webhooks, None),
             ("/v2/nothing", V2, Endpoint::Other, None),
+            ("/v3/unanswered/a%2Fb", V3, Endpoint::Counter, Some("a/b")),
+            ("/v3/unanswered/", V3, Endpoint::Other, None),
+            ("/v3/counters/unanswered/7", V3, Endpoint::Other, None),
+            ("/v3/users", V3, Endpoint::Users, None),
+            ("/v3/users/7", V3, Endpoint::User, Some("7")),
+            ("/v3/channels", V3, Endpoint::Channels, None),
+            ("/v3/webhooks", V3, Endpoint::Webhooks, None),
+            ("/v2/unanswered/7", V2, Endpoint::Other, None),
             ("/v3/settings", V3, Endpoint::Other, None),
             ("/", V2, Endpoint::Other, None),
             ("/users", V2, Endpoint::Other, None),

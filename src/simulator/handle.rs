@@ -5,6 +5,7 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -70,11 +71,25 @@ impl Simulator {
         Ok(())
     }
 
+    /// Sets when a user's last message came, which v3 tells, or lets it be simulated again.
+    ///
+    /// # Errors
+    /// If there is no such user.
+    pub fn set_last_message(
+        &self,
+        account: &str,
+        user: &str,
+        at: Option<SystemTime>,
+    ) -> Result<(), Unknown> {
+        self.world.user(account, user)?.set_last_message(at);
+        Ok(())
+    }
+
     /// A user's counter and type now; `None` for an unknown user and for one pinned to anything
     /// but a whole number and a word.
     pub fn counter(&self, account: &str, user: &str) -> Option<(u64, String)> {
         let account = self.world.account(account).ok()?;
-        let reading = account.reading(&*account.user(user)?, self.world.step());
+        let reading = account.shown(&*account.user(user)?, self.world.now()).reading;
         Some((reading.counter.as_u64()?, reading.kind.as_str()?.to_owned()))
     }
 

@@ -11,7 +11,7 @@
 //!
 //! Reading order: `settings`, `spec`, `channels` and `shapes` say what is simulated; `model` how
 //! counters move; `user`, `account` and `world` are it at run time; `endpoint` and `api` take
-//! requests, `lists` and `answer` hold what is answered; then `fault` and `fault_text`, `record`
+//! requests, `lists`, `v3` and `answer` hold what is answered; then `fault` and `fault_text`, `record`
 //! (the log), `server`, `control`, and `handle`, which is the [`Simulator`] itself. `presets` and
 //! `yaml` serve the demo.
 
@@ -37,6 +37,7 @@ mod spec;
 #[cfg(test)]
 mod test_client;
 mod user;
+mod v3;
 mod window;
 mod world;
 mod yaml;

@@ -10,6 +10,8 @@
 //! Catching up after a long silence therefore begins at the last 18:00 and never costs more than
 //! the steps of one day, whatever the silence.
 
+use std::time::{Duration, SystemTime};
+
 use super::rng::Rng;
 use super::spec::Role;
 
@@ -36,6 +38,25 @@ const REPLIES_PER_ARRIVAL: (f64, f64) = (0.53, 0.8);
 /// eight seconds at the demo's speed of 60.
 const TYPE_STEPS: (u64, u64) = (12, 48);
 
+/// A moment of the simulation: its step, and what it takes to tell when another step was.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moment {
+    pub(super) step: u64,
+    /// The wall clock's time of step 0.
+    pub(super) started: SystemTime,
+    /// Simulated seconds per second.
+    pub(super) speed: f64,
+}
+
+impl Moment {
+    /// The wall clock's time of a step; that of step 0 where time stands still.
+    pub(super) fn time_of(self, step: u64) -> SystemTime {
+        let seconds = step as f64 * STEP_SECONDS as f64 / self.speed;
+        let after = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+        self.started.checked_add(after).unwrap_or(self.started)
+    }
+}
+
 /// One user's counter at the last step it was advanced to.
 #[derive(Debug)]
 pub(super) struct Trajectory {
@@ -50,6 +71,8 @@ pub(super) struct Trajectory {
     red: bool,
     /// Steps until the type turns, for a manager.
     turn: u64,
+    /// The step of the last message of this day.
+    arrived: Option<u64>,
 }
 
 impl Trajectory {
@@ -68,6 +91,7 @@ impl Trajectory {
             counter: 0,
             red: true,
             turn: 0,
+            arrived: None,
         };
         trajectory.open_day(0);
         trajectory
@@ -94,12 +118,18 @@ impl Trajectory {
         }
     }
 
+    /// The step at which the last message came, unless that was before today and it was answered.
+    pub(super) const fn last_arrival(&self) -> Option<u64> {
+        self.arrived
+    }
+
     fn open_day(&mut self, day: u64) {
         self.rng = Rng::new(self.key ^ day.wrapping_mul(0xd134_2543_de82_ef95));
         self.day = day;
         self.step = first_step(day);
         // The first day begins in the middle of the morning, with work on the desk.
         self.counter = self.rng.between(0, if day == 0 { 9 } else { 2 });
+        self.arrived = (self.counter > 0).then_some(self.step);
         self.red = self.rng.chance(0.5);
         self.turn = self.rng.between(TYPE_STEPS.0, TYPE_STEPS.1);
     }
@@ -110,6 +140,7 @@ impl Trajectory {
         // A step is short enough that two arrivals within one may count as one.
         if self.rng.chance(self.arrival * busyness) {
             self.counter += 1;
+            self.arrived = Some(self.step);
         }
         let working = (OPENING_HOUR..CLOSING_HOUR).contains(&hour);
         if working && self.counter > 0 && self.rng.chance(self.reply) {
@@ -156,14 +187,20 @@ mod tests {
         trajectory.value(Role::Manager)
     }
 
+    fn with_arrival(trajectory: &mut Trajectory, step: u64) -> (u64, &'static str, Option<u64>) {
+        let (counter, kind) = at(trajectory, step);
+        (counter, kind, trajectory.last_arrival())
+    }
+
     #[test]
     fn same_seed_gives_the_same_day_however_it_is_polled() {
         let mut every_step = user();
-        let all: Vec<_> = (0..3 * DAY).map(|step| at(&mut every_step, step)).collect();
+        let all: Vec<_> = (0..3 * DAY).map(|step| with_arrival(&mut every_step, step)).collect();
         for stride in [7, 360, 2_881, DAY + 1] {
             let mut sparse = user();
             for step in (0..3 * DAY).step_by(stride as usize) {
-                assert_eq!(at(&mut sparse, step), all[step as usize], "step {step} by {stride}");
+                let seen = with_arrival(&mut sparse, step);
+                assert_eq!(seen, all[step as usize], "step {step} by {stride}");
             }
         }
     }
@@ -176,6 +213,20 @@ mod tests {
         };
         assert_ne!(day(1, "7"), day(2, "7"));
         assert_ne!(day(1, "7"), day(1, "8"));
+    }
+
+    #[test]
+    fn whoever_has_messages_waiting_knows_when_the_last_one_came() {
+        let mut seller = user();
+        let mut last = at(&mut seller, 0).0;
+        for step in 1..2 * DAY {
+            let now = at(&mut seller, step).0;
+            let arrived = seller.last_arrival();
+            assert!(arrived.is_some() || now == 0, "step {step}");
+            assert!(arrived.is_none_or(|arrived| arrived <= step), "step {step}");
+            assert!(now <= last || arrived >= Some(step - 1), "step {step}");
+            last = now;
+        }
     }
 
     #[test]

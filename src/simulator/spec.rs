@@ -5,12 +5,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::channels::{ChannelSpec, WebhookSpec};
-use super::endpoint::Version;
+use super::endpoint::{Endpoint, Version};
 use super::shapes::Shapes;
 
 /// One customer's account.
@@ -53,6 +54,12 @@ impl AccountSpec {
         }
     }
 
+    /// The same for an account that is read with an API key of v3.
+    pub fn v3(name: &str, account_id: &str, key: &str) -> Self {
+        let credential = Credential::ApiKey(key.to_owned());
+        Self { credential, ..Self::new(name, account_id, "") }
+    }
+
     /// The same account with one more user.
     #[must_use]
     pub fn user(mut self, user: UserSpec) -> Self {
@@ -73,13 +80,17 @@ impl AccountSpec {
 pub enum Credential {
     /// v2: a token that stays the same.
     Token(String),
+    /// v3: an API key.
+    ApiKey(String),
+    /// v3: a key made for a CRM integration, which may read channels and webhooks only.
+    SidecarKey(String),
 }
 
 impl Credential {
     /// The text that clients show.
     pub(super) fn fixed(&self) -> &str {
         match self {
-            Self::Token(text) => text,
+            Self::Token(text) | Self::ApiKey(text) | Self::SidecarKey(text) => text,
         }
     }
 
@@ -87,15 +98,26 @@ impl Credential {
     pub(super) const fn version(&self) -> Version {
         match self {
             Self::Token(_) => Version::V2,
+            Self::ApiKey(_) | Self::SidecarKey(_) => Version::V3,
+        }
+    }
+
+    /// Whether it may ask this.
+    pub(super) const fn may_ask(&self, endpoint: Endpoint) -> bool {
+        match self {
+            Self::SidecarKey(_) => matches!(endpoint, Endpoint::Channels | Endpoint::Webhooks),
+            Self::Token(_) | Self::ApiKey(_) => true,
         }
     }
 }
 
 impl fmt::Debug for Credential {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Token(_) => out.write_str("Token(<secret>)"),
-        }
+        out.write_str(match self {
+            Self::Token(_) => "Token(<secret>)",
+            Self::ApiKey(_) => "ApiKey(<secret>)",
+            Self::SidecarKey(_) => "SidecarKey(<secret>)",
+        })
     }
 }
 
@@ -131,6 +153,9 @@ pub struct UserSpec {
     pub team: Option<String>,
     /// A fixed value in place of the simulated one.
     pub pinned: Option<Pinned>,
+    /// When the last message came, in place of when it was simulated to come. A pinned counter has
+    /// no other.
+    pub last_message: Option<SystemTime>,
 }
 
 impl UserSpec {
@@ -145,6 +170,7 @@ impl UserSpec {
             new_clients: true,
             team: None,
             pinned: None,
+            last_message: None,
         }
     }
 

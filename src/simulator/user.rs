@@ -4,12 +4,13 @@
 //! held for a moment and never across an await.
 
 use std::sync::Mutex;
+use std::time::SystemTime;
 
 use serde::Serialize;
 use serde_json::Value;
 
 use super::channels::Standing;
-use super::model::Trajectory;
+use super::model::{Moment, Trajectory};
 use super::spec::{Pinned, Role, UserSpec};
 use super::world::lock;
 
@@ -49,51 +50,76 @@ pub(super) struct User {
 struct Now {
     trajectory: Trajectory,
     pinned: Option<Pinned>,
-    /// What the counter showed when the last of the user's channels fell silent.
-    still: Option<Pinned>,
+    last_message: Option<SystemTime>,
+    /// What was shown when the last of the user's channels fell silent.
+    still: Option<Shown>,
     removed: bool,
 }
 
+/// What the API tells of a user's unanswered messages.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Shown {
+    pub(super) reading: Pinned,
+    /// When the last message came, if there is one.
+    pub(super) last_message: Option<SystemTime>,
+    /// Whether nobody set the counter.
+    pub(super) simulated: bool,
+}
+
 impl Now {
-    fn reading(&mut self, step: u64, standing: Standing) -> Pinned {
-        if let Some(pinned) = &self.pinned {
-            return pinned.clone();
-        }
-        match standing {
-            Standing::Without => self.simulated(step, Role::None),
-            Standing::Working(role) => {
-                self.still = None;
-                self.simulated(step, role)
-            }
-            Standing::Still(role) => {
-                let still = self.still.take().unwrap_or_else(|| self.simulated(step, role));
-                self.still.insert(still).clone()
-            }
-        }
+    fn shown(&mut self, moment: Moment, standing: Standing) -> Shown {
+        let mut shown = match &self.pinned {
+            Some(pinned) => Shown { reading: pinned.clone(), last_message: None, simulated: false },
+            None => self.simulated(moment, standing),
+        };
+        shown.last_message = self.last_message.or(shown.last_message);
+        shown
     }
 
-    fn simulated(&mut self, step: u64, role: Role) -> Pinned {
-        self.trajectory.advance(step);
+    fn simulated(&mut self, moment: Moment, standing: Standing) -> Shown {
+        let (role, works) = match standing {
+            Standing::Without => (Role::None, true),
+            Standing::Working(role) => (role, true),
+            Standing::Still(role) => (role, false),
+        };
+        if !works && let Some(still) = &self.still {
+            return still.clone();
+        }
+        self.trajectory.advance(moment.step);
         let (counter, kind) = self.trajectory.value(role);
-        Pinned { counter: counter.into(), kind: kind.into() }
+        let arrived = self.trajectory.last_arrival().filter(|_| role != Role::None);
+        let shown = Shown {
+            reading: Pinned { counter: counter.into(), kind: kind.into() },
+            last_message: arrived.map(|step| moment.time_of(step)),
+            simulated: true,
+        };
+        self.still = (!works).then(|| shown.clone());
+        shown
     }
 }
 
 impl User {
     pub(super) fn new(spec: UserSpec, place: usize, trajectory: Trajectory) -> Self {
-        let UserSpec { id, name, phone, role, roles: _, new_clients, team, pinned } = spec;
-        let now = Mutex::new(Now { trajectory, pinned, still: None, removed: false });
+        let UserSpec { id, name, phone, role, roles: _, new_clients, team, pinned, last_message } =
+            spec;
+        let now = Now { trajectory, pinned, last_message, still: None, removed: false };
+        let now = Mutex::new(now);
         Self { id, name, phone, team, role, new_clients, place, now }
     }
 
-    /// The counter and type to answer at `step`.
-    pub(super) fn reading(&self, step: u64, standing: Standing) -> Pinned {
-        lock(&self.now).reading(step, standing)
+    /// What to answer about the user's counter.
+    pub(super) fn shown(&self, moment: Moment, standing: Standing) -> Shown {
+        lock(&self.now).shown(moment, standing)
     }
 
     /// Sets the counter, or lets it be simulated again.
     pub(super) fn pin(&self, pinned: Option<Pinned>) {
         lock(&self.now).pinned = pinned;
+    }
+
+    /// Sets when the last message came, or lets it be simulated again.
+    pub(super) fn set_last_message(&self, at: Option<SystemTime>) {
+        lock(&self.now).last_message = at;
     }
 
     pub(super) fn remove(&self) {
@@ -104,9 +130,9 @@ impl User {
         lock(&self.now).removed
     }
 
-    pub(super) fn state(&self, step: u64, standing: Standing) -> UserState {
+    pub(super) fn state(&self, moment: Moment, standing: Standing) -> UserState {
         let mut now = lock(&self.now);
-        let Pinned { counter, kind } = now.reading(step, standing);
+        let Pinned { counter, kind } = now.shown(moment, standing).reading;
         UserState {
             id: self.id.clone(),
             name: self.name.clone(),
@@ -121,33 +147,56 @@ impl User {
 
 #[cfg(test)]
 mod tests {
+    use std::time::UNIX_EPOCH;
+
     use super::*;
+
+    const WORKING: Standing = Standing::Working(Role::SalesRep);
+    const STILL: Standing = Standing::Still(Role::SalesRep);
 
     fn user() -> User {
         let spec = UserSpec::new("1", "Anna", Role::SalesRep);
         User::new(spec, 0, Trajectory::new(1, "acme", "1"))
     }
 
+    fn at(step: u64) -> Moment {
+        Moment { step, started: UNIX_EPOCH, speed: 10.0 }
+    }
+
     #[test]
     fn a_pin_hides_the_simulated_counter_and_gives_it_back() {
-        let (user, working) = (user(), Standing::Working(Role::SalesRep));
-        let before = user.reading(0, working);
-        user.pin(Some(Pinned { counter: Value::Null, kind: "mauve".into() }));
-        assert_eq!(user.reading(900, working).counter, Value::Null);
+        let user = user();
+        let before = user.shown(at(0), WORKING);
+        let pinned = Pinned { counter: Value::Null, kind: "mauve".into() };
+        user.pin(Some(pinned.clone()));
+        let expected = Shown { reading: pinned, last_message: None, simulated: false };
+        assert_eq!(user.shown(at(900), WORKING), expected);
         user.pin(None);
-        assert_eq!(user.reading(0, working), before);
+        assert_eq!(user.shown(at(0), WORKING), before);
     }
 
     #[test]
     fn a_counter_stands_still_with_its_channels_and_goes_on_with_them() {
         let (user, twin) = (user(), user());
-        let (working, still) = (Standing::Working(Role::SalesRep), Standing::Still(Role::SalesRep));
-        let before = user.reading(100, working);
-        let hours = 1_000;
-        assert_ne!(twin.reading(hours, working), before, "else there is nothing to see");
-        assert_eq!(user.reading(100, still), before);
-        assert_eq!(user.reading(hours, still), before);
-        assert_eq!(user.reading(hours, working), twin.reading(hours, working));
-        assert_eq!(user.reading(hours, Standing::Without).counter, 0);
+        let before = user.shown(at(100), WORKING);
+        assert_ne!(twin.shown(at(1_000), WORKING), before, "else there is nothing to see");
+        assert_eq!(user.shown(at(100), STILL), before);
+        assert_eq!(user.shown(at(1_000), STILL), before);
+        assert_eq!(user.shown(at(1_000), WORKING), twin.shown(at(1_000), WORKING));
+        let nothing = user.shown(at(1_000), Standing::Without);
+        assert_eq!((nothing.reading.counter, nothing.last_message), (0.into(), None));
+    }
+
+    #[test]
+    fn the_last_message_can_be_set() {
+        let user = user();
+        let simulated = user.shown(at(900), WORKING).last_message;
+        assert!(
+            simulated.is_some_and(|last| last < UNIX_EPOCH + std::time::Duration::from_mins(15))
+        );
+        user.set_last_message(Some(UNIX_EPOCH));
+        assert_eq!(user.shown(at(900), WORKING).last_message, Some(UNIX_EPOCH));
+        user.set_last_message(None);
+        assert_eq!(user.shown(at(900), WORKING).last_message, simulated);
     }
 }

@@ -5,13 +5,13 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use super::account::{Account, AccountState};
 use super::channels::ChannelSpec;
 use super::fault::Faults;
 use super::latency::Latency;
-use super::model::STEP_SECONDS;
+use super::model::{Moment, STEP_SECONDS};
 use super::record::{Counts, Recorder};
 use super::settings::{RateLimit, Settings};
 use super::spec::{Role, UserSpec};
@@ -49,6 +49,8 @@ pub(super) struct World {
     pub(super) faults: Faults,
     pub(super) recorder: Recorder,
     pub(super) started: Instant,
+    /// The same by the wall clock, for the times that are told.
+    started_at: SystemTime,
     pub(super) latency: Latency,
     pub(super) limit: RateLimit,
     pub(super) control: bool,
@@ -72,6 +74,7 @@ impl World {
             faults: Faults::new(faults, seed),
             recorder: Recorder::new(log_capacity),
             started: Instant::now(),
+            started_at: SystemTime::now(),
             latency,
             limit,
             control,
@@ -137,10 +140,10 @@ impl World {
         Ok(())
     }
 
-    /// The simulated step of this moment.
-    pub(super) fn step(&self) -> u64 {
+    pub(super) fn now(&self) -> Moment {
         // The cast saturates, which takes care of a negative, endless or undefined speed.
-        (self.started.elapsed().as_secs_f64() * self.speed / STEP_SECONDS as f64) as u64
+        let step = (self.started.elapsed().as_secs_f64() * self.speed / STEP_SECONDS as f64) as u64;
+        Moment { step, started: self.started_at, speed: self.speed }
     }
 
     pub(super) fn counts(&self) -> Counts {
@@ -150,8 +153,8 @@ impl World {
     }
 
     pub(super) fn state(&self) -> Vec<AccountState> {
-        let step = self.step();
-        self.accounts.iter().map(|account| account.state(step)).collect()
+        let now = self.now();
+        self.accounts.iter().map(|account| account.state(now)).collect()
     }
 }
 
@@ -194,7 +197,7 @@ mod tests {
     #[test]
     fn odd_speeds_stand_still() {
         for speed in [0.0, -3.0, f64::NAN] {
-            assert_eq!(World { speed, ..world() }.step(), 0);
+            assert_eq!(World { speed, ..world() }.now().step, 0);
         }
     }
 }

@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 
 use super::account::Account;
+use super::endpoint::Version;
 use super::settings::RateLimit;
 use super::spec::Credential;
 
@@ -37,10 +38,15 @@ fn write_account(
     base_url: &str,
 ) -> std::fmt::Result {
     writeln!(out, "  - name: {}", quoted(&account.name))?;
+    if account.credential.version() == Version::V3 {
+        writeln!(out, "    api: v3")?;
+    }
     writeln!(out, "    account_id: {}", quoted(&account.id))?;
     writeln!(out, "    base_url: {}", quoted(base_url))?;
     match &account.credential {
-        Credential::Token(token) => writeln!(out, "    auth:\n      token: {}", quoted(token))?,
+        Credential::Token(token) | Credential::ApiKey(token) | Credential::SidecarKey(token) => {
+            writeln!(out, "    auth:\n      token: {}", quoted(token))?;
+        }
     }
     if *limit != RateLimit::default() {
         let (requests, per) = (limit.requests.min(REQUESTS_MAX), limit.window.as_millis());
@@ -97,7 +103,7 @@ mod tests {
             .user(UserSpec::new("1", "Anna", Role::SalesRep).team("sales"))
             .user(UserSpec::new("no", "Гульнара", Role::None));
         account.labels.insert("city".into(), "Almaty".into());
-        let empty = AccountSpec::new("empty", "00000000", "u");
+        let empty = AccountSpec::v3("empty", "00000000", "u");
         let simulator =
             Simulator::new(Settings { accounts: vec![account, empty], ..Settings::default() });
         let expected = r#"poll:
@@ -114,6 +120,7 @@ accounts:
       - {id: "1", name: "Anna", labels: {team: "sales"}}
       - {id: "no", name: "Гульнара"}
   - name: "empty"
+    api: v3
     account_id: "00000000"
     base_url: "http://127.0.0.1:1"
     auth:
