@@ -10,8 +10,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::channels::{ChannelSpec, Channels, Standing, WebhookSpec};
+use super::counts::Traffic;
 use super::model::{Moment, Trajectory};
-use super::record::Traffic;
 use super::settings::RateLimit;
 use super::shapes::Shapes;
 use super::spec::{Access, AccountSpec, Credential, UserSpec};

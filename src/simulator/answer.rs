@@ -11,7 +11,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use http_body_util::{Either, Full};
 use hyper::body::{Body, Frame};
-use hyper::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, LOCATION, RETRY_AFTER};
+use hyper::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName,
+    LOCATION, REFERRER_POLICY, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+};
 use hyper::http::HeaderValue;
 use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
@@ -32,6 +35,17 @@ pub(super) fn text(status: u16, body: String) -> Reply {
         .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     reply
+}
+
+/// A page for people, which may do only what the policy says.
+pub(super) fn html(status: u16, body: String, policy: &str) -> Reply {
+    let mut reply = text(status, body);
+    let headers = reply.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    with(reply, CONTENT_SECURITY_POLICY, policy)
 }
 
 pub(super) fn json(status: u16, body: &Value) -> Reply {
@@ -87,7 +101,13 @@ pub(super) fn invalid(version: Version, detail: &str) -> Reply {
 }
 
 /// An error in the spelling of its version. v3 answers as the gateway does, which has no titles.
-fn refusal(version: Version, status: u16, code: &str, title: &str, detail: &str) -> Reply {
+pub(super) fn refusal(
+    version: Version,
+    status: u16,
+    code: &str,
+    title: &str,
+    detail: &str,
+) -> Reply {
     match version {
         Version::V2 => {
             json(status, &json!({"code": code, "title": title, "detail": detail, "errors": []}))

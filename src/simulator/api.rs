@@ -6,19 +6,27 @@
 
 use std::future::pending;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Collected, Limited};
 use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, HeaderMap};
+use hyper::http::request::Parts;
 use hyper::{Method, Request};
 
 use super::account::Account;
 use super::answer::{self, Reply};
+use super::authorize;
 use super::control;
+use super::counts::Traffic;
 use super::endpoint::{Endpoint, Route, Version};
 use super::fault::{FaultKind, Subject};
 use super::lists;
+use super::oauth::TokenRequest;
+use super::partner::Partner;
 use super::record;
+use super::settings::RateLimit;
 use super::spec::Access;
 use super::user::User;
 use super::v3;
@@ -38,59 +46,135 @@ pub(super) async fn answer(
         return Ok(control::answer(&world, request).await);
     }
     let arrived = Instant::now();
-    let uri = request.uri();
-    let path = uri.path_and_query().map_or(uri.path(), |whole| whole.as_str());
-    let account = bearer(request.headers()).and_then(|token| world.by_token(token));
-    let route = Route::of(uri.path());
-    let endpoint = route.endpoint;
-    let asked = Asked { method: request.method(), query: uri.query(), account, route };
-    let traffic = account.map(|account| &account.traffic);
-    let open = world.recorder.open(traffic, endpoint, || record::Request {
-        sequence: 0,
+    let (head, body) = request.into_parts();
+    let mut route = Route::of(head.uri.path());
+    let takes_body = matches!(route.endpoint, Endpoint::OtherGrant | Endpoint::Authorize);
+    let body = if takes_body { read(body).await } else { Bytes::new() };
+    let token = (route.endpoint == Endpoint::OtherGrant).then(|| TokenRequest::read(&head, &body));
+    if let Some(token) = &token {
+        route.endpoint = token.endpoint();
+    }
+    let asked = Asked {
         arrived,
-        finished: None,
-        method: asked.method.to_string(),
-        path: path.to_owned(),
-        endpoint,
-        account: account.map(|account| Arc::clone(&account.name)),
-        user: asked.route.user.clone(),
-        status: None,
-    });
-    tracing::trace!(method = %asked.method, path, "request");
-    let reply = asked.reply(&world, path, arrived).await?;
+        about: About::of(&world, &head, token.as_ref()),
+        head,
+        body,
+        route,
+        token,
+    };
+    let (traffics, endpoint) = (asked.about.traffics(), asked.route.endpoint);
+    let open = world.recorder.open(traffics, endpoint, || asked.describe());
+    tracing::trace!(method = %asked.head.method, path = asked.path(), "request");
+    let reply = asked.reply(&world).await?;
     open.answered(reply.status().as_u16());
     Ok(reply)
 }
 
+/// A body as far as it can be had; one that is broken or too large is as good as none.
+async fn read(body: Incoming) -> Bytes {
+    const LARGEST: usize = 64 * 1024;
+    let body = Limited::new(body, LARGEST).collect().await;
+    body.map(Collected::to_bytes).unwrap_or_default()
+}
+
+/// Whom a request is about.
+#[derive(Clone, Copy)]
+struct About<'a> {
+    account: Option<&'a Account>,
+    partner: Option<&'a Partner>,
+    /// Whether the bearer token is still good.
+    live: bool,
+}
+
+impl<'a> About<'a> {
+    fn of(world: &'a World, head: &Parts, token: Option<&TokenRequest>) -> Self {
+        if let Some(token) = token {
+            let (account, partner) = (token.account(world), token.partner(world));
+            let (account, partner) = (account.map(|(_, one)| one), partner.map(|(_, one)| one));
+            return Self { account, partner, live: false };
+        }
+        let bearer = bearer(&head.headers).and_then(|token| world.bearer(token));
+        Self {
+            account: bearer.map(|(account, _)| account),
+            partner: None,
+            live: bearer.is_some_and(|(_, live)| live),
+        }
+    }
+
+    fn traffics(self) -> [Option<&'a Traffic>; 2] {
+        [self.account.map(|account| &account.traffic), self.partner.map(|partner| &partner.traffic)]
+    }
+
+    /// Counts the request against the limit of its credential. The error is the time to the next
+    /// window. Nobody's credential has no window.
+    fn admit(self, since_start: Duration, limit: &RateLimit) -> Result<(), Duration> {
+        match (self.partner, self.account) {
+            (Some(partner), _) => partner.admit(since_start, limit),
+            (None, Some(account)) if self.live => account.admit(since_start, limit),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// A request taken apart.
 struct Asked<'a> {
-    method: &'a Method,
-    query: Option<&'a str>,
-    account: Option<&'a Account>,
+    arrived: Instant,
+    head: Parts,
+    body: Bytes,
     route: Route,
+    about: About<'a>,
+    /// If that is what is asked for.
+    token: Option<TokenRequest>,
 }
 
 impl Asked<'_> {
-    async fn reply(&self, world: &World, path: &str, at: Instant) -> Result<Reply, Aborted> {
-        let since_start = at.saturating_duration_since(world.started);
-        let admitted = self.account.map_or(Ok(()), |to| to.admit(since_start, &world.limit));
-        if let Err(next_window) = admitted {
+    /// The path as it is remembered: with the query, except where a person's login begins.
+    fn path(&self) -> &str {
+        let uri = &self.head.uri;
+        match uri.path_and_query() {
+            Some(whole) if self.route.endpoint != Endpoint::Authorize => whole.as_str(),
+            _ => uri.path(),
+        }
+    }
+
+    fn describe(&self) -> record::Request {
+        record::Request {
+            sequence: 0,
+            arrived: self.arrived,
+            finished: None,
+            method: self.head.method.to_string(),
+            path: self.path().to_owned(),
+            endpoint: self.route.endpoint,
+            account: self.about.account.map(|account| Arc::clone(&account.name)),
+            partner: self.about.partner.map(|partner| Arc::clone(&partner.name)),
+            user: self.route.user.clone(),
+            status: None,
+        }
+    }
+
+    async fn reply(&self, world: &World) -> Result<Reply, Aborted> {
+        let since_start = self.arrived.saturating_duration_since(world.started);
+        if let Err(next_window) = self.about.admit(since_start, &world.limit) {
             return Ok(answer::too_many(world.limit.retry_after.then_some(next_window)));
         }
         let subject = Subject {
-            path,
+            path: self.path(),
             endpoint: self.route.endpoint,
-            account: self.account.map(|account| &*account.name),
+            account: self.about.account.map(|account| &*account.name),
             user: self.route.user.as_deref(),
         };
         let verdict = world.faults.judge(subject, world.latency);
         if !verdict.delay.is_zero() {
             tokio::time::sleep(verdict.delay).await;
         }
-        match verdict.kind {
+        let reply = match verdict.kind {
             Some(kind) => broken(kind, self.route.version, || self.plain(world)).await,
             None => Ok(self.plain(world)),
+        };
+        if !verdict.late.is_zero() {
+            tokio::time::sleep(verdict.late).await;
         }
+        reply
     }
 
     /// The answer when nothing goes wrong.
@@ -99,11 +183,20 @@ impl Asked<'_> {
         if endpoint == Endpoint::Other {
             return answer::error(version, 404);
         }
-        if self.method != Method::GET {
+        if let Some(token) = &self.token {
+            return match self.head.method {
+                Method::POST => token.answer(world),
+                _ => answer::method_not_allowed("POST"),
+            };
+        }
+        if endpoint == Endpoint::Authorize {
+            return authorize::answer(world, &self.head, &self.body);
+        }
+        if self.head.method != Method::GET {
             return answer::method_not_allowed("GET");
         }
-        let fits = |account: &&Account| account.credential.version() == version;
-        let Some(account) = self.account.filter(fits) else {
+        let fits = |account: &&Account| self.about.live && account.credential.version() == version;
+        let Some(account) = self.about.account.filter(fits) else {
             return answer::error(version, 401);
         };
         match account.access() {
@@ -125,11 +218,11 @@ impl Asked<'_> {
             Endpoint::Counter => self
                 .of_user(account, |user| answer::counter(account.shown(user, world.now()).reading)),
             Endpoint::User => self.of_user(account, |user| answer::enveloped(&lists::user(user))),
-            Endpoint::Users => lists::users(account, self.query),
+            Endpoint::Users => lists::users(account, self.head.uri.query()),
             Endpoint::Channels => lists::channels(account),
             Endpoint::Settings => lists::settings(account),
             Endpoint::Webhooks => lists::webhooks(account),
-            Endpoint::Other => answer::error(Version::V2, 404),
+            _ => answer::error(Version::V2, 404),
         }
     }
 
@@ -139,10 +232,10 @@ impl Asked<'_> {
                 self.of_user(account, |user| v3::counter(&account.shown(user, world.now())))
             }
             Endpoint::User => self.of_user(account, |user| answer::json(200, &lists::user(user))),
-            Endpoint::Users => v3::users(account, self.query),
+            Endpoint::Users => v3::users(account, self.head.uri.query()),
             Endpoint::Channels => v3::channels(account),
             Endpoint::Webhooks => v3::webhooks(account),
-            Endpoint::Settings | Endpoint::Other => answer::error(Version::V3, 404),
+            _ => answer::error(Version::V3, 404),
         }
     }
 
@@ -160,9 +253,13 @@ async fn broken(
     plain: impl FnOnce() -> Reply,
 ) -> Result<Reply, Aborted> {
     Ok(match kind {
-        FaultKind::Latency(_) => plain(),
+        FaultKind::Latency(_) | FaultKind::Late(_) => plain(),
         FaultKind::Hang => pending().await,
         FaultKind::Reset => return Err(Aborted),
+        FaultKind::Lost => {
+            let _never_sent = plain();
+            return Err(Aborted);
+        }
         FaultKind::Status(status) => answer::error(version, status),
         FaultKind::Truncated => answer::truncated(),
         FaultKind::Oversized(bytes) => answer::oversized(bytes),

@@ -4,14 +4,25 @@
 //! nor broken by faults. There is no credential: whoever reaches the listener may use them, which
 //! is why the listener should be on loopback.
 //!
-//! - `GET state`: accounts and users with their counters.
-//! - `PUT accounts/{account}/users/{user}` with `{"counter":7,"type":"red"}`: sets a counter.
-//! - `DELETE` of the same path: the API no longer knows the user.
-//! - `PUT accounts/{account}/users/{user}/roles/{channel}` with `{"role":"manager"}`: `sales_rep`,
-//!   `manager`, `quality_control` or `none`.
-//! - `PUT accounts/{account}/channels/{channel}` with `{"state":"phoneUnavailable"}`.
-//! - `POST faults` with a fault in text form; `DELETE faults` ends all of them.
-//! - `GET log`: the remembered requests, times in milliseconds since the start.
+//! | order | with | what it does |
+//! | --- | --- | --- |
+//! | `GET state` | | accounts with their users and channels |
+//! | `GET counts` | | how much was asked |
+//! | `GET log` | | the remembered requests, times in milliseconds since the start |
+//! | `POST faults` | a fault in text form | adds it |
+//! | `DELETE faults` | | ends all of them |
+//! | `POST accounts/{account}/users` | `{"id":"7","name":"Anna","role":"sales_rep"}` | adds a user |
+//! | `PUT accounts/{account}/users/{user}` | `{"counter":7,"type":"red"}` | sets a counter |
+//! | `DELETE accounts/{account}/users/{user}` | | the API no longer knows the user |
+//! | `PUT accounts/{account}/users/{user}/roles/{channel}` | `{"role":"manager"}` | `sales_rep`, `manager`, `quality_control` or `none` |
+//! | `PUT accounts/{account}/channels/{channel}` | `{"state":"phoneUnavailable"}` | changes a channel |
+//! | `PUT accounts/{account}/shapes` | `{"users":"nested","page":2}` | changes the form of lists |
+//! | `PUT accounts/{account}/access` | `{"access":"revoked"}` | `normal`, `revoked` or `forbidden` |
+//! | `DELETE accounts/{account}/tokens/{kind}` | | ends its tokens: `access` or `refresh` |
+//! | `DELETE partners/{partner}/tokens` | | ends its machine tokens |
+//! | `PUT partners/{partner}/login` | `{"login":"refused"}` | `good`, `refused` or `failing` |
+//! | `PUT browser` | `{"account":"acme"}` | who authorises is logged in there |
+//! | `DELETE browser` | | who authorises is asked |
 
 use std::time::Instant;
 
@@ -20,12 +31,16 @@ use hyper::body::Incoming;
 use hyper::{Method, Request};
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::answer::{self, Reply};
 use super::fault::Fault;
+use super::partner::Login;
 use super::record;
-use super::spec::{Pinned, Role};
+use super::shapes::Shapes;
+use super::spec::{Access, Pinned, Role, UserSpec};
+use super::tokens::Kind;
 use super::world::{Unknown, World};
 
 pub(super) const PREFIX: &str = "/_control/";
@@ -37,47 +52,175 @@ pub(super) async fn answer(world: &World, request: Request<Incoming>) -> Reply {
     let Ok(body) = Limited::new(body, MAX_BODY).collect().await else {
         return refused(400, "the body could not be read or is too large");
     };
-    let body = body.to_bytes();
     let path = head.uri.path().strip_prefix(PREFIX).unwrap_or_default();
-    let segments: Vec<&str> = path.split('/').collect();
-    let order = (&head.method, segments.as_slice());
-    match order {
-        (&Method::GET, ["state"]) => done(&json!({"accounts": world.state()})),
-        (&Method::GET, ["log"]) => done(&log(world)),
-        (&Method::POST, ["faults"]) => add_fault(world, &body),
-        (&Method::DELETE, ["faults"]) => {
-            world.faults.clear();
-            done(&json!({}))
-        }
-        (&Method::PUT, ["accounts", account, "users", user]) => set(world, account, user, &body),
-        (&Method::DELETE, ["accounts", account, "users", user]) => {
-            outcome(world.remove_user(&decoded(account), &decoded(user)))
-        }
-        (&Method::PUT, ["accounts", account, "users", user, "roles", channel]) => {
-            set_role(world, [account, user, channel].map(|part| decoded(part)), &body)
-        }
-        (&Method::PUT, ["accounts", account, "channels", channel]) => {
-            set_channel(world, &decoded(account), &decoded(channel), &body)
-        }
-        (_, ["state" | "log"]) => answer::method_not_allowed("GET"),
-        (_, ["faults"]) => answer::method_not_allowed("POST, DELETE"),
-        (_, ["accounts", _, "users", _]) => answer::method_not_allowed("PUT, DELETE"),
-        (_, ["accounts", _, "users", _, "roles", _] | ["accounts", _, "channels", _]) => {
-            answer::method_not_allowed("PUT")
-        }
-        _ => refused(404, "there is no such control endpoint"),
+    let decoded = |segment| percent_decode_str(segment).decode_utf8_lossy().into_owned();
+    let segments: Vec<String> = path.split('/').map(decoded).collect();
+    let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+    let order = Order { world, method: &head.method, body: &body.to_bytes() };
+    let outcome = match segments.as_slice() {
+        ["accounts", account, rest @ ..] => order.of_account(account, rest),
+        ["partners", partner, rest @ ..] => order.of_partner(partner, rest),
+        segments => order.of_all(segments),
+    };
+    match outcome {
+        Ok(told) => answer::json(200, &told),
+        Err(Refused::Bad(detail)) => refused(400, &detail),
+        Err(Refused::Unknown(unknown)) => refused(404, &unknown.to_string()),
+        Err(Refused::Nothing) => refused(404, "there is no such control endpoint"),
+        Err(Refused::Method(allowed)) => answer::method_not_allowed(allowed),
     }
 }
 
-fn set(world: &World, account: &str, user: &str, body: &[u8]) -> Reply {
-    match serde_json::from_slice::<Pinned>(body) {
-        Ok(pinned) => outcome(
-            world.user(&decoded(account), &decoded(user)).map(|user| user.pin(Some(pinned))),
-        ),
-        Err(error) => {
-            refused(400, &format!("expected {{\"counter\":7,\"type\":\"red\"}}: {error}"))
+fn refused(status: u16, detail: &str) -> Reply {
+    answer::json(status, &json!({"detail": detail}))
+}
+
+/// Why an order was not carried out.
+enum Refused {
+    /// Its body makes no sense.
+    Bad(String),
+    Unknown(Unknown),
+    Nothing,
+    /// Only these methods work there.
+    Method(&'static str),
+}
+
+impl From<Unknown> for Refused {
+    fn from(unknown: Unknown) -> Self {
+        Self::Unknown(unknown)
+    }
+}
+
+type Outcome = Result<Value, Refused>;
+
+/// What is told when there is nothing to tell.
+fn done(carried_out: Result<(), Unknown>) -> Outcome {
+    carried_out.map(|()| json!({})).map_err(Refused::Unknown)
+}
+
+/// An order without its path.
+struct Order<'a> {
+    world: &'a World,
+    method: &'a Method,
+    body: &'a [u8],
+}
+
+impl Order<'_> {
+    /// The body, which should look like the example.
+    fn read<T: DeserializeOwned>(&self, example: &str) -> Result<T, Refused> {
+        serde_json::from_slice(self.body)
+            .map_err(|error| Refused::Bad(format!("expected something like {example}: {error}")))
+    }
+
+    fn of_all(&self, segments: &[&str]) -> Outcome {
+        match (self.method, segments) {
+            (&Method::GET, ["state"]) => Ok(json!({"accounts": self.world.state()})),
+            (&Method::GET, ["counts"]) => Ok(json!(self.world.counts())),
+            (&Method::GET, ["log"]) => Ok(log(self.world)),
+            (&Method::POST, ["faults"]) => self.add_fault(),
+            (&Method::DELETE, ["faults"]) => {
+                self.world.faults.clear();
+                done(Ok(()))
+            }
+            (&Method::PUT, ["browser"]) => {
+                let Browser { account } = self.read(r#"{"account":"acme"}"#)?;
+                done(self.world.log_browser_in(Some(&account)))
+            }
+            (&Method::DELETE, ["browser"]) => done(self.world.log_browser_in(None)),
+            (_, ["state" | "counts" | "log"]) => Err(Refused::Method("GET")),
+            (_, ["faults"]) => Err(Refused::Method("POST, DELETE")),
+            (_, ["browser"]) => Err(Refused::Method("PUT, DELETE")),
+            _ => Err(Refused::Nothing),
         }
     }
+
+    fn add_fault(&self) -> Outcome {
+        let fault: Result<Fault, _> = String::from_utf8_lossy(self.body).parse();
+        self.world.faults.add(fault.map_err(|error| Refused::Bad(error.to_string()))?);
+        done(Ok(()))
+    }
+
+    fn of_account(&self, account: &str, segments: &[&str]) -> Outcome {
+        match (self.method, segments) {
+            (&Method::POST, ["users"]) => {
+                let NewUser { id, name, role } =
+                    self.read(r#"{"id":"7","name":"Anna","role":"sales_rep"}"#)?;
+                done(self.world.add_user(account, UserSpec::new(&id, &name, role)))
+            }
+            (&Method::PUT, ["shapes"]) => {
+                let shapes: Shapes = self.read(r#"{"users":"nested","page":2}"#)?;
+                done(self.world.account(account).map(|account| account.set_shapes(shapes)))
+            }
+            (&Method::PUT, ["access"]) => {
+                let NewAccess { access } = self.read(r#"{"access":"revoked"}"#)?;
+                done(self.world.account(account).map(|account| account.set_access(access)))
+            }
+            (&Method::PUT, ["channels", channel]) => {
+                let NewState { state } = self.read(r#"{"state":"phoneUnavailable"}"#)?;
+                done(self.world.set_channel_state(account, channel, &state))
+            }
+            (&Method::DELETE, ["tokens", "access"]) => {
+                done(self.world.end_tokens(account, &[Kind::Access]))
+            }
+            (&Method::DELETE, ["tokens", "refresh"]) => {
+                done(self.world.end_tokens(account, &[Kind::Refresh]))
+            }
+            (_, ["users", user, rest @ ..]) => self.of_user(account, user, rest),
+            (_, ["users"]) => Err(Refused::Method("POST")),
+            (_, ["shapes" | "access"] | ["channels", _]) => Err(Refused::Method("PUT")),
+            (_, ["tokens", "access" | "refresh"]) => Err(Refused::Method("DELETE")),
+            _ => Err(Refused::Nothing),
+        }
+    }
+
+    fn of_user(&self, account: &str, user: &str, segments: &[&str]) -> Outcome {
+        match (self.method, segments) {
+            (&Method::PUT, []) => {
+                let pinned: Pinned = self.read(r#"{"counter":7,"type":"red"}"#)?;
+                done(self.world.user(account, user).map(|user| user.pin(Some(pinned))))
+            }
+            (&Method::DELETE, []) => done(self.world.remove_user(account, user)),
+            (&Method::PUT, ["roles", channel]) => {
+                let NewRole { role } = self.read(r#"{"role":"manager"}"#)?;
+                done(self.world.set_role(account, user, channel, role))
+            }
+            (_, []) => Err(Refused::Method("PUT, DELETE")),
+            (_, ["roles", _]) => Err(Refused::Method("PUT")),
+            _ => Err(Refused::Nothing),
+        }
+    }
+
+    fn of_partner(&self, partner: &str, segments: &[&str]) -> Outcome {
+        let (place, partner) = self.world.partner(partner)?;
+        match (self.method, segments) {
+            (&Method::DELETE, ["tokens"]) => self.world.tokens.end_machine(place),
+            (&Method::PUT, ["login"]) => {
+                let NewLogin { login } = self.read(r#"{"login":"refused"}"#)?;
+                partner.set_login(login);
+            }
+            (_, ["tokens"]) => return Err(Refused::Method("DELETE")),
+            (_, ["login"]) => return Err(Refused::Method("PUT")),
+            _ => return Err(Refused::Nothing),
+        }
+        done(Ok(()))
+    }
+}
+
+#[derive(Deserialize)]
+struct Browser {
+    account: String,
+}
+
+#[derive(Deserialize)]
+struct NewUser {
+    id: String,
+    name: String,
+    role: Role,
+}
+
+#[derive(Deserialize)]
+struct NewAccess {
+    access: Access,
 }
 
 #[derive(Deserialize)]
@@ -85,33 +228,14 @@ struct NewRole {
     role: Role,
 }
 
-fn set_role(world: &World, [account, user, channel]: [String; 3], body: &[u8]) -> Reply {
-    match serde_json::from_slice(body) {
-        Ok(NewRole { role }) => outcome(world.set_role(&account, &user, &channel, role)),
-        Err(error) => refused(400, &format!("expected {{\"role\":\"manager\"}}: {error}")),
-    }
-}
-
 #[derive(Deserialize)]
 struct NewState {
     state: String,
 }
 
-fn set_channel(world: &World, account: &str, channel: &str, body: &[u8]) -> Reply {
-    match serde_json::from_slice(body) {
-        Ok(NewState { state }) => outcome(world.set_channel_state(account, channel, &state)),
-        Err(error) => refused(400, &format!("expected {{\"state\":\"active\"}}: {error}")),
-    }
-}
-
-fn add_fault(world: &World, body: &[u8]) -> Reply {
-    match String::from_utf8_lossy(body).parse::<Fault>() {
-        Ok(fault) => {
-            world.faults.add(fault);
-            done(&json!({}))
-        }
-        Err(error) => refused(400, &error.to_string()),
-    }
+#[derive(Deserialize)]
+struct NewLogin {
+    login: Login,
 }
 
 fn log(world: &World) -> Value {
@@ -125,6 +249,7 @@ fn log(world: &World) -> Value {
             "path": request.path,
             "endpoint": request.endpoint,
             "account": request.account.as_deref(),
+            "partner": request.partner.as_deref(),
             "user": request.user,
             "status": request.status,
         })
@@ -132,29 +257,10 @@ fn log(world: &World) -> Value {
     Value::Array(world.recorder.requests().into_iter().map(entry).collect())
 }
 
-fn decoded(segment: &str) -> String {
-    percent_decode_str(segment).decode_utf8_lossy().into_owned()
-}
-
-fn outcome(result: Result<(), Unknown>) -> Reply {
-    match result {
-        Ok(()) => done(&json!({})),
-        Err(unknown) => refused(404, &unknown.to_string()),
-    }
-}
-
-fn done(body: &Value) -> Reply {
-    answer::json(200, body)
-}
-
-fn refused(status: u16, detail: &str) -> Reply {
-    answer::json(status, &json!({"detail": detail}))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::Settings;
     use super::super::test_client::{Served, serve, settings};
+    use super::super::{AccountSpec, PartnerSpec, Settings};
     use super::*;
 
     async fn order(served: &Served, method: &str, path: &str, body: &str) -> (u16, Value) {
@@ -203,6 +309,56 @@ mod tests {
         assert_eq!(order(&served, "PUT", &path, r#"{"role":"boss"}"#).await.0, 400);
         assert_eq!(order(&served, "GET", &path, "").await.0, 405);
         assert_eq!(order(&served, "PUT", "accounts/acme/channels/fax", dead).await.0, 404);
+    }
+
+    #[tokio::test]
+    async fn adds_users_and_changes_the_form_of_their_list() {
+        let served = steered().await;
+        let new = r#"{"id":"7","name":"Юлия","role":"sales_rep"}"#;
+        assert_eq!(order(&served, "POST", "accounts/acme/users", new).await.0, 200);
+        let nested = r#"{"users":"nested"}"#;
+        assert_eq!(order(&served, "PUT", "accounts/acme/shapes", nested).await.0, 200);
+        let users = served.get("/v2/users", "token-a").await.json();
+        assert_eq!(users["data"]["users"][1], json!({"id": "7", "name": "Юлия"}));
+        assert_eq!(order(&served, "PUT", "accounts/acme/shapes", r#"{"user":1}"#).await.0, 400);
+        let revoked = r#"{"access":"revoked"}"#;
+        assert_eq!(order(&served, "PUT", "accounts/acme/access", revoked).await.0, 200);
+        assert_eq!(served.get("/v2/users", "token-a").await.status, 401);
+        assert_eq!(order(&served, "PUT", "accounts/nobody/access", revoked).await.0, 404);
+    }
+
+    #[tokio::test]
+    async fn ends_tokens_and_logins() {
+        let accounts = vec![AccountSpec::label("label", "33333333", "main", "seed")];
+        let partners = vec![PartnerSpec::new("main", "main@example.com", "p")];
+        let settings = Settings { accounts, partners, control: true, ..Settings::default() };
+        let served = serve(settings).await;
+        let refresh = async |token: &str| {
+            let data = json!({"refresh_token": token, "client_id": "app-main"});
+            let body = json!({"grant_type": "refresh_token", "refresh_token_data": data});
+            served.ask_token("main@example.com:p", &body).await
+        };
+        let tokens = refresh("seed").await.json()["data"].clone();
+        let access = tokens["access_token"].as_str().unwrap();
+        assert_eq!(served.get("/v2/users", access).await.status, 200);
+        assert_eq!(order(&served, "DELETE", "accounts/label/tokens/access", "").await.0, 200);
+        assert_eq!(served.get("/v2/users", access).await.status, 401);
+        let refused = r#"{"login":"refused"}"#;
+        assert_eq!(order(&served, "PUT", "partners/main/login", refused).await.0, 200);
+        let next = tokens["refresh_token"].as_str().unwrap();
+        assert_eq!(refresh(next).await.json()["code"], "OAUTH_CLIENT_UNAUTHORIZED");
+        order(&served, "PUT", "partners/main/login", r#"{"login":"good"}"#).await;
+        assert_eq!(order(&served, "DELETE", "accounts/label/tokens/refresh", "").await.0, 200);
+        assert_eq!(refresh(next).await.json()["code"], "OAUTH_TOKEN_UNKNOWN_OR_REVOKED");
+        assert_eq!(order(&served, "DELETE", "partners/main/tokens", "").await.0, 200);
+        assert_eq!(order(&served, "DELETE", "partners/nobody/tokens", "").await.0, 404);
+        let counts = order(&served, "GET", "counts", "").await.1;
+        assert_eq!(counts["partners"]["main"]["asked"], json!({"refresh": 3}));
+        assert_eq!(counts["partners"]["main"]["granted"], json!({"refresh": 1}));
+        assert_eq!(counts["accounts"]["label"]["endpoints"], json!({"users": 2, "refresh": 3}));
+        assert_eq!(order(&served, "PUT", "browser", r#"{"account":"label"}"#).await.0, 200);
+        assert_eq!(order(&served, "PUT", "browser", r#"{"account":"nobody"}"#).await.0, 404);
+        assert_eq!(order(&served, "DELETE", "browser", "").await.0, 200);
     }
 
     #[tokio::test]

@@ -24,19 +24,37 @@ pub enum Endpoint {
     Settings,
     /// The subscriptions.
     Webhooks,
+    /// A partner's machine token, by login.
+    MachineToken,
+    /// An account's token, for the machine token.
+    Exchange,
+    /// An account's first tokens, for the code of a person's login.
+    Code,
+    /// An account's next tokens, for its refresh token.
+    Refresh,
+    /// A request for a token that names no known way to get one.
+    OtherGrant,
+    /// The page on which a person authorises a partner.
+    Authorize,
     /// Anything else.
     Other,
 }
 
 impl Endpoint {
     /// All of them, in their order.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 13] = [
         Self::Counter,
         Self::Users,
         Self::User,
         Self::Channels,
         Self::Settings,
         Self::Webhooks,
+        Self::MachineToken,
+        Self::Exchange,
+        Self::Code,
+        Self::Refresh,
+        Self::OtherGrant,
+        Self::Authorize,
         Self::Other,
     ];
 
@@ -49,6 +67,12 @@ impl Endpoint {
             Self::Channels => "channels",
             Self::Settings => "settings",
             Self::Webhooks => "webhooks",
+            Self::MachineToken => "machine_token",
+            Self::Exchange => "exchange",
+            Self::Code => "code",
+            Self::Refresh => "refresh",
+            Self::OtherGrant => "other_grant",
+            Self::Authorize => "authorize",
             Self::Other => "other",
         }
     }
@@ -103,6 +127,9 @@ impl Route {
             (_, ["channels"]) => (Endpoint::Channels, None),
             (Version::V2, ["settings"]) => (Endpoint::Settings, None),
             (_, ["webhooks"]) => (Endpoint::Webhooks, None),
+            // What is asked for stands in the body.
+            (Version::V2, ["oauth", "token"]) => (Endpoint::OtherGrant, None),
+            (Version::V2, ["oauth", "authorize"]) => (Endpoint::Authorize, None),
             _ => (Endpoint::Other, None),
         };
         let user = user.and_then(|segment| percent_decode_str(segment).decode_utf8().ok());
@@ -129,6 +156,9 @@ mod tests {
             ("/v2/channels", V2, Endpoint::Channels, None),
             ("/v2/settings", V2, Endpoint::Settings, None),
             ("/v2/webhooks", V2, Endpoint::Webhooks, None),
+            ("/v2/oauth/token", V2, Endpoint::OtherGrant, None),
+            ("/v2/oauth/authorize", V2, Endpoint::Authorize, None),
+            ("/v3/oauth/token", V3, Endpoint::Other, None),
             ("/v2/nothing", V2, Endpoint::Other, None),
             ("/v3/unanswered/a%2Fb", V3, Endpoint::Counter, Some("a/b")),
             ("/v3/unanswered/", V3, Endpoint::Other, None),

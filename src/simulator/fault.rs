@@ -14,9 +14,9 @@ use super::world::lock;
 
 /// One thing that goes wrong, and the requests it goes wrong for.
 ///
-/// Every matching [`FaultKind::Latency`] delays a request; of the other kinds the first one that
-/// matches decides the answer. Faults come after the rate limit and before everything else, the
-/// check of the token included.
+/// Every matching [`FaultKind::Latency`] and [`FaultKind::Late`] delays; of the other kinds the first
+/// one that matches decides the answer. Faults come after the rate limit and before everything else,
+/// the check of the token included.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fault {
     /// Compared with the raw path and query: contained in it, or, with a `*` for any run of
@@ -24,7 +24,7 @@ pub struct Fault {
     pub path: Option<String>,
     /// Only this endpoint, whichever version it is asked of.
     pub endpoint: Option<Endpoint>,
-    /// Only requests whose token belongs to this account.
+    /// Only requests about this account: with its credential, or to get it a token.
     pub account: Option<String>,
     /// Only requests whose path names this user, by decoded id.
     pub user: Option<String>,
@@ -56,12 +56,16 @@ impl Fault {
 pub enum FaultKind {
     /// This status, with the body the API has for it.
     Status(u16),
-    /// A delay, after which the request is answered as usual.
+    /// A delay, after which the request is carried out and answered as usual.
     Latency(Latency),
+    /// The request is carried out at once, and answered after a delay.
+    Late(Latency),
     /// No answer, until the client goes away or the server stops.
     Hang,
     /// The connection is reset before anything is answered.
     Reset,
+    /// The request is carried out, and then the connection is reset in place of an answer.
+    Lost,
     /// The head promises more body than is sent before the connection is closed.
     Truncated,
     /// Valid JSON of about this many bytes.
@@ -90,7 +94,10 @@ pub(super) struct Subject<'a> {
 /// What the faults made of one request.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Verdict {
+    /// Before the request is carried out.
     pub(super) delay: Duration,
+    /// After it was.
+    pub(super) late: Duration,
     pub(super) kind: Option<FaultKind>,
 }
 
@@ -123,15 +130,16 @@ impl Faults {
     pub(super) fn judge(&self, subject: Subject<'_>, base: Latency) -> Verdict {
         let mut inner = lock(&self.inner);
         let Inner { list, rng } = &mut *inner;
-        let mut verdict = Verdict { delay: delay(rng, base), kind: None };
+        let mut verdict = Verdict { delay: delay(rng, base), ..Verdict::default() };
         for fault in list.iter_mut() {
-            let delays = matches!(fault.kind, FaultKind::Latency(_));
+            let delays = matches!(fault.kind, FaultKind::Latency(_) | FaultKind::Late(_));
             if (!delays && verdict.kind.is_some()) || !fault.hits(subject, rng) {
                 continue;
             }
             fault.count = fault.count.map(|left| left.saturating_sub(1));
             match &fault.kind {
                 FaultKind::Latency(latency) => verdict.delay += delay(rng, *latency),
+                FaultKind::Late(latency) => verdict.late += delay(rng, *latency),
                 kind => verdict.kind = Some(kind.clone()),
             }
         }
@@ -245,8 +253,9 @@ mod tests {
         faults.add(Fault::new(FaultKind::Latency(slow)));
         faults.add(Fault::new(FaultKind::Status(500)));
         faults.add(Fault::new(FaultKind::Latency(slow)));
-        let expected =
-            Verdict { delay: Duration::from_secs(4), kind: Some(FaultKind::Status(500)) };
+        faults.add(Fault::new(FaultKind::Late(slow)));
+        let (delay, late) = (Duration::from_secs(4), Duration::from_secs(2));
+        let expected = Verdict { delay, late, kind: Some(FaultKind::Status(500)) };
         assert_eq!(judge(&faults), expected);
     }
 }

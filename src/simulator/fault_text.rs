@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 use super::endpoint::Endpoint;
 use super::fault::{Fault, FaultKind};
-use super::latency::LatencyError;
+use super::latency::{Latency, LatencyError};
 
 /// The size of an `oversized` body when none is given.
 const OVERSIZED_BYTES: usize = 200 * 1024;
@@ -19,8 +19,8 @@ const OVERSIZED_BYTES: usize = 200 * 1024;
 pub enum FaultError {
     /// A piece that is neither a kind nor a condition.
     #[error(
-        "`{0}` is not part of a fault; kinds are status=, latency=, hang, reset, truncated, \
-         oversized, malformed, wrong_type, body=, redirect= and retry_after=, conditions are \
+        "`{0}` is not part of a fault; kinds are status=, latency=, late=, hang, reset, lost, \
+         truncated, oversized, malformed, wrong_type, body=, redirect= and retry_after=, conditions are \
          path=, endpoint=, account=, user=, probability= and count="
     )]
     Unknown(String),
@@ -90,7 +90,8 @@ impl Draft {
         match (key, value) {
             ("path", Some(value)) => once(&mut self.path, value.to_owned(), piece),
             ("endpoint", Some(value)) => {
-                let expected = "an endpoint is counter, users, user, channels, settings, webhooks \
+                let expected = "an endpoint is counter, users, user, channels, settings, webhooks, \
+                                machine_token, exchange, code, refresh, other_grant, authorize \
                                 or other";
                 once(&mut self.endpoint, parsed(value, piece, expected)?, piece)
             }
@@ -118,11 +119,9 @@ impl Draft {
 fn kind(key: &str, value: Option<&str>, piece: &str) -> Result<FaultKind, FaultError> {
     Ok(match (key, value) {
         ("status", Some(value)) => FaultKind::Status(status(value, piece)?),
-        ("latency", Some(value)) => FaultKind::Latency(
-            value
-                .parse()
-                .map_err(|source| FaultError::Latency { piece: piece.to_owned(), source })?,
-        ),
+        ("latency", Some(value)) => FaultKind::Latency(latency(value, piece)?),
+        ("late", Some(value)) => FaultKind::Late(latency(value, piece)?),
+        ("lost", None) => FaultKind::Lost,
         ("hang", None) => FaultKind::Hang,
         ("reset", None) => FaultKind::Reset,
         ("truncated", None) => FaultKind::Truncated,
@@ -159,6 +158,10 @@ fn probability(value: &str, piece: &str) -> Result<f64, FaultError> {
     let expected = "probability is a number from 0 to 1";
     let probability = parsed(value, piece, expected)?;
     if (0.0..=1.0).contains(&probability) { Ok(probability) } else { Err(bad(piece, expected)) }
+}
+
+fn latency(value: &str, piece: &str) -> Result<Latency, FaultError> {
+    value.parse().map_err(|source| FaultError::Latency { piece: piece.to_owned(), source })
 }
 
 fn status(value: &str, piece: &str) -> Result<u16, FaultError> {
@@ -213,11 +216,14 @@ mod tests {
     fn reads_every_kind() {
         let latency = fault("latency=10ms..300ms").kind;
         let (min, max) = (Duration::from_millis(10), Duration::from_millis(300));
-        assert_eq!(latency, FaultKind::Latency(super::super::Latency { min, max }));
+        assert_eq!(latency, FaultKind::Latency(Latency { min, max }));
+        let late = fault("late=300ms").kind;
+        assert_eq!(late, FaultKind::Late(Latency { min: max, max }));
         for (text, kind) in [
             ("status=404", FaultKind::Status(404)),
             ("hang", FaultKind::Hang),
             ("reset", FaultKind::Reset),
+            ("lost", FaultKind::Lost),
             ("truncated", FaultKind::Truncated),
             ("oversized", FaultKind::Oversized(OVERSIZED_BYTES)),
             ("oversized=99", FaultKind::Oversized(99)),

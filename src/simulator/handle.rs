@@ -12,12 +12,15 @@ use tokio::net::TcpListener;
 
 use super::account::AccountState;
 use super::channels::{ChannelSpec, WebhookSpec};
+use super::counts::Counts;
 use super::fault::Fault;
-use super::record::{Counts, Log, Request};
+use super::partner::Login;
+use super::record::{Log, Request};
 use super::server;
 use super::settings::Settings;
 use super::shapes::Shapes;
 use super::spec::{Access, Pinned, Role, UserSpec};
+use super::tokens::Kind;
 use super::world::{Unknown, World};
 use super::yaml;
 
@@ -170,6 +173,68 @@ impl Simulator {
     pub fn set_access(&self, account: &str, access: Access) -> Result<(), Unknown> {
         self.world.account(account)?.set_access(access);
         Ok(())
+    }
+
+    /// Ends the access tokens of an account now; whoever holds its refresh token, or may exchange for
+    /// it, gets a new one.
+    ///
+    /// # Errors
+    /// If there is no such account.
+    pub fn expire_tokens(&self, account: &str) -> Result<(), Unknown> {
+        self.world.end_tokens(account, &[Kind::Access])
+    }
+
+    /// Ends the refresh tokens of an account now; its access tokens live on to their end.
+    ///
+    /// # Errors
+    /// If there is no such account.
+    pub fn revoke_refresh_tokens(&self, account: &str) -> Result<(), Unknown> {
+        self.world.end_tokens(account, &[Kind::Refresh])
+    }
+
+    /// Ends all tokens of an account now, as when its owner withdraws the permission: under the
+    /// Wazzup label somebody has to log in again.
+    ///
+    /// # Errors
+    /// If there is no such account.
+    pub fn revoke_tokens(&self, account: &str) -> Result<(), Unknown> {
+        self.world.end_tokens(account, &[Kind::Access, Kind::Refresh])
+    }
+
+    /// Ends the machine tokens of a partner now.
+    ///
+    /// # Errors
+    /// If there is no such partner.
+    pub fn revoke_machine_tokens(&self, partner: &str) -> Result<(), Unknown> {
+        self.world.tokens.end_machine(self.world.partner(partner)?.0);
+        Ok(())
+    }
+
+    /// The refresh tokens of an account that still work, so that a test sees whether somebody holds
+    /// one of them.
+    ///
+    /// # Errors
+    /// If there is no such account.
+    pub fn live_refresh_tokens(&self, account: &str) -> Result<Vec<String>, Unknown> {
+        Ok(self.world.tokens.live_refresh(self.world.place(account)?))
+    }
+
+    /// Changes how a partner's login is taken.
+    ///
+    /// # Errors
+    /// If there is no such partner.
+    pub fn set_login(&self, partner: &str, login: Login) -> Result<(), Unknown> {
+        self.world.partner(partner)?.1.set_login(login);
+        Ok(())
+    }
+
+    /// Logs every browser in to an account, or out. A browser that is logged in authorises that
+    /// account without asking, whichever the person meant.
+    ///
+    /// # Errors
+    /// If there is no such account.
+    pub fn log_browser_in(&self, account: Option<&str>) -> Result<(), Unknown> {
+        self.world.log_browser_in(account)
     }
 
     /// Adds a fault behind those in force.

@@ -9,24 +9,31 @@
 //! The server speaks plain HTTP and, with [`Settings::control`], takes orders from anybody who can
 //! reach it. Keeping it on loopback is the caller's responsibility.
 //!
-//! Reading order: `settings`, `spec`, `channels` and `shapes` say what is simulated; `model` how
-//! counters move; `user`, `account` and `world` are it at run time; `endpoint` and `api` take
-//! requests, `lists`, `v3` and `answer` hold what is answered; then `fault` and `fault_text`, `record`
-//! (the log), `server`, `control`, and `handle`, which is the [`Simulator`] itself. `presets` and
-//! `yaml` serve the demo.
+//! Reading order: `settings`, `spec`, `channels`, `shapes` and `partner` say what is simulated;
+//! `model` how counters move; `user`, `account` and `world` are it at run time; `endpoint` and `api`
+//! take requests; `lists`, `v3` and `answer` hold what is answered, `oauth`, `authorize` and `tokens`
+//! what it takes to be answered; then `fault` and `fault_text`, `record` and `counts`, `server`,
+//! `control`, and `handle`, which is the [`Simulator`] itself. `presets` and `yaml` serve the demo.
 
 mod account;
 mod answer;
 mod api;
+mod authorize;
 mod channels;
 mod control;
+mod counts;
 mod endpoint;
 mod fault;
 mod fault_text;
+mod grant;
 mod handle;
 mod latency;
 mod lists;
+mod mint;
 mod model;
+mod oauth;
+mod page;
+mod partner;
 mod presets;
 mod record;
 mod rng;
@@ -36,6 +43,7 @@ mod shapes;
 mod spec;
 #[cfg(test)]
 mod test_client;
+mod tokens;
 mod user;
 mod v3;
 mod window;
@@ -44,12 +52,14 @@ mod yaml;
 
 pub use account::AccountState;
 pub use channels::{ChannelSpec, WebhookSpec};
+pub use counts::{AccountCounts, Counts, PartnerCounts};
 pub use endpoint::{Endpoint, UnknownEndpoint};
 pub use fault::{Fault, FaultKind};
 pub use fault_text::FaultError;
 pub use handle::Simulator;
 pub use latency::{Latency, LatencyError};
-pub use record::{AccountCounts, Counts, Log, Request};
+pub use partner::{Login, PartnerSpec, TokenQuirk};
+pub use record::{Log, Request};
 pub use settings::{RateLimit, Settings};
 pub use shapes::{ChannelsShape, SettingsShape, Shapes, UsersShape};
 pub use spec::{Access, AccountSpec, Credential, Pinned, Role, UserSpec};

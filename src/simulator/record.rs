@@ -4,7 +4,7 @@
 //! the atomic counts, the ring of [`Request`]s where one is kept, and wake whoever waits. Tests
 //! read them through the `Simulator`, and wait on a [`Log`] instead of sleeping.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,6 +13,7 @@ use std::time::Instant;
 
 use tokio::sync::Notify;
 
+use super::counts::{Counts, Traffic};
 use super::endpoint::Endpoint;
 use super::world::lock;
 
@@ -27,65 +28,19 @@ pub struct Request {
     pub finished: Option<Instant>,
     /// The method.
     pub method: String,
-    /// The path and query, not decoded.
+    /// The path and query, not decoded; without the query where a person authorises.
     pub path: String,
     /// What was asked.
     pub endpoint: Endpoint,
-    /// The account, if the token was known.
+    /// The account it is about: the credential's, also of a token that has ended, or the one that a
+    /// token is asked for.
     pub account: Option<Arc<str>>,
+    /// The partner whose login asks for a token, whether or not the password is right.
+    pub partner: Option<Arc<str>>,
     /// The decoded user id, if the path names one.
     pub user: Option<String>,
     /// The status answered; `None` while open, and for ever if hung, reset or given up.
     pub status: Option<u16>,
-}
-
-/// Totals since the start. They count every request outside `/_control/`, remembered or not.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Requests received.
-    pub total: u64,
-    /// Requests not finished yet.
-    pub open: u64,
-    /// Requests finished without a status: hung, reset, or left by the client.
-    pub unanswered: u64,
-    /// Answers by status.
-    pub statuses: BTreeMap<u16, u64>,
-    /// Requests received by endpoint; one never asked is absent.
-    pub endpoints: BTreeMap<Endpoint, u64>,
-    /// The same for each account, by name.
-    pub accounts: BTreeMap<String, AccountCounts>,
-}
-
-impl Counts {
-    /// How often a status was answered.
-    pub fn status(&self, status: u16) -> u64 {
-        self.statuses.get(&status).copied().unwrap_or(0)
-    }
-
-    /// How often an endpoint was asked.
-    pub fn endpoint(&self, endpoint: Endpoint) -> u64 {
-        self.endpoints.get(&endpoint).copied().unwrap_or(0)
-    }
-}
-
-/// Totals of one account.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct AccountCounts {
-    /// Requests received with the account's token.
-    pub total: u64,
-    /// Those not finished yet.
-    pub open: u64,
-    /// The most that were open at one time.
-    pub max_open: u64,
-    /// Requests received by endpoint; one never asked is absent.
-    pub endpoints: BTreeMap<Endpoint, u64>,
-}
-
-impl AccountCounts {
-    /// How often an endpoint was asked.
-    pub fn endpoint(&self, endpoint: Endpoint) -> u64 {
-        self.endpoints.get(&endpoint).copied().unwrap_or(0)
-    }
 }
 
 /// The log and the counts at one moment, as a predicate of `Simulator::wait_until` sees them.
@@ -102,12 +57,12 @@ impl Log<'_> {
 
     /// Requests received, remembered or not.
     pub fn total(&self) -> u64 {
-        self.tally.traffic.total.load(Ordering::Relaxed)
+        self.tally.traffic.total()
     }
 
     /// Requests not finished yet.
     pub fn open(&self) -> u64 {
-        self.tally.traffic.open.load(Ordering::Relaxed)
+        self.tally.traffic.open()
     }
 
     /// How often an endpoint was asked.
@@ -124,49 +79,6 @@ impl Log<'_> {
 impl fmt::Debug for Log<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("Log").field("total", &self.total()).field("open", &self.open()).finish()
-    }
-}
-
-/// Requests passing through, of everybody or of one account.
-#[derive(Debug, Default)]
-pub(super) struct Traffic {
-    total: AtomicU64,
-    open: AtomicU64,
-    max_open: AtomicU64,
-    /// In the order of [`Endpoint::ALL`].
-    endpoints: [AtomicU64; Endpoint::ALL.len()],
-}
-
-impl Traffic {
-    fn enter(&self, endpoint: Endpoint) {
-        self.total.fetch_add(1, Ordering::Relaxed);
-        if let Some(count) = self.endpoints.get(endpoint as usize) {
-            count.fetch_add(1, Ordering::Relaxed);
-        }
-        let open = self.open.fetch_add(1, Ordering::Relaxed) + 1;
-        self.max_open.fetch_max(open, Ordering::Relaxed);
-    }
-
-    fn leave(&self) {
-        self.open.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn counts(&self) -> AccountCounts {
-        AccountCounts {
-            total: self.total.load(Ordering::Relaxed),
-            open: self.open.load(Ordering::Relaxed),
-            max_open: self.max_open.load(Ordering::Relaxed),
-            endpoints: self.endpoints(),
-        }
-    }
-
-    fn endpoint(&self, endpoint: Endpoint) -> u64 {
-        self.endpoints.get(endpoint as usize).map_or(0, |count| count.load(Ordering::Relaxed))
-    }
-
-    fn endpoints(&self) -> BTreeMap<Endpoint, u64> {
-        let counts = Endpoint::ALL.into_iter().map(|one| (one, self.endpoint(one)));
-        counts.filter(|(_, count)| *count > 0).collect()
     }
 }
 
@@ -201,15 +113,15 @@ impl Recorder {
         Self { capacity, ring: Mutex::default(), tally, changed: Notify::new() }
     }
 
-    /// Notes a request; the guard notes its end. `describe` is only asked where a log is kept.
+    /// Notes a request, also with those it is about; the guard notes its end. `describe` is only asked where a log is kept.
     pub(super) fn open<'a>(
         &'a self,
-        account: Option<&'a Traffic>,
+        others: [Option<&'a Traffic>; 2],
         endpoint: Endpoint,
         describe: impl FnOnce() -> Request,
     ) -> Open<'a> {
-        if let Some(account) = account {
-            account.enter(endpoint);
+        for other in others.into_iter().flatten() {
+            other.enter(endpoint);
         }
         let mut sequence = None;
         if self.capacity == 0 {
@@ -217,7 +129,7 @@ impl Recorder {
         } else {
             // Counts move under the log's lock, so that a predicate sees both agree.
             let mut ring = lock(&self.ring);
-            let next = self.tally.traffic.total.load(Ordering::Relaxed);
+            let next = self.tally.traffic.total();
             self.tally.traffic.enter(endpoint);
             if ring.len() >= self.capacity {
                 ring.pop_front();
@@ -226,12 +138,12 @@ impl Recorder {
             sequence = Some(next);
         }
         self.changed.notify_waiters();
-        Open { recorder: self, account, sequence, status: None }
+        Open { recorder: self, others, sequence, status: None }
     }
 
     fn close(&self, open: &Open<'_>) {
-        if let Some(account) = open.account {
-            account.leave();
+        for other in open.others.into_iter().flatten() {
+            other.leave();
         }
         let mut ring = open.sequence.map(|_| lock(&self.ring));
         self.tally.traffic.leave();
@@ -255,7 +167,7 @@ impl Recorder {
         lock(&self.ring).iter().cloned().collect()
     }
 
-    /// The counts without the accounts, which the recorder does not know.
+    /// The counts without accounts and partners, which the recorder does not know.
     pub(super) fn counts(&self) -> Counts {
         let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
         let statuses = (FIRST_STATUS..)
@@ -264,12 +176,12 @@ impl Recorder {
             .filter(|(_, count)| *count > 0)
             .collect();
         Counts {
-            total: load(&self.tally.traffic.total),
-            open: load(&self.tally.traffic.open),
+            total: self.tally.traffic.total(),
+            open: self.tally.traffic.open(),
             unanswered: load(&self.tally.unanswered),
             statuses,
             endpoints: self.tally.traffic.endpoints(),
-            accounts: BTreeMap::new(),
+            ..Counts::default()
         }
     }
 
@@ -294,7 +206,7 @@ impl Recorder {
 /// A request in progress. Dropped without a status it counts as unanswered.
 pub(super) struct Open<'a> {
     recorder: &'a Recorder,
-    account: Option<&'a Traffic>,
+    others: [Option<&'a Traffic>; 2],
     sequence: Option<u64>,
     status: Option<u16>,
 }
@@ -313,6 +225,7 @@ impl Drop for Open<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::AccountCounts;
     use super::*;
 
     fn request() -> Request {
@@ -324,6 +237,7 @@ mod tests {
             path: "/".into(),
             endpoint: Endpoint::Users,
             account: None,
+            partner: None,
             user: None,
             status: None,
         }
@@ -332,9 +246,9 @@ mod tests {
     #[test]
     fn the_ring_forgets_the_oldest() {
         let recorder = Recorder::new(2);
-        let first = recorder.open(None, Endpoint::Users, request);
-        let _second = recorder.open(None, Endpoint::Users, request);
-        recorder.open(None, Endpoint::Users, request).answered(200);
+        let first = recorder.open([None; 2], Endpoint::Users, request);
+        let _second = recorder.open([None; 2], Endpoint::Users, request);
+        recorder.open([None; 2], Endpoint::Users, request).answered(200);
         first.answered(404);
         let seen: Vec<_> =
             recorder.requests().iter().map(|seen| (seen.sequence, seen.status)).collect();
@@ -348,8 +262,8 @@ mod tests {
         let recorder = Recorder::new(0);
         let account = Traffic::default();
         let unheard = || unreachable!("nothing is kept");
-        let first = recorder.open(Some(&account), Endpoint::Users, unheard);
-        drop(recorder.open(Some(&account), Endpoint::Counter, unheard));
+        let first = recorder.open([Some(&account), None], Endpoint::Users, unheard);
+        drop(recorder.open([Some(&account), None], Endpoint::Counter, unheard));
         first.answered(200);
         assert_eq!(recorder.requests(), []);
         let endpoints = [(Endpoint::Counter, 1), (Endpoint::Users, 1)].into();
@@ -366,7 +280,7 @@ mod tests {
                 let writers = (0..4).map(|_| {
                     let recorder = Arc::clone(&recorder);
                     tokio::spawn(async move {
-                        recorder.open(None, Endpoint::Users, request).answered(200);
+                        recorder.open([None; 2], Endpoint::Users, request).answered(200);
                     })
                 });
                 let writers: Vec<_> = writers.collect();

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::fault::Fault;
 use super::latency::Latency;
+use super::partner::PartnerSpec;
 use super::spec::AccountSpec;
 
 /// Everything a simulator needs to start.
@@ -14,6 +15,9 @@ use super::spec::AccountSpec;
 pub struct Settings {
     /// The accounts. Of two with the same name or token the first one is found.
     pub accounts: Vec<AccountSpec>,
+    /// The partners whose logins the tokens of some accounts come from. Of two with the same name or
+    /// user name the first one is found.
+    pub partners: Vec<PartnerSpec>,
     /// The same seed gives the same day.
     pub seed: u64,
     /// Simulated seconds per real second; 0 stands still.
@@ -25,17 +29,18 @@ pub struct Settings {
     /// Whether `/_control/` answers. It asks for no credential, so the listener should then be on
     /// loopback; that is the caller's responsibility.
     pub control: bool,
-    /// How many requests a token may make.
+    /// How many requests a credential may make.
     pub limit: RateLimit,
     /// How many requests the log remembers; 0 switches it off.
     pub log_capacity: usize,
 }
 
 impl Default for Settings {
-    /// No accounts, real time, no faults, the documented limit.
+    /// No accounts and no partners, real time, no faults, the documented limit.
     fn default() -> Self {
         Self {
             accounts: Vec::new(),
+            partners: Vec::new(),
             seed: 1,
             speed: 1.0,
             latency: Latency::default(),
@@ -47,7 +52,8 @@ impl Default for Settings {
     }
 }
 
-/// How many requests one token may make in each fixed window.
+/// How many requests one credential may make in each fixed window: an account's token, whichever it is
+/// at the moment, an API key, or a partner's login.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateLimit {
     /// Requests per window.

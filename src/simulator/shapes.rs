@@ -3,9 +3,12 @@
 //! [`Shapes`] belong to an account, so that one simulation can hold several forms; `lists` and `v3`
 //! follow them.
 
+use serde::Deserialize;
+
 /// The forms of one account's lists. The default is what was recorded from production or, where
 /// nothing was, what is documented.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Shapes {
     /// The list of users.
     pub users: UsersShape,
@@ -19,7 +22,8 @@ pub struct Shapes {
 }
 
 /// Where the list of users holds them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum UsersShape {
     /// v2 `{"data":[…],"meta":…}`, v3 `{"count":1,"data":[…]}`.
     #[default]
@@ -31,7 +35,8 @@ pub enum UsersShape {
 }
 
 /// What the list of channels tells of their condition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ChannelsShape {
     /// `state` and `status`, as recorded.
     #[default]
@@ -45,7 +50,8 @@ pub enum ChannelsShape {
 }
 
 /// How the settings are wrapped and spelt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum SettingsShape {
     /// `{"user_roles":[{"channel_id":…}]}`, as recorded.
     #[default]

@@ -60,6 +60,20 @@ impl AccountSpec {
         Self { credential, ..Self::new(name, account_id, "") }
     }
 
+    /// The same for an account whose tokens a partner gets by exchange (white label).
+    pub fn white_label(name: &str, account_id: &str, partner: &str) -> Self {
+        let credential = Credential::WhiteLabel { partner: partner.to_owned() };
+        Self { credential, ..Self::new(name, account_id, "") }
+    }
+
+    /// The same for an account whose owner has authorised a partner (Wazzup label), who got this
+    /// refresh token then.
+    pub fn label(name: &str, account_id: &str, partner: &str, refresh_token: &str) -> Self {
+        let (partner, refresh_token) = (partner.to_owned(), Some(refresh_token.to_owned()));
+        let credential = Credential::Label { partner, refresh_token };
+        Self { credential, ..Self::new(name, account_id, "") }
+    }
+
     /// The same account with one more user.
     #[must_use]
     pub fn user(mut self, user: UserSpec) -> Self {
@@ -84,51 +98,76 @@ pub enum Credential {
     ApiKey(String),
     /// v3: a key made for a CRM integration, which may read channels and webhooks only.
     SidecarKey(String),
+    /// v2: a token that the partner exchanged a machine token for.
+    WhiteLabel {
+        /// The partner's name.
+        partner: String,
+    },
+    /// v2: a token that the account's owner let the partner have.
+    Label {
+        /// The partner's name.
+        partner: String,
+        /// The refresh token that is good from the start; `None` before a first login.
+        refresh_token: Option<String>,
+    },
 }
 
 impl Credential {
-    /// The text that clients show.
-    pub(super) fn fixed(&self) -> &str {
+    /// The text that clients show, where it is always the same.
+    pub(super) fn fixed(&self) -> Option<&str> {
         match self {
-            Self::Token(text) | Self::ApiKey(text) | Self::SidecarKey(text) => text,
+            Self::Token(text) | Self::ApiKey(text) | Self::SidecarKey(text) => Some(text),
+            Self::WhiteLabel { .. } | Self::Label { .. } => None,
         }
     }
 
     /// The version of the API that it is good for.
     pub(super) const fn version(&self) -> Version {
         match self {
-            Self::Token(_) => Version::V2,
+            Self::Token(_) | Self::WhiteLabel { .. } | Self::Label { .. } => Version::V2,
             Self::ApiKey(_) | Self::SidecarKey(_) => Version::V3,
         }
+    }
+
+    /// Whether the partner of this name may have tokens by exchange.
+    pub(super) fn is_white_label_of(&self, name: &str) -> bool {
+        matches!(self, Self::WhiteLabel { partner } if partner == name)
+    }
+
+    /// Whether a person's login may let the partner of this name have tokens.
+    pub(super) fn is_label_of(&self, name: &str) -> bool {
+        matches!(self, Self::Label { partner, .. } if partner == name)
     }
 
     /// Whether it may ask this.
     pub(super) const fn may_ask(&self, endpoint: Endpoint) -> bool {
         match self {
             Self::SidecarKey(_) => matches!(endpoint, Endpoint::Channels | Endpoint::Webhooks),
-            Self::Token(_) | Self::ApiKey(_) => true,
+            _ => true,
         }
     }
 }
 
 impl fmt::Debug for Credential {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(match self {
-            Self::Token(_) => "Token(<secret>)",
-            Self::ApiKey(_) => "ApiKey(<secret>)",
-            Self::SidecarKey(_) => "SidecarKey(<secret>)",
-        })
+        match self {
+            Self::Token(_) => out.write_str("Token(<secret>)"),
+            Self::ApiKey(_) => out.write_str("ApiKey(<secret>)"),
+            Self::SidecarKey(_) => out.write_str("SidecarKey(<secret>)"),
+            Self::WhiteLabel { partner } => out.debug_tuple("WhiteLabel").field(partner).finish(),
+            Self::Label { partner, .. } => out.debug_tuple("Label").field(partner).finish(),
+        }
     }
 }
 
-/// How the API treats an account's token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+/// How the API treats whoever shows an account's credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Access {
     /// Answers.
     #[default]
     Normal,
-    /// 401, as for a token nobody knows.
+    /// 401, as for a token nobody knows. Nor can a new one be had.
     Revoked,
     /// 403.
     Forbidden,

@@ -4,6 +4,8 @@
 
 use std::io;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
@@ -83,6 +85,22 @@ impl Served {
     pub(super) async fn get(&self, path: &str, token: &str) -> Reply {
         self.request("GET", path, token, "").await
     }
+}
+
+impl Served {
+    /// Asks for a token; `login` is user name, colon, password.
+    pub(super) async fn ask_token(&self, login: &str, body: &serde_json::Value) -> Reply {
+        self.send(&token_request(login, body)).await
+    }
+}
+
+pub(super) fn token_request(login: &str, body: &serde_json::Value) -> String {
+    let (login, body) = (BASE64_STANDARD.encode(login), body.to_string());
+    let length = body.len();
+    format!(
+        "POST /v2/oauth/token HTTP/1.1\r\nhost: x\r\nauthorization: Basic {login}\r\n\
+         content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+    )
 }
 
 /// An answer taken apart.

@@ -1,7 +1,7 @@
-//! The accounts and the clock of a running simulation.
+//! The accounts, the partners and the clock of a running simulation.
 //!
-//! [`World`] finds an account by token or name and a user by id, each in constant time. Answers are
-//! read from here by `api` and `control`, changes come from the `Simulator` and `control`.
+//! [`World`] finds an account by credential or name and a user by id, each in constant time. Answers
+//! are read from here by `api` and `control`, changes come from the `Simulator` and `control`.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,12 +9,15 @@ use std::time::{Instant, SystemTime};
 
 use super::account::{Account, AccountState};
 use super::channels::ChannelSpec;
+use super::counts::Counts;
 use super::fault::Faults;
 use super::latency::Latency;
 use super::model::{Moment, STEP_SECONDS};
-use super::record::{Counts, Recorder};
+use super::partner::Partner;
+use super::record::Recorder;
 use super::settings::{RateLimit, Settings};
-use super::spec::{Role, UserSpec};
+use super::spec::{Credential, Role, UserSpec};
+use super::tokens::{Kind, Tokens};
 use super::user::User;
 
 /// Something the simulator does not have.
@@ -31,6 +34,9 @@ pub enum Unknown {
         /// The user's id.
         user: String,
     },
+    /// No partner has this name.
+    #[error("the simulator has no partner `{0}`")]
+    Partner(String),
     /// The account has no such channel.
     #[error("the simulator's account `{account}` has no channel `{channel}`")]
     Channel {
@@ -44,7 +50,12 @@ pub enum Unknown {
 /// All that is shared by the connections.
 pub(super) struct World {
     pub(super) accounts: Vec<Account>,
-    tokens: HashMap<String, usize>,
+    pub(super) partners: Vec<Partner>,
+    pub(super) tokens: Tokens,
+    /// The account in which the browsers of this simulation are logged in.
+    pub(super) browser: Mutex<Option<usize>>,
+    /// Accounts by a credential that never changes.
+    fixed: HashMap<String, usize>,
     names: HashMap<String, usize>,
     pub(super) faults: Faults,
     pub(super) recorder: Recorder,
@@ -60,16 +71,36 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new(settings: Settings) -> Self {
-        let Settings { accounts, seed, speed, latency, faults, control, limit, log_capacity } =
-            settings;
-        let (mut tokens, mut names) = (HashMap::new(), HashMap::new());
+        let Settings {
+            accounts,
+            partners,
+            seed,
+            speed,
+            latency,
+            faults,
+            control,
+            limit,
+            log_capacity,
+        } = settings;
+        let tokens = Tokens::new();
+        let (mut fixed, mut names) = (HashMap::new(), HashMap::new());
         for (place, account) in accounts.iter().enumerate() {
-            tokens.entry(account.credential.fixed().to_owned()).or_insert(place);
+            if let Some(token) = account.credential.fixed() {
+                fixed.entry(token.to_owned()).or_insert(place);
+            }
+            if let Credential::Label { partner, refresh_token: Some(token) } = &account.credential
+                && let Some(partner) = partners.iter().find(|known| known.name == *partner)
+            {
+                tokens.adopt_refresh(token, place, partner.refresh_ttl);
+            }
             names.entry(account.name.clone()).or_insert(place);
         }
         Self {
             accounts: accounts.into_iter().map(|spec| Account::new(spec, seed)).collect(),
+            partners: partners.into_iter().map(Partner::new).collect(),
             tokens,
+            browser: Mutex::default(),
+            fixed,
             names,
             faults: Faults::new(faults, seed),
             recorder: Recorder::new(log_capacity),
@@ -83,13 +114,43 @@ impl World {
         }
     }
 
-    pub(super) fn by_token(&self, token: &str) -> Option<&Account> {
-        self.tokens.get(token).and_then(|place| self.accounts.get(*place))
+    /// Whose credential this is, and whether it is still good.
+    pub(super) fn bearer(&self, credential: &str) -> Option<(&Account, bool)> {
+        let fixed = self.fixed.get(credential).map(|place| (*place, true));
+        let (place, live) = fixed.or_else(|| self.tokens.access(credential))?;
+        Some((self.accounts.get(place)?, live))
+    }
+
+    /// Where an account of this name is in the list.
+    pub(super) fn place(&self, name: &str) -> Result<usize, Unknown> {
+        self.names.get(name).copied().ok_or_else(|| Unknown::Account(name.to_owned()))
     }
 
     pub(super) fn account(&self, name: &str) -> Result<&Account, Unknown> {
-        let account = self.names.get(name).and_then(|place| self.accounts.get(*place));
-        account.ok_or_else(|| Unknown::Account(name.to_owned()))
+        let missing = || Unknown::Account(name.to_owned());
+        self.accounts.get(self.place(name)?).ok_or_else(missing)
+    }
+
+    /// A partner of this name and its place in the list.
+    pub(super) fn partner(&self, name: &str) -> Result<(usize, &Partner), Unknown> {
+        let mut partners = self.partners.iter().enumerate();
+        let found = partners.find(|(_, partner)| *partner.name == *name);
+        found.ok_or_else(|| Unknown::Partner(name.to_owned()))
+    }
+
+    /// Ends tokens of an account.
+    pub(super) fn end_tokens(&self, account: &str, kinds: &[Kind]) -> Result<(), Unknown> {
+        let place = self.place(account)?;
+        for kind in kinds {
+            self.tokens.end(place, *kind);
+        }
+        Ok(())
+    }
+
+    /// Logs the browsers in to an account, or out.
+    pub(super) fn log_browser_in(&self, account: Option<&str>) -> Result<(), Unknown> {
+        *lock(&self.browser) = account.map(|name| self.place(name)).transpose()?;
+        Ok(())
     }
 
     pub(super) fn user(&self, account: &str, id: &str) -> Result<Arc<User>, Unknown> {
@@ -149,7 +210,13 @@ impl World {
     pub(super) fn counts(&self) -> Counts {
         let accounts = self.accounts.iter();
         let accounts = accounts.map(|account| (account.name.to_string(), account.traffic.counts()));
-        Counts { accounts: accounts.collect(), ..self.recorder.counts() }
+        let partners = self.partners.iter();
+        let partners = partners.map(|partner| (partner.name.to_string(), partner.counts()));
+        Counts {
+            accounts: accounts.collect(),
+            partners: partners.collect(),
+            ..self.recorder.counts()
+        }
     }
 
     pub(super) fn state(&self) -> Vec<AccountState> {

@@ -47,6 +47,15 @@ fn write_account(
         Credential::Token(token) | Credential::ApiKey(token) | Credential::SidecarKey(token) => {
             writeln!(out, "    auth:\n      token: {}", quoted(token))?;
         }
+        Credential::WhiteLabel { partner } => {
+            writeln!(out, "    auth:\n      partner: {}", quoted(partner))?;
+        }
+        Credential::Label { partner, .. } => {
+            let file = quoted(&format!("{}.refresh-token", account.id));
+            let partner = quoted(partner);
+            writeln!(out, "    auth:")?;
+            writeln!(out, "      oauth: {{partner: {partner}, refresh_token_file: {file}}}")?;
+        }
     }
     if *limit != RateLimit::default() {
         let (requests, per) = (limit.requests.min(REQUESTS_MAX), limit.window.as_millis());

@@ -1,0 +1,151 @@
+//! How much was asked: of everybody, of one account, of one partner.
+//!
+//! [`Traffic`] is counted by the recorder for every request; [`Counts`] are what a test reads.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::Serialize;
+
+use super::endpoint::Endpoint;
+
+/// Totals since the start. They count every request outside `/_control/`, remembered or not.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Requests received.
+    pub total: u64,
+    /// Requests not finished yet.
+    pub open: u64,
+    /// Requests finished without a status: hung, reset, or left by the client.
+    pub unanswered: u64,
+    /// Answers by status.
+    pub statuses: BTreeMap<u16, u64>,
+    /// Requests received by endpoint; one never asked is absent.
+    pub endpoints: BTreeMap<Endpoint, u64>,
+    /// Requests for each account, by name: with its credential, or to get it a token.
+    pub accounts: BTreeMap<String, AccountCounts>,
+    /// Requests for tokens for each partner, by name.
+    pub partners: BTreeMap<String, PartnerCounts>,
+}
+
+impl Counts {
+    /// How often a status was answered.
+    pub fn status(&self, status: u16) -> u64 {
+        self.statuses.get(&status).copied().unwrap_or(0)
+    }
+
+    /// How often an endpoint was asked.
+    pub fn endpoint(&self, endpoint: Endpoint) -> u64 {
+        self.endpoints.get(&endpoint).copied().unwrap_or(0)
+    }
+}
+
+/// Totals of one account.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct AccountCounts {
+    /// Requests received.
+    pub total: u64,
+    /// Those not finished yet.
+    pub open: u64,
+    /// The most that were open at one time.
+    pub max_open: u64,
+    /// Requests received by endpoint; one never asked is absent.
+    pub endpoints: BTreeMap<Endpoint, u64>,
+}
+
+impl AccountCounts {
+    /// How often an endpoint was asked.
+    pub fn endpoint(&self, endpoint: Endpoint) -> u64 {
+        self.endpoints.get(&endpoint).copied().unwrap_or(0)
+    }
+}
+
+/// Totals of one partner's requests for tokens.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct PartnerCounts {
+    /// Requests received by kind of token; one never asked for is absent.
+    pub asked: BTreeMap<Endpoint, u64>,
+    /// Those that were granted, whether or not the answer arrived.
+    pub granted: BTreeMap<Endpoint, u64>,
+}
+
+impl PartnerCounts {
+    /// How often a kind of token was asked for.
+    pub fn asked(&self, kind: Endpoint) -> u64 {
+        self.asked.get(&kind).copied().unwrap_or(0)
+    }
+
+    /// How often a kind of token was granted.
+    pub fn granted(&self, kind: Endpoint) -> u64 {
+        self.granted.get(&kind).copied().unwrap_or(0)
+    }
+}
+
+/// Requests passing through, of everybody or of one account.
+#[derive(Debug, Default)]
+pub(super) struct Traffic {
+    total: AtomicU64,
+    open: AtomicU64,
+    max_open: AtomicU64,
+    endpoints: PerEndpoint,
+}
+
+/// A count for each endpoint.
+#[derive(Debug, Default)]
+pub(super) struct PerEndpoint([AtomicU64; Endpoint::ALL.len()]);
+
+impl PerEndpoint {
+    pub(super) fn add(&self, endpoint: Endpoint) {
+        if let Some(count) = self.0.get(endpoint as usize) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn get(&self, endpoint: Endpoint) -> u64 {
+        self.0.get(endpoint as usize).map_or(0, |count| count.load(Ordering::Relaxed))
+    }
+
+    /// Those above 0.
+    pub(super) fn all(&self) -> BTreeMap<Endpoint, u64> {
+        let counts = Endpoint::ALL.into_iter().map(|one| (one, self.get(one)));
+        counts.filter(|(_, count)| *count > 0).collect()
+    }
+}
+
+impl Traffic {
+    pub(super) fn enter(&self, endpoint: Endpoint) {
+        self.total.fetch_add(1, Ordering::Relaxed);
+        self.endpoints.add(endpoint);
+        let open = self.open.fetch_add(1, Ordering::Relaxed) + 1;
+        self.max_open.fetch_max(open, Ordering::Relaxed);
+    }
+
+    pub(super) fn leave(&self) {
+        self.open.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn counts(&self) -> AccountCounts {
+        AccountCounts {
+            total: self.total.load(Ordering::Relaxed),
+            open: self.open.load(Ordering::Relaxed),
+            max_open: self.max_open.load(Ordering::Relaxed),
+            endpoints: self.endpoints(),
+        }
+    }
+
+    pub(super) fn total(&self) -> u64 {
+        self.total.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn open(&self) -> u64 {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn endpoint(&self, endpoint: Endpoint) -> u64 {
+        self.endpoints.get(endpoint)
+    }
+
+    pub(super) fn endpoints(&self) -> BTreeMap<Endpoint, u64> {
+        self.endpoints.all()
+    }
+}
