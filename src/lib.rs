@@ -12,7 +12,7 @@
 //!    [`exposition`].
 //! 3. What keeps it running: [`supervisor`], [`health`], [`shutdown`], [`storage`] for what must
 //!    survive the process, and [`metrics`] about itself.
-//! 4. How it is seen: [`http`]; and [`app`], the only place that wires things.
+//! 4. How it is seen: [`http`]; why it may mislead: [`doctor`]; and [`app`], the only place that wires things.
 //! 5. [`simulator`], an API to try it on, which shares nothing with the rest.
 
 pub mod account;
@@ -21,6 +21,7 @@ pub mod channel;
 pub mod clock;
 pub mod config;
 pub mod counter;
+pub mod doctor;
 pub mod exposition;
 pub mod health;
 pub mod http;

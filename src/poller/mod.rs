@@ -217,6 +217,9 @@ impl Poller {
     /// Renders what changed, away from the threads that serve sockets, and shows it.
     async fn publish(&mut self) {
         let slot = self.writer.slot();
+        let token = self.client.token_facts();
+        self.ledger.facts.token_expiry = token.expiry;
+        self.ledger.facts.token_refreshed = token.last_refresh;
         let draft = self.ledger.draft(slot.view(), &slot.tally);
         let rendered = tokio::task::spawn_blocking(move || draft.render(Stamp::now())).await;
         // A panic there is a panic of this poller, which its supervisor deals with.

@@ -15,7 +15,7 @@ mod transport;
 mod wire;
 
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use reqwest::header::{AUTHORIZATION, HeaderMap, LOCATION, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
@@ -25,7 +25,7 @@ pub use self::address::counter_url;
 pub use self::error::{BuildError, Error, Malformed, causes};
 pub use self::lists::ListError;
 use self::token::TokenReader;
-pub use self::token::{Token, TokenError};
+pub use self::token::{Token, TokenError, TokenFacts};
 pub use self::transport::{Transport, http_client};
 pub use self::wire::{
     ListedUser, UserPage, parse_channels, parse_counter, parse_roles, parse_users, parse_webhooks,
@@ -93,6 +93,11 @@ impl Client {
         self.token().await
     }
 
+    /// What is known of the token, apart from itself.
+    pub fn token_facts(&self) -> TokenFacts {
+        TokenFacts::default()
+    }
+
     /// Whether upstream has asked for a pause that is not over.
     pub fn paused(&self) -> bool {
         self.limiter.paused()
@@ -109,6 +114,32 @@ impl Client {
         let (endpoint, lane) = (Endpoint::Counter, Lane::Counter);
         let request = Request { endpoint, lane, url, longest: BODY_MAX };
         self.ask(request, token, |body| parse_counter(api, body)).await
+    }
+
+    /// Asks for a user's counter and gives the answer as it came, for people to look at.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn raw_counter(&self, user: &UserId) -> Result<RawAnswer, ListError> {
+        let token = self.token().await?;
+        let url = counter_url(&self.account.base_url, self.account.api, user);
+        let _permit = self.limiter.acquire(Lane::Counter).await;
+        let timeout = self.account.poll.timeout;
+        let response = self.send(url, Some(&token)).await?;
+        let status = response.status().as_u16();
+        let body =
+            read_body(response, BODY_MAX).await.map_err(|error| told(error, BODY_MAX, timeout))?;
+        let body = wire::printable(&token.mask(&String::from_utf8_lossy(&body)));
+        Ok(RawAnswer { status, body })
+    }
+
+    /// Whether anything answers at the account's address, whatever it says; asked without the token.
+    ///
+    /// # Errors
+    /// When nobody answers.
+    pub async fn reach(&self) -> Result<(), Error> {
+        let _permit = self.limiter.acquire(Lane::List).await;
+        self.send(self.account.base_url.clone(), None).await.map(|_| ())
     }
 
     /// Sends a request, again after each pause that upstream asks for, and reads the answer.
@@ -148,23 +179,44 @@ impl Client {
     }
 
     async fn get(&self, request: &Request, token: &Token) -> Result<Vec<u8>, Error> {
-        let timeout = self.account.poll.timeout;
-        let sent = self.http.get(request.url.clone()).timeout(timeout);
-        let sent = sent.header(AUTHORIZATION, token.header()).send();
-        let response = sent.await.map_err(|error| Error::sending(error, timeout))?;
+        let response = self.send(request.url.clone(), Some(token)).await?;
         let status = response.status();
         let headers = response.headers().clone();
         let longest = if status == StatusCode::OK { request.longest } else { BODY_MAX };
-        let body = read_body(response, longest).await.map_err(|error| match error {
-            BodyError::TooLong => Malformed::TooLong { limit: longest }.into(),
-            BodyError::Broken(error) if error.is_timeout() => Error::sending(error, timeout),
-            BodyError::Broken(error) => Malformed::CutOff(error.without_url()).into(),
-        });
+        let timeout = self.account.poll.timeout;
+        let body = read_body(response, longest).await;
+        let body = body.map_err(|error| told(error, longest, timeout));
         if status == StatusCode::OK {
             return body;
         }
         // Of a refusal the status counts; its body only helps to explain it.
         Err(refusal(status, &headers, &body.unwrap_or_default(), token))
+    }
+
+    async fn send(&self, url: Url, token: Option<&Token>) -> Result<Response, Error> {
+        let timeout = self.account.poll.timeout;
+        let mut request = self.http.get(url).timeout(timeout);
+        if let Some(token) = token {
+            request = request.header(AUTHORIZATION, token.header());
+        }
+        request.send().await.map_err(|error| Error::sending(error, timeout))
+    }
+}
+
+/// An answer as it came, but without the token in it, and shortened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawAnswer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body.
+    pub body: String,
+}
+
+fn told(error: BodyError, longest: usize, timeout: Duration) -> Error {
+    match error {
+        BodyError::TooLong => Malformed::TooLong { limit: longest }.into(),
+        BodyError::Broken(error) if error.is_timeout() => Error::sending(error, timeout),
+        BodyError::Broken(error) => Malformed::CutOff(error.without_url()).into(),
     }
 }
 

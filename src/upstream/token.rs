@@ -95,6 +95,13 @@ impl Token {
         Ok(Self { secret: secret.into(), header })
     }
 
+    /// Whether it has the form of the tokens of v2: three parts, separated by dots (docs/upstream.md,
+    /// "Tokens"). The keys of v3 have none.
+    pub fn is_jwt(&self) -> bool {
+        let token = self.secret.expose_secret();
+        token.split('.').count() == 3 && token.split('.').all(|part| !part.is_empty())
+    }
+
     /// The value of the `Authorization` header; marked as sensitive.
     pub(super) fn header(&self) -> HeaderValue {
         self.header.clone()
@@ -104,6 +111,15 @@ impl Token {
     pub(super) fn mask(&self, text: &str) -> String {
         text.replace(self.secret.expose_secret(), "<secret>")
     }
+}
+
+/// What is known of an account's token, apart from itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TokenFacts {
+    /// When reading ends unless a person acts; unix time.
+    pub expiry: Option<Duration>,
+    /// When the token was last renewed; unix time.
+    pub last_refresh: Option<Duration>,
 }
 
 impl TokenReader {

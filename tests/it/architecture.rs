@@ -42,6 +42,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     // The schedule for phases and pauses between restarts.
     ("supervisor", &["account", "poller", "snapshot", "health", "shutdown", "schedule"]),
+    // What upstream says is put into words beside what an account is configured for.
+    ("doctor", &["account", "channel", "clock", "metrics", "upstream"]),
     ("http", &["snapshot", "exposition", "health", "metrics", "clock", "shutdown"]),
     (
         "app",

@@ -22,6 +22,8 @@ use crate::counter::{COUNT_MAX, CounterType, Reading};
 
 /// Longest text of upstream that is repeated, in characters.
 const DETAIL_MAX: usize = 200;
+/// Longest body that is shown as it came, in characters.
+const BODY_SHOWN_MAX: usize = 2000;
 /// Longest pause that upstream may ask for.
 const RETRY_AFTER_MAX: Duration = Duration::from_mins(15);
 
@@ -136,6 +138,13 @@ pub(super) fn parse_retry_after(text: &str, now: SystemTime) -> Option<Duration>
         Err(_) => httpdate::parse_http_date(text).ok()?.duration_since(now).unwrap_or_default(),
     };
     Some(wait.min(RETRY_AFTER_MAX))
+}
+
+/// Makes a foreign body fit for a terminal: no control characters, not longer than a screen.
+pub(super) fn printable(text: &str) -> String {
+    let letters = text.chars().map(|letter| if letter.is_control() { ' ' } else { letter });
+    let shown: String = letters.take(BODY_SHOWN_MAX).collect();
+    if text.chars().nth(BODY_SHOWN_MAX).is_some() { shown + "…" } else { shown }
 }
 
 /// Makes foreign text fit for a log line and a page: one line, no control characters, not long.

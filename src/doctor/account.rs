@@ -1,0 +1,216 @@
+//! The account as a whole: host, token, access, webhooks, clock, channels, limit.
+
+use std::time::Duration;
+
+use super::Examination;
+use super::report::{Check, Finding, named};
+use super::words::{answer_remedy, host_remedy, state_words, token_remedy};
+use crate::account::Api;
+use crate::clock::Stamp;
+use crate::metrics::Outcome;
+use crate::upstream::{ListError, Token};
+
+/// A fixed token that ends sooner than this is a problem by now.
+const ENDS_SOON: Duration = Duration::from_hours(24);
+/// Clocks may be so far apart; upstream tells whole seconds.
+pub(super) const SKEW_MAX: f64 = 10.0;
+/// Share of the limit from which on a little more is too much.
+const TIGHT: f64 = 0.9;
+
+impl Examination<'_> {
+    /// Whether something answers at the account's address.
+    pub(super) async fn look_at_host(&mut self) -> bool {
+        let (client, url) = (self.client, &self.account.base_url);
+        let host = url.origin().ascii_serialization();
+        match client.reach().await {
+            Ok(()) => {
+                let good =
+                    if url.scheme() == "https" { ", and its certificate is good" } else { "" };
+                self.findings.push(Finding::ok(Check::Host, format!("{host} answers{good}")));
+                true
+            }
+            Err(error) => {
+                let problem = error.to_string();
+                let remedy = host_remedy(&problem);
+                self.findings.push(Finding::problem(
+                    Check::Host,
+                    format!("{host}: {problem}"),
+                    remedy,
+                ));
+                false
+            }
+        }
+    }
+
+    /// Whether there is a token to ask with.
+    pub(super) async fn look_at_token(&mut self) -> bool {
+        let auth = &self.account.auth;
+        if let Err(error) = self.client.token().await {
+            let finding = Finding::problem(Check::Token, error.to_string(), token_remedy(auth));
+            self.findings.push(finding);
+            return false;
+        }
+        let end = self.client.token_facts().expiry;
+        let finding = match end.map(|end| end.saturating_sub(Stamp::now().unix)) {
+            Some(Duration::ZERO) => Finding::problem(
+                Check::Token,
+                "the token has ended",
+                "replace it; auth: {partner: …} or {oauth: …} renews it by itself",
+            ),
+            Some(left) if left < ENDS_SOON => Finding::problem(
+                Check::Token,
+                format!("the token ends in {}, and then nothing can be read", span(left)),
+                "auth: {partner: …} or {oauth: …} renews it by itself",
+            ),
+            Some(left) => Finding::ok(Check::Token, format!("ends in {}", span(left))),
+            None if auth.renews() => {
+                Finding::ok(Check::Token, "there is one, and it renews itself")
+            }
+            None => Finding::ok(Check::Token, "there is one; it does not tell when it ends"),
+        };
+        self.findings.push(finding);
+        true
+    }
+
+    /// Whether the token is taken and the channels work.
+    pub(super) async fn look_at_channels(&mut self) -> bool {
+        let client = self.client;
+        let channels = match self.timed(client.channels()).await {
+            Ok(channels) => channels,
+            Err(error) => {
+                let told = self.refused(&error).await;
+                self.findings.push(told);
+                return !matches!(
+                    error.outcome(),
+                    Outcome::Unauthorized | Outcome::Timeout | Outcome::Connect
+                );
+            }
+        };
+        self.findings.push(Finding::ok(Check::Access, "the token is taken"));
+        let dead: Vec<_> = channels.iter().filter(|channel| !channel.active).collect();
+        for channel in &dead {
+            let (words, remedy) = state_words(channel.state);
+            let (id, transport) = (&channel.id, channel.transport.label());
+            let shown = channel.name.as_deref().filter(|_| self.account.export.channel_names);
+            let name = shown.map(|name| format!(" {name}")).unwrap_or_default();
+            let state = channel.state.label();
+            // Two words of upstream may contradict each other.
+            let (words, remedy) = match words {
+                "is active" => {
+                    ("is active by one word and not by another", "look at it in Wazzup24")
+                }
+                words => (words, remedy),
+            };
+            let words = format!(
+                "{transport} channel{name} {id} {words} ({state}); counters of its users stand still"
+            );
+            let finding = Finding::problem(Check::Channels, words, remedy);
+            self.findings.push(finding.about(vec![id.to_string()]));
+        }
+        if channels.is_empty() {
+            let remedy = "connect a channel in Wazzup24; without one all counters are 0";
+            self.findings.push(Finding::problem(
+                Check::Channels,
+                "the account has no channel",
+                remedy,
+            ));
+        } else if dead.is_empty() {
+            let words = match channels.len() {
+                1 => "the only channel is active".to_owned(),
+                count => format!("all {count} channels are active"),
+            };
+            self.findings.push(Finding::ok(Check::Channels, words));
+        }
+        self.surroundings.channels = Some(channels.into());
+        true
+    }
+
+    /// Why upstream did not tell the channels, with an eye for keys of the wrong kind.
+    async fn refused(&self, error: &ListError) -> Finding {
+        let problem = error.to_string();
+        if error.outcome() == Outcome::Unauthorized
+            && let Ok(token) = self.client.token().await
+        {
+            return Finding::problem(Check::Access, problem, self.wrong_kind(&token));
+        }
+        Finding::problem(Check::Access, problem, answer_remedy(error.outcome()))
+    }
+
+    fn wrong_kind(&self, token: &Token) -> &'static str {
+        match self.account.api {
+            Api::V3 if token.is_jwt() => {
+                "this is a technical partner's token, which only v2 takes: remove api: v3, or put \
+                 the account's API key in its place"
+            }
+            Api::V2 if !token.is_jwt() => {
+                "this looks like an API key, which only v3 takes: set api: v3, or put a \
+                 client_access_token in its place"
+            }
+            _ => "the token is unknown, revoked or has ended: replace it",
+        }
+    }
+
+    /// Whether anybody subscribes to events.
+    pub(super) async fn look_at_webhooks(&mut self) {
+        let client = self.client;
+        let finding = match self.timed(client.webhooks()).await {
+            Ok(0) => Finding::problem(
+                Check::Webhooks,
+                "nobody subscribes to events; Wazzup24 warns that such an account may not connect \
+                 some channels",
+                "let the CRM's integration subscribe; the exporter changes no subscription",
+            ),
+            Ok(1) => Finding::ok(Check::Webhooks, "one subscription to events"),
+            Ok(count) => Finding::ok(Check::Webhooks, format!("{count} subscriptions to events")),
+            Err(error) => Finding::unknown(Check::Webhooks, error.to_string()),
+        };
+        self.findings.push(finding);
+    }
+
+    /// Whether the limit has room for the interval.
+    pub(super) fn look_at_limit(&mut self) {
+        let (poll, limit) = (self.account.poll, self.account.rate_limit);
+        let users = self.polled().len();
+        let allowed = f64::from(limit.requests) / limit.per.as_secs_f64();
+        let needed = users as f64 / poll.interval.as_secs_f64();
+        let slowest = self.took.iter().sum::<Duration>().div_f64(self.took.len().max(1) as f64);
+        let sweep = slowest.mul_f64(users as f64 / poll.concurrency as f64);
+        let words = format!(
+            "{users} users every {} need {needed:.2} requests/s; the limit allows {allowed:.0}/s",
+            span(poll.interval)
+        );
+        let finding = if needed > allowed * TIGHT {
+            Finding::problem(Check::Limit, words, "raise poll.interval")
+        } else if sweep > poll.interval {
+            let words = format!(
+                "answers take {slowest:.1?}, so a sweep takes about {sweep:.0?}, longer than the \
+                 interval"
+            );
+            Finding::problem(Check::Limit, words, "raise poll.interval or poll.concurrency")
+        } else {
+            Finding::ok(Check::Limit, words)
+        };
+        self.findings.push(finding);
+        let left_out = self.left_out();
+        if !left_out.is_empty() {
+            let words = format!(
+                "{} users are found beyond discover_users.max_users and not polled: {}",
+                left_out.len(),
+                named(&left_out)
+            );
+            let remedy = "raise discover_users.max_users, or narrow include and exclude";
+            self.findings.push(Finding::problem(Check::Limit, words, remedy).about(left_out));
+        }
+    }
+}
+
+/// A duration for a sentence: the two units that matter.
+pub(super) fn span(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0..=119 => format!("{seconds} s"),
+        120..=7199 => format!("{} min", seconds / 60),
+        7200..=172_799 => format!("{} h", seconds / 3600),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}

@@ -1,0 +1,228 @@
+//! What the doctor says: findings in words, as text for people and as JSON for scripts.
+
+use std::fmt::{self, Display};
+
+use serde::Serialize;
+
+/// How many users or channels a sentence names; JSON has all of them.
+const NAMED_MAX: usize = 20;
+
+/// What was found in one account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Diagnosis {
+    /// The account's name.
+    pub account: String,
+    /// `v2` or `v3`.
+    pub api: &'static str,
+    /// Where its API is.
+    pub base_url: String,
+    /// What was looked at, in the order of looking.
+    pub findings: Vec<Finding>,
+    /// The user who was asked about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<UserReport>,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// What was looked at.
+    pub check: Check,
+    /// How it is.
+    pub verdict: Verdict,
+    /// The same in a sentence.
+    pub words: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<&'static str>,
+    /// Ids of the users or channels that it concerns.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub concerns: Vec<String>,
+}
+
+/// What is looked at, in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Check {
+    /// Whether the API can be reached and its certificate is good.
+    Host,
+    /// Whether there is a token, and when it ends.
+    Token,
+    /// Whether upstream takes it, and for everything that is needed.
+    Access,
+    /// Whether somebody subscribes to events.
+    Webhooks,
+    /// How far the clocks are apart.
+    Clock,
+    /// Whether messages come through the channels.
+    Channels,
+    /// Whether the configured users exist.
+    Users,
+    /// Whether they have roles, without which their counters are 0.
+    Roles,
+    /// Whether messages can reach them.
+    Reach,
+    /// Whether the limit has room for the interval.
+    Limit,
+}
+
+/// How something is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// As it should be.
+    Ok,
+    /// Not as it should be.
+    Problem,
+    /// Could not be found out.
+    Unknown,
+}
+
+/// What one user's counter is and means.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct UserReport {
+    /// The user's id.
+    pub id: String,
+    /// The status of the answer, or nothing if there was none.
+    pub status: Option<u16>,
+    /// The answer as it came, without secrets and shortened, or why there is none.
+    pub answer: String,
+    /// The role that weighs most, where roles are known.
+    pub role: Option<&'static str>,
+    /// The channels on which the user has a role, where they are known.
+    pub channels: Vec<String>,
+    /// The series that follow, with their HELP.
+    pub series: Vec<String>,
+}
+
+impl Diagnosis {
+    /// Whether nothing is wrong.
+    pub fn is_well(&self) -> bool {
+        self.findings.iter().all(|finding| finding.verdict != Verdict::Problem)
+    }
+}
+
+impl Finding {
+    /// Something that is as it should be.
+    pub(super) fn ok(check: Check, words: impl Into<String>) -> Self {
+        Self {
+            check,
+            verdict: Verdict::Ok,
+            words: words.into(),
+            remedy: None,
+            concerns: Vec::new(),
+        }
+    }
+
+    /// Something that is wrong.
+    pub(super) fn problem(check: Check, words: impl Into<String>, remedy: &'static str) -> Self {
+        Self { verdict: Verdict::Problem, remedy: Some(remedy), ..Self::ok(check, words) }
+    }
+
+    /// Something that could not be found out.
+    pub(super) fn unknown(check: Check, words: impl Into<String>) -> Self {
+        Self { verdict: Verdict::Unknown, ..Self::ok(check, words) }
+    }
+
+    /// The same about these.
+    pub(super) fn about(self, concerns: Vec<String>) -> Self {
+        Self { concerns, ..self }
+    }
+}
+
+impl Check {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Host => "host",
+            Self::Token => "token",
+            Self::Access => "access",
+            Self::Webhooks => "webhooks",
+            Self::Clock => "clock",
+            Self::Channels => "channels",
+            Self::Users => "users",
+            Self::Roles => "roles",
+            Self::Reach => "reach",
+            Self::Limit => "limit",
+        }
+    }
+}
+
+impl Display for Diagnosis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} ({}, {})", self.account, self.api, self.base_url)?;
+        for finding in &self.findings {
+            write!(f, "{finding}")?;
+        }
+        self.user.as_ref().map_or(Ok(()), |user| write!(f, "\n{user}"))
+    }
+}
+
+impl Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verdict = match self.verdict {
+            Verdict::Ok => "ok",
+            Verdict::Problem => "PROBLEM",
+            Verdict::Unknown => "unknown",
+        };
+        writeln!(f, "  {verdict:<8} {:<9} {}", self.check.word(), self.words)?;
+        match self.remedy {
+            Some(remedy) => writeln!(f, "  {:<8} {:<9} → {remedy}", "", ""),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Display for UserReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "  user {}", self.id)?;
+        match self.status {
+            Some(status) => writeln!(f, "    answer    {status} {}", self.answer)?,
+            None => writeln!(f, "    answer    none: {}", self.answer)?,
+        }
+        writeln!(f, "    role      {}", self.role.unwrap_or("not known"))?;
+        if !self.channels.is_empty() {
+            writeln!(f, "    channels  {}", self.channels.join(", "))?;
+        }
+        writeln!(f, "    series:")?;
+        self.series.iter().try_for_each(|line| writeln!(f, "      {line}"))
+    }
+}
+
+/// Some of many, for a sentence.
+pub(super) fn named(names: &[String]) -> String {
+    let shown = names.iter().take(NAMED_MAX).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(NAMED_MAX) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_diagnosis_reads_well() {
+        let problem = Finding::problem(Check::Roles, "without a role: 7", "give them one");
+        let diagnosis = Diagnosis {
+            account: "acme".into(),
+            api: "v2",
+            base_url: "https://x/".into(),
+            findings: vec![Finding::ok(Check::Host, "answers"), problem],
+            user: None,
+        };
+        assert!(!diagnosis.is_well());
+        assert_eq!(
+            diagnosis.to_string(),
+            "acme (v2, https://x/)\n  ok       host      answers\n  PROBLEM  roles     \
+             without a role: 7\n                     → give them one\n"
+        );
+    }
+
+    #[test]
+    fn of_many_only_some_are_named() {
+        let many: Vec<String> = (0..25).map(|number| number.to_string()).collect();
+        assert!(named(&many).ends_with("18, 19 and 5 more"));
+        assert_eq!(named(&many[..2]), "0, 1");
+    }
+}

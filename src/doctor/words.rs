@@ -1,0 +1,80 @@
+//! What states of channels mean, and what to do about failures, in words.
+
+use crate::account::Auth;
+use crate::channel::ChannelState;
+use crate::metrics::Outcome;
+
+/// What to do when nobody answers.
+pub(super) fn host_remedy(problem: &str) -> &'static str {
+    if problem.contains("certificate") {
+        "compare the clock of this host; a proxy that opens TLS needs tls.ca_file with its authority"
+    } else if problem.contains("dns") || problem.contains("lookup") || problem.contains("resolve") {
+        "correct base_url, or the name server of this host"
+    } else {
+        "check base_url, the network and the firewall; behind a proxy set proxy_url or HTTPS_PROXY"
+    }
+}
+
+/// What to do when there is no token.
+pub(super) fn token_remedy(auth: &Auth) -> &'static str {
+    match auth {
+        Auth::Token(_) => "put another token into the configuration",
+        Auth::TokenFile(_) => "put a token into the file, alone, readable for the exporter",
+        Auth::TokenCommand(_) => "run the command by hand as the user that the exporter runs as",
+        Auth::Partner(_) => {
+            "check email and password_file of the partner, and the account's number"
+        }
+        Auth::OAuth { .. } => "run `wazzup-exporter login` for the account",
+    }
+}
+
+/// What to do when upstream does not answer as it should.
+pub(super) fn answer_remedy(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::RateLimited => {
+            "something else uses up the limit of this token; set rate_limit lower"
+        }
+        Outcome::ServerError => "Wazzup24 has a failure of its own; try again later",
+        Outcome::Timeout | Outcome::Connect => "try again; if it stays, check network and proxy",
+        Outcome::Forbidden => "ask Wazzup24 for a token that may read this",
+        Outcome::Unauthorized => "replace the token",
+        _ => "check base_url: something else than the API of Wazzup24 may answer there",
+    }
+}
+
+/// What a channel's state means and what to do.
+pub(super) fn state_words(state: ChannelState) -> (&'static str, &'static str) {
+    match state {
+        ChannelState::Active => ("is active", ""),
+        ChannelState::Init => ("is starting", "wait some minutes; if it stays, connect it again"),
+        ChannelState::Disabled => {
+            ("is switched off or not paid for", "switch it on in Wazzup24, or pay for it")
+        }
+        ChannelState::PhoneUnavailable => {
+            ("has lost its phone", "switch the phone on, connect it to the internet, open WhatsApp")
+        }
+        ChannelState::Qr | ChannelState::QrIdle => {
+            ("waits for its QR code", "scan the code in Wazzup24 with the phone")
+        }
+        ChannelState::OpenElsewhere => {
+            ("is in use elsewhere", "end the other session, then connect it again in Wazzup24")
+        }
+        ChannelState::NotEnoughMoney => ("is not paid for", "top up the balance in Wazzup24"),
+        ChannelState::ForeignPhone => {
+            ("was connected with another phone", "scan the code with the phone of this channel")
+        }
+        ChannelState::Unauthorized => ("is not logged in", "log in to it again in Wazzup24"),
+        ChannelState::WaitForPassword => {
+            ("waits for the password of the second factor", "enter it in Wazzup24")
+        }
+        ChannelState::WaitForCode => ("waits for a code", "enter the code in Wazzup24"),
+        ChannelState::Blocked => {
+            ("was blocked by the messenger", "ask the messenger's support; use another number")
+        }
+        ChannelState::OnModeration => ("is being checked by the messenger", "wait for the result"),
+        ChannelState::Rejected => {
+            ("was turned down by the messenger", "correct what the messenger objects to")
+        }
+        ChannelState::Other => ("is in a state that is not known here", "look at it in Wazzup24"),
+    }
+}
