@@ -1,13 +1,15 @@
 //! When to poll and when a reading is too old, as arithmetic on values.
 //!
 //! Nothing here looks at a clock or waits; [`config`](crate::config) takes the defaults from here,
-//! [`poller`](crate::poller) the times.
+//! [`poller`](crate::poller) and [`upstream`](crate::upstream) the times.
 
 mod hours;
+mod renewal;
 
 use std::time::Duration;
 
 pub use self::hours::{InvalidHours, WorkingHours};
+pub use self::renewal::{refused_pause, renewal_after, unreached_pause};
 
 /// Period between two readings of a user, unless configured.
 pub const DEFAULT_INTERVAL: Duration = Duration::from_secs(30);

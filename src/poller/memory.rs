@@ -142,12 +142,13 @@ impl Memory {
         }
     }
 
-    /// The store; tried again each time, since an earlier poller of the account may still hold it.
+    /// The store, which the account's tokens may be kept in as well; tried again each time, since
+    /// another process may hold it no longer.
     async fn open(&mut self) -> Option<Arc<AccountStore>> {
         if self.store.is_none() {
             let (storage, account) = (self.storage.clone(), self.account.clone());
-            match blocking(move || storage.account(account.as_str())).await? {
-                Ok(store) => self.store = Some(Arc::new(store)),
+            match blocking(move || storage.shared(account.as_str())).await? {
+                Ok(store) => self.store = Some(store),
                 Err(error) => self.complain(&error),
             }
         }

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
@@ -152,7 +152,24 @@ impl Folder {
         Ok(Some(bytes))
     }
 
-    pub(super) fn rename(&self, from: &str, to: &str) -> Result<(), StorageError> {
+    /// Puts `bytes` in the place of a file's content by way of the file `new`. Afterwards they survive
+    /// a power loss; otherwise the old content is there, or the new.
+    pub(super) fn replace(&self, name: &str, new: &str, bytes: &[u8]) -> Result<(), StorageError> {
+        self.remove(new)?;
+        let replaced = self.create(new, OFlags::WRONLY).and_then(|mut file| {
+            let written = file.write_all(bytes).and_then(|()| file.sync_all());
+            written.map_err(|source| self.failed("write", name, source))?;
+            self.rename(new, name)?;
+            self.sync()
+        });
+        if replaced.is_err() {
+            // It fills a disk that may be full; if it cannot be removed now, the next write does.
+            let _ = self.remove(new);
+        }
+        replaced
+    }
+
+    fn rename(&self, from: &str, to: &str) -> Result<(), StorageError> {
         renameat(&self.fd, from, &self.fd, to).map_err(|source| self.failed("replace", to, source))
     }
 

@@ -2,8 +2,9 @@
 //! kill and a power loss.
 //!
 //! A [`Storage`] is the place for all accounts; [`Storage::account`] locks one account's folder and
-//! gives its [`AccountStore`], the only way to write there. Who merely wants to look beside a running
-//! daemon uses [`Storage::peek`]. Everything here blocks, mostly on fsync: call it in
+//! gives its [`AccountStore`], the only way to write there; [`Storage::shared`] is for the several parts
+//! of one process that keep something of the same account. Who merely wants to look beside a running
+//! daemon uses [`Storage::peek`]. [`replace_file`] is for files that live elsewhere. Everything here blocks, mostly on fsync: call it in
 //! `spawn_blocking`. What the files mean is up to their owners.
 //!
 //! ```text
@@ -24,12 +25,13 @@ mod name;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::{File, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use rustix::fs::OFlags;
 
@@ -46,10 +48,11 @@ const LOCK: &str = ".lock";
 /// away and a mutex the other threads.
 const NEW: &str = ".new";
 
-/// The folder below which every account has one.
+/// The folder below which every account has one. Clones share what [`Storage::shared`] opens.
 #[derive(Debug, Clone)]
 pub struct Storage {
     root: PathBuf,
+    shared: Arc<Mutex<HashMap<String, Arc<Mutex<Weak<AccountStore>>>>>>,
 }
 
 /// One account's folder, locked until this is dropped.
@@ -63,7 +66,7 @@ pub struct AccountStore {
 impl Storage {
     /// Names the place; nothing is created until an account is opened.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self { root: root.into(), shared: Arc::default() }
     }
 
     /// Whether something could be stored here, found out without changing anything: where the folder
@@ -93,6 +96,23 @@ impl Storage {
         // What the last owner renamed just before it was killed may not have reached the disk.
         folder.sync()?;
         Ok(AccountStore { folder, lock, writing: Mutex::new(()) })
+    }
+
+    /// The account's folder as several parts of this process use it at the same time: locked by the
+    /// first, unlocked when the last has dropped it.
+    ///
+    /// # Errors
+    /// As [`Storage::account`]; an owner is one that has opened it otherwise.
+    pub fn shared(&self, name: &str) -> Result<Arc<AccountStore>, StorageError> {
+        let place = Arc::clone(guarded(&self.shared).entry(name.to_owned()).or_default());
+        // One account's slow disk work keeps nobody else waiting.
+        let mut place = guarded(&place);
+        if let Some(store) = place.upgrade() {
+            return Ok(store);
+        }
+        let store = Arc::new(self.account(name)?);
+        *place = Arc::downgrade(&store);
+        Ok(store)
     }
 
     /// Reads an account's file without locking anything; the content is whole, but its owner may
@@ -133,12 +153,7 @@ impl AccountStore {
         let _alone = self.alone();
         // Only to refuse what is no plain file: renaming would replace it silently.
         self.folder.file(file, OFlags::RDONLY)?;
-        let replaced = self.replace(file, bytes);
-        if replaced.is_err() {
-            // It fills a disk that may be full; if it cannot be removed now, the next write does.
-            let _ = self.folder.remove(NEW);
-        }
-        replaced
+        self.folder.replace(file, NEW, bytes)
     }
 
     /// Adds `line` and a line break to the end of a file, for logs. After `Ok` it survives a power
@@ -163,18 +178,40 @@ impl AccountStore {
         append_line(log, length, line).map_err(failed)
     }
 
-    fn replace(&self, file: &str, bytes: &[u8]) -> Result<(), StorageError> {
-        self.folder.remove(NEW)?;
-        let mut new = self.folder.create(NEW, OFlags::WRONLY)?;
-        let written = new.write_all(bytes).and_then(|()| new.sync_all());
-        written.map_err(|source| self.folder.failed("write", file, source))?;
-        self.folder.rename(NEW, file)?;
-        self.folder.sync()
-    }
-
     fn alone(&self) -> MutexGuard<'_, ()> {
-        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+        guarded(&self.writing)
     }
+}
+
+/// Puts a file of 0600 with `bytes` in the place of whatever file is at `path`, which may be a link to
+/// one. After `Ok` it survives a power loss; otherwise the old one is there, or the new one.
+///
+/// # Errors
+/// What is in the way; the folder is not made.
+pub fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), StorageError> {
+    let (folder, name, new) = place_of(path)?;
+    folder.replace(&name, &new, bytes)
+}
+
+/// Whether [`replace_file`] could work, found out without changing anything.
+///
+/// # Errors
+/// What would be in the way, as far as that can be known in advance.
+pub fn check_replace_file(path: &Path) -> Result<(), StorageError> {
+    place_of(path)?.0.check_writable()
+}
+
+/// The folder of a file, its name, and the name of what is about to replace it.
+fn place_of(path: &Path) -> Result<(Folder, String, String), StorageError> {
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let folder = Folder::existing(folder::here(path.parent().unwrap_or(&path)))?;
+    let Some(name) = path.file_name().and_then(OsStr::to_str).map(str::to_owned) else {
+        return Err(folder.invalid("", "the file's name is not text"));
+    };
+    // Refuses a folder or a pipe, which renaming would not replace or replace silently.
+    folder.file(&name, OFlags::RDONLY)?;
+    let new = format!(".{name}.new");
+    Ok((folder, name, new))
 }
 
 impl Drop for AccountStore {
@@ -182,6 +219,11 @@ impl Drop for AccountStore {
         // Closing is not enough while a child process, not yet at its exec, has the file open, too.
         let _ = self.lock.unlock();
     }
+}
+
+/// What a panicked holder leaves behind is whole: nothing here is changed in two steps.
+fn guarded<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn lock(folder: &Folder) -> Result<File, StorageError> {

@@ -266,3 +266,43 @@ fn what_the_system_says_comes_with_a_remedy() {
         assert!(told, "{error}");
     }
 }
+
+#[test]
+fn parts_of_a_process_share_a_folder_and_the_last_one_unlocks_it() {
+    let (_temporary, storage) = storage();
+    let first = storage.shared("acme").unwrap();
+    let second = storage.clone().shared("acme").unwrap();
+    assert!(Arc::ptr_eq(&first, &second));
+    drop(first);
+    let stranger = Storage::new(&storage.root);
+    assert!(matches!(stranger.shared("acme"), Err(StorageError::Locked { .. })));
+    drop(second);
+    drop(stranger.shared("acme").unwrap());
+    assert!(storage.shared("acme").is_ok());
+}
+
+#[test]
+fn a_file_elsewhere_is_replaced_whole_and_for_its_owner_only() {
+    let temporary = tempfile::tempdir().unwrap();
+    let file = temporary.path().join("token");
+    check_replace_file(&file).unwrap();
+    replace_file(&file, b"first").unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    let link = temporary.path().join("link");
+    symlink(&file, &link).unwrap();
+    replace_file(&link, b"second").unwrap();
+    assert_eq!(fs::read(&file).unwrap(), b"second");
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(link.is_symlink());
+    assert_eq!(names(temporary.path()), ["link", "token"]);
+}
+
+#[test]
+fn a_file_elsewhere_that_cannot_be_replaced_is_told_beforehand() {
+    let temporary = tempfile::tempdir().unwrap();
+    for path in [temporary.path().to_owned(), temporary.path().join("none/token")] {
+        let [early, late] = [check_replace_file(&path), replace_file(&path, b"x")]
+            .map(|result| result.unwrap_err().to_string());
+        assert_eq!(early, late);
+    }
+}
