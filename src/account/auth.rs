@@ -75,6 +75,11 @@ impl Auth {
         }
     }
 
+    /// Whether each new token depends on the one before, so that it has to survive a restart.
+    pub fn must_be_kept(&self) -> bool {
+        matches!(self, Self::OAuth { .. })
+    }
+
     /// What two ways have to agree in to be equal; the number keeps kinds apart.
     fn key(&self) -> (u8, Key<'_>) {
         match self {

@@ -10,7 +10,7 @@ use crate::metrics::Process;
 use crate::poller::Poller;
 use crate::snapshot::Slot;
 use crate::storage::Storage;
-use crate::upstream::{BuildError, Client, Transport};
+use crate::upstream::{BuildError, Client, Tokens, Transport};
 
 /// Shared by all pollers of a process.
 #[derive(Debug)]
@@ -19,11 +19,18 @@ pub(super) struct Crew {
     paces: Paces,
     global: Global,
     storage: Option<Storage>,
+    pub(super) tokens: Arc<Tokens>,
     pub(super) process: Arc<Process>,
 }
 
 impl Crew {
-    pub(super) fn new(config: &Config, storage: Option<Storage>) -> Result<Self, BuildError> {
+    /// What the accounts of `config` need. `storage` is for what pollers keep; what tokens keep is
+    /// the affair of `tokens`.
+    pub(super) fn new(
+        config: &Config,
+        tokens: Tokens,
+        storage: Option<Storage>,
+    ) -> Result<Self, BuildError> {
         let process = Arc::new(Process::new());
         process.config_loaded(config.hash, Stamp::now().unix);
         process.set_accounts(config.accounts.len(), config.accounts.len());
@@ -33,7 +40,8 @@ impl Crew {
             transport.client_for(account)?;
         }
         let (paces, global) = (Paces::default(), Global::new(config.max_in_flight));
-        Ok(Self { transport, paces, global, storage, process })
+        let tokens = Arc::new(tokens);
+        Ok(Self { transport, paces, global, storage, tokens, process })
     }
 
     /// A poller for the account of `slot`. Must be called within a runtime.
@@ -44,7 +52,9 @@ impl Crew {
         let concurrency = account.poll.concurrency;
         let limiter = Limiter::new(concurrency, pace, self.global.clone(), Arc::clone(&tally));
         let http = self.transport.client_for(&account)?;
-        let client = Client::new(http, account, limiter, Arc::clone(&self.process), tally);
+        let (process, counted) = (Arc::clone(&self.process), Arc::clone(&tally));
+        let tokens = self.tokens.source(&account, http.clone(), Arc::clone(&process), counted);
+        let client = Client::new(http, account, limiter, process, tally, tokens);
         let poller = Poller::new(client, slot, promise);
         Ok(match &self.storage {
             Some(storage) => poller.remembering(storage.clone()),

@@ -32,7 +32,7 @@ use crate::shutdown::Shutdown;
 use crate::snapshot::{AccountView, Directory};
 use crate::storage::{Storage, StorageError};
 use crate::supervisor::{Accounts, Start, Supervisor};
-use crate::upstream::BuildError;
+use crate::upstream::{BuildError, Tokens};
 
 /// Where and how the daemon serves.
 #[derive(Debug, Clone)]
@@ -88,7 +88,8 @@ impl Daemon {
         if let Some(storage) = &options.storage {
             storage.check()?;
         }
-        let crew = Crew::new(&config, options.storage.clone())?;
+        let tokens = Tokens::new(options.storage.clone());
+        let crew = Crew::new(&config, tokens, options.storage.clone())?;
         let mut listeners = Vec::new();
         for address in &options.listen {
             listeners.push(address.bind().await?);
@@ -108,7 +109,8 @@ impl Daemon {
         self.listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
     }
 
-    /// Polls and serves until `shutdown`; then stops polling and finishes the answers in flight.
+    /// Polls and serves until `shutdown`; then stops polling, finishes the answers in flight and stores
+    /// what upstream answers to refresh tokens that were sent.
     pub async fn run(self, shutdown: Shutdown) {
         self.run_with(shutdown, |_| ()).await;
     }
@@ -116,7 +118,7 @@ impl Daemon {
     /// Like [`Daemon::run`]; `tell` is given the handle that replaces the accounts.
     pub async fn run_with(self, shutdown: Shutdown, tell: impl FnOnce(Accounts)) {
         let Self { listeners, accounts, crew, directory, health, telemetry_path } = self;
-        let process = Arc::clone(&crew.process);
+        let (process, tokens) = (Arc::clone(&crew.process), Arc::clone(&crew.tokens));
         let start = |start: Start| {
             let Start { slot, first, promise, shutdown } = start;
             let poller = crew.poller(&slot, promise);
@@ -139,23 +141,26 @@ impl Daemon {
         let BuildInfo { version, revision } = BuildInfo::THIS;
         info!(version, revision, accounts = count, "wazzup-exporter is running");
         supervisor.run().await;
-        servers.join_all().await;
+        // A refresh token that was sent must not be lost.
+        tokio::join!(servers.join_all(), tokens.settle());
         info!("stopped");
     }
 }
 
-/// Reads every user of every account once.
+/// Reads every user of every account once. Where a daemon holds the refresh token of an account, the
+/// access token that it keeps in `storage` is used.
 ///
 /// # Errors
 /// When a way to upstream cannot be set up. Readings that fail are no error here, they are in the report.
-pub async fn poll_once(config: Config) -> Result<PollReport, BuildError> {
-    let crew = Crew::new(&config, None)?;
+pub async fn poll_once(config: Config, storage: Option<Storage>) -> Result<PollReport, BuildError> {
+    let crew = Crew::new(&config, Tokens::aside(storage), None)?;
     let slots = config.accounts.into_iter();
     let slots: Vec<_> =
         slots.map(|account| Arc::new(poller::new_slot(Arc::new(account)))).collect();
     let pollers = slots.iter().map(|slot| crew.poller(slot, Promise::new()));
     let pollers = pollers.collect::<Result<Vec<_>, _>>()?;
     join_all(pollers.into_iter().map(Poller::run_once)).await;
+    crew.tokens.settle().await;
     let views: Vec<_> = slots.iter().map(|slot| slot.view()).collect();
     let incomplete = views.iter().filter(|view| !swept_whole(view));
     let incomplete = incomplete.map(|view| view.account.name.to_string()).collect();

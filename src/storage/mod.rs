@@ -52,8 +52,11 @@ const NEW: &str = ".new";
 #[derive(Debug, Clone)]
 pub struct Storage {
     root: PathBuf,
-    shared: Arc<Mutex<HashMap<String, Arc<Mutex<Weak<AccountStore>>>>>>,
+    shared: Arc<Mutex<HashMap<String, Place>>>,
 }
+
+/// What a process has open of an account.
+type Place = Arc<Mutex<Weak<AccountStore>>>;
 
 /// One account's folder, locked until this is dropped.
 #[derive(Debug)]

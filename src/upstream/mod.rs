@@ -24,8 +24,9 @@ use url::Url;
 pub use self::address::counter_url;
 pub use self::error::{BuildError, Error, Malformed, causes};
 pub use self::lists::ListError;
-use self::token::TokenReader;
-pub use self::token::{Token, TokenError, TokenFacts};
+pub use self::token::{
+    CommandError, LoggedIn, LoginReason, Token, TokenError, TokenFacts, TokenSource, Tokens,
+};
 pub use self::transport::{Transport, http_client};
 pub use self::wire::{
     ListedUser, UserPage, parse_channels, parse_counter, parse_roles, parse_users, parse_webhooks,
@@ -60,42 +61,43 @@ pub struct Client {
     limiter: Limiter,
     process: Arc<Process>,
     tally: Arc<Tally>,
-    tokens: TokenReader,
+    tokens: TokenSource,
 }
 
 impl Client {
     /// A client for `account` that sends through `http`, which [`Transport`] keeps for it, after
-    /// passing `limiter`, and counts in `tally`.
+    /// passing `limiter`, with tokens from `tokens`, and counts in `tally`.
     pub fn new(
         http: reqwest::Client,
         account: Arc<Account>,
         limiter: Limiter,
         process: Arc<Process>,
         tally: Arc<Tally>,
+        tokens: TokenSource,
     ) -> Self {
-        let tokens = TokenReader::default();
         Self { http, account, limiter, process, tally, tokens }
     }
 
-    /// The token to ask with now.
+    /// The token to use now. Renewed ahead of its end; otherwise it costs next to nothing.
     ///
     /// # Errors
-    /// When there is none to be had.
+    /// When there is none and none can be had.
     pub async fn token(&self) -> Result<Token, TokenError> {
-        self.tokens.read(&self.account.auth).await
+        self.tokens.token().await
     }
 
-    /// Another token than the one that upstream has refused, or the same where there is no other.
+    /// Another token than one that upstream has refused, if there is one or one can be had; the same
+    /// if nothing speaks for it that another would be taken. However many ask, one is obtained.
     ///
     /// # Errors
-    /// As [`Client::token`].
-    pub async fn other_token(&self, _refused: &Token) -> Result<Token, TokenError> {
-        self.token().await
+    /// When none can be had.
+    pub async fn other_token(&self, refused: &Token) -> Result<Token, TokenError> {
+        self.tokens.other_token(refused).await
     }
 
     /// What is known of the token, apart from itself.
     pub fn token_facts(&self) -> TokenFacts {
-        TokenFacts::default()
+        self.tokens.facts()
     }
 
     /// Whether upstream has asked for a pause that is not over.
@@ -190,7 +192,7 @@ impl Client {
             return body;
         }
         // Of a refusal the status counts; its body only helps to explain it.
-        Err(refusal(status, &headers, &body.unwrap_or_default(), token))
+        Err(refusal(status, &headers, &body.unwrap_or_default(), |text| token.mask(text)))
     }
 
     async fn send(&self, url: Url, token: Option<&Token>) -> Result<Response, Error> {
@@ -236,13 +238,19 @@ async fn read_body(mut response: Response, longest: usize) -> Result<Vec<u8>, Bo
     Ok(body)
 }
 
-fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8], token: &Token) -> Error {
+/// What an answer with another status says; `mask` takes out secrets that it may repeat.
+fn refusal(
+    status: StatusCode,
+    headers: &HeaderMap,
+    body: &[u8],
+    mask: impl Fn(&str) -> String,
+) -> Error {
     let detail = match headers.get(LOCATION).filter(|_| status.is_redirection()) {
         Some(target) => {
             let target = wire::parse_target(target.as_bytes());
             format!("redirected to {target}, which is not followed; check base_url")
         }
-        None => wire::parse_problem(body, |text| token.mask(text)),
+        None => wire::parse_problem(body, mask),
     };
     let retry_after = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
     let retry_after = retry_after.and_then(|text| wire::parse_retry_after(text, SystemTime::now()));

@@ -20,7 +20,16 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("limit", &["account", "metrics", "schedule"]),
     ("snapshot", &["account", "channel", "counter", "clock", "metrics"]),
     ("config", &["account", "schedule"]),
-    ("upstream", &["account", "channel", "counter", "clock", "limit", "metrics"]),
+    (
+        "upstream",
+        &[
+            "account", "channel", "counter", "clock", "limit", "metrics",
+            // When tokens are renewed, and the pauses after failures.
+            "schedule",
+            // A refresh token is good once: the next one must survive the process.
+            "storage",
+        ],
+    ),
     ("exposition", &["account", "channel", "counter", "snapshot", "metrics", "clock"]),
     (
         "poller",

@@ -72,7 +72,7 @@ async fn what_fails_once_is_asked_again_in_the_same_sweep() {
     let yaml = configuration(&api, &url, "interval: 1h, timeout: 5s");
     let config =
         wazzup_exporter::config::parse(yaml.as_bytes(), std::path::Path::new("test.yaml")).unwrap();
-    let report = wazzup_exporter::app::poll_once(config).await.unwrap();
+    let report = wazzup_exporter::app::poll_once(config, None).await.unwrap();
     assert!(report.incomplete.is_empty(), "{:?}", report.incomplete);
     let samples = super::support::samples(std::str::from_utf8(&report.exposition).unwrap());
     let ok = r#"wazzup_sweeps_total{account="acme",result="ok"}"#;
@@ -261,7 +261,7 @@ async fn one_sweep_of_everything_tells_what_could_not_be_read() {
     let yaml = configuration(&api, &url, "interval: 1h");
     let config =
         wazzup_exporter::config::parse(yaml.as_bytes(), std::path::Path::new("test.yaml")).unwrap();
-    let report = wazzup_exporter::app::poll_once(config).await.unwrap();
+    let report = wazzup_exporter::app::poll_once(config, None).await.unwrap();
     assert_eq!(report.incomplete, ["globex"]);
     let samples: Samples =
         super::support::samples(std::str::from_utf8(&report.exposition).unwrap());

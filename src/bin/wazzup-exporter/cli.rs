@@ -81,7 +81,8 @@ pub(crate) struct WebFlags {
 
 #[derive(Debug, Args)]
 pub(crate) struct StorageFlags {
-    /// Where to keep what survives a restart of the daemon [default: data, if it exists].
+    /// Where to keep what survives a restart of the daemon [default: data, if it exists or refresh
+    /// tokens are to be kept].
     #[arg(
         long = "storage.path",
         value_name = "FOLDER",
@@ -92,9 +93,9 @@ pub(crate) struct StorageFlags {
 }
 
 impl StorageFlags {
-    /// The folder that was named, or the usual one where somebody has made it.
-    pub(crate) fn storage(&self) -> Option<Storage> {
-        let usual = || Some(PathBuf::from("data")).filter(|folder| folder.is_dir());
+    /// The folder that was named, or the usual one where somebody has made it or it is needed.
+    pub(crate) fn storage(&self, needed: bool) -> Option<Storage> {
+        let usual = || Some(PathBuf::from("data")).filter(|folder| needed || folder.is_dir());
         self.path.clone().or_else(usual).map(Storage::new)
     }
 }

@@ -23,7 +23,7 @@ use wazzup_exporter::config::{self, Config};
 use wazzup_exporter::shutdown::{Shutdown, Signals};
 use wazzup_exporter::storage::Storage;
 
-use self::cli::{Cli, Command, ConfigFlags, LogFlags, LogFormat, WebFlags};
+use self::cli::{Cli, Command, ConfigFlags, LogFlags, LogFormat, StorageFlags, WebFlags};
 
 /// How long blocking work (a rendering, a file read) may still run once everything else has ended.
 const LAST_WORK: Duration = Duration::from_millis(200);
@@ -62,11 +62,16 @@ async fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         None => {
             let config = load(&cli.config)?;
-            serve(config, &cli.web, cli.storage.storage()).await
+            let storage = storage(&cli.storage, &config);
+            serve(config, &cli.web, storage).await
         }
         Some(Command::Demo(flags)) => demo::run(&flags, &cli.web).await,
-        Some(Command::CheckConfig) => check_config(&cli.config, cli.storage.storage().as_ref()),
-        Some(Command::Poll) => poll(load(&cli.config)?).await,
+        Some(Command::CheckConfig) => check_config(&cli.config, &cli.storage),
+        Some(Command::Poll) => {
+            let config = load(&cli.config)?;
+            let storage = storage(&cli.storage, &config);
+            poll(config, storage).await
+        }
         Some(Command::Healthcheck(flags)) => {
             app::healthcheck(flags.url).await.map_err(Failure::runtime)
         }
@@ -103,7 +108,12 @@ fn load(flags: &ConfigFlags) -> Result<Config, Failure> {
     Ok(config)
 }
 
-fn check_config(flags: &ConfigFlags, storage: Option<&Storage>) -> Result<(), Failure> {
+/// Where to keep what must survive; refresh tokens must.
+fn storage(flags: &StorageFlags, config: &Config) -> Option<Storage> {
+    flags.storage(config.accounts.iter().any(|account| account.auth.must_be_kept()))
+}
+
+fn check_config(flags: &ConfigFlags, storage: &StorageFlags) -> Result<(), Failure> {
     let loaded = config::load(&flags.file, flags.permissions());
     let warnings = match &loaded {
         Ok(config) => &config.warnings,
@@ -113,7 +123,8 @@ fn check_config(flags: &ConfigFlags, storage: Option<&Storage>) -> Result<(), Fa
         say(std::io::stderr(), &format!("warning: {warning}"));
     }
     let config = loaded.map_err(Failure::usage)?;
-    storage.map_or(Ok(()), Storage::check).map_err(Failure::usage)?;
+    let storage = self::storage(storage, &config);
+    storage.as_ref().map_or(Ok(()), Storage::check).map_err(Failure::usage)?;
     let users: usize = config.accounts.iter().map(|account| account.users.len()).sum();
     let accounts = config.accounts.len();
     let file = flags.file.display();
@@ -121,8 +132,8 @@ fn check_config(flags: &ConfigFlags, storage: Option<&Storage>) -> Result<(), Fa
     Ok(())
 }
 
-async fn poll(config: Config) -> Result<(), Failure> {
-    let report = app::poll_once(config).await.map_err(Failure::runtime)?;
+async fn poll(config: Config, storage: Option<Storage>) -> Result<(), Failure> {
+    let report = app::poll_once(config, storage).await.map_err(Failure::runtime)?;
     match std::io::stdout().write_all(&report.exposition) {
         // Whoever reads has seen enough.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
