@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use crate::account::Account;
 use crate::clock::Stamp;
 use crate::config::Config;
 use crate::health::Promise;
 use crate::limit::{Global, Limiter, Paces};
-use crate::metrics::Process;
+use crate::metrics::{Process, Tally};
 use crate::poller::Poller;
 use crate::snapshot::Slot;
 use crate::storage::Storage;
@@ -46,19 +47,27 @@ impl Crew {
 
     /// A poller for the account of `slot`. Must be called within a runtime.
     pub(super) fn poller(&self, slot: &Arc<Slot>, promise: Promise) -> Result<Poller, BuildError> {
-        let account = Arc::clone(&slot.view().account);
-        let tally = Arc::clone(&slot.tally);
-        let pace = self.paces.of(&account);
-        let concurrency = account.poll.concurrency;
-        let limiter = Limiter::new(concurrency, pace, self.global.clone(), Arc::clone(&tally));
-        let http = self.transport.client_for(&account)?;
-        let (process, counted) = (Arc::clone(&self.process), Arc::clone(&tally));
-        let tokens = self.tokens.source(&account, http.clone(), Arc::clone(&process), counted);
-        let client = Client::new(http, account, limiter, process, tally, tokens);
+        let client = self.client(&slot.view().account, &slot.tally)?;
         let poller = Poller::new(client, slot, promise);
         Ok(match &self.storage {
             Some(storage) => poller.remembering(storage.clone()),
             None => poller,
         })
+    }
+
+    /// A client for an account that counts in `tally`. Must be called within a runtime.
+    pub(super) fn client(
+        &self,
+        account: &Arc<Account>,
+        tally: &Arc<Tally>,
+    ) -> Result<Client, BuildError> {
+        let pace = self.paces.of(account);
+        let concurrency = account.poll.concurrency;
+        let limiter = Limiter::new(concurrency, pace, self.global.clone(), Arc::clone(tally));
+        let http = self.transport.client_for(account)?;
+        let (process, counted) = (Arc::clone(&self.process), Arc::clone(tally));
+        let tokens = self.tokens.source(account, http.clone(), Arc::clone(&process), counted);
+        let (account, tally) = (Arc::clone(account), Arc::clone(tally));
+        Ok(Client::new(http, account, limiter, process, tally, tokens))
     }
 }

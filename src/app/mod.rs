@@ -1,10 +1,11 @@
 //! The only place that wires things: from a configuration to a running exporter.
 //!
 //! [`Daemon::bind`] opens everything that can fail, [`Daemon::run`] runs until shutdown.
-//! [`poll_once`] makes one sweep without listening anywhere, and [`healthcheck`] asks a daemon that
-//! runs elsewhere. The binary calls these; tests do, too.
+//! [`poll_once`] makes one sweep without listening anywhere, [`diagnose`] asks why counters may mislead,
+//! and [`healthcheck`] asks a daemon that runs elsewhere. The binary calls these; tests do, too.
 
 mod crew;
+mod doctor;
 mod healthcheck;
 mod listen;
 
@@ -16,6 +17,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tracing::info;
 
+pub use self::doctor::{DiagnoseError, diagnose};
 pub use self::healthcheck::{HealthcheckError, healthcheck};
 pub use self::listen::{BindError, InvalidListenAddress, ListenAddress};
 

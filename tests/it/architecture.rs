@@ -60,6 +60,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "account",
             "clock",
             "config",
+            "doctor",
             "exposition",
             "health",
             "http",
@@ -74,7 +75,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         ],
     ),
     // Signals become a shutdown, and the version is that of the metrics.
-    ("bin", &["app", "config", "simulator", "shutdown", "metrics", "storage"]),
+    ("bin", &["app", "config", "doctor", "simulator", "shutdown", "metrics", "storage"]),
 ];
 
 #[test]

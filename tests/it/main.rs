@@ -4,6 +4,7 @@
 
 mod architecture;
 mod cli;
+mod doctor;
 mod failures;
 mod lists;
 mod network;

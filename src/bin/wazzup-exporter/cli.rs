@@ -145,6 +145,8 @@ pub(crate) enum Command {
     CheckConfig,
     /// Reads every user of every account once and prints the metrics.
     Poll,
+    /// Asks the API why counters may be missing, frozen or meaningless, and what to do.
+    Doctor(DoctorFlags),
     /// Asks a running daemon whether it is healthy; for containers.
     Healthcheck(HealthcheckFlags),
     /// Runs only the simulated Wazzup24.
@@ -159,6 +161,17 @@ pub(crate) struct DemoFlags {
     /// The same seed gives the same day.
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     pub(crate) seed: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorFlags {
+    /// Look at this account only.
+    pub(crate) account: Option<String>,
+    /// Look at this user, too: the raw answer, the role, the channels and the series.
+    pub(crate) user: Option<String>,
+    /// Print JSON for scripts.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -6,6 +6,7 @@
 
 mod cli;
 mod demo;
+mod doctor;
 mod simulate;
 
 use std::fmt::Display;
@@ -71,6 +72,11 @@ async fn run(cli: Cli) -> Result<(), Failure> {
             let config = load(&cli.config)?;
             let storage = storage(&cli.storage, &config);
             poll(config, storage).await
+        }
+        Some(Command::Doctor(flags)) => {
+            let config = load(&cli.config)?;
+            let storage = storage(&cli.storage, &config);
+            doctor::run(config, storage, &flags).await
         }
         Some(Command::Healthcheck(flags)) => {
             app::healthcheck(flags.url).await.map_err(Failure::runtime)

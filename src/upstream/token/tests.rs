@@ -5,7 +5,7 @@ use crate::metrics::{Process, Tally};
 /// A source for an account with this auth, as the configuration would give it.
 fn source(auth: Auth, id: Option<&str>) -> TokenSource {
     let account_id = id.map(|id| AccountId::parse(id).unwrap());
-    let account = Arc::new(Account { auth, account_id, ..fixture("acme", &["1"]) });
+    let account = Arc::new(Account { account_id, auth, ..fixture("acme", &["1"]) });
     let http = crate::upstream::http_client().unwrap().build().unwrap();
     let (process, tally) = (Arc::new(Process::new()), Arc::new(Tally::default()));
     Tokens::new(None).source(&account, http, process, tally)

@@ -1,0 +1,111 @@
+//! The doctor's rounds: which accounts are looked at, and with what.
+
+use std::sync::Arc;
+
+use futures_util::stream::{self, StreamExt as _};
+
+use super::crew::Crew;
+use crate::account::{Account, InvalidName, Labels, User, UserId};
+use crate::clock::Stamp;
+use crate::config::Config;
+use crate::doctor::{Diagnosis, examine, examine_user};
+use crate::exposition::{Format, document};
+use crate::health::Promise;
+use crate::metrics::Tally;
+use crate::poller;
+use crate::storage::Storage;
+use crate::upstream::{BuildError, Tokens};
+
+/// Accounts that are looked at side by side.
+const AT_ONCE: usize = 8;
+
+/// Why there is no diagnosis.
+#[derive(Debug, thiserror::Error)]
+pub enum DiagnoseError {
+    /// The account is not configured.
+    #[error("no account is named {name}; configured are {known}")]
+    UnknownAccount {
+        /// What was asked for.
+        name: String,
+        /// The names that there are.
+        known: String,
+    },
+    /// What was asked for cannot be a user.
+    #[error("the user's id {0}")]
+    InvalidUser(#[from] InvalidName),
+    /// A way to upstream cannot be set up.
+    #[error(transparent)]
+    Client(#[from] BuildError),
+}
+
+/// Looks at all accounts or at one, and there at one user if wanted. Spends no refresh token that a
+/// daemon holds.
+///
+/// # Errors
+/// When there is no such account, or a way to upstream cannot be set up. What is wrong with an
+/// account is no error here, it is in its diagnosis.
+pub async fn diagnose(
+    config: Config,
+    storage: Option<Storage>,
+    account: Option<&str>,
+    user: Option<&str>,
+) -> Result<Vec<Diagnosis>, DiagnoseError> {
+    let user = user.map(UserId::parse).transpose()?;
+    let wanted = chosen(&config, account)?;
+    let crew = Crew::new(&config, Tokens::aside(storage), None)?;
+    let rounds = wanted.into_iter().map(|account| look_at(&crew, account, user.as_ref()));
+    let rounds: Vec<_> = stream::iter(rounds).buffered(AT_ONCE).collect().await;
+    crew.tokens.settle().await;
+    Ok(rounds.into_iter().collect::<Result<_, _>>()?)
+}
+
+fn chosen(config: &Config, name: Option<&str>) -> Result<Vec<Account>, DiagnoseError> {
+    let fits = |account: &&Account| name.is_none_or(|name| account.name.as_str() == name);
+    let chosen: Vec<Account> = config.accounts.iter().filter(fits).cloned().collect();
+    match name {
+        Some(name) if chosen.is_empty() => {
+            let known = config.accounts.iter().map(|account| account.name.as_str());
+            let known = known.take(20).collect::<Vec<_>>().join(", ");
+            Err(DiagnoseError::UnknownAccount { name: name.to_owned(), known })
+        }
+        _ => Ok(chosen),
+    }
+}
+
+async fn look_at(
+    crew: &Crew,
+    account: Account,
+    user: Option<&UserId>,
+) -> Result<Diagnosis, BuildError> {
+    let client = crew.client(&Arc::new(account.clone()), &Arc::new(Tally::default()))?;
+    let mut diagnosis = examine(&client, &account).await;
+    if let Some(user) = user {
+        let mut report = examine_user(&client, user).await;
+        report.series = series(crew, &account, user).await?;
+        diagnosis.user = Some(report);
+    }
+    Ok(diagnosis)
+}
+
+/// What a poller of this user alone would show, each family under its HELP.
+async fn series(crew: &Crew, account: &Account, user: &UserId) -> Result<Vec<String>, BuildError> {
+    let known = account.users.iter().find(|known| known.id == *user).cloned();
+    let unknown = || User { id: user.clone(), name: None, labels: Labels::new() };
+    let users = vec![known.unwrap_or_else(|| Arc::new(unknown()))];
+    let alone = Account { users, discovery: None, ..account.clone() };
+    let slot = Arc::new(poller::new_slot(Arc::new(alone)));
+    crew.poller(&slot, Promise::new())?.run_once().await;
+    let text = document(&[slot.view()], &[], Format::Text, false, Stamp::now());
+    let text = String::from_utf8_lossy(&text);
+    let mut series = Vec::new();
+    let mut help = None;
+    for line in text.lines() {
+        if line.starts_with("# HELP ") {
+            help = Some(line);
+        } else if !line.starts_with('#') && line.contains("user=\"") {
+            series.extend(help.take().map(str::to_owned));
+            series.push(line.to_owned());
+        }
+    }
+    Ok(series)
+}

@@ -1,0 +1,37 @@
+//! `doctor`: what is wrong with the accounts, as text or as JSON.
+
+use wazzup_exporter::app::{self, DiagnoseError};
+use wazzup_exporter::config::Config;
+use wazzup_exporter::doctor::Diagnosis;
+use wazzup_exporter::storage::Storage;
+
+use super::cli::DoctorFlags;
+use super::{Failure, say};
+
+pub(super) async fn run(
+    config: Config,
+    storage: Option<Storage>,
+    flags: &DoctorFlags,
+) -> Result<(), Failure> {
+    let (account, user) = (flags.account.as_deref(), flags.user.as_deref());
+    let diagnoses = app::diagnose(config, storage, account, user).await;
+    let diagnoses = diagnoses.map_err(|error| match error {
+        DiagnoseError::Client(error) => Failure::runtime(error),
+        error => Failure::usage(error),
+    })?;
+    let text = if flags.json {
+        let well = diagnoses.iter().all(Diagnosis::is_well);
+        let json = serde_json::json!({"ok": well, "accounts": diagnoses});
+        serde_json::to_string_pretty(&json).map_err(Failure::runtime)?
+    } else {
+        let texts: Vec<String> = diagnoses.iter().map(ToString::to_string).collect();
+        texts.join("\n").trim_end().to_owned()
+    };
+    say(std::io::stdout(), &text);
+    let ill = diagnoses.iter().filter(|diagnosis| !diagnosis.is_well());
+    match ill.count() {
+        0 => Ok(()),
+        1 => Err(Failure::Runtime("one account has problems".to_owned())),
+        count => Err(Failure::Runtime(format!("{count} accounts have problems"))),
+    }
+}
