@@ -14,7 +14,7 @@ use super::counts::Traffic;
 use super::model::{Moment, Trajectory};
 use super::settings::RateLimit;
 use super::shapes::Shapes;
-use super::spec::{Access, AccountSpec, Credential, UserSpec};
+use super::spec::{Access, AccountSpec, Credential, Discovery, UserSpec};
 use super::user::{Shown, User, UserState};
 use super::window::Window;
 use super::world::lock;
@@ -41,6 +41,8 @@ pub(super) struct Account {
     pub(super) id: String,
     pub(super) credential: Credential,
     pub(super) labels: BTreeMap<String, String>,
+    pub(super) discovery: Option<Discovery>,
+    pub(super) channels_every: Option<Duration>,
     pub(super) traffic: Traffic,
     gate: Mutex<Gate>,
     users: RwLock<HashMap<String, Arc<User>>>,
@@ -66,12 +68,16 @@ impl Account {
             channels,
             webhooks,
             shapes,
+            discovery,
+            channels_every,
         } = spec;
         let account = Self {
             name: name.into(),
             id: account_id,
             credential,
             labels,
+            discovery,
+            channels_every,
             traffic: Traffic::default(),
             gate: Mutex::new(Gate { access, window: Window::default(), shapes, webhooks }),
             users: RwLock::default(),

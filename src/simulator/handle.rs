@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -14,6 +15,7 @@ use super::account::AccountState;
 use super::channels::{ChannelSpec, WebhookSpec};
 use super::counts::Counts;
 use super::fault::Fault;
+use super::files::{self, SecretFile, WriteError};
 use super::partner::Login;
 use super::record::{Log, Request};
 use super::server;
@@ -270,9 +272,49 @@ impl Simulator {
         self.world.state()
     }
 
-    /// A complete exporter configuration for the accounts, tokens included.
+    /// A complete exporter configuration for the accounts, fixed tokens included. Other secrets are
+    /// in [`Simulator::secret_files`], which belong into the same folder.
     pub fn exporter_config(&self, base_url: &str, interval: &str) -> String {
-        yaml::exporter_config(&self.world.accounts, &self.world.limit, base_url, interval)
+        yaml::exporter_config(&self.world, base_url, interval)
+    }
+
+    /// The secrets that the configuration names by file: passwords of partners, and the refresh
+    /// tokens that work now.
+    pub fn secret_files(&self) -> Vec<SecretFile> {
+        let World { accounts, partners, tokens, .. } = &*self.world;
+        let passwords = partners.iter().map(|partner| SecretFile {
+            name: files::password_file(partner),
+            content: partner.spec.password.clone(),
+        });
+        let refresh_tokens = accounts.iter().enumerate().filter_map(|(place, account)| {
+            let content = tokens.live_refresh(place).into_iter().next()?;
+            Some(SecretFile { name: files::refresh_token_file(account), content })
+        });
+        passwords.chain(refresh_tokens).collect()
+    }
+
+    /// Writes [`Simulator::secret_files`] into a folder, readable by their owner only. For tests
+    /// that give a configuration as text: parse it as a file of that folder.
+    ///
+    /// # Errors
+    /// If a file cannot be written, or is there with other content.
+    pub fn write_secrets(&self, folder: &Path) -> Result<(), WriteError> {
+        files::write_secrets(folder, &self.secret_files())
+    }
+
+    /// Writes [`Simulator::exporter_config`] to a file and the secrets that it names beside it, all
+    /// readable by their owner only.
+    ///
+    /// # Errors
+    /// If a file cannot be written, or is there with other content.
+    pub fn write_config(
+        &self,
+        file: &Path,
+        base_url: &str,
+        interval: &str,
+    ) -> Result<(), WriteError> {
+        self.write_secrets(file.parent().unwrap_or(Path::new("")))?;
+        files::write_private(file.to_owned(), &self.exporter_config(base_url, interval))
     }
 }
 

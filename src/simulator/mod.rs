@@ -13,7 +13,8 @@
 //! `model` how counters move; `user`, `account` and `world` are it at run time; `endpoint` and `api`
 //! take requests; `lists`, `v3` and `answer` hold what is answered, `oauth`, `authorize` and `tokens`
 //! what it takes to be answered; then `fault` and `fault_text`, `record` and `counts`, `server`,
-//! `control`, and `handle`, which is the [`Simulator`] itself. `presets` and `yaml` serve the demo.
+//! `control`, and `handle`, which is the [`Simulator`] itself. `presets`, `yaml` and `files` serve
+//! the demo.
 
 mod account;
 mod answer;
@@ -25,6 +26,7 @@ mod counts;
 mod endpoint;
 mod fault;
 mod fault_text;
+mod files;
 mod grant;
 mod handle;
 mod latency;
@@ -56,12 +58,13 @@ pub use counts::{AccountCounts, Counts, PartnerCounts};
 pub use endpoint::{Endpoint, UnknownEndpoint};
 pub use fault::{Fault, FaultKind};
 pub use fault_text::FaultError;
+pub use files::{SecretFile, WriteError};
 pub use handle::Simulator;
 pub use latency::{Latency, LatencyError};
 pub use partner::{Login, PartnerSpec, TokenQuirk};
 pub use record::{Log, Request};
 pub use settings::{RateLimit, Settings};
 pub use shapes::{ChannelsShape, SettingsShape, Shapes, UsersShape};
-pub use spec::{Access, AccountSpec, Credential, Pinned, Role, UserSpec};
+pub use spec::{Access, AccountSpec, Credential, Discovery, Pinned, Role, UserSpec};
 pub use user::UserState;
 pub use world::Unknown;

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -35,6 +35,10 @@ pub struct AccountSpec {
     pub webhooks: Vec<WebhookSpec>,
     /// In which of the known forms its lists are answered.
     pub shapes: Shapes,
+    /// How the exporter's configuration asks for users, where it names none itself.
+    pub discovery: Option<Discovery>,
+    /// How often the exporter's configuration asks for channels, where it is not the usual.
+    pub channels_every: Option<Duration>,
 }
 
 impl AccountSpec {
@@ -51,6 +55,8 @@ impl AccountSpec {
             channels: vec![ChannelSpec::of_account(account_id)],
             webhooks: vec![WebhookSpec::of_account(account_id)],
             shapes: Shapes::default(),
+            discovery: None,
+            channels_every: None,
         }
     }
 
@@ -87,6 +93,15 @@ impl AccountSpec {
         self.channels = channels.into_iter().collect();
         self
     }
+}
+
+/// How an exporter is told to find an account's users in its list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Discovery {
+    /// Time between two readings of the list.
+    pub every: Duration,
+    /// Most users it may find; the limit needs room for as many within an interval.
+    pub max_users: usize,
 }
 
 /// What a client has to show to be let in to an account.

@@ -3,30 +3,35 @@
 //! Written by hand, for people to read: block style, one user per line. Every string is quoted as
 //! in JSON, which YAML reads the same way.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
+use std::time::Duration;
 
 use super::account::Account;
 use super::endpoint::Version;
+use super::files::{password_file, refresh_token_file};
+use super::partner::Partner;
 use super::settings::RateLimit;
-use super::spec::Credential;
+use super::spec::{Credential, Discovery};
+use super::world::World;
 
 /// What the exporter can be told at most, for an API that has no limit.
 const REQUESTS_MAX: u32 = 100_000;
 
 /// Configures the exporter for every account and the users it still has.
-pub(super) fn exporter_config(
-    accounts: &[Account],
-    limit: &RateLimit,
-    base_url: &str,
-    interval: &str,
-) -> String {
+pub(super) fn exporter_config(world: &World, base_url: &str, interval: &str) -> String {
     let mut out = format!("poll:\n  interval: {}\naccounts:\n", quoted(interval));
-    if accounts.is_empty() {
+    if world.accounts.is_empty() {
         out = out.replace("accounts:\n", "accounts: []\n");
     }
-    for account in accounts {
-        // Writing to a string cannot fail.
-        let _ = write_account(&mut out, account, limit, base_url);
+    // Writing to a string cannot fail.
+    for account in &world.accounts {
+        let _ = write_account(&mut out, account, &world.limit, base_url);
+    }
+    if !world.partners.is_empty() {
+        out.push_str("partners:\n");
+    }
+    for partner in &world.partners {
+        let _ = write_partner(&mut out, partner);
     }
     out
 }
@@ -36,30 +41,17 @@ fn write_account(
     account: &Account,
     limit: &RateLimit,
     base_url: &str,
-) -> std::fmt::Result {
+) -> fmt::Result {
     writeln!(out, "  - name: {}", quoted(&account.name))?;
     if account.credential.version() == Version::V3 {
         writeln!(out, "    api: v3")?;
     }
     writeln!(out, "    account_id: {}", quoted(&account.id))?;
     writeln!(out, "    base_url: {}", quoted(base_url))?;
-    match &account.credential {
-        Credential::Token(token) | Credential::ApiKey(token) | Credential::SidecarKey(token) => {
-            writeln!(out, "    auth:\n      token: {}", quoted(token))?;
-        }
-        Credential::WhiteLabel { partner } => {
-            writeln!(out, "    auth:\n      partner: {}", quoted(partner))?;
-        }
-        Credential::Label { partner, .. } => {
-            let file = quoted(&format!("{}.refresh-token", account.id));
-            let partner = quoted(partner);
-            writeln!(out, "    auth:")?;
-            writeln!(out, "      oauth: {{partner: {partner}, refresh_token_file: {file}}}")?;
-        }
-    }
+    write_auth(out, account)?;
     if *limit != RateLimit::default() {
-        let (requests, per) = (limit.requests.min(REQUESTS_MAX), limit.window.as_millis());
-        writeln!(out, "    rate_limit: {{requests: {requests}, per: {per}ms}}")?;
+        let (requests, per) = (limit.requests.min(REQUESTS_MAX), duration(limit.window));
+        writeln!(out, "    rate_limit: {{requests: {requests}, per: {per}}}")?;
     }
     if !account.labels.is_empty() {
         writeln!(out, "    labels:")?;
@@ -67,7 +59,34 @@ fn write_account(
             writeln!(out, "      {}: {}", quoted(name), quoted(value))?;
         }
     }
-    let users = account.present_users();
+    if let Some(Discovery { every, max_users }) = account.discovery {
+        write!(out, "    discover_users: {{enabled: true, refresh_interval: {}", duration(every))?;
+        writeln!(out, ", max_users: {max_users}}}")?;
+    }
+    if let Some(every) = account.channels_every {
+        writeln!(out, "    channels: {{refresh_interval: {}}}", duration(every))?;
+    }
+    write_users(out, account)
+}
+
+fn write_auth(out: &mut String, account: &Account) -> fmt::Result {
+    writeln!(out, "    auth:")?;
+    match &account.credential {
+        Credential::Token(token) | Credential::ApiKey(token) | Credential::SidecarKey(token) => {
+            writeln!(out, "      token: {}", quoted(token))
+        }
+        Credential::WhiteLabel { partner } => writeln!(out, "      partner: {}", quoted(partner)),
+        Credential::Label { partner, .. } => {
+            let (partner, file) = (quoted(partner), quoted(&refresh_token_file(account)));
+            writeln!(out, "      oauth: {{partner: {partner}, refresh_token_file: {file}}}")
+        }
+    }
+}
+
+fn write_users(out: &mut String, account: &Account) -> fmt::Result {
+    // Those who will be discovered need not be named.
+    let named = account.discovery.is_none();
+    let users = if named { account.present_users() } else { Vec::new() };
     writeln!(out, "    users:{}", if users.is_empty() { " []" } else { "" })?;
     for user in users {
         write!(out, "      - {{id: {}, name: {}", quoted(&user.id), quoted(&user.name))?;
@@ -77,6 +96,27 @@ fn write_account(
         writeln!(out, "}}")?;
     }
     Ok(())
+}
+
+fn write_partner(out: &mut String, partner: &Partner) -> fmt::Result {
+    writeln!(out, "  {}:", quoted(&partner.name))?;
+    writeln!(out, "    email: {}", quoted(&partner.spec.email))?;
+    writeln!(out, "    password_file: {}", quoted(&password_file(partner)))?;
+    writeln!(out, "    scope: {}", quoted(&partner.spec.scope))?;
+    writeln!(out, "    client_id: {}", quoted(&partner.spec.client_id))?;
+    if let Some(uri) = partner.spec.redirect_uris.first() {
+        writeln!(out, "    redirect_uri: {}", quoted(uri))?;
+    }
+    Ok(())
+}
+
+/// As the configuration writes it, to the millisecond.
+fn duration(duration: Duration) -> String {
+    if duration.subsec_nanos() == 0 {
+        format!("{}s", duration.as_secs())
+    } else {
+        format!("{}ms", duration.as_millis())
+    }
 }
 
 /// A JSON string. JSON leaves a few characters as they are that YAML takes for line ends or does
@@ -102,7 +142,11 @@ fn quoted(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{AccountSpec, RateLimit, Role, Settings, Simulator, UserSpec};
+    use std::time::Duration;
+
+    use super::super::{
+        AccountSpec, Discovery, PartnerSpec, RateLimit, Role, Settings, Simulator, UserSpec,
+    };
 
     const NASTY: &str = "a\"b\\c/#: {x}\u{85}\u{2028}\u{7f}\n\u{1f600} ü";
 
@@ -140,6 +184,50 @@ accounts:
     }
 
     #[test]
+    fn other_kinds_of_accounts_name_their_partner_and_files() {
+        let white = AccountSpec {
+            discovery: Some(Discovery { every: Duration::from_secs(10), max_users: 7 }),
+            channels_every: Some(Duration::from_millis(500)),
+            ..AccountSpec::white_label("white", "11111111", "main")
+        };
+        let settings = Settings {
+            accounts: vec![
+                white.user(UserSpec::new("1", "Anna", Role::SalesRep)),
+                AccountSpec::label("la bel", "22222222", "main", "seed"),
+            ],
+            partners: vec![PartnerSpec::new("main", "main@example.com", "hush")],
+            ..Settings::default()
+        };
+        let expected = r#"poll:
+  interval: "5s"
+accounts:
+  - name: "white"
+    account_id: "11111111"
+    base_url: "http://127.0.0.1:1"
+    auth:
+      partner: "main"
+    discover_users: {enabled: true, refresh_interval: 10s, max_users: 7}
+    channels: {refresh_interval: 500ms}
+    users: []
+  - name: "la bel"
+    account_id: "22222222"
+    base_url: "http://127.0.0.1:1"
+    auth:
+      oauth: {partner: "main", refresh_token_file: "la%20bel.refresh-token"}
+    users: []
+partners:
+  "main":
+    email: "main@example.com"
+    password_file: "main.password"
+    scope: "transport,crm"
+    client_id: "app-main"
+    redirect_uri: "https://partner.example/wazzup"
+"#;
+        let yaml = Simulator::new(settings).exporter_config("http://127.0.0.1:1", "5s");
+        assert_eq!(yaml, expected);
+    }
+
+    #[test]
     fn a_limit_of_its_own_is_told() {
         let settings = Settings {
             accounts: vec![AccountSpec::new("acme", "01234567", "t")],
@@ -147,7 +235,7 @@ accounts:
             ..Settings::default()
         };
         let yaml = Simulator::new(settings).exporter_config("http://127.0.0.1:1", "5s");
-        assert!(yaml.contains("    rate_limit: {requests: 100000, per: 1000ms}\n"), "{yaml}");
+        assert!(yaml.contains("    rate_limit: {requests: 100000, per: 1s}\n"), "{yaml}");
     }
 
     #[test]

@@ -1,12 +1,9 @@
 //! `simulator`: only the simulated Wazzup24, for trying things out and for load.
 
-use std::fs::OpenOptions;
-use std::io::Write as _;
+use std::io::ErrorKind;
 use std::net::Ipv4Addr;
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
 
-use wazzup_exporter::simulator::{Settings, Simulator};
+use wazzup_exporter::simulator::{AccountSpec, Settings, Simulator};
 
 use super::cli::SimulatorFlags;
 use super::{Failure, say, until_signalled};
@@ -39,7 +36,13 @@ pub(super) async fn run(flags: SimulatorFlags) -> Result<(), Failure> {
     let url = format!("http://{address}");
     say(std::io::stdout(), &format!("The simulated Wazzup24 answers at {url}/"));
     if let Some(file) = &flags.write_config {
-        write_config(file, &simulator.exporter_config(&url, &interval))?;
+        let written = simulator.write_config(file, &url, &interval);
+        written.map_err(|error| match error.source.kind() {
+            ErrorKind::AlreadyExists => Failure::runtime(format!(
+                "{error}; name a configuration in a folder without files of another simulation"
+            )),
+            _ => Failure::runtime(error),
+        })?;
         let file = file.display();
         say(
             std::io::stdout(),
@@ -55,34 +58,79 @@ pub(super) async fn run(flags: SimulatorFlags) -> Result<(), Failure> {
 
 /// How often the largest account can be polled within the limit.
 fn interval(settings: &Settings) -> String {
-    let users = settings.accounts.iter().map(|account| account.users.len()).max().unwrap_or(0);
+    let users = |account: &AccountSpec| {
+        let found = account.discovery.map_or(0, |discovery| discovery.max_users);
+        account.users.len().max(found)
+    };
+    let users = settings.accounts.iter().map(users).max().unwrap_or(0);
     let a_second = f64::from(settings.limit.requests) / settings.limit.window.as_secs_f64();
     let needed = users as f64 / (a_second * USED);
     format!("{}s", needed.ceil().max(INTERVAL))
 }
 
-/// Writes the configuration, readable by its owner only, and never over another one.
-fn write_config(file: &Path, yaml: &str) -> Result<(), Failure> {
-    if std::fs::read_to_string(file).is_ok_and(|existing| existing == yaml) {
-        return Ok(());
-    }
-    let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file);
-    let written = opened.and_then(|mut file| file.write_all(yaml.as_bytes()));
-    written.map_err(|error| {
-        Failure::runtime(format!(
-            "cannot write {}: {error}; name a file that does not exist yet",
-            file.display()
-        ))
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use wazzup_exporter::config::{self, Permissions};
+    use wazzup_exporter::simulator::{Discovery, PartnerSpec, Role, UserSpec};
+
     use super::*;
+
+    /// An account of every kind.
+    fn every_kind() -> Settings {
+        let user = || UserSpec::new("1", "Anna", Role::SalesRep);
+        let white = AccountSpec {
+            discovery: Some(Discovery { every: Duration::from_secs(10), max_users: 100 }),
+            channels_every: Some(Duration::from_millis(1_500)),
+            ..AccountSpec::white_label("white", "11111111", "ma in")
+        };
+        Settings {
+            accounts: vec![
+                AccountSpec::new("token", "33333333", "t").user(user()),
+                AccountSpec::v3("key", "44444444", "k").user(user()),
+                white.user(user()),
+                AccountSpec::label("label", "22222222", "ma in", "seed").user(user()),
+            ],
+            partners: vec![PartnerSpec::new("ma in", "main@example.com", "hush hush")],
+            ..Settings::default()
+        }
+    }
+
+    #[test]
+    fn a_written_configuration_is_one_that_the_exporter_reads() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("sim.yaml");
+        let simulator = Simulator::new(every_kind());
+        simulator.write_config(&file, "http://127.0.0.1:1", "30s").unwrap();
+        let config = config::load(&file, Permissions::default()).unwrap();
+        let auth: Vec<_> = config
+            .accounts
+            .iter()
+            .map(|account| format!("{:?} {:?}", account.api, account.auth))
+            .collect();
+        let path = folder.path().join("label.refresh-token");
+        let expected = [
+            "V2 Token(<secret>)".to_owned(),
+            "V3 Token(<secret>)".to_owned(),
+            r#"V2 Partner("ma in")"#.to_owned(),
+            format!(r#"V2 OAuth("ma in", {path:?})"#),
+        ];
+        assert_eq!(auth, expected);
+        let discovery = config.accounts[2].discovery.as_ref().unwrap();
+        assert_eq!(discovery.refresh_interval, Duration::from_secs(10));
+        assert_eq!(discovery.max_users, 100);
+        let channels = config.accounts[2].channels.as_ref().unwrap();
+        assert_eq!(channels.refresh_interval, Duration::from_millis(1_500));
+    }
 
     #[test]
     fn a_written_configuration_stays_within_the_limit() {
         assert_eq!(interval(&Settings::load(3, 20, 1)), "30s");
         assert_eq!(interval(&Settings::load(1, 5000, 1)), "56s");
+        let mut settings = every_kind();
+        let discovery = Discovery { every: Duration::from_secs(1), max_users: 5000 };
+        settings.accounts[0].discovery = Some(discovery);
+        assert_eq!(interval(&settings), "56s");
     }
 }
