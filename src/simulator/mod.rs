@@ -27,6 +27,8 @@ mod endpoint;
 mod fault;
 mod fault_text;
 mod files;
+#[cfg(test)]
+mod fixtures;
 mod grant;
 mod handle;
 mod latency;
