@@ -123,16 +123,16 @@ impl Account {
         }
     }
 
-    /// A user that was not removed.
+    /// A user that the API knows.
     pub(super) fn user(&self, id: &str) -> Option<Arc<User>> {
         let users = self.users.read().unwrap_or_else(PoisonError::into_inner);
-        users.get(id).filter(|user| !user.removed()).cloned()
+        users.get(id).filter(|user| user.present()).cloned()
     }
 
-    /// Every user, removed ones included, in the order they were first added.
-    pub(super) fn users(&self) -> Vec<Arc<User>> {
+    /// Every user who has arrived, removed ones included, in the order they were first added.
+    fn users(&self) -> Vec<Arc<User>> {
         let users = self.users.read().unwrap_or_else(PoisonError::into_inner);
-        let mut users: Vec<_> = users.values().cloned().collect();
+        let mut users: Vec<_> = users.values().filter(|user| user.arrived()).cloned().collect();
         users.sort_unstable_by_key(|user| user.place);
         users
     }
@@ -140,7 +140,7 @@ impl Account {
     /// Every user that the API knows, in the same order.
     pub(super) fn present_users(&self) -> Vec<Arc<User>> {
         let mut users = self.users();
-        users.retain(|user| !user.removed());
+        users.retain(|user| user.present());
         users
     }
 

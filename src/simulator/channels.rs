@@ -65,6 +65,14 @@ impl ChannelSpec {
         self
     }
 
+    /// The same channel with another phone number, by which it is shown as well.
+    #[must_use]
+    pub fn phone(mut self, phone: &str) -> Self {
+        phone.clone_into(&mut self.phone);
+        phone.clone_into(&mut self.name);
+        self
+    }
+
     /// The same channel under another name.
     #[must_use]
     pub fn name(mut self, name: &str) -> Self {

@@ -179,6 +179,8 @@ pub(super) fn webhooks(account: &Account) -> Reply {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use serde_json::{Value, json};
 
     use super::super::test_client::{Served, serve};
@@ -260,6 +262,9 @@ mod tests {
         assert_eq!((gone.status, &gone.json()["code"]), (404, &json!("USER_NOT_FOUND")));
         let left = ask(&served, "/v2/users", Shapes::default()).await;
         assert_eq!(left, json!({"data": [users()[1], users()[2]]}));
+        let later = UserSpec::new("5", "Later", Role::Manager).arrives_after(Duration::MAX);
+        served.simulator.add_user("shop", later).unwrap();
+        assert_eq!(served.get("/v2/users/5", "t").await.status, 404);
         served.simulator.add_user("shop", UserSpec::new("4", "New", Role::Manager)).unwrap();
         let last = ask(&served, "/v2/users", Shapes::default()).await["data"][2].clone();
         assert_eq!(last, json!({"id": "4", "name": "New"}));

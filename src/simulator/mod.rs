@@ -13,8 +13,8 @@
 //! `model` how counters move; `user`, `account` and `world` are it at run time; `endpoint` and `api`
 //! take requests; `lists`, `v3` and `answer` hold what is answered, `oauth`, `authorize` and `tokens`
 //! what it takes to be answered; then `fault` and `fault_text`, `record` and `counts`, `server`,
-//! `control`, and `handle`, which is the [`Simulator`] itself. `presets`, `yaml` and `files` serve
-//! the demo.
+//! `control`, and `handle`, which is the [`Simulator`] itself. `demo` and `presets` are
+//! ready-made, `yaml` and `files` configure an exporter for them.
 
 mod account;
 mod answer;
@@ -23,6 +23,7 @@ mod authorize;
 mod channels;
 mod control;
 mod counts;
+mod demo;
 mod endpoint;
 mod fault;
 mod fault_text;

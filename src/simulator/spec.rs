@@ -205,6 +205,8 @@ pub struct UserSpec {
     pub new_clients: bool,
     /// The label `team` in the exporter's configuration.
     pub team: Option<String>,
+    /// How long after the start, or after being added, the API begins to know the user.
+    pub arrives_after: Duration,
     /// A fixed value in place of the simulated one.
     pub pinned: Option<Pinned>,
     /// When the last message came, in place of when it was simulated to come. A pinned counter has
@@ -223,9 +225,17 @@ impl UserSpec {
             roles: BTreeMap::new(),
             new_clients: true,
             team: None,
+            arrives_after: Duration::ZERO,
             pinned: None,
             last_message: None,
         }
+    }
+
+    /// The same user, whom the API does not know at first.
+    #[must_use]
+    pub const fn arrives_after(mut self, time: Duration) -> Self {
+        self.arrives_after = time;
+        self
     }
 
     /// The same user with another role on one channel.

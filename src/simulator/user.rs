@@ -4,7 +4,7 @@
 //! held for a moment and never across an await.
 
 use std::sync::Mutex;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -44,6 +44,8 @@ pub(super) struct User {
     pub(super) new_clients: bool,
     /// Its place among the users, in the order they were first added.
     pub(super) place: usize,
+    /// When the API begins to know it; `None` is never.
+    arrives: Option<Instant>,
     now: Mutex<Now>,
 }
 
@@ -100,11 +102,22 @@ impl Now {
 
 impl User {
     pub(super) fn new(spec: UserSpec, place: usize, trajectory: Trajectory) -> Self {
-        let UserSpec { id, name, phone, role, roles: _, new_clients, team, pinned, last_message } =
-            spec;
+        let UserSpec {
+            id,
+            name,
+            phone,
+            role,
+            roles: _,
+            new_clients,
+            team,
+            arrives_after,
+            pinned,
+            last_message,
+        } = spec;
         let now = Now { trajectory, pinned, last_message, still: None, removed: false };
         let now = Mutex::new(now);
-        Self { id, name, phone, team, role, new_clients, place, now }
+        let arrives = Instant::now().checked_add(arrives_after);
+        Self { id, name, phone, team, role, new_clients, place, arrives, now }
     }
 
     /// What to answer about the user's counter.
@@ -126,8 +139,14 @@ impl User {
         lock(&self.now).removed = true;
     }
 
-    pub(super) fn removed(&self) -> bool {
-        lock(&self.now).removed
+    /// Whether it is time for the API to know the user.
+    pub(super) fn arrived(&self) -> bool {
+        self.arrives.is_some_and(|arrives| arrives <= Instant::now())
+    }
+
+    /// Whether the API knows the user.
+    pub(super) fn present(&self) -> bool {
+        self.arrived() && !lock(&self.now).removed
     }
 
     pub(super) fn state(&self, moment: Moment, standing: Standing) -> UserState {

@@ -1,8 +1,12 @@
 //! `demo`: the daemon and a simulated Wazzup24 in one process, talking over real HTTP on loopback.
 
-use std::path::Path;
+use std::fs::DirBuilder;
+use std::io::ErrorKind;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::PathBuf;
 
 use tokio::net::TcpListener;
+use tracing::warn;
 use wazzup_exporter::app::{Daemon, ListenAddress, Options};
 use wazzup_exporter::config::{self, Config};
 use wazzup_exporter::simulator::{Settings, Simulator};
@@ -20,8 +24,8 @@ pub(super) async fn run(flags: &DemoFlags, web: &WebFlags) -> Result<(), Failure
     let api = bind_api().await?;
     let api_url = format!("http://{}", api.local_addr().map_err(Failure::runtime)?);
     let simulator = Simulator::new(Settings { speed: flags.speed, ..Settings::demo(flags.seed) });
-    let yaml = simulator.exporter_config(&api_url, INTERVAL);
-    let config = config::parse(yaml.as_bytes(), Path::new("demo.yaml")).map_err(Failure::usage)?;
+    let secrets = PrivateFolder::create().map_err(Failure::runtime)?;
+    let config = configure(&simulator, &api_url, &secrets)?;
     let daemon = bind_daemon(web, config).await?;
     greet(&daemon, web, &api_url);
     until_signalled(|shutdown| async move {
@@ -29,6 +33,49 @@ pub(super) async fn run(flags: &DemoFlags, web: &WebFlags) -> Result<(), Failure
         tokio::join!(daemon.run(shutdown.clone()), api);
     })
     .await
+}
+
+/// The configuration itself stays in memory; the passwords that it names by file lie in `secrets`.
+fn configure(
+    simulator: &Simulator,
+    api_url: &str,
+    secrets: &PrivateFolder,
+) -> Result<Config, Failure> {
+    simulator.write_secrets(&secrets.path).map_err(Failure::runtime)?;
+    let yaml = simulator.exporter_config(api_url, INTERVAL);
+    config::parse(yaml.as_bytes(), &secrets.path.join("demo.yaml")).map_err(Failure::usage)
+}
+
+/// A folder that only this user can look into, and that goes with its owner.
+struct PrivateFolder {
+    path: PathBuf,
+}
+
+impl PrivateFolder {
+    fn create() -> std::io::Result<Self> {
+        const ATTEMPTS: u32 = 100;
+        let mut attempt = 1;
+        loop {
+            let name = format!("wazzup-exporter-demo-{}-{attempt}", std::process::id());
+            let path = std::env::temp_dir().join(name);
+            match DirBuilder::new().mode(0o700).create(&path) {
+                Ok(()) => return Ok(Self { path }),
+                // Left behind by a demo that was killed, or somebody else's.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists && attempt < ATTEMPTS => {
+                    attempt += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+impl Drop for PrivateFolder {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.path) {
+            warn!(path = %self.path.display(), %error, "cannot remove the demo's temporary folder");
+        }
+    }
 }
 
 async fn bind_api() -> Result<TcpListener, Failure> {
@@ -60,7 +107,12 @@ fn greet(daemon: &Daemon, web: &WebFlags, api_url: &str) {
     };
     let metrics = format!("{site}{}", web.telemetry_path);
     let text = format!(
-        "The demo runs: three companies in a simulated Wazzup24, and a fourth whose token is refused.\n\
+        "The demo runs: eight companies in a simulated Wazzup24.\n\
+         \n\
+         Two have tokens that a partner gets and that end every minute; half a minute from now\n\
+         somebody new joins one of them, bereke-market. One is read through the public API, v3.\n\
+         avtoservis-plus has a token that is refused, gulder-flowers a WhatsApp channel that has lost\n\
+         its phone, so that its counters stand still.\n\
          \n  page           {site}/\n  metrics        {metrics}\n  simulated API  {api_url}/\n\
          \nWatch it:  curl -s {metrics} | grep ^wazzup_unanswered_messages\n\
          Stop it with Ctrl-C.\n"
@@ -70,4 +122,29 @@ fn greet(daemon: &Daemon, web: &WebFlags, api_url: &str) {
 
 fn address(text: &str) -> ListenAddress {
     text.parse().expect("the literal is an address")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn the_demo_is_configured_and_its_secrets_go_with_it() {
+        let simulator = Simulator::new(Settings::demo(1));
+        let secrets = PrivateFolder::create().unwrap();
+        let Ok(config) = configure(&simulator, "http://127.0.0.1:1", &secrets) else {
+            panic!("the demo's configuration is not one");
+        };
+        assert_eq!(config.accounts.len(), 8);
+        let mode = |path: &std::path::Path| path.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&secrets.path), 0o700);
+        assert_eq!(mode(&secrets.path.join("sputnik.password")), 0o600);
+        let another = PrivateFolder::create().unwrap();
+        assert_ne!(another.path, secrets.path);
+        let path = secrets.path.clone();
+        drop(secrets);
+        assert!(!path.exists());
+    }
 }
