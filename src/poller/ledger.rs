@@ -228,6 +228,11 @@ impl Ledger {
         }
     }
 
+    /// Takes down in other words what went wrong last.
+    pub(super) fn explain(&mut self, problem: &str) {
+        self.problem = Some(problem.into());
+    }
+
     /// What went wrong last, in words.
     pub(super) fn last_problem(&self) -> Option<&str> {
         self.problem.as_deref()

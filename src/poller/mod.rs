@@ -61,6 +61,8 @@ pub struct Poller {
     reported: Option<FailingReason>,
     /// Whether somebody else has logged why the account fails.
     told_elsewhere: bool,
+    /// Whether only that was logged.
+    quiet: bool,
     /// Whom a sweep begins with.
     first_user: usize,
 }
@@ -83,6 +85,7 @@ impl Poller {
             failing_since: None,
             reported: None,
             told_elsewhere: false,
+            quiet: false,
             first_user: 0,
         }
     }
@@ -193,12 +196,14 @@ impl Poller {
     fn report(&mut self, now: Stamp) {
         let failing = self.ledger.facts.failing;
         let account = &self.ledger.account.name;
+        let own = self.quiet && !self.told_elsewhere;
         match (self.failing_since, failing) {
-            (since, Some(reason)) if self.reported != failing => {
+            (since, Some(reason)) if self.reported != failing || own => {
                 self.failing_since = since.or(Some(now));
                 let problem = self.ledger.last_problem();
                 let reason = reason.label();
-                if self.told_elsewhere {
+                self.quiet = self.told_elsewhere;
+                if self.quiet {
                     debug!(%account, reason, problem, "the account cannot be read");
                 } else {
                     warn!(%account, reason, problem, "the account cannot be read");
@@ -207,7 +212,11 @@ impl Poller {
             (Some(since), None) => {
                 self.failing_since = None;
                 let seconds = since.age(now).as_secs();
-                info!(%account, after_seconds = seconds, "the account can be read again");
+                if std::mem::take(&mut self.quiet) {
+                    debug!(%account, after_seconds = seconds, "the account can be read again");
+                } else {
+                    info!(%account, after_seconds = seconds, "the account can be read again");
+                }
             }
             _ => {}
         }

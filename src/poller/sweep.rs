@@ -8,14 +8,14 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 
-use super::{PUBLISH_PERIOD, Poller, patiently};
+use super::{PUBLISH_PERIOD, Poller, patiently, reason_of};
 use crate::account::User;
 use crate::clock::Stamp;
 use crate::counter::Reading;
 use crate::metrics::Outcome;
 use crate::schedule::{fnv1a, retry_pause};
 use crate::snapshot::FailingReason;
-use crate::upstream::{Client, Error, Token};
+use crate::upstream::{Client, Error, Token, TokenError};
 
 /// The least number of failures that show that everybody would fail.
 const ENOUGH_FAILURES: usize = 10;
@@ -39,6 +39,8 @@ struct Round {
     token_age: u32,
     /// Whether the source of the token was read once more.
     reread: bool,
+    /// Why it gave no other, if that failed.
+    without: Option<TokenError>,
     /// Users to be asked.
     queue: VecDeque<usize>,
     /// Users to be asked once somebody could be read.
@@ -78,6 +80,7 @@ impl Round {
             token,
             token_age: 0,
             reread: false,
+            without: None,
             queue,
             held,
             again: Vec::new(),
@@ -110,7 +113,8 @@ impl Round {
     fn deny(&mut self, concurrency: usize) {
         self.denials += 1;
         if !self.accepted || self.denials >= concurrency.max(DENIALS) {
-            self.refused = Some(FailingReason::Unauthorized);
+            let reason = self.without.as_ref().map(reason_of);
+            self.refused = Some(reason.unwrap_or(FailingReason::Unauthorized));
         }
     }
 
@@ -152,6 +156,11 @@ impl Poller {
             // is the golden section, so that few leaps come near everybody.
             let leap = round.asked + users * 382 / 1000;
             self.first_user = (self.first_user + leap) % users.max(1);
+        }
+        if let (Some(error), Some(_)) = (&round.without, round.refused) {
+            // Says more than that the token was refused.
+            self.ledger.explain(&error.to_string());
+            self.told_elsewhere = error.is_shared();
         }
         round.refused
     }
@@ -234,7 +243,11 @@ impl Poller {
                 round.token_age += 1;
                 true
             }
-            _ => false,
+            Ok(_) => false,
+            Err(error) => {
+                round.without = Some(error);
+                false
+            }
         }
     }
 }
