@@ -3,6 +3,8 @@
 //! Shapes: docs/upstream.md. Parsers are functions over bytes: they see whatever a network can
 //! send, and a body that is not exactly a counter must never become a number.
 
+#[cfg(test)]
+mod fixtures;
 mod lists;
 
 use std::time::{Duration, SystemTime};
