@@ -183,6 +183,9 @@ impl Poller {
         let (result, failing) = self.ledger.verdict(refused);
         let finished = Stamp::now();
         let duration = started.age(finished);
+        let token = client.token_facts();
+        self.ledger.facts.token_expiry = token.expiry;
+        self.ledger.facts.token_refreshed = token.last_refresh;
         self.ledger.facts.sweep = Some(Sweep { finished, duration, result });
         self.ledger.facts.failing = failing;
         self.writer.slot().tally.sweep(result);

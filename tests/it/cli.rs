@@ -2,14 +2,14 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use tempfile::TempDir;
 
-use super::process::{Process, command};
+use super::process::{Process, command, config_flag};
 use super::support::{configuration, guard, serve, still};
 
 fn run(arguments: &[&str]) -> Output {
@@ -25,10 +25,6 @@ fn write_config(folder: &TempDir, yaml: &str) -> PathBuf {
     std::fs::write(&file, yaml).unwrap();
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
     file
-}
-
-fn config_flag(file: &Path) -> String {
-    format!("--config.file={}", file.display())
 }
 
 #[test]
@@ -223,7 +219,7 @@ async fn the_demo_shows_life() {
     };
     let samples = guard("life", alive).await;
     let accounts = samples.keys().filter(|series| series.starts_with("wazzup_up{")).count();
-    assert_eq!(accounts, 8);
+    assert_eq!(accounts, 4);
     demo.signal(Signal::INT);
     assert_eq!(demo.end().0, Some(0));
 }

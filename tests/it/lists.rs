@@ -261,3 +261,40 @@ async fn working_hours_are_told_at_every_scrape() {
         world.stop().await;
     }
 }
+
+#[tokio::test]
+async fn an_account_of_v3_is_read_with_all_its_pages() {
+    let key = "0123456789abcdef0123456789abcdef";
+    let mut account = AccountSpec::v3("acme", "10000000", key);
+    for number in 0..250 {
+        let user = UserSpec::new(&format!("u{number:03}"), "Anna", Role::SalesRep);
+        account = account.user(user.pinned(number, "red"));
+    }
+    let (api, url) = serve(settings(account)).await;
+    api.set_last_message("acme", "u007", Some("2023-05-25T12:30:46.000Z")).unwrap();
+    api.pin_raw("acme", "u000", 0.into(), serde_json::Value::Null).unwrap();
+    let keys = "api: v3\n  channels: {refresh_interval: 200ms}\n  \
+                discover_users: {enabled: true, refresh_interval: 1h}";
+    let yaml = yaml(&url, keys).replace("token-of-acme", key);
+    let world = World::start_with(api, &yaml).await;
+    let all = |samples: &Samples| {
+        (0..250).all(|number| {
+            let red = value(samples, &counter("acme", &format!("u{number:03}"), "red"));
+            red == Some(f64::from(number))
+        })
+    };
+    let samples = world.until("everybody", all).await;
+    assert_eq!(value(&samples, &counter("acme", "u000", "grey")), Some(0.0));
+    let last = series("wazzup_last_message_timestamp_seconds", "user=\"u007\"");
+    assert_eq!(value(&samples, &last), Some(1_685_017_846.0));
+    let info = "account_id=\"\",api=\"v3\"";
+    assert!(has(&samples, "wazzup_account_info", info), "{samples:#?}");
+    let channels = |samples: &Samples| {
+        samples.keys().any(|series| series.starts_with("wazzup_channel_active{"))
+    };
+    let samples = world.until("channels", channels).await;
+    assert!(!samples.keys().any(|series| series.contains("wazzup_user_untrusted")));
+    assert_eq!(world.api.counts().endpoint(Endpoint::Settings), 0, "v3 has no settings");
+    assert_eq!(world.api.counts().endpoint(Endpoint::Users), 3, "250 users are three pages");
+    world.stop().await;
+}

@@ -1,7 +1,8 @@
-//! The exporter as a process of its own.
+//! The program as processes of its own.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
@@ -92,4 +93,8 @@ impl Drop for Process {
 /// The program.
 pub(crate) fn command() -> Command {
     Command::new(env!("CARGO_BIN_EXE_wazzup-exporter"))
+}
+
+pub(crate) fn config_flag(file: &Path) -> String {
+    format!("--config.file={}", file.display())
 }

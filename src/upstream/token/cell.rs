@@ -354,12 +354,12 @@ impl Holder {
         match (self, failure) {
             (Self::Partner(partner), Some(failure)) if news => {
                 let problem = &failure.error;
-                warn!(partner, %problem, "the partner's login fails, for all of its accounts");
+                warn!(partner, %problem, "the login of the partner fails, for all of its accounts");
             }
             (Self::Partner(partner), None) => {
                 if let Some(earlier) = earlier {
                     let seconds = earlier.first.age(now).as_secs();
-                    info!(partner, after_seconds = seconds, "the partner's login works again");
+                    info!(partner, after_seconds = seconds, "the login of the partner works again");
                 }
             }
             (Self::Account(account), Some(failure))

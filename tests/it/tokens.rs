@@ -1,0 +1,216 @@
+//! Tokens of white-label accounts, which a partner's login is exchanged for.
+
+use std::time::Duration;
+
+use wazzup_exporter::simulator::{Endpoint, Login};
+
+use super::partners::{COUNT, Scene, main_partner, replace, white};
+use super::process::{Process, config_flag};
+use super::support::{Samples, World, counter, guard, value};
+
+const FAST: &str = "interval: 200ms, timeout: 5s";
+
+fn sweeps(account: &str, result: &str) -> String {
+    format!(r#"wazzup_sweeps_total{{account="{account}",result="{result}"}}"#)
+}
+
+/// How many sweeps of all accounts ended so.
+fn all_sweeps(samples: &Samples, result: &str) -> f64 {
+    let ending = format!(r#",result="{result}"}}"#);
+    let found = samples.iter().filter(|(series, _)| {
+        series.starts_with("wazzup_sweeps_total{") && series.ends_with(&ending)
+    });
+    found.map(|(_, value)| value.parse::<f64>().unwrap()).sum()
+}
+
+async fn whole_sweeps(world: &World, account: &str, more: f64) -> Samples {
+    let ok = sweeps(account, "ok");
+    let before = value(&world.scrape().await, &ok).unwrap_or(0.0);
+    world.until("sweeps", |samples| value(samples, &ok) >= Some(before + more)).await
+}
+
+#[tokio::test]
+async fn a_token_that_ends_in_mid_sweep_costs_no_reading_and_one_renewal() {
+    let scene = Scene::new(main_partner(3600), vec![white("acme", 0, 60)]).await;
+    scene.api.add_fault("latency=20ms,endpoint=counter".parse().unwrap());
+    let world = scene.world("interval: 1s, timeout: 5s").await;
+    world.api_until("half a sweep", |log| log.endpoint(Endpoint::Counter) >= 30).await;
+    scene.api.expire_tokens("acme").unwrap();
+    let samples = whole_sweeps(&world, "acme", 2.0).await;
+    for result in ["partial", "failed"] {
+        assert_eq!(value(&samples, &sweeps("acme", result)), Some(0.0), "{result}");
+    }
+    for user in 0..60 {
+        let shown = value(&samples, &counter("acme", &format!("u{user}"), "red"));
+        assert_eq!(shown, Some(COUNT as f64), "u{user}");
+    }
+    assert_eq!(scene.granted(Endpoint::Exchange), 2);
+    assert_eq!(scene.asked(Endpoint::MachineToken), 1);
+    assert!(scene.api.counts().status(401) > 0, "nobody was refused");
+    let renewed = r#"wazzup_token_refreshes_total{account="acme",result="ok"}"#;
+    assert_eq!(value(&samples, renewed), Some(2.0));
+    assert!(samples.contains_key(r#"wazzup_token_last_refresh_timestamp_seconds{account="acme"}"#));
+    assert!(!samples.contains_key(r#"wazzup_token_expiry_timestamp_seconds{account="acme"}"#));
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn tokens_are_renewed_before_they_end() {
+    let mut partner = main_partner(2);
+    partner.machine_ttl = Duration::from_secs(2);
+    let scene = Scene::new(partner, vec![white("acme", 0, 3), white("globex", 1, 3)]).await;
+    let world = scene.world(FAST).await;
+    world.api_until("renewals", |log| log.endpoint(Endpoint::Exchange) >= 8).await;
+    let samples = whole_sweeps(&world, "acme", 1.0).await;
+    assert_eq!(scene.api.counts().status(401), 0);
+    assert_eq!(all_sweeps(&samples, "partial") + all_sweeps(&samples, "failed"), 0.0);
+    assert!(scene.granted(Endpoint::MachineToken) >= 2);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn machine_tokens_that_are_revoked_are_replaced_once_for_all() {
+    let accounts: Vec<_> = (0..10).map(|n| white(&format!("a{n}"), n, 2)).collect();
+    let scene = Scene::new(main_partner(3600), accounts).await;
+    let world = scene.world(FAST).await;
+    world.until("figures", |samples| all_sweeps(samples, "ok") >= 20.0).await;
+    scene.api.revoke_machine_tokens("main").unwrap();
+    for account in 0..10 {
+        scene.api.expire_tokens(&format!("a{account}")).unwrap();
+    }
+    world.api_until("new tokens", |log| log.endpoint(Endpoint::Exchange) >= 20).await;
+    let before = all_sweeps(&world.scrape().await, "ok");
+    let samples = world.until("sweeps", |samples| all_sweeps(samples, "ok") >= before + 20.0).await;
+    assert_eq!(scene.granted(Endpoint::MachineToken), 2);
+    assert_eq!(scene.granted(Endpoint::Exchange), 20);
+    assert_eq!(all_sweeps(&samples, "partial") + all_sweeps(&samples, "failed"), 0.0);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn five_hundred_tokens_that_end_at_once_cost_no_sweep() {
+    const ACCOUNTS: u64 = 500;
+    let accounts = (0..ACCOUNTS as usize).map(|n| white(&format!("a{n:03}"), n, 1)).collect();
+    let scene = Scene::new(main_partner(3600), accounts).await;
+    let world = scene.world("interval: 6s, timeout: 5s").await;
+    scene.until_granted(Endpoint::Exchange, ACCOUNTS).await;
+    for account in 0..ACCOUNTS {
+        scene.api.expire_tokens(&format!("a{account:03}")).unwrap();
+    }
+    scene.until_granted(Endpoint::Exchange, 2 * ACCOUNTS).await;
+    let all = ACCOUNTS as f64;
+    let samples = world.until("sweeps", |samples| all_sweeps(samples, "ok") >= 2.0 * all).await;
+    assert_eq!(all_sweeps(&samples, "partial") + all_sweeps(&samples, "failed"), 0.0);
+    let overruns: f64 = samples
+        .iter()
+        .filter(|(series, _)| series.starts_with("wazzup_sweep_overruns_total"))
+        .map(|(_, value)| value.parse::<f64>().unwrap())
+        .sum();
+    assert_eq!(overruns, 0.0);
+    assert_eq!(scene.asked(Endpoint::MachineToken), 1);
+    assert_eq!(scene.asked(Endpoint::Exchange), 2 * ACCOUNTS);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_dead_login_is_one_failure_one_request_and_one_line() {
+    let accounts: Vec<_> = (0..20).map(|n| white(&format!("a{n:02}"), n, 2)).collect();
+    let scene = Scene::new(main_partner(3600), accounts).await;
+    scene.api.set_login("main", Login::Refused).unwrap();
+    let file = scene.config_file(FAST);
+    let process = Process::start(&[&config_flag(&file)]);
+    let asked_often = |samples: &Samples| all_sweeps(samples, "failed") >= 100.0;
+    let samples = until(&process, "failed sweeps", asked_often).await;
+    for account in 0..20 {
+        let failing =
+            format!(r#"wazzup_account_failing{{account="a{account:02}",reason="unauthorized"}}"#);
+        assert_eq!(value(&samples, &failing), Some(1.0), "{failing}");
+    }
+    assert_eq!(scene.api.counts().total, 1, "{:?}", scene.api.log());
+    scene.api.set_login("main", Login::Good).unwrap();
+    replace(&scene.path("main.password"), "pa55word");
+    let all_read = |samples: &Samples| all_sweeps(samples, "ok") >= 20.0;
+    until(&process, "figures", all_read).await;
+    assert_eq!(scene.granted(Endpoint::MachineToken), 1);
+    assert_eq!(scene.asked(Endpoint::MachineToken), 2);
+    process.signal(rustix::process::Signal::TERM);
+    let (_, log) = process.end();
+    let lines = |words: &str| log.lines().filter(|line| line.contains(words)).count();
+    assert_eq!(lines("the login of the partner fails"), 1, "{log}");
+    assert_eq!(lines("OAUTH_CLIENT_UNAUTHORIZED"), 1, "{log}");
+    assert_eq!(lines("the login of the partner works again"), 1, "{log}");
+    assert_eq!(lines("cannot be read") + lines("can be read again"), 0, "{log}");
+    assert!(!log.contains("pa55word"), "{log}");
+}
+
+#[tokio::test]
+async fn a_login_that_fails_on_the_way_is_tried_again_soon_and_by_one() {
+    let accounts: Vec<_> = (0..20).map(|n| white(&format!("a{n:02}"), n, 1)).collect();
+    let scene = Scene::new(main_partner(3600), accounts).await;
+    scene.api.set_login("main", Login::Failing).unwrap();
+    let world = scene.world(FAST).await;
+    world.api_until("three attempts", |log| log.endpoint(Endpoint::MachineToken) >= 3).await;
+    let log = scene.api.log();
+    let pauses = log.windows(2).map(|pair| pair[1].arrived.duration_since(pair[0].arrived));
+    let pauses: Vec<_> = pauses.collect();
+    assert!(
+        pauses[0] >= Duration::from_secs(1) && pauses[1] >= Duration::from_secs(2),
+        "{pauses:?}"
+    );
+    let failing = r#"wazzup_account_failing{account="a00",reason="server_error"}"#;
+    assert!(world.scrape().await.contains_key(failing));
+    scene.api.set_login("main", Login::Good).unwrap();
+    world.until("figures", |samples| all_sweeps(samples, "ok") >= 20.0).await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn while_the_token_is_good_a_dead_login_is_no_failure() {
+    let scene = Scene::new(main_partner(3), vec![white("acme", 0, 2)]).await;
+    let world = scene.world(FAST).await;
+    world.until("figures", |samples| all_sweeps(samples, "ok") >= 1.0).await;
+    scene.api.set_login("main", Login::Refused).unwrap();
+    // Renewed ahead of its end, in vain.
+    world.api_until("an attempt", |log| log.endpoint(Endpoint::Exchange) >= 2).await;
+    let samples = world.scrape().await;
+    assert_eq!(all_sweeps(&samples, "partial") + all_sweeps(&samples, "failed"), 0.0);
+    assert_eq!(value(&samples, r#"wazzup_up{account="acme"}"#), Some(1.0));
+    let failing = r#"wazzup_account_failing{account="acme",reason="unauthorized"}"#;
+    world.until("the end of the token", |samples| samples.contains_key(failing)).await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn an_account_that_the_partner_does_not_have_does_not_disturb_the_others() {
+    let mut stranger = white("stranger", 1, 2);
+    stranger.credential =
+        wazzup_exporter::simulator::Credential::WhiteLabel { partner: "another".to_owned() };
+    let scene = Scene::new(main_partner(3600), vec![white("acme", 0, 2), stranger]).await;
+    let file = scene.config_file(FAST);
+    let yaml = std::fs::read_to_string(&file).unwrap().replace("\"another\"", "\"main\"");
+    std::fs::write(&file, yaml).unwrap();
+    let config = wazzup_exporter::config::load(&file, Default::default()).unwrap();
+    let world = World::start_config(scene.api.clone(), config, None).await;
+    let failing = r#"wazzup_account_failing{account="stranger",reason="forbidden"}"#;
+    world.until("the reason", |samples| samples.contains_key(failing)).await;
+    let samples = whole_sweeps(&world, "acme", 10.0).await;
+    assert_eq!(value(&samples, &sweeps("acme", "failed")), Some(0.0));
+    assert_eq!(scene.asked(Endpoint::MachineToken), 1);
+    assert_eq!(scene.asked(Endpoint::Exchange), 2);
+    world.stop().await;
+}
+
+/// Scrapes a process until it shows what is waited for.
+async fn until(process: &Process, what: &str, fits: impl Fn(&Samples) -> bool) -> Samples {
+    guard(what, async {
+        loop {
+            let text = process.get("/metrics").await.text().await.unwrap();
+            let samples = super::support::samples(&text);
+            if fits(&samples) {
+                return samples;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await
+}
