@@ -170,14 +170,13 @@ impl Poller {
             Ok(token) => {
                 self.told_elsewhere = false;
                 let scope = if self.trouble.probing() { Scope::Probe } else { Scope::Everyone };
-                let refused = self.ask(token, scope).await;
-                (refused, refused.is_some())
+                self.ask(token, scope).await
             }
             Err(error) => {
                 self.told_elsewhere = error.is_shared();
                 self.ledger.fail_everyone(&error.to_string(), error.outcome());
-                // Asking again for what is known to fail costs upstream nothing.
-                (Some(reason_of(&error)), !error.is_shared() && !error.login_needed())
+                // Asking again costs upstream nothing: where tokens come from, attempts are paced.
+                (Some(reason_of(&error)), false)
             }
         };
         let (result, failing) = self.ledger.verdict(refused);

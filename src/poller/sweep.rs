@@ -129,8 +129,12 @@ impl Round {
 
 impl Poller {
     /// Asks for the users in `scope` and notes the answers, showing them as they come. Returns why
-    /// the account refused to be asked, if it did.
-    pub(super) async fn ask(&mut self, token: Token, scope: Scope) -> Option<FailingReason> {
+    /// the account refused to be asked, if it did, and whether it is to be asked more rarely then.
+    pub(super) async fn ask(
+        &mut self,
+        token: Token,
+        scope: Scope,
+    ) -> (Option<FailingReason>, bool) {
         let started = Instant::now();
         let poll = self.account().poll;
         let users = self.ledger.facts.users;
@@ -162,7 +166,8 @@ impl Poller {
             self.ledger.explain(&error.to_string());
             self.told_elsewhere = error.is_shared();
         }
-        round.refused
+        // Where new tokens come from, attempts are paced.
+        (round.refused, round.refused.is_some() && round.without.is_none())
     }
 
     async fn ask_queue(&mut self, round: &mut Round) {

@@ -3,14 +3,14 @@
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::support::{GUARD, client, guard};
+use super::support::{GUARD, Samples, client, guard, samples};
 
 /// A daemon started as a process of its own.
 pub(crate) struct Process {
@@ -74,6 +74,20 @@ impl Process {
         guard("an answer", answer).await.unwrap()
     }
 
+    /// Scrapes it until it shows what is waited for.
+    pub(crate) async fn until(&self, what: &str, fits: impl Fn(&Samples) -> bool) -> Samples {
+        guard(what, async {
+            loop {
+                let samples = samples(&self.get("/metrics").await.text().await.unwrap());
+                if fits(&samples) {
+                    return samples;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await
+    }
+
     /// Waits for its end; returns its exit code and its log.
     pub(crate) fn end(mut self) -> (Option<i32>, String) {
         let code = self.child.wait().unwrap().code();
@@ -97,4 +111,11 @@ pub(crate) fn command() -> Command {
 
 pub(crate) fn config_flag(file: &Path) -> String {
     format!("--config.file={}", file.display())
+}
+
+/// Runs the program to its end, while this thread goes on with what it is asked.
+pub(crate) async fn run(arguments: &[String]) -> Output {
+    let arguments = arguments.to_vec();
+    let run = tokio::task::spawn_blocking(move || command().args(arguments).output().unwrap());
+    guard("the end of the program", run).await.unwrap()
 }

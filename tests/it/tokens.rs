@@ -6,7 +6,7 @@ use wazzup_exporter::simulator::{Endpoint, Login};
 
 use super::partners::{COUNT, Scene, main_partner, replace, white};
 use super::process::{Process, config_flag};
-use super::support::{Samples, World, counter, guard, value};
+use super::support::{Samples, World, counter, value};
 
 const FAST: &str = "interval: 200ms, timeout: 5s";
 
@@ -92,7 +92,8 @@ async fn five_hundred_tokens_that_end_at_once_cost_no_sweep() {
     const ACCOUNTS: u64 = 500;
     let accounts = (0..ACCOUNTS as usize).map(|n| white(&format!("a{n:03}"), n, 1)).collect();
     let scene = Scene::new(main_partner(3600), accounts).await;
-    let world = scene.world("interval: 6s, timeout: 5s").await;
+    let config = scene.config("interval: 6s, timeout: 5s");
+    let world = World::start_config(scene.api.clone(), config, None).await;
     scene.until_granted(Endpoint::Exchange, ACCOUNTS).await;
     for account in 0..ACCOUNTS {
         scene.api.expire_tokens(&format!("a{account:03}")).unwrap();
@@ -120,7 +121,7 @@ async fn a_dead_login_is_one_failure_one_request_and_one_line() {
     let file = scene.config_file(FAST);
     let process = Process::start(&[&config_flag(&file)]);
     let asked_often = |samples: &Samples| all_sweeps(samples, "failed") >= 100.0;
-    let samples = until(&process, "failed sweeps", asked_often).await;
+    let samples = process.until("failed sweeps", asked_often).await;
     for account in 0..20 {
         let failing =
             format!(r#"wazzup_account_failing{{account="a{account:02}",reason="unauthorized"}}"#);
@@ -130,7 +131,7 @@ async fn a_dead_login_is_one_failure_one_request_and_one_line() {
     scene.api.set_login("main", Login::Good).unwrap();
     replace(&scene.path("main.password"), "pa55word");
     let all_read = |samples: &Samples| all_sweeps(samples, "ok") >= 20.0;
-    until(&process, "figures", all_read).await;
+    process.until("figures", all_read).await;
     assert_eq!(scene.granted(Endpoint::MachineToken), 1);
     assert_eq!(scene.asked(Endpoint::MachineToken), 2);
     process.signal(rustix::process::Signal::TERM);
@@ -198,19 +199,4 @@ async fn an_account_that_the_partner_does_not_have_does_not_disturb_the_others()
     assert_eq!(scene.asked(Endpoint::MachineToken), 1);
     assert_eq!(scene.asked(Endpoint::Exchange), 2);
     world.stop().await;
-}
-
-/// Scrapes a process until it shows what is waited for.
-async fn until(process: &Process, what: &str, fits: impl Fn(&Samples) -> bool) -> Samples {
-    guard(what, async {
-        loop {
-            let text = process.get("/metrics").await.text().await.unwrap();
-            let samples = super::support::samples(&text);
-            if fits(&samples) {
-                return samples;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    })
-    .await
 }

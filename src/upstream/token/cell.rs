@@ -76,8 +76,9 @@ struct State {
     /// How many tokens there have been.
     count: u64,
     last_new: Option<Stamp>,
+    /// How often in a row a young token was replaced because it was refused.
     denials: u32,
-    /// When a young token was last renewed because it was refused.
+    /// When the token in use took the place of such a one.
     denied_at: Option<Stamp>,
 }
 
@@ -216,7 +217,7 @@ impl Cell {
             Ok(fresh) => Ok(state.take(fresh, self.holder.name(), now)),
             Err(error) => Err(state.fail(error, earlier.as_ref(), now)),
         };
-        let good = state.held.as_ref().is_some_and(|held| !held.is_over(now));
+        let good = state.held.as_ref().is_some_and(|held| !held.is_over(now) && !held.refused);
         let failure = state.failure.clone();
         drop(state);
         self.holder.report(earlier.as_ref(), failure.as_ref(), good, now);
@@ -257,10 +258,6 @@ impl State {
                         // New ones are refused as well: another would not help.
                         return Step::Use(held.token.clone());
                     }
-                    if free && !paused {
-                        self.denials = if young { self.denials.saturating_add(1) } else { 0 };
-                        self.denied_at = young.then_some(now);
-                    }
                 }
                 // Of no use, and known to be followed by none.
                 _ if held.refused && hopeless => {}
@@ -286,6 +283,9 @@ impl State {
     fn take(&mut self, fresh: Fresh, holder: &str, now: Stamp) -> Token {
         let Fresh { token, asked, life, spent, new } = fresh;
         let renew_after = life.map(|life| renewal_after(life, holder, self.count));
+        let denied = self.held.as_ref().is_some_and(|held| held.refused && held.is_young(now));
+        self.denials = if denied { self.denials.saturating_add(1) } else { 0 };
+        self.denied_at = denied.then_some(now);
         if new {
             self.count += 1;
             self.last_new = Some(now);

@@ -109,13 +109,26 @@ fn before_a_failure_everybody_waits_for_the_first_attempt() {
 #[test]
 fn young_tokens_that_are_refused_are_replaced_rarely() {
     let mut state = holding("a", Some(HOUR));
+    let come = |state: &mut State, text: &str, at: Duration| {
+        let at = START.plus(at);
+        state.take(Fresh::new(token(text), at, Some(HOUR)), "acme", at);
+    };
     assert_eq!(other(&mut state, "a", SECOND), "renew");
-    state.take(Fresh::new(token("b"), START.plus(SECOND), Some(HOUR)), "acme", START);
+    come(&mut state, "b", SECOND);
     assert_eq!(other(&mut state, "b", 2 * SECOND), "use b");
     assert_eq!(other(&mut state, "b", 32 * SECOND), "renew");
-    state.take(Fresh::new(token("c"), START.plus(32 * SECOND), Some(HOUR)), "acme", START);
+    come(&mut state, "c", 32 * SECOND);
     assert_eq!(other(&mut state, "c", 64 * SECOND), "use c");
     assert_eq!(other(&mut state, "c", 93 * SECOND), "renew");
+}
+
+#[test]
+fn a_renewal_that_failed_on_the_way_is_repeated_for_a_refused_token() {
+    let mut state = holding("a", Some(HOUR));
+    assert_eq!(other(&mut state, "a", SECOND), "renew");
+    fail(&mut state, refused(503), SECOND);
+    assert_eq!(other(&mut state, "a", SECOND), "fail");
+    assert_eq!(other(&mut state, "a", 3 * SECOND), "renew");
 }
 
 #[test]
