@@ -163,6 +163,26 @@ impl Settings {
     }
 }
 
+impl Settings {
+    /// The same demo with two accounts under the Wazzup label: `karavan-shop`, whose owner has let
+    /// the partner in, and `silk-road-hotel`, whose owner has not yet.
+    #[must_use]
+    pub fn with_label_accounts(mut self) -> Self {
+        let mut rng = Rng::named(self.seed, &["label"]);
+        let seed = format!("simulated-{:016x}{:016x}", rng.next(), rng.next());
+        for (name, refresh_token) in [("karavan-shop", Some(seed)), ("silk-road-hotel", None)] {
+            let partner = PARTNER.to_owned();
+            let account = AccountSpec {
+                credential: Credential::Label { partner, refresh_token },
+                ..numbered(&mut rng, name)
+            };
+            let user = UserSpec::new("101", "Алия Досанова", Role::SalesRep);
+            self.accounts.push(account.user(user));
+        }
+        self
+    }
+}
+
 impl Company {
     fn account(&self, rng: &mut Rng) -> AccountSpec {
         let mut account = numbered(rng, self.account);
@@ -251,6 +271,17 @@ mod tests {
         let ids: HashSet<_> = demo.accounts.iter().map(|one| &one.account_id).collect();
         assert_eq!((tokens.len(), ids.len()), (6, 8));
         assert_eq!(format!("{demo:?}"), format!("{:?}", Settings::demo(7)));
+    }
+
+    #[test]
+    fn label_accounts_are_let_in_or_not_yet() {
+        let settings = Settings::demo(7).with_label_accounts();
+        let before = settings.accounts.len();
+        let simulator = Simulator::new(settings);
+        let live = |account| simulator.live_refresh_tokens(account).unwrap().len();
+        assert_eq!((before, live("karavan-shop"), live("silk-road-hotel")), (10, 1, 0));
+        let files: Vec<_> = simulator.secret_files().into_iter().map(|file| file.name).collect();
+        assert_eq!(files, ["sputnik.password", "karavan-shop.refresh-token"]);
     }
 
     #[test]

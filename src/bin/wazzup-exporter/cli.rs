@@ -198,6 +198,9 @@ pub(crate) struct SimulatorFlags {
     /// Users per account, with --accounts.
     #[arg(long, value_name = "NUMBER", requires = "accounts", default_value_t = 10)]
     pub(crate) users: usize,
+    /// Add two accounts under the Wazzup label, one of which has yet to let the partner in.
+    #[arg(long, conflicts_with = "accounts")]
+    pub(crate) label: bool,
     /// Simulated seconds per second.
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = speed)]
     pub(crate) speed: f64,

@@ -16,6 +16,7 @@ const USED: f64 = 0.9;
 pub(super) async fn run(flags: SimulatorFlags) -> Result<(), Failure> {
     let preset = match flags.accounts {
         Some(accounts) => Settings::load(accounts, flags.users, flags.seed),
+        None if flags.label => Settings::demo(flags.seed).with_label_accounts(),
         None => Settings::demo(flags.seed),
     };
     let settings = Settings {
