@@ -219,7 +219,7 @@ async fn the_demo_shows_life() {
     };
     let samples = guard("life", alive).await;
     let accounts = samples.keys().filter(|series| series.starts_with("wazzup_up{")).count();
-    assert_eq!(accounts, 4);
+    assert_eq!(accounts, 8);
     demo.signal(Signal::INT);
     assert_eq!(demo.end().0, Some(0));
 }

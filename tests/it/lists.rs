@@ -271,7 +271,12 @@ async fn an_account_of_v3_is_read_with_all_its_pages() {
         account = account.user(user.pinned(number, "red"));
     }
     let (api, url) = serve(settings(account)).await;
-    api.set_last_message("acme", "u007", Some("2023-05-25T12:30:46.000Z")).unwrap();
+    api.set_last_message(
+        "acme",
+        "u007",
+        Some(std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_685_017_846)),
+    )
+    .unwrap();
     api.pin_raw("acme", "u000", 0.into(), serde_json::Value::Null).unwrap();
     let keys = "api: v3\n  channels: {refresh_interval: 200ms}\n  \
                 discover_users: {enabled: true, refresh_interval: 1h}";
