@@ -65,14 +65,14 @@ impl Lists {
         }
     }
 
-    /// The next answer; asks for what is due meanwhile unless the account is in `trouble`, when one
-    /// more request would only tell the same. Dropping this loses nothing.
-    pub(super) async fn next(&mut self, client: &Arc<Client>, trouble: bool) -> News {
+    /// The next answer; asks for what is due meanwhile unless told to `hold`, when one more request
+    /// would only tell what the sweeps do. Dropping this loses nothing.
+    pub(super) async fn next(&mut self, client: &Arc<Client>, hold: bool) -> News {
         loop {
-            if !trouble {
+            if !hold {
                 self.ask(client);
             }
-            let due = [self.users, self.around].into_iter().flatten().min().filter(|_| !trouble);
+            let due = [self.users, self.around].into_iter().flatten().min().filter(|_| !hold);
             tokio::select! {
                 Some(news) = self.open.next() => return news,
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}

@@ -107,9 +107,10 @@ impl Poller {
         self.recall().await;
         loop {
             self.promise.act_at(origin + due);
+            let hold = self.holds_lists();
             tokio::select! {
                 () = sleep_until(origin + due) => {}
-                news = self.lists.next(&self.client, self.trouble.probing()) => {
+                news = self.lists.next(&self.client, hold) => {
                     self.learn(news);
                     self.publish().await;
                     continue;
@@ -156,6 +157,12 @@ impl Poller {
         }
         self.sweep().await;
         self.publish().await;
+    }
+
+    /// Whether lists have to wait: until the first sweep has shown that the account answers, and
+    /// while it does not.
+    fn holds_lists(&self) -> bool {
+        self.ledger.facts.sweep.is_none() || self.trouble.probing()
     }
 
     fn account(&self) -> &Arc<Account> {

@@ -176,6 +176,7 @@ impl Poller {
         let mut open: FuturesUnordered<BoxFuture<'_, Answer>> = FuturesUnordered::new();
         let mut publish = interval_at(Instant::now() + PUBLISH_PERIOD, PUBLISH_PERIOD);
         publish.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let hold = self.holds_lists();
         loop {
             self.promise.act_at(Instant::now() + PUBLISH_PERIOD);
             while open.len() < account.poll.concurrency {
@@ -189,7 +190,7 @@ impl Poller {
                     Some(answer) => self.take(round, answer).await,
                     None => return,
                 },
-                news = self.lists.next(&client, self.trouble.probing()) => {
+                news = self.lists.next(&client, hold) => {
                     self.lists.news.push(news);
                 }
                 _ = publish.tick() => {
