@@ -63,7 +63,7 @@ async fn tokens_are_renewed_before_they_end() {
     world.api_until("renewals", |log| log.endpoint(Endpoint::Exchange) >= 8).await;
     let samples = whole_sweeps(&world, "acme", 1.0).await;
     assert_eq!(scene.api.counts().status(401), 0);
-    assert_eq!(all_sweeps(&samples, "partial") + all_sweeps(&samples, "failed"), 0.0);
+    assert!(all_sweeps(&samples, "partial") + all_sweeps(&samples, "failed") < 1.0);
     assert!(scene.granted(Endpoint::MachineToken) >= 2);
     world.stop().await;
 }
@@ -83,7 +83,7 @@ async fn machine_tokens_that_are_revoked_are_replaced_once_for_all() {
     let samples = world.until("sweeps", |samples| all_sweeps(samples, "ok") >= before + 20.0).await;
     assert_eq!(scene.granted(Endpoint::MachineToken), 2);
     assert_eq!(scene.granted(Endpoint::Exchange), 20);
-    assert_eq!(all_sweeps(&samples, "partial") + all_sweeps(&samples, "failed"), 0.0);
+    assert!(all_sweeps(&samples, "partial") + all_sweeps(&samples, "failed") < 1.0);
     world.stop().await;
 }
 
@@ -101,13 +101,13 @@ async fn five_hundred_tokens_that_end_at_once_cost_no_sweep() {
     scene.until_granted(Endpoint::Exchange, 2 * ACCOUNTS).await;
     let all = ACCOUNTS as f64;
     let samples = world.until("sweeps", |samples| all_sweeps(samples, "ok") >= 2.0 * all).await;
-    assert_eq!(all_sweeps(&samples, "partial") + all_sweeps(&samples, "failed"), 0.0);
+    assert!(all_sweeps(&samples, "partial") + all_sweeps(&samples, "failed") < 1.0);
     let overruns: f64 = samples
         .iter()
         .filter(|(series, _)| series.starts_with("wazzup_sweep_overruns_total"))
         .map(|(_, value)| value.parse::<f64>().unwrap())
         .sum();
-    assert_eq!(overruns, 0.0);
+    assert!(overruns < 1.0);
     assert_eq!(scene.asked(Endpoint::MachineToken), 1);
     assert_eq!(scene.asked(Endpoint::Exchange), 2 * ACCOUNTS);
     world.stop().await;
@@ -174,7 +174,7 @@ async fn while_the_token_is_good_a_dead_login_is_no_failure() {
     // Renewed ahead of its end, in vain.
     world.api_until("an attempt", |log| log.endpoint(Endpoint::Exchange) >= 2).await;
     let samples = world.scrape().await;
-    assert_eq!(all_sweeps(&samples, "partial") + all_sweeps(&samples, "failed"), 0.0);
+    assert!(all_sweeps(&samples, "partial") + all_sweeps(&samples, "failed") < 1.0);
     assert_eq!(value(&samples, r#"wazzup_up{account="acme"}"#), Some(1.0));
     let failing = r#"wazzup_account_failing{account="acme",reason="unauthorized"}"#;
     world.until("the end of the token", |samples| samples.contains_key(failing)).await;
@@ -190,7 +190,9 @@ async fn an_account_that_the_partner_does_not_have_does_not_disturb_the_others()
     let file = scene.config_file(FAST);
     let yaml = std::fs::read_to_string(&file).unwrap().replace("\"another\"", "\"main\"");
     std::fs::write(&file, yaml).unwrap();
-    let config = wazzup_exporter::config::load(&file, Default::default()).unwrap();
+    let config =
+        wazzup_exporter::config::load(&file, wazzup_exporter::config::Permissions::default())
+            .unwrap();
     let world = World::start_config(scene.api.clone(), config, None).await;
     let failing = r#"wazzup_account_failing{account="stranger",reason="forbidden"}"#;
     world.until("the reason", |samples| samples.contains_key(failing)).await;

@@ -39,7 +39,7 @@ async fn many_renewals_lose_neither_a_token_nor_a_reading() {
     for renewals in [1, 4, 8] {
         scene.until_granted(Endpoint::Refresh, renewals).await;
         let samples = more_sweeps(&world, 2.0).await;
-        assert_eq!(spoilt(&samples), 0.0);
+        assert!(spoilt(&samples) < 1.0);
     }
     let samples = world.scrape().await;
     let refreshed = value(&samples, r#"wazzup_token_refreshes_total{account="acme",result="ok"}"#);
@@ -76,7 +76,7 @@ async fn a_token_that_is_refused_in_mid_sweep_is_renewed_once() {
     world.api_until("half a sweep", |log| log.endpoint(Endpoint::Counter) >= halfway).await;
     scene.api.expire_tokens("acme").unwrap();
     let samples = more_sweeps(&world, 3.0).await;
-    assert_eq!(spoilt(&samples), 0.0);
+    assert!(spoilt(&samples) < 1.0);
     assert_eq!(scene.asked(Endpoint::Refresh), 2);
     world.stop().await;
     assert!(scene.keeps_the_live_one("acme"));
@@ -150,7 +150,7 @@ async fn a_login_beside_a_healthy_exporter_is_taken_up() {
     scene.log_in(0, "acme").await;
     scene.until_granted(Endpoint::Refresh, 2).await;
     let samples = more_sweeps(&world, 2.0).await;
-    assert_eq!(spoilt(&samples), 0.0);
+    assert!(spoilt(&samples) < 1.0);
     world.stop().await;
     let kept = scene.kept("acme").unwrap();
     let live = scene.api.live_refresh_tokens("acme").unwrap();
@@ -274,7 +274,9 @@ async fn a_login_to_another_account_is_refused() {
     let file = scene.config_file(FAST);
     let yaml = std::fs::read_to_string(&file).unwrap().replace(&id(0), &id(1));
     replace(&file, &yaml);
-    let config = wazzup_exporter::config::load(&file, Default::default()).unwrap();
+    let config =
+        wazzup_exporter::config::load(&file, wazzup_exporter::config::Permissions::default())
+            .unwrap();
     let world = World::start_config(scene.api.clone(), config, Some(scene.storage())).await;
     let reason = failing("login_needed");
     world.until("the reason", |samples| samples.contains_key(&reason)).await;
@@ -291,7 +293,7 @@ async fn refresh_tokens_that_last_are_used_again() {
     let world = scene.world(FAST).await;
     scene.until_granted(Endpoint::Refresh, 3).await;
     let samples = more_sweeps(&world, 2.0).await;
-    assert_eq!(spoilt(&samples), 0.0);
+    assert!(spoilt(&samples) < 1.0);
     world.stop().await;
     assert_eq!(scene.kept("acme").unwrap()["refresh_token"], "seed-of-acme");
 }
