@@ -8,10 +8,10 @@ VENV := $(abspath $(CARGO_TARGET_DIR))/venv
 export OPENMETRICS_PYTHON := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt-check clippy test load doc build bench clean
+.PHONY: help setup fmt-check clippy test load crash-test doc build bench clean
 
 help: ## Lists the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Installs what `make test` needs beside Rust, where it is missing
 	@tests/e2e/setup '$(VENV)'
@@ -31,6 +31,9 @@ test: setup ## Runs all tests; plain `cargo test` runs those that need only Rust
 
 load: ## Polls 5,000 users against the documented limit; takes a minute
 	LOAD_USERS=5000 $(CARGO) test --locked --test load -- --nocapture
+
+crash-test: ## Kills the exporter CRASHES times (100) while it renews one-time tokens; minutes
+	CRASHES=$${CRASHES:-100} $(CARGO) test --locked --test it tokens_crash -- --nocapture
 
 doc: ## Builds the documentation of the code; fails on warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps --locked

@@ -17,5 +17,6 @@ mod secrets;
 mod storage;
 mod support;
 mod tokens;
+mod tokens_crash;
 mod tokens_oauth;
 mod web;

@@ -74,16 +74,9 @@ pub enum TokenError {
         /// Why.
         source: Box<TokenError>,
     },
-    /// Requests for tokens wait for their turn, or for a pause that upstream asked for.
-    #[error(
-        "{}",
-        if *paused { "upstream has asked to be left alone for a while" }
-        else { "too many requests for tokens wait" }
-    )]
-    Crowded {
-        /// Whether upstream asked for a pause.
-        paused: bool,
-    },
+    /// Upstream has asked to be left alone.
+    #[error("upstream has asked for a pause in requests for tokens")]
+    Paused,
     /// It is still being asked for.
     #[error("no token within {0:?}; it is still being asked for")]
     Pending(Duration),
@@ -173,8 +166,8 @@ impl TokenError {
                 }
                 (outcome, _) => outcome,
             },
-            Self::Crowded { paused: true } => Outcome::RateLimited,
-            Self::Crowded { paused: false } | Self::Pending(_) => Outcome::Timeout,
+            Self::Paused => Outcome::RateLimited,
+            Self::Pending(_) => Outcome::Timeout,
             _ => Outcome::Unauthorized,
         }
     }

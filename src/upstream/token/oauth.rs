@@ -183,8 +183,8 @@ impl Renewer {
             return Err(problem);
         }
         let account = &self.journal.account;
-        let stored = sent.elapsed();
-        debug!(%account, ?answered, ?stored, "renewed the token");
+        let [answered, stored] = [answered, sent.elapsed()].map(|took| took.as_micros() as u64);
+        debug!(%account, answered_micros = answered, stored_micros = stored, "renewed the token");
         refused.map_or(Ok(granted.into()), |reason| Err(self.login_needed(reason)))
     }
 

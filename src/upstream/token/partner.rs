@@ -22,8 +22,8 @@ use crate::metrics::{Outcome, Tally};
 
 /// Requests of one partner for tokens in flight at the same time.
 const CONCURRENCY: usize = 8;
-/// How long a request for a token waits for its turn.
-const TURN: Duration = Duration::from_secs(5);
+/// How often one that waits for its turn looks whether upstream has asked for a pause meanwhile.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Where the tokens of a partner's accounts come from.
 pub(super) struct Desk {
@@ -111,10 +111,16 @@ impl Desk {
         self.login.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Waits for permission to send one request.
+    /// Waits for permission to send one request, but not while upstream has asked for a pause: that
+    /// may last, and whoever needs the token is to know.
     pub(super) async fn permit(&self) -> Result<Permit, TokenError> {
-        let permit = timeout(TURN, self.limiter.acquire(Lane::Urgent)).await;
-        permit.map_err(|_| TokenError::Crowded { paused: self.limiter.paused() })
+        let mut permit = std::pin::pin!(self.limiter.acquire(Lane::Urgent));
+        while !self.limiter.paused() {
+            if let Ok(permit) = timeout(LOOK, &mut permit).await {
+                return Ok(permit);
+            }
+        }
+        Err(TokenError::Paused)
     }
 
     /// Asks for something else than the machine token and what is exchanged for it.
