@@ -3,7 +3,11 @@
 //! Each account has one [`Slot`]. Its poller, as the [`Writer`], replaces the [`AccountView`] in it; a
 //! scrape or the status page loads the view once and sees one publication, never half of one. The
 //! [`Directory`] of slots is swapped as a whole. Users are kept in [`Chunk`]s with their
-//! already rendered lines beside them, so that a publication rebuilds only what changed.
+//! already rendered lines beside them, so that a publication rebuilds only what changed. Beside the view
+//! a slot keeps a short [`History`] for the status page.
+
+mod history;
+mod totals;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,6 +15,9 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use flate2::Crc;
+
+pub use self::history::{History, POINTS, Past, Point};
+pub use self::totals::Totals;
 
 use crate::account::{Account, User};
 use crate::channel::{Role, Standing, Surroundings};
@@ -32,6 +39,8 @@ pub struct Directory {
 pub struct Slot {
     /// The account's counters; they outlive restarts of its poller.
     pub tally: Arc<Tally>,
+    /// The account's last hours.
+    pub history: Arc<History>,
     view: ArcSwap<AccountView>,
     /// The number of the writer that may publish.
     writer: Mutex<u64>,
@@ -208,7 +217,14 @@ impl Directory {
 impl Slot {
     /// A slot that shows `view` until the first publication.
     pub fn new(tally: Arc<Tally>, view: AccountView) -> Self {
-        Self { tally, view: ArcSwap::from_pointee(view), writer: Mutex::default() }
+        let (view, writer) = (ArcSwap::from_pointee(view), Mutex::default());
+        Self { tally, history: Arc::default(), view, writer }
+    }
+
+    /// The same slot with the history of an earlier one of the same account.
+    #[must_use]
+    pub fn continuing(self, earlier: &Self) -> Self {
+        Self { history: Arc::clone(&earlier.history), ..self }
     }
 
     /// The current view.

@@ -8,9 +8,11 @@ mod crew;
 mod doctor;
 mod healthcheck;
 mod listen;
+mod sampling;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::net::TcpListener;
@@ -20,6 +22,7 @@ use tracing::info;
 pub use self::doctor::{DiagnoseError, diagnose};
 pub use self::healthcheck::{HealthcheckError, healthcheck};
 pub use self::listen::{BindError, InvalidListenAddress, ListenAddress};
+pub use self::sampling::SAMPLING_PERIOD;
 
 use self::crew::Crew;
 use crate::account::Account;
@@ -70,6 +73,7 @@ pub struct Daemon {
     directory: Arc<Directory>,
     health: Arc<Health>,
     telemetry_path: String,
+    sampling_period: Duration,
 }
 
 /// What one sweep of every account gave.
@@ -103,7 +107,14 @@ impl Daemon {
             directory: Arc::default(),
             health: Arc::default(),
             telemetry_path: options.telemetry_path.clone(),
+            sampling_period: SAMPLING_PERIOD,
         })
+    }
+
+    /// The same daemon with another time between the points of the page's charts.
+    #[must_use]
+    pub fn sampling_every(self, period: Duration) -> Self {
+        Self { sampling_period: period, ..self }
     }
 
     /// Where it listens, with the ports that the system chose.
@@ -119,7 +130,8 @@ impl Daemon {
 
     /// Like [`Daemon::run`]; `tell` is given the handle that replaces the accounts.
     pub async fn run_with(self, shutdown: Shutdown, tell: impl FnOnce(Accounts)) {
-        let Self { listeners, accounts, crew, directory, health, telemetry_path } = self;
+        let Self { listeners, accounts, crew, directory, health, telemetry_path, sampling_period } =
+            self;
         let (process, tokens) = (Arc::clone(&crew.process), Arc::clone(&crew.tokens));
         let start = |start: Start| {
             let Start { slot, first, promise, shutdown } = start;
@@ -131,8 +143,10 @@ impl Daemon {
         let count = accounts.len();
         supervisor.replace_accounts(accounts);
         tell(handle);
+        let sampler = sampling::sample(Arc::clone(&directory), sampling_period, shutdown.clone());
         let site = Arc::new(Site::new(directory, process, Arc::clone(&health), telemetry_path));
         let mut servers = JoinSet::new();
+        servers.spawn(sampler);
         for listener in listeners {
             if let Ok(address) = listener.local_addr() {
                 info!(%address, "listening");

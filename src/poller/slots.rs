@@ -57,7 +57,7 @@ pub fn changed_slot(earlier: &Slot, account: Arc<Account>) -> Slot {
     }
     let newest = users.iter().filter_map(|user| user.last_good).map(|(_, at)| at);
     facts.newest_reading = newest.max_by_key(|at| at.uptime);
-    slot_of(account, Arc::clone(&earlier.tally), facts, &users)
+    slot_of(account, Arc::clone(&earlier.tally), facts, &users).continuing(earlier)
 }
 
 /// The configured users with what is known of them.

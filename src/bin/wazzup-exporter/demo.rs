@@ -4,6 +4,7 @@ use std::fs::DirBuilder;
 use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tracing::warn;
@@ -16,6 +17,8 @@ use super::{Failure, say, until_signalled};
 
 /// Short enough to watch the counters move.
 const INTERVAL: &str = "2s";
+/// A day passes in minutes, so what the charts show must, too.
+const SAMPLING_PERIOD: Duration = Duration::from_secs(1);
 /// The demo stays on this machine unless told otherwise.
 const WEB: &str = "127.0.0.1:10117";
 const API: &str = "127.0.0.1:10119";
@@ -26,7 +29,7 @@ pub(super) async fn run(flags: &DemoFlags, web: &WebFlags) -> Result<(), Failure
     let simulator = Simulator::new(Settings { speed: flags.speed, ..Settings::demo(flags.seed) });
     let secrets = PrivateFolder::create().map_err(Failure::runtime)?;
     let config = configure(&simulator, &api_url, &secrets)?;
-    let daemon = bind_daemon(web, config).await?;
+    let daemon = bind_daemon(web, config).await?.sampling_every(SAMPLING_PERIOD);
     greet(&daemon, web, &api_url);
     until_signalled(|shutdown| async move {
         let api = simulator.serve(api, shutdown.wait());
