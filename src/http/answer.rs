@@ -1,10 +1,13 @@
 //! Answers and their bodies.
 
 use std::convert::Infallible;
+use std::io::Write as _;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use hyper::body::{Body, Frame, SizeHint};
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
@@ -51,6 +54,13 @@ pub(super) fn holding(
 /// A short answer in plain words.
 pub(super) fn plain(status: StatusCode, text: impl Into<Bytes>) -> Answer {
     answer(status, "text/plain; charset=utf-8", text)
+}
+
+/// A body compressed with gzip, as a page or a document is once, where it is sent.
+pub(super) fn compressed(body: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
+    let written = encoder.write_all(body).and_then(|()| encoder.finish());
+    written.expect("writing to memory cannot fail")
 }
 
 impl Body for Slices {

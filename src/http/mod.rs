@@ -9,6 +9,7 @@ mod connection;
 mod page;
 mod routes;
 mod status;
+mod text;
 
 pub use self::connection::serve;
 pub use self::routes::{SCRAPES_MAX, Site, VIEWS_MAX};

@@ -1,187 +1,169 @@
-//! The status page: accounts and users as tables, without scripts and without outside assets.
+//! The status page: who owes replies, and what is not known.
+//!
+//! It is rendered whole by the server and complete without a script: `page.js` only fetches it again
+//! and swaps what has changed, puts times into the viewer's zone, searches while one types, and says
+//! when the exporter cannot be reached any more. All addresses are relative, so that the page works
+//! below any prefix, and nothing comes from elsewhere, which [`POLICY`] makes the browser enforce.
+//!
+//! [`ask`] chooses what is shown, [`overview`] writes what concerns all accounts, [`account`] one of
+//! them, with [`chart`] and [`people`].
 
-use std::cmp::Reverse;
+mod account;
+mod ask;
+mod chart;
+mod overview;
+mod people;
+
 use std::fmt::{self, Display, Write as _};
 
-use super::status::{AccountStatus, Status, UserStatus};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// Where the page finds its style sheet.
-pub(super) const STYLE_PATH: &str = "/style.css";
-/// The style sheet.
-pub(super) const STYLE: &str = include_str!("style.css");
-/// Rows of a table; beyond, the page says how many it leaves out.
-const ROWS_MAX: usize = 1000;
+pub(super) use self::ask::Ask;
 
-/// Text that is escaped when written into the page.
-struct Escaped<'a>(&'a str);
+use self::account::write_account;
+use self::ask::Selection;
+use self::overview::{Summary, write_exporter, write_others};
+use super::status::Status;
+use super::text::{Count, Escaped};
 
-impl Display for Escaped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for letter in self.0.chars() {
-            match letter {
-                '&' => f.write_str("&amp;")?,
-                '<' => f.write_str("&lt;")?,
-                '>' => f.write_str("&gt;")?,
-                '"' => f.write_str("&quot;")?,
-                '\'' => f.write_str("&#39;")?,
-                _ => f.write_char(letter)?,
-            }
-        }
-        Ok(())
-    }
+/// What the browser is allowed. Forms may go to the exporter itself, for a search without a script.
+pub(super) const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; \
+     img-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+
+/// A file that the page needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Asset {
+    /// Where it is found.
+    pub(super) path: &'static str,
+    pub(super) content_type: &'static str,
+    pub(super) content: &'static str,
+}
+
+/// The files that the page needs.
+pub(super) const ASSETS: [Asset; 3] = [
+    Asset {
+        path: "/style.css",
+        content_type: "text/css; charset=utf-8",
+        content: include_str!("style.css"),
+    },
+    Asset {
+        path: "/page.js",
+        content_type: "text/javascript; charset=utf-8",
+        content: include_str!("page.js"),
+    },
+    Asset {
+        path: "/favicon.svg",
+        content_type: "image/svg+xml",
+        content: include_str!("favicon.svg"),
+    },
+];
+
+/// Shortest and longest time between two looks at the exporter by an open page, in seconds.
+const REFRESH: (f64, f64) = (2.0, 10.0);
+
+/// What everything on a page is written from.
+struct View<'a> {
+    status: &'a Status,
+    ask: &'a Ask,
+    /// The path of the exposition.
+    metrics: &'a str,
+    /// The largest red counter, which has the longest bar.
+    most: u64,
 }
 
 /// Renders the whole page; `metrics` is the path of the exposition.
-pub(super) fn render(status: &Status, metrics: &str) -> String {
+pub(super) fn render(status: &Status, ask: &Ask, metrics: &str) -> String {
     let mut html = String::new();
-    // Writing to a String cannot fail.
-    let _ = write_page(&mut html, status, metrics);
+    let users = status.accounts.iter().flat_map(|account| &account.users);
+    let most = users.filter_map(|user| user.red).max().unwrap_or_default();
+    let view = View { status, ask, metrics, most };
+    write_page(&mut html, &view).expect("writing to a String cannot fail");
     html
 }
 
-fn write_page(html: &mut String, status: &Status, metrics: &str) -> fmt::Result {
+fn write_page(html: &mut String, view: &View<'_>) -> fmt::Result {
+    let View { status, ask, .. } = *view;
+    let selection = ask.select(status);
+    let summary = Summary::of(status, ask, &selection);
+    write_head(html, view, &summary.title())?;
+    write_header(html, ask, &selection)?;
+    write!(html, "<main data-refresh=\"{:.1}\">", refresh(status))?;
+    if let Some(name) = &ask.account {
+        write!(
+            html,
+            "<p class=\"only\">Only <bdi>{}</bdi>. <a href=\"./\">All accounts</a></p>",
+            Escaped(name)
+        )?;
+    }
+    summary.write(html, status.time)?;
+    for part in &selection.accounts {
+        write_account(html, part, view)?;
+    }
+    write_others(html, &selection.others)?;
+    write_exporter(html, &selection, view)?;
+    html.push_str("</main></body></html>\n");
+    Ok(())
+}
+
+fn write_head(html: &mut String, view: &View<'_>, title: &str) -> fmt::Result {
     write!(
         html,
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
+        "<!doctype html>\n<html lang=\"en\" data-build=\"{version} {revision}\"><head><meta charset=\"utf-8\">\
+         <title>{title} · Unanswered messages</title>\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
-         <meta http-equiv=\"refresh\" content=\"10\">\
-         <title>wazzup-exporter</title><link rel=\"stylesheet\" href=\"{STYLE_PATH}\"></head><body>\
-         <header><h1>Unanswered messages</h1><nav><a href=\"{metrics}\">Metrics</a> \
-         <a href=\"/api/v1/status\">Status as JSON</a> <a href=\"/-/ready\">Ready</a> \
-         <a href=\"/-/healthy\">Healthy</a></nav></header><main>",
-        metrics = Escaped(metrics),
-    )?;
-    for account in &status.accounts {
-        write_account(html, account)?;
-    }
-    writeln!(
-        html,
-        "</main><footer>wazzup-exporter {}. Red: of customers the user is responsible for. Grey: the \
-         user only looks on. A dash means that nothing is known, never zero.</footer></body></html>",
-        Escaped(status.version)
+         <meta name=\"color-scheme\" content=\"light dark\"><meta name=\"robots\" content=\"noindex\">\
+         <noscript><meta http-equiv=\"refresh\" content=\"10\"></noscript>\
+         <link rel=\"icon\" href=\"favicon.svg\" type=\"image/svg+xml\">\
+         <link rel=\"stylesheet\" href=\"style.css\"><script src=\"page.js\" defer></script></head>",
+        version = Escaped(view.status.version),
+        revision = Escaped(view.status.revision),
+        title = Escaped(title),
     )
 }
 
-fn write_account(html: &mut String, account: &AccountStatus) -> fmt::Result {
-    let (class, state) = match (account.up, account.failing) {
-        (true, _) => ("up", "up".to_owned()),
-        (false, Some(reason)) => ("down", format!("failing: {reason}")),
-        (false, None) if account.last_sweep.is_none() => ("wait", "not read yet".to_owned()),
-        (false, None) => ("down", "down".to_owned()),
-    };
-    write!(
-        html,
-        "<section><h2>{name} <span class=\"state {class}\">{state}</span></h2><p>\
-         <span class=\"red\">{red}</span> red, <span class=\"grey\">{grey}</span> grey",
-        name = Escaped(&account.name),
-        state = Escaped(&state),
-        red = Figure(account.red),
-        grey = Figure(account.grey),
-    )?;
-    if account.users_without_reading > 0 {
-        write!(
-            html,
-            "; {} of {} users without a reading",
-            account.users_without_reading,
-            account.users.len()
-        )?;
-    }
-    if let Some(sweep) = &account.last_sweep {
-        write!(html, "; last sweep {} ago", Age(sweep.age_seconds))?;
-    }
+fn write_header(html: &mut String, ask: &Ask, selection: &Selection<'_>) -> fmt::Result {
     html.push_str(
-        "</p><table><thead><tr><th>User</th><th>Id</th><th class=\"number\">Red</th>\
-         <th class=\"number\">Grey</th><th class=\"number\">Read</th><th>Remark</th></tr></thead><tbody>",
+        "<body><p id=\"contact\" role=\"alert\" hidden></p><header><h1>Unanswered messages</h1>\
+         <form action=\"./\" role=\"search\"><p id=\"found\" role=\"status\">",
     );
-    let mut users: Vec<&UserStatus> = account.users.iter().collect();
-    users.sort_by_key(|user| urgency(user));
-    for user in users.iter().take(ROWS_MAX) {
-        write_user(html, user)?;
+    match selection.found {
+        None => {}
+        Some(0) => html.push_str("Nobody found"),
+        Some(found) => write!(html, "{} found", Count(found, "user"))?,
     }
-    html.push_str("</tbody></table>");
-    if let Some(more) = users.len().checked_sub(ROWS_MAX).filter(|more| *more > 0) {
-        write!(html, "<p>… and {more} more users; see the status as JSON.</p>")?;
-    }
-    html.push_str("</section>");
-    Ok(())
-}
-
-/// Who owes replies comes first, then those of whom nothing is known, then those at zero.
-fn urgency(user: &UserStatus) -> (u8, Reverse<u64>) {
-    match user.red {
-        Some(0) => (2, Reverse(0)),
-        Some(red) => (0, Reverse(red)),
-        None => (1, Reverse(0)),
-    }
-}
-
-fn write_user(html: &mut String, user: &UserStatus) -> fmt::Result {
-    let class = if user.red.is_some_and(|red| red > 0) { " red" } else { "" };
     write!(
         html,
-        "<tr><td>{name}</td><td>{id}</td><td class=\"number{class}\">{red}</td>\
-         <td class=\"number grey\">{grey}</td><td class=\"number\">",
-        name = Escaped(user.name.as_deref().unwrap_or("–")),
-        id = Escaped(&user.id),
-        red = Figure(user.red),
-        grey = Figure(user.grey),
-    )?;
-    match user.age_seconds {
-        Some(age) => write!(html, "{} ago", Age(age))?,
-        None => html.push('–'),
+        "</p><input type=\"search\" name=\"q\" value=\"{}\" placeholder=\"Search name, id, account\" \
+         aria-label=\"Search users by name, id or account\" maxlength=\"200\" autocomplete=\"off\" \
+         spellcheck=\"false\"></form></header>",
+        Escaped(&ask.text)
+    )
+}
+
+/// How often an open page looks at the exporter, in seconds: as often as the figures change.
+fn refresh(status: &Status) -> f64 {
+    let (least, most) = REFRESH;
+    let intervals = status.accounts.iter().map(|account| account.interval_seconds);
+    intervals.fold(most, f64::min).max(least)
+}
+
+/// The address of the page of one account.
+struct AccountLink<'a>(&'a str);
+
+impl Display for AccountLink<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "./?account={}", utf8_percent_encode(self.0, NON_ALPHANUMERIC))
     }
-    html.push_str("</td><td>");
-    if let Some(other) = user.other {
-        write!(html, "{other} of an unknown type. ")?;
+}
+
+/// Writes texts with a dot between each two.
+fn write_joined(html: &mut String, texts: &[&String]) -> fmt::Result {
+    for (index, text) in texts.iter().enumerate() {
+        let joint = if index > 0 { " · " } else { "" };
+        write!(html, "{joint}<bdi>{}</bdi>", Escaped(text))?;
     }
-    match (user.untrusted.first().copied(), &user.problem) {
-        (Some("unknown_user"), _) => html.push_str("Wazzup24 does not know this user."),
-        (_, Some(problem)) => write!(html, "{}", Escaped(problem))?,
-        _ => {}
-    }
-    html.push_str("</td></tr>");
     Ok(())
-}
-
-/// A figure, or a dash where nothing is known.
-struct Figure(Option<u64>);
-
-impl Display for Figure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(figure) => write!(f, "{figure}"),
-            None => f.write_str("–"),
-        }
-    }
-}
-
-/// An age in seconds, rounded for reading.
-struct Age(f64);
-
-impl Display for Age {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = self.0 as u64;
-        match seconds {
-            0..120 => write!(f, "{seconds} s"),
-            120..7200 => write!(f, "{} min", seconds / 60),
-            _ => write!(f, "{} h", seconds / 3600),
-        }
-    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn markup_in_names_shows_as_text() {
-        let text = Escaped("<img src=x onerror=\"alert('1')\">&").to_string();
-        assert_eq!(text, "&lt;img src=x onerror=&quot;alert(&#39;1&#39;)&quot;&gt;&amp;");
-    }
-
-    #[test]
-    fn nothing_known_is_a_dash() {
-        assert_eq!(Figure(None).to_string(), "–");
-        assert_eq!(Figure(Some(0)).to_string(), "0");
-    }
-}
+mod tests;

@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use hyper::body::Incoming;
 use hyper::header::{
-    ACCEPT, ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, HeaderName,
-    HeaderValue, RETRY_AFTER, VARY,
+    ACCEPT, ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY,
+    HeaderName, HeaderValue, REFERRER_POLICY, RETRY_AFTER, VARY,
 };
 use hyper::{HeaderMap, Method, Request, StatusCode};
 use tokio::sync::Semaphore;
 
-use super::answer::{Answer, answer, holding, plain};
-use super::page;
-use super::status::Status;
+use super::answer::{Answer, answer, compressed, holding, plain};
+use super::page::{self, Ask, Asset};
+use super::status::{About, Status};
 use crate::clock::Stamp;
 use crate::exposition::{accepts_gzip, document, negotiate};
 use crate::health::Health;
@@ -31,6 +31,7 @@ pub struct Site {
     process: Arc<Process>,
     health: Arc<Health>,
     telemetry_path: String,
+    started: Stamp,
     scrapes: Arc<Semaphore>,
     views: Arc<Semaphore>,
 }
@@ -40,7 +41,7 @@ pub struct Site {
 enum Route {
     Metrics,
     Page,
-    Style,
+    Asset(Asset),
     Status,
     Healthy,
     Ready,
@@ -56,7 +57,8 @@ impl Site {
     ) -> Self {
         let scrapes = Arc::new(Semaphore::new(SCRAPES_MAX));
         let views = Arc::new(Semaphore::new(VIEWS_MAX));
-        Self { directory, process, health, telemetry_path, scrapes, views }
+        let started = Stamp::now();
+        Self { directory, process, health, telemetry_path, started, scrapes, views }
     }
 
     /// Answers one request. The body of a request is never read: none of them needs one.
@@ -72,9 +74,9 @@ impl Site {
         }
         match route {
             Route::Metrics => self.metrics(request.headers()).await,
-            Route::Page => self.page().await,
-            Route::Style => answer(StatusCode::OK, "text/css; charset=utf-8", page::STYLE),
-            Route::Status => self.status().await,
+            Route::Page => self.page(request.uri().query(), request.headers()).await,
+            Route::Asset(asset) => answer(StatusCode::OK, asset.content_type, asset.content),
+            Route::Status => self.status(request.headers()).await,
             Route::Healthy => verdict(self.health.healthy(), "Healthy.\n", "Not healthy.\n"),
             Route::Ready => verdict(self.health.ready(), "Ready.\n", "Not ready.\n"),
         }
@@ -86,11 +88,10 @@ impl Site {
         }
         match path {
             "/" => Some(Route::Page),
-            page::STYLE_PATH => Some(Route::Style),
             "/api/v1/status" => Some(Route::Status),
             "/-/healthy" => Some(Route::Healthy),
             "/-/ready" => Some(Route::Ready),
-            _ => None,
+            _ => page::ASSETS.into_iter().find(|asset| asset.path == path).map(Route::Asset),
         }
     }
 
@@ -110,24 +111,46 @@ impl Site {
         answer
     }
 
-    async fn status(&self) -> Answer {
-        let Ok(permit) = Arc::clone(&self.views).try_acquire_owned() else { return crowded() };
-        let views = self.views();
-        let json = aside(move || serde_json::to_vec(&Status::new(&views, Stamp::now()))).await;
-        match json {
-            Ok(json) => holding(StatusCode::OK, "application/json", json, Some(permit)),
-            Err(error) => plain(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
-        }
+    async fn status(&self, headers: &HeaderMap) -> Answer {
+        let render = |status: &Status| {
+            serde_json::to_vec(status).expect("a status holds nothing that JSON cannot")
+        };
+        self.view(headers, "application/json", render).await
     }
 
-    async fn page(&self) -> Answer {
+    async fn page(&self, query: Option<&str>, headers: &HeaderMap) -> Answer {
+        let (ask, metrics) = (Ask::of(query), self.telemetry_path.clone());
+        let render = move |status: &Status| page::render(status, &ask, &metrics).into_bytes();
+        let mut answer = self.view(headers, "text/html; charset=utf-8", render).await;
+        let headers = answer.headers_mut();
+        headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(page::POLICY));
+        headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        answer
+    }
+
+    /// Answers with what `render` makes of the status, compressed where the client takes that.
+    async fn view(
+        &self,
+        headers: &HeaderMap,
+        content_type: &'static str,
+        render: impl FnOnce(&Status) -> Vec<u8> + Send + 'static,
+    ) -> Answer {
         let Ok(permit) = Arc::clone(&self.views).try_acquire_owned() else { return crowded() };
-        let views = self.views();
-        let metrics = self.telemetry_path.clone();
-        let html = aside(move || page::render(&Status::new(&views, Stamp::now()), &metrics)).await;
-        let mut answer = holding(StatusCode::OK, "text/html; charset=utf-8", html, Some(permit));
-        let policy = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-        answer.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+        let gzip = accepts_gzip(&joined(headers, &ACCEPT_ENCODING));
+        let slots = self.directory.slots();
+        let about = About { started: self.started, config_hash: self.process.config_hash() };
+        let body = aside(move || {
+            let body = render(&Status::new(&slots, about, Stamp::now()));
+            if gzip { compressed(&body) } else { body }
+        });
+        let mut answer = holding(StatusCode::OK, content_type, body.await, Some(permit));
+        let headers = answer.headers_mut();
+        headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
+        // Old figures must not look current.
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if gzip {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
         answer
     }
 

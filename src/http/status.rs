@@ -1,40 +1,78 @@
 //! What `/api/v1/status` and the page show: the views once more, for people and scripts.
+//!
+//! `docs/status-page.md` names every field; a test compares it with what is serialized here. The
+//! [`words`] for reasons and failures stand in a file of their own.
 
+mod words;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
 
+use self::words::{account_trouble, user_reasons};
 use crate::clock::Stamp;
-use crate::metrics::BuildInfo;
-use crate::snapshot::{AccountView, FailingReason, UntrustedReason, UserView};
+use crate::metrics::{BuildInfo, Outcome};
+use crate::snapshot::{AccountView, FailingReason, Past, Slot, Totals, UserView};
 
-/// Everything the exporter knows, as of one moment.
+/// What the process knows about itself.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct About {
+    /// When it began to serve.
+    pub(super) started: Stamp,
+    /// As the metric `wazzup_exporter_config_hash`.
+    pub(super) config_hash: u64,
+}
+
+/// Everything the exporter knows, as of one moment. Times are unix time in seconds.
 #[derive(Debug, Serialize)]
 pub(super) struct Status {
     pub(super) version: &'static str,
-    /// Unix time of the answer in seconds.
+    pub(super) revision: &'static str,
+    /// The moment.
     pub(super) time: f64,
+    pub(super) started: f64,
+    pub(super) uptime_seconds: f64,
+    pub(super) config_hash: u64,
     pub(super) accounts: Vec<AccountStatus>,
 }
 
-/// One account. Sums are over users with a live reading only, and `null` where there is none: no
-/// sum is not a sum of zero.
+/// One account. Sums are over users whose figures are known, and `null` where there is none: no sum
+/// is not a sum of zero.
 #[derive(Debug, Serialize)]
 pub(super) struct AccountStatus {
     pub(super) name: String,
     pub(super) account_id: Option<String>,
+    pub(super) labels: BTreeMap<String, String>,
     pub(super) up: bool,
     /// Why no user can be read, while that holds.
     pub(super) failing: Option<&'static str>,
-    /// Sum of the red counters.
+    /// Why it is not up, in words; `null` while it is, and before its first sweep has told.
+    pub(super) trouble: Option<Trouble>,
     pub(super) red: Option<u64>,
-    /// Sum of the grey counters.
     pub(super) grey: Option<u64>,
-    /// Users whose figures are missing.
-    pub(super) users_without_reading: usize,
+    /// Users who are missing from the sums.
+    pub(super) users_missing: usize,
     pub(super) interval_seconds: f64,
+    pub(super) stale_after_seconds: f64,
+    /// Age of the newest good reading of any user.
+    pub(super) age_seconds: Option<f64>,
     pub(super) last_sweep: Option<SweepStatus>,
+    pub(super) requests: Requests,
+    pub(super) channels: Vec<ChannelStatus>,
+    pub(super) history: Option<HistoryStatus>,
     pub(super) users: Vec<UserStatus>,
+}
+
+/// What keeps an account from being read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Trouble {
+    /// What is wrong.
+    pub(super) text: String,
+    /// What to do.
+    pub(super) remedy: &'static str,
+    /// What exactly went wrong at the last attempt.
+    pub(super) detail: Option<Arc<str>>,
 }
 
 /// The last finished sweep.
@@ -45,93 +83,173 @@ pub(super) struct SweepStatus {
     pub(super) duration_seconds: f64,
 }
 
+/// What the account asks of upstream, and what it may ask.
+#[derive(Debug, Serialize)]
+pub(super) struct Requests {
+    /// Requests since the start by how they ended; only outcomes that occurred.
+    pub(super) outcomes: BTreeMap<&'static str, u64>,
+    /// Requests that the credential may make in each window.
+    pub(super) limit: u32,
+    pub(super) limit_window_seconds: f64,
+    /// Share of the limit that the account's sweeps need, 1 for all of it. Accounts of one
+    /// credential share the limit.
+    pub(super) limit_share: f64,
+    /// Time for which requests were held back.
+    pub(super) waited_seconds: f64,
+}
+
+/// A channel of an account. One that is not active receives nothing, so counters stand still.
+#[derive(Debug, Serialize)]
+pub(super) struct ChannelStatus {
+    /// Its id.
+    pub(super) channel: String,
+    pub(super) transport: String,
+    pub(super) state: String,
+    pub(super) active: bool,
+    /// Its name, usually a phone number, where it may be shown.
+    pub(super) name: Option<String>,
+}
+
+/// The account's red sum over the last hours.
+#[derive(Debug, Serialize)]
+pub(super) struct HistoryStatus {
+    pub(super) period_seconds: f64,
+    /// Age of the last point.
+    pub(super) age_seconds: f64,
+    /// Oldest first; `null` where nothing was known.
+    pub(super) red: Vec<Option<u64>>,
+    /// Where users were missing from the sum.
+    pub(super) partial: Vec<bool>,
+}
+
 /// One user. Figures are `null` without a live reading.
 #[derive(Debug, Serialize)]
 pub(super) struct UserStatus {
     pub(super) id: String,
     pub(super) name: Option<String>,
+    pub(super) labels: BTreeMap<String, String>,
     /// `null` before the first attempt.
     pub(super) up: Option<bool>,
     pub(super) red: Option<u64>,
     pub(super) grey: Option<u64>,
     pub(super) other: Option<u64>,
+    /// Since when red has been above 0.
+    pub(super) red_since: Option<f64>,
     /// Age of the last good reading, however old.
     pub(super) age_seconds: Option<f64>,
-    /// Why the figures may not count.
-    pub(super) untrusted: Vec<&'static str>,
-    /// What went wrong at the last attempt.
-    pub(super) problem: Option<Arc<str>>,
+    /// Why a figure is missing or not to be trusted.
+    pub(super) reasons: Vec<Reason>,
+}
+
+/// Why a figure is missing or not to be trusted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Reason {
+    pub(super) code: &'static str,
+    pub(super) text: String,
 }
 
 impl Status {
-    pub(super) fn new(views: &[Arc<AccountView>], now: Stamp) -> Self {
+    pub(super) fn new(slots: &[Arc<Slot>], about: About, now: Stamp) -> Self {
+        let account = |slot: &Arc<Slot>| AccountStatus::new(&slot.view(), slot.history.past(), now);
         Self {
             version: BuildInfo::THIS.version,
+            revision: BuildInfo::THIS.revision,
             time: now.unix.as_secs_f64(),
-            accounts: views.iter().map(|view| AccountStatus::new(view, now)).collect(),
+            started: about.started.unix.as_secs_f64(),
+            uptime_seconds: about.started.age(now).as_secs_f64(),
+            config_hash: about.config_hash,
+            accounts: slots.iter().map(account).collect(),
         }
     }
 }
 
 impl AccountStatus {
-    fn new(view: &AccountView, now: Stamp) -> Self {
-        let account = &view.account;
-        let users: Vec<UserStatus> =
-            view.users().map(|user| UserStatus::new(user, view, now)).collect();
+    fn new(view: &AccountView, past: Option<Past>, now: Stamp) -> Self {
+        let (account, facts) = (&view.account, &view.facts);
+        let Totals { red, grey, missing } = view.totals(now);
         Self {
             name: account.name.to_string(),
             account_id: account.account_id.as_ref().map(ToString::to_string),
+            labels: texts(&account.labels),
             up: view.up(now),
-            failing: view.facts.failing.map(FailingReason::label),
-            red: sum(users.iter().map(|user| user.red)),
-            grey: sum(users.iter().map(|user| user.grey)),
-            users_without_reading: users
-                .iter()
-                .filter(|user| user.red.is_none() && user.other.is_none())
-                .count(),
+            failing: facts.failing.map(FailingReason::label),
+            trouble: account_trouble(view, now),
+            red,
+            grey,
+            users_missing: missing,
             interval_seconds: account.poll.interval.as_secs_f64(),
-            last_sweep: view.facts.sweep.map(|sweep| SweepStatus {
+            stale_after_seconds: account.poll.stale_after.as_secs_f64(),
+            age_seconds: facts.newest_reading.map(|at| at.age(now).as_secs_f64()),
+            last_sweep: facts.sweep.map(|sweep| SweepStatus {
                 result: sweep.result.label(),
                 age_seconds: sweep.finished.age(now).as_secs_f64(),
                 duration_seconds: sweep.duration.as_secs_f64(),
             }),
-            users,
+            requests: Requests::new(view),
+            channels: Vec::new(),
+            history: past.map(|past| HistoryStatus::new(&past, now)),
+            users: view.users().map(|user| UserStatus::new(user, view, now)).collect(),
+        }
+    }
+}
+
+impl Requests {
+    fn new(view: &AccountView) -> Self {
+        let (account, tally) = (&view.account, &view.facts.tally);
+        let mut outcomes = BTreeMap::new();
+        for counts in tally.requests {
+            for (outcome, count) in Outcome::ALL.iter().zip(counts).filter(|(_, count)| *count > 0)
+            {
+                *outcomes.entry(outcome.label()).or_default() += count;
+            }
+        }
+        let needed = view.users().count() as f64 / account.poll.interval.as_secs_f64();
+        let allowed = f64::from(account.rate_limit.requests) / account.rate_limit.per.as_secs_f64();
+        Self {
+            outcomes,
+            limit: account.rate_limit.requests,
+            limit_window_seconds: account.rate_limit.per.as_secs_f64(),
+            limit_share: needed / allowed,
+            waited_seconds: tally.rate_limit_wait.as_secs_f64(),
+        }
+    }
+}
+
+impl HistoryStatus {
+    fn new(past: &Past, now: Stamp) -> Self {
+        Self {
+            period_seconds: past.period.as_secs_f64(),
+            age_seconds: past.newest.age(now).as_secs_f64(),
+            red: past.points.iter().map(|point| point.red()).collect(),
+            partial: past.points.iter().map(|point| point.partial()).collect(),
         }
     }
 }
 
 impl UserStatus {
     fn new(view: &UserView, account: &AccountView, now: Stamp) -> Self {
-        let account = &account.account;
-        let stale_after = account.poll.stale_after;
+        let settings = &account.account;
+        let stale_after = settings.poll.stale_after;
         let shown = view.shown(stale_after, now);
-        let name = view.user.name.clone().filter(|_| account.export.user_names);
         Self {
             id: view.user.id.to_string(),
-            name,
+            name: view.user.name.clone().filter(|_| settings.export.user_names),
+            labels: texts(&view.user.labels),
             up: view.up(stale_after, now),
             red: shown.red,
             grey: shown.grey,
             other: shown.other,
+            red_since: view.red_since(stale_after, now).map(|since| since.as_secs_f64()),
             age_seconds: view.last_good.map(|(_, at)| at.age(now).as_secs_f64()),
-            untrusted: view.untrusted(stale_after, now).map(UntrustedReason::label).collect(),
-            problem: view.last_attempt.as_ref().and_then(|attempt| attempt.problem.clone()),
+            reasons: user_reasons(view, account, now),
         }
     }
 }
 
-/// The sum of what is known; `None` if nothing is.
-fn sum(figures: impl Iterator<Item = Option<u64>>) -> Option<u64> {
-    figures.flatten().fold(None, |sum, figure| Some(sum.unwrap_or(0) + figure))
+/// Labels by name.
+fn texts<N: ToString>(labels: &BTreeMap<N, String>) -> BTreeMap<String, String> {
+    labels.iter().map(|(name, value)| (name.to_string(), value.clone())).collect()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_sum_of_nothing_known_is_not_zero() {
-        assert_eq!(sum([None, None].into_iter()), None);
-        assert_eq!(sum([None, Some(0), Some(3)].into_iter()), Some(3));
-    }
-}
+pub(super) mod tests;

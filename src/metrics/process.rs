@@ -109,6 +109,11 @@ impl Process {
         self.config_hash.set((hash >> 16) as f64);
     }
 
+    /// The hash of the configuration in use, as the metric shows it.
+    pub fn config_hash(&self) -> u64 {
+        self.config_hash.get() as u64
+    }
+
     /// Notes how many accounts there are, and how many of them this process polls.
     pub fn set_accounts(&self, configured: usize, polled: usize) {
         self.accounts_configured.set(configured as i64);

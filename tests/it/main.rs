@@ -6,6 +6,7 @@ mod architecture;
 mod cli;
 mod doctor;
 mod failures;
+mod history;
 mod lists;
 mod network;
 mod partners;

@@ -21,6 +21,9 @@ use wazzup_exporter::supervisor::Accounts;
 /// Only a guard against hanging: many times longer than anything here takes.
 pub(crate) const GUARD: Duration = Duration::from_mins(1);
 
+/// How often the exporter of a test takes a point for the charts.
+const SAMPLING_PERIOD: Duration = Duration::from_millis(200);
+
 /// A running simulator and a running exporter.
 pub(crate) struct World {
     pub(crate) api: Simulator,
@@ -66,6 +69,7 @@ impl World {
             storage,
         };
         let daemon = Daemon::bind(&options, config).await.unwrap();
+        let daemon = daemon.sampling_every(SAMPLING_PERIOD);
         let exporter = daemon.addresses()[0];
         let shutdown = Shutdown::new();
         let (tell, told) = oneshot::channel();

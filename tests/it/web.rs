@@ -16,6 +16,8 @@ async fn every_path_answers_get_and_head_and_refuses_the_rest() {
         ("/", "text/html; charset=utf-8", 200),
         ("/metrics", "text/plain; version=0.0.4; charset=utf-8", 200),
         ("/style.css", "text/css; charset=utf-8", 200),
+        ("/page.js", "text/javascript; charset=utf-8", 200),
+        ("/favicon.svg", "image/svg+xml", 200),
         ("/api/v1/status", "application/json", 200),
         ("/-/healthy", "text/plain; charset=utf-8", 200),
         ("/-/ready", "text/plain; charset=utf-8", 503),
@@ -81,18 +83,48 @@ async fn the_page_shows_accounts_and_users_and_markup_as_text() {
     let red = super::support::counter("acme", "u1", "red");
     world.until("a figure", |samples| samples.contains_key(&red)).await;
     let page = world.get("/").await;
-    let policy = page.headers()["content-security-policy"].to_str().unwrap().to_owned();
-    assert!(policy.starts_with("default-src 'none'"), "{policy}");
+    let headers = |name: &str| page.headers()[name].to_str().unwrap().to_owned();
+    assert_eq!(
+        headers("content-security-policy"),
+        "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; \
+         img-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    );
+    assert_eq!(headers("referrer-policy"), "no-referrer");
+    assert_eq!(headers("cache-control"), "no-store");
     let html = page.text().await.unwrap();
     assert!(html.contains("&lt;img src=x onerror=alert(1)&gt;"), "{html}");
     assert!(!html.contains("<img"), "{html}");
-    assert!(html.contains(">11</td>"), "{html}");
+    assert!(html.contains("<span>11</span>"), "{html}");
+    let found = world.get("/?q=ONERROR").await.text().await.unwrap();
+    assert!(found.contains("1 user found") && !found.contains("User 0"), "{found}");
     let status: serde_json::Value =
         serde_json::from_str(&world.get("/api/v1/status").await.text().await.unwrap()).unwrap();
     assert_eq!(status["accounts"][0]["name"], "acme");
     assert_eq!(status["accounts"][0]["red"], 12);
     assert_eq!(status["accounts"][0]["users"][1]["red"], 11);
     assert_eq!(status["accounts"][0]["users"][1]["up"], true);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn pages_and_documents_are_compressed_where_that_is_wanted() {
+    let world = World::start(still(&["acme"], 300), SLOW).await;
+    for path in ["/?account=acme", "/api/v1/status"] {
+        let plain = world.get(path).await;
+        assert!(!plain.headers().contains_key("content-encoding"), "{path}");
+        let plain = plain.text().await.unwrap();
+        let packed = world.request(Method::GET, path, &[("accept-encoding", "gzip")]).await;
+        assert_eq!(packed.headers()["content-encoding"], "gzip", "{path}");
+        assert_eq!(packed.headers()["vary"], "accept-encoding", "{path}");
+        let packed = packed.bytes().await.unwrap();
+        let mut text = String::new();
+        let mut decoder = flate2::bufread::GzDecoder::new(&packed[..]);
+        std::io::Read::read_to_string(&mut decoder, &mut text).unwrap();
+        assert!(packed.len() < plain.len() / 5, "{path}: {} of {}", packed.len(), plain.len());
+        // Apart from the time, the same.
+        let users = |text: &str| text.matches("u299").count();
+        assert_eq!((users(&text) > 0, users(&text)), (true, users(&plain)), "{path}");
+    }
     world.stop().await;
 }
 

@@ -244,7 +244,8 @@ fn version() -> String {
 }
 
 fn telemetry_path(text: &str) -> Result<String, String> {
-    const TAKEN: [&str; 5] = ["/", "/style.css", "/api/v1/status", "/-/healthy", "/-/ready"];
+    const TAKEN: [&str; 7] =
+        ["/", "/style.css", "/page.js", "/favicon.svg", "/api/v1/status", "/-/healthy", "/-/ready"];
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
     let segments = text.strip_prefix('/').unwrap_or_default().split('/');
     let fits =

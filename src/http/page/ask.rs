@@ -1,0 +1,191 @@
+//! What of the status a page shows: everything in short, one account in full, or what a search finds.
+
+use std::cmp::Reverse;
+
+use url::form_urlencoded;
+
+use crate::http::status::{AccountStatus, Reason, Status, UserStatus};
+
+/// Longest search text, in characters; what is longer is cut.
+const TEXT_MAX: usize = 200;
+/// Rows of users on a page that shows everything in short, shared by its accounts.
+const ROWS_SHORT: usize = 600;
+/// Rows of users that an account has in short at least, and at most.
+const ROWS_ACCOUNT: (usize, usize) = (8, 60);
+/// Rows of users on a page that shows one account in full.
+const ROWS_FULL: usize = 5000;
+/// Rows of users that a search shows.
+const ROWS_FOUND: usize = 200;
+/// Users with nothing to tell who are listed without being asked for.
+const REST_OPEN: usize = 12;
+/// The same, folded up.
+const REST_FOLDED: usize = 100;
+/// Accounts shown with their users; of more only the sums.
+const ACCOUNTS_MAX: usize = 40;
+/// Accounts up to which they stay in the order of the configuration; more are sorted by red.
+const ACCOUNTS_CALM: usize = 12;
+
+/// What was asked for in the query of the address.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(in crate::http) struct Ask {
+    /// The search text as it was typed.
+    pub(super) text: String,
+    /// Its words in lower case; all of them have to be found.
+    words: Vec<String>,
+    /// The only account to show.
+    pub(super) account: Option<String>,
+}
+
+/// What a page shows.
+#[derive(Debug)]
+pub(super) struct Selection<'a> {
+    /// Accounts with their users.
+    pub(super) accounts: Vec<Part<'a>>,
+    /// Accounts of which only the sums are shown.
+    pub(super) others: Vec<&'a AccountStatus>,
+    /// What a search found beyond what a page shows.
+    pub(super) beyond: Vec<Part<'a>>,
+    /// How many users a search found; `None` without one.
+    pub(super) found: Option<usize>,
+}
+
+/// What a page shows of an account.
+#[derive(Debug)]
+pub(super) struct Part<'a> {
+    pub(super) account: &'a AccountStatus,
+    /// Users in the table.
+    pub(super) rows: Vec<&'a UserStatus>,
+    /// Users in a table that is folded up.
+    pub(super) folded: Vec<&'a UserStatus>,
+    /// Users who are left out.
+    pub(super) left_out: Vec<&'a UserStatus>,
+}
+
+impl Ask {
+    /// Reads `q` and `account`; anything else in the query is ignored.
+    pub(in crate::http) fn of(query: Option<&str>) -> Self {
+        let mut ask = Self::default();
+        for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+            match &*name {
+                "q" => ask.text = value.trim().chars().take(TEXT_MAX).collect(),
+                "account" if !value.is_empty() => ask.account = Some(value.into_owned()),
+                _ => {}
+            }
+        }
+        ask.words = ask.text.split_whitespace().map(str::to_lowercase).collect();
+        ask
+    }
+
+    /// Whether only what a search finds is shown.
+    pub(super) fn searches(&self) -> bool {
+        !self.words.is_empty()
+    }
+
+    /// Whether the account may be shown.
+    pub(super) fn includes(&self, account: &AccountStatus) -> bool {
+        self.account.as_ref().is_none_or(|name| account.name == *name)
+    }
+
+    /// Chooses from what there is.
+    pub(super) fn select<'a>(&self, status: &'a Status) -> Selection<'a> {
+        let accounts = status.accounts.iter().filter(|account| self.includes(account));
+        let mut accounts: Vec<&AccountStatus> = accounts.collect();
+        // A stable sort: what is alike stays in the order of the configuration.
+        let many = accounts.len() > ACCOUNTS_CALM;
+        accounts.sort_by_key(|account| {
+            (account.trouble.is_none(), Reverse(account.red.filter(|_| many)))
+        });
+        if self.searches() {
+            return self.search(&accounts);
+        }
+        let others = accounts.split_off(ACCOUNTS_MAX.min(accounts.len()));
+        let (least, most) = ROWS_ACCOUNT;
+        let short = (ROWS_SHORT / accounts.len().max(1)).clamp(least, most);
+        let part = |account| match self.account {
+            Some(_) => Part::full(account),
+            None => Part::short(account, short),
+        };
+        let accounts = accounts.into_iter().map(part).collect();
+        Selection { accounts, others, beyond: Vec::new(), found: None }
+    }
+
+    fn search<'a>(&self, accounts: &[&'a AccountStatus]) -> Selection<'a> {
+        let (mut shown, mut beyond, mut found) = (Vec::new(), Vec::new(), 0);
+        for account in accounts.iter().copied() {
+            let account_text = searchable([account.name.as_str()], account.labels.values());
+            let mut rows = by_urgency(account);
+            rows.retain(|user| self.finds(&account_text, user));
+            let room = ROWS_FOUND.saturating_sub(found);
+            found += rows.len();
+            let left_out = rows.split_off(room.min(rows.len()));
+            let part = Part { account, rows, folded: Vec::new(), left_out };
+            if !part.rows.is_empty() {
+                shown.push(part);
+            } else if !part.left_out.is_empty() {
+                beyond.push(part);
+            }
+        }
+        Selection { accounts: shown, others: Vec::new(), beyond, found: Some(found) }
+    }
+
+    fn finds(&self, account_text: &str, user: &UserStatus) -> bool {
+        let names = [user.id.as_str(), user.name.as_deref().unwrap_or_default()];
+        let text = searchable(names, user.labels.values());
+        self.words.iter().all(|word| text.contains(word) || account_text.contains(word))
+    }
+}
+
+impl<'a> Part<'a> {
+    fn full(account: &'a AccountStatus) -> Self {
+        let mut rows = by_urgency(account);
+        let left_out = rows.split_off(ROWS_FULL.min(rows.len()));
+        Self { account, rows, folded: Vec::new(), left_out }
+    }
+
+    /// Who owes replies or has something wrong, up to `most`; and the others if they are few.
+    fn short(account: &'a AccountStatus, most: usize) -> Self {
+        let mut rows = by_urgency(account);
+        let urgent = rows.iter().take_while(|user| tells(user)).count();
+        let mut rest = rows.split_off(urgent.min(most));
+        if urgent <= most && rest.len() <= REST_OPEN && account.trouble.is_none() {
+            rows.append(&mut rest);
+        }
+        let folds = rest.len() <= REST_FOLDED;
+        let (folded, left_out) = if folds { (rest, Vec::new()) } else { (Vec::new(), rest) };
+        Self { account, rows, folded, left_out }
+    }
+}
+
+/// Who owes replies comes first, then who has something wrong, then the others.
+fn by_urgency(account: &AccountStatus) -> Vec<&UserStatus> {
+    let mut users: Vec<&UserStatus> = account.users.iter().collect();
+    users.sort_by_cached_key(|user| (!tells(user), by_red(user)));
+    users
+}
+
+/// Sorts users by red, and those who are alike by since when.
+pub(super) fn by_red(user: &UserStatus) -> (Reverse<u64>, Option<u64>) {
+    (Reverse(user.red.unwrap_or_default()), user.red_since.map(|since| since as u64))
+}
+
+/// Whether a user has something to tell beside what the account tells for everybody.
+fn tells(user: &UserStatus) -> bool {
+    user.red.is_some_and(|red| red > 0) || own_reasons(user).next().is_some()
+}
+
+/// The reasons that are not told at the top of the account: if it cannot be read, its users' figures
+/// turn stale.
+pub(super) fn own_reasons(user: &UserStatus) -> impl Iterator<Item = &Reason> {
+    let failing = user.reasons.iter().any(|reason| reason.code == "account_failing");
+    let told = move |code: &str| failing && ["account_failing", "stale"].contains(&code);
+    user.reasons.iter().filter(move |reason| !told(reason.code))
+}
+
+fn searchable<'a>(
+    names: impl IntoIterator<Item = &'a str>,
+    labels: impl Iterator<Item = &'a String>,
+) -> String {
+    let texts: Vec<&str> = names.into_iter().chain(labels.map(String::as_str)).collect();
+    // A line end keeps a word from matching over two texts.
+    texts.join("\n").to_lowercase()
+}

@@ -1,0 +1,227 @@
+//! The course of an account's red sum, drawn as an inline SVG.
+//!
+//! A stretch in which nothing was known is a gap with a mark of its own; one in which users were
+//! missing is drawn as a lower bound. Neither ever looks like zero.
+
+use std::fmt::{self, Write as _};
+use std::time::Duration;
+
+use crate::http::status::HistoryStatus;
+use crate::http::text::{Age, Figure};
+
+/// Widths of the chart, in points; the smallest into which everything fits is taken.
+const WIDTHS: [usize; 4] = [15, 60, 180, WIDTH_MAX];
+const WIDTH_MAX: usize = 360;
+/// Points that a chart has at least; fewer would be dots.
+const POINTS_MIN: usize = 3;
+/// Height of the drawing in its own units; the style sheet stretches it.
+const HEIGHT: u64 = 100;
+/// A scale that ends below this would make a mountain of one message.
+const SCALE_MIN: u64 = 4;
+
+/// What is drawn.
+struct Chart {
+    /// Points from the left edge to now.
+    width: usize,
+    /// The known part of them with whether users were missing, by position from the left.
+    points: Vec<Option<(u64, bool)>>,
+    /// Where the first point is.
+    first: usize,
+    /// The largest figure.
+    peak: Option<u64>,
+}
+
+/// Writes the chart, if anything was ever known.
+pub(super) fn write_chart(html: &mut String, history: Option<&HistoryStatus>) -> fmt::Result {
+    let Some((history, chart)) = history.and_then(|history| Some((history, Chart::new(history)?)))
+    else {
+        return Ok(());
+    };
+    let span = Age(Duration::from_secs_f64(history.period_seconds * chart.width as f64));
+    write!(
+        html,
+        "<figure class=\"chart\"><svg viewBox=\"0 0 {} {HEIGHT}\" preserveAspectRatio=\"none\" \
+         role=\"img\" aria-label=\"Red over the last {span}: now {}, peak {}\">",
+        chart.width - 1,
+        Figure(chart.points.last().copied().flatten().map(|(red, _)| red)),
+        Figure(chart.peak),
+    )?;
+    chart.write_gaps(html)?;
+    chart.write_area(html)?;
+    chart.write_line(html, "line", false)?;
+    chart.write_line(html, "line partial", true)?;
+    write!(
+        html,
+        "</svg><figcaption><span>{span} ago</span><span>peak {}</span><span>now</span></figcaption></figure>",
+        Figure(chart.peak)
+    )
+}
+
+impl Chart {
+    /// `None` while there is nothing to draw.
+    fn new(history: &HistoryStatus) -> Option<Self> {
+        let known = history.red.iter().zip(&history.partial);
+        let mut points: Vec<_> = known.map(|(red, partial)| Some(((*red)?, *partial))).collect();
+        // Where sampling has ended nothing is known either.
+        let late = (history.age_seconds / history.period_seconds).round() as usize;
+        points.extend(std::iter::repeat_n(None, late.saturating_sub(1).min(WIDTH_MAX)));
+        // What was not known yet at the start is no gap.
+        let begin = points.iter().position(Option::is_some)?;
+        points.drain(..begin);
+        let needed = points.len();
+        if needed < POINTS_MIN {
+            return None;
+        }
+        let width = WIDTHS.into_iter().find(|width| needed <= *width).unwrap_or(WIDTH_MAX);
+        points.drain(..needed.saturating_sub(width));
+        let peak = points.iter().flatten().map(|(red, _)| *red).max();
+        Some(Self { width, first: width - points.len(), points, peak })
+    }
+
+    /// The points that are known, with their positions in the drawing.
+    fn at(&self, index: usize) -> Option<(usize, u64, bool)> {
+        let (red, partial) = (*self.points.get(index)?)?;
+        let scale = self.peak.unwrap_or_default().max(SCALE_MIN);
+        // A little air above; wide enough for any figure.
+        let height = u128::from(red) * u128::from(HEIGHT - 6) / u128::from(scale);
+        Some((self.first + index, HEIGHT - 2 - height as u64, partial))
+    }
+
+    fn write_gaps(&self, html: &mut String) -> fmt::Result {
+        let mut index = 0;
+        while index < self.points.len() {
+            let length = self.points.iter().skip(index).take_while(|point| point.is_none()).count();
+            if length > 0 {
+                // From the last known point to the next one.
+                let (x, width) = ((self.first + index).saturating_sub(1), length + 1);
+                write!(
+                    html,
+                    "<rect class=\"gap\" x=\"{x}\" width=\"{width}\" height=\"{HEIGHT}\"/>"
+                )?;
+            }
+            index += length.max(1);
+        }
+        Ok(())
+    }
+
+    fn write_area(&self, html: &mut String) -> fmt::Result {
+        html.push_str("<path class=\"area\" d=\"");
+        let mut open = None;
+        for index in 0..=self.points.len() {
+            match (self.at(index), open) {
+                (Some((x, y, _)), None) => {
+                    write!(html, "M{x} {HEIGHT}V{y}")?;
+                    open = Some(x);
+                }
+                (Some((x, y, _)), Some(_)) => {
+                    write!(html, "L{x} {y}")?;
+                    open = Some(x);
+                }
+                (None, Some(_)) => {
+                    write!(html, "V{HEIGHT}Z")?;
+                    open = None;
+                }
+                (None, None) => {}
+            }
+        }
+        html.push_str("\"/>");
+        Ok(())
+    }
+
+    /// Writes the stretches between two points of which one is partial, or of which none is.
+    fn write_line(&self, html: &mut String, class: &str, partial: bool) -> fmt::Result {
+        let mut path = String::new();
+        let mut end = None;
+        for index in 0..self.points.len() {
+            let Some((x, y, here)) = self.at(index) else { continue };
+            let before = index.checked_sub(1).and_then(|before| self.at(before));
+            match before {
+                Some((from_x, from_y, there)) if (here || there) == partial => {
+                    if end != Some(from_x) {
+                        write!(path, "M{from_x} {from_y}")?;
+                    }
+                    write!(path, "L{x} {y}")?;
+                    end = Some(x);
+                }
+                // A point without neighbours is a dot.
+                None if here == partial && self.at(index + 1).is_none() => {
+                    write!(path, "M{x} {y}h0")?;
+                }
+                _ => {}
+            }
+        }
+        if path.is_empty() {
+            return Ok(());
+        }
+        write!(html, "<path class=\"{class}\" d=\"{path}\"/>")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn history(red: &[Option<u64>], partial: &[usize], age_seconds: f64) -> HistoryStatus {
+        let partial = (0..red.len()).map(|index| partial.contains(&index)).collect();
+        HistoryStatus { period_seconds: 60.0, age_seconds, red: red.to_vec(), partial }
+    }
+
+    /// Everything that is drawn.
+    fn drawn(history: &HistoryStatus) -> Vec<String> {
+        let mut html = String::new();
+        write_chart(&mut html, Some(history)).unwrap();
+        let (_, svg) = html.split_once("\">").unwrap();
+        let shapes =
+            svg.split('<').filter(|tag| tag.starts_with("path") || tag.starts_with("rect"));
+        shapes.map(|tag| tag.trim_end_matches("/>").to_owned()).collect()
+    }
+
+    #[test]
+    fn a_gap_is_marked_and_nothing_is_drawn_across_it() {
+        let drawn = drawn(&history(&[None, Some(94), Some(0), None, None, Some(47)], &[], 30.0));
+        assert_eq!(
+            drawn,
+            [
+                r#"rect class="gap" x="11" width="3" height="100""#,
+                r#"path class="area" d="M10 100V4L11 98V100ZM14 100V51V100Z""#,
+                r#"path class="line" d="M10 4L11 98M14 51h0""#,
+            ]
+        );
+    }
+
+    #[test]
+    fn a_sum_that_lacks_users_is_drawn_apart() {
+        let drawn = drawn(&history(&[Some(4), Some(4), Some(4), Some(4)], &[2], 0.0));
+        assert_eq!(drawn[1], r#"path class="line" d="M11 4L12 4""#);
+        assert_eq!(drawn[2], r#"path class="line partial" d="M12 4L13 4L14 4""#);
+    }
+
+    #[test]
+    fn where_sampling_has_ended_there_is_a_gap() {
+        let drawn = drawn(&history(&[Some(4), Some(4)], &[], 601.0));
+        assert_eq!(drawn[0], r#"rect class="gap" x="5" width="10" height="100""#);
+    }
+
+    #[test]
+    fn the_chart_is_as_wide_as_what_is_known() {
+        let wide = |points: usize| {
+            let chart = Chart::new(&history(&vec![Some(1); points], &[], 0.0)).unwrap();
+            (chart.width, chart.first, chart.points.len())
+        };
+        assert_eq!(wide(3), (15, 12, 3));
+        assert_eq!(wide(60), (60, 0, 60));
+        assert_eq!(wide(61), (180, 119, 61));
+        assert_eq!(wide(360), (360, 0, 360));
+        let late = Chart::new(&history(&[Some(1); 360], &[], 120.0)).unwrap();
+        assert_eq!((late.width, late.first, late.points.len()), (360, 0, 360));
+    }
+
+    #[test]
+    fn a_few_points_are_no_chart() {
+        let mut html = String::new();
+        write_chart(&mut html, Some(&history(&[None, Some(1), Some(1)], &[], 0.0))).unwrap();
+        write_chart(&mut html, Some(&history(&[None; 9], &[], 0.0))).unwrap();
+        write_chart(&mut html, None).unwrap();
+        assert_eq!(html, "");
+    }
+}

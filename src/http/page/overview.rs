@@ -1,0 +1,281 @@
+//! What stands above the accounts and below them: the summary, accounts in short, the exporter.
+
+use std::fmt::{self, Write as _};
+
+use super::ask::{Ask, Part, Selection, by_red};
+use super::{AccountLink, View};
+use crate::http::status::{AccountStatus, Status, UserStatus};
+use crate::http::text::{Age, Clock, Count, Escaped, Figure, Grouped, Period};
+
+/// How many of those who owe the most are named above the accounts.
+const TOP: usize = 5;
+
+/// Sums over users of several accounts.
+#[derive(Debug, Default)]
+pub(super) struct Summary<'a> {
+    /// Sum of red, where any is known.
+    red: Option<u64>,
+    /// Users with red above 0, those with the most first.
+    owing: Vec<&'a UserStatus>,
+    /// Accounts they are of, and others.
+    accounts: usize,
+    /// Since when red has been above 0 for the longest, unix time.
+    since: Option<f64>,
+    users: usize,
+    /// Users whose red is not known.
+    missing: usize,
+    /// Accounts that have trouble.
+    failing: usize,
+    /// Accounts that were never swept.
+    waiting: usize,
+}
+
+impl<'a> Summary<'a> {
+    /// Of everybody who is to be seen: of those whom a search found, of one account, or of all.
+    pub(super) fn of(status: &'a Status, ask: &Ask, selection: &Selection<'a>) -> Self {
+        let mut summary = Self::default();
+        if ask.searches() {
+            for part in selection.accounts.iter().chain(&selection.beyond) {
+                summary.add(part.account, part.rows.iter().chain(&part.left_out).copied());
+            }
+        } else {
+            for account in status.accounts.iter().filter(|account| ask.includes(account)) {
+                summary.add(account, account.users.iter());
+            }
+        }
+        summary.owing.sort_by_cached_key(|user| by_red(user));
+        summary
+    }
+
+    fn add(&mut self, account: &AccountStatus, users: impl Iterator<Item = &'a UserStatus>) {
+        for user in users {
+            if let Some(red) = user.red {
+                self.red = Some(self.red.unwrap_or_default().saturating_add(red));
+                self.owing.extend((red > 0).then_some(user));
+            }
+            self.since = self.since.into_iter().chain(user.red_since).reduce(f64::min);
+            self.users += 1;
+            self.missing += usize::from(user.red.is_none());
+        }
+        self.accounts += 1;
+        self.failing += usize::from(account.trouble.is_some());
+        self.waiting += usize::from(account.last_sweep.is_none());
+    }
+
+    /// In the fewest words, for the title of the tab.
+    pub(super) fn title(&self) -> String {
+        let red = match (self.red, self.missing) {
+            (Some(red), 0) => format!("{} red", Grouped(red)),
+            (Some(red), _) => format!("≥ {} red", Grouped(red)),
+            (None, _) => "nothing known".to_owned(),
+        };
+        match self.failing {
+            0 => red,
+            failing => format!("{red}, {failing} failing"),
+        }
+    }
+
+    pub(super) fn write(&self, html: &mut String, now: f64) -> fmt::Result {
+        let as_of = Clock { at: now, now, seconds: true };
+        write!(
+            html,
+            "<div class=\"summary\"><p class=\"asof\">as of {as_of}<noscript> UTC</noscript></p>\
+             <p class=\"headline\">{}</p>",
+            Headline(self)
+        )?;
+        if self.accounts > 1 {
+            write_top(html, &self.owing)?;
+        }
+        html.push_str("<ul>");
+        if let Some(red) = self.red {
+            let least = if self.missing > 0 { "at least " } else { "" };
+            write!(html, "<li>{least}{} red, sum of counters</li>", Grouped(red))?;
+        }
+        if let Some(at) = self.since {
+            let since = Clock { at, now, seconds: false };
+            write!(html, "<li>longest red since {since} · {}</li>", Age::seconds(now - at))?;
+        }
+        if self.failing > 0 {
+            let accounts = Count(self.failing, "account");
+            write!(html, "<li class=\"reason\">{accounts} cannot be read</li>")?;
+        }
+        if self.missing > 0 {
+            let users = Count(self.users, "user");
+            let missing = Grouped(self.missing as u64);
+            write!(html, "<li class=\"reason\">{missing} of {users} without a figure</li>")?;
+        }
+        html.push_str("</ul></div>");
+        Ok(())
+    }
+}
+
+/// Who owes replies, in one sentence, which never says more than is known.
+struct Headline<'a>(&'a Summary<'a>);
+
+impl fmt::Display for Headline<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Summary { missing, users, waiting, .. } = *self.0;
+        match (self.0.owing.len(), missing) {
+            _ if users == 0 => f.write_str("Nobody here"),
+            (0, 0) => f.write_str("Nobody owes a reply"),
+            (0, _) if missing < users => f.write_str("Nobody is known to owe a reply"),
+            (0, _) if waiting > 0 => f.write_str("The first figures are being read"),
+            (0, _) => f.write_str("Nothing is known of anybody"),
+            (1, _) => f.write_str("<b>1</b> user owes replies"),
+            (owing, _) => write!(f, "<b>{}</b> users owe replies", Grouped(owing as u64)),
+        }
+    }
+}
+
+/// Who owes the most, over all accounts.
+fn write_top(html: &mut String, owing: &[&UserStatus]) -> fmt::Result {
+    if owing.is_empty() {
+        return Ok(());
+    }
+    html.push_str("<ol aria-label=\"Most red\">");
+    for user in owing.iter().take(TOP) {
+        let name = Escaped(user.name.as_ref().unwrap_or(&user.id));
+        write!(html, "<li><b>{}</b> <bdi>{name}</bdi></li>", Figure(user.red))?;
+    }
+    html.push_str("</ol>");
+    Ok(())
+}
+
+/// Accounts of which only the sums are shown.
+pub(super) fn write_others(html: &mut String, others: &[&AccountStatus]) -> fmt::Result {
+    if others.is_empty() {
+        return Ok(());
+    }
+    write!(
+        html,
+        "<section class=\"others\"><h2>{}</h2><table><thead><tr><th scope=\"col\">Account</th>\
+         <th scope=\"col\" class=\"number\">Red</th><th scope=\"col\" class=\"number\">Grey</th>\
+         <th scope=\"col\" class=\"number\">Users</th><th scope=\"col\" class=\"number\">No figure</th>\
+         </tr></thead><tbody>",
+        Count(others.len(), "more account")
+    )?;
+    for account in others {
+        let link = AccountLink(&account.name);
+        let name = Escaped(&account.name);
+        write!(
+            html,
+            "<tr data-key=\"{name}\"><th scope=\"row\"><a href=\"{link}\"><bdi>{name}</bdi></a>",
+        )?;
+        if let Some(trouble) = &account.trouble {
+            write!(html, "<p class=\"reason\">{}</p>", Escaped(&trouble.text))?;
+        }
+        write!(
+            html,
+            "</th><td class=\"number red\">{}</td><td class=\"number\">{}</td>\
+             <td class=\"number\">{}</td><td class=\"number\">{}</td></tr>",
+            Figure(account.red),
+            Figure(account.grey),
+            Grouped(account.users.len() as u64),
+            Grouped(account.users_missing as u64),
+        )?;
+    }
+    html.push_str("</tbody></table></section>");
+    Ok(())
+}
+
+/// What the words on the page mean, and facts about the exporter.
+pub(super) fn write_exporter(
+    html: &mut String,
+    selection: &Selection<'_>,
+    view: &View<'_>,
+) -> fmt::Result {
+    let status = view.status;
+    html.push_str(
+        "<section class=\"exporter\"><h2>About this page</h2><p><b>Red</b>: messages without a reply of \
+         customers the user is responsible for. <b>Grey</b>: the user only looks on. A sum adds up \
+         counters, not customers: one without a responsible user counts for several. A dash means that \
+         nothing is known, never zero. In a chart, a shaded gap means the same, and a dotted line that \
+         users are missing from the sum.</p>",
+    );
+    write_sweeps(html, &selection.accounts)?;
+    let started = Clock { at: status.started, now: status.time, seconds: false };
+    write!(
+        html,
+        "<p>wazzup-exporter {}, revision {} · running since {started}<noscript> UTC</noscript> ({}) · {} · \
+         {} · configuration hash {}</p>",
+        Escaped(status.version),
+        Escaped(status.revision),
+        Age::seconds(status.uptime_seconds),
+        Count(status.accounts.len(), "account"),
+        Count(users(status), "user"),
+        status.config_hash,
+    )?;
+    write!(
+        html,
+        "<nav aria-label=\"Documents\"><a href=\"{}\">Metrics</a> <a href=\"api/v1/status\">Status as JSON</a> \
+         <a href=\"-/healthy\">Health</a> <a href=\"-/ready\">Readiness</a></nav></section>",
+        Escaped(view.metrics.trim_start_matches('/'))
+    )
+}
+
+fn users(status: &Status) -> usize {
+    status.accounts.iter().map(|account| account.users.len()).sum()
+}
+
+/// How the accounts are read, and what of the limit that takes.
+fn write_sweeps(html: &mut String, parts: &[Part<'_>]) -> fmt::Result {
+    if parts.is_empty() {
+        return Ok(());
+    }
+    html.push_str(
+        "<div class=\"wide\"><table><thead><tr><th scope=\"col\">Account</th>\
+         <th scope=\"col\" class=\"number\">Read every</th><th scope=\"col\" class=\"number\">Last sweep</th>\
+         <th scope=\"col\" class=\"number\">Took</th><th scope=\"col\" class=\"number\">Requests</th>\
+         <th scope=\"col\" class=\"number\">Failed</th><th scope=\"col\" class=\"number\">Limit</th>\
+         <th scope=\"col\" class=\"number\">Used</th><th scope=\"col\" class=\"number\">Held back</th>\
+         </tr></thead><tbody>",
+    );
+    for part in parts {
+        write_sweep(html, part.account)?;
+    }
+    html.push_str("</tbody></table></div>");
+    Ok(())
+}
+
+/// A share of the whole, in percent.
+struct Share(f64);
+
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let percent = self.0 * 100.0;
+        if percent < 0.1 {
+            return f.write_str("&lt; 0.1\u{a0}%");
+        }
+        write!(f, "{percent:.*}\u{a0}%", usize::from(percent < 10.0))
+    }
+}
+
+fn write_sweep(html: &mut String, account: &AccountStatus) -> fmt::Result {
+    let requests = &account.requests;
+    let all: u64 = requests.outcomes.values().sum();
+    let good = requests.outcomes.get("ok").copied().unwrap_or_default();
+    let (sweep, took) = match &account.last_sweep {
+        Some(sweep) => (
+            format!("{}, {} ago", sweep.result, Age::seconds(sweep.age_seconds)),
+            format!("{:.2}\u{a0}s", sweep.duration_seconds),
+        ),
+        None => ("–".to_owned(), "–".to_owned()),
+    };
+    let cells = [
+        Period(account.interval_seconds).to_string(),
+        sweep,
+        took,
+        Grouped(all).to_string(),
+        Grouped(all.saturating_sub(good)).to_string(),
+        format!("{} in {}", Grouped(requests.limit.into()), Period(requests.limit_window_seconds)),
+        Share(requests.limit_share).to_string(),
+        format!("{:.1}\u{a0}s", requests.waited_seconds),
+    ];
+    let name = Escaped(&account.name);
+    write!(html, "<tr data-key=\"{name}\"><th scope=\"row\"><bdi>{name}</bdi></th>")?;
+    for cell in cells {
+        write!(html, "<td class=\"number\">{cell}</td>")?;
+    }
+    html.push_str("</tr>");
+    Ok(())
+}

@@ -1,0 +1,150 @@
+//! The table of an account's users.
+
+use std::fmt::{self, Write as _};
+
+use super::ask::{Part, own_reasons};
+use super::{AccountLink, View, write_joined};
+use crate::http::status::UserStatus;
+use crate::http::text::{Age, Clock, Count, Escaped, Figure, Grouped};
+
+/// Length of the longest bar in its own units.
+const BAR: u64 = 100;
+
+/// Writes what is shown of the users, and what is left out.
+pub(super) fn write_people(html: &mut String, part: &Part<'_>, view: &View<'_>) -> fmt::Result {
+    if !part.rows.is_empty() {
+        write_table(html, &part.rows, view)?;
+    }
+    if !part.folded.is_empty() {
+        let summary = Rest { users: &part.folded, more: !part.rows.is_empty() };
+        write!(html, "<details><summary>{summary}</summary>")?;
+        write_table(html, &part.folded, view)?;
+        html.push_str("</details>");
+    }
+    if part.left_out.is_empty() {
+        return Ok(());
+    }
+    let summary = Rest { users: &part.left_out, more: !part.rows.is_empty() };
+    write!(html, "<p class=\"more\">{summary}. ")?;
+    if view.ask.searches() {
+        html.push_str("Search for more letters to see them.</p>");
+    } else if view.ask.account.is_some() {
+        html.push_str("Search for them.</p>");
+    } else {
+        let all = Count(part.account.users.len(), "user");
+        write!(html, "<a href=\"{}\">Show all {all}</a></p>", AccountLink(&part.account.name))?;
+    }
+    Ok(())
+}
+
+/// What kind of users are not in sight.
+struct Rest<'a> {
+    users: &'a [&'a UserStatus],
+    /// Whether others are.
+    more: bool,
+}
+
+impl fmt::Display for Rest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count =
+            |wanted: fn(&UserStatus) -> bool| self.users.iter().filter(|user| wanted(user)).count();
+        let more = if self.more { " more" } else { "" };
+        let users = self.users.len();
+        write!(f, "{}{more} user{}", Grouped(users as u64), if users == 1 { "" } else { "s" })?;
+        let kinds = [
+            (count(|user| user.red.is_some_and(|red| red > 0)), "red"),
+            (count(|user| user.red == Some(0)), "without red"),
+            (count(|user| user.red.is_none()), "without a figure"),
+        ];
+        let kinds: Vec<_> = kinds.into_iter().filter(|(count, _)| *count > 0).collect();
+        match kinds.as_slice() {
+            [(_, kind)] => write!(f, ", {}{kind}", if users == 1 { "" } else { "all " }),
+            kinds => {
+                for (index, (count, kind)) in kinds.iter().enumerate() {
+                    let joint = if index == 0 { ": " } else { ", " };
+                    write!(f, "{joint}{} {kind}", Grouped(*count as u64))?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+fn write_table(html: &mut String, users: &[&UserStatus], view: &View<'_>) -> fmt::Result {
+    html.push_str(
+        "<table class=\"people\"><thead><tr><th scope=\"col\" class=\"number red\">Red</th>\
+         <th scope=\"col\">User</th>\
+         <th scope=\"col\" class=\"since\">Red since<noscript> (UTC)</noscript></th>\
+         <th scope=\"col\" class=\"number grey\">Grey</th>\
+         <th scope=\"col\" class=\"number read\">Read</th></tr></thead><tbody>",
+    );
+    for user in users {
+        write_user(html, user, view)?;
+    }
+    html.push_str("</tbody></table>");
+    Ok(())
+}
+
+fn write_user(html: &mut String, user: &UserStatus, view: &View<'_>) -> fmt::Result {
+    let class = match user.red {
+        Some(0) => "calm",
+        Some(_) => "owes",
+        None => "unknown",
+    };
+    write!(
+        html,
+        "<tr class=\"{class}\" data-key=\"{}\"><td class=\"number red\"><div>",
+        Escaped(&user.id)
+    )?;
+    if let Some(red) = user.red.filter(|red| *red > 0) {
+        write_bar(html, red, view.most)?;
+    }
+    // Reasons take the room of the time that is not there.
+    let span = if user.red_since.is_none() { " colspan=\"2\"" } else { "" };
+    write!(html, "<span>{}</span></div></td><th scope=\"row\"{span}>", Figure(user.red))?;
+    write_name(html, user)?;
+    html.push_str("</th>");
+    if let Some(at) = user.red_since {
+        let now = view.status.time;
+        let (clock, age) = (Clock { at, now, seconds: false }, Age::seconds(now - at));
+        write!(html, "<td class=\"since\"><span>{clock} · </span>{age}</td>")?;
+    }
+    write!(html, "<td class=\"number grey\">{}</td>", Figure(user.grey))?;
+    html.push_str("<td class=\"number read\">");
+    match user.age_seconds {
+        Some(age) => write!(html, "{} ago", Age::seconds(age))?,
+        None => html.push_str("never"),
+    }
+    html.push_str("</td></tr>");
+    Ok(())
+}
+
+/// How much that is beside the largest counter on the page.
+fn write_bar(html: &mut String, red: u64, most: u64) -> fmt::Result {
+    // Never invisible, however small the share.
+    let length = (u128::from(red) * u128::from(BAR) / u128::from(most.max(1))).max(3);
+    let start = u128::from(BAR).saturating_sub(length);
+    write!(
+        html,
+        "<svg class=\"bar\" viewBox=\"0 0 {BAR} 6\" preserveAspectRatio=\"none\" aria-hidden=\"true\">\
+         <rect x=\"{start}\" width=\"{length}\" height=\"6\"/></svg>"
+    )
+}
+
+fn write_name(html: &mut String, user: &UserStatus) -> fmt::Result {
+    let (name, id) = match &user.name {
+        Some(name) => (name, Some(&user.id)),
+        None => (&user.id, None),
+    };
+    write!(html, "<bdi class=\"name\">{}</bdi>", Escaped(name))?;
+    let beside: Vec<&String> = id.into_iter().chain(user.labels.values()).collect();
+    if !beside.is_empty() {
+        html.push_str(" <span class=\"beside\">");
+        write_joined(html, &beside)?;
+        html.push_str("</span>");
+    }
+    for reason in own_reasons(user) {
+        write!(html, "<p class=\"reason\">{}</p>", Escaped(&reason.text))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,254 @@
+//! What the page says of made-up accounts.
+
+use std::time::Duration;
+
+use super::*;
+use crate::account::LabelName;
+use crate::counter::CounterType;
+use crate::http::status::ChannelStatus;
+use crate::http::status::tests::{
+    account, failed, failing, named, read, red, status, unread, with,
+};
+use crate::metrics::Outcome;
+use crate::snapshot::{AccountView, FailingReason, UserView};
+
+const MINUTE: Duration = Duration::from_mins(1);
+
+fn page(views: Vec<AccountView>, query: &str) -> String {
+    render(&status(views), &Ask::of(Some(query)), "/metrics")
+}
+
+/// What stands between two marks, from each first mark on.
+fn between(html: &str, from: &str, to: &str) -> Vec<String> {
+    let parts = html.split(from).skip(1);
+    parts.map(|part| part.split_once(to).unwrap().0.to_owned()).collect()
+}
+
+/// The text of a piece of HTML.
+fn text(html: &str) -> String {
+    let mut text = String::new();
+    for part in html.split('<') {
+        text.push_str(part.split_once('>').map_or(part, |(_, text)| text));
+    }
+    text.replace(['\u{a0}', '\u{202f}'], " ")
+}
+
+/// The keys of accounts and users in the order in which they are shown.
+fn keys(html: &str) -> Vec<String> {
+    let (main, _) = html.split_once("class=\"exporter\"").unwrap();
+    between(main, "data-key=\"", "\"")
+}
+
+fn headline(users: Vec<UserView>) -> String {
+    text(&between(&page(vec![account("acme", users)], ""), "\"headline\">", "</p>")[0])
+}
+
+#[test]
+fn accounts_that_fail_come_first_and_users_by_red() {
+    let refused = failed(unread("r"), Outcome::Unauthorized, "upstream answered 401");
+    let views = vec![
+        account("acme", vec![red("a", 0), unread("b"), red("c", 3), red("d", 14), red("e", 3)]),
+        failing(account("globex", vec![refused]), FailingReason::Unauthorized),
+    ];
+    let html = page(views, "");
+    assert_eq!(keys(&html), ["globex", "r", "acme", "d", "c", "e", "b", "a"]);
+    let trouble = text(&between(&html, "<div class=\"trouble\">", "</div>")[0]);
+    let words = "Wazzup24 refuses the account&#39;s token. Give it a valid token:";
+    assert!(trouble.starts_with(words), "{trouble}");
+    assert!(trouble.ends_with("upstream answered 401 · no good reading yet"), "{trouble}");
+}
+
+#[test]
+fn the_headline_never_says_more_than_is_known() {
+    assert_eq!(headline(vec![red("1", 3), red("2", 1), unread("3")]), "2 users owe replies");
+    assert_eq!(headline(vec![red("1", 3)]), "1 user owes replies");
+    assert_eq!(headline(vec![red("1", 0), red("2", 0)]), "Nobody owes a reply");
+    assert_eq!(headline(vec![red("1", 0), unread("2")]), "Nobody is known to owe a reply");
+    assert_eq!(headline(vec![unread("1"), unread("2")]), "Nothing is known of anybody");
+}
+
+#[test]
+fn nothing_known_is_a_dash_and_a_sum_of_some_says_so() {
+    let stale = read("2", 9, CounterType::Red, 14 * MINUTE);
+    let html = page(vec![account("acme", vec![red("1", 30), stale])], "");
+    let [first, second] = <[String; 2]>::try_from(between(&html, "<tr class=", "</tr>")).unwrap();
+    assert!(first.contains("<span>30</span>"), "{first}");
+    assert!(second.contains("<span>–</span>") && !second.contains("9</span>"), "{second}");
+    let second = text(&second);
+    assert!(second.contains("Last read 14 min ago; figures older than 2 min"), "{second}");
+    assert_eq!(text(&between(&html, "<p class=\"sum owes\">", "</p>")[0]), "at least 30");
+    assert!(html.contains("<title>≥ 30 red · Unanswered messages</title>"), "{html}");
+    assert!(text(&html).contains("1 of 2 users without a figure"), "{html}");
+}
+
+#[test]
+fn who_owes_the_most_over_all_accounts_is_named_at_the_top() {
+    let user = |id: &str, count| named(red(id, count), &format!("<{id}>"));
+    let users = [("a", 1), ("b", 9), ("c", 0), ("d", 3), ("e", 2), ("f", 5)];
+    let first = account("acme", users.map(|(id, count)| user(id, count)).into());
+    let html = page(vec![first, account("globex", vec![red("x", 7)])], "");
+    let top = between(&html, "<ol aria-label=\"Most red\">", "</ol>");
+    assert_eq!(
+        text(&top[0].replace("</li>", ", ")),
+        "9 &lt;b&gt;, 7 x, 5 &lt;f&gt;, 3 &lt;d&gt;, 2 &lt;e&gt;, "
+    );
+    // Of one account the table is enough.
+    assert!(!page(vec![account("acme", vec![red("1", 7)])], "").contains("<ol"));
+}
+
+#[test]
+fn since_when_somebody_is_red_is_told_with_its_age() {
+    let html = page(vec![account("acme", vec![read("1", 3, CounterType::Red, MINUTE)])], "");
+    let since = text(&between(&html, "<td class=\"since\">", "</td>")[0]);
+    assert_eq!(since, "13:44 · 1 min");
+    let (summary, _) = html.split_once("<section").unwrap();
+    assert!(text(summary).contains("longest red since 13:44 · 1 min"), "{summary}");
+}
+
+#[test]
+fn two_thousand_users_stay_a_small_page_and_search_finds_everyone() {
+    let many = || {
+        let user = |number: u64| {
+            let count = if number < 1500 { number } else { 0 };
+            named(red(&format!("u{number:04}"), count), &format!("Имя Фамилия-{number:04}"))
+        };
+        vec![account("acme", (0..2000).map(user).collect()), account("hertz", vec![red("x", 1)])]
+    };
+    let short = page(many(), "");
+    assert!(short.len() < 80_000, "{} bytes", short.len());
+    let shown = keys(&short);
+    assert_eq!((shown.len(), &*shown[1], &*shown[60]), (63, "u1499", "u1440"));
+    let words = "1940 more users: 1439 red, 501 without red. Show all 2000 users";
+    assert_eq!(text(&between(&short, "<p class=\"more\">", "</p>")[0]), words);
+    let link = between(&short, "<p class=\"more\">", "</p>")[0].clone();
+    assert!(link.contains("href=\"./?account=acme\""), "{link}");
+    assert_eq!(keys(&page(many(), "account=acme")).len(), 2001);
+    for number in [0, 7, 1499, 1999] {
+        let html = page(many(), &format!("q=%D0%B8%D0%BC%D1%8F+U{number:04}"));
+        assert_eq!(keys(&html), ["acme".to_owned(), format!("u{number:04}")]);
+    }
+    // Whoever is found and not shown is counted, too.
+    let broad = page(many(), "q=e");
+    assert!(broad.contains("role=\"status\">2001 users found"), "{broad}");
+    assert_eq!((keys(&broad).len(), &*keys(&broad)[0]), (201, "acme"));
+    assert!(text(&broad).contains("1500 users owe replies"), "{broad}");
+}
+
+#[test]
+fn a_search_sums_up_whom_it_found() {
+    let team = |view: UserView, team: &str| {
+        let mut user = (*view.user).clone();
+        user.labels.insert(LabelName::parse("team").unwrap(), team.to_owned());
+        UserView { user: user.into(), ..view }
+    };
+    let users = vec![team(red("1", 3), "Tours"), team(red("2", 4), "visas"), red("3", 5)];
+    let views = || vec![account("acme", users.clone()), account("globex", vec![red("9", 6)])];
+    let html = page(views(), "q=tours");
+    assert_eq!(keys(&html), ["acme", "1"]);
+    let (summary, rest) = html.split_once("<section").unwrap();
+    assert!(text(summary).contains("1 user owes replies3 red, sum of counters"), "{summary}");
+    // The sum of the account stays that of the account.
+    assert_eq!(between(rest, "<strong>", "</strong>")[0], "12");
+    assert!(page(views(), "q=tours+nobody").contains("Nobody found"));
+    assert_eq!(keys(&page(views(), "q=GLOBEX")), ["globex", "9"]);
+    // Words do not match over two texts.
+    assert_eq!(keys(&page(views(), "q=1tours")), [""; 0]);
+}
+
+#[test]
+fn users_of_whom_nothing_is_to_be_told_are_folded_up() {
+    let users = (0..50).map(|number| red(&number.to_string(), u64::from(number == 49)));
+    let html = page(vec![account("acme", users.collect())], "");
+    let summary = between(&html, "<summary>", "</summary>");
+    assert_eq!(summary, ["49 more users, all without red"]);
+    let (_, folded) = html.split_once("<details>").unwrap();
+    assert_eq!(keys(folded).len(), 49);
+}
+
+#[test]
+fn of_many_accounts_those_with_most_red_are_shown_and_the_others_listed() {
+    let view = |number: u64| account(&format!("a{number:03}"), vec![red("1", number)]);
+    let html = page((0..300).map(view).collect(), "");
+    assert!(html.len() < 200_000, "{} bytes", html.len());
+    let (accounts, others) = html.split_once("class=\"others\"").unwrap();
+    let shown = between(accounts, "<section class=\"account\" data-key=\"", "\"");
+    assert_eq!((shown.len(), &*shown[0], &*shown[39]), (40, "a299", "a260"));
+    assert_eq!(keys(others).len(), 260);
+}
+
+#[test]
+fn markup_shows_as_text_wherever_it_comes_from() {
+    const MARKUP: &str = "<img src=x onerror=alert(1)>\"'&";
+    let label = LabelName::parse("team").unwrap();
+    let user = failed(named(red(MARKUP, 3), MARKUP), Outcome::Timeout, MARKUP);
+    let view = with(account("<acme>\"", vec![user]), |account| {
+        account.labels.insert(label, MARKUP.to_owned());
+    });
+    let mut status = status(vec![view]);
+    status.accounts[0].channels.push(ChannelStatus {
+        channel: MARKUP.to_owned(),
+        transport: MARKUP.to_owned(),
+        state: MARKUP.to_owned(),
+        active: false,
+        name: Some(MARKUP.to_owned()),
+    });
+    let html = render(&status, &Ask::of(Some("q=%3Cimg")), "/metrics");
+    assert!(!html.contains("<img") && !html.contains("<acme"), "{html}");
+    // Name, id as text and key, label, reason; the channel's key and three texts.
+    let shown = html.matches("&lt;img src=x onerror=alert(1)&gt;&quot;&#39;&amp;").count();
+    assert_eq!(shown, 9, "{html}");
+    let typed = "value=\"&lt;img&quot;\"";
+    assert!(render(&status, &Ask::of(Some("q=%3Cimg%22")), "/metrics").contains(typed));
+}
+
+#[test]
+fn every_address_is_relative_and_nothing_is_inline() {
+    let views = vec![account("a/b c", vec![red("1", 3)])];
+    let html = render(&status(views), &Ask::of(Some("account=a%2Fb+c")), "/some/metrics");
+    let addresses = [between(&html, "href=\"", "\""), between(&html, "src=\"", "\"")].concat();
+    let expected = [
+        "favicon.svg",
+        "style.css",
+        "./",
+        "./?account=a%2Fb%20c",
+        "some/metrics",
+        "api/v1/status",
+        "-/healthy",
+        "-/ready",
+        "page.js",
+    ];
+    assert_eq!(addresses, expected);
+    for tag in between(&html, "<", ">") {
+        assert!(!tag.contains("style=") && !tag.contains(" on"), "{tag}");
+    }
+    assert_eq!(between(&html, "<script", "</script>"), [" src=\"page.js\" defer>"]);
+}
+
+#[test]
+fn channels_that_receive_nothing_come_first() {
+    let channel = |id: &str, active| ChannelStatus {
+        channel: id.to_owned(),
+        transport: "whatsapp".to_owned(),
+        state: if active { "active" } else { "qridle" }.to_owned(),
+        active,
+        name: active.then(|| "77000000000".to_owned()),
+    };
+    let mut status = status(vec![account("acme", vec![red("1", 3)])]);
+    status.accounts[0].channels = vec![channel("808e", true), channel("909f", false)];
+    let html = render(&status, &Ask::default(), "/metrics");
+    let channels = between(&html, "<li class=\"", "</li>");
+    let channels: Vec<_> =
+        channels.iter().map(|channel| channel.split_once('"').unwrap()).collect();
+    let [(first, one), (second, other)] = channels[..] else { panic!("{channels:?}") };
+    assert_eq!((first, second), ("inactive", "active"));
+    let texts = [one, other].map(|channel| text(channel.split_once('>').unwrap().1));
+    assert_eq!(texts, ["whatsapp 909f qridle", "whatsapp 77000000000 active"]);
+}
+
+#[test]
+fn without_names_users_are_shown_by_their_ids() {
+    let view = account("acme", vec![named(red("17", 3), "Anna")]);
+    let html = page(vec![with(view, |account| account.export.user_names = false)], "");
+    assert_eq!(between(&html, "<bdi class=\"name\">", "</bdi>"), ["17"]);
+    assert!(!html.contains("Anna"), "{html}");
+}

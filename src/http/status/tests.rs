@@ -1,0 +1,253 @@
+//! The status of made-up accounts, and accounts for the tests of the page.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::*;
+use crate::account::{Account, AccountId, LabelName, User, fixture};
+use crate::counter::{CounterType, Reading, Trend};
+use crate::metrics::SweepResult;
+use crate::snapshot::{Attempt, Chunk, Facts, Point, Sweep};
+
+const MINUTE: Duration = Duration::from_mins(1);
+
+/// A user who was read `age` ago.
+pub(in crate::http) fn read(id: &str, count: u64, kind: CounterType, age: Duration) -> UserView {
+    let at = ago(age);
+    let reading = Reading { count, kind, server_time: None, last_message: None };
+    let mut trend = Trend::default();
+    trend.observe(&reading, at.unix, at.uptime, 2 * MINUTE);
+    let last_attempt = Some(Attempt { outcome: Outcome::Ok, problem: None });
+    UserView { last_good: Some((reading, at)), last_attempt, trend, ..unread(id) }
+}
+
+/// A user with red messages that were read just now.
+pub(in crate::http) fn red(id: &str, count: u64) -> UserView {
+    read(id, count, CounterType::Red, Duration::from_secs(1))
+}
+
+/// A user nobody has asked for yet.
+pub(in crate::http) fn unread(id: &str) -> UserView {
+    UserView::new(Arc::clone(&fixture("acme", &[id]).users[0]))
+}
+
+/// The same user with another name.
+pub(in crate::http) fn named(view: UserView, name: &str) -> UserView {
+    let user = User { name: Some(name.to_owned()), ..(*view.user).clone() };
+    UserView { user: Arc::new(user), ..view }
+}
+
+/// The same user after an attempt that failed.
+pub(in crate::http) fn failed(view: UserView, outcome: Outcome, problem: &str) -> UserView {
+    UserView { last_attempt: Some(Attempt { outcome, problem: Some(problem.into()) }), ..view }
+}
+
+/// An account that was just swept.
+pub(in crate::http) fn account(name: &str, users: Vec<UserView>) -> AccountView {
+    let newest = users.iter().filter_map(|user| user.last_good).map(|(_, at)| at);
+    let sweep = Sweep { finished: moment(), duration: MINUTE, result: SweepResult::Ok };
+    let facts = Facts {
+        newest_reading: newest.max_by_key(|at| at.uptime),
+        sweep: Some(sweep),
+        ..Facts::default()
+    };
+    let chunks = vec![Arc::new(Chunk { users, blocks: Vec::new() })];
+    AccountView { account: Arc::new(fixture(name, &[])), facts, chunks, blocks: Vec::new() }
+}
+
+/// The same account, which fails.
+pub(in crate::http) fn failing(view: AccountView, reason: FailingReason) -> AccountView {
+    AccountView { facts: Facts { failing: Some(reason), ..view.facts }, ..view }
+}
+
+/// The same account with other settings.
+pub(in crate::http) fn with(view: AccountView, change: impl FnOnce(&mut Account)) -> AccountView {
+    let mut account = (*view.account).clone();
+    change(&mut account);
+    AccountView { account: Arc::new(account), ..view }
+}
+
+/// When everything here happens.
+pub(in crate::http) fn moment() -> Stamp {
+    Stamp { uptime: 100_000 * MINUTE, unix: Duration::from_secs(1_759_499_127) }
+}
+
+fn ago(age: Duration) -> Stamp {
+    let Stamp { uptime, unix } = moment();
+    Stamp { uptime: uptime.saturating_sub(age), unix: unix.saturating_sub(age) }
+}
+
+/// The status of these accounts.
+pub(in crate::http) fn status(views: Vec<AccountView>) -> Status {
+    status_of(
+        &views
+            .into_iter()
+            .map(|view| Arc::new(Slot::new(Arc::default(), view)))
+            .collect::<Vec<_>>(),
+    )
+}
+
+fn status_of(slots: &[Arc<Slot>]) -> Status {
+    let about = About { started: ago(MINUTE), config_hash: 209_876_242_034_240 };
+    Status::new(slots, about, moment())
+}
+
+/// A status in which no list is empty and nothing is left out.
+fn everything() -> Status {
+    let view = account("acme", vec![failed(red("1", 3), Outcome::Timeout, "no answer within 10s")]);
+    let label = || LabelName::parse("team").unwrap();
+    let view = with(view, |account| {
+        account.account_id = AccountId::parse("78231464").ok();
+        account.labels.insert(label(), "sales".to_owned());
+    });
+    let slot = Slot::new(Arc::default(), failing(view, FailingReason::Unreachable));
+    slot.history.record(Point::of(&slot.view().totals(moment())), moment(), MINUTE);
+    let mut status = status_of(&[Arc::new(slot)]);
+    status.accounts[0].channels.push(ChannelStatus {
+        channel: "808e0654".to_owned(),
+        transport: "whatsapp".to_owned(),
+        state: "qridle".to_owned(),
+        active: false,
+        name: None,
+    });
+    status
+}
+
+/// The paths of all fields below `value`; what has names of its own is one field.
+fn fields(value: &Value, path: &str, into: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(map) if !path.ends_with("labels") && !path.ends_with("outcomes") => {
+            for (name, value) in map {
+                let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                into.insert(path.clone());
+                fields(value, &path, into);
+            }
+        }
+        Value::Array(items) => {
+            for item in items {
+                fields(item, &format!("{path}[]"), into);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The paths that the tables of the document name: the path in the heading and the first cell.
+fn documented() -> BTreeSet<String> {
+    let text = include_str!("../../../docs/status-page.md");
+    let quoted = |text: &str| Some(text.split_once('`')?.1.split_once('`')?.0.to_owned());
+    let (mut paths, mut parent) = (BTreeSet::new(), String::new());
+    for line in text.lines() {
+        if line.starts_with('#') {
+            parent = quoted(line).filter(|path| !path.starts_with('/')).unwrap_or_default();
+        } else if line.starts_with("| `") {
+            let name = quoted(line).unwrap();
+            paths.insert(if parent.is_empty() { name } else { format!("{parent}.{name}") });
+        }
+    }
+    paths
+}
+
+#[test]
+fn the_document_names_every_field_and_no_other() {
+    let mut serialized = BTreeSet::new();
+    fields(&serde_json::to_value(everything()).unwrap(), "", &mut serialized);
+    assert!(serialized.contains("accounts[].users[].reasons[].code"), "{serialized:?}");
+    assert_eq!(documented(), serialized);
+}
+
+#[test]
+fn sums_leave_out_whom_nobody_knows_and_tell_how_many_they_are() {
+    let users = vec![red("1", 3), read("2", 4, CounterType::Grey, MINUTE), unread("3")];
+    let sums = |users| {
+        let account = status(vec![account("acme", users)]).accounts.remove(0);
+        (account.red, account.grey, account.users_missing)
+    };
+    assert_eq!(sums(users), (Some(3), Some(4), 1));
+    assert_eq!(sums(vec![unread("1")]), (None, None, 1));
+}
+
+/// The codes and texts of the only user's reasons.
+fn reasons(user: UserView, failing_reason: Option<FailingReason>) -> Vec<(&'static str, String)> {
+    let view = account("acme", vec![user]);
+    let view = AccountView { facts: Facts { failing: failing_reason, ..view.facts }, ..view };
+    let mut status = status(vec![view]);
+    let reasons = std::mem::take(&mut status.accounts[0].users[0].reasons);
+    reasons.into_iter().map(|reason| (reason.code, reason.text.replace('\u{a0}', " "))).collect()
+}
+
+fn codes(user: UserView, failing: Option<FailingReason>) -> Vec<&'static str> {
+    reasons(user, failing).into_iter().map(|(code, _)| code).collect()
+}
+
+#[test]
+fn a_good_fresh_reading_needs_no_words() {
+    assert_eq!(reasons(red("1", 3), None), []);
+}
+
+#[test]
+fn every_missing_figure_has_its_reasons() {
+    let old = || read("1", 3, CounterType::Red, 14 * MINUTE);
+    assert_eq!(codes(unread("1"), None), ["not_read"]);
+    let stale = "Last read 14 min ago; figures older than 2 min are not shown.".to_owned();
+    assert_eq!(reasons(old(), None), [("stale", stale)]);
+    let hung = || failed(old(), Outcome::Timeout, "no answer within 10s");
+    assert_eq!(
+        reasons(hung(), None)[0],
+        ("failed", "The last attempt failed: no answer within 10s.".to_owned())
+    );
+    assert_eq!(codes(hung(), None), ["failed", "stale"]);
+    assert_eq!(codes(hung(), Some(FailingReason::Unreachable)), ["account_failing", "stale"]);
+    let unknown = failed(old(), Outcome::NotFound, "upstream answered 404: USER_NOT_FOUND");
+    assert_eq!(codes(unknown, None), ["unknown_user", "stale"]);
+    let other = read("1", 7, CounterType::Other, MINUTE);
+    let words = "Wazzup24 reports 7 messages of a type that is neither red nor grey.".to_owned();
+    assert_eq!(reasons(other, None), [("unknown_type", words)]);
+}
+
+#[test]
+fn a_failure_beside_a_fresh_figure_is_told() {
+    let user = failed(red("1", 3), Outcome::ServerError, "upstream answered 500.");
+    assert_eq!(
+        reasons(user, None),
+        [("failed", "The last attempt failed: upstream answered 500.".to_owned())]
+    );
+}
+
+#[test]
+fn an_account_that_fails_has_words_a_remedy_and_the_last_problem() {
+    let trouble = |view| status(vec![view]).accounts.remove(0).trouble;
+    assert_eq!(trouble(account("acme", vec![red("1", 3)])), None);
+    let refused = failed(unread("1"), Outcome::Unauthorized, "upstream answered 401");
+    let other = failed(unread("2"), Outcome::Timeout, "no answer within 10s");
+    let view = || account("acme", vec![other.clone(), refused.clone()]);
+    let told = trouble(failing(view(), FailingReason::Unauthorized)).unwrap();
+    assert_eq!(told.text, "Wazzup24 refuses the account's token.");
+    assert!(told.remedy.starts_with("Give it a valid token"), "{}", told.remedy);
+    assert_eq!(told.detail.as_deref(), Some("upstream answered 401"));
+    let told = trouble(failing(view(), FailingReason::Unreachable)).unwrap();
+    assert_eq!(told.text, "There is no answer from 127.0.0.1.");
+    assert_eq!(told.detail.as_deref(), Some("no answer within 10s"));
+    let died = AccountView { facts: Facts { down: true, ..view().facts }, ..view() };
+    assert!(trouble(died).unwrap().text.contains("died or got stuck"));
+    let silent = trouble(account("acme", vec![unread("1")])).unwrap();
+    assert_eq!(silent.text, "Nobody of the account could be read for too long.");
+}
+
+#[test]
+fn an_account_that_was_not_swept_yet_is_in_no_trouble() {
+    let view = account("acme", vec![unread("1")]);
+    let view = AccountView { facts: Facts::default(), ..view };
+    let status = status(vec![view]);
+    assert_eq!((&status.accounts[0].trouble, status.accounts[0].up), (&None, false));
+}
+
+#[test]
+fn without_user_names_no_name_is_told() {
+    let view = account("acme", vec![named(red("1", 3), "Anna")]);
+    let hidden = with(view, |account| account.export.user_names = false);
+    let json = serde_json::to_string(&status(vec![hidden])).unwrap();
+    assert!(!json.contains("Anna"), "{json}");
+}

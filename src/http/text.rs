@@ -1,0 +1,173 @@
+//! How figures, ages and times are written for people.
+
+use std::fmt::{self, Display, Write as _};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+/// Text that is escaped when written into HTML, as content or within a quoted attribute.
+pub(super) struct Escaped<'a>(pub(super) &'a str);
+
+/// A figure, or a dash where nothing is known: never zero.
+pub(super) struct Figure(pub(super) Option<u64>);
+
+/// A whole number; long ones in groups of three digits.
+pub(super) struct Grouped(pub(super) u64);
+
+/// A duration, rounded down for reading.
+pub(super) struct Age(pub(super) Duration);
+
+/// A configured duration in seconds, which may be a part of one.
+pub(super) struct Period(pub(super) f64);
+
+/// A number of things: `1 user`, `2 users`.
+pub(super) struct Count(pub(super) usize, pub(super) &'static str);
+
+/// A moment as an HTML `time`: of the day or, where it is another day than `now`, with the date. UTC;
+/// the script puts it into the viewer's zone.
+pub(super) struct Clock {
+    /// Unix time in seconds.
+    pub(super) at: f64,
+    /// Unix time in seconds.
+    pub(super) now: f64,
+    /// Whether to tell the second.
+    pub(super) seconds: bool,
+}
+
+impl Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for letter in self.0.chars() {
+            match letter {
+                '&' => f.write_str("&amp;")?,
+                '<' => f.write_str("&lt;")?,
+                '>' => f.write_str("&gt;")?,
+                '"' => f.write_str("&quot;")?,
+                '\'' => f.write_str("&#39;")?,
+                _ => f.write_char(letter)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Display for Figure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(figure) => Grouped(figure).fmt(f),
+            None => f.write_str("–"),
+        }
+    }
+}
+
+impl Display for Grouped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = self.0.to_string();
+        for (index, digit) in digits.chars().enumerate() {
+            let left = digits.len() - index;
+            // Four digits read well without; the space is narrow and does not break.
+            if index > 0 && left.is_multiple_of(3) && digits.len() > 4 {
+                f.write_char('\u{202f}')?;
+            }
+            f.write_char(digit)?;
+        }
+        Ok(())
+    }
+}
+
+impl Display for Age {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const MINUTE: u64 = 60;
+        const HOUR: u64 = 60 * MINUTE;
+        const DAY: u64 = 24 * HOUR;
+        let seconds = self.0.as_secs();
+        // Two of a unit read as such, up to there the smaller unit tells more; whole ones as they are.
+        let (count, unit) = match seconds {
+            DAY.. if seconds >= 2 * DAY => (seconds / DAY, "d"),
+            HOUR.. if seconds >= 2 * HOUR || seconds == HOUR => (seconds / HOUR, "h"),
+            MINUTE.. if seconds >= 2 * MINUTE || seconds == MINUTE => (seconds / MINUTE, "min"),
+            _ => (seconds, "s"),
+        };
+        // The number stays with its unit.
+        write!(f, "{count}\u{a0}{unit}")
+    }
+}
+
+impl Age {
+    /// An age in seconds, as documents carry it.
+    pub(super) fn seconds(seconds: f64) -> Self {
+        Self(Duration::try_from_secs_f64(seconds).unwrap_or_default())
+    }
+}
+
+impl Display for Period {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 < 1.0 {
+            return write!(f, "{:.0}\u{a0}ms", self.0 * 1000.0);
+        }
+        Age::seconds(self.0).fmt(f)
+    }
+}
+
+impl Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(count, thing) = *self;
+        write!(f, "{} {thing}{}", Grouped(count as u64), if count == 1 { "" } else { "s" })
+    }
+}
+
+impl Display for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (at, now) = (moment(self.at), moment(self.now));
+        let day = |moment: Timestamp| moment.strftime("%F").to_string();
+        let form = match (day(at) == day(now), self.seconds) {
+            (true, true) => "%H:%M:%S",
+            (true, false) => "%H:%M",
+            (false, _) => "%-d %b, %H:%M",
+        };
+        let kind = if self.seconds { " data-seconds" } else { "" };
+        write!(f, "<time datetime=\"{at:.0}\"{kind}>{}</time>", at.strftime(form))
+    }
+}
+
+fn moment(unix: f64) -> Timestamp {
+    Timestamp::from_second(unix as i64).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn markup_in_names_shows_as_text() {
+        let text = Escaped("<img src=x onerror=\"alert('1')\">&").to_string();
+        assert_eq!(text, "&lt;img src=x onerror=&quot;alert(&#39;1&#39;)&quot;&gt;&amp;");
+    }
+
+    #[test]
+    fn nothing_known_is_a_dash_and_long_figures_are_grouped() {
+        let figures = [None, Some(0), Some(9999), Some(10_000), Some(1_234_567)];
+        let written = figures.map(|figure| Figure(figure).to_string());
+        let expected = ["–", "0", "9999", "10\u{202f}000", "1\u{202f}234\u{202f}567"];
+        assert_eq!(written, expected);
+    }
+
+    #[test]
+    fn ages_read_in_the_unit_that_tells_most() {
+        let age = |seconds| Age(Duration::from_secs(seconds)).to_string().replace('\u{a0}', " ");
+        let ages = [0, 60, 119, 120, 3600, 7199, 7200, 172_799, 172_800].map(age);
+        assert_eq!(
+            ages,
+            ["0 s", "1 min", "119 s", "2 min", "1 h", "119 min", "2 h", "47 h", "2 d"]
+        );
+    }
+
+    #[test]
+    fn moments_of_another_day_have_a_date() {
+        let clock = |at, seconds| Clock { at, now: 1_759_499_127.9, seconds }.to_string();
+        let [same, exact] = [false, true].map(|seconds| clock(1_759_499_127.9, seconds));
+        assert_eq!(same, "<time datetime=\"2025-10-03T13:45:27Z\">13:45</time>");
+        assert_eq!(exact, "<time datetime=\"2025-10-03T13:45:27Z\" data-seconds>13:45:27</time>");
+        let before = clock(1_759_449_599.0, false);
+        assert_eq!(before, "<time datetime=\"2025-10-02T23:59:59Z\">2 Oct, 23:59</time>");
+    }
+}
