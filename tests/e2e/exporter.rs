@@ -30,13 +30,8 @@ impl Exporter {
         let mut command = command(&file);
         let process =
             Process::start("wazzup-exporter", command.arg("--web.listen-address=127.0.0.1:0"));
-        let address = until("the exporter's address", &[&process], async || {
-            let log = process.log();
-            let (_, rest) = log.split_once("address=").ok_or("it is not logged")?;
-            let (address, _) = rest.split_once(char::is_whitespace).ok_or("half a line")?;
-            address.parse().map_err(|error| format!("{address}: {error}"))
-        })
-        .await;
+        let address =
+            until("the exporter's address", &[&process], async || process.address()).await;
         Self { process, address, _folder: folder }
     }
 

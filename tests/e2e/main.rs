@@ -1,16 +1,19 @@
 //! Tests of the program against the programs that read it: Prometheus, promtool, an independent
-//! parser of OpenMetrics, and curl. `make test` installs them; plain `cargo test` leaves these out.
+//! parser of OpenMetrics, curl, and a browser. `make test` installs them; plain `cargo test` leaves these out.
 //!
 //! The exporter runs as a process of its own, the simulated API in the test, which thus knows what
 //! every figure has to be.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod browser;
 mod exporter;
 mod figures;
 mod formats;
+mod page;
 mod process;
 mod prometheus;
+mod screenshots;
 #[allow(dead_code, reason = "what it holds for the tests in one process is not needed here")]
 #[path = "../it/support.rs"]
 mod support;

@@ -1,10 +1,12 @@
 //! Child processes: none outlives its test, and a test that fails shows what they logged.
 
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::SocketAddr;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::support::GUARD;
@@ -17,9 +19,14 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts it and collects its standard error, which is where both programs log.
+    /// Starts it and collects its standard error, which is where programs log.
     pub(crate) fn start(name: &'static str, command: &mut Command) -> Self {
-        let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        Self::start_speaking(name, command.stdout(Stdio::null()))
+    }
+
+    /// The same for a program whose standard output goes where the command says.
+    pub(crate) fn start_speaking(name: &'static str, command: &mut Command) -> Self {
+        let command = command.stdin(Stdio::null()).stderr(Stdio::piped());
         let mut child = spawn(name, command);
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let log = Arc::new(Mutex::new(String::new()));
@@ -38,6 +45,20 @@ impl Process {
     /// Its exit status once it has ended.
     pub(crate) fn ended(&self) -> Option<ExitStatus> {
         self.child.lock().unwrap_or_else(PoisonError::into_inner).try_wait().unwrap()
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
+        kill_process(Pid::from_child(&child), signal).unwrap();
+    }
+
+    /// Where an exporter says in its log that it listens.
+    pub(crate) fn address(&self) -> Result<SocketAddr, String> {
+        let log = self.log();
+        let (_, rest) = log.split_once("address=").ok_or("it is not logged")?;
+        let (address, _) = rest.split_once(char::is_whitespace).ok_or("half a line")?;
+        address.parse().map_err(|error| format!("{address}: {error}"))
     }
 
     pub(crate) fn log(&self) -> String {
