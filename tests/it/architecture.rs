@@ -53,7 +53,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("supervisor", &["account", "poller", "snapshot", "health", "shutdown", "schedule"]),
     // What upstream says is put into words beside what an account is configured for.
     ("doctor", &["account", "channel", "clock", "metrics", "upstream"]),
-    ("http", &["snapshot", "exposition", "health", "metrics", "clock", "shutdown"]),
+    ("http", &["channel", "snapshot", "exposition", "health", "metrics", "clock", "shutdown"]),
     (
         "app",
         &[
