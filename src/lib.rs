@@ -4,8 +4,8 @@
 //! stability. The modules in the order in which a newcomer may read them:
 //!
 //! 1. What it is about: [`account`] (identity and settings), [`counter`] (what upstream answers),
-//!    [`channel`] (what a counter rests on),
-//!    [`config`] (YAML into accounts, with located errors), [`schedule`] (when to poll, when a reading
+//!    [`channel`] (what a counter rests on), [`config`] (YAML into accounts, with the located errors
+//!    of [`yaml`]), [`schedule`] (when to poll, when a reading
 //!    is stale) and [`clock`].
 //! 2. How a figure comes about: [`upstream`] asks the API, held back by [`limit`]; a [`poller`] per
 //!    account sweeps over its users and writes them into its slot in [`snapshot`], rendered by
@@ -35,3 +35,4 @@ pub mod snapshot;
 pub mod storage;
 pub mod supervisor;
 pub mod upstream;
+pub mod yaml;

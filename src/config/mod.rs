@@ -2,10 +2,9 @@
 //!
 //! [`load`] reads the main file and the account files that it names; [`parse`] does the same for
 //! bytes. The binary calls them at the start and for `check-config`. The way of a file:
-//! `source` reads it, `tree` parses it, `node` walks it, `accounts`, `auth`, `partners`, `lists`,
-//! `network`, `settings` and `value` say what each key means, `budget` whether upstream has room for
-//! all of it, and `report` collects what is wrong and finds its line through `locate`. `reading`
-//! holds them together.
+//! `source` reads it, [`yaml`](crate::yaml) parses it, walks it and finds the line of what is wrong,
+//! `accounts`, `auth`, `partners`, `lists`, `users`, `network`, `settings` and `value` say what each key
+//! means, and `budget` whether upstream has room for all of it. `reading` holds them together.
 //!
 //! Nothing here prints a value that may be a secret, wherever a person put it by mistake.
 
@@ -13,19 +12,13 @@ mod accounts;
 mod auth;
 mod budget;
 mod ca;
-mod hint;
 mod lists;
-mod locate;
 mod network;
-mod node;
 mod partners;
-mod problem;
 mod reading;
-mod report;
 mod settings;
 mod source;
 mod token;
-mod tree;
 mod users;
 mod value;
 
@@ -35,8 +28,9 @@ mod tests;
 use std::path::Path;
 
 use crate::account::Account;
+use crate::yaml::{hint, node, problem, report, tree};
 
-pub use problem::{ConfigError, Problem};
+pub use crate::yaml::{ConfigError, Problem};
 use source::Source;
 
 /// A complete, valid configuration.
@@ -64,7 +58,7 @@ pub struct Permissions {
 /// # Errors
 /// Everything that is wrong, with its place and what to do.
 pub fn load(path: &Path, permissions: Permissions) -> Result<Config, ConfigError> {
-    match Source::read(path) {
+    match source::read(path) {
         Ok(main) => reading::read(main, permissions, &|name| std::env::var_os(name)),
         Err(message) => {
             let file = path.to_owned();

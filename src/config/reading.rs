@@ -14,7 +14,7 @@ use super::partners::Partners;
 use super::problem::{ConfigError, name_of, shown_path};
 use super::report::{Place, Report, Spot};
 use super::settings::{PollKeys, read_export};
-use super::source::{Source, check_regular, expand};
+use super::source::{self, Source, check_regular, expand};
 use super::tree::{self, Tree};
 use super::value::{count, line};
 use super::{Config, Permissions};
@@ -213,7 +213,7 @@ impl Reading<'_> {
             return Err("is the main file itself; narrow the pattern".to_owned());
         }
         let file = self.sources.len();
-        self.sources.push(Source::read(path)?);
+        self.sources.push(source::read(path)?);
         let Some(tree) = self.tree(file) else { return Ok(()) };
         let report = &mut self.report;
         let remedy = "an account file holds that list and nothing else";

@@ -17,9 +17,11 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("metrics", &[]),
     ("simulator", &[]),
     ("health", &[]),
+    // One way of reading YAML with located errors, for two kinds of files.
+    ("yaml", &[]),
     ("limit", &["account", "metrics", "schedule"]),
     ("snapshot", &["account", "channel", "counter", "clock", "metrics"]),
-    ("config", &["account", "schedule"]),
+    ("config", &["account", "schedule", "yaml"]),
     (
         "upstream",
         &[

@@ -7,7 +7,7 @@
 const WORD_MAX: usize = 32;
 
 /// The known key that `word` most likely means, if one is close.
-pub(super) fn similar<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
+pub(crate) fn similar<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     if word.len() > WORD_MAX {
         return None;
     }
@@ -23,7 +23,7 @@ pub(super) fn similar<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
 
 /// `word`, if it looks like a key that a person typed and not like a pasted secret: lower case, and
 /// digits only as a short number at the end.
-pub(super) fn tellable(word: &str) -> Option<&str> {
+pub(crate) fn tellable(word: &str) -> Option<&str> {
     let stem = word.trim_end_matches(|letter: char| letter.is_ascii_digit());
     let harmless = |byte: u8| byte.is_ascii_lowercase() || matches!(byte, b'_' | b'-');
     (word.len() <= WORD_MAX && word.len() - stem.len() <= 2 && stem.bytes().all(harmless))
@@ -31,7 +31,7 @@ pub(super) fn tellable(word: &str) -> Option<&str> {
 }
 
 /// `name`, if it looks like an environment variable and not like a pasted secret.
-pub(super) fn tellable_variable(name: &str) -> Option<&str> {
+pub(crate) fn tellable_variable(name: &str) -> Option<&str> {
     let usual = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
     (name.contains('_') && name.bytes().all(usual)).then_some(name)
 }

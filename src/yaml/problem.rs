@@ -31,7 +31,7 @@ pub struct ConfigError {
 }
 
 /// A path as it may stand in a message: on one line, whatever its bytes.
-pub(super) fn shown_path(path: &Path) -> String {
+pub(crate) fn shown_path(path: &Path) -> String {
     let mut shown = String::new();
     for letter in path.to_string_lossy().chars() {
         if letter.is_control() {
@@ -45,7 +45,7 @@ pub(super) fn shown_path(path: &Path) -> String {
 
 /// What to call the file at `path` in a message, where `written` stands in the configuration. A token
 /// put there by mistake has no slash and is no file, and is not repeated.
-pub(super) fn name_of(written: &str, path: &Path) -> String {
+pub(crate) fn name_of(written: &str, path: &Path) -> String {
     if written.contains('/') || path.exists() { shown_path(path) } else { "the file".to_owned() }
 }
 

@@ -12,7 +12,7 @@ use super::tree::Tree;
 
 /// A value and the way to it.
 #[derive(Clone, Copy)]
-pub(super) struct Node<'a> {
+pub(crate) struct Node<'a> {
     tree: &'a Tree,
     trail: Trail<'a>,
 }
@@ -64,17 +64,17 @@ impl Trail<'_> {
 
 impl<'a> Node<'a> {
     /// The top of the file with this index.
-    pub(super) fn top(tree: &'a Tree, file: usize) -> Self {
+    pub(crate) fn top(tree: &'a Tree, file: usize) -> Self {
         Self { tree, trail: Trail::Top { file } }
     }
 
     /// The value.
-    pub(super) fn tree(&self) -> &'a Tree {
+    pub(crate) fn tree(&self) -> &'a Tree {
         self.tree
     }
 
     /// The key it stands under, or nothing.
-    pub(super) fn key(&self) -> &'a str {
+    pub(crate) fn key(&self) -> &'a str {
         match self.trail {
             Trail::Entry { key, .. } => key,
             _ => "",
@@ -82,7 +82,7 @@ impl<'a> Node<'a> {
     }
 
     /// The same item of a list with a title that its problems will name.
-    pub(super) fn titled(self, title: Option<&'a str>) -> Self {
+    pub(crate) fn titled(self, title: Option<&'a str>) -> Self {
         match self.trail {
             Trail::Item { above, index, .. } => {
                 Self { trail: Trail::Item { above, index, title }, ..self }
@@ -92,44 +92,44 @@ impl<'a> Node<'a> {
     }
 
     /// Where the value is, for people: `accounts[0] "acme": users[3].id`.
-    pub(super) fn words(&self) -> String {
+    pub(crate) fn words(&self) -> String {
         self.trail.words()
     }
 
     /// Where the value is.
-    pub(super) fn spot(&self) -> Spot {
+    pub(crate) fn spot(&self) -> Spot {
         let (file, steps) = self.trail.steps();
         Spot { file, place: Place::Value(steps) }
     }
 
     /// Where the key of the value is.
-    pub(super) fn key_spot(&self) -> Spot {
+    pub(crate) fn key_spot(&self) -> Spot {
         let (file, steps) = self.trail.steps();
         Spot { file, place: Place::Key(steps) }
     }
 
     /// Notes a problem of the value.
-    pub(super) fn problem(&self, report: &mut Report, what: &str) {
+    pub(crate) fn problem(&self, report: &mut Report, what: &str) {
         report.problem(self.spot(), self.trail.about(what));
     }
 
     /// Notes a problem of the value's key.
-    pub(super) fn key_problem(&self, report: &mut Report, what: &str) {
+    pub(crate) fn key_problem(&self, report: &mut Report, what: &str) {
         report.problem(self.key_spot(), self.trail.about(what));
     }
 
     /// Notes that the value is taken already by the one at `other`.
-    pub(super) fn taken(&self, report: &mut Report, what: &str, other: Spot) {
+    pub(crate) fn taken(&self, report: &mut Report, what: &str, other: Spot) {
         report.conflict(self.spot(), self.trail.about(what), "; the other one is at ", other);
     }
 
     /// Notes a warning about the value.
-    pub(super) fn warn(&self, report: &mut Report, what: &str) {
+    pub(crate) fn warn(&self, report: &mut Report, what: &str) {
         report.warn(self.spot(), self.trail.about(what));
     }
 
     /// The first value under `key`, if this is a mapping that has it.
-    pub(super) fn get<'s>(&'s self, key: &'s str) -> Option<Node<'s>> {
+    pub(crate) fn get<'s>(&'s self, key: &'s str) -> Option<Node<'s>> {
         self.entries().find_map(|(name, node)| match name {
             Tree::Text(name) if name == key => Some(node),
             _ => None,
@@ -137,7 +137,7 @@ impl<'a> Node<'a> {
     }
 
     /// The entries of a mapping, none of anything else.
-    pub(super) fn entries(&self) -> impl Iterator<Item = (&Tree, Node<'_>)> {
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (&Tree, Node<'_>)> {
         let entries = match self.tree {
             Tree::Map(entries) => entries.as_slice(),
             _ => &[],
@@ -154,7 +154,7 @@ impl<'a> Node<'a> {
     }
 
     /// The items of a list; nothing at all stands for an empty one.
-    pub(super) fn items<'s>(
+    pub(crate) fn items<'s>(
         &'s self,
         report: &mut Report,
         example: &str,
@@ -175,7 +175,7 @@ impl<'a> Node<'a> {
     }
 
     /// Text with something in it.
-    pub(super) fn text(&self, report: &mut Report) -> Option<&'a str> {
+    pub(crate) fn text(&self, report: &mut Report) -> Option<&'a str> {
         let quoted = match self.key() {
             "" => "\"…\"".to_owned(),
             "id" => "id: \"7\"".to_owned(),
@@ -201,7 +201,7 @@ impl<'a> Node<'a> {
 }
 
 /// A mapping whose keys were compared with those that exist.
-pub(super) struct Section<'a> {
+pub(crate) struct Section<'a> {
     node: Node<'a>,
     /// Keys that an unknown one was probably meant to be.
     meant: Vec<&'static str>,
@@ -210,7 +210,7 @@ pub(super) struct Section<'a> {
 impl<'a> Section<'a> {
     /// Checks that `node` is a mapping and notes all of its keys that are not `known`. Nothing at
     /// all stands for an empty mapping: its keys are often all commented out.
-    pub(super) fn open(
+    pub(crate) fn open(
         node: Node<'a>,
         known: &[&'static str],
         report: &mut Report,
@@ -231,12 +231,12 @@ impl<'a> Section<'a> {
     }
 
     /// The value under a key, if it is there.
-    pub(super) fn get<'s>(&'s self, key: &'s str) -> Option<Node<'s>> {
+    pub(crate) fn get<'s>(&'s self, key: &'s str) -> Option<Node<'s>> {
         self.node.get(key)
     }
 
     /// The value under a key; noted if missing, unless a misspelt one was noted already.
-    pub(super) fn require<'s>(
+    pub(crate) fn require<'s>(
         &'s self,
         key: &'s str,
         remedy: &str,
@@ -250,18 +250,18 @@ impl<'a> Section<'a> {
     }
 
     /// Whether a key was probably misspelt.
-    pub(super) fn has_misspelt(&self) -> bool {
+    pub(crate) fn has_misspelt(&self) -> bool {
         !self.meant.is_empty()
     }
 
     /// The mapping itself.
-    pub(super) fn node(&self) -> &Node<'a> {
+    pub(crate) fn node(&self) -> &Node<'a> {
         &self.node
     }
 }
 
 /// The entries of a mapping whose keys are text, each key once; all others are noted.
-pub(super) fn unique_entries<'s>(
+pub(crate) fn unique_entries<'s>(
     node: &'s Node<'_>,
     report: &mut Report,
 ) -> Vec<(&'s str, Node<'s>)> {

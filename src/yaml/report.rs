@@ -16,16 +16,16 @@ const REREAD_MAX: usize = 64 << 20;
 
 /// A place in one of the files.
 #[derive(Clone)]
-pub(super) struct Spot {
+pub(crate) struct Spot {
     /// Index of the file in the order of reading.
-    pub(super) file: usize,
+    pub(crate) file: usize,
     /// Where in it.
-    pub(super) place: Place,
+    pub(crate) place: Place,
 }
 
 /// A place within a file.
 #[derive(Clone)]
-pub(super) enum Place {
+pub(crate) enum Place {
     /// The file as a whole.
     File,
     /// Line and column, from 1.
@@ -44,11 +44,11 @@ struct Finding {
 }
 
 /// Stands for a value whose problem is in the report.
-pub(super) struct Noted;
+pub(crate) struct Noted;
 
 /// What has been found so far.
 #[derive(Default)]
-pub(super) struct Report {
+pub(crate) struct Report {
     problems: Vec<Finding>,
     more: usize,
     warnings: Vec<Finding>,
@@ -56,12 +56,12 @@ pub(super) struct Report {
 
 impl Report {
     /// Notes a problem.
-    pub(super) fn problem(&mut self, spot: Spot, message: String) {
+    pub(crate) fn problem(&mut self, spot: Spot, message: String) {
         self.note(Finding { spot, message, other: None });
     }
 
     /// Notes a problem whose message ends in `joint` and the place of `other`.
-    pub(super) fn conflict(
+    pub(crate) fn conflict(
         &mut self,
         spot: Spot,
         message: String,
@@ -72,14 +72,14 @@ impl Report {
     }
 
     /// Notes what is legal but unwise.
-    pub(super) fn warn(&mut self, spot: Spot, message: String) {
+    pub(crate) fn warn(&mut self, spot: Spot, message: String) {
         if self.warnings.len() < TOLD_MAX {
             self.warnings.push(Finding { spot, message, other: None });
         }
     }
 
     /// Whether no problem was noted.
-    pub(super) fn is_clean(&self) -> bool {
+    pub(crate) fn is_clean(&self) -> bool {
         self.problems.is_empty()
     }
 
@@ -92,7 +92,7 @@ impl Report {
     }
 
     /// The warnings, or everything if there was a problem.
-    pub(super) fn finish(self, sources: &[Source]) -> Result<Vec<Problem>, ConfigError> {
+    pub(crate) fn finish(self, sources: &[Source]) -> Result<Vec<Problem>, ConfigError> {
         let mut places = Places { sources, left: REREAD_MAX };
         let problems = places.tell(self.problems);
         let warnings = places.tell(self.warnings);

@@ -24,7 +24,7 @@ const SIZE_MAX: usize = 4_000_000;
 const TEXT_UNIT: usize = 32;
 
 /// One YAML value.
-pub(super) enum Tree {
+pub(crate) enum Tree {
     /// Nothing, `null` or `~`.
     Null,
     /// `true` or `false`.
@@ -42,16 +42,16 @@ pub(super) enum Tree {
 }
 
 /// Why a text is not a tree.
-pub(super) struct SyntaxError {
+pub(crate) struct SyntaxError {
     /// Line and column, from 1.
-    pub(super) at: Option<(usize, usize)>,
+    pub(crate) at: Option<(usize, usize)>,
     /// What is wrong and what to do; holds nothing of the text.
-    pub(super) message: String,
+    pub(crate) message: String,
 }
 
 impl Tree {
     /// What it is, for "is … where text is wanted".
-    pub(super) fn kind(&self) -> &'static str {
+    pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Null => "empty",
             Self::Bool(_) => "true or false",
@@ -64,7 +64,7 @@ impl Tree {
 }
 
 /// Parses one YAML document.
-pub(super) fn parse(bytes: &[u8]) -> Result<Tree, SyntaxError> {
+pub(crate) fn parse(bytes: &[u8]) -> Result<Tree, SyntaxError> {
     let text = decode(bytes)?;
     let limits = Limits { left: Cell::new(SIZE_MAX), refusal: Cell::new(None) };
     Grow { limits: &limits, depth: 0 }
@@ -154,12 +154,12 @@ fn second_document(text: &str) -> Option<SyntaxError> {
 }
 
 /// Line and column that the library attached to an error.
-pub(super) fn place_of(error: &serde_yaml::Error) -> Option<(usize, usize)> {
+pub(crate) fn place_of(error: &serde_yaml::Error) -> Option<(usize, usize)> {
     error.location().map(|place| (place.line(), place.column()))
 }
 
 /// A visitor that refuses every value, so that the error tells where the value stands.
-pub(super) struct Anywhere;
+pub(crate) struct Anywhere;
 
 impl Visitor<'_> for Anywhere {
     type Value = ();

@@ -13,7 +13,7 @@ use super::tree::{Anywhere, place_of};
 
 /// Line and column, from 1, of what `steps` lead to: at each level the index of the list item or
 /// of the mapping's entry. With `key` the last step means the entry's key instead of its value.
-pub(super) fn locate(bytes: &[u8], steps: &[usize], key: bool) -> Option<(usize, usize)> {
+pub(crate) fn locate(bytes: &[u8], steps: &[usize], key: bool) -> Option<(usize, usize)> {
     let seek = Seek { steps, key };
     seek.deserialize(Deserializer::from_slice(bytes)).err().as_ref().and_then(place_of)
 }
