@@ -5,8 +5,7 @@
 //!
 //! 1. What it is about: [`account`] (identity and settings), [`counter`] (what upstream answers),
 //!    [`channel`] (what a counter rests on), [`config`] (YAML into accounts, with the located errors
-//!    of [`yaml`]), [`schedule`] (when to poll, when a reading
-//!    is stale) and [`clock`].
+//!    of [`yaml`]), [`schedule`] (when to poll, when a reading is stale) and [`clock`].
 //! 2. How a figure comes about: [`upstream`] asks the API, held back by [`limit`]; a [`poller`] per
 //!    account sweeps over its users and writes them into its slot in [`snapshot`], rendered by
 //!    [`exposition`].
@@ -35,4 +34,5 @@ pub mod snapshot;
 pub mod storage;
 pub mod supervisor;
 pub mod upstream;
+pub mod web_config;
 pub mod yaml;

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::hint::{similar, tellable};
+use super::locate::written;
 use super::report::{Place, Report, Spot};
 use super::tree::Tree;
 
@@ -106,6 +107,23 @@ impl<'a> Node<'a> {
     pub(crate) fn key_spot(&self) -> Spot {
         let (file, steps) = self.trail.steps();
         Spot { file, place: Place::Key(steps) }
+    }
+
+    /// The scalar as it stands in `bytes`, the text of the file: `0x1F` and not 31. Nothing else has
+    /// such a text.
+    pub(crate) fn written(&self, bytes: &[u8]) -> Option<String> {
+        match self.tree {
+            Tree::Text(text) => Some(text.clone()),
+            Tree::Bool(_) | Tree::Int(_) | Tree::Float => {
+                written(bytes, &self.trail.steps().1, false)
+            }
+            Tree::Null | Tree::List(_) | Tree::Map(_) => None,
+        }
+    }
+
+    /// The key of this entry as it stands in `bytes`.
+    pub(crate) fn written_key(&self, bytes: &[u8]) -> Option<String> {
+        written(bytes, &self.trail.steps().1, true)
     }
 
     /// Notes a problem of the value.

@@ -63,13 +63,38 @@ impl Tree {
     }
 }
 
-/// Parses one YAML document.
+/// Parses a text that is one YAML document.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Tree, SyntaxError> {
     let text = decode(bytes)?;
     let limits = Limits { left: Cell::new(SIZE_MAX), refusal: Cell::new(None) };
-    Grow { limits: &limits, depth: 0 }
-        .deserialize(Deserializer::from_str(text))
-        .map_err(|error| explain(text, &error, limits.refusal.get()))
+    let grow = Grow { limits: &limits, depth: 0 };
+    grow.deserialize(Deserializer::from_str(text)).map_err(|error| {
+        let refusal = limits.refusal.get();
+        let second = if refusal.is_none() { second_document(text) } else { None };
+        second.unwrap_or_else(|| explain(text, &error, refusal))
+    })
+}
+
+/// Parses the first YAML document of a text, and tells whether something follows it. What that is
+/// remains unread.
+pub(crate) fn parse_first(bytes: &[u8]) -> Result<(Tree, bool), SyntaxError> {
+    let text = decode(bytes)?;
+    let limits = Limits { left: Cell::new(SIZE_MAX), refusal: Cell::new(None) };
+    let grow = Grow { limits: &limits, depth: 0 };
+    let mut documents = Deserializer::from_str(text);
+    let Some(first) = documents.next() else { return Ok((Tree::Null, false)) };
+    let tree =
+        grow.deserialize(first).map_err(|error| explain(text, &error, limits.refusal.get()))?;
+    let follows = match documents.next() {
+        None => false,
+        Some(_) if text.lines().skip(1).any(|line| line.starts_with("---")) => true,
+        // Nothing has begun a second one: the first goes on in a way that is no YAML.
+        Some(rest) => match IgnoredAny::deserialize(rest) {
+            Ok(_) => true,
+            Err(syntax) => return Err(in_words(&syntax)),
+        },
+    };
+    Ok((tree, follows))
 }
 
 /// Checks what the library reports without a place: the encoding and forbidden characters.
@@ -124,24 +149,25 @@ fn explain(text: &str, error: &serde_yaml::Error, refusal: Option<&'static str>)
     if let Some(refusal) = refusal {
         return SyntaxError { at, message: refusal.to_owned() };
     }
-    if let Some(second) = second_document(text) {
-        return second;
-    }
-    match IgnoredAny::deserialize(Deserializer::from_str(text)) {
-        Err(syntax) => {
-            let at = place_of(&syntax);
-            let mut message = syntax.to_string();
-            if let Some((line, column)) = at {
-                message = message.replacen(&format!(" at line {line} column {column}"), "", 1);
-            }
-            SyntaxError { at, message: format!("is not YAML: {message}") }
-        }
+    let first = Deserializer::from_str(text).next();
+    match first.map_or(Ok(IgnoredAny), IgnoredAny::deserialize) {
+        Err(syntax) => in_words(&syntax),
         Ok(_) if at.is_none() => SyntaxError { at, message: TOO_LARGE.to_owned() },
         Ok(_) => {
             let message = "the value does not fit its tag (!!…); remove the tag".to_owned();
             SyntaxError { at, message }
         }
     }
+}
+
+/// A syntax error of the library, whose words are fixed.
+fn in_words(syntax: &serde_yaml::Error) -> SyntaxError {
+    let at = place_of(syntax);
+    let mut message = syntax.to_string();
+    if let Some((line, column)) = at {
+        message = message.replacen(&format!(" at line {line} column {column}"), "", 1);
+    }
+    SyntaxError { at, message: format!("is not YAML: {message}") }
 }
 
 /// The complaint about a further document, unless the first one is broken already.
@@ -290,5 +316,29 @@ impl<'de> Visitor<'de> for Grow<'_> {
 
     fn visit_enum<A: EnumAccess<'de>>(self, _: A) -> Result<Tree, A::Error> {
         self.limits.refuse(TAGGED)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_document_is_read_and_what_follows_is_told() {
+        let first = |text: &str| match parse_first(text.as_bytes()) {
+            Ok((tree, follows)) => Ok((tree.kind(), follows)),
+            Err(error) => Err((error.at, error.message)),
+        };
+        for empty in ["", "# nothing\n", "---\n", "~"] {
+            assert_eq!(first(empty), Ok(("empty", false)), "{empty}");
+        }
+        assert_eq!(first("a: 1\n"), Ok(("a mapping", false)));
+        assert_eq!(first("---\na: 1\n...\n"), Ok(("a mapping", false)));
+        assert_eq!(first("a: 1\n---\nb: [\n"), Ok(("a mapping", true)));
+        let (at, message) = first("a: 1\n]\n").unwrap_err();
+        assert_eq!(at, Some((2, 1)));
+        assert!(message.starts_with("is not YAML: "), "{message}");
+        let (at, _) = first("a: [1\n---\nb: 1\n").unwrap_err();
+        assert_eq!(at, Some((2, 1)));
     }
 }

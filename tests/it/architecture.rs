@@ -56,6 +56,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     // What upstream says is put into words beside what an account is configured for.
     ("doctor", &["account", "channel", "clock", "metrics", "upstream"]),
     ("http", &["channel", "snapshot", "exposition", "health", "metrics", "clock", "shutdown"]),
+    ("web_config", &["yaml"]),
     (
         "app",
         &[

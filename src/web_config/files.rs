@@ -1,0 +1,72 @@
+//! The files of a web configuration, and whether any of them has changed.
+//!
+//! Content is compared, not times: Kubernetes and most tools swap symlinks or whole files. A
+//! [`Print`] holds digests, no content.
+
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use ring::digest::{Context, SHA256};
+
+use crate::yaml::source::{check_regular, read_at_most};
+
+/// Largest file; the authorities of a whole operating system have a quarter of it.
+const SIZE_MAX: u64 = 1 << 20;
+
+/// Reads files and notes what was in them.
+#[derive(Default)]
+pub(super) struct Files {
+    print: Print,
+}
+
+/// Which files were read, and a digest of each content or of the reason why there was none.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub(super) struct Print(Vec<(PathBuf, [u8; 32])>);
+
+impl Files {
+    /// Reads a file; what fails is told in words that follow the file's name.
+    pub(super) fn read(&mut self, path: &Path) -> Result<Vec<u8>, String> {
+        let content = read(path);
+        self.print.0.push((path.to_owned(), sum(&content)));
+        content
+    }
+
+    /// What was read so far.
+    pub(super) fn print(self) -> Print {
+        self.print
+    }
+}
+
+impl Print {
+    /// The same files as they are now.
+    pub(super) fn again(&self) -> Self {
+        Self(self.0.iter().map(|(path, _)| (path.clone(), sum(&read(path)))).collect())
+    }
+}
+
+impl fmt::Debug for Print {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|(path, _)| path)).finish()
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    let cannot = |error: io::Error| format!("cannot be read: {error}");
+    check_regular(path)?;
+    let mut file = File::open(path).map_err(cannot)?;
+    let content = read_at_most(&mut file, SIZE_MAX).map_err(cannot)?;
+    content.ok_or_else(|| format!("is larger than {} MiB", SIZE_MAX >> 20))
+}
+
+fn sum(content: &Result<Vec<u8>, String>) -> [u8; 32] {
+    let (kind, bytes) = match content {
+        Ok(content) => (b"+", content.as_slice()),
+        Err(why) => (b"-", why.as_bytes()),
+    };
+    let mut digest = Context::new(&SHA256);
+    digest.update(kind);
+    digest.update(bytes);
+    digest.finish().as_ref().try_into().expect("SHA-256 gives 32 bytes")
+}

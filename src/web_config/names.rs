@@ -1,0 +1,163 @@
+//! Names of TLS parts as Go spells them, and what rustls has of them.
+//!
+//! A name that Go knows and rustls does not have is told apart from an invented one: the first asks
+//! for a decision, the second for a correction.
+
+use rustls::{CipherSuite, NamedGroup};
+
+/// A name of something that exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Known<T> {
+    /// We have it.
+    Had(T),
+    /// It exists, but not here; the reason.
+    Lacking(&'static str),
+}
+
+/// A version of TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Version {
+    Tls12,
+    Tls13,
+}
+
+/// When a client has to show a certificate, and whether it is verified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ClientAuth {
+    None,
+    Request,
+    RequireAny,
+    VerifyIfGiven,
+    RequireAndVerify,
+}
+
+/// For messages about `min_version` and `max_version`.
+pub(super) const VERSIONS: &str = "TLS12 and TLS13";
+/// For messages about `curve_preferences`.
+pub(super) const CURVES: &str = "X25519, CurveP256 and CurveP384";
+/// For messages about `client_auth_type`.
+pub(super) const CLIENT_AUTHS: &str = "NoClientCert, RequestClientCert, RequireAnyClientCert, \
+                                       VerifyClientCertIfGiven and RequireAndVerifyClientCert";
+
+pub(super) fn version(name: &str) -> Option<Known<Version>> {
+    Some(match name {
+        "TLS12" => Known::Had(Version::Tls12),
+        "TLS13" => Known::Had(Version::Tls13),
+        "TLS10" | "TLS11" => Known::Lacking("TLS 1.0 and 1.1 are broken, and rustls lacks them"),
+        _ => return None,
+    })
+}
+
+pub(super) fn curve(name: &str) -> Option<Known<NamedGroup>> {
+    Some(match name {
+        "X25519" => Known::Had(NamedGroup::X25519),
+        "CurveP256" => Known::Had(NamedGroup::secp256r1),
+        "CurveP384" => Known::Had(NamedGroup::secp384r1),
+        "CurveP521" => Known::Lacking("rustls has no P-521"),
+        _ => return None,
+    })
+}
+
+pub(super) fn cipher(name: &str) -> Option<Known<CipherSuite>> {
+    let had = match name {
+        "TLS_AES_128_GCM_SHA256" => CipherSuite::TLS13_AES_128_GCM_SHA256,
+        "TLS_AES_256_GCM_SHA384" => CipherSuite::TLS13_AES_256_GCM_SHA384,
+        "TLS_CHACHA20_POLY1305_SHA256" => CipherSuite::TLS13_CHACHA20_POLY1305_SHA256,
+        "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256" => {
+            CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256
+        }
+        "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384" => {
+            CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384
+        }
+        "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256" => {
+            CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256
+        }
+        "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256" => {
+            CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256
+        }
+        "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384" => {
+            CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384
+        }
+        "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256" => {
+            CipherSuite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256
+        }
+        _ => return lacking_cipher(name),
+    };
+    Some(Known::Had(had))
+}
+
+/// The others of Go's `CipherSuites` and `InsecureCipherSuites`.
+fn lacking_cipher<T>(name: &str) -> Option<Known<T>> {
+    let suite = name.strip_prefix("TLS_")?;
+    let (exchange, bulk) = suite.split_once("_WITH_")?;
+    let bulk_exists = |names: &[&str]| names.contains(&bulk);
+    let known = match exchange {
+        "RSA" => bulk_exists(&[
+            "RC4_128_SHA",
+            "3DES_EDE_CBC_SHA",
+            "AES_128_CBC_SHA",
+            "AES_256_CBC_SHA",
+            "AES_128_CBC_SHA256",
+            "AES_128_GCM_SHA256",
+            "AES_256_GCM_SHA384",
+        ]),
+        "ECDHE_ECDSA" | "ECDHE_RSA" => {
+            bulk_exists(&[
+                "RC4_128_SHA",
+                "AES_128_CBC_SHA",
+                "AES_256_CBC_SHA",
+                "AES_128_CBC_SHA256",
+            ]) || name == "TLS_ECDHE_RSA_WITH_3DES_EDE_CBC_SHA"
+        }
+        _ => false,
+    };
+    let why = if exchange == "RSA" {
+        "rustls lacks RSA key exchange, which has no forward secrecy"
+    } else {
+        "rustls lacks CBC, RC4 and 3DES"
+    };
+    known.then_some(Known::Lacking(why))
+}
+
+pub(super) fn client_auth(name: &str) -> Option<ClientAuth> {
+    Some(match name {
+        "" | "NoClientCert" => ClientAuth::None,
+        "RequestClientCert" => ClientAuth::Request,
+        // The second is what it was called in old files.
+        "RequireAnyClientCert" | "RequireClientCert" => ClientAuth::RequireAny,
+        "VerifyClientCertIfGiven" => ClientAuth::VerifyIfGiven,
+        "RequireAndVerifyClientCert" => ClientAuth::RequireAndVerify,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn invented_names_are_told_from_lacking_ones() {
+        for name in [
+            "TLS_RSA_WITH_AES_128_GCM_SHA256",
+            "TLS_RSA_WITH_3DES_EDE_CBC_SHA",
+            "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA",
+            "TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA",
+            "TLS_ECDHE_RSA_WITH_3DES_EDE_CBC_SHA",
+        ] {
+            assert!(matches!(cipher(name), Some(Known::Lacking(_))), "{name}");
+        }
+        for name in [
+            "",
+            "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA2048",
+            "TLS_ECDHE_ECDSA_WITH_3DES_EDE_CBC_SHA",
+            "TLS_DHE_RSA_WITH_AES_128_CBC_SHA",
+            "tls_aes_128_gcm_sha256",
+            "ECDHE-RSA-AES128-GCM-SHA256",
+        ] {
+            assert_eq!(cipher(name), None, "{name}");
+        }
+        assert_eq!(curve("CurveP257"), None);
+        assert_eq!(version("TLS111"), None);
+        assert_eq!(client_auth("requireAnyClientCert"), None);
+    }
+}

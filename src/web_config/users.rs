@@ -1,0 +1,234 @@
+//! The section `basic_auth_users`: names and bcrypt hashes of passwords.
+//!
+//! Trying a password takes a quarter of a second at the usual cost, which is what makes it safe;
+//! [`http`](crate::http) does it aside and remembers the good ones.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::{BuildHasher as _, RandomState};
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use base64::alphabet::BCRYPT;
+use base64::engine::{DecodePaddingMode, Engine as _, GeneralPurpose, GeneralPurposeConfig};
+use subtle::ConstantTimeEq as _;
+
+use super::reading::Reading;
+use crate::yaml::node::Node;
+
+/// The costs that exist, as powers of two.
+const COSTS: RangeInclusive<u32> = 4..=31;
+/// Bytes of a password that count; bcrypt ignores the rest.
+const PASSWORD_MAX: usize = 72;
+/// Tools fill the last bits of a salt with whatever they like.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &BCRYPT,
+    GeneralPurposeConfig::new()
+        .with_decode_allow_trailing_bits(true)
+        .with_decode_padding_mode(DecodePaddingMode::RequireNone),
+);
+
+/// Who may log in.
+#[derive(Clone, Default)]
+pub struct Users {
+    named: HashMap<String, Hash>,
+    /// The same hashes, to keep those busy who are not named.
+    hashes: Vec<Hash>,
+    /// Spreads unknown names over the hashes in a way that nobody outside can foresee.
+    spread: RandomState,
+}
+
+/// The bcrypt hash of a password.
+#[derive(Clone)]
+pub struct Hash(Arc<Parts>);
+
+struct Parts {
+    cost: u32,
+    salt: [u8; 16],
+    digest: [u8; 23],
+}
+
+/// Which hash a password has to be tried against.
+#[derive(Debug)]
+pub struct Trial {
+    /// The hash.
+    pub hash: Hash,
+    /// Whether it is that of the user; otherwise it belongs to another one, and trying it only takes
+    /// the time that a known user would have taken.
+    pub known: bool,
+}
+
+impl Users {
+    pub(super) fn read(node: &Node<'_>, reading: &mut Reading<'_>) -> Self {
+        let mut users = Self::default();
+        for (name, entry) in reading.mapping(node, "alice: $2y$10$…") {
+            let hash = reading.text(&entry).unwrap_or_default();
+            match Hash::parse(&hash) {
+                Ok(hash) => {
+                    users.hashes.push(hash.clone());
+                    users.named.insert(name, hash);
+                }
+                Err(why) => {
+                    let what = format!("{why}; make one with htpasswd -nBC 10 \"\"");
+                    entry.problem(&mut reading.report, &what);
+                }
+            }
+        }
+        users
+    }
+
+    /// Whether nobody is named.
+    pub fn is_empty(&self) -> bool {
+        self.named.is_empty()
+    }
+
+    /// How many are named.
+    pub fn len(&self) -> usize {
+        self.named.len()
+    }
+
+    /// What the password of somebody who says he is `name` has to be tried against; nothing if
+    /// nobody is named at all.
+    pub fn trial(&self, name: &str) -> Option<Trial> {
+        if let Some(hash) = self.named.get(name) {
+            return Some(Trial { hash: hash.clone(), known: true });
+        }
+        let count = u64::try_from(self.hashes.len()).ok()?;
+        let index = self.spread.hash_one(name).checked_rem(count)?;
+        let hash = self.hashes.get(usize::try_from(index).ok()?)?;
+        Some(Trial { hash: hash.clone(), known: false })
+    }
+}
+
+impl fmt::Debug for Users {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Users").field("count", &self.named.len()).finish_non_exhaustive()
+    }
+}
+
+impl Hash {
+    /// Reads `$2y$10$` and 53 characters of base64; says in words that follow a name what is wrong.
+    fn parse(text: &str) -> Result<Self, &'static str> {
+        const NONE: &str = "is not a bcrypt hash";
+        if !text.is_ascii() || !text.starts_with("$2") {
+            return Err(NONE);
+        }
+        if text.len() != 60 {
+            return Err("is not a whole bcrypt hash, which has 60 characters");
+        }
+        let rest = ["$2a$", "$2b$", "$2x$", "$2y$"].iter().find_map(|kind| text.strip_prefix(kind));
+        let (cost, rest) = rest.and_then(|rest| rest.split_once('$')).ok_or(NONE)?;
+        let digits = cost.len() == 2 && cost.bytes().all(|byte| byte.is_ascii_digit());
+        let cost = cost.parse().ok().filter(|cost| digits && COSTS.contains(cost));
+        let cost = cost.ok_or("has a cost that bcrypt does not have; it goes from 04 to 31")?;
+        let (salt, digest) = rest.split_at_checked(22).ok_or(NONE)?;
+        let parts =
+            Parts { cost, salt: decode(salt).ok_or(NONE)?, digest: decode(digest).ok_or(NONE)? };
+        Ok(Self(Arc::new(parts)))
+    }
+
+    /// Whether it is the hash of `password`. Takes as long as the cost says, so call it aside.
+    pub fn matches(&self, password: &[u8]) -> bool {
+        // As C did it: up to and with the zero at the end, where there is room for it.
+        let mut key = password.get(..PASSWORD_MAX).unwrap_or(password).to_vec();
+        if key.len() < PASSWORD_MAX {
+            key.push(0);
+        }
+        let Parts { cost, salt, digest } = &*self.0;
+        let made = bcrypt::bcrypt(*cost, *salt, &key);
+        let made = made.get(..digest.len()).unwrap_or_default();
+        made.ct_eq(digest).into()
+    }
+
+    /// What tells it from every other hash.
+    pub fn identity(&self) -> impl AsRef<[u8]> + use<> {
+        let Parts { cost, salt, digest } = &*self.0;
+        [cost.to_be_bytes().as_slice(), salt, digest].concat()
+    }
+}
+
+impl fmt::Debug for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("<secret>")
+    }
+}
+
+fn decode<const N: usize>(text: &str) -> Option<[u8; N]> {
+    BASE64.decode(text).ok()?.try_into().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hashes_of_every_kind_match_their_password_and_no_other() {
+        let made = bcrypt::hash("open sesame", 4).unwrap();
+        for kind in ["$2a$", "$2b$", "$2x$", "$2y$"] {
+            let hash = Hash::parse(&made.replace("$2b$", kind)).unwrap();
+            assert!(hash.matches(b"open sesame"), "{kind}");
+            assert!(!hash.matches(b"open sesam") && !hash.matches(b""), "{kind}");
+        }
+        // Of the tests of OpenBSD's bcrypt.
+        let empty = "$2a$06$DCq7YPn5Rq63x1Lad4cll.TV4S6ytwfsfvkgY8jIucDrjc8deX1s.";
+        assert!(Hash::parse(empty).unwrap().matches(b""));
+    }
+
+    #[test]
+    fn passwords_are_cut_at_72_bytes() {
+        let long = "x".repeat(72);
+        let hash = Hash::parse(&bcrypt::hash(&long, 4).unwrap()).unwrap();
+        assert!(hash.matches(long.as_bytes()));
+        assert!(hash.matches(format!("{long}anything").as_bytes()));
+        assert!(!hash.matches(&long.as_bytes()[..71]));
+    }
+
+    #[test]
+    fn a_salt_may_have_odd_last_bits() {
+        let hash = "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW";
+        assert!(Hash::parse(hash).unwrap().matches(b"U*U"));
+        let odd = hash.replacen("CCCCC.E5", "CCCCC/E5", 1);
+        assert!(Hash::parse(&odd).unwrap().matches(b"U*U"));
+    }
+
+    #[test]
+    fn what_is_no_hash_is_refused_and_cost_18_is_one() {
+        let good = bcrypt::hash("x", 4).unwrap();
+        for bad in [
+            "",
+            "doe",
+            "$1$salt$hash",
+            &good[..59],
+            &format!("{good}\n"),
+            &good.replace("$2b$", "$3b$"),
+            &good.replace("$04$", "$03$"),
+            &good.replace("$04$", "$32$"),
+            &good.replace("$04$", "$+4$"),
+            &format!("{}!", &good[..59]),
+            &"ü".repeat(30),
+        ] {
+            assert!(Hash::parse(bad).is_err(), "{bad}");
+        }
+        assert_eq!(Hash::parse(&good.replace("$04$", "$18$")).unwrap().0.cost, 18);
+    }
+
+    #[test]
+    fn unknown_users_are_tried_against_a_hash_of_the_file() {
+        let mut users = Users::default();
+        assert!(users.trial("anybody").is_none());
+        for name in ["alice", "bob"] {
+            let hash = Hash::parse(&bcrypt::hash(name, 4).unwrap()).unwrap();
+            users.hashes.push(hash.clone());
+            users.named.insert(name.to_owned(), hash);
+        }
+        assert!(users.trial("alice").unwrap().known);
+        let mallory = users.trial("mallory").unwrap();
+        assert!(!mallory.known);
+        let again = users.trial("mallory").unwrap();
+        assert_eq!(mallory.hash.identity().as_ref(), again.hash.identity().as_ref());
+        assert_eq!(
+            format!("{users:?} {mallory:?}"),
+            "Users { count: 2, .. } Trial { hash: <secret>, known: false }"
+        );
+    }
+}
