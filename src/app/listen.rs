@@ -92,7 +92,8 @@ impl ListenAddress {
 fn remedy(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::AddrInUse => {
-            "; stop what listens there, or choose another address with --web.listen-address"
+            "; stop what listens there, or choose another address with --web.listen-address \
+             (for probes --web.health-listen-address)"
         }
         io::ErrorKind::PermissionDenied => "; ports below 1024 need a privilege",
         _ => "",

@@ -6,17 +6,17 @@
 
 mod crew;
 mod doctor;
+mod doors;
 mod healthcheck;
 mod listen;
 mod sampling;
+mod web;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use tokio::net::TcpListener;
-use tokio::task::JoinSet;
 use tracing::info;
 
 pub use self::doctor::{DiagnoseError, diagnose};
@@ -25,12 +25,13 @@ pub use self::listen::{BindError, InvalidListenAddress, ListenAddress};
 pub use self::sampling::SAMPLING_PERIOD;
 
 use self::crew::Crew;
+use self::doors::Doors;
 use crate::account::Account;
 use crate::clock::Stamp;
 use crate::config::Config;
 use crate::exposition::{Format, document};
 use crate::health::{Health, Promise};
-use crate::http::{self, Site};
+use crate::http::Site;
 use crate::metrics::{BuildInfo, SweepResult};
 use crate::poller::{self, Poller};
 use crate::shutdown::Shutdown;
@@ -38,6 +39,7 @@ use crate::snapshot::{AccountView, Directory};
 use crate::storage::{Storage, StorageError};
 use crate::supervisor::{Accounts, Start, Supervisor};
 use crate::upstream::{BuildError, Tokens};
+use crate::web_config::WebConfig;
 
 /// Where and how the daemon serves.
 #[derive(Debug, Clone)]
@@ -48,6 +50,11 @@ pub struct Options {
     pub telemetry_path: String,
     /// Where to keep what survives a restart; nowhere if `None`.
     pub storage: Option<Storage>,
+    /// Who may come and how, as a file says that is looked at again while the daemon runs;
+    /// everybody in plain HTTP if `None`.
+    pub web: Option<WebConfig>,
+    /// Where to tell health and readiness alone, in plain HTTP; only together with the rest if `None`.
+    pub health_listen: Option<ListenAddress>,
 }
 
 /// Why the daemon did not start.
@@ -67,7 +74,7 @@ pub enum StartError {
 /// An exporter that has its listeners open and is ready to run.
 #[derive(Debug)]
 pub struct Daemon {
-    listeners: Vec<TcpListener>,
+    doors: Doors,
     accounts: Vec<Arc<Account>>,
     crew: Crew,
     directory: Arc<Directory>,
@@ -96,12 +103,8 @@ impl Daemon {
         }
         let tokens = Tokens::new(options.storage.clone());
         let crew = Crew::new(&config, tokens, options.storage.clone())?;
-        let mut listeners = Vec::new();
-        for address in &options.listen {
-            listeners.push(address.bind().await?);
-        }
         Ok(Self {
-            listeners,
+            doors: Doors::open(options).await?,
             accounts: config.accounts.into_iter().map(Arc::new).collect(),
             crew,
             directory: Arc::default(),
@@ -117,9 +120,26 @@ impl Daemon {
         Self { sampling_period: period, ..self }
     }
 
+    /// The same daemon with another time between two looks at the files of the web configuration.
+    #[must_use]
+    pub fn looking_every(mut self, period: Duration) -> Self {
+        self.doors.look = period;
+        self
+    }
+
     /// Where it listens, with the ports that the system chose.
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
+        self.doors.addresses()
+    }
+
+    /// Where it tells health and readiness alone, if it does.
+    pub fn health_address(&self) -> Option<SocketAddr> {
+        self.doors.health_address()
+    }
+
+    /// Whether it speaks TLS there.
+    pub fn encrypts(&self) -> bool {
+        self.doors.encrypt()
     }
 
     /// Polls and serves until `shutdown`; then stops polling, finishes the answers in flight and stores
@@ -130,7 +150,7 @@ impl Daemon {
 
     /// Like [`Daemon::run`]; `tell` is given the handle that replaces the accounts.
     pub async fn run_with(self, shutdown: Shutdown, tell: impl FnOnce(Accounts)) {
-        let Self { listeners, accounts, crew, directory, health, telemetry_path, sampling_period } =
+        let Self { doors, accounts, crew, directory, health, telemetry_path, sampling_period } =
             self;
         let (process, tokens) = (Arc::clone(&crew.process), Arc::clone(&crew.tokens));
         let start = |start: Start| {
@@ -145,14 +165,8 @@ impl Daemon {
         tell(handle);
         let sampler = sampling::sample(Arc::clone(&directory), sampling_period, shutdown.clone());
         let site = Arc::new(Site::new(directory, process, Arc::clone(&health), telemetry_path));
-        let mut servers = JoinSet::new();
+        let mut servers = doors.serve(&site, &health, &crew.process, &shutdown);
         servers.spawn(sampler);
-        for listener in listeners {
-            if let Ok(address) = listener.local_addr() {
-                info!(%address, "listening");
-            }
-            servers.spawn(http::serve(listener, Arc::clone(&site), shutdown.clone()));
-        }
         health.listening();
         let BuildInfo { version, revision } = BuildInfo::THIS;
         info!(version, revision, accounts = count, "wazzup-exporter is running");

@@ -27,6 +27,13 @@ pub(super) struct Slices {
     _permit: Option<OwnedSemaphorePermit>,
 }
 
+impl Slices {
+    /// Leaves nothing to send.
+    pub(super) fn clear(&mut self) {
+        self.rest.clear();
+    }
+}
+
 /// An answer of the given type.
 pub(super) fn answer(
     status: StatusCode,

@@ -161,7 +161,7 @@ impl Site {
 }
 
 /// The answer to one too many.
-fn crowded() -> Answer {
+pub(super) fn crowded() -> Answer {
     let text = "Too many requests at once; try again.\n";
     let mut refusal = plain(StatusCode::SERVICE_UNAVAILABLE, text);
     refusal.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
@@ -169,12 +169,12 @@ fn crowded() -> Answer {
 }
 
 /// Runs what takes processor time away from the threads that serve sockets.
-async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+pub(super) async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     let done = tokio::task::spawn_blocking(work).await;
     done.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }
 
-fn verdict(good: bool, yes: &'static str, no: &'static str) -> Answer {
+pub(super) fn verdict(good: bool, yes: &'static str, no: &'static str) -> Answer {
     if good { plain(StatusCode::OK, yes) } else { plain(StatusCode::SERVICE_UNAVAILABLE, no) }
 }
 

@@ -1,5 +1,6 @@
 //! The metrics of the process as a whole, in one registry.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus::core::Collector;
@@ -28,10 +29,19 @@ pub struct Process {
     registry: Registry,
     request_duration: HistogramVec,
     reload_successful: IntGauge,
+    /// What the gauge says: 1 while nothing is refused.
+    refused: Mutex<Refused>,
     reload_timestamp: Gauge,
     config_hash: Gauge,
     accounts: IntGauge,
     accounts_configured: IntGauge,
+}
+
+/// Which files are worse than what is in use.
+#[derive(Debug, Default)]
+struct Refused {
+    config: bool,
+    web_config: bool,
 }
 
 impl BuildInfo {
@@ -70,8 +80,9 @@ impl Process {
             reload_successful: int_gauge(
                 &registry,
                 "wazzup_exporter_config_last_reload_successful",
-                "1 if the last attempt to load the configuration succeeded, 0 if it was refused and the earlier one is still in use.",
+                "1 if the last attempt to load the configuration and the web configuration succeeded, 0 if one of them was refused and the earlier one is still in use.",
             ),
+            refused: Mutex::default(),
             reload_timestamp: gauge(
                 &registry,
                 "wazzup_exporter_config_last_reload_success_timestamp_seconds",
@@ -103,7 +114,7 @@ impl Process {
 
     /// Notes that a configuration with this hash was taken into use at `unix`.
     pub fn config_loaded(&self, hash: u64, unix: Duration) {
-        self.reload_successful.set(1);
+        self.refuse(|refused| refused.config = false);
         self.reload_timestamp.set(unix.as_secs_f64());
         // A float holds 53 bits exactly; 48 leave no doubt.
         self.config_hash.set((hash >> 16) as f64);
@@ -112,6 +123,29 @@ impl Process {
     /// The hash of the configuration in use, as the metric shows it.
     pub fn config_hash(&self) -> u64 {
         self.config_hash.get() as u64
+    }
+
+    /// Notes that a configuration was refused and the earlier one is still in use.
+    pub fn config_refused(&self) {
+        self.refuse(|refused| refused.config = true);
+    }
+
+    /// Notes that a web configuration was taken into use at `unix`.
+    pub fn web_config_loaded(&self, unix: Duration) {
+        self.refuse(|refused| refused.web_config = false);
+        self.reload_timestamp.set(unix.as_secs_f64());
+    }
+
+    /// Notes that a web configuration was refused and the earlier one is still in use.
+    pub fn web_config_refused(&self) {
+        self.refuse(|refused| refused.web_config = true);
+    }
+
+    fn refuse(&self, change: impl FnOnce(&mut Refused)) {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut refused);
+        // Set while it is locked, so that the gauge tells what was noted last.
+        self.reload_successful.set(i64::from(!refused.config && !refused.web_config));
     }
 
     /// Notes how many accounts there are, and how many of them this process polls.
@@ -162,6 +196,24 @@ fn add<C: Collector + Clone + 'static>(registry: &Registry, collector: C) -> C {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_broken_configuration_of_two_is_a_failed_reload() {
+        let process = Process::new();
+        let gauge = || process.reload_successful.get();
+        process.config_loaded(1, Duration::ZERO);
+        assert_eq!(gauge(), 1);
+        process.web_config_refused();
+        process.config_refused();
+        assert_eq!(gauge(), 0);
+        process.config_loaded(2, Duration::ZERO);
+        assert_eq!(gauge(), 0);
+        process.web_config_loaded(Duration::ZERO);
+        assert_eq!(gauge(), 1);
+        process.config_refused();
+        process.web_config_loaded(Duration::ZERO);
+        assert_eq!(gauge(), 0);
+    }
 
     #[test]
     fn every_metric_exists_from_the_start() {

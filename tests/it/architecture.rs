@@ -75,10 +75,14 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "storage",
             "supervisor",
             "upstream",
+            "web_config",
         ],
     ),
     // Signals become a shutdown, and the version is that of the metrics.
-    ("bin", &["app", "config", "doctor", "simulator", "shutdown", "metrics", "storage"]),
+    (
+        "bin",
+        &["app", "config", "doctor", "simulator", "shutdown", "metrics", "storage", "web_config"],
+    ),
 ];
 
 #[test]

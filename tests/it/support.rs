@@ -28,6 +28,8 @@ const SAMPLING_PERIOD: Duration = Duration::from_millis(200);
 pub(crate) struct World {
     pub(crate) api: Simulator,
     pub(crate) exporter: SocketAddr,
+    /// Where it tells health and readiness alone, if it does.
+    pub(crate) probes: Option<SocketAddr>,
     pub(crate) shutdown: Shutdown,
     /// Replaces the accounts of the exporter.
     pub(crate) accounts: Accounts,
@@ -63,14 +65,16 @@ impl World {
         config: Config,
         storage: Option<Storage>,
     ) -> Self {
-        let options = Options {
-            listen: vec!["127.0.0.1:0".parse().unwrap()],
-            telemetry_path: "/metrics".to_owned(),
-            storage,
-        };
+        Self::start_options(api, config, Options { storage, ..options() }).await
+    }
+
+    /// Runs an exporter that serves as `options` say.
+    pub(crate) async fn start_options(api: Simulator, config: Config, options: Options) -> Self {
         let daemon = Daemon::bind(&options, config).await.unwrap();
         let daemon = daemon.sampling_every(SAMPLING_PERIOD);
+        let daemon = daemon.looking_every(Duration::from_millis(100));
         let exporter = daemon.addresses()[0];
+        let probes = daemon.health_address();
         let shutdown = Shutdown::new();
         let (tell, told) = oneshot::channel();
         let daemon = tokio::spawn({
@@ -78,7 +82,7 @@ impl World {
             daemon.run_with(shutdown, |accounts| drop(tell.send(accounts)))
         });
         let accounts = guard("the start", told).await.unwrap();
-        Self { api, exporter, shutdown, accounts, daemon, client: client() }
+        Self { api, exporter, probes, shutdown, accounts, daemon, client: client() }
     }
 
     /// What the API holds and the exporter shows is asked again and again until it fits.
@@ -129,6 +133,17 @@ impl World {
     pub(crate) async fn stop(self) {
         self.shutdown.begin();
         guard("the end of the exporter", self.daemon).await.unwrap();
+    }
+}
+
+/// Everything as usual, on a port of its own.
+pub(crate) fn options() -> Options {
+    Options {
+        listen: vec!["127.0.0.1:0".parse().unwrap()],
+        telemetry_path: "/metrics".to_owned(),
+        storage: None,
+        web: None,
+        health_listen: None,
     }
 }
 

@@ -1,7 +1,8 @@
 //! Flags and subcommands, spelt as Prometheus' own components spell theirs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing::level_filters::LevelFilter;
 use url::Url;
@@ -67,6 +68,24 @@ pub(crate) struct WebFlags {
         global = true
     )]
     pub(crate) listen: Vec<ListenAddress>,
+    /// Where to tell health and readiness alone, in plain HTTP, for probes that have no certificate.
+    #[arg(
+        long = "web.health-listen-address",
+        value_name = "ADDRESS",
+        env = "WAZZUP_EXPORTER_WEB_HEALTH_LISTEN_ADDRESS",
+        global = true
+    )]
+    pub(crate) health_listen: Option<ListenAddress>,
+    /// TLS, logins, headers and a rate limit, in the format of Prometheus' exporter-toolkit.
+    #[arg(
+        long = "web.config.file",
+        value_name = "FILE",
+        env = "WAZZUP_EXPORTER_WEB_CONFIG_FILE",
+        // Empty is allowed, as charts and unit files leave it.
+        value_parser = OsStringValueParser::new().map(PathBuf::from),
+        global = true
+    )]
+    config_file: Option<PathBuf>,
     /// The path of the metrics.
     #[arg(
         long = "web.telemetry-path",
@@ -77,6 +96,13 @@ pub(crate) struct WebFlags {
         global = true
     )]
     pub(crate) telemetry_path: String,
+}
+
+impl WebFlags {
+    /// The web configuration, if there is to be one; an empty name stands for none.
+    pub(crate) fn config_file(&self) -> Option<&Path> {
+        self.config_file.as_deref().filter(|file| !file.as_os_str().is_empty())
+    }
 }
 
 #[derive(Debug, Args)]
@@ -185,6 +211,9 @@ pub(crate) struct HealthcheckFlags {
         value_parser = http_url
     )]
     pub(crate) url: Url,
+    /// Take any certificate of an https:// address: it is our own, for another name than the address.
+    #[arg(long, env = "WAZZUP_EXPORTER_HEALTHCHECK_INSECURE")]
+    pub(crate) insecure: bool,
 }
 
 #[derive(Debug, Args)]

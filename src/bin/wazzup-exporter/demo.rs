@@ -11,6 +11,7 @@ use tracing::warn;
 use wazzup_exporter::app::{Daemon, ListenAddress, Options};
 use wazzup_exporter::config::{self, Config};
 use wazzup_exporter::simulator::{Settings, Simulator};
+use wazzup_exporter::web_config::WebConfig;
 
 use super::cli::{DemoFlags, WebFlags};
 use super::{Failure, say, until_signalled};
@@ -29,7 +30,8 @@ pub(super) async fn run(flags: &DemoFlags, web: &WebFlags) -> Result<(), Failure
     let simulator = Simulator::new(Settings { speed: flags.speed, ..Settings::demo(flags.seed) });
     let secrets = PrivateFolder::create().map_err(Failure::runtime)?;
     let config = configure(&simulator, &api_url, &secrets)?;
-    let daemon = bind_daemon(web, config).await?.sampling_every(SAMPLING_PERIOD);
+    let guard = super::load_web(web)?;
+    let daemon = bind_daemon(web, guard, config).await?.sampling_every(SAMPLING_PERIOD);
     greet(&daemon, web, &api_url);
     until_signalled(|shutdown| async move {
         let api = simulator.serve(api, shutdown.wait());
@@ -90,9 +92,18 @@ async fn bind_api() -> Result<TcpListener, Failure> {
 }
 
 /// Binds where the flags say; where they say nothing, at the usual port or, if it is taken, any.
-async fn bind_daemon(web: &WebFlags, config: Config) -> Result<Daemon, Failure> {
-    let options =
-        |listen| Options { listen, telemetry_path: web.telemetry_path.clone(), storage: None };
+async fn bind_daemon(
+    web: &WebFlags,
+    guard: Option<WebConfig>,
+    config: Config,
+) -> Result<Daemon, Failure> {
+    let options = |listen| Options {
+        listen,
+        telemetry_path: web.telemetry_path.clone(),
+        storage: None,
+        web: guard.clone(),
+        health_listen: web.health_listen.clone(),
+    };
     if !web.listen.is_empty() {
         return Daemon::bind(&options(web.listen.clone()), config).await.map_err(Failure::runtime);
     }
@@ -105,7 +116,9 @@ async fn bind_daemon(web: &WebFlags, config: Config) -> Result<Daemon, Failure> 
 }
 
 fn greet(daemon: &Daemon, web: &WebFlags, api_url: &str) {
-    let Some(site) = daemon.addresses().first().map(|address| format!("http://{address}")) else {
+    let scheme = if daemon.encrypts() { "https" } else { "http" };
+    let Some(site) = daemon.addresses().first().map(|address| format!("{scheme}://{address}"))
+    else {
         return;
     };
     let metrics = format!("{site}{}", web.telemetry_path);

@@ -4,6 +4,7 @@
 //! Exit codes: 0 done or stopped as asked; 1 a failure at run time; 2 bad usage or bad
 //! configuration, and then nothing was bound, started or written.
 
+mod check;
 mod cli;
 mod demo;
 mod doctor;
@@ -23,6 +24,7 @@ use wazzup_exporter::app::{self, Daemon, Options};
 use wazzup_exporter::config::{self, Config};
 use wazzup_exporter::shutdown::{Shutdown, Signals};
 use wazzup_exporter::storage::Storage;
+use wazzup_exporter::web_config::{self, WebConfig};
 
 use self::cli::{Cli, Command, ConfigFlags, LogFlags, LogFormat, StorageFlags, WebFlags};
 
@@ -67,7 +69,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
             serve(config, &cli.web, storage).await
         }
         Some(Command::Demo(flags)) => demo::run(&flags, &cli.web).await,
-        Some(Command::CheckConfig) => check_config(&cli.config, &cli.storage),
+        Some(Command::CheckConfig) => check::run(&cli.config, &cli.web, &cli.storage),
         Some(Command::Poll) => {
             let config = load(&cli.config)?;
             let storage = storage(&cli.storage, &config);
@@ -79,7 +81,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
             doctor::run(config, storage, &flags).await
         }
         Some(Command::Healthcheck(flags)) => {
-            app::healthcheck(flags.url).await.map_err(Failure::runtime)
+            app::healthcheck(flags.url, flags.insecure).await.map_err(Failure::runtime)
         }
         Some(Command::Simulator(flags)) => simulate::run(*flags).await,
     }
@@ -89,7 +91,13 @@ async fn run(cli: Cli) -> Result<(), Failure> {
 async fn serve(config: Config, web: &WebFlags, storage: Option<Storage>) -> Result<(), Failure> {
     let usual = || vec![cli::default_listen_address()];
     let listen = if web.listen.is_empty() { usual() } else { web.listen.clone() };
-    let options = Options { listen, telemetry_path: web.telemetry_path.clone(), storage };
+    let options = Options {
+        listen,
+        telemetry_path: web.telemetry_path.clone(),
+        storage,
+        web: load_web(web)?,
+        health_listen: web.health_listen.clone(),
+    };
     let daemon = Daemon::bind(&options, config).await.map_err(Failure::runtime)?;
     until_signalled(|shutdown| daemon.run(shutdown)).await
 }
@@ -119,23 +127,9 @@ fn storage(flags: &StorageFlags, config: &Config) -> Option<Storage> {
     flags.storage(config.accounts.iter().any(|account| account.auth.must_be_kept()))
 }
 
-fn check_config(flags: &ConfigFlags, storage: &StorageFlags) -> Result<(), Failure> {
-    let loaded = config::load(&flags.file, flags.permissions());
-    let warnings = match &loaded {
-        Ok(config) => &config.warnings,
-        Err(error) => &error.warnings,
-    };
-    for warning in warnings {
-        say(std::io::stderr(), &format!("warning: {warning}"));
-    }
-    let config = loaded.map_err(Failure::usage)?;
-    let storage = self::storage(storage, &config);
-    storage.as_ref().map_or(Ok(()), Storage::check).map_err(Failure::usage)?;
-    let users: usize = config.accounts.iter().map(|account| account.users.len()).sum();
-    let accounts = config.accounts.len();
-    let file = flags.file.display();
-    say(std::io::stdout(), &format!("{file}: fine; accounts: {accounts}, users: {users}"));
-    Ok(())
+/// The web configuration, if there is one. Its warnings are logged when it is taken into use.
+fn load_web(web: &WebFlags) -> Result<Option<WebConfig>, Failure> {
+    web.config_file().map(web_config::load).transpose().map_err(Failure::usage)
 }
 
 async fn poll(config: Config, storage: Option<Storage>) -> Result<(), Failure> {

@@ -1,0 +1,89 @@
+//! The listeners of a daemon, from being opened to being served.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tracing::info;
+
+use super::listen::BindError;
+use super::{Options, web};
+use crate::health::Health;
+use crate::http::{Access, Front, Site, serve};
+use crate::metrics::Process;
+use crate::shutdown::Shutdown;
+use crate::web_config::{Watch, WebConfig};
+
+/// Listeners that are open, and who may come through them.
+#[derive(Debug)]
+pub(super) struct Doors {
+    listeners: Vec<TcpListener>,
+    health: Option<TcpListener>,
+    web: Option<WebConfig>,
+    /// How often the files of the web configuration are looked at.
+    pub(super) look: Duration,
+}
+
+impl Doors {
+    pub(super) async fn open(options: &Options) -> Result<Self, BindError> {
+        let mut listeners = Vec::new();
+        for address in &options.listen {
+            listeners.push(address.bind().await?);
+        }
+        let health = match &options.health_listen {
+            Some(address) => Some(address.bind().await?),
+            None => None,
+        };
+        Ok(Self { listeners, health, web: options.web.clone(), look: web::LOOK })
+    }
+
+    /// Where the site is, with the ports that the system chose.
+    pub(super) fn addresses(&self) -> Vec<SocketAddr> {
+        self.listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
+    }
+
+    /// Where health and readiness alone are.
+    pub(super) fn health_address(&self) -> Option<SocketAddr> {
+        self.health.as_ref()?.local_addr().ok()
+    }
+
+    /// Whether the site speaks TLS.
+    pub(super) fn encrypt(&self) -> bool {
+        self.web.as_ref().is_some_and(|config| config.tls.is_some())
+    }
+
+    /// Serves everything, and follows the web configuration, until `shutdown`.
+    pub(super) fn serve(
+        self,
+        site: &Arc<Site>,
+        health: &Arc<Health>,
+        process: &Arc<Process>,
+        shutdown: &Shutdown,
+    ) -> JoinSet<()> {
+        let access = Arc::new(Access::new(self.web.as_ref()));
+        let mut servers = JoinSet::new();
+        for address in self.addresses() {
+            info!(%address, "listening");
+        }
+        for listener in self.listeners {
+            let front = Front::site(Arc::clone(site), Arc::clone(&access));
+            servers.spawn(serve(listener, front, shutdown.clone()));
+        }
+        if let Some(listener) = self.health {
+            if let Ok(address) = listener.local_addr() {
+                info!(%address, "listening for probes alone");
+            }
+            let front = Front::probes(Arc::clone(health));
+            servers.spawn(serve(listener, front, shutdown.clone()));
+        }
+        if let Some(config) = self.web {
+            web::tell(&config, "the web configuration is in use");
+            let watch = Watch::new(&config);
+            let process = Arc::clone(process);
+            servers.spawn(web::follow(watch, self.look, access, process, shutdown.clone()));
+        }
+        servers
+    }
+}

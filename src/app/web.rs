@@ -1,0 +1,75 @@
+//! Takes up changes of the web configuration while the daemon runs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::sleep;
+use tracing::{error, info, warn};
+
+use crate::clock::Stamp;
+use crate::http::Access;
+use crate::metrics::Process;
+use crate::shutdown::Shutdown;
+use crate::web_config::{News, Watch, WebConfig};
+
+/// How often the files are looked at; a change counts from the second look on.
+pub(super) const LOOK: Duration = Duration::from_secs(2);
+
+/// Applies what `watch` finds, once per `period`, to `access`, until `shutdown`.
+pub(super) async fn follow(
+    mut watch: Watch,
+    period: Duration,
+    access: Arc<Access>,
+    process: Arc<Process>,
+    shutdown: Shutdown,
+) {
+    loop {
+        tokio::select! {
+            () = sleep(period) => {}
+            () = shutdown.wait() => return,
+        }
+        let looked = tokio::task::spawn_blocking(move || {
+            let news = watch.look();
+            (watch, news)
+        });
+        let news;
+        (watch, news) = tokio::select! {
+            looked = looked => {
+                looked.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+            }
+            // A disk that hangs keeps nobody from leaving.
+            () = shutdown.wait() => return,
+        };
+        if let Some(news) = news {
+            apply(news, &access, &process);
+        }
+    }
+}
+
+fn apply(news: News, access: &Access, process: &Process) {
+    match news {
+        News::Changed(config) => {
+            let waiting = access.replace(&config);
+            process.web_config_loaded(Stamp::now().unix);
+            tell(&config, "the web configuration has changed and is in use");
+            if !waiting.is_empty() {
+                let waiting = waiting.join(", ");
+                warn!("a part of the web configuration needs a restart: {waiting}");
+            }
+        }
+        News::Broken(problems) => {
+            process.web_config_refused();
+            let problems = problems.to_string().replace('\n', "; ");
+            error!("the web configuration is broken, the earlier one stays in use: {problems}");
+        }
+    }
+}
+
+/// Logs what a configuration that is taken into use says.
+pub(super) fn tell(config: &WebConfig, what: &str) {
+    for warning in &config.warnings {
+        warn!("{warning}");
+    }
+    let (tls, users) = (config.tls.is_some(), config.users.len());
+    info!(tls, http2 = tls && config.http2, users, "{what}");
+}

@@ -1,0 +1,44 @@
+//! `check-config`: everything that is wrong with the configuration and the web configuration.
+
+use wazzup_exporter::storage::Storage;
+use wazzup_exporter::{config, web_config};
+
+use super::cli::{ConfigFlags, StorageFlags, WebFlags};
+use super::{Failure, say};
+
+pub(super) fn run(
+    flags: &ConfigFlags,
+    web: &WebFlags,
+    storage: &StorageFlags,
+) -> Result<(), Failure> {
+    let loaded = config::load(&flags.file, flags.permissions());
+    let web_file = web.config_file();
+    let web = web_file.map(web_config::load).transpose();
+    let warnings = match &loaded {
+        Ok(config) => &config.warnings,
+        Err(error) => &error.warnings,
+    };
+    let web_warnings = match &web {
+        Ok(web) => web.as_ref().map(|web| web.warnings.as_slice()).unwrap_or_default(),
+        Err(error) => &error.warnings,
+    };
+    for warning in warnings.iter().chain(web_warnings) {
+        say(std::io::stderr(), &format!("warning: {warning}"));
+    }
+    let (config, web) = match (loaded, web) {
+        (Err(error), Err(web)) => return Err(Failure::Usage(format!("{error}\n{web}"))),
+        (loaded, web) => (loaded.map_err(Failure::usage)?, web.map_err(Failure::usage)?),
+    };
+    let storage = super::storage(storage, &config);
+    storage.as_ref().map_or(Ok(()), Storage::check).map_err(Failure::usage)?;
+    let users: usize = config.accounts.iter().map(|account| account.users.len()).sum();
+    let accounts = config.accounts.len();
+    let file = flags.file.display();
+    say(std::io::stdout(), &format!("{file}: fine; accounts: {accounts}, users: {users}"));
+    if let (Some(file), Some(web)) = (web_file, web) {
+        let (file, tls, users) = (file.display(), web.tls.is_some(), web.users.len());
+        let tls = if tls { "on" } else { "off" };
+        say(std::io::stdout(), &format!("{file}: fine; TLS: {tls}, users: {users}"));
+    }
+    Ok(())
+}

@@ -1,0 +1,171 @@
+//! Who is let in: what the web configuration says, applied to every request.
+//!
+//! [`Access`] is made from a [`WebConfig`] when the exporter starts, and [`Access::replace`] takes
+//! up a later one as far as that works without a restart. [`front`](super::front) asks it about
+//! every request, [`connection`](super::connection) for TLS about every connection.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use hyper::body::Body;
+use hyper::header::{HeaderValue, WWW_AUTHENTICATE};
+use hyper::{Request, StatusCode};
+use rustls::ServerConfig;
+use rustls::pki_types::CertificateDer;
+
+use super::answer::{Answer, plain};
+use super::bucket::Bucket;
+use super::login::{Logins, Verdict};
+use super::probes;
+use super::routes::crowded;
+use crate::web_config::{Headers, RateLimit, Tls, Users, WebConfig};
+
+/// What browsers show when they ask for a name and a password.
+const CHALLENGE: &str = "Basic realm=\"wazzup-exporter\", charset=\"UTF-8\"";
+
+/// The rules for those who come.
+#[derive(Debug)]
+pub struct Access {
+    /// Fixed at the start, as are HTTP/2 and the limit; the certificates are not.
+    tls: Option<ArcSwap<Encryption>>,
+    http2: bool,
+    limit: Option<Bucket>,
+    rules: ArcSwap<Rules>,
+    logins: Logins,
+    started: Started,
+}
+
+/// What cannot change without a restart, as it was at the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Started {
+    tls: bool,
+    http2: bool,
+    limit: Option<RateLimit>,
+}
+
+/// How connections are encrypted.
+#[derive(Debug)]
+pub(super) struct Encryption {
+    server: Arc<ServerConfig>,
+    tls: Tls,
+}
+
+#[derive(Debug)]
+struct Rules {
+    headers: Headers,
+    users: Users,
+}
+
+impl Access {
+    /// Lets in whom a configuration lets in; everybody without one, in plain HTTP.
+    pub fn new(config: Option<&WebConfig>) -> Self {
+        let started = Started::of(config);
+        let tls = config.and_then(|config| config.tls.as_ref());
+        Self {
+            tls: tls.map(|tls| ArcSwap::from_pointee(Encryption::new(tls, started.http2))),
+            http2: started.http2,
+            limit: started.limit.map(Bucket::new),
+            rules: ArcSwap::from_pointee(Rules::of(config)),
+            logins: Logins::new(),
+            started,
+        }
+    }
+
+    /// Takes up another configuration: certificates, what is asked of clients, users and headers.
+    /// Returns what it sets and only a restart can change.
+    pub fn replace(&self, config: &WebConfig) -> Vec<&'static str> {
+        if let (Some(current), Some(tls)) = (&self.tls, &config.tls) {
+            current.store(Arc::new(Encryption::new(tls, self.http2)));
+        }
+        self.rules.store(Arc::new(Rules::of(Some(config))));
+        let wanted = Started::of(Some(config));
+        let mut waiting = Vec::new();
+        if wanted.tls != self.started.tls {
+            waiting.push(if wanted.tls { "turning TLS on" } else { "turning TLS off" });
+        }
+        if wanted.http2 != self.started.http2 && self.started.tls {
+            waiting.push("http2");
+        }
+        if wanted.limit != self.started.limit {
+            waiting.push("rate_limit");
+        }
+        waiting
+    }
+
+    /// How to encrypt a connection that begins now.
+    pub(super) fn encryption(&self) -> Option<Arc<Encryption>> {
+        self.tls.as_ref().map(ArcSwap::load_full)
+    }
+
+    /// Lets a request in, or answers it.
+    pub(super) async fn admit<B: Body>(&self, request: &Request<B>) -> Result<(), Answer> {
+        // Whoever restarts us has no password, and must not be told to come back later.
+        if probes::are_asked(request.uri().path()) {
+            return Ok(());
+        }
+        if self.limit.as_ref().is_some_and(|limit| !limit.take()) {
+            let text = "Too many requests; the rate limit of this exporter is reached.\n";
+            return Err(plain(StatusCode::TOO_MANY_REQUESTS, text));
+        }
+        let rules = self.rules.load_full();
+        if rules.users.is_empty() {
+            return Ok(());
+        }
+        match self.logins.judge(request.headers(), &rules.users).await {
+            Verdict::Good => Ok(()),
+            Verdict::Bad => Err(unauthorized()),
+            Verdict::Busy => Err(crowded()),
+        }
+    }
+
+    /// Adds the configured headers; what we would say ourselves gives way.
+    pub(super) fn dress(&self, answer: &mut Answer) {
+        for (name, value) in &self.rules.load().headers {
+            answer.headers_mut().insert(name, value.clone());
+        }
+    }
+}
+
+impl Started {
+    fn of(config: Option<&WebConfig>) -> Self {
+        Self {
+            tls: config.is_some_and(|config| config.tls.is_some()),
+            http2: config.is_some_and(|config| config.http2),
+            limit: config.and_then(|config| config.rate_limit),
+        }
+    }
+}
+
+impl Encryption {
+    fn new(tls: &Tls, http2: bool) -> Self {
+        Self { server: tls.server(http2), tls: tls.clone() }
+    }
+
+    /// What rustls serves with.
+    pub(super) fn server(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.server)
+    }
+
+    /// Whether what a client showed when its session began is good now.
+    pub(super) fn still_good(
+        &self,
+        shown: Option<&[CertificateDer<'_>]>,
+    ) -> Result<(), rustls::Error> {
+        self.tls.still_good(shown)
+    }
+}
+
+impl Rules {
+    fn of(config: Option<&WebConfig>) -> Self {
+        config.map_or_else(
+            || Self { headers: Headers::new(), users: Users::default() },
+            |config| Self { headers: config.headers.clone(), users: config.users.clone() },
+        )
+    }
+}
+
+fn unauthorized() -> Answer {
+    let mut refusal = plain(StatusCode::UNAUTHORIZED, "Unauthorized.\n");
+    refusal.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE));
+    refusal
+}

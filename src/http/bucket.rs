@@ -1,0 +1,79 @@
+//! The rate limit: a bucket of requests that fills again.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::web_config::RateLimit;
+
+/// A bucket, full at first.
+#[derive(Debug)]
+pub(super) struct Bucket {
+    limit: RateLimit,
+    /// When it will be full again.
+    full: Mutex<Instant>,
+}
+
+impl Bucket {
+    pub(super) fn new(limit: RateLimit) -> Self {
+        Self { limit, full: Mutex::new(Instant::now()) }
+    }
+
+    /// Takes a request out of the bucket, if there is one.
+    pub(super) fn take(&self) -> bool {
+        let RateLimit { interval, burst } = self.limit;
+        let Some(others) = burst.checked_sub(1) else { return false };
+        let now = Instant::now();
+        let mut full = self.full.lock().unwrap_or_else(PoisonError::into_inner);
+        let missing = full.saturating_duration_since(now);
+        let good = missing <= interval.checked_mul(others).unwrap_or(Duration::MAX);
+        if good {
+            // Time that far away is not told apart from never.
+            *full = (now + missing).checked_add(interval).unwrap_or(*full);
+        }
+        good
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::time::advance;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn taken(bucket: &Bucket, times: usize) -> usize {
+        (0..times).filter(|_| bucket.take()).count()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_burst_and_then_one_per_interval() {
+        let bucket = Bucket::new(RateLimit { interval: SECOND, burst: 3 });
+        assert_eq!(taken(&bucket, 10), 3);
+        advance(Duration::from_millis(999)).await;
+        assert_eq!(taken(&bucket, 10), 0);
+        advance(Duration::from_millis(1)).await;
+        assert_eq!(taken(&bucket, 10), 1);
+        advance(2 * SECOND).await;
+        assert_eq!(taken(&bucket, 10), 2);
+        advance(100 * SECOND).await;
+        assert_eq!(taken(&bucket, 10), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_empty_bucket_stays_empty() {
+        let bucket = Bucket::new(RateLimit { interval: SECOND, burst: 0 });
+        advance(100 * SECOND).await;
+        assert_eq!(taken(&bucket, 10), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_largest_limits_do_not_overflow() {
+        let long = Duration::from_nanos(i64::MAX as u64);
+        let bucket = Bucket::new(RateLimit { interval: long, burst: u32::MAX });
+        assert_eq!(taken(&bucket, 1000), 1000);
+        let bucket = Bucket::new(RateLimit { interval: long, burst: 2 });
+        assert_eq!(taken(&bucket, 1000), 2);
+    }
+}
