@@ -12,15 +12,15 @@ use tempfile::TempDir;
 use super::process::{Process, command, config_flag};
 use super::support::{configuration, guard, serve, still};
 
-fn run(arguments: &[&str]) -> Output {
+pub(crate) fn run(arguments: &[&str]) -> Output {
     command().args(arguments).output().unwrap()
 }
 
-fn text(bytes: &[u8]) -> &str {
+pub(crate) fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
 }
 
-fn write_config(folder: &TempDir, yaml: &str) -> PathBuf {
+pub(crate) fn write_config(folder: &TempDir, yaml: &str) -> PathBuf {
     let file = folder.path().join("config.yaml");
     std::fs::write(&file, yaml).unwrap();
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();

@@ -23,8 +23,12 @@ pub(crate) struct Process {
 impl Process {
     /// Starts it and waits for the log line that tells its address.
     pub(crate) fn start(arguments: &[&str]) -> Self {
-        let mut child = command()
-            .args(arguments)
+        Self::run(command().args(arguments))
+    }
+
+    /// The same with a command of one's own.
+    pub(crate) fn run(command: &mut Command) -> Self {
+        let mut child = command
             .arg("--web.listen-address=127.0.0.1:0")
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -63,6 +67,11 @@ impl Process {
             }
         };
         guard(words, logged).await;
+    }
+
+    /// What it has logged so far.
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
