@@ -25,9 +25,20 @@ pub(crate) struct Exporter {
 impl Exporter {
     /// Runs the daemon. `poll` is the content of the configuration's `poll`.
     pub(crate) async fn start(api: &Simulator, url: &str, poll: &str) -> Self {
+        Self::start_with(api, url, poll, &[]).await
+    }
+
+    /// The same with more flags.
+    pub(crate) async fn start_with(
+        api: &Simulator,
+        url: &str,
+        poll: &str,
+        flags: &[String],
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = write_config(folder.path(), &configuration(api, url, poll));
         let mut command = command(&file);
+        command.args(flags);
         let process =
             Process::start("wazzup-exporter", command.arg("--web.listen-address=127.0.0.1:0"));
         let address =

@@ -10,7 +10,11 @@ mod browser;
 mod exporter;
 mod figures;
 mod formats;
+mod guarded;
 mod page;
+#[allow(dead_code, reason = "what it holds for the tests in one process is not needed here")]
+#[path = "../it/pki.rs"]
+mod pki;
 mod process;
 mod prometheus;
 mod screenshots;

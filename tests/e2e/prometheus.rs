@@ -31,6 +31,11 @@ pub(crate) type Series = (BTreeMap<String, String>, String);
 
 impl Prometheus {
     pub(crate) async fn start(target: &Exporter) -> Self {
+        Self::start_with(target, "").await
+    }
+
+    /// The same with more keys of its scrape configuration, each on a line of its own.
+    pub(crate) async fn start_with(target: &Exporter, keys: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("prometheus.yml");
         let target = target.address;
@@ -38,6 +43,8 @@ impl Prometheus {
             "global: {{scrape_interval: 1s, scrape_timeout: 1s}}\n\
              scrape_configs:\n- job_name: wazzup\n  static_configs: [{{targets: ['{target}']}}]\n"
         );
+        let keys = keys.lines().map(|key| format!("  {key}\n"));
+        let yaml = keys.fold(yaml, |yaml, key| yaml + &key);
         std::fs::write(&config, yaml).unwrap();
         let mut command = Command::new("prometheus");
         command
@@ -101,6 +108,19 @@ impl Prometheus {
                 return Ok(());
             }
             Err(self.explained(&difference(expected, &found)).await)
+        })
+        .await;
+    }
+
+    /// Waits until its one target is down, for a reason that contains `why`.
+    pub(crate) async fn until_down(&self, exporter: &Exporter, why: &str) {
+        let what = format!("a target that is down because of {why}");
+        until(&what, &[&self.process, &exporter.process], async || {
+            let targets = self.api("api/v1/targets", &[]).await?;
+            let target = &targets["activeTargets"][0];
+            let error = target["lastError"].as_str().unwrap_or_default();
+            let down = target["health"] == "down" && error.contains(why);
+            if down { Ok(()) } else { Err(target.to_string()) }
         })
         .await;
     }
