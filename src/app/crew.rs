@@ -55,6 +55,11 @@ impl Crew {
         })
     }
 
+    /// The connections that an account's requests go through.
+    pub(super) fn http(&self, account: &Account) -> Result<reqwest::Client, BuildError> {
+        self.transport.client_for(account)
+    }
+
     /// A client for an account that counts in `tally`. Must be called within a runtime.
     pub(super) fn client(
         &self,

@@ -2,13 +2,14 @@
 //!
 //! [`Daemon::bind`] opens everything that can fail, [`Daemon::run`] runs until shutdown.
 //! [`poll_once`] makes one sweep without listening anywhere, [`diagnose`] asks why counters may mislead,
-//! and [`healthcheck`] asks a daemon that runs elsewhere. The binary calls these; tests do, too.
+//! [`Login`] lets a customer in, and [`healthcheck`] asks a daemon that runs elsewhere. The binary calls these; tests do, too.
 
 mod crew;
 mod doctor;
 mod doors;
 mod healthcheck;
 mod listen;
+mod login;
 mod sampling;
 mod web;
 
@@ -22,6 +23,7 @@ use tracing::info;
 pub use self::doctor::{DiagnoseError, diagnose};
 pub use self::healthcheck::{HealthcheckError, healthcheck};
 pub use self::listen::{BindError, InvalidListenAddress, ListenAddress};
+pub use self::login::{Login, LoginError, Unfit};
 pub use self::sampling::SAMPLING_PERIOD;
 
 use self::crew::Crew;

@@ -8,6 +8,7 @@ mod doctor;
 mod failures;
 mod history;
 mod lists;
+mod login;
 mod network;
 mod partners;
 mod pki;

@@ -173,6 +173,11 @@ pub(crate) enum Command {
     Poll,
     /// Asks the API why counters may be missing, frozen or meaningless, and what to do.
     Doctor(DoctorFlags),
+    /// Lets the owner of an account let the partner in (auth: oauth) and stores the refresh token.
+    ///
+    /// Prints an address to open in a browser and takes the one at which the browser ends. Run it as
+    /// the user that the exporter runs as; a running exporter takes the login up by itself.
+    Login(LoginFlags),
     /// Asks a running daemon whether it is healthy; for containers.
     Healthcheck(HealthcheckFlags),
     /// Runs only the simulated Wazzup24.
@@ -198,6 +203,12 @@ pub(crate) struct DoctorFlags {
     /// Print JSON for scripts.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LoginFlags {
+    /// The account's name in the configuration.
+    pub(crate) account: String,
 }
 
 #[derive(Debug, Args)]

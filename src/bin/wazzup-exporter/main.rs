@@ -8,6 +8,7 @@ mod check;
 mod cli;
 mod demo;
 mod doctor;
+mod login;
 mod simulate;
 
 use std::fmt::Display;
@@ -80,6 +81,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
             let storage = storage(&cli.storage, &config);
             doctor::run(config, storage, &flags).await
         }
+        Some(Command::Login(flags)) => login::run(&load(&cli.config)?, &flags).await,
         Some(Command::Healthcheck(flags)) => {
             app::healthcheck(flags.url, flags.insecure).await.map_err(Failure::runtime)
         }

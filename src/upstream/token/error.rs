@@ -66,6 +66,9 @@ pub enum TokenError {
         /// Why.
         source: Arc<Error>,
     },
+    /// Upstream does not take the code of a customer's login.
+    #[error("upstream does not take the code: {0}")]
+    CodeRefused(#[source] Arc<Error>),
     /// The login of a partner fails, for all of its accounts.
     #[error("the login of partner {partner} fails: {source}")]
     Partner {

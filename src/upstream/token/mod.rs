@@ -110,12 +110,6 @@ impl Token {
         text.replace(self.secret.expose_secret(), "<secret>")
     }
 
-    /// Wazzup's number of the account that the token is good for, where it tells. Nobody has verified
-    /// that but upstream, which relies on it.
-    pub fn account(&self) -> Option<String> {
-        Claims::of(self.expose()).account
-    }
-
     fn expose(&self) -> &str {
         self.secret.expose_secret()
     }

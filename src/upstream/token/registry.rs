@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::timeout;
 use url::Url;
 
@@ -19,13 +19,15 @@ use super::endpoint::{Asker, Grant};
 use super::error::TokenError;
 use super::file::SecretFile;
 use super::journal::Journal;
+use super::jwt::Claims;
 use super::oauth::{Renewals, Renewer};
 use super::partner::Desk;
-use super::{Token, TokenSource, Way};
+use super::{TokenSource, Way};
 use crate::account::{Account, AccountName, Auth, Credential, Partner, ProxyUrl, Tls};
 use crate::clock::Stamp;
 use crate::metrics::{Process, Tally};
 use crate::storage::Storage;
+use crate::upstream::Error;
 
 /// How long the disk may take at the end of the process.
 const DISK: Duration = Duration::from_secs(5);
@@ -65,9 +67,20 @@ struct RenewerKey {
 #[derive(Debug)]
 pub struct LoggedIn {
     /// The access token.
-    pub access: Token,
-    /// The refresh token.
-    pub refresh: SecretString,
+    pub access: SecretString,
+    refresh: SecretString,
+}
+
+impl LoggedIn {
+    /// Wazzup's number of the account that the tokens are good for, where they tell.
+    pub fn account(&self) -> Option<String> {
+        Claims::of(self.access.expose_secret()).account
+    }
+
+    /// The refresh token as it stands in a file.
+    pub fn refresh_line(&self) -> Vec<u8> {
+        format!("{}\n", self.refresh.expose_secret()).into_bytes()
+    }
 }
 
 impl Tokens {
@@ -144,9 +157,13 @@ impl Tokens {
         let grant = Grant::Code { code, redirect, client, verifier };
         let permit = desk.permit().await?;
         let granted = desk.ask(&asker, permit, &login, &grant).await;
-        let granted = granted.map_err(|refused| refused.into_error("cannot redeem the code"))?;
+        let granted = granted.map_err(|refused| match &refused.error {
+            Error::Status { status: 400, .. } => TokenError::CodeRefused(Arc::new(refused.error)),
+            _ if refused.is_of_the_grant() => TokenError::CodeRefused(Arc::new(refused.error)),
+            _ => refused.into_error("cannot redeem the code"),
+        })?;
         let refresh = granted.refresh.ok_or(TokenError::NoRefreshToken)?;
-        Ok(LoggedIn { access: granted.access, refresh })
+        Ok(LoggedIn { access: granted.access.expose().into(), refresh })
     }
 
     /// Waits until every renewal of a refresh token that was sent is stored, or given up.

@@ -1,0 +1,246 @@
+//! The login of a customer who lets the partner's application in (Wazzup label).
+//!
+//! [`Login`] says which address to open, takes the one at which the browser ends, exchanges the code
+//! in it for tokens, checks whose they are, puts the refresh token where the configuration says and
+//! tells what the account shows. A running daemon notices the file. The parts: `attempt` is the
+//! address and what comes back of it, `browser` waits for that on loopback, `look` tells.
+
+mod attempt;
+mod browser;
+mod look;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use self::attempt::Attempt;
+pub use self::attempt::Unfit;
+use self::browser::Browser;
+use super::crew::Crew;
+use crate::account::{Account, Auth, Partner};
+use crate::config::Config;
+use crate::metrics::Tally;
+use crate::storage::{StorageError, check_replace_file, replace_file};
+use crate::upstream::{BuildError, LoggedIn, TokenError, Tokens};
+
+/// Why nobody is logged in.
+#[derive(Debug, thiserror::Error)]
+pub enum LoginError {
+    /// The account is not configured.
+    #[error("no account is named {name}; configured are {known}")]
+    UnknownAccount {
+        /// What was asked for.
+        name: String,
+        /// The names that there are.
+        known: String,
+    },
+    /// Its token comes from elsewhere.
+    #[error("the account {0} needs no login: its auth is not oauth")]
+    NoLoginNeeded(String),
+    /// The refresh token could not be put where it belongs.
+    #[error("the refresh token cannot be stored: {}", without_remedy(.0))]
+    File(#[source] StorageError),
+    /// A way to upstream cannot be set up.
+    #[error(transparent)]
+    Client(#[from] BuildError),
+    /// The operating system gives no random numbers.
+    #[error("the operating system gives no random numbers")]
+    Random,
+    /// Whoever was asked said no.
+    #[error("{0}")]
+    Refused(Unfit),
+    /// Nothing more is typed.
+    #[error("nobody has given the address at which the browser ended; run the command again")]
+    NoAnswer,
+    /// Upstream does not take the code.
+    #[error(
+        "{0}\nA code works once and for a few minutes, and only if redirect_uri is written as it is \
+         registered with Wazzup24; run the command again"
+    )]
+    Code(#[source] TokenError),
+    /// There are no tokens for another reason.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// The browser was logged in elsewhere.
+    #[error(
+        "the browser was logged in to the account {found}, but {name} is {wanted}; nothing was stored. \
+         Log out of Wazzup24 in the browser, or open the address in a private window, and run the \
+         command again; if {found} is right, correct account_id"
+    )]
+    OtherAccount {
+        /// The account's name in the configuration.
+        name: String,
+        /// Whose tokens they are.
+        found: String,
+        /// Whose they should be.
+        wanted: String,
+    },
+}
+
+/// A login that is about to be made.
+#[derive(Debug)]
+pub struct Login {
+    crew: Crew,
+    account: Arc<Account>,
+    partner: Arc<Partner>,
+    file: PathBuf,
+    attempt: Attempt,
+}
+
+impl LoginError {
+    /// Whether the command line or the configuration is at fault.
+    pub fn is_of_usage(&self) -> bool {
+        matches!(self, Self::UnknownAccount { .. } | Self::NoLoginNeeded(_))
+    }
+}
+
+impl Login {
+    /// Prepares the login of an account; nothing is asked of upstream yet.
+    ///
+    /// # Errors
+    /// When there is no such account, when it needs no login, and when its outcome could not be stored.
+    pub fn new(config: &Config, name: &str) -> Result<Self, LoginError> {
+        let known = || {
+            let known = config.accounts.iter().map(|account| account.name.as_str());
+            known.take(20).collect::<Vec<_>>().join(", ")
+        };
+        let account = config.accounts.iter().find(|account| account.name.as_str() == name);
+        let account = account
+            .ok_or_else(|| LoginError::UnknownAccount { name: name.to_owned(), known: known() })?;
+        let Auth::OAuth { partner, refresh_token_file } = &account.auth else {
+            return Err(LoginError::NoLoginNeeded(name.to_owned()));
+        };
+        let file = refresh_token_file.clone();
+        // A code that cannot be stored would be wasted.
+        check_replace_file(&file).map_err(LoginError::File)?;
+        let redirect = partner.redirect_uri.clone().ok_or(TokenError::NoRedirect)?;
+        let attempt = Attempt::new(redirect).map_err(|_| LoginError::Random)?;
+        let crew = Crew::new(config, Tokens::aside(None), None)?;
+        let (account, partner) = (Arc::new(account.clone()), Arc::clone(partner));
+        Ok(Self { crew, account, partner, file, attempt })
+    }
+
+    /// Makes the login. What is typed comes line by line; `say` is given what the person is to read.
+    ///
+    /// # Errors
+    /// Whatever kept the refresh token from being stored.
+    pub async fn run(
+        self,
+        typed: mpsc::Receiver<String>,
+        say: &mut (dyn FnMut(&str) + Send),
+    ) -> Result<(), LoginError> {
+        let browser = Browser::wait_at(self.attempt.redirect()).await;
+        say(&self.instructions(browser.is_some()));
+        let code = self.code(typed, browser, say).await?;
+        let http = self.crew.http(&self.account)?;
+        let asked_by = (http, Arc::clone(&self.crew.process), Arc::new(Tally::default()));
+        let grant = (&code, self.attempt.verifier());
+        let redeemed = self.crew.tokens.redeem(&self.account, &self.partner, asked_by, grant).await;
+        let tokens = redeemed.map_err(|error| {
+            let of_the_code = matches!(error, TokenError::CodeRefused(_));
+            if of_the_code { LoginError::Code(error) } else { error.into() }
+        })?;
+        self.check_owner(&tokens, say)?;
+        let content = tokens.refresh_line();
+        let file = self.file.clone();
+        let stored = tokio::task::spawn_blocking(move || replace_file(&file, &content)).await;
+        stored
+            .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+            .map_err(LoginError::File)?;
+        say(&format!(
+            "The refresh token is stored in {}. A running exporter takes it up by itself.",
+            self.file.display()
+        ));
+        let account = Account { auth: Auth::Token(tokens.access), ..Account::clone(&self.account) };
+        let client = self.crew.client(&Arc::new(account), &Arc::new(Tally::default()))?;
+        look::tell(&client, &self.account, say).await;
+        Ok(())
+    }
+
+    fn instructions(&self, listening: bool) -> String {
+        let address = self.attempt.address(&self.account.base_url, &self.partner);
+        let redirect = self.attempt.redirect();
+        let (name, id) = (&self.account.name, self.account.account_id.as_ref());
+        let id = id.map_or_else(String::new, |id| format!(" ({})", id.as_str()));
+        let then = if listening {
+            format!(
+                "This program waits at {redirect} for the browser to end there. If the browser runs \
+                 on another machine, copy the address that it ends at and paste it here."
+            )
+        } else {
+            format!(
+                "The browser ends at an address that begins with {redirect}, whatever is shown \
+                 there. Copy that address from its address bar and paste it here."
+            )
+        };
+        format!(
+            "Open this address in a browser and log in as somebody who may let others in to the \
+             account {name}{id}:\n\n{address}\n\n{then}\n"
+        )
+    }
+
+    /// Waits for an address with a code in it.
+    async fn code(
+        &self,
+        mut typed: mpsc::Receiver<String>,
+        mut browser: Option<Browser>,
+        say: &mut (dyn FnMut(&str) + Send),
+    ) -> Result<secrecy::SecretString, LoginError> {
+        loop {
+            let told = tokio::select! {
+                Some(line) = typed.recv() => self.attempt.code_in(&line),
+                Some(visit) = Browser::next(&mut browser) => {
+                    let told = self.attempt.code_in(visit.address());
+                    visit.answer(told.as_ref().err());
+                    told
+                }
+                else => return Err(LoginError::NoAnswer),
+            };
+            match told {
+                Ok(code) => return Ok(code),
+                Err(unfit) if unfit.is_final() => return Err(LoginError::Refused(unfit)),
+                Err(Unfit::Nothing) => {}
+                Err(unfit) => say(&format!("{unfit}. Try again:")),
+            }
+        }
+    }
+
+    /// Whether the tokens are of the account that is meant, as far as they tell.
+    fn check_owner(
+        &self,
+        tokens: &LoggedIn,
+        say: &mut (dyn FnMut(&str) + Send),
+    ) -> Result<(), LoginError> {
+        let wanted = self.account.account_id.as_ref().map(|id| id.as_str().to_owned());
+        match (tokens.account(), wanted) {
+            (Some(found), Some(wanted)) if found == wanted => {
+                say(&format!("The tokens are of the account {found}, as configured."));
+            }
+            (Some(found), Some(wanted)) => {
+                let name = self.account.name.to_string();
+                return Err(LoginError::OtherAccount { name, found, wanted });
+            }
+            (Some(found), None) => say(&format!(
+                "The tokens are of the account {found}. With account_id: \"{found}\" in the \
+                 configuration that is checked."
+            )),
+            (None, _) => say(
+                "The tokens do not tell whose they are; see below whether it is the right account.",
+            ),
+        }
+        Ok(())
+    }
+}
+
+/// What is wrong with a file that is not in the storage, for which storage errors have other advice.
+fn without_remedy(error: &StorageError) -> String {
+    match error {
+        StorageError::Io { action, path, source } => format!(
+            "cannot {action} {}: {source}; refresh_token_file has to be in a folder in which this \
+             user may replace files",
+            path.display()
+        ),
+        error => error.to_string(),
+    }
+}

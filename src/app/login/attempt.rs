@@ -1,0 +1,236 @@
+//! One attempt at a login: the address to open, and what comes back of it.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::digest::{SHA256, digest};
+use ring::error::Unspecified;
+use ring::rand::{SecureRandom as _, SystemRandom};
+use secrecy::{ExposeSecret as _, SecretString};
+use url::Url;
+
+use crate::account::Partner;
+
+/// Random bytes in a secret; in base64 they are 43 characters, the least that PKCE allows.
+const SECRET_BYTES: usize = 32;
+/// Longest text of upstream that is repeated, in characters.
+const WORDS_MAX: usize = 200;
+
+/// What only this attempt knows.
+pub(super) struct Attempt {
+    redirect: Url,
+    /// Comes back with the answer, so that an answer to another attempt is not taken for this one's.
+    state: String,
+    /// Proves that whoever redeems the code is the one who asked for it (PKCE).
+    verifier: SecretString,
+}
+
+/// Why a text is not the address at which the browser ends.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unfit {
+    /// An empty line.
+    #[error("that is nothing")]
+    Nothing,
+    /// Something else.
+    #[error("that is not an address; copy all of the browser's address bar, from {0} on")]
+    NotAnAddress(Box<str>),
+    /// The address of another page.
+    #[error("that is the address of another page; the one wanted begins with {0}")]
+    Elsewhere(Box<str>),
+    /// The end of an earlier attempt.
+    #[error("that address is not of this attempt; open the address above in the browser once more")]
+    OtherAttempt,
+    /// Neither a code nor a reason.
+    #[error(
+        "there is no code in that address; copy all of it, also what follows the question mark"
+    )]
+    NoCode,
+    /// The person has said no.
+    #[error("the login was refused in the browser; whoever logs in has to agree")]
+    Denied,
+    /// Upstream does not want to.
+    #[error("Wazzup24 has ended the login: {0}")]
+    Failed(String),
+}
+
+impl Unfit {
+    /// Whether another address would not help.
+    pub(super) fn is_final(&self) -> bool {
+        matches!(self, Self::Denied | Self::Failed(_))
+    }
+}
+
+impl Attempt {
+    /// An attempt that ends at `redirect`.
+    pub(super) fn new(redirect: Url) -> Result<Self, Unspecified> {
+        let random = SystemRandom::new();
+        let secret = || -> Result<String, Unspecified> {
+            let mut bytes = [0; SECRET_BYTES];
+            random.fill(&mut bytes)?;
+            Ok(URL_SAFE_NO_PAD.encode(bytes))
+        };
+        Ok(Self { redirect, state: secret()?, verifier: secret()?.into() })
+    }
+
+    pub(super) fn redirect(&self) -> &Url {
+        &self.redirect
+    }
+
+    pub(super) fn verifier(&self) -> &SecretString {
+        &self.verifier
+    }
+
+    /// The address to open in a browser.
+    pub(super) fn address(&self, base: &Url, partner: &Partner) -> Url {
+        let challenge = digest(&SHA256, self.verifier.expose_secret().as_bytes());
+        let mut url = base.clone();
+        url.set_path(&format!("{}/v2/oauth/authorize", base.path().trim_end_matches('/')));
+        url.query_pairs_mut()
+            .append_pair("response_type", "code")
+            .append_pair("client_id", partner.client_id.as_deref().unwrap_or_default())
+            .append_pair("redirect_uri", self.redirect.as_str())
+            .append_pair("scope", &partner.scope)
+            .append_pair("state", &self.state)
+            .append_pair("code_challenge", &URL_SAFE_NO_PAD.encode(challenge))
+            .append_pair("code_challenge_method", "S256");
+        url
+    }
+
+    /// The code in the address at which the browser ended.
+    pub(super) fn code_in(&self, text: &str) -> Result<SecretString, Unfit> {
+        let text = text.trim().trim_matches(['"', '\'', '<', '>']);
+        if text.is_empty() {
+            return Err(Unfit::Nothing);
+        }
+        let url: Url =
+            text.parse().map_err(|_| Unfit::NotAnAddress(self.redirect.as_str().into()))?;
+        if url.origin() != self.redirect.origin() || url.path() != self.redirect.path() {
+            return Err(Unfit::Elsewhere(self.redirect.as_str().into()));
+        }
+        let one = |name: &str| {
+            let mut values = url.query_pairs().filter(|(key, _)| key == name);
+            let value = values.next()?.1;
+            // Twice is as good as not at all: nobody knows which is meant.
+            values.next().is_none().then(|| value.into_owned())
+        };
+        let (state, error) = (one("state"), one("error"));
+        match (&state, &error) {
+            (Some(state), _) if *state != self.state => return Err(Unfit::OtherAttempt),
+            // Some servers leave it out of their errors.
+            (None, None) if one("code").is_some() => return Err(Unfit::OtherAttempt),
+            _ => {}
+        }
+        match error.as_deref() {
+            Some("access_denied") => return Err(Unfit::Denied),
+            Some(error) => {
+                let words = one("error_description").unwrap_or_default();
+                return Err(Unfit::Failed(shown(&format!("{error} {words}"))));
+            }
+            None => {}
+        }
+        one("code").filter(|code| !code.is_empty()).map(SecretString::from).ok_or(Unfit::NoCode)
+    }
+}
+
+/// Foreign words, fit for a terminal.
+fn shown(text: &str) -> String {
+    let letters = text.chars().map(|letter| if letter.is_control() { ' ' } else { letter });
+    letters.take(WORDS_MAX).collect::<String>().trim().to_owned()
+}
+
+impl fmt::Debug for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Attempt").field("redirect", &self.redirect.as_str()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REDIRECT: &str = "https://partner.example/wazzup?from=here";
+
+    fn attempt() -> Attempt {
+        let redirect = REDIRECT.parse().unwrap();
+        // The verifier of RFC 7636, appendix B.
+        let verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk".into();
+        Attempt { redirect, state: "st4te".to_owned(), verifier }
+    }
+
+    fn partner() -> Partner {
+        Partner {
+            name: "main".to_owned(),
+            email: "partner@example.com".to_owned(),
+            password_file: "/run/p".into(),
+            scope: "transport,crm".to_owned(),
+            client_id: Some("a&b".to_owned()),
+            redirect_uri: None,
+        }
+    }
+
+    #[test]
+    fn the_address_asks_for_a_code_that_only_this_attempt_can_redeem() {
+        let base = "https://host/prefix/".parse().unwrap();
+        let address = attempt().address(&base, &partner());
+        assert_eq!(address.path(), "/prefix/v2/oauth/authorize");
+        let pairs: Vec<_> = address.query_pairs().collect();
+        let expected = [
+            ("response_type", "code"),
+            ("client_id", "a&b"),
+            ("redirect_uri", REDIRECT),
+            ("scope", "transport,crm"),
+            ("state", "st4te"),
+            ("code_challenge", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"),
+            ("code_challenge_method", "S256"),
+        ];
+        let expected: Vec<_> =
+            expected.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        assert_eq!(pairs, expected);
+    }
+
+    #[test]
+    fn secrets_are_long_enough_and_never_the_same() {
+        let [one, other] = [(); 2].map(|()| Attempt::new(REDIRECT.parse().unwrap()).unwrap());
+        let secrets = [&one, &other].map(|attempt| attempt.verifier.expose_secret().to_owned());
+        assert!(secrets.iter().all(|secret| secret.len() == 43), "{secrets:?}");
+        assert!(secrets[0] != secrets[1] && one.state != other.state && secrets[0] != one.state);
+        assert!(!format!("{one:?}").contains(&one.state));
+    }
+
+    #[test]
+    fn the_code_is_found_in_the_address_however_it_was_copied() {
+        for text in [
+            "https://partner.example/wazzup?from=here&code=c0de&state=st4te",
+            "  <https://PARTNER.example:443/wazzup?state=st4te&code=c0de#top>\n",
+        ] {
+            assert_eq!(attempt().code_in(text).unwrap().expose_secret(), "c0de", "{text}");
+        }
+    }
+
+    #[test]
+    fn whatever_else_is_pasted_is_told_in_words() {
+        let failed = |words: &str| Unfit::Failed(words.to_owned());
+        for (text, unfit) in [
+            ("", Unfit::Nothing),
+            (" \t", Unfit::Nothing),
+            ("c0de", Unfit::NotAnAddress(REDIRECT.into())),
+            ("https://host/v2/oauth/authorize?state=st4te", Unfit::Elsewhere(REDIRECT.into())),
+            ("http://partner.example/wazzup?code=c", Unfit::Elsewhere(REDIRECT.into())),
+            ("https://partner.example/wazzup/?code=c", Unfit::Elsewhere(REDIRECT.into())),
+            ("https://partner.example/wazzup?code=c&state=other", Unfit::OtherAttempt),
+            ("https://partner.example/wazzup?code=c", Unfit::OtherAttempt),
+            ("https://partner.example/wazzup?error=access_denied&state=no", Unfit::OtherAttempt),
+            ("https://partner.example/wazzup", Unfit::NoCode),
+            ("https://partner.example/wazzup?code=&state=st4te", Unfit::NoCode),
+            ("https://partner.example/wazzup?code=a&code=b&state=st4te", Unfit::NoCode),
+            ("https://partner.example/wazzup?error=access_denied", Unfit::Denied),
+            (
+                "https://partner.example/wazzup?error=server_error&error_description=a%0Ab",
+                failed("server_error a b"),
+            ),
+        ] {
+            assert_eq!(attempt().code_in(text).map(drop), Err(unfit), "{text}");
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Waits for a browser that a login sends back to this machine.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::AbortHandle;
+use url::{Host, Url};
+
+use super::Unfit;
+
+/// Time for a request's headers.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Pause after an accept that failed and would fail again at once.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+
+/// Listens where a browser is sent.
+#[derive(Debug)]
+pub(super) struct Browser {
+    visits: mpsc::Receiver<Visit>,
+    listener: AbortHandle,
+}
+
+/// A browser that has come.
+#[derive(Debug)]
+pub(super) struct Visit {
+    address: String,
+    answer: oneshot::Sender<String>,
+}
+
+impl Browser {
+    /// Listens at `redirect`, if that is plain HTTP on loopback and nobody else does.
+    pub(super) async fn wait_at(redirect: &Url) -> Option<Self> {
+        let host = match redirect.host()? {
+            Host::Ipv4(address) if address.is_loopback() => address.to_string(),
+            Host::Ipv6(address) if address.is_loopback() => address.to_string(),
+            Host::Domain("localhost") => "localhost".to_owned(),
+            _ => return None,
+        };
+        let port = redirect.port_or_known_default().filter(|_| redirect.scheme() == "http")?;
+        let listener = TcpListener::bind((host, port)).await.ok()?;
+        let (tell, visits) = mpsc::channel(1);
+        let listener = tokio::spawn(listen(listener, redirect.clone(), tell)).abort_handle();
+        Some(Self { visits, listener })
+    }
+
+    /// The next visit; none without a listener.
+    pub(super) async fn next(browser: &mut Option<Self>) -> Option<Visit> {
+        browser.as_mut()?.visits.recv().await
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        self.listener.abort();
+    }
+}
+
+impl Visit {
+    /// Where the browser has come to.
+    pub(super) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Tells the person at the browser how it goes on.
+    pub(super) fn answer(self, unfit: Option<&Unfit>) {
+        let words = match unfit {
+            None => "That was it. You can close this page and go back to the terminal.".to_owned(),
+            Some(unfit) => format!("This did not work: {unfit}."),
+        };
+        // The browser may have gone.
+        let _ = self.answer.send(words);
+    }
+}
+
+async fn listen(listener: TcpListener, redirect: Url, tell: mpsc::Sender<Visit>) {
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
+        let (redirect, tell) = (redirect.clone(), tell.clone());
+        let service = service_fn(move |request| {
+            let (redirect, tell) = (redirect.clone(), tell.clone());
+            async move { Ok::<_, Infallible>(visited(&request, &redirect, tell).await) }
+        });
+        let mut builder = http1::Builder::new();
+        builder.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).keep_alive(false);
+        // A browser that goes away is no affair of ours.
+        tokio::spawn(builder.serve_connection(TokioIo::new(stream), service));
+    }
+}
+
+/// Answers a request: one for the page that is waited for by what comes of it.
+async fn visited(
+    request: &Request<Incoming>,
+    redirect: &Url,
+    tell: mpsc::Sender<Visit>,
+) -> Response<Full<Bytes>> {
+    let asked = request.uri().path_and_query().and_then(|asked| redirect.join(asked.as_str()).ok());
+    let Some(asked) = asked.filter(|asked| asked.path() == redirect.path()) else {
+        return page(StatusCode::NOT_FOUND, "There is nothing here.".to_owned());
+    };
+    let (answer, answered) = oneshot::channel();
+    // Where nobody waits any more, an earlier visit was the last.
+    let _ = tell.send(Visit { address: asked.into(), answer }).await;
+    match answered.await {
+        Ok(words) => page(StatusCode::OK, words),
+        Err(_) => page(StatusCode::GONE, "Nobody waits for this any more.".to_owned()),
+    }
+}
+
+fn page(status: StatusCode, words: String) -> Response<Full<Bytes>> {
+    let mut page = Response::new(Full::new(Bytes::from(words + "\n")));
+    *page.status_mut() = status;
+    let text = HeaderValue::from_static("text/plain; charset=utf-8");
+    page.headers_mut().insert(CONTENT_TYPE, text);
+    page.headers_mut().insert("x-content-type-options", HeaderValue::from_static("nosniff"));
+    // The address of the page holds a code.
+    page.headers_mut().insert("referrer-policy", HeaderValue::from_static("no-referrer"));
+    page
+}

@@ -1,0 +1,34 @@
+//! `login`: lets a customer let the partner's application in.
+
+use std::io::{BufRead as _, Read as _};
+
+use tokio::sync::mpsc;
+use wazzup_exporter::app::{Login, LoginError};
+use wazzup_exporter::config::Config;
+
+use super::cli::LoginFlags;
+use super::{Failure, say};
+
+/// Longest line that is read; browsers have addresses of some thousand characters at most.
+const LINE_MAX: u64 = 64 * 1024;
+
+pub(super) async fn run(config: &Config, flags: &LoginFlags) -> Result<(), Failure> {
+    let failure = |error: LoginError| {
+        if error.is_of_usage() { Failure::usage(error) } else { Failure::runtime(error) }
+    };
+    let login = Login::new(config, &flags.account).map_err(failure)?;
+    let (tell, typed) = mpsc::channel(1);
+    // Reading standard input cannot be interrupted; the thread ends with the process.
+    std::thread::spawn(move || {
+        let mut input = std::io::stdin().lock();
+        loop {
+            let mut line = String::new();
+            let read = (&mut input).take(LINE_MAX).read_line(&mut line);
+            if !read.is_ok_and(|length| length > 0) || tell.blocking_send(line).is_err() {
+                return;
+            }
+        }
+    });
+    let mut tell = |words: &str| say(std::io::stdout(), words);
+    login.run(typed, &mut tell).await.map_err(failure)
+}
