@@ -10,8 +10,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use self::words::{account_trouble, notes, user_reasons};
-use crate::channel::Role;
+use self::words::{account_trouble, user_reasons};
 use crate::clock::Stamp;
 use crate::metrics::{BuildInfo, Outcome};
 use crate::snapshot::{AccountView, FailingReason, Past, Slot, Totals, UserView};
@@ -51,11 +50,7 @@ pub(super) struct AccountStatus {
     /// Why it is not up, in words; `null` while it is, and before its first sweep has told.
     pub(super) trouble: Option<Trouble>,
     pub(super) red: Option<u64>,
-    /// Of whom red is the sum: `sales_reps` or `counters`.
-    pub(super) red_of: &'static str,
     pub(super) grey: Option<u64>,
-    /// What of the account is not known for certain, in words.
-    pub(super) notes: Vec<String>,
     /// Users who are missing from the sums.
     pub(super) users_missing: usize,
     pub(super) interval_seconds: f64,
@@ -133,8 +128,6 @@ pub(super) struct UserStatus {
     pub(super) id: String,
     pub(super) name: Option<String>,
     pub(super) labels: BTreeMap<String, String>,
-    /// As the label `role`; `null` where roles are not known.
-    pub(super) role: Option<&'static str>,
     /// `null` before the first attempt.
     pub(super) up: Option<bool>,
     pub(super) red: Option<u64>,
@@ -173,7 +166,7 @@ impl Status {
 impl AccountStatus {
     fn new(view: &AccountView, past: Option<Past>, now: Stamp) -> Self {
         let (account, facts) = (&view.account, &view.facts);
-        let Totals { red, of_sales_reps, grey, missing } = view.totals(now);
+        let Totals { red, grey, missing } = view.totals(now);
         Self {
             name: account.name.to_string(),
             account_id: account.account_id.as_ref().map(ToString::to_string),
@@ -182,9 +175,7 @@ impl AccountStatus {
             failing: facts.failing.map(FailingReason::label),
             trouble: account_trouble(view, now),
             red,
-            red_of: if of_sales_reps { "sales_reps" } else { "counters" },
             grey,
-            notes: notes(view),
             users_missing: missing,
             interval_seconds: account.poll.interval.as_secs_f64(),
             stale_after_seconds: account.poll.stale_after.as_secs_f64(),
@@ -195,7 +186,7 @@ impl AccountStatus {
                 duration_seconds: sweep.duration.as_secs_f64(),
             }),
             requests: Requests::new(view),
-            channels: channels(view, now),
+            channels: Vec::new(),
             history: past.map(|past| HistoryStatus::new(&past, now)),
             users: view.users().map(|user| UserStatus::new(user, view, now)).collect(),
         }
@@ -244,7 +235,6 @@ impl UserStatus {
             id: view.user.id.to_string(),
             name: view.user.name.clone().filter(|_| settings.export.user_names),
             labels: texts(&view.user.labels),
-            role: view.standing.role.map(Role::label),
             up: view.up(stale_after, now),
             red: shown.red,
             grey: shown.grey,
@@ -254,18 +244,6 @@ impl UserStatus {
             reasons: user_reasons(view, account, now),
         }
     }
-}
-
-fn channels(view: &AccountView, now: Stamp) -> Vec<ChannelStatus> {
-    let (account, facts) = (&view.account, &view.facts);
-    let channels = facts.channels_shown(account, now).iter().map(|channel| ChannelStatus {
-        channel: channel.id.to_string(),
-        transport: channel.transport.label().to_owned(),
-        state: channel.state.label().to_owned(),
-        active: channel.active,
-        name: channel.name.as_deref().filter(|_| account.export.channel_names).map(str::to_owned),
-    });
-    channels.collect()
 }
 
 /// Labels by name.

@@ -115,7 +115,7 @@ mod tests {
     const MINUTE: Duration = Duration::from_mins(1);
 
     fn sum(red: u64) -> Point {
-        Point::of(&Totals { red: Some(red), of_sales_reps: false, grey: None, missing: 0 })
+        Point::of(&Totals { red: Some(red), grey: None, missing: 0 })
     }
 
     #[test]
@@ -124,11 +124,11 @@ mod tests {
             let point = Point::of(&totals);
             (point.red(), point.partial())
         };
-        let totals = Totals { red: Some(7), of_sales_reps: false, grey: Some(1), missing: 0 };
+        let totals = Totals { red: Some(7), grey: Some(1), missing: 0 };
         assert_eq!(told(totals), (Some(7), false));
         assert_eq!(told(Totals { missing: 2, ..totals }), (Some(7), true));
         assert_eq!(told(Totals { red: None, missing: 2, ..totals }), (None, false));
-        let most = Totals { red: Some(u64::MAX), of_sales_reps: false, grey: None, missing: 1 };
+        let most = Totals { red: Some(u64::MAX), grey: None, missing: 1 };
         assert_eq!(told(most), (Some(Point::PARTIAL - 2), true));
     }
 

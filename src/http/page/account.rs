@@ -31,9 +31,6 @@ pub(super) fn write_account(html: &mut String, part: &Part<'_>, view: &View<'_>)
     if let Some(trouble) = &account.trouble {
         write_trouble(html, account, trouble)?;
     }
-    for note in &account.notes {
-        write!(html, "<p class=\"reason\">{}</p>", Escaped(note))?;
-    }
     write_channels(html, &account.channels)?;
     write_people(html, part, view)?;
     html.push_str("</div></section>");
@@ -49,10 +46,9 @@ fn write_sum(html: &mut String, account: &AccountStatus, view: &View<'_>) -> fmt
         write!(
             html,
             "<p class=\"sum{class}\">{least}<strong>{}</strong></p>\
-             <p class=\"beside\">sum of {}{}",
+             <p class=\"beside\">sum of {}red counters",
             Grouped(red),
-            if view.ask.searches() { "all its " } else { "" },
-            if account.red_of == "sales_reps" { "sales reps' red" } else { "red counters" },
+            if view.ask.searches() { "all its " } else { "" }
         )?;
         if let Some(grey) = account.grey.filter(|grey| *grey > 0) {
             write!(html, " · {} grey", Grouped(grey))?;

@@ -85,32 +85,12 @@ fn remedy(reason: FailingReason) -> &'static str {
     }
 }
 
-/// What of an account is not known for certain: lists that cannot be read, users who are left out.
-pub(super) fn notes(view: &AccountView) -> Vec<String> {
-    let facts = &view.facts;
-    let lists =
-        [("channels", &facts.channels), ("roles", &facts.roles), ("users", &facts.discovery)];
-    let mut notes = Vec::new();
-    for (what, listing) in lists {
-        if let Some(problem) = listing.problem.as_ref().filter(|_| facts.failing.is_none()) {
-            let kept =
-                if listing.read.is_some() { "the last list is used" } else { "none is known" };
-            notes.push(format!("The list of {what} cannot be read, {kept}: {problem}"));
-        }
-    }
-    if facts.left_out > 0 {
-        let most = view.account.discovery.as_ref().map_or(0, |discovery| discovery.max_users);
-        let (left_out, key) = (facts.left_out, "discover_users.max_users");
-        notes.push(format!("{left_out} users are not polled, because {key} is {most}."));
-    }
-    notes
-}
-
 /// Why a user's figure is missing or not to be trusted; most important first.
 pub(super) fn user_reasons(user: &UserView, view: &AccountView, now: Stamp) -> Vec<Reason> {
     let stale_after = view.account.poll.stale_after;
     let mut reasons: Vec<Reason> = user
         .untrusted(stale_after, now)
+        .into_iter()
         .map(|reason| Reason { code: reason.label(), text: untrusted(reason, user) })
         .collect();
     let Some(attempt) = &user.last_attempt else {
