@@ -6,6 +6,8 @@
 //! the exposition shows them. Words of upstream become one of a closed list here, so that no label
 //! value is ever invented elsewhere.
 
+mod words;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Examination;
 use super::report::{Check, Finding, named};
-use super::words::{answer_remedy, host_remedy, state_words, token_remedy};
+use super::words::{answer_remedy, host_remedy, token_remedy};
 use crate::account::Api;
 use crate::clock::Stamp;
 use crate::metrics::Outcome;
@@ -89,18 +89,11 @@ impl Examination<'_> {
         self.findings.push(Finding::ok(Check::Access, "the token is taken"));
         let dead: Vec<_> = channels.iter().filter(|channel| !channel.active).collect();
         for channel in &dead {
-            let (words, remedy) = state_words(channel.state);
+            let (words, remedy) = channel.words();
             let (id, transport) = (&channel.id, channel.transport.label());
             let shown = channel.name.as_deref().filter(|_| self.account.export.channel_names);
             let name = shown.map(|name| format!(" {name}")).unwrap_or_default();
             let state = channel.state.label();
-            // Two words of upstream may contradict each other.
-            let (words, remedy) = match words {
-                "is active" => {
-                    ("is active by one word and not by another", "look at it in Wazzup24")
-                }
-                words => (words, remedy),
-            };
             let words = format!(
                 "{transport} channel{name} {id} {words} ({state}); counters of its users stand still"
             );
