@@ -6,10 +6,11 @@
 //! below any prefix, and nothing comes from elsewhere, which [`POLICY`] makes the browser enforce.
 //!
 //! [`ask`] chooses what is shown, [`overview`] writes what concerns all accounts, [`account`] one of
-//! them, with [`chart`] and [`people`].
+//! them, with [`chart`], [`channels`] and [`people`].
 
 mod account;
 mod ask;
+mod channels;
 mod chart;
 mod overview;
 mod people;

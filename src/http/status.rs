@@ -10,10 +10,13 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use self::words::{account_trouble, user_reasons};
+use self::words::{account_notes, account_trouble, user_reasons};
+use crate::channel::{Channel, Role};
 use crate::clock::Stamp;
 use crate::metrics::{BuildInfo, Outcome};
-use crate::snapshot::{AccountView, FailingReason, Past, Slot, Totals, UserView};
+use crate::snapshot::{
+    AccountView, FailingReason, Past, Slot, Totals, UserView, channels_good_for,
+};
 
 /// What the process knows about itself.
 #[derive(Debug, Clone, Copy)]
@@ -49,19 +52,51 @@ pub(super) struct AccountStatus {
     pub(super) failing: Option<&'static str>,
     /// Why it is not up, in words; `null` while it is, and before its first sweep has told.
     pub(super) trouble: Option<Trouble>,
+    /// What else is to be known.
+    pub(super) notes: Vec<Reason>,
     pub(super) red: Option<u64>,
+    pub(super) red_of: RedOf,
+    /// Users who count to `red`.
+    pub(super) red_users: usize,
+    /// Those of them whose red is not known.
+    pub(super) red_users_missing: usize,
+    /// Those of them whose red is known and may not count.
+    pub(super) red_users_in_doubt: usize,
     pub(super) grey: Option<u64>,
-    /// Users who are missing from the sums.
+    /// Users whose figures are not known.
     pub(super) users_missing: usize,
     pub(super) interval_seconds: f64,
     pub(super) stale_after_seconds: f64,
     /// Age of the newest good reading of any user.
     pub(super) age_seconds: Option<f64>,
+    /// When reading ends unless a person acts.
+    pub(super) token_expires: Option<f64>,
     pub(super) last_sweep: Option<SweepStatus>,
     pub(super) requests: Requests,
     pub(super) channels: Vec<ChannelStatus>,
     pub(super) history: Option<HistoryStatus>,
     pub(super) users: Vec<UserStatus>,
+}
+
+/// Whose red counters a sum adds up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum RedOf {
+    /// Those of sales representatives, where roles are known.
+    SalesReps,
+    /// Those of everybody: a sum of counters, in which a customer may count for several.
+    AllUsers,
+}
+
+/// How far a sum of red can be relied on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Soundness {
+    /// It is of everybody who counts.
+    Sound,
+    /// Somebody is missing from it.
+    AtLeast,
+    /// It holds figures that may not count.
+    InDoubt,
 }
 
 /// What keeps an account from being read.
@@ -102,12 +137,16 @@ pub(super) struct Requests {
 #[derive(Debug, Serialize)]
 pub(super) struct ChannelStatus {
     /// Its id.
-    pub(super) channel: String,
-    pub(super) transport: String,
-    pub(super) state: String,
+    pub(super) channel: Arc<str>,
+    pub(super) transport: &'static str,
+    pub(super) state: &'static str,
     pub(super) active: bool,
     /// Its name, usually a phone number, where it may be shown.
-    pub(super) name: Option<String>,
+    pub(super) name: Option<Arc<str>>,
+    /// What it does, to be read behind its name.
+    pub(super) text: &'static str,
+    /// What to do, or nothing.
+    pub(super) remedy: &'static str,
 }
 
 /// The account's red sum over the last hours.
@@ -118,7 +157,7 @@ pub(super) struct HistoryStatus {
     pub(super) age_seconds: f64,
     /// Oldest first; `null` where nothing was known.
     pub(super) red: Vec<Option<u64>>,
-    /// Where users were missing from the sum.
+    /// Where the sum lacks users, or holds figures that may not count.
     pub(super) partial: Vec<bool>,
 }
 
@@ -128,13 +167,21 @@ pub(super) struct UserStatus {
     pub(super) id: String,
     pub(super) name: Option<String>,
     pub(super) labels: BTreeMap<String, String>,
+    /// `null` where roles are not known.
+    pub(super) role: Option<&'static str>,
+    /// Whether the user is not configured but was found in the account's list.
+    pub(super) found: bool,
     /// `null` before the first attempt.
     pub(super) up: Option<bool>,
     pub(super) red: Option<u64>,
     pub(super) grey: Option<u64>,
     pub(super) other: Option<u64>,
+    /// Whether the figures may not count.
+    pub(super) in_doubt: bool,
     /// Since when red has been above 0.
     pub(super) red_since: Option<f64>,
+    /// When the last message came, where upstream tells.
+    pub(super) last_message: Option<f64>,
     /// Age of the last good reading, however old.
     pub(super) age_seconds: Option<f64>,
     /// Why a figure is missing or not to be trusted.
@@ -166,7 +213,7 @@ impl Status {
 impl AccountStatus {
     fn new(view: &AccountView, past: Option<Past>, now: Stamp) -> Self {
         let (account, facts) = (&view.account, &view.facts);
-        let Totals { red, grey, missing } = view.totals(now);
+        let totals = view.totals(now);
         Self {
             name: account.name.to_string(),
             account_id: account.account_id.as_ref().map(ToString::to_string),
@@ -174,22 +221,81 @@ impl AccountStatus {
             up: view.up(now),
             failing: facts.failing.map(FailingReason::label),
             trouble: account_trouble(view, now),
-            red,
-            grey,
-            users_missing: missing,
+            notes: account_notes(view, now),
+            red: totals.red,
+            red_of: RedOf::new(&totals),
+            red_users: totals.counted,
+            red_users_missing: totals.lacking,
+            red_users_in_doubt: totals.in_doubt,
+            grey: totals.grey,
+            users_missing: totals.missing,
             interval_seconds: account.poll.interval.as_secs_f64(),
             stale_after_seconds: account.poll.stale_after.as_secs_f64(),
             age_seconds: facts.newest_reading.map(|at| at.age(now).as_secs_f64()),
+            token_expires: facts.token_expiry.map(|at| at.as_secs_f64()),
             last_sweep: facts.sweep.map(|sweep| SweepStatus {
                 result: sweep.result.label(),
                 age_seconds: sweep.finished.age(now).as_secs_f64(),
                 duration_seconds: sweep.duration.as_secs_f64(),
             }),
             requests: Requests::new(view),
-            channels: Vec::new(),
+            channels: channels(view, now),
             history: past.map(|past| HistoryStatus::new(&past, now)),
             users: view.users().map(|user| UserStatus::new(user, view, now)).collect(),
         }
+    }
+}
+
+impl RedOf {
+    fn new(totals: &Totals) -> Self {
+        if totals.sales_reps_only { Self::SalesReps } else { Self::AllUsers }
+    }
+}
+
+impl Soundness {
+    /// Of the account's sum.
+    pub(super) fn of(account: &AccountStatus) -> Self {
+        Self::new(account.red_users_missing, account.red_users_in_doubt)
+    }
+
+    /// Of a sum that lacks some figures and holds some that may not count.
+    pub(super) fn new(missing: usize, in_doubt: usize) -> Self {
+        match (missing, in_doubt) {
+            (0, 0) => Self::Sound,
+            (_, 0) => Self::AtLeast,
+            _ => Self::InDoubt,
+        }
+    }
+}
+
+/// The channels, unless what is known of them is too old.
+fn channels(view: &AccountView, now: Stamp) -> Vec<ChannelStatus> {
+    let good_for = channels_good_for(&view.account);
+    let live = view.facts.channels.read.filter(|at| at.age(now) < good_for);
+    let channels = live.and(view.facts.surroundings.channels.as_deref()).unwrap_or_default();
+    let names = view.account.export.channel_names;
+    channels.iter().map(|channel| ChannelStatus::new(channel, names)).collect()
+}
+
+impl ChannelStatus {
+    fn new(channel: &Channel, names: bool) -> Self {
+        let (text, remedy) = channel.words();
+        Self {
+            channel: Arc::clone(&channel.id),
+            transport: channel.transport.label(),
+            state: channel.state.label(),
+            active: channel.active,
+            name: channel.name.clone().filter(|_| names),
+            text,
+            remedy,
+        }
+    }
+}
+
+impl AccountStatus {
+    /// Whether none of its channels is active, so that all its counters stand still.
+    pub(super) fn is_cut_off(&self) -> bool {
+        !self.channels.is_empty() && self.channels.iter().all(|channel| !channel.active)
     }
 }
 
@@ -231,15 +337,20 @@ impl UserStatus {
         let settings = &account.account;
         let stale_after = settings.poll.stale_after;
         let shown = view.shown(stale_after, now);
+        let last_message = view.live(stale_after, now).and_then(|reading| reading.last_message);
         Self {
             id: view.user.id.to_string(),
             name: view.user.name.clone().filter(|_| settings.export.user_names),
             labels: texts(&view.user.labels),
+            role: view.standing.role.map(Role::label),
+            found: view.found,
             up: view.up(stale_after, now),
             red: shown.red,
             grey: shown.grey,
             other: shown.other,
+            in_doubt: view.in_doubt(now, account),
             red_since: view.red_since(stale_after, now).map(|since| since.as_secs_f64()),
+            last_message: last_message.map(|at| at.as_secs_f64()),
             age_seconds: view.last_good.map(|(_, at)| at.age(now).as_secs_f64()),
             reasons: user_reasons(view, account, now),
         }

@@ -40,21 +40,22 @@ pub struct Past {
     pub points: Vec<Point>,
 }
 
-/// One sample: nothing, or a sum of red counters and whether it is of all users. In one word, since
-/// there are many of them.
+/// One sample: nothing, or a sum of red counters and whether it is sound. In one word, since there are
+/// many of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Point(u64);
 
 impl Point {
     /// Nothing was known.
     pub const GAP: Self = Self(u64::MAX);
-    /// Set where some users are missing from the sum.
+    /// Set where the sum lacks users, or holds figures that may not count.
     const PARTIAL: u64 = 1 << 63;
 
     /// The sum of red counters in `totals`.
     pub fn of(totals: &Totals) -> Self {
         let Some(red) = totals.red else { return Self::GAP };
-        let partial = if totals.missing > 0 { Self::PARTIAL } else { 0 };
+        let sound = totals.lacking == 0 && totals.in_doubt == 0;
+        let partial = if sound { 0 } else { Self::PARTIAL };
         // Sums that large do not occur; this one must not look like a gap.
         Self(red.min(Self::PARTIAL - 2) | partial)
     }
@@ -64,7 +65,7 @@ impl Point {
         (self != Self::GAP).then_some(self.0 & !Self::PARTIAL)
     }
 
-    /// Whether users are missing from the sum, so that the truth may be more.
+    /// Whether the sum lacks users, or holds figures that may not count.
     pub fn partial(self) -> bool {
         self != Self::GAP && self.0 & Self::PARTIAL != 0
     }
@@ -115,7 +116,7 @@ mod tests {
     const MINUTE: Duration = Duration::from_mins(1);
 
     fn sum(red: u64) -> Point {
-        Point::of(&Totals { red: Some(red), grey: None, missing: 0 })
+        Point::of(&Totals { red: Some(red), ..Totals::default() })
     }
 
     #[test]
@@ -124,11 +125,14 @@ mod tests {
             let point = Point::of(&totals);
             (point.red(), point.partial())
         };
-        let totals = Totals { red: Some(7), grey: Some(1), missing: 0 };
+        let totals = Totals { red: Some(7), grey: Some(1), ..Totals::default() };
         assert_eq!(told(totals), (Some(7), false));
-        assert_eq!(told(Totals { missing: 2, ..totals }), (Some(7), true));
-        assert_eq!(told(Totals { red: None, missing: 2, ..totals }), (None, false));
-        let most = Totals { red: Some(u64::MAX), grey: None, missing: 1 };
+        assert_eq!(told(Totals { lacking: 2, ..totals }), (Some(7), true));
+        assert_eq!(told(Totals { in_doubt: 2, ..totals }), (Some(7), true));
+        // Who does not count may be missing.
+        assert_eq!(told(Totals { missing: 2, ..totals }), (Some(7), false));
+        assert_eq!(told(Totals { red: None, lacking: 2, ..totals }), (None, false));
+        let most = Totals { red: Some(u64::MAX), lacking: 1, ..totals };
         assert_eq!(told(most), (Some(Point::PARTIAL - 2), true));
     }
 

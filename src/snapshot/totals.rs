@@ -1,35 +1,62 @@
 //! Sums over the users of an account, for people; in Prometheus a query makes them.
 
-use super::AccountView;
+use super::{AccountView, UntrustedReason, UserView};
+use crate::channel::Role;
 use crate::clock::Stamp;
 
 /// Sums of the counters that are known at one moment. Grey is never added to red.
 ///
-/// They are sums of counters, not of customers: one who has no responsible user counts for several
-/// (docs/upstream.md, "Unanswered counter").
+/// Red adds up over sales representatives alone (docs/upstream.md, "Unanswered counter"), so where
+/// roles are known it is theirs. Otherwise it is a sum of counters, in which a customer counts for
+/// several users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Totals {
-    /// Sum of red; `None` if of nobody is known how much it is, because no sum is not a sum of zero.
+    /// Sum of red over those who count; `None` if of nobody is known how much it is, because no sum is
+    /// not a sum of zero.
     pub red: Option<u64>,
-    /// Sum of grey, likewise.
+    /// Sum of grey over all users, likewise.
     pub grey: Option<u64>,
-    /// Users who are missing from the sums, because their counter or its type is not known. Unless
-    /// it is 0 the sums are lower bounds.
+    /// Users whose counter or its type is not known.
     pub missing: usize,
+    /// Whether only sales representatives count to red; otherwise all users do.
+    pub sales_reps_only: bool,
+    /// Users who count to red.
+    pub counted: usize,
+    /// Those of them whose counter is not known: unless it is 0, the sum of red is a lower bound.
+    pub lacking: usize,
+    /// Those of them whose counter is known and may not count.
+    pub in_doubt: usize,
 }
 
 impl AccountView {
     /// The sums over the users with a live reading.
     pub fn totals(&self, now: Stamp) -> Totals {
         let stale_after = self.account.poll.stale_after;
-        let mut totals = Totals::default();
+        let is_rep = |user: &UserView| user.standing.role == Some(Role::SalesRep);
+        let sales_reps_only = self.users().any(is_rep);
+        let mut totals = Totals { sales_reps_only, ..Totals::default() };
         for user in self.users() {
             let shown = user.shown(stale_after, now);
-            totals.red = sum(totals.red, shown.red);
             totals.grey = sum(totals.grey, shown.grey);
             totals.missing += usize::from(shown.red.is_none());
+            if is_rep(user) || !sales_reps_only {
+                totals.red = sum(totals.red, shown.red);
+                totals.counted += 1;
+                totals.lacking += usize::from(shown.red.is_none());
+                totals.in_doubt += usize::from(user.in_doubt(now, self));
+            }
         }
         totals
+    }
+}
+
+impl UserView {
+    /// Whether a figure is shown that may not count. That somebody has no role who was found and not
+    /// configured is no doubt: not everybody in a CRM answers customers.
+    pub fn in_doubt(&self, now: Stamp, account: &AccountView) -> bool {
+        let stale_after = account.account.poll.stale_after;
+        let matters = |reason| !(self.found && reason == UntrustedReason::NoRole);
+        self.shown(stale_after, now).red.is_some() && self.untrusted(stale_after, now).any(matters)
     }
 }
 
@@ -42,7 +69,33 @@ fn sum(one: Option<u64>, other: Option<u64>) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::sum;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::account::fixture;
+    use crate::channel::Standing;
+    use crate::counter::{CounterType, Reading};
+    use crate::snapshot::{Chunk, Facts};
+
+    /// The totals of users with these roles, red counters and whether they are cut off.
+    fn totals(users: &[(Option<Role>, Option<u64>, bool)]) -> Totals {
+        let now = Stamp::now();
+        let user = |(role, red, cut_off): &(Option<Role>, Option<u64>, bool)| {
+            let user = UserView::new(Arc::clone(&fixture("acme", &["1"]).users[0]));
+            let reading = |count| Reading {
+                count,
+                kind: CounterType::Red,
+                server_time: None,
+                last_message: None,
+            };
+            let last_good = red.map(|red| (reading(red), now));
+            UserView { standing: Standing { role: *role, cut_off: *cut_off }, last_good, ..user }
+        };
+        let chunk = Chunk { users: users.iter().map(user).collect(), blocks: Vec::new() };
+        let (account, facts) = (Arc::new(fixture("acme", &[])), Facts::default());
+        AccountView { account, facts, chunks: vec![Arc::new(chunk)], blocks: Vec::new() }
+            .totals(now)
+    }
 
     #[test]
     fn the_sum_of_nothing_known_is_not_zero() {
@@ -50,5 +103,39 @@ mod tests {
         assert_eq!(sum(None, Some(0)), Some(0));
         assert_eq!(sum(Some(0), None), Some(0));
         assert_eq!(sum(Some(3), Some(4)), Some(7));
+    }
+
+    #[test]
+    fn where_roles_are_known_only_sales_reps_count_to_red() {
+        let rep = Some(Role::SalesRep);
+        let users = [
+            (rep, Some(3), false),
+            (rep, None, false),
+            (rep, Some(4), true),
+            (Some(Role::Manager), Some(50), false),
+            (Some(Role::QualityControl), None, false),
+        ];
+        let expected = Totals {
+            red: Some(7),
+            grey: Some(0),
+            missing: 2,
+            sales_reps_only: true,
+            counted: 3,
+            lacking: 1,
+            in_doubt: 1,
+        };
+        assert_eq!(totals(&users), expected);
+    }
+
+    #[test]
+    fn without_sales_reps_every_counter_counts() {
+        let sums = |role| {
+            let totals = totals(&[(role, Some(3), false), (role, Some(4), false)]);
+            (totals.red, totals.sales_reps_only, totals.counted, totals.in_doubt)
+        };
+        assert_eq!(sums(None), (Some(7), false, 2, 0));
+        assert_eq!(sums(Some(Role::Manager)), (Some(7), false, 2, 0));
+        // A zero of somebody without a role is no answer to anything.
+        assert_eq!(sums(Some(Role::None)), (Some(7), false, 2, 2));
     }
 }

@@ -3,14 +3,12 @@
 use std::fmt::{self, Write as _};
 
 use super::ask::Part;
+use super::channels::{write_channels, write_count};
 use super::chart::write_chart;
 use super::people::write_people;
 use super::{AccountLink, View, write_joined};
-use crate::http::status::{AccountStatus, ChannelStatus, Trouble};
+use crate::http::status::{AccountStatus, RedOf, Soundness, Trouble};
 use crate::http::text::{Age, Count, Escaped, Grouped};
-
-/// Channels that are listed; beyond, only how many they are.
-const CHANNELS_MAX: usize = 20;
 
 pub(super) fn write_account(html: &mut String, part: &Part<'_>, view: &View<'_>) -> fmt::Result {
     let account = part.account;
@@ -27,49 +25,69 @@ pub(super) fn write_account(html: &mut String, part: &Part<'_>, view: &View<'_>)
     }
     write_sum(html, account, view)?;
     write_chart(html, account.history.as_ref())?;
+    write_count(html, &account.channels)?;
     html.push_str("</div><div class=\"body\">");
     if let Some(trouble) = &account.trouble {
         write_trouble(html, account, trouble)?;
     }
-    write_channels(html, &account.channels)?;
+    write_channels(html, account, view)?;
     write_people(html, part, view)?;
     html.push_str("</div></section>");
     Ok(())
 }
 
-/// The sums, and whether they are of everybody.
+/// The sums, and whether they are sound.
 fn write_sum(html: &mut String, account: &AccountStatus, view: &View<'_>) -> fmt::Result {
-    let (missing, users) = (account.users_missing, account.users.len());
     if let Some(red) = account.red {
         let class = if red > 0 { " owes" } else { "" };
-        let least = if missing > 0 { "<small>at least</small> " } else { "" };
-        write!(
-            html,
-            "<p class=\"sum{class}\">{least}<strong>{}</strong></p>\
-             <p class=\"beside\">sum of {}red counters",
-            Grouped(red),
-            if view.ask.searches() { "all its " } else { "" }
-        )?;
+        let doubt = match Soundness::of(account) {
+            Soundness::Sound => "",
+            Soundness::AtLeast => "<small>at least</small> ",
+            Soundness::InDoubt => "<small>in doubt</small> ",
+        };
+        let all = if view.ask.searches() { "all its " } else { "" };
+        write!(html, "<p class=\"sum{class}\">{doubt}<strong>{}</strong></p>", Grouped(red))?;
+        html.push_str("<p class=\"beside\">");
+        match account.red_of {
+            RedOf::SalesReps => {
+                write!(html, "red of {all}{}", Count(account.red_users, "sales rep"))?;
+            }
+            RedOf::AllUsers => write!(html, "sum of {all}red counters")?,
+        }
         if let Some(grey) = account.grey.filter(|grey| *grey > 0) {
             write!(html, " · {} grey", Grouped(grey))?;
         }
         html.push_str("</p>");
     }
-    match missing {
+    write_doubts(html, account)?;
+    for note in &account.notes {
+        write!(html, "<p class=\"reason\">{}</p>", Escaped(&note.text))?;
+    }
+    Ok(())
+}
+
+/// Of whom the figures are missing or may not count.
+fn write_doubts(html: &mut String, account: &AccountStatus) -> fmt::Result {
+    let who = match account.red_of {
+        RedOf::SalesReps => "sales rep",
+        RedOf::AllUsers => "user",
+    };
+    let counted = Count(account.red_users, who);
+    let text = match account.red_users_missing {
+        _ if account.users.is_empty() => "There is no user to read.".to_owned(),
+        0 => String::new(),
+        _ if account.last_sweep.is_none() => "Being read for the first time.".to_owned(),
+        _ if account.users_missing == account.users.len() => "No user has a figure.".to_owned(),
+        missing => format!("{missing} of {counted} without a figure."),
+    };
+    if !text.is_empty() {
+        write!(html, "<p class=\"reason\">{text}</p>")?;
+    }
+    match account.red_users_in_doubt {
         0 => Ok(()),
-        _ if account.last_sweep.is_none() => {
-            html.push_str("<p class=\"reason\">Being read for the first time.</p>");
-            Ok(())
+        doubted => {
+            write!(html, "<p class=\"reason\">{doubted} of {counted} in doubt.</p>")
         }
-        _ if missing == users => {
-            html.push_str("<p class=\"reason\">No user has a figure.</p>");
-            Ok(())
-        }
-        _ => write!(
-            html,
-            "<p class=\"reason\">{missing} of {} without a figure.</p>",
-            Count(users, "user")
-        ),
     }
 }
 
@@ -89,31 +107,5 @@ fn write_trouble(html: &mut String, account: &AccountStatus, trouble: &Trouble) 
         None => html.push_str("no good reading yet"),
     }
     html.push_str("</p></div>");
-    Ok(())
-}
-
-/// The channels, those that receive nothing first.
-fn write_channels(html: &mut String, channels: &[ChannelStatus]) -> fmt::Result {
-    if channels.is_empty() {
-        return Ok(());
-    }
-    let mut sorted: Vec<&ChannelStatus> = channels.iter().collect();
-    sorted.sort_by_key(|channel| channel.active);
-    html.push_str("<ul class=\"channels\" aria-label=\"Channels\">");
-    for channel in sorted.iter().take(CHANNELS_MAX) {
-        let class = if channel.active { "active" } else { "inactive" };
-        write!(
-            html,
-            "<li class=\"{class}\" data-key=\"{}\">{} <bdi>{}</bdi> <span>{}</span></li>",
-            Escaped(&channel.channel),
-            Escaped(&channel.transport),
-            Escaped(channel.name.as_ref().unwrap_or(&channel.channel)),
-            Escaped(&channel.state),
-        )?;
-    }
-    if let Some(more) = sorted.len().checked_sub(CHANNELS_MAX).filter(|more| *more > 0) {
-        write!(html, "<li>{}</li>", Count(more, "more channel"))?;
-    }
-    html.push_str("</ul>");
     Ok(())
 }

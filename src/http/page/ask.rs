@@ -145,7 +145,7 @@ impl<'a> Part<'a> {
     /// Who owes replies or has something wrong, up to `most`; and the others if they are few.
     fn short(account: &'a AccountStatus, most: usize) -> Self {
         let mut rows = by_urgency(account);
-        let urgent = rows.iter().take_while(|user| tells(user)).count();
+        let urgent = rows.iter().take_while(|user| tells(user, account)).count();
         let mut rest = rows.split_off(urgent.min(most));
         if urgent <= most && rest.len() <= REST_OPEN && account.trouble.is_none() {
             rows.append(&mut rest);
@@ -159,7 +159,7 @@ impl<'a> Part<'a> {
 /// Who owes replies comes first, then who has something wrong, then the others.
 fn by_urgency(account: &AccountStatus) -> Vec<&UserStatus> {
     let mut users: Vec<&UserStatus> = account.users.iter().collect();
-    users.sort_by_cached_key(|user| (!tells(user), by_red(user)));
+    users.sort_by_cached_key(|user| (!tells(user, account), by_red(user)));
     users
 }
 
@@ -169,16 +169,26 @@ pub(super) fn by_red(user: &UserStatus) -> (Reverse<u64>, Option<u64>) {
 }
 
 /// Whether a user has something to tell beside what the account tells for everybody.
-fn tells(user: &UserStatus) -> bool {
-    user.red.is_some_and(|red| red > 0) || own_reasons(user).next().is_some()
+fn tells(user: &UserStatus, account: &AccountStatus) -> bool {
+    // Not everybody who is found in a CRM has a role in answering customers.
+    let idle = |code: &str| user.found && code == "no_role";
+    user.red.is_some_and(|red| red > 0)
+        || own_reasons(user, account).any(|reason| !idle(reason.code))
 }
 
-/// The reasons that are not told at the top of the account: if it cannot be read, its users' figures
-/// turn stale.
-pub(super) fn own_reasons(user: &UserStatus) -> impl Iterator<Item = &Reason> {
+/// The reasons that the account does not tell for everybody: if it cannot be read, its users' figures
+/// turn stale, and if no message arrives, none reaches a user.
+pub(super) fn own_reasons<'a>(
+    user: &'a UserStatus,
+    account: &AccountStatus,
+) -> impl Iterator<Item = &'a Reason> {
     let failing = user.reasons.iter().any(|reason| reason.code == "account_failing");
-    let told = move |code: &str| failing && ["account_failing", "stale"].contains(&code);
-    user.reasons.iter().filter(move |reason| !told(reason.code))
+    let cut_off = account.is_cut_off();
+    user.reasons.iter().filter(move |reason| match reason.code {
+        "account_failing" | "stale" => !failing,
+        "no_active_channel" => !cut_off,
+        _ => true,
+    })
 }
 
 fn searchable<'a>(

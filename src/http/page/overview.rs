@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 
 use super::ask::{Ask, Part, Selection, by_red};
 use super::{AccountLink, View};
-use crate::http::status::{AccountStatus, Status, UserStatus};
+use crate::http::status::{AccountStatus, RedOf, Soundness, Status, UserStatus};
 use crate::http::text::{Age, Clock, Count, Escaped, Figure, Grouped, Period};
 
 /// How many of those who owe the most are named above the accounts.
@@ -15,6 +15,10 @@ const TOP: usize = 5;
 pub(super) struct Summary<'a> {
     /// Sum of red, where any is known.
     red: Option<u64>,
+    /// How many sums of all users, and of sales reps, are in `red`.
+    kinds: (usize, usize),
+    /// Figures that are missing from `red`, and such in it that may not count.
+    doubts: (usize, usize),
     /// Users with red above 0, those with the most first.
     owing: Vec<&'a UserStatus>,
     /// Accounts they are of, and others.
@@ -24,6 +28,8 @@ pub(super) struct Summary<'a> {
     users: usize,
     /// Users whose red is not known.
     missing: usize,
+    /// Users whose figures may not count.
+    in_doubt: usize,
     /// Accounts that have trouble.
     failing: usize,
     /// Accounts that were never swept.
@@ -38,9 +44,16 @@ impl<'a> Summary<'a> {
             for part in selection.accounts.iter().chain(&selection.beyond) {
                 summary.add(part.account, part.rows.iter().chain(&part.left_out).copied());
             }
+            // Whoever is searched for counts.
+            let red = summary.owing.iter().filter_map(|user| user.red);
+            let known = summary.users > summary.missing;
+            summary.red = known.then(|| red.fold(0, u64::saturating_add));
+            summary.kinds = (1, 0);
+            summary.doubts = (summary.missing, summary.in_doubt);
         } else {
             for account in status.accounts.iter().filter(|account| ask.includes(account)) {
                 summary.add(account, account.users.iter());
+                summary.add_sum(account);
             }
         }
         summary.owing.sort_by_cached_key(|user| by_red(user));
@@ -49,25 +62,39 @@ impl<'a> Summary<'a> {
 
     fn add(&mut self, account: &AccountStatus, users: impl Iterator<Item = &'a UserStatus>) {
         for user in users {
-            if let Some(red) = user.red {
-                self.red = Some(self.red.unwrap_or_default().saturating_add(red));
-                self.owing.extend((red > 0).then_some(user));
-            }
+            self.owing.extend(user.red.is_some_and(|red| red > 0).then_some(user));
             self.since = self.since.into_iter().chain(user.red_since).reduce(f64::min);
             self.users += 1;
             self.missing += usize::from(user.red.is_none());
+            self.in_doubt += usize::from(user.in_doubt);
         }
         self.accounts += 1;
         self.failing += usize::from(account.trouble.is_some());
         self.waiting += usize::from(account.last_sweep.is_none());
     }
 
+    fn add_sum(&mut self, account: &AccountStatus) {
+        self.doubts.0 += account.red_users_missing;
+        self.doubts.1 += account.red_users_in_doubt;
+        let Some(red) = account.red else { return };
+        self.red = Some(self.red.unwrap_or_default().saturating_add(red));
+        match account.red_of {
+            RedOf::AllUsers => self.kinds.0 += 1,
+            RedOf::SalesReps => self.kinds.1 += 1,
+        }
+    }
+
+    fn soundness(&self) -> Soundness {
+        Soundness::new(self.doubts.0, self.doubts.1)
+    }
+
     /// In the fewest words, for the title of the tab.
     pub(super) fn title(&self) -> String {
-        let red = match (self.red, self.missing) {
-            (Some(red), 0) => format!("{} red", Grouped(red)),
-            (Some(red), _) => format!("≥ {} red", Grouped(red)),
+        let red = match (self.red, self.soundness()) {
             (None, _) => "nothing known".to_owned(),
+            (Some(red), Soundness::Sound) => format!("{} red", Grouped(red)),
+            (Some(red), Soundness::AtLeast) => format!("≥ {} red", Grouped(red)),
+            (Some(red), Soundness::InDoubt) => format!("{} red in doubt", Grouped(red)),
         };
         match self.failing {
             0 => red,
@@ -88,23 +115,35 @@ impl<'a> Summary<'a> {
         }
         html.push_str("<ul>");
         if let Some(red) = self.red {
-            let least = if self.missing > 0 { "at least " } else { "" };
-            write!(html, "<li>{least}{} red, sum of counters</li>", Grouped(red))?;
+            let least = if self.soundness() == Soundness::AtLeast { "at least " } else { "" };
+            let kind = match self.kinds {
+                (_, 0) => ", sum of counters",
+                (0, _) => " of sales reps",
+                _ => ", of sales reps where roles are known",
+            };
+            write!(html, "<li>{least}{} red{kind}</li>", Grouped(red))?;
         }
         if let Some(at) = self.since {
             let since = Clock { at, now, seconds: false };
             write!(html, "<li>longest red since {since} · {}</li>", Age::seconds(now - at))?;
         }
+        self.write_doubts(html)?;
+        html.push_str("</ul></div>");
+        Ok(())
+    }
+
+    fn write_doubts(&self, html: &mut String) -> fmt::Result {
         if self.failing > 0 {
             let accounts = Count(self.failing, "account");
             write!(html, "<li class=\"reason\">{accounts} cannot be read</li>")?;
         }
-        if self.missing > 0 {
-            let users = Count(self.users, "user");
-            let missing = Grouped(self.missing as u64);
-            write!(html, "<li class=\"reason\">{missing} of {users} without a figure</li>")?;
+        let users = Count(self.users, "user");
+        for (count, what) in [(self.missing, "without a figure"), (self.in_doubt, "in doubt")] {
+            if count > 0 {
+                let count = Grouped(count as u64);
+                write!(html, "<li class=\"reason\">{count} of {users} {what}</li>")?;
+            }
         }
-        html.push_str("</ul></div>");
         Ok(())
     }
 }
@@ -114,10 +153,10 @@ struct Headline<'a>(&'a Summary<'a>);
 
 impl fmt::Display for Headline<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Summary { missing, users, waiting, .. } = *self.0;
+        let Summary { missing, in_doubt, users, waiting, .. } = *self.0;
         match (self.0.owing.len(), missing) {
             _ if users == 0 => f.write_str("Nobody here"),
-            (0, 0) => f.write_str("Nobody owes a reply"),
+            (0, 0) if in_doubt == 0 => f.write_str("Nobody owes a reply"),
             (0, _) if missing < users => f.write_str("Nobody is known to owe a reply"),
             (0, _) if waiting > 0 => f.write_str("The first figures are being read"),
             (0, _) => f.write_str("Nothing is known of anybody"),
@@ -187,10 +226,11 @@ pub(super) fn write_exporter(
     let status = view.status;
     html.push_str(
         "<section class=\"exporter\"><h2>About this page</h2><p><b>Red</b>: messages without a reply of \
-         customers the user is responsible for. <b>Grey</b>: the user only looks on. A sum adds up \
-         counters, not customers: one without a responsible user counts for several. A dash means that \
-         nothing is known, never zero. In a chart, a shaded gap means the same, and a dotted line that \
-         users are missing from the sum.</p>",
+         customers the user is responsible for. <b>Grey</b>: the user only looks on. Sums are of \
+         sales reps where roles are known; elsewhere they add up counters, not customers: one without a \
+         responsible user counts for several. A dash means that nothing is known, never zero. In a \
+         chart, a shaded gap means the same, and a dotted line that the sum lacks users or holds figures \
+         that may not count.</p>",
     );
     write_sweeps(html, &selection.accounts)?;
     let started = Clock { at: status.started, now: status.time, seconds: false };

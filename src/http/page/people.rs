@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 
 use super::ask::{Part, own_reasons};
 use super::{AccountLink, View, write_joined};
-use crate::http::status::UserStatus;
+use crate::http::status::{AccountStatus, UserStatus};
 use crate::http::text::{Age, Clock, Count, Escaped, Figure, Grouped};
 
 /// Length of the longest bar in its own units.
@@ -13,12 +13,12 @@ const BAR: u64 = 100;
 /// Writes what is shown of the users, and what is left out.
 pub(super) fn write_people(html: &mut String, part: &Part<'_>, view: &View<'_>) -> fmt::Result {
     if !part.rows.is_empty() {
-        write_table(html, &part.rows, view)?;
+        write_table(html, part.account, &part.rows, view)?;
     }
     if !part.folded.is_empty() {
         let summary = Rest { users: &part.folded, more: !part.rows.is_empty() };
         write!(html, "<details><summary>{summary}</summary>")?;
-        write_table(html, &part.folded, view)?;
+        write_table(html, part.account, &part.folded, view)?;
         html.push_str("</details>");
     }
     if part.left_out.is_empty() {
@@ -70,7 +70,12 @@ impl fmt::Display for Rest<'_> {
     }
 }
 
-fn write_table(html: &mut String, users: &[&UserStatus], view: &View<'_>) -> fmt::Result {
+fn write_table(
+    html: &mut String,
+    account: &AccountStatus,
+    users: &[&UserStatus],
+    view: &View<'_>,
+) -> fmt::Result {
     html.push_str(
         "<table class=\"people\"><thead><tr><th scope=\"col\" class=\"number red\">Red</th>\
          <th scope=\"col\">User</th>\
@@ -79,14 +84,20 @@ fn write_table(html: &mut String, users: &[&UserStatus], view: &View<'_>) -> fmt
          <th scope=\"col\" class=\"number read\">Read</th></tr></thead><tbody>",
     );
     for user in users {
-        write_user(html, user, view)?;
+        write_user(html, account, user, view)?;
     }
     html.push_str("</tbody></table>");
     Ok(())
 }
 
-fn write_user(html: &mut String, user: &UserStatus, view: &View<'_>) -> fmt::Result {
+fn write_user(
+    html: &mut String,
+    account: &AccountStatus,
+    user: &UserStatus,
+    view: &View<'_>,
+) -> fmt::Result {
     let class = match user.red {
+        Some(0) if user.in_doubt => "doubted",
         Some(0) => "calm",
         Some(_) => "owes",
         None => "unknown",
@@ -102,7 +113,7 @@ fn write_user(html: &mut String, user: &UserStatus, view: &View<'_>) -> fmt::Res
     // Reasons take the room of the time that is not there.
     let span = if user.red_since.is_none() { " colspan=\"2\"" } else { "" };
     write!(html, "<span>{}</span></div></td><th scope=\"row\"{span}>", Figure(user.red))?;
-    write_name(html, user)?;
+    write_name(html, account, user)?;
     html.push_str("</th>");
     if let Some(at) = user.red_since {
         let now = view.status.time;
@@ -131,19 +142,22 @@ fn write_bar(html: &mut String, red: u64, most: u64) -> fmt::Result {
     )
 }
 
-fn write_name(html: &mut String, user: &UserStatus) -> fmt::Result {
+fn write_name(html: &mut String, account: &AccountStatus, user: &UserStatus) -> fmt::Result {
     let (name, id) = match &user.name {
         Some(name) => (name, Some(&user.id)),
         None => (&user.id, None),
     };
     write!(html, "<bdi class=\"name\">{}</bdi>", Escaped(name))?;
-    let beside: Vec<&String> = id.into_iter().chain(user.labels.values()).collect();
+    // Sales reps are the rule, and who has no role is told in words.
+    let role = user.role.filter(|role| !["sales_rep", "none"].contains(role));
+    let role = role.map(|role| role.replace('_', " "));
+    let beside: Vec<&String> = id.into_iter().chain(user.labels.values()).chain(&role).collect();
     if !beside.is_empty() {
         html.push_str(" <span class=\"beside\">");
         write_joined(html, &beside)?;
         html.push_str("</span>");
     }
-    for reason in own_reasons(user) {
+    for reason in own_reasons(user, account) {
         write!(html, "<p class=\"reason\">{}</p>", Escaped(&reason.text))?;
     }
     Ok(())

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use super::*;
 use crate::account::LabelName;
+use crate::channel::Role;
 use crate::counter::CounterType;
-use crate::http::status::ChannelStatus;
 use crate::http::status::tests::{
-    account, failed, failing, named, read, red, status, unread, with,
+    account, channel, failed, failing, named, placed, read, red, status, unread, with,
+    with_channels,
 };
 use crate::metrics::Outcome;
 use crate::snapshot::{AccountView, FailingReason, UserView};
@@ -184,19 +185,15 @@ fn markup_shows_as_text_wherever_it_comes_from() {
     let view = with(account("<acme>\"", vec![user]), |account| {
         account.labels.insert(label, MARKUP.to_owned());
     });
-    let mut status = status(vec![view]);
-    status.accounts[0].channels.push(ChannelStatus {
-        channel: MARKUP.to_owned(),
-        transport: MARKUP.to_owned(),
-        state: MARKUP.to_owned(),
-        active: false,
-        name: Some(MARKUP.to_owned()),
-    });
+    let view = with(view, |account| account.export.channel_names = true);
+    let mut marked = channel(MARKUP, false);
+    marked.name = Some(MARKUP.into());
+    let status = status(vec![with_channels(view, vec![marked], MINUTE)]);
     let html = render(&status, &Ask::of(Some("q=%3Cimg")), "/metrics");
     assert!(!html.contains("<img") && !html.contains("<acme"), "{html}");
-    // Name, id as text and key, label, reason; the channel's key and three texts.
+    // Name, id as text and key, label, reason; the channel's key, title and name.
     let shown = html.matches("&lt;img src=x onerror=alert(1)&gt;&quot;&#39;&amp;").count();
-    assert_eq!(shown, 9, "{html}");
+    assert_eq!(shown, 8, "{html}");
     let typed = "value=\"&lt;img&quot;\"";
     assert!(render(&status, &Ask::of(Some("q=%3Cimg%22")), "/metrics").contains(typed));
 }
@@ -225,24 +222,82 @@ fn every_address_is_relative_and_nothing_is_inline() {
 }
 
 #[test]
-fn channels_that_receive_nothing_come_first() {
-    let channel = |id: &str, active| ChannelStatus {
-        channel: id.to_owned(),
-        transport: "whatsapp".to_owned(),
-        state: if active { "active" } else { "qridle" }.to_owned(),
-        active,
-        name: active.then(|| "77000000000".to_owned()),
+fn channels_that_receive_nothing_come_first_and_say_what_to_do() {
+    let channels = vec![channel("808e0654-aaaa", true), channel("909f0654-bbbb", false)];
+    let view = || {
+        let user = placed(red("1", 3), Role::SalesRep, true);
+        with_channels(account("acme", vec![user]), channels.clone(), MINUTE)
     };
-    let mut status = status(vec![account("acme", vec![red("1", 3)])]);
-    status.accounts[0].channels = vec![channel("808e", true), channel("909f", false)];
-    let html = render(&status, &Ask::default(), "/metrics");
-    let channels = between(&html, "<li class=\"", "</li>");
-    let channels: Vec<_> =
-        channels.iter().map(|channel| channel.split_once('"').unwrap()).collect();
-    let [(first, one), (second, other)] = channels[..] else { panic!("{channels:?}") };
-    assert_eq!((first, second), ("inactive", "active"));
-    let texts = [one, other].map(|channel| text(channel.split_once('>').unwrap().1));
-    assert_eq!(texts, ["whatsapp 909f qridle", "whatsapp 77000000000 active"]);
+    let shown = |html: &str| {
+        let channels = between(html, "<li class=\"", "</li>");
+        let channels = channels.iter().filter(|channel| channel.contains("data-key"));
+        channels.map(|channel| text(&format!("<{channel}"))).collect::<Vec<_>>()
+    };
+    let dead = "whatsapp 909f0654 waits for its QR code: scan the code in Wazzup24 with the phone";
+    let html = page(vec![view()], "");
+    assert_eq!(shown(&html), [dead]);
+    assert!(html.contains("1 of 2 channels active") && html.contains("none of the channels"));
+    let html = page(vec![view()], "account=acme");
+    assert_eq!(shown(&html), [dead, "whatsapp 808e0654 is active"]);
+}
+
+#[test]
+fn an_account_without_an_active_channel_tells_it_once_for_everybody() {
+    let user = |id: &str, count| placed(red(id, count), Role::SalesRep, true);
+    let view = account("acme", vec![user("1", 0), user("2", 3)]);
+    let html = page(vec![with_channels(view, vec![channel("808e", false)], MINUTE)], "");
+    assert_eq!(html.matches("No message").count(), 1, "{html}");
+    assert!(html.contains("No message arrives, so the counters stand still."), "{html}");
+    assert_eq!(keys(&html), ["acme", "808e", "2", "1"]);
+    assert!(html.contains("<tr class=\"doubted\" data-key=\"1\">"), "{html}");
+    assert!(text(&html).contains("2 of 2 users in doubt"), "{html}");
+}
+
+/// The sum of an account and what is written about it.
+fn sum(users: Vec<UserView>) -> String {
+    let html = page(vec![account("acme", users)], "");
+    let about = between(&html, "<div class=\"about\">", "<div class=\"body\">");
+    text(&about[0].replace("</p>", ". ").replace("</h2>", ". "))
+}
+
+#[test]
+fn the_sum_is_of_sales_reps_where_roles_are_known_and_tells_its_doubts() {
+    let rep = |id: &str, count| placed(red(id, count), Role::SalesRep, false);
+    let manager = || placed(red("m", 50), Role::Manager, false);
+    assert_eq!(sum(vec![red("1", 3), red("2", 4)]), "acme. 7. sum of red counters. ");
+    assert_eq!(sum(vec![rep("1", 3), rep("2", 4), manager()]), "acme. 7. red of 2 sales reps. ");
+    let unknown = || UserView { last_good: None, ..rep("3", 0) };
+    let lacks = "acme. at least 3. red of 2 sales reps. 1 of 2 sales reps without a figure.. ";
+    assert_eq!(sum(vec![rep("1", 3), unknown(), manager()]), lacks);
+    let cut_off = || placed(red("4", 4), Role::SalesRep, true);
+    let doubt = "acme. in doubt 7. red of 2 sales reps. 1 of 2 sales reps in doubt.. ";
+    assert_eq!(sum(vec![rep("1", 3), cut_off(), manager()]), doubt);
+    let summary = |users| {
+        let html = page(vec![account("acme", users)], "");
+        text(&between(&html, "<ul>", "</ul>")[0].replace("</li>", ". "))
+    };
+    let told = summary(vec![rep("1", 3), rep("2", 4), manager()]);
+    assert!(told.starts_with("7 red of sales reps. longest red"), "{told}");
+    let told = summary(vec![rep("1", 0), placed(red("2", 0), Role::SalesRep, true)]);
+    assert_eq!(told, "0 red of sales reps. 1 of 2 users in doubt. ");
+    // A counter that stands still at 0 is no answer.
+    assert_eq!(
+        headline(vec![rep("1", 0), placed(red("2", 0), Role::SalesRep, true)]),
+        "Nobody is known to owe a reply"
+    );
+}
+
+#[test]
+fn who_is_found_without_a_role_is_not_in_the_way() {
+    let idle = |id: &str| UserView { found: true, ..placed(red(id, 0), Role::None, false) };
+    let rep = placed(red("1", 0), Role::SalesRep, false);
+    let html = page(vec![account("acme", vec![idle("2"), rep.clone(), idle("3")])], "");
+    assert_eq!(keys(&html), ["acme", "2", "1", "3"]);
+    assert!(html.contains("Nobody owes a reply"), "{html}");
+    let configured = UserView { found: false, ..idle("4") };
+    let html = page(vec![account("acme", vec![rep, configured])], "");
+    assert_eq!(keys(&html), ["acme", "4", "1"]);
+    assert!(html.contains("<tr class=\"doubted\" data-key=\"4\">"), "{html}");
 }
 
 #[test]

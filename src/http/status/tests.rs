@@ -7,9 +7,10 @@ use serde_json::Value;
 
 use super::*;
 use crate::account::{Account, AccountId, LabelName, User, fixture};
+use crate::channel::{ChannelState, Standing, Surroundings, Transport};
 use crate::counter::{CounterType, Reading, Trend};
 use crate::metrics::SweepResult;
-use crate::snapshot::{Attempt, Chunk, Facts, Point, Sweep};
+use crate::snapshot::{Attempt, Chunk, Facts, Listing, Point, Sweep};
 
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -94,6 +95,29 @@ fn status_of(slots: &[Arc<Slot>]) -> Status {
     Status::new(slots, about, moment())
 }
 
+/// The same account, whose channels were read `age` ago.
+pub(in crate::http) fn with_channels(
+    view: AccountView,
+    channels: Vec<Channel>,
+    age: Duration,
+) -> AccountView {
+    let listing = Listing { read: Some(ago(age)), problem: None };
+    let surroundings = Surroundings { channels: Some(channels.into()), roles: None };
+    AccountView { facts: Facts { channels: listing, surroundings, ..view.facts }, ..view }
+}
+
+/// A channel with a telephone number for a name.
+pub(in crate::http) fn channel(id: &str, active: bool) -> Channel {
+    let state = if active { ChannelState::Active } else { ChannelState::QrIdle };
+    let name = Some("77000000000".into());
+    Channel { id: id.into(), transport: Transport::Whatsapp, state, active, name }
+}
+
+/// The same user in a role, perhaps on channels none of which is active.
+pub(in crate::http) fn placed(view: UserView, role: Role, cut_off: bool) -> UserView {
+    UserView { standing: Standing { role: Some(role), cut_off }, ..view }
+}
+
 /// A status in which no list is empty and nothing is left out.
 fn everything() -> Status {
     let view = account("acme", vec![failed(red("1", 3), Outcome::Timeout, "no answer within 10s")]);
@@ -102,17 +126,11 @@ fn everything() -> Status {
         account.account_id = AccountId::parse("78231464").ok();
         account.labels.insert(label(), "sales".to_owned());
     });
+    let view = with_channels(view, vec![channel("808e0654", false)], MINUTE);
+    let view = AccountView { facts: Facts { left_out: 3, ..view.facts }, ..view };
     let slot = Slot::new(Arc::default(), failing(view, FailingReason::Unreachable));
     slot.history.record(Point::of(&slot.view().totals(moment())), moment(), MINUTE);
-    let mut status = status_of(&[Arc::new(slot)]);
-    status.accounts[0].channels.push(ChannelStatus {
-        channel: "808e0654".to_owned(),
-        transport: "whatsapp".to_owned(),
-        state: "qridle".to_owned(),
-        active: false,
-        name: None,
-    });
-    status
+    status_of(&[Arc::new(slot)])
 }
 
 /// The paths of all fields below `value`; what has names of its own is one field.
@@ -205,6 +223,70 @@ fn every_missing_figure_has_its_reasons() {
     let other = read("1", 7, CounterType::Other, MINUTE);
     let words = "Wazzup24 reports 7 messages of a type that is neither red nor grey.".to_owned();
     assert_eq!(reasons(other, None), [("unknown_type", words)]);
+}
+
+#[test]
+fn a_figure_that_may_not_count_is_in_doubt_and_says_why() {
+    let told = |user: UserView| {
+        let status = status(vec![account("acme", vec![user])]);
+        let user = &status.accounts[0].users[0];
+        let codes: Vec<_> = user.reasons.iter().map(|reason| reason.code).collect();
+        (user.role, user.in_doubt, codes)
+    };
+    assert_eq!(
+        told(placed(red("1", 3), Role::SalesRep, false)),
+        (Some("sales_rep"), false, vec![])
+    );
+    let cut_off = placed(red("1", 3), Role::SalesRep, true);
+    assert_eq!(told(cut_off), (Some("sales_rep"), true, vec!["no_active_channel"]));
+    let idle = placed(red("1", 0), Role::None, false);
+    assert_eq!(told(idle.clone()), (Some("none"), true, vec!["no_role"]));
+    // Not everybody in a CRM answers customers.
+    let found = UserView { found: true, ..idle };
+    assert_eq!(told(found), (Some("none"), false, vec!["no_role"]));
+}
+
+#[test]
+fn channels_are_told_as_long_as_they_are_known_and_their_names_where_they_may_be() {
+    let told = |names: bool, age: Duration| {
+        let view = with(account("acme", vec![]), |account| account.export.channel_names = names);
+        let view = with_channels(view, vec![channel("808e", false)], age);
+        let channels = status(vec![view]).accounts.remove(0).channels;
+        channels
+            .into_iter()
+            .map(|one| (one.state, one.active, one.name, one.text))
+            .collect::<Vec<_>>()
+    };
+    let waits = "waits for its QR code";
+    assert_eq!(told(false, MINUTE), [("qridle", false, None, waits)]);
+    assert_eq!(told(true, MINUTE), [("qridle", false, Some("77000000000".into()), waits)]);
+    assert_eq!(told(true, 60 * MINUTE), []);
+}
+
+#[test]
+fn an_account_tells_what_else_is_to_be_known() {
+    let notes = |change: fn(&mut Facts)| {
+        let mut view = account("acme", vec![red("1", 3)]);
+        change(&mut view.facts);
+        let notes = status(vec![view]).accounts.remove(0).notes.into_iter();
+        notes.map(|note| (note.code, note.text.replace('\u{a0}', " "))).collect::<Vec<_>>()
+    };
+    assert_eq!(notes(|_| ()), []);
+    let roles = "The account's roles cannot be read: upstream answered 403.".to_owned();
+    assert_eq!(
+        notes(|facts| {
+            let problem = Some("upstream answered 403".into());
+            facts.roles = Listing { read: None, problem };
+        }),
+        [("roles_unread", roles)]
+    );
+    let left_out = notes(|facts| facts.left_out = 12);
+    assert_eq!(left_out[0].0, "users_left_out");
+    assert!(left_out[0].1.starts_with("12 more users found"), "{left_out:?}");
+    let ends = notes(|facts| facts.token_expiry = Some(moment().unix + 5 * MINUTE));
+    let words = "The account's token ends in 5 min: replace it before.".to_owned();
+    assert_eq!(ends, [("token_ends", words)]);
+    assert_eq!(notes(|facts| facts.token_expiry = Some(moment().unix + 60 * MINUTE)), []);
 }
 
 #[test]

@@ -1,12 +1,17 @@
 //! What is wrong with an account or a figure, and what to do, in words.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Reason, Trouble};
 use crate::clock::Stamp;
-use crate::http::text::Age;
+use crate::http::text::{Age, Count};
 use crate::metrics::Outcome;
 use crate::snapshot::{AccountView, FailingReason, UntrustedReason, UserView};
+
+/// How long before its end a token is spoken of. Those of files live an hour, and whoever replaces them
+/// by a program should not have to read of it all the time.
+const TOKEN_WARNING: Duration = Duration::from_mins(15);
 
 /// Why an account is not up. `None` while it is, and while its first sweep is still to come.
 pub(super) fn account_trouble(view: &AccountView, now: Stamp) -> Option<Trouble> {
@@ -85,12 +90,48 @@ fn remedy(reason: FailingReason) -> &'static str {
     }
 }
 
+/// What is to be known of an account beside its figures.
+pub(super) fn account_notes(view: &AccountView, now: Stamp) -> Vec<Reason> {
+    let facts = &view.facts;
+    let mut notes = Vec::new();
+    let lists = [
+        ("channels_unread", "channels", &facts.channels),
+        ("roles_unread", "roles", &facts.roles),
+        ("users_unread", "list of users", &facts.discovery),
+    ];
+    for (code, what, listing) in lists {
+        // Where nobody can be read, this fails for the same reason.
+        if let Some(problem) = listing.problem.as_ref().filter(|_| facts.failing.is_none()) {
+            let problem = problem.trim_end_matches('.');
+            let text = format!("The account's {what} cannot be read: {problem}.");
+            notes.push(Reason { code, text });
+        }
+    }
+    if facts.left_out > 0 {
+        let text = format!(
+            "{} found in the account and not read, because of max_users in discover_users.",
+            Count(facts.left_out, "more user")
+        );
+        notes.push(Reason { code: "users_left_out", text });
+    }
+    if let Some(left) = facts.token_expiry.map(|at| at.saturating_sub(now.unix))
+        && left < TOKEN_WARNING
+    {
+        let text = if left.is_zero() {
+            "The account's token has ended: replace it.".to_owned()
+        } else {
+            format!("The account's token ends in {}: replace it before.", Age(left))
+        };
+        notes.push(Reason { code: "token_ends", text });
+    }
+    notes
+}
+
 /// Why a user's figure is missing or not to be trusted; most important first.
 pub(super) fn user_reasons(user: &UserView, view: &AccountView, now: Stamp) -> Vec<Reason> {
     let stale_after = view.account.poll.stale_after;
     let mut reasons: Vec<Reason> = user
         .untrusted(stale_after, now)
-        .into_iter()
         .map(|reason| Reason { code: reason.label(), text: untrusted(reason, user) })
         .collect();
     let Some(attempt) = &user.last_attempt else {
