@@ -11,6 +11,7 @@ mod exporter;
 mod figures;
 mod formats;
 mod guarded;
+mod login;
 mod page;
 #[allow(dead_code, reason = "what it holds for the tests in one process is not needed here")]
 #[path = "../it/pki.rs"]
