@@ -55,8 +55,20 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("supervisor", &["account", "poller", "snapshot", "health", "shutdown", "schedule"]),
     // What upstream says is put into words beside what an account is configured for.
     ("doctor", &["account", "channel", "clock", "metrics", "upstream"]),
-    // Channels and roles are part of what the page shows.
-    ("http", &["channel", "snapshot", "exposition", "health", "metrics", "clock", "shutdown"]),
+    (
+        "http",
+        &[
+            // Channels and roles are part of what the page shows.
+            "channel",
+            "snapshot",
+            "exposition",
+            "health",
+            "web_config",
+            "metrics",
+            "clock",
+            "shutdown",
+        ],
+    ),
     ("web_config", &["yaml"]),
     (
         "app",
