@@ -5,7 +5,7 @@ use wazzup_exporter::storage::Storage;
 
 use super::partners::{Scene, id, label, main_partner, replace};
 use super::process::{Process, config_flag, run};
-use super::support::{Samples, World, counter, value};
+use super::support::{Samples, World, counter, guard, value};
 
 const FAST: &str = "interval: 100ms, timeout: 5s";
 
@@ -283,6 +283,26 @@ async fn a_login_to_another_account_is_refused() {
     let page = world.get("/").await.text().await.unwrap();
     assert!(page.contains(&format!("the login was to account {}", id(0))), "{page}");
     assert_eq!(scene.api.counts().endpoint(Endpoint::Counter), 0);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn an_account_that_is_gone_leaves_its_storage_to_others() {
+    let scene =
+        Scene::new(main_partner(3600), vec![label("acme", 0, 2), label("globex", 1, 2)]).await;
+    let world = scene.world(FAST).await;
+    more_sweeps(&world, 1.0).await;
+    let stranger = Storage::new(scene.path("data"));
+    assert!(stranger.account("acme").is_err());
+    let accounts = scene.config(FAST).accounts.into_iter().map(std::sync::Arc::new);
+    let rest = accounts.filter(|account| account.name.as_str() != "acme").collect();
+    world.accounts.replace(rest).await;
+    let free = async {
+        while stranger.account("acme").is_err() {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    guard("the storage", free).await;
     world.stop().await;
 }
 

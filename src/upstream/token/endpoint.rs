@@ -320,6 +320,31 @@ mod tests {
     }
 
     #[test]
+    fn recorded_answers_are_understood() {
+        // As `access token or JWT, its life, refresh token, its life`; see tests/fixtures/README.md.
+        for (body, expected) in [
+            (include_str!("../../../tests/fixtures/v2-token-machine.json"), "3600, -, -"),
+            (include_str!("../../../tests/fixtures/v2-token-exchange.json"), "3600, -, -"),
+            (include_str!("../../../tests/fixtures/v2-token-label.json"), "3600, r3fr3sh, -"),
+            (include_str!("../../../tests/fixtures/v2-token-bare.json"), "3600, r3fr3sh, -"),
+            (
+                include_str!("../../../tests/fixtures/v2-token-refresh-end.json"),
+                "3600, r3fr3sh, 604800",
+            ),
+        ] {
+            let shown = granted(body).unwrap().replace("-t0k3n-of-nobody-0123456789abcdefghij", "");
+            let (access, rest) = shown.split_once(", ").unwrap();
+            assert_eq!(rest, expected, "{body}");
+            let account = Claims::of(access).account;
+            let of_an_account = !body.contains("eyJpYXQiOjE3OTAyNjQ5OTUs");
+            assert_eq!(account.as_deref(), of_an_account.then_some("78231464"), "{body}");
+        }
+        let refused = include_bytes!("../../../tests/fixtures/v2-error-401.json");
+        let error = Error::Status { status: 401, detail: String::new(), retry_after: None };
+        assert!(NotGranted { error, code: parse_code(refused) }.is_of_the_grant());
+    }
+
+    #[test]
     fn what_holds_no_token_is_no_answer() {
         for body in [
             "",
