@@ -1,7 +1,8 @@
 //! `check-config`: everything that is wrong with the configuration and the web configuration.
 
+use wazzup_exporter::config;
 use wazzup_exporter::storage::Storage;
-use wazzup_exporter::{config, web_config};
+use wazzup_exporter::web_config;
 
 use super::cli::{ConfigFlags, StorageFlags, WebFlags};
 use super::{Failure, say};
