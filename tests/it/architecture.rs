@@ -76,6 +76,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "account",
             "clock",
             "config",
+            // `login` says in words what it sees first.
+            "counter",
             "doctor",
             "exposition",
             "health",
