@@ -1,5 +1,7 @@
 //! The documentation says what the program does, and nothing else.
 
+mod configuration;
+mod keys;
 mod metrics;
 
 use std::path::{Path, PathBuf};
