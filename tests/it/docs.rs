@@ -3,6 +3,7 @@
 mod configuration;
 mod keys;
 mod metrics;
+mod texts;
 
 use std::path::{Path, PathBuf};
 
