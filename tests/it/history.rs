@@ -9,7 +9,7 @@ use wazzup_exporter::simulator::{Fault, FaultKind};
 
 use super::support::{World, configuration, guard, serve, still};
 
-const QUICK: &str = "interval: 200ms, timeout: 500ms, stale_after: 1s";
+const QUICK: &str = "interval: 200ms, timeout: 1500ms, stale_after: 3s";
 
 /// The points of an account: the sum of red, and whether users were missing from it.
 async fn points(world: &World, account: usize) -> Vec<(Option<u64>, bool)> {
@@ -68,7 +68,7 @@ async fn the_history_outlives_a_change_of_settings_but_not_of_the_account() {
         config.accounts.into_iter().map(Into::into).collect::<Vec<_>>()
     };
     let before = until_last(&world, "a first sum", (Some(12), false)).await.len();
-    let calmer = yaml("interval: 300ms, timeout: 500ms, stale_after: 2s");
+    let calmer = yaml("interval: 300ms, timeout: 1500ms, stale_after: 4s");
     world.accounts.replace(accounts(&calmer)).await;
     let after = points(&world, 0).await;
     assert!(after.len() >= before, "{after:?}");
