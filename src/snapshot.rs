@@ -20,7 +20,7 @@ pub use self::history::{History, POINTS, Past, Point};
 pub use self::totals::Totals;
 
 use crate::account::{Account, User};
-use crate::channel::{Role, Standing, Surroundings};
+use crate::channel::{Channel, Role, Standing, Surroundings};
 use crate::clock::Stamp;
 use crate::counter::{CounterType, Reading, Shown, Trend};
 use crate::metrics::{Outcome, SweepResult, Tally, TallyValues};
@@ -275,6 +275,13 @@ pub fn channels_good_for(account: &Account) -> Duration {
 }
 
 impl Facts {
+    /// The channels of the `account`, as long as the list of them is not too old to be shown.
+    pub fn channels_shown(&self, account: &Account, now: Stamp) -> &[Channel] {
+        let good_for = channels_good_for(account);
+        let live = self.channels.read.filter(|at| at.age(now) < good_for);
+        live.and(self.surroundings.channels.as_deref()).unwrap_or_default()
+    }
+
     /// See [`AccountView::up`].
     pub fn up(&self, stale_after: Duration, now: Stamp) -> bool {
         let fresh = self.newest_reading.is_some_and(|at| at.age(now) < stale_after);

@@ -14,9 +14,7 @@ use self::words::{account_notes, account_trouble, user_reasons};
 use crate::channel::{Channel, Role};
 use crate::clock::Stamp;
 use crate::metrics::{BuildInfo, Outcome};
-use crate::snapshot::{
-    AccountView, FailingReason, Past, Slot, Totals, UserView, channels_good_for,
-};
+use crate::snapshot::{AccountView, FailingReason, Past, Slot, Totals, UserView};
 
 /// What the process knows about itself.
 #[derive(Debug, Clone, Copy)]
@@ -85,7 +83,7 @@ pub(super) enum RedOf {
     /// Those of sales representatives, where roles are known.
     SalesReps,
     /// Those of everybody: a sum of counters, in which a customer may count for several.
-    AllUsers,
+    Counters,
 }
 
 /// How far a sum of red can be relied on.
@@ -239,7 +237,11 @@ impl AccountStatus {
                 duration_seconds: sweep.duration.as_secs_f64(),
             }),
             requests: Requests::new(view),
-            channels: channels(view, now),
+            channels: facts
+                .channels_shown(account, now)
+                .iter()
+                .map(|channel| ChannelStatus::new(channel, account.export.channel_names))
+                .collect(),
             history: past.map(|past| HistoryStatus::new(&past, now)),
             users: view.users().map(|user| UserStatus::new(user, view, now)).collect(),
         }
@@ -248,7 +250,7 @@ impl AccountStatus {
 
 impl RedOf {
     fn new(totals: &Totals) -> Self {
-        if totals.sales_reps_only { Self::SalesReps } else { Self::AllUsers }
+        if totals.sales_reps_only { Self::SalesReps } else { Self::Counters }
     }
 }
 
@@ -266,15 +268,6 @@ impl Soundness {
             _ => Self::InDoubt,
         }
     }
-}
-
-/// The channels, unless what is known of them is too old.
-fn channels(view: &AccountView, now: Stamp) -> Vec<ChannelStatus> {
-    let good_for = channels_good_for(&view.account);
-    let live = view.facts.channels.read.filter(|at| at.age(now) < good_for);
-    let channels = live.and(view.facts.surroundings.channels.as_deref()).unwrap_or_default();
-    let names = view.account.export.channel_names;
-    channels.iter().map(|channel| ChannelStatus::new(channel, names)).collect()
 }
 
 impl ChannelStatus {

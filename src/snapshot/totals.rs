@@ -6,9 +6,10 @@ use crate::clock::Stamp;
 
 /// Sums of the counters that are known at one moment. Grey is never added to red.
 ///
-/// Red adds up over sales representatives alone (docs/upstream.md, "Unanswered counter"), so where
-/// roles are known it is theirs. Otherwise it is a sum of counters, in which a customer counts for
-/// several users.
+/// Red adds up over sales reps alone: a customer who has no responsible user counts for several, and a
+/// setting turns all of a manager's counters red (docs/upstream.md, "Unanswered counter"). So where the
+/// roles of all users are known and one is a sales rep, it is theirs. Otherwise it is a sum of counters,
+/// not of customers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Totals {
     /// Sum of red over those who count; `None` if of nobody is known how much it is, because no sum is
@@ -18,7 +19,7 @@ pub struct Totals {
     pub grey: Option<u64>,
     /// Users whose counter or its type is not known.
     pub missing: usize,
-    /// Whether only sales representatives count to red; otherwise all users do.
+    /// Whether only sales reps count to red; otherwise all users do.
     pub sales_reps_only: bool,
     /// Users who count to red.
     pub counted: usize,
@@ -33,7 +34,8 @@ impl AccountView {
     pub fn totals(&self, now: Stamp) -> Totals {
         let stale_after = self.account.poll.stale_after;
         let is_rep = |user: &UserView| user.standing.role == Some(Role::SalesRep);
-        let sales_reps_only = self.users().any(is_rep);
+        let known = self.users().all(|user| user.standing.role.is_some());
+        let sales_reps_only = known && self.users().any(is_rep);
         let mut totals = Totals { sales_reps_only, ..Totals::default() };
         for user in self.users() {
             let shown = user.shown(stale_after, now);
@@ -135,6 +137,8 @@ mod tests {
         };
         assert_eq!(sums(None), (Some(7), false, 2, 0));
         assert_eq!(sums(Some(Role::Manager)), (Some(7), false, 2, 0));
+        let half = totals(&[(Some(Role::SalesRep), Some(3), false), (None, Some(4), false)]);
+        assert_eq!((half.red, half.sales_reps_only), (Some(7), false));
         // A zero of somebody without a role is no answer to anything.
         assert_eq!(sums(Some(Role::None)), (Some(7), false, 2, 2));
     }

@@ -1,11 +1,9 @@
 //! The families with samples per account.
 
 use super::super::text::{Kind, push_label};
-use super::{AccountFamily, Ages, Context};
+use super::{AccountFamily, Ages};
 use crate::account::{Account, Api, Auth};
-use crate::channel::Channel;
 use crate::metrics::{Endpoint, Outcome, SweepResult};
-use crate::snapshot::channels_good_for;
 
 /// The families per account.
 pub(in crate::exposition) static ACCOUNT_FAMILIES: [AccountFamily; 24] = [
@@ -230,7 +228,7 @@ pub(in crate::exposition) static ACCOUNT_FAMILIES: [AccountFamily; 24] = [
         help: "1 if messages come through the channel, 0 in every state but active. Absent once the list of channels has not been read for the longer of stale_after and three refresh intervals.",
         ages: Ages::Channels,
         write: |lines, name, labels, context| {
-            for channel in channels(context) {
+            for channel in context.facts.channels_shown(context.account, context.now) {
                 let sample = lines.sample(name, labels).label("channel", &channel.id);
                 sample
                     .label("transport", channel.transport.label())
@@ -244,7 +242,7 @@ pub(in crate::exposition) static ACCOUNT_FAMILIES: [AccountFamily; 24] = [
         help: "Always 1; the label tells the channel's state in the words of upstream.",
         ages: Ages::Channels,
         write: |lines, name, labels, context| {
-            for channel in channels(context) {
+            for channel in context.facts.channels_shown(context.account, context.now) {
                 let sample = lines.sample(name, labels).label("channel", &channel.id);
                 sample.label("state", channel.state.label()).integer(1);
             }
@@ -256,7 +254,7 @@ pub(in crate::exposition) static ACCOUNT_FAMILIES: [AccountFamily; 24] = [
         help: "Always 1; the labels tell the channel's messenger and, where configured, its name, which is mostly a phone number.",
         ages: Ages::Channels,
         write: |lines, name, labels, context| {
-            for channel in channels(context) {
+            for channel in context.facts.channels_shown(context.account, context.now) {
                 let shown = channel.name.as_deref();
                 let shown = shown.filter(|_| context.account.export.channel_names);
                 let sample = lines.sample(name, labels).label("channel", &channel.id);
@@ -275,14 +273,6 @@ pub(in crate::exposition) static ACCOUNT_FAMILIES: [AccountFamily; 24] = [
         },
     },
 ];
-
-/// The account's channels as far as they may be shown.
-fn channels<'a>(context: &Context<'a>) -> &'a [Channel] {
-    let good_for = channels_good_for(context.account);
-    let facts = context.facts;
-    let live = facts.channels.read.filter(|at| at.age(context.now) < good_for);
-    live.and(facts.surroundings.channels.as_deref()).unwrap_or_default()
-}
 
 /// Whether the daemon ever asks for this on behalf of the account.
 fn asks(account: &Account, endpoint: Endpoint) -> bool {

@@ -52,7 +52,7 @@ fn write_sum(html: &mut String, account: &AccountStatus, view: &View<'_>) -> fmt
             RedOf::SalesReps => {
                 write!(html, "red of {all}{}", Count(account.red_users, "sales rep"))?;
             }
-            RedOf::AllUsers => write!(html, "sum of {all}red counters")?,
+            RedOf::Counters => write!(html, "sum of {all}red counters")?,
         }
         if let Some(grey) = account.grey.filter(|grey| *grey > 0) {
             write!(html, " · {} grey", Grouped(grey))?;
@@ -70,7 +70,7 @@ fn write_sum(html: &mut String, account: &AccountStatus, view: &View<'_>) -> fmt
 fn write_doubts(html: &mut String, account: &AccountStatus) -> fmt::Result {
     let who = match account.red_of {
         RedOf::SalesReps => "sales rep",
-        RedOf::AllUsers => "user",
+        RedOf::Counters => "user",
     };
     let counted = Count(account.red_users, who);
     let text = match account.red_users_missing {

@@ -79,7 +79,7 @@ impl<'a> Summary<'a> {
         let Some(red) = account.red else { return };
         self.red = Some(self.red.unwrap_or_default().saturating_add(red));
         match account.red_of {
-            RedOf::AllUsers => self.kinds.0 += 1,
+            RedOf::Counters => self.kinds.0 += 1,
             RedOf::SalesReps => self.kinds.1 += 1,
         }
     }

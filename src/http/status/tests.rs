@@ -272,7 +272,8 @@ fn an_account_tells_what_else_is_to_be_known() {
         notes.map(|note| (note.code, note.text.replace('\u{a0}', " "))).collect::<Vec<_>>()
     };
     assert_eq!(notes(|_| ()), []);
-    let roles = "The account's roles cannot be read: upstream answered 403.".to_owned();
+    let roles =
+        "The list of roles cannot be read, none is known: upstream answered 403.".to_owned();
     assert_eq!(
         notes(|facts| {
             let problem = Some("upstream answered 403".into());

@@ -97,21 +97,22 @@ pub(super) fn account_notes(view: &AccountView, now: Stamp) -> Vec<Reason> {
     let lists = [
         ("channels_unread", "channels", &facts.channels),
         ("roles_unread", "roles", &facts.roles),
-        ("users_unread", "list of users", &facts.discovery),
+        ("users_unread", "users", &facts.discovery),
     ];
     for (code, what, listing) in lists {
         // Where nobody can be read, this fails for the same reason.
         if let Some(problem) = listing.problem.as_ref().filter(|_| facts.failing.is_none()) {
+            let kept =
+                if listing.read.is_some() { "the last one is used" } else { "none is known" };
             let problem = problem.trim_end_matches('.');
-            let text = format!("The account's {what} cannot be read: {problem}.");
+            let text = format!("The list of {what} cannot be read, {kept}: {problem}.");
             notes.push(Reason { code, text });
         }
     }
     if facts.left_out > 0 {
-        let text = format!(
-            "{} found in the account and not read, because of max_users in discover_users.",
-            Count(facts.left_out, "more user")
-        );
+        let most = view.account.discovery.as_ref().map_or(0, |discovery| discovery.max_users);
+        let (left_out, key) = (Count(facts.left_out, "more user"), "discover_users.max_users");
+        let text = format!("{left_out} found and not read, because {key} is {most}.");
         notes.push(Reason { code: "users_left_out", text });
     }
     if let Some(left) = facts.token_expiry.map(|at| at.saturating_sub(now.unix))
