@@ -10,7 +10,7 @@
 //!    account sweeps over its users and writes them into its slot in [`snapshot`], rendered by
 //!    [`exposition`].
 //! 3. What keeps it running: [`supervisor`], [`health`], [`shutdown`], [`storage`] for what must
-//!    survive the process, and [`metrics`] about itself.
+//!    survive the process, [`metrics`] about itself, and [`reload`], which is asked through [`control`].
 //! 4. How it is seen: [`http`]; why it may mislead: [`doctor`]; and [`app`], the only place that wires things.
 //! 5. [`simulator`], an API to try it on, which shares nothing with the rest.
 
@@ -19,6 +19,7 @@ pub mod app;
 pub mod channel;
 pub mod clock;
 pub mod config;
+pub mod control;
 pub mod counter;
 pub mod doctor;
 pub mod exposition;
@@ -27,6 +28,7 @@ pub mod http;
 pub mod limit;
 pub mod metrics;
 pub mod poller;
+pub mod reload;
 pub mod schedule;
 pub mod shutdown;
 pub mod simulator;

@@ -36,7 +36,27 @@ const LANES: usize = 4;
 
 /// The cap on requests in flight over all accounts.
 #[derive(Debug, Clone)]
-pub struct Global(Arc<Semaphore>);
+pub struct Global(Arc<Cap>);
+
+#[derive(Debug)]
+struct Cap {
+    permits: Arc<Semaphore>,
+    size: Mutex<Size>,
+}
+
+#[derive(Debug)]
+struct Size {
+    allowed: usize,
+    /// Permits that are to vanish when they come back.
+    surplus: usize,
+}
+
+/// A share of the cap; given back when dropped.
+#[derive(Debug)]
+struct GlobalPermit {
+    permit: Option<OwnedSemaphorePermit>,
+    cap: Arc<Cap>,
+}
 
 /// The even spacing of the requests of one credential.
 #[derive(Debug)]
@@ -94,17 +114,45 @@ struct State {
 #[derive(Debug)]
 pub struct Permit {
     inner: Arc<Inner>,
-    _global: OwnedSemaphorePermit,
+    _global: GlobalPermit,
 }
 
 impl Global {
     /// Allows `requests` in flight.
     pub fn new(requests: usize) -> Self {
-        Self(Arc::new(Semaphore::new(requests)))
+        let permits = Arc::new(Semaphore::new(requests));
+        let size = Mutex::new(Size { allowed: requests, surplus: 0 });
+        Self(Arc::new(Cap { permits, size }))
     }
 
-    async fn acquire(&self) -> OwnedSemaphorePermit {
-        Arc::clone(&self.0).acquire_owned().await.expect("nobody closes this semaphore")
+    /// Allows `requests` from now on; those in flight beyond that are let be.
+    pub fn allow(&self, requests: usize) {
+        let mut size = lock(&self.0.size);
+        let more = requests.saturating_sub(size.allowed);
+        let kept = more.min(size.surplus);
+        self.0.permits.add_permits(more - kept);
+        let fewer = size.allowed.saturating_sub(requests);
+        let open = fewer - self.0.permits.forget_permits(fewer);
+        size.surplus = size.surplus - kept + open;
+        size.allowed = requests;
+    }
+
+    async fn acquire(&self) -> GlobalPermit {
+        let permit = Arc::clone(&self.0.permits).acquire_owned().await;
+        let permit = Some(permit.expect("nobody closes this semaphore"));
+        GlobalPermit { permit, cap: Arc::clone(&self.0) }
+    }
+}
+
+impl Drop for GlobalPermit {
+    fn drop(&mut self) {
+        let mut size = lock(&self.cap.size);
+        if size.surplus > 0
+            && let Some(permit) = self.permit.take()
+        {
+            permit.forget();
+            size.surplus -= 1;
+        }
     }
 }
 
@@ -289,7 +337,7 @@ impl Inner {
     }
 
     /// Grants one permit, unless meanwhile nobody wants it or a pause began.
-    fn grant(self: &Arc<Self>, global: OwnedSemaphorePermit) {
+    fn grant(self: &Arc<Self>, global: GlobalPermit) {
         let mut state = lock(&self.state);
         if !state.has_waiter() || self.pace.take().is_err() {
             return;

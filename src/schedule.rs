@@ -102,6 +102,21 @@ impl Trouble {
     }
 }
 
+/// Where the rhythm of an account's sweeps goes on after its settings have changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Resumed {
+    /// When to sweep next, counted from the beginning of the last sweep.
+    pub due: Duration,
+    /// Whether only for those whom the last sweep has not read.
+    pub rest: bool,
+}
+
+/// How to go on: a sweep that is `complete` is followed by the next in time; one that was broken off,
+/// or has not read everybody who is there now, is completed at once.
+pub fn resume(complete: bool, interval: Duration) -> Resumed {
+    Resumed { due: if complete { interval } else { Duration::ZERO }, rest: !complete }
+}
+
 /// The shortest `stale_after` that does not hide good readings: a reading at the start of one sweep
 /// may be followed by one at the very end of the next, whose request may use its whole time limit.
 pub fn least_stale_after(interval: Duration, timeout: Duration) -> Duration {
@@ -191,6 +206,13 @@ mod tests {
     fn sweeps_keep_their_rhythm() {
         let next = next_sweep(10 * SECOND, 15 * SECOND, 30 * SECOND);
         assert_eq!(next, Next { due: 40 * SECOND, overrun: false });
+    }
+
+    #[test]
+    fn a_sweep_that_was_broken_off_is_completed_and_not_repeated() {
+        let rest = Resumed { due: Duration::ZERO, rest: true };
+        let next = Resumed { due: 30 * SECOND, rest: false };
+        assert_eq!([false, true].map(|complete| resume(complete, 30 * SECOND)), [rest, next]);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
-use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
+use tokio_util::sync::{CancellationToken, DropGuard, WaitForCancellationFuture};
 use tracing::{info, warn};
 
 /// How long scrapes in flight may take to finish after the first signal; the process promises to
@@ -42,18 +42,43 @@ impl Shutdown {
     pub fn wait(&self) -> WaitForCancellationFuture<'_> {
         self.0.cancelled()
     }
+
+    /// Whether the end has been asked for.
+    pub fn has_begun(&self) -> bool {
+        self.0.is_cancelled()
+    }
 }
 
-/// The signals a service is sent, caught from here on.
+/// Tells that something has ended, however it did: by itself, by a panic, or given up by others.
+#[derive(Debug, Clone, Default)]
+pub struct Ended(CancellationToken);
+
+impl Ended {
+    /// What has to be held by whatever is to end, and to be dropped with it.
+    pub fn guard(&self) -> DropGuard {
+        self.0.clone().drop_guard()
+    }
+
+    /// Waits for the end.
+    pub fn wait(&self) -> WaitForCancellationFuture<'_> {
+        self.0.cancelled()
+    }
+}
+
+/// The signals that end a service, caught from here on.
 #[derive(Debug)]
 pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
-    hangup: Signal,
 }
 
+/// The signal that asks a service to read its configuration anew, caught from here on: by default it
+/// ends a process.
+#[derive(Debug)]
+pub struct Hangups(Signal);
+
 impl Signals {
-    /// Starts catching SIGTERM, SIGINT and SIGHUP.
+    /// Starts catching SIGTERM and SIGINT.
     ///
     /// # Errors
     /// What the operating system says when it refuses a handler.
@@ -61,22 +86,17 @@ impl Signals {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
         })
     }
 
     /// Begins `shutdown` at the first SIGTERM or SIGINT; returns at the second, when the caller is
-    /// to abort. SIGHUP, which ends a process by default, does nothing.
+    /// to abort.
     pub async fn watch(mut self, shutdown: Shutdown) {
         let mut first: Option<(&str, Instant)> = None;
         loop {
             let name = tokio::select! {
                 _ = self.terminate.recv() => "SIGTERM",
                 _ = self.interrupt.recv() => "SIGINT",
-                _ = self.hangup.recv() => {
-                    info!("received SIGHUP; nothing to do, the configuration is read at start");
-                    continue;
-                }
             };
             match first {
                 None => {
@@ -91,6 +111,24 @@ impl Signals {
                     return;
                 }
             }
+        }
+    }
+}
+
+impl Hangups {
+    /// Starts catching SIGHUP.
+    ///
+    /// # Errors
+    /// What the operating system says when it refuses a handler.
+    pub fn catch() -> std::io::Result<Self> {
+        signal(SignalKind::hangup()).map(Self)
+    }
+
+    /// Waits for the next one. Those that come while nobody waits count as one.
+    pub async fn next(&mut self) {
+        if self.0.recv().await.is_none() {
+            // The runtime is going down.
+            std::future::pending().await
         }
     }
 }

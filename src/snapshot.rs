@@ -96,6 +96,8 @@ pub struct Block {
 pub struct Facts {
     /// Users that are polled.
     pub users: usize,
+    /// When the last sweep began, be it finished or not.
+    pub begun: Option<Stamp>,
     /// The last finished sweep.
     pub sweep: Option<Sweep>,
     /// The newest good reading of any user.

@@ -3,8 +3,10 @@
 //! A [`Supervisor`] owns the pollers' tasks. One that panics, or breaks its promise to act by far, is
 //! logged and counted, its account is shown as down, and after a pause that grows with every death it
 //! is started anew; nobody else notices. The list of accounts can be replaced while it runs:
-//! unchanged accounts go on without a gap, changed ones keep their readings, removed ones vanish. It
-//! also ticks [`Health`], which is how the process shows that its runtime is moving.
+//! unchanged accounts go on without a gap, changed ones keep their readings and their rhythm, removed
+//! ones vanish. A poller whose account has changed is asked to leave, and its successor begins when it
+//! has: an account never has two. It also ticks [`Health`], which is how the process shows that its
+//! runtime is moving.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -18,9 +20,9 @@ use tracing::{error, info};
 
 use crate::account::{Account, AccountName};
 use crate::health::{Health, Promise};
-use crate::poller;
+use crate::poller::{self, Begin, Predecessor};
 use crate::schedule::{phase, restart_pause};
-use crate::shutdown::{DRAIN, Shutdown};
+use crate::shutdown::{DRAIN, Ended, Shutdown};
 use crate::snapshot::{Directory, Slot};
 
 /// How often the supervisor shows that it is alive and looks after the pollers.
@@ -38,12 +40,25 @@ const PATIENCE: Duration = Duration::from_mins(5);
 pub struct Start {
     /// The account's slot.
     pub slot: Arc<Slot>,
-    /// When to sweep for the first time.
-    pub first: Duration,
+    /// What to begin with.
+    pub begin: Begin,
     /// To be renewed whenever the poller knows when it will next act.
     pub promise: Promise,
-    /// When to end.
+    /// When to end in good order: a successor waits for that.
+    pub leave: Shutdown,
+    /// When to end at once.
     pub shutdown: Shutdown,
+}
+
+/// What replacing the accounts has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Changes {
+    /// Accounts that are new.
+    pub added: usize,
+    /// Accounts that have other settings than before.
+    pub changed: usize,
+    /// Accounts that are not there any more.
+    pub removed: usize,
 }
 
 /// Runs pollers that `start` makes.
@@ -55,6 +70,8 @@ pub struct Supervisor<S> {
     shutdown: Shutdown,
     tasks: JoinSet<()>,
     wards: HashMap<Id, Ward>,
+    /// Those who were asked to leave and have not ended yet.
+    leaving: HashMap<Id, Ward>,
     orders: mpsc::Receiver<Order>,
 }
 
@@ -65,7 +82,7 @@ pub struct Accounts(mpsc::Sender<Order>);
 #[derive(Debug)]
 struct Order {
     accounts: Vec<Arc<Account>>,
-    done: oneshot::Sender<()>,
+    done: oneshot::Sender<Changes>,
 }
 
 /// A poller's task as the supervisor sees it.
@@ -73,20 +90,20 @@ struct Order {
 struct Ward {
     slot: Arc<Slot>,
     promise: Promise,
-    shutdown: Shutdown,
+    leave: Shutdown,
+    ended: Ended,
     task: AbortHandle,
     started: Instant,
     deaths: u32,
 }
 
 impl Accounts {
-    /// Replaces the accounts; returns once their slots are in the directory. Does nothing if the
+    /// Replaces the accounts; returns what changed once their slots are in the directory. `None` if the
     /// supervisor has ended.
-    pub async fn replace(&self, accounts: Vec<Arc<Account>>) {
+    pub async fn replace(&self, accounts: Vec<Arc<Account>>) -> Option<Changes> {
         let (done, is_done) = oneshot::channel();
-        if self.0.send(Order { accounts, done }).await.is_ok() {
-            let _ = is_done.await;
-        }
+        self.0.send(Order { accounts, done }).await.ok()?;
+        is_done.await.ok()
     }
 }
 
@@ -103,8 +120,9 @@ where
         shutdown: Shutdown,
     ) -> (Self, Accounts) {
         let (sender, orders) = mpsc::channel(1);
-        let (tasks, wards) = (JoinSet::new(), HashMap::new());
-        (Self { start, directory, health, shutdown, tasks, wards, orders }, Accounts(sender))
+        let (tasks, wards, leaving) = (JoinSet::new(), HashMap::new(), HashMap::new());
+        let supervisor = Self { start, directory, health, shutdown, tasks, wards, leaving, orders };
+        (supervisor, Accounts(sender))
     }
 
     /// Runs until shutdown, then gives the pollers a moment to end.
@@ -120,9 +138,9 @@ where
                 }
                 Some(ended) = self.tasks.join_next_with_id() => self.replace_dead(ended),
                 Some(order) = self.orders.recv() => {
-                    self.replace_accounts(order.accounts);
+                    let changes = self.replace_accounts(order.accounts);
                     // Whoever gave the order may have stopped waiting.
-                    let _ = order.done.send(());
+                    let _ = order.done.send(changes);
                 }
                 () = shutdown.wait() => break,
             }
@@ -132,10 +150,11 @@ where
     }
 
     /// Starts, keeps or ends pollers until they are those of `accounts`.
-    pub fn replace_accounts(&mut self, accounts: Vec<Arc<Account>>) {
+    pub fn replace_accounts(&mut self, accounts: Vec<Arc<Account>>) -> Changes {
         let wards = self.wards.drain();
         let mut earlier: HashMap<AccountName, (Id, Ward)> =
             wards.map(|(id, ward)| (ward.slot.view().account.name.clone(), (id, ward))).collect();
+        let mut changes = Changes::default();
         let mut slots = Vec::with_capacity(accounts.len());
         for account in accounts {
             let slot = match earlier.remove(&account.name) {
@@ -144,34 +163,60 @@ where
                     self.wards.insert(id, ward);
                     slot
                 }
-                Some((_, ward)) => {
-                    ward.shutdown.begin();
-                    let slot = Arc::new(poller::changed_slot(&ward.slot, account));
-                    self.begin(Arc::clone(&slot), Duration::ZERO);
-                    slot
+                Some((id, ward)) => {
+                    changes.changed += 1;
+                    let predecessor = self.dismiss(id, ward);
+                    self.succeed(predecessor, account)
                 }
                 None => {
-                    let first = phase(account.name.as_str(), account.poll.interval);
-                    let slot = Arc::new(poller::new_slot(account));
-                    self.begin(Arc::clone(&slot), first);
-                    slot
+                    changes.added += 1;
+                    self.add(account)
                 }
             };
             slots.push(slot);
         }
-        for (account, (_, ward)) in earlier {
+        for (account, (id, ward)) in earlier {
+            changes.removed += 1;
             info!(%account, "the account is no longer configured");
-            ward.shutdown.begin();
+            self.dismiss(id, ward);
         }
         self.directory.replace(slots);
+        changes
     }
 
-    fn begin(&mut self, slot: Arc<Slot>, first: Duration) {
+    /// Asks a poller to leave.
+    fn dismiss(&mut self, id: Id, ward: Ward) -> Predecessor {
+        ward.leave.begin();
+        let predecessor = Predecessor { slot: Arc::clone(&ward.slot), ended: ward.ended.clone() };
+        self.leaving.insert(id, ward);
+        predecessor
+    }
+
+    /// Starts a poller of an account that has none, unless one is still on its way out.
+    fn add(&mut self, account: Arc<Account>) -> Arc<Slot> {
+        let same = |ward: &&Ward| ward.slot.view().account.name == account.name;
+        if let Some(last) = self.leaving.values().filter(same).max_by_key(|ward| ward.started) {
+            let (slot, ended) = (Arc::clone(&last.slot), last.ended.clone());
+            return self.succeed(Predecessor { slot, ended }, account);
+        }
+        let first = phase(account.name.as_str(), account.poll.interval);
+        let slot = Arc::new(poller::new_slot(account));
+        self.begin(&slot, Begin::After(first));
+        slot
+    }
+
+    fn succeed(&mut self, predecessor: Predecessor, account: Arc<Account>) -> Arc<Slot> {
+        let slot = Arc::new(poller::changed_slot(&predecessor.slot, account));
+        self.begin(&slot, Begin::InPlaceOf(predecessor));
+        slot
+    }
+
+    fn begin(&mut self, slot: &Arc<Slot>, begin: Begin) {
         let promise = Promise::new();
         let poll = slot.view().account.poll;
-        self.health
-            .await_first_attempt(&promise, first.max(poll.interval.min(PATIENCE)) + poll.timeout);
-        self.spawn(slot, promise, Duration::ZERO, first, 0);
+        let patience = begin.pause().max(poll.interval.min(PATIENCE)) + poll.timeout;
+        self.health.await_first_attempt(&promise, patience);
+        self.spawn(Arc::clone(slot), promise, Duration::ZERO, begin, 0);
     }
 
     /// Starts a poller after `pause`.
@@ -180,27 +225,32 @@ where
         slot: Arc<Slot>,
         promise: Promise,
         pause: Duration,
-        first: Duration,
+        begin: Begin,
         deaths: u32,
     ) {
         let started = Instant::now() + pause;
-        promise.act_at(started + first);
-        let shutdown = self.shutdown.part();
+        promise.act_at(started + begin.pause());
+        let (leave, ended) = (self.shutdown.part(), Ended::default());
         let start = Start {
             slot: Arc::clone(&slot),
-            first,
+            begin,
             promise: promise.clone(),
-            shutdown: shutdown.clone(),
+            leave: leave.clone(),
+            shutdown: self.shutdown.clone(),
         };
         let poller = (self.start)(start);
-        let ended = shutdown.clone();
+        let (called_off, guard) = (leave.clone(), ended.guard());
         let task = self.tasks.spawn(async move {
-            tokio::select! {
-                () = sleep(pause) => poller.await,
-                () = ended.wait() => {}
+            let _ended = guard;
+            if !pause.is_zero() {
+                tokio::select! {
+                    () = sleep(pause) => {}
+                    () = called_off.wait() => return,
+                }
             }
+            poller.await;
         });
-        let ward = Ward { slot, promise, shutdown, task: task.clone(), started, deaths };
+        let ward = Ward { slot, promise, leave, ended, task: task.clone(), started, deaths };
         self.wards.insert(task.id(), ward);
     }
 
@@ -210,21 +260,25 @@ where
             Ok((id, ())) => (id, None),
             Err(death) => (death.id(), Some(death)),
         };
-        // One that is not a ward any more was retired or given up before.
+        self.leaving.remove(&id);
+        // One that is not a ward any more has left or was given up before.
         let Some(ward) = self.wards.remove(&id) else { return };
         if let Some(death) = death {
             self.revive(ward, &format!("died: {death}"));
         }
     }
 
-    /// Gives up pollers that have passed their promise by far, and starts them anew.
+    /// Gives up pollers that have passed their promise by far, and starts them anew unless they were
+    /// to leave.
     fn replace_stuck(&mut self) {
-        let stuck = self.wards.iter().filter(|(_, ward)| {
-            let timeout = ward.slot.view().account.poll.timeout;
-            ward.promise.broken(timeout.saturating_mul(2).saturating_add(GRACE))
-        });
-        let stuck: Vec<Id> = stuck.map(|(id, _)| *id).collect();
-        for id in stuck {
+        for id in stuck(&self.leaving) {
+            if let Some(ward) = self.leaving.remove(&id) {
+                ward.task.abort();
+                let account = &ward.slot.view().account.name;
+                error!(%account, "the account's earlier poller is stuck; leaving it");
+            }
+        }
+        for id in stuck(&self.wards) {
             if let Some(ward) = self.wards.remove(&id) {
                 ward.task.abort();
                 self.revive(ward, "is stuck");
@@ -239,8 +293,17 @@ where
         poller::mark_down(&ward.slot);
         let account = &ward.slot.view().account.name;
         error!(%account, ?pause, "the account's poller {fate}; it will be started anew");
-        self.spawn(ward.slot, ward.promise, pause, Duration::ZERO, deaths);
+        self.spawn(ward.slot, ward.promise, pause, Begin::After(Duration::ZERO), deaths);
     }
+}
+
+/// Those who have passed their promise by far.
+fn stuck(wards: &HashMap<Id, Ward>) -> Vec<Id> {
+    let stuck = wards.iter().filter(|(_, ward)| {
+        let timeout = ward.slot.view().account.poll.timeout;
+        ward.promise.broken(timeout.saturating_mul(2).saturating_add(GRACE))
+    });
+    stuck.map(|(id, _)| *id).collect()
 }
 
 #[cfg(test)]

@@ -35,14 +35,42 @@ impl Crew {
         let process = Arc::new(Process::new());
         process.config_loaded(config.hash, Stamp::now().unix);
         process.set_accounts(config.accounts.len(), config.accounts.len());
-        let transport = Transport::new();
-        // What cannot be set up is told now, not when the poller starts.
-        for account in &config.accounts {
-            transport.client_for(account)?;
-        }
         let (paces, global) = (Paces::default(), Global::new(config.max_in_flight));
-        let tokens = Arc::new(tokens);
-        Ok(Self { transport, paces, global, storage, tokens, process })
+        let (transport, tokens) = (Transport::new(), Arc::new(tokens));
+        let crew = Self { transport, paces, global, storage, tokens, process };
+        crew.connect(config)?;
+        Ok(crew)
+    }
+
+    /// Sets up every way to upstream: what cannot be is told now, not when the poller starts.
+    fn connect(&self, config: &Config) -> Result<(), BuildError> {
+        config.accounts.iter().try_for_each(|account| self.transport.client_for(account).map(drop))
+    }
+
+    /// Does for the accounts of another configuration what can fail.
+    ///
+    /// # Errors
+    /// What stands against using it.
+    pub(super) fn prepare(&self, config: &Config) -> Result<(), String> {
+        let keeps = |account: &&Account| account.auth.must_be_kept();
+        match (&self.storage, config.accounts.iter().find(keeps)) {
+            (None, Some(account)) => {
+                let name = &account.name;
+                return Err(format!(
+                    "the account {name} has refresh tokens to keep, and this process was started                      without storage; restart it, or set --storage.path"
+                ));
+            }
+            (Some(storage), Some(_)) => storage.check().map_err(|error| error.to_string())?,
+            (_, None) => {}
+        }
+        self.connect(config).map_err(|error| error.to_string())
+    }
+
+    /// Takes down which accounts there are now, and how many requests may be in flight over all.
+    pub(super) fn use_from_now_on(&self, accounts: &[Arc<Account>], max_in_flight: usize) {
+        self.transport.keep_for(accounts);
+        self.global.allow(max_in_flight);
+        self.process.set_accounts(accounts.len(), accounts.len());
     }
 
     /// A poller for the account of `slot`. Must be called within a runtime.

@@ -10,6 +10,7 @@ mod doors;
 mod healthcheck;
 mod listen;
 mod login;
+mod renewal;
 mod sampling;
 mod web;
 
@@ -28,15 +29,18 @@ pub use self::sampling::SAMPLING_PERIOD;
 
 use self::crew::Crew;
 use self::doors::Doors;
+use self::renewal::Renewal;
 use crate::account::Account;
 use crate::clock::Stamp;
 use crate::config::Config;
+use crate::control::reloads;
 use crate::exposition::{Format, document};
 use crate::health::{Health, Promise};
 use crate::http::Site;
 use crate::metrics::{BuildInfo, SweepResult};
 use crate::poller::{self, Poller};
-use crate::shutdown::Shutdown;
+use crate::reload::{self, Source, Triggers};
+use crate::shutdown::{Hangups, Shutdown};
 use crate::snapshot::{AccountView, Directory};
 use crate::storage::{Storage, StorageError};
 use crate::supervisor::{Accounts, Start, Supervisor};
@@ -57,6 +61,10 @@ pub struct Options {
     pub web: Option<WebConfig>,
     /// Where to tell health and readiness alone, in plain HTTP; only together with the rest if `None`.
     pub health_listen: Option<ListenAddress>,
+    /// What is read when the configuration is to be read anew; nothing if `None`.
+    pub source: Option<Source>,
+    /// Whether that may be asked for over HTTP.
+    pub lifecycle: bool,
 }
 
 /// Why the daemon did not start.
@@ -71,6 +79,9 @@ pub enum StartError {
     /// The storage cannot be used.
     #[error(transparent)]
     Storage(#[from] StorageError),
+    /// A signal cannot be caught.
+    #[error("cannot catch SIGHUP: {0}")]
+    Signal(#[from] std::io::Error),
 }
 
 /// An exporter that has its listeners open and is ready to run.
@@ -83,6 +94,10 @@ pub struct Daemon {
     health: Arc<Health>,
     telemetry_path: String,
     sampling_period: Duration,
+    hash: u64,
+    source: Option<Source>,
+    lifecycle: bool,
+    hangups: Hangups,
 }
 
 /// What one sweep of every account gave.
@@ -103,9 +118,14 @@ impl Daemon {
         if let Some(storage) = &options.storage {
             storage.check()?;
         }
+        let hangups = Hangups::catch()?;
         let tokens = Tokens::new(options.storage.clone());
         let crew = Crew::new(&config, tokens, options.storage.clone())?;
         Ok(Self {
+            hash: config.hash,
+            source: options.source.clone(),
+            lifecycle: options.lifecycle,
+            hangups,
             doors: Doors::open(options).await?,
             accounts: config.accounts.into_iter().map(Arc::new).collect(),
             crew,
@@ -152,23 +172,29 @@ impl Daemon {
 
     /// Like [`Daemon::run`]; `tell` is given the handle that replaces the accounts.
     pub async fn run_with(self, shutdown: Shutdown, tell: impl FnOnce(Accounts)) {
-        let Self { doors, accounts, crew, directory, health, telemetry_path, sampling_period } =
-            self;
+        let Self { doors, accounts, directory, health, telemetry_path, .. } = self;
+        let crew = Arc::new(self.crew);
         let (process, tokens) = (Arc::clone(&crew.process), Arc::clone(&crew.tokens));
         let start = |start: Start| {
-            let Start { slot, first, promise, shutdown } = start;
-            let poller = crew.poller(&slot, promise);
-            async move { poller.expect("its client was set up before").run(first, shutdown).await }
+            let Start { slot, begin, promise, leave, shutdown } = start;
+            let poller = crew.poller(&slot, promise).expect("its client was set up before");
+            poller.run(begin, leave, shutdown)
         };
         let (mut supervisor, handle) =
             Supervisor::new(start, Arc::clone(&directory), Arc::clone(&health), shutdown.clone());
         let count = accounts.len();
         supervisor.replace_accounts(accounts);
-        tell(handle);
-        let sampler = sampling::sample(Arc::clone(&directory), sampling_period, shutdown.clone());
-        let site = Arc::new(Site::new(directory, process, Arc::clone(&health), telemetry_path));
-        let mut servers = doors.serve(&site, &health, &crew.process, &shutdown);
+        tell(handle.clone());
+        let sampler =
+            sampling::sample(Arc::clone(&directory), self.sampling_period, shutdown.clone());
+        let (reloads, orders) = reloads();
+        let site = Site::new(directory, Arc::clone(&process), Arc::clone(&health), telemetry_path);
+        let site = Arc::new(site.reloading(self.lifecycle.then_some(reloads)));
+        let mut servers = doors.serve(&site, &health, &process, &shutdown);
         servers.spawn(sampler);
+        let triggers = Triggers { hangups: self.hangups, orders };
+        let renewal = Renewal { crew: Arc::clone(&crew), accounts: handle };
+        servers.spawn(follow(self.source, self.hash, triggers, renewal, shutdown));
         health.listening();
         let BuildInfo { version, revision } = BuildInfo::THIS;
         info!(version, revision, accounts = count, "wazzup-exporter is running");
@@ -177,6 +203,20 @@ impl Daemon {
         tokio::join!(servers.join_all(), tokens.settle());
         info!("stopped");
     }
+}
+
+/// Reads the configuration anew when that is wished for, where there is a file to read.
+async fn follow(
+    source: Option<Source>,
+    hash: u64,
+    triggers: Triggers,
+    renewal: Renewal,
+    shutdown: Shutdown,
+) {
+    let Some(source) = source else { return reload::decline(triggers, shutdown).await };
+    let process = Arc::clone(&renewal.crew.process);
+    let apply = |config| renewal.apply(config);
+    reload::run(source, hash, triggers, apply, &process, shutdown).await;
 }
 
 /// Reads every user of every account once. Where a daemon holds the refresh token of an account, the

@@ -30,6 +30,7 @@ use std::path::Path;
 use crate::account::Account;
 use crate::yaml::{hint, node, problem, report, tree};
 
+pub use self::value::parse_duration;
 pub use crate::yaml::{ConfigError, Problem};
 use source::Source;
 
@@ -40,7 +41,8 @@ pub struct Config {
     pub accounts: Vec<Account>,
     /// Requests in flight at the same time over all accounts.
     pub max_in_flight: usize,
-    /// FNV-1a over the contents of all files in the order of reading.
+    /// FNV-1a over the contents of all files in the order of reading, and over the certificates of
+    /// authorities that they name.
     pub hash: u64,
     /// What is legal but unwise.
     pub warnings: Vec<Problem>,

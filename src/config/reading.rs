@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
+use crate::account::{Account, Authorities};
 use crate::schedule::fnv1a;
 
 use super::accounts::AccountReader;
@@ -48,8 +49,15 @@ pub(super) fn read(
     let accounts = reading.read_main().unwrap_or_default();
     let Reading { sources, report, max_in_flight, .. } = reading;
     let warnings = report.finish(&sources)?;
-    let contents: Vec<&[u8]> = sources.iter().map(|source| source.bytes.as_slice()).collect();
-    Ok(Config { accounts, max_in_flight, hash: fnv1a(&contents.concat()), warnings })
+    let hash = hash(&sources, &accounts);
+    Ok(Config { accounts, max_in_flight, hash, warnings })
+}
+
+fn hash(sources: &[Source], accounts: &[Account]) -> u64 {
+    let files = sources.iter().map(|source| source.bytes.as_slice());
+    let authorities = accounts.iter().filter_map(|account| account.tls.ca.as_ref());
+    let contents = files.chain(authorities.flat_map(Authorities::certificates));
+    fnv1a(&contents.collect::<Vec<&[u8]>>().concat())
 }
 
 /// A configuration on its way.
@@ -66,7 +74,7 @@ struct Reading<'a> {
 
 impl Reading<'_> {
     /// The accounts; nothing if the main file is no mapping at all.
-    fn read_main(&mut self) -> Option<Vec<crate::account::Account>> {
+    fn read_main(&mut self) -> Option<Vec<Account>> {
         const KEYS: [&str; 7] = [
             "poll",
             "max_in_flight",

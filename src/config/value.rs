@@ -46,9 +46,10 @@ pub(super) fn duration(
     Some(duration)
 }
 
-/// Numbers each with a unit, the largest first. The library's own grammar is far wider: it takes
-/// signs, `ago`, spaces, fractions, clock times and names of units.
-fn parse_duration(text: &str) -> Option<Duration> {
+/// A duration as the configuration has it: numbers each with a unit of h, m, s or ms, the largest
+/// first. The library's own grammar is far wider: it takes signs, `ago`, spaces, fractions, clock times
+/// and names of units.
+pub fn parse_duration(text: &str) -> Option<Duration> {
     let mut units = text.split(|letter: char| letter.is_ascii_digit()).filter(|u| !u.is_empty());
     let plain = text.starts_with(|letter: char| letter.is_ascii_digit())
         && units.all(|unit| matches!(unit, "h" | "m" | "s" | "ms"));

@@ -3,11 +3,10 @@
 //! They are told on every listener and need no login. A listener may be for them alone, where the
 //! others want client certificates: a kubelet has none.
 
-use hyper::header::{ALLOW, HeaderValue};
 use hyper::{Method, Request, StatusCode};
 
 use super::answer::{Answer, plain};
-use super::routes::verdict;
+use super::routes::{verdict, wrong_method};
 use crate::health::Health;
 
 const HEALTHY: &str = "/-/healthy";
@@ -26,10 +25,7 @@ pub(super) fn answer<B>(health: &Health, request: &Request<B>) -> Answer {
         return plain(StatusCode::NOT_FOUND, text);
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        let text = "Only GET and HEAD are allowed here.\n";
-        let mut refusal = plain(StatusCode::METHOD_NOT_ALLOWED, text);
-        refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-        return refusal;
+        return wrong_method("GET, HEAD");
     }
     if path == HEALTHY {
         verdict(health.healthy(), "Healthy.\n", "Not healthy.\n")

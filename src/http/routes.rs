@@ -7,13 +7,14 @@ use hyper::header::{
     ACCEPT, ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY,
     HeaderName, HeaderValue, REFERRER_POLICY, RETRY_AFTER, VARY,
 };
-use hyper::{HeaderMap, Method, Request, StatusCode};
+use hyper::{HeaderMap, Request, StatusCode};
 use tokio::sync::Semaphore;
 
 use super::answer::{Answer, answer, compressed, holding, plain};
 use super::page::{self, Ask, Asset};
 use super::status::{About, Status};
 use crate::clock::Stamp;
+use crate::control::Reloads;
 use crate::exposition::{accepts_gzip, document, negotiate};
 use crate::health::Health;
 use crate::metrics::Process;
@@ -34,6 +35,8 @@ pub struct Site {
     started: Stamp,
     scrapes: Arc<Semaphore>,
     views: Arc<Semaphore>,
+    /// How to have the configuration read anew, where that may be asked for.
+    reloads: Option<Reloads>,
 }
 
 /// What a path stands for.
@@ -45,6 +48,14 @@ enum Route {
     Status,
     Healthy,
     Ready,
+    Reload,
+}
+
+impl Route {
+    /// The methods that it takes, as the header `Allow` lists them.
+    fn methods(self) -> &'static str {
+        if self == Self::Reload { "POST, PUT" } else { "GET, HEAD" }
+    }
 }
 
 impl Site {
@@ -58,7 +69,14 @@ impl Site {
         let scrapes = Arc::new(Semaphore::new(SCRAPES_MAX));
         let views = Arc::new(Semaphore::new(VIEWS_MAX));
         let started = Stamp::now();
-        Self { directory, process, health, telemetry_path, started, scrapes, views }
+        let reloads = None;
+        Self { directory, process, health, telemetry_path, started, scrapes, views, reloads }
+    }
+
+    /// The same site, at which the configuration can be read anew.
+    #[must_use]
+    pub fn reloading(self, reloads: Option<Reloads>) -> Self {
+        Self { reloads, ..self }
     }
 
     /// Answers one request. The body of a request is never read: none of them needs one.
@@ -66,11 +84,8 @@ impl Site {
         let Some(route) = self.route(request.uri().path()) else {
             return plain(StatusCode::NOT_FOUND, "Not found.\n");
         };
-        if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            let mut refusal =
-                plain(StatusCode::METHOD_NOT_ALLOWED, "Only GET and HEAD are allowed here.\n");
-            refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-            return refusal;
+        if !route.methods().split(", ").any(|method| method == request.method().as_str()) {
+            return wrong_method(route.methods());
         }
         match route {
             Route::Metrics => self.metrics(request.headers()).await,
@@ -79,6 +94,7 @@ impl Site {
             Route::Status => self.status(request.headers()).await,
             Route::Healthy => verdict(self.health.healthy(), "Healthy.\n", "Not healthy.\n"),
             Route::Ready => verdict(self.health.ready(), "Ready.\n", "Not ready.\n"),
+            Route::Reload => self.reload().await,
         }
     }
 
@@ -91,7 +107,22 @@ impl Site {
             "/api/v1/status" => Some(Route::Status),
             "/-/healthy" => Some(Route::Healthy),
             "/-/ready" => Some(Route::Ready),
+            "/-/reload" => Some(Route::Reload),
             _ => page::ASSETS.into_iter().find(|asset| asset.path == path).map(Route::Asset),
+        }
+    }
+
+    async fn reload(&self) -> Answer {
+        let Some(reloads) = &self.reloads else {
+            let text = "Reloading over HTTP is off; --web.enable-lifecycle turns it on.\n";
+            return plain(StatusCode::FORBIDDEN, text);
+        };
+        match reloads.reload().await {
+            Ok(()) => plain(StatusCode::OK, "The configuration is in use.\n"),
+            Err(why) => {
+                let text = format!("The earlier configuration stays in use:\n{why}\n");
+                plain(StatusCode::INTERNAL_SERVER_ERROR, text)
+            }
         }
     }
 
@@ -158,6 +189,15 @@ impl Site {
     fn views(&self) -> Vec<Arc<AccountView>> {
         self.directory.slots().iter().map(|slot| slot.view()).collect()
     }
+}
+
+/// The answer to a method that a path does not take.
+pub(super) fn wrong_method(allowed: &'static str) -> Answer {
+    let words = allowed.replace(", ", " and ");
+    let mut refusal =
+        plain(StatusCode::METHOD_NOT_ALLOWED, format!("Only {words} are allowed here.\n"));
+    refusal.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    refusal
 }
 
 /// The answer to one too many.

@@ -220,7 +220,7 @@ async fn a_waiting_account_leaves_the_global_permits_to_others() {
     drop(open);
     drop(waiting.await.unwrap());
     drop(second);
-    assert_eq!(global.0.available_permits(), 2);
+    assert_eq!(global.0.permits.available_permits(), 2);
 }
 
 #[test]
@@ -235,4 +235,25 @@ fn accounts_with_the_same_token_share_a_pace_while_one_of_them_is_there() {
     assert!(!Arc::ptr_eq(&pace, &paces.of(&changed)));
     let stranger = Account { auth: crate::account::Auth::Token("other".into()), ..account };
     assert!(!Arc::ptr_eq(&pace, &paces.of(&stranger)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_global_cap_changes_while_requests_are_in_flight() {
+    let global = Global::new(3);
+    let mut open = vec![global.acquire().await, global.acquire().await, global.acquire().await];
+    let free = |global: &Global| global.0.permits.available_permits();
+    global.allow(1);
+    open.pop();
+    open.pop();
+    assert_eq!(free(&global), 0, "two too many have ended");
+    global.allow(2);
+    assert_eq!(free(&global), 1);
+    open.push(global.acquire().await);
+    global.allow(1);
+    global.allow(3);
+    assert_eq!(free(&global), 1, "what was to vanish may stay");
+    open.clear();
+    assert_eq!(free(&global), 3);
+    global.allow(1);
+    assert_eq!(free(&global), 1);
 }

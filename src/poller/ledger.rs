@@ -148,6 +148,19 @@ impl Ledger {
         self.note(index, Attempt { outcome: error.outcome(), problem: Some(problem) });
     }
 
+    /// Counts a user as read in this sweep if one before it that was broken off has done so, which
+    /// began at `since`.
+    pub(super) fn was_read(&mut self, index: usize, since: Stamp) -> bool {
+        let chunk = self.chunks.get(index / CHUNK_USERS);
+        let user = chunk.and_then(|chunk| chunk.users.get(index % CHUNK_USERS));
+        let good = user.and_then(|user| user.last_good).map(|(_, at)| at.uptime);
+        let read = good.is_some_and(|at| at >= since.uptime);
+        if read {
+            self.count(Outcome::Ok);
+        }
+        read
+    }
+
     /// Takes down that nobody could be asked for, because there is no token.
     pub(super) fn fail_everyone(&mut self, problem: &str, outcome: Outcome) {
         let problem: Arc<str> = problem.into();

@@ -18,7 +18,7 @@ use super::{Poller, patiently};
 use crate::account::{Account, Discovery, USER_NAME_MAX, User, UserId};
 use crate::channel::{Channel, Roles};
 use crate::clock::Stamp;
-use crate::snapshot::Listing;
+use crate::snapshot::{AccountView, Listing};
 use crate::upstream::{Client, ListError, ListedUser};
 
 /// Longest time until a list that could not be read is asked for again.
@@ -62,6 +62,28 @@ impl Lists {
             open: FuturesUnordered::new(),
             news: Vec::new(),
             empties: 0,
+        }
+    }
+
+    /// What was read before the account's settings changed is due when it would have been, unless it
+    /// is wanted otherwise now.
+    pub(super) fn go_on_from(&mut self, view: &AccountView, account: &Account) {
+        let (facts, before) = (&view.facts, &view.account);
+        let again = |listing: &Listing, refresh: Duration| {
+            let age = listing.read.filter(|_| listing.problem.is_none())?.age(Stamp::now());
+            Some(Instant::now() + refresh.saturating_sub(age))
+        };
+        if let Some(discovery) = &account.discovery
+            && before.discovery.as_ref() == Some(discovery)
+            && before.export == account.export
+        {
+            self.users = again(&facts.discovery, discovery.refresh_interval).or(self.users);
+        }
+        if let Some(channels) = &account.channels
+            && before.channels.is_some()
+        {
+            let channels_read = again(&facts.channels, channels.refresh_interval);
+            self.around = channels_read.filter(|_| facts.roles.problem.is_none()).or(self.around);
         }
     }
 

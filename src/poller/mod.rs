@@ -4,12 +4,14 @@
 //! inside itself (no task per user), publishes at the end of a sweep and at most once per
 //! [`PUBLISH_PERIOD`] in between, and waits for the next sweep. An account that cannot be read at
 //! all is asked with single requests until one succeeds. The supervisor runs the poller and starts it
-//! anew should it die; what it knew is in the slot.
+//! anew should it die; what it knew is in the slot. Where the account's settings change, another poller
+//! begins in its place and goes on with its rhythm ([`Begin`]).
 
 mod ledger;
 mod lists;
 mod memory;
 mod slots;
+mod succession;
 mod sweep;
 
 use std::sync::Arc;
@@ -19,17 +21,19 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
 
 pub use self::slots::{changed_slot, mark_down, new_slot};
+pub use self::succession::{Begin, Predecessor};
 
 use self::ledger::Ledger;
 use self::lists::Lists;
 use self::memory::Memory;
+use self::succession::Rhythm;
 use self::sweep::Scope;
 use crate::account::Account;
 use crate::clock::Stamp;
 use crate::health::Promise;
 use crate::schedule::Trouble;
 use crate::shutdown::Shutdown;
-use crate::snapshot::{FailingReason, Slot, Sweep, Writer};
+use crate::snapshot::{AccountView, FailingReason, Slot, Sweep, Writer};
 use crate::storage::Storage;
 use crate::upstream::{Client, TokenError};
 
@@ -65,6 +69,8 @@ pub struct Poller {
     quiet: bool,
     /// Whom a sweep begins with.
     first_user: usize,
+    /// When to end in good order.
+    leave: Shutdown,
 }
 
 impl Poller {
@@ -87,6 +93,7 @@ impl Poller {
             told_elsewhere: false,
             quiet: false,
             first_user: 0,
+            leave: Shutdown::new(),
         }
     }
 
@@ -99,13 +106,30 @@ impl Poller {
         Self { memory, ..self }
     }
 
-    /// Sweeps in the account's rhythm, for the first time after `first`, until `shutdown`.
-    pub async fn run(mut self, first: Duration, shutdown: Shutdown) {
-        let origin = Instant::now();
-        let interval = self.account().poll.interval;
-        let mut due = first;
+    /// Sweeps in the account's rhythm until `shutdown`, which ends it at once, or until it is to
+    /// `leave`: then it takes down the answers to what it has asked, and keeps what is to be kept.
+    pub async fn run(mut self, begin: Begin, leave: Shutdown, shutdown: Shutdown) {
+        self.leave = leave;
+        tokio::select! {
+            biased;
+            () = shutdown.wait() => {}
+            () = self.work(begin) => {}
+        }
+    }
+
+    async fn work(&mut self, begin: Begin) {
+        let rhythm = self.begin(begin).await;
         self.recall().await;
-        loop {
+        self.sweep_in(rhythm).await;
+        self.publish().await;
+        self.remember().await;
+    }
+
+    /// Sweeps until it is to leave.
+    async fn sweep_in(&mut self, rhythm: Rhythm) {
+        let Rhythm { origin, mut due, mut rest } = rhythm;
+        let leave = self.leave.clone();
+        while !leave.has_begun() {
             self.promise.act_at(origin + due);
             let hold = self.holds_lists();
             tokio::select! {
@@ -115,12 +139,12 @@ impl Poller {
                     self.publish().await;
                     continue;
                 }
-                () = shutdown.wait() => return,
+                () = leave.wait() => return,
             }
-            tokio::select! {
-                () = self.sweep() => {}
-                () = shutdown.wait() => return,
+            if !self.sweep(rest.take()).await {
+                return;
             }
+            let interval = self.account().poll.interval;
             let next = self.trouble.next(due, origin.elapsed(), interval);
             if next.overrun {
                 self.writer.slot().tally.overrun();
@@ -130,6 +154,12 @@ impl Poller {
             self.publish().await;
             self.remember().await;
         }
+    }
+
+    /// Takes `view` for what is known and shows it.
+    fn go_on_from(&mut self, view: AccountView) {
+        self.ledger = Ledger::from_view(&view);
+        self.writer.publish(view);
     }
 
     /// Goes on from what an earlier run of the exporter has kept.
@@ -155,7 +185,7 @@ impl Poller {
             let news = self.lists.next(&client, false).await;
             self.learn(news);
         }
-        self.sweep().await;
+        self.sweep(None).await;
         self.publish().await;
     }
 
@@ -169,15 +199,27 @@ impl Poller {
         &self.ledger.account
     }
 
-    async fn sweep(&mut self) {
-        let started = Stamp::now();
-        self.find_first_users().await;
+    /// One sweep, which leaves out those who were read since `rest`. Returns whether it came to its
+    /// end, which it does not when the poller is to leave.
+    async fn sweep(&mut self, rest: Option<Stamp>) -> bool {
+        let now = Stamp::now();
+        let started = rest.unwrap_or(now);
+        self.ledger.facts.begun = Some(started);
+        let leave = self.leave.clone();
+        tokio::select! {
+            () = self.find_first_users() => {}
+            () = leave.wait() => return false,
+        }
         let client = Arc::clone(&self.client);
-        let (refused, spent) = match patiently(&self.promise, &client, client.token()).await {
+        let token = tokio::select! {
+            token = patiently(&self.promise, &client, client.token()) => token,
+            () = leave.wait() => return false,
+        };
+        let (refused, spent) = match token {
             Ok(token) => {
                 self.told_elsewhere = false;
                 let scope = if self.trouble.probing() { Scope::Probe } else { Scope::Everyone };
-                self.ask(token, scope).await
+                self.ask(token, scope, rest).await
             }
             Err(error) => {
                 self.told_elsewhere = error.is_shared();
@@ -186,6 +228,9 @@ impl Poller {
                 (Some(reason_of(&error)), false)
             }
         };
+        if leave.has_begun() {
+            return false;
+        }
         let (result, failing) = self.ledger.verdict(refused);
         let finished = Stamp::now();
         let duration = started.age(finished);
@@ -199,6 +244,7 @@ impl Poller {
         self.report(finished);
         self.learn_all();
         debug!(account = %self.account().name, result = result.label(), ?duration, "swept");
+        true
     }
 
     /// Logs one line when the account begins to fail or has another reason, and one when it is back.

@@ -18,7 +18,8 @@ pub fn new_slot(account: Arc<Account>) -> Slot {
 fn slot_of_users(account: Arc<Account>, tally: Arc<Tally>) -> Slot {
     let users = account.users.iter().map(|user| UserView::new(Arc::clone(user)));
     let users: Vec<UserView> = users.collect();
-    slot_of(account, tally, Facts::default(), &users)
+    let view = view_of(account, &tally, Facts::default(), &users);
+    Slot::new(tally, view)
 }
 
 /// Whether two settings are of the same account at Wazzup24: by its number, where both tell it, or by
@@ -30,19 +31,30 @@ fn is_same(one: &Account, other: &Account) -> bool {
     }
 }
 
+/// Whether counters of an account are asked for where they were, with the same right.
+pub(super) fn is_read_alike(one: &Account, other: &Account) -> bool {
+    let way = |account: &Account| (account.api, account.base_url.clone(), account.tls.clone());
+    let same = way(one) == way(other) && one.proxy == other.proxy && one.auth == other.auth;
+    same && is_same(one, other)
+}
+
 /// A slot for an account whose settings have changed: what is known of its users stays, unless it may
 /// be another account by now.
 pub fn changed_slot(earlier: &Slot, account: Arc<Account>) -> Slot {
+    match changed_view(earlier, Arc::clone(&account)) {
+        Some(view) => Slot::new(Arc::clone(&earlier.tally), view).continuing(earlier),
+        None => slot_of_users(account, Arc::clone(&earlier.tally)),
+    }
+}
+
+/// What a slot shows, as the account's changed settings have it; `None` if it may be another account.
+pub(super) fn changed_view(earlier: &Slot, account: Arc<Account>) -> Option<AccountView> {
     let view = earlier.view();
     if !is_same(&view.account, &account) {
-        return slot_of_users(account, Arc::clone(&earlier.tally));
+        return None;
     }
-    let mut facts = Facts {
-        // Why it failed may be what was changed; the next sweep tells.
-        failing: None,
-        down: false,
-        ..view.facts.clone()
-    };
+    // Why it fails may be what was changed, but that is for the next sweep to tell.
+    let mut facts = Facts { down: false, ..view.facts.clone() };
     if account.channels.is_none() {
         facts.surroundings = Surroundings::default();
         (facts.channels, facts.roles) = Default::default();
@@ -57,7 +69,7 @@ pub fn changed_slot(earlier: &Slot, account: Arc<Account>) -> Slot {
     }
     let newest = users.iter().filter_map(|user| user.last_good).map(|(_, at)| at);
     facts.newest_reading = newest.max_by_key(|at| at.uptime);
-    slot_of(account, Arc::clone(&earlier.tally), facts, &users).continuing(earlier)
+    Some(view_of(account, &earlier.tally, facts, &users))
 }
 
 /// The configured users with what is known of them.
@@ -78,14 +90,14 @@ fn still_found(account: &Account, most: usize, view: &AccountView) -> Vec<UserVi
     view.users().filter(stays).take(most).cloned().collect()
 }
 
-fn slot_of(account: Arc<Account>, tally: Arc<Tally>, facts: Facts, users: &[UserView]) -> Slot {
+fn view_of(account: Arc<Account>, tally: &Tally, facts: Facts, users: &[UserView]) -> AccountView {
     let facts = Facts { tally: tally.values(), users: users.len(), ..facts };
     let now = Stamp::now();
     let chunks = users.chunks(CHUNK_USERS);
     let chunks = chunks.map(|users| Arc::new(render_chunk(&account, users.to_vec(), None, now)));
     let chunks = chunks.collect();
     let blocks = render_account(&account, &facts, None, now);
-    Slot::new(tally, AccountView { account, facts, chunks, blocks })
+    AccountView { account, facts, chunks, blocks }
 }
 
 /// Shows an account whose poller has died as down; its readings stay until they are stale.

@@ -1,7 +1,9 @@
 //! One round over the users of an account: who is asked, and what a failure means for the others.
 
 use std::collections::VecDeque;
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
@@ -14,6 +16,7 @@ use crate::clock::Stamp;
 use crate::counter::Reading;
 use crate::metrics::Outcome;
 use crate::schedule::{fnv1a, retry_pause};
+use crate::shutdown::Shutdown;
 use crate::snapshot::FailingReason;
 use crate::upstream::{Client, Error, Token, TokenError};
 
@@ -128,26 +131,38 @@ impl Round {
 }
 
 impl Poller {
-    /// Asks for the users in `scope` and notes the answers, showing them as they come. Returns why
-    /// the account refused to be asked, if it did, and whether it is to be asked more rarely then.
+    /// Asks for the users in `scope`, but for those read since `rest`, and notes the answers, showing
+    /// them as they come. Returns why the account refused to be asked, if it did, and whether it is to
+    /// be asked more rarely then.
     pub(super) async fn ask(
         &mut self,
         token: Token,
         scope: Scope,
+        rest: Option<Stamp>,
     ) -> (Option<FailingReason>, bool) {
         let started = Instant::now();
         let poll = self.account().poll;
         let users = self.ledger.facts.users;
         let enough = poll.concurrency.saturating_mul(3).max(ENOUGH_FAILURES);
         let mut round = Round::new(token, scope, users, self.first_user, enough);
+        if let Some(since) = rest {
+            round.queue.retain(|user| !self.ledger.was_read(*user, since));
+        }
         self.ask_queue(&mut round).await;
+        if self.leave.has_begun() {
+            return (None, false);
+        }
         let worth = round.accepted || (self.trouble.is_new() && !round.is_hopeless());
         let few = round.again.len() <= poll.concurrency.max(users / 10);
         if round.refused.is_none() && worth && few && !round.again.is_empty() {
             let pause = retry_pause(fnv1a(self.account().name.as_str().as_bytes()));
             // Only within the time that the next sweep leaves.
             if started.elapsed() + pause + poll.timeout < poll.interval {
-                sleep(pause).await;
+                let leave = self.leave.clone();
+                tokio::select! {
+                    () = sleep(pause) => {}
+                    () = leave.wait() => return (None, false),
+                }
                 for (user, outcome) in std::mem::take(&mut round.again) {
                     self.ledger.retract(outcome);
                     round.queue.push_back(user);
@@ -177,9 +192,11 @@ impl Poller {
         let mut publish = interval_at(Instant::now() + PUBLISH_PERIOD, PUBLISH_PERIOD);
         publish.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let hold = self.holds_lists();
+        let leave = self.leave.clone();
+        let mut drained = pin!(drained(&leave, account.poll.timeout));
         loop {
             self.promise.act_at(Instant::now() + PUBLISH_PERIOD);
-            while open.len() < account.poll.concurrency {
+            while open.len() < account.poll.concurrency && !leave.has_begun() {
                 let Some(user) = round.next() else { break };
                 if let Some(asked) = self.ledger.user_at(user) {
                     open.push(Box::pin(request(&client, asked, user, round)));
@@ -199,6 +216,7 @@ impl Poller {
                     self.report(now);
                     self.publish().await;
                 }
+                () = &mut drained => return,
             }
         }
     }
@@ -256,6 +274,12 @@ impl Poller {
             }
         }
     }
+}
+
+/// Ends when a poller that is to leave has waited long enough for what it has asked.
+async fn drained(leave: &Shutdown, patience: Duration) {
+    leave.wait().await;
+    sleep(patience).await;
 }
 
 fn request<'a>(

@@ -38,7 +38,7 @@ async fn a_poller_that_dies_is_shown_down_counted_and_started_anew() {
             assert!(lives.fetch_add(1, SeqCst) >= 2, "dies on purpose");
             assert!(start.slot.view().facts.down);
             start.promise.act_at(Instant::now() + 3600 * SECOND);
-            start.shutdown.wait().await;
+            start.leave.wait().await;
         }
     };
     let (supervisor, _, shutdown) = supervise(start, vec![account("acme"), account("globex")]);
@@ -102,7 +102,7 @@ async fn accounts_are_replaced_without_touching_those_that_stay() {
             let name = start.slot.view().account.name.to_string();
             noted.lock().unwrap().push(format!("{name} starts"));
             start.promise.act_at(Instant::now() + 3600 * SECOND);
-            start.shutdown.wait().await;
+            start.leave.wait().await;
             noted.lock().unwrap().push(format!("{name} ends"));
         }
     };
@@ -114,7 +114,8 @@ async fn accounts_are_replaced_without_touching_those_that_stay() {
     sleep(SECOND).await;
     diary.lock().unwrap().clear();
     let changed = Arc::new(fixture("changes", &["1", "2"]));
-    accounts.replace(vec![account("comes"), changed, account("stays")]).await;
+    let changes = accounts.replace(vec![account("comes"), changed, account("stays")]).await;
+    assert_eq!(changes, Some(Changes { added: 1, changed: 1, removed: 1 }));
     sleep(SECOND).await;
     let after = directory.slots();
     let names: Vec<String> =
@@ -127,4 +128,62 @@ async fn accounts_are_replaced_without_touching_those_that_stay() {
     assert_eq!(happened, ["changes ends", "changes starts", "comes starts", "goes ends"]);
     shutdown.begin();
     running.await.unwrap();
+}
+
+/// Pollers that take a while to leave, or for ever.
+async fn relay(leaving: Duration, replaced: &[&[&str]]) -> (Vec<String>, u64) {
+    let diary = Diary::default();
+    let noted = Arc::clone(&diary);
+    let start = move |start: Start| {
+        let noted = Arc::clone(&noted);
+        async move {
+            let users = start.slot.view().users().count();
+            let note = |what: &str| noted.lock().unwrap().push(format!("{users} {what}"));
+            if let Begin::InPlaceOf(predecessor) = start.begin {
+                start.promise.act_at(Instant::now() + 3600 * SECOND);
+                predecessor.ended.wait().await;
+            }
+            if start.leave.has_begun() {
+                return note("never starts");
+            }
+            note("starts");
+            start.promise.act_at(Instant::now() + 3600 * SECOND);
+            start.leave.wait().await;
+            start.promise.act_at(Instant::now());
+            sleep(leaving).await;
+            note("ends");
+        }
+    };
+    let (supervisor, accounts, shutdown) = supervise(start, vec![account("acme")]);
+    let directory = Arc::clone(&supervisor.directory);
+    let running = tokio::spawn(supervisor.run());
+    sleep(SECOND).await;
+    for users in replaced {
+        let wanted = (!users.is_empty()).then(|| Arc::new(fixture("acme", users)));
+        accounts.replace(wanted.into_iter().collect()).await;
+    }
+    sleep(60 * SECOND).await;
+    let slots = directory.slots();
+    let restarts = slots.iter().map(|slot| slot.tally.values().restarts).sum();
+    let happened = diary.lock().unwrap().clone();
+    shutdown.begin();
+    running.await.unwrap();
+    (happened, restarts)
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_never_has_two_pollers() {
+    let (happened, restarts) = relay(10 * SECOND, &[&["1", "2"]]).await;
+    assert_eq!(happened, ["1 starts", "1 ends", "2 starts"]);
+    assert_eq!(restarts, 0);
+    let (happened, _) = relay(10 * SECOND, &[&["1", "2"], &["1", "2", "3"]]).await;
+    assert_eq!(happened, ["1 starts", "1 ends", "2 never starts", "3 starts"]);
+    let (happened, _) = relay(10 * SECOND, &[&[], &["1", "2"]]).await;
+    assert_eq!(happened, ["1 starts", "1 ends", "2 starts"], "one that comes back waits, too");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_poller_that_does_not_leave_is_given_up() {
+    let (happened, restarts) = relay(3600 * SECOND, &[&["1", "2"]]).await;
+    assert_eq!((happened, restarts), (vec!["1 starts".to_owned(), "2 starts".to_owned()], 0));
 }

@@ -5,7 +5,7 @@
 //! connections apart: one made without checking the certificate never serves an account that wants
 //! it checked.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -67,6 +67,16 @@ impl Transport {
         let client = way.client()?;
         pools.insert(way, client.clone());
         Ok(client)
+    }
+}
+
+impl Transport {
+    /// Forgets the pools that none of `accounts` goes through. Requests that are open in them end as
+    /// they would have.
+    pub fn keep_for(&self, accounts: &[Arc<Account>]) {
+        let ways: HashSet<Way> = accounts.iter().map(|account| Way::of(account)).collect();
+        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        pools.retain(|way, _| ways.contains(way));
     }
 }
 
@@ -191,6 +201,8 @@ mod tests {
         let elsewhere = account("https://example.com/prefix", tls(&one), None);
         transport.client_for(&elsewhere).unwrap();
         assert_eq!(transport.pools.lock().unwrap().len(), ways.len());
+        transport.keep_for(&[Arc::new(elsewhere)]);
+        assert_eq!(transport.pools.lock().unwrap().len(), 1);
     }
 
     #[test]

@@ -17,6 +17,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("metrics", &[]),
     ("simulator", &[]),
     ("health", &[]),
+    ("control", &[]),
     // One way of reading YAML with located errors, for two kinds of files.
     ("yaml", &[]),
     ("limit", &["account", "metrics", "schedule"]),
@@ -60,6 +61,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         &[
             // Channels and roles are part of what the page shows.
             "channel",
+            "control",
             "snapshot",
             "exposition",
             "health",
@@ -69,6 +71,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "shutdown",
         ],
     ),
+    // The stamp of a success.
+    ("reload", &["clock", "config", "control", "metrics", "shutdown"]),
     ("web_config", &["yaml"]),
     (
         "app",
@@ -76,6 +80,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "account",
             "clock",
             "config",
+            "control",
             // `login` says in words what it sees first.
             "counter",
             "doctor",
@@ -85,6 +90,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "limit",
             "metrics",
             "poller",
+            "reload",
             "shutdown",
             "snapshot",
             "storage",
@@ -93,10 +99,20 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "web_config",
         ],
     ),
-    // Signals become a shutdown, and the version is that of the metrics.
+    // Signals become a shutdown, the version is that of the metrics, and flags say what is reloaded.
     (
         "bin",
-        &["app", "config", "doctor", "simulator", "shutdown", "metrics", "storage", "web_config"],
+        &[
+            "app",
+            "config",
+            "doctor",
+            "simulator",
+            "shutdown",
+            "metrics",
+            "reload",
+            "storage",
+            "web_config",
+        ],
     ),
 ];
 

@@ -17,6 +17,7 @@ mod polling;
 mod process;
 mod recovery;
 mod relays;
+mod reload;
 mod secrets;
 mod storage;
 mod support;

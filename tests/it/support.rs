@@ -144,6 +144,8 @@ pub(crate) fn options() -> Options {
         storage: None,
         web: None,
         health_listen: None,
+        source: None,
+        lifecycle: false,
     }
 }
 

@@ -44,7 +44,7 @@ async fn every_path_answers_get_and_head_and_refuses_the_rest() {
 #[tokio::test]
 async fn unknown_paths_are_not_found() {
     let world = World::start(still(&["acme"], 1), SLOW).await;
-    for path in ["/metric", "/metrics/", "/-/", "/-/reload", "/config", "//", "/%2e%2e/etc"] {
+    for path in ["/metric", "/metrics/", "/-/", "/-/reload/", "/config", "//", "/%2e%2e/etc"] {
         assert_eq!(world.get(path).await.status(), 404, "{path}");
     }
     assert_eq!(world.get("/metrics?name[]=up").await.status(), 200);

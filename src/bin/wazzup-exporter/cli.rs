@@ -1,14 +1,17 @@
 //! Flags and subcommands, spelt as Prometheus' own components spell theirs.
 
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing::level_filters::LevelFilter;
 use url::Url;
 use wazzup_exporter::app::ListenAddress;
-use wazzup_exporter::config::Permissions;
+use wazzup_exporter::config::{self, Permissions};
 use wazzup_exporter::metrics::BuildInfo;
+use wazzup_exporter::reload::Source;
 use wazzup_exporter::simulator::{Fault, Latency};
 use wazzup_exporter::storage::Storage;
 
@@ -49,11 +52,27 @@ pub(crate) struct ConfigFlags {
         global = true
     )]
     pub(crate) allow_token_command: bool,
+    /// Look this often whether the configuration has changed, and use it then [default: never].
+    #[arg(
+        long = "config.auto-reload-interval",
+        value_name = "DURATION",
+        env = "WAZZUP_EXPORTER_CONFIG_AUTO_RELOAD_INTERVAL",
+        value_parser = interval,
+        global = true
+    )]
+    pub(crate) auto_reload_interval: Option<Duration>,
 }
 
 impl ConfigFlags {
     pub(crate) fn permissions(&self) -> Permissions {
         Permissions { token_command: self.allow_token_command }
+    }
+
+    /// What is read when the configuration is to be read anew.
+    pub(crate) fn source(&self) -> Source {
+        let (file, permissions) = (self.file.clone(), self.permissions());
+        let look = self.auto_reload_interval.filter(|interval| !interval.is_zero());
+        Source { file, permissions, look }
     }
 }
 
@@ -96,6 +115,13 @@ pub(crate) struct WebFlags {
         global = true
     )]
     pub(crate) telemetry_path: String,
+    /// Let a POST to /-/reload have the configuration read anew.
+    #[arg(
+        long = "web.enable-lifecycle",
+        env = "WAZZUP_EXPORTER_WEB_ENABLE_LIFECYCLE",
+        global = true
+    )]
+    pub(crate) enable_lifecycle: bool,
 }
 
 impl WebFlags {
@@ -284,8 +310,16 @@ fn version() -> String {
 }
 
 fn telemetry_path(text: &str) -> Result<String, String> {
-    const TAKEN: [&str; 7] =
-        ["/", "/style.css", "/page.js", "/favicon.svg", "/api/v1/status", "/-/healthy", "/-/ready"];
+    const TAKEN: [&str; 8] = [
+        "/",
+        "/style.css",
+        "/page.js",
+        "/favicon.svg",
+        "/api/v1/status",
+        "/-/healthy",
+        "/-/ready",
+        "/-/reload",
+    ];
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
     let segments = text.strip_prefix('/').unwrap_or_default().split('/');
     let fits =
@@ -297,6 +331,14 @@ fn telemetry_path(text: &str) -> Result<String, String> {
         return Err("something else is there already; choose another path".to_owned());
     }
     Ok(text.to_owned())
+}
+
+/// Zero stands for never, as Prometheus has it.
+fn interval(text: &str) -> Result<Duration, String> {
+    const BOUNDS: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_hours(24);
+    let fits = |interval: &Duration| interval.is_zero() || BOUNDS.contains(interval);
+    let interval = config::parse_duration(text).filter(fits);
+    interval.ok_or_else(|| "write a duration from 100ms to 24h, as 30s, or 0s for never".to_owned())
 }
 
 fn http_url(text: &str) -> Result<Url, String> {

@@ -23,6 +23,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use wazzup_exporter::app::{self, Daemon, Options};
 use wazzup_exporter::config::{self, Config};
+use wazzup_exporter::reload::Source;
 use wazzup_exporter::shutdown::{Shutdown, Signals};
 use wazzup_exporter::storage::Storage;
 use wazzup_exporter::web_config::{self, WebConfig};
@@ -67,7 +68,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         None => {
             let config = load(&cli.config)?;
             let storage = storage(&cli.storage, &config);
-            serve(config, &cli.web, storage).await
+            serve(config, cli.config.source(), &cli.web, storage).await
         }
         Some(Command::Demo(flags)) => demo::run(&flags, &cli.web).await,
         Some(Command::CheckConfig) => check::run(&cli.config, &cli.web, &cli.storage),
@@ -90,7 +91,12 @@ async fn run(cli: Cli) -> Result<(), Failure> {
 }
 
 /// Runs the daemon until it is told to stop.
-async fn serve(config: Config, web: &WebFlags, storage: Option<Storage>) -> Result<(), Failure> {
+async fn serve(
+    config: Config,
+    source: Source,
+    web: &WebFlags,
+    storage: Option<Storage>,
+) -> Result<(), Failure> {
     let usual = || vec![cli::default_listen_address()];
     let listen = if web.listen.is_empty() { usual() } else { web.listen.clone() };
     let options = Options {
@@ -99,6 +105,8 @@ async fn serve(config: Config, web: &WebFlags, storage: Option<Storage>) -> Resu
         storage,
         web: load_web(web)?,
         health_listen: web.health_listen.clone(),
+        source: Some(source),
+        lifecycle: web.enable_lifecycle,
     };
     let daemon = Daemon::bind(&options, config).await.map_err(Failure::runtime)?;
     until_signalled(|shutdown| daemon.run(shutdown)).await

@@ -1,0 +1,37 @@
+//! Taking another configuration into use while the daemon runs.
+
+use std::sync::Arc;
+
+use tracing::info;
+
+use super::crew::Crew;
+use crate::config::Config;
+use crate::supervisor::Accounts;
+
+/// What a new configuration is applied to.
+#[derive(Debug)]
+pub(super) struct Renewal {
+    pub(super) crew: Arc<Crew>,
+    pub(super) accounts: Accounts,
+}
+
+impl Renewal {
+    /// Uses `config` from now on. What can fail is prepared first, so that after an error everything
+    /// is as before.
+    ///
+    /// # Errors
+    /// What stands against it.
+    pub(super) async fn apply(&self, config: Config) -> Result<(), String> {
+        self.crew.prepare(&config)?;
+        let count = config.accounts.len();
+        let most = config.max_in_flight;
+        let wanted: Vec<_> = config.accounts.into_iter().map(Arc::new).collect();
+        let Some(changes) = self.accounts.replace(wanted.clone()).await else {
+            return Err("the exporter is shutting down".to_owned());
+        };
+        self.crew.use_from_now_on(&wanted, most);
+        let (added, changed, removed) = (changes.added, changes.changed, changes.removed);
+        info!(accounts = count, added, changed, removed, "the configuration is in use");
+        Ok(())
+    }
+}
