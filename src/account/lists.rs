@@ -103,6 +103,20 @@ impl Pattern {
     }
 }
 
+impl fmt::Display for Pattern {
+    /// As it may be written in the configuration.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let whole = self.regex.as_str();
+        let inner = whole.strip_prefix("^(?s:").and_then(|rest| rest.strip_suffix(")$"));
+        let field = match self.field {
+            Field::Any => "",
+            Field::Id => "id: ",
+            Field::Name => "name: ",
+        };
+        write!(f, "{field}{}", inner.unwrap_or(whole))
+    }
+}
+
 impl PartialEq for Pattern {
     fn eq(&self, other: &Self) -> bool {
         self.field == other.field && self.regex.as_str() == other.regex.as_str()
@@ -143,6 +157,16 @@ mod tests {
             let pattern = Pattern::parse(text).unwrap();
             assert_eq!(pattern.matches(id, name), matches, "{text} on {id} {name:?}");
         }
+    }
+
+    #[test]
+    fn a_pattern_is_written_as_it_is_read() {
+        for text in [".*", "id: 7.*", "name: (?i).*продаж.*", "a:b", "()$", "", "id: "] {
+            let pattern = Pattern::parse(text).unwrap();
+            assert_eq!(pattern.to_string(), text);
+            assert_eq!(Pattern::parse(&pattern.to_string()), Ok(pattern));
+        }
+        assert_eq!(Pattern::parse("name:x").unwrap().to_string(), "name: x");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,18 +35,46 @@ pub struct Tls {
 }
 
 /// Certificates of authorities. Equal when their content is, whatever file it was read from.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Authorities(Arc<[Vec<u8>]>);
+#[derive(Clone)]
+pub struct Authorities {
+    certificates: Arc<[Vec<u8>]>,
+    file: Option<Arc<Path>>,
+}
 
 impl Authorities {
     /// Takes certificates in DER, which the caller has found usable.
     pub fn new(certificates: Vec<Vec<u8>>) -> Self {
-        Self(certificates.into())
+        Self { certificates: certificates.into(), file: None }
+    }
+
+    /// Notes which file they were read from.
+    #[must_use]
+    pub fn read_from(self, file: &Path) -> Self {
+        Self { file: Some(file.into()), ..self }
+    }
+
+    /// The file that they were read from, where there is one.
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
     }
 
     /// The certificates in DER.
     pub fn certificates(&self) -> impl Iterator<Item = &[u8]> {
-        self.0.iter().map(Vec::as_slice)
+        self.certificates.iter().map(Vec::as_slice)
+    }
+}
+
+impl PartialEq for Authorities {
+    fn eq(&self, other: &Self) -> bool {
+        self.certificates == other.certificates
+    }
+}
+
+impl Eq for Authorities {}
+
+impl Hash for Authorities {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.certificates.hash(state);
     }
 }
 
@@ -147,7 +176,7 @@ impl fmt::Debug for ProxyUrl {
 
 impl fmt::Debug for Authorities {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Authorities({})", self.0.len())
+        write!(f, "Authorities({})", self.certificates.len())
     }
 }
 
@@ -192,7 +221,7 @@ mod tests {
     #[test]
     fn authorities_are_the_same_when_their_certificates_are() {
         let one = Authorities::new(vec![vec![1, 2], vec![3]]);
-        assert_eq!(one, Authorities::new(vec![vec![1, 2], vec![3]]));
+        assert_eq!(one, Authorities::new(vec![vec![1, 2], vec![3]]).read_from(Path::new("ca.pem")));
         assert_ne!(one, Authorities::new(vec![vec![1, 2]]));
         assert_eq!(format!("{one:?}"), "Authorities(2)");
     }

@@ -35,7 +35,7 @@ impl Crew {
         let process = Arc::new(Process::new());
         process.config_loaded(config.hash, Stamp::now().unix);
         process.set_accounts(config.accounts.len(), config.accounts.len());
-        let (paces, global) = (Paces::default(), Global::new(config.max_in_flight));
+        let (paces, global) = (Paces::default(), Global::new(config.settings.max_in_flight));
         let (transport, tokens) = (Transport::new(), Arc::new(tokens));
         let crew = Self { transport, paces, global, storage, tokens, process };
         crew.connect(config)?;

@@ -24,7 +24,7 @@ impl Renewal {
     pub(super) async fn apply(&self, config: Config) -> Result<(), String> {
         self.crew.prepare(&config)?;
         let count = config.accounts.len();
-        let most = config.max_in_flight;
+        let most = config.settings.max_in_flight;
         let wanted: Vec<_> = config.accounts.into_iter().map(Arc::new).collect();
         let Some(changes) = self.accounts.replace(wanted.clone()).await else {
             return Err("the exporter is shutting down".to_owned());

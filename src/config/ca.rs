@@ -34,7 +34,7 @@ pub(super) fn read_ca(path: &Path) -> Result<Authorities, String> {
     let mut file = File::open(path).map_err(cannot)?;
     let bytes = read_at_most(&mut file, FILE_MAX).map_err(cannot)?;
     let bytes = bytes.ok_or("is too large to hold certificates of authorities and nothing else")?;
-    authorities(&bytes)
+    Ok(authorities(&bytes)?.read_from(path))
 }
 
 /// The certificates in a text in PEM, all of them usable and at least one.

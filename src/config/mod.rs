@@ -4,7 +4,8 @@
 //! bytes. The binary calls them at the start and for `check-config`. The way of a file:
 //! `source` reads it, [`yaml`](crate::yaml) parses it, walks it and finds the line of what is wrong,
 //! `accounts`, `auth`, `partners`, `lists`, `users`, `network`, `settings` and `value` say what each key
-//! means, and `budget` whether upstream has room for all of it. `reading` holds them together.
+//! means, and `budget` whether upstream has room for all of it. `reading` holds them together, and
+//! [`render()`] goes the way back, for `/config`.
 //!
 //! Nothing here prints a value that may be a secret, wherever a person put it by mistake.
 
@@ -16,6 +17,7 @@ mod lists;
 mod network;
 mod partners;
 mod reading;
+mod render;
 mod settings;
 mod source;
 mod token;
@@ -25,11 +27,13 @@ mod value;
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use crate::account::Account;
+use crate::account::{Account, Export, Partner, Poll};
 use crate::yaml::{hint, node, problem, report, tree};
 
+pub use self::render::render;
 pub use self::value::parse_duration;
 pub use crate::yaml::{ConfigError, Problem};
 use source::Source;
@@ -39,13 +43,28 @@ use source::Source;
 pub struct Config {
     /// The accounts in the order of the files and within them; at least one, no name twice.
     pub accounts: Vec<Account>,
-    /// Requests in flight at the same time over all accounts.
-    pub max_in_flight: usize,
+    /// What is said beside the accounts.
+    pub settings: Settings,
     /// FNV-1a over the contents of all files in the order of reading, and over the certificates of
     /// authorities that they name.
     pub hash: u64,
     /// What is legal but unwise.
     pub warnings: Vec<Problem>,
+}
+
+/// What a configuration says beside its accounts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The rhythm of accounts that set none of their own.
+    pub poll: Poll,
+    /// Requests in flight at the same time over all accounts.
+    pub max_in_flight: usize,
+    /// What of the accounts is shown.
+    pub export: Export,
+    /// Below which directory files lie that account files name.
+    pub secrets_dir: Option<PathBuf>,
+    /// The logins that accounts may name, in the order of their names.
+    pub partners: Vec<Arc<Partner>>,
 }
 
 /// What a configuration may ask for only if the command line allows it.

@@ -114,7 +114,7 @@ fn url_fault(url: &Url) -> Option<&'static str> {
 }
 
 /// Where a token would leave this host without encryption.
-fn leak(url: &Url, proxy: Option<&ProxyUrl>) -> Option<&'static str> {
+pub(super) fn leak(url: &Url, proxy: Option<&ProxyUrl>) -> Option<&'static str> {
     if url.scheme() != "http" {
         None
     } else if !is_loopback(url) {

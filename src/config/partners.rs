@@ -45,6 +45,11 @@ impl Partners {
         Self(partners.into_iter().map(read).collect())
     }
 
+    /// Those that accounts can use.
+    pub(super) fn usable(&self) -> Vec<Arc<Partner>> {
+        self.0.values().flatten().cloned().collect()
+    }
+
     /// The partner that a node names.
     pub(super) fn find(&self, node: &Node<'_>, report: &mut Report) -> Option<Arc<Partner>> {
         let name = node.text(report)?;

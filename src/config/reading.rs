@@ -14,14 +14,12 @@ use super::node::{Node, Section};
 use super::partners::Partners;
 use super::problem::{ConfigError, name_of, shown_path};
 use super::report::{Place, Report, Spot};
-use super::settings::{PollKeys, read_export};
+use super::settings::{DEFAULT_MAX_IN_FLIGHT, PollKeys, read_export};
 use super::source::{self, Source, check_regular, expand};
 use super::tree::{self, Tree};
 use super::value::{count, line};
-use super::{Config, Permissions};
+use super::{Config, Permissions, Settings};
 
-/// Requests in flight over all accounts, unless configured.
-const DEFAULT_MAX_IN_FLIGHT: usize = 256;
 /// Most requests in flight: as many as there are local ports.
 const MAX_IN_FLIGHT_MAX: usize = 65_536;
 /// The permission bits that let others than the owner write.
@@ -43,14 +41,13 @@ pub(super) fn read(
         permissions,
         sources: vec![main],
         report: Report::default(),
-        secrets_dir: None,
-        max_in_flight: DEFAULT_MAX_IN_FLIGHT,
+        settings: Settings::default(),
     };
     let accounts = reading.read_main().unwrap_or_default();
-    let Reading { sources, report, max_in_flight, .. } = reading;
+    let Reading { sources, report, settings, .. } = reading;
     let warnings = report.finish(&sources)?;
     let hash = hash(&sources, &accounts);
-    Ok(Config { accounts, max_in_flight, hash, warnings })
+    Ok(Config { accounts, settings, hash, warnings })
 }
 
 fn hash(sources: &[Source], accounts: &[Account]) -> u64 {
@@ -68,8 +65,7 @@ struct Reading<'a> {
     permissions: Permissions,
     sources: Vec<Source>,
     report: Report,
-    secrets_dir: Option<PathBuf>,
-    max_in_flight: usize,
+    settings: Settings,
 }
 
 impl Reading<'_> {
@@ -122,20 +118,25 @@ impl Reading<'_> {
         let poll = section.get("poll");
         let keys = poll.map(|node| PollKeys::read(node, report)).unwrap_or_default();
         let keys = keys.checked(poll.as_ref(), report);
-        let export = read_export(section.get("export"), report);
+        let settings = &mut self.settings;
+        settings.poll = keys.resolve(None, report).unwrap_or(settings.poll);
+        settings.export = read_export(section.get("export"), report);
         if let Some(node) = section.get("max_in_flight") {
             let given = count(&node, &(1..=MAX_IN_FLIGHT_MAX), report);
-            self.max_in_flight = given.unwrap_or(DEFAULT_MAX_IN_FLIGHT);
+            settings.max_in_flight = given.unwrap_or(DEFAULT_MAX_IN_FLIGHT);
         }
         let secrets_dir = section.get("secrets_dir");
         let written = secrets_dir.and_then(|node| line(&node, PATH_MAX, report));
-        self.secrets_dir = written.map(|written| self.folder.join(written));
+        settings.secrets_dir = written.map(|written| self.folder.join(written));
         let partners = section.get("partners");
         let partners = partners.map(|node| Partners::read(&node, &self.folder, report));
+        let partners = partners.unwrap_or_default();
+        settings.partners = partners.usable();
+        let export = settings.export;
         AccountReader {
             poll: keys,
             export,
-            partners: partners.unwrap_or_default(),
+            partners,
             names: HashMap::new(),
             refresh_files: HashMap::new(),
             accounts: Vec::new(),
@@ -228,7 +229,7 @@ impl Reading<'_> {
         if let Some(section) = Section::open(Node::top(&tree, file), &["accounts"], report)
             && let Some(list) = section.require("accounts", remedy, report)
         {
-            let secrets_dir = self.secrets_dir.clone();
+            let secrets_dir = self.settings.secrets_dir.clone();
             let trust = Trust::AccountFile { secrets_dir: secrets_dir.as_deref() };
             self.read_list(&list, file, trust, reader);
         }

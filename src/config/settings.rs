@@ -9,12 +9,18 @@ use std::time::Duration;
 use crate::account::{Export, Poll, Profile};
 use crate::schedule::{DEFAULT_INTERVAL, DEFAULT_TIMEOUT, default_stale_after, least_stale_after};
 
+use super::Settings;
 use super::node::{Node, Section};
 use super::report::Report;
 use super::value::{count, duration, flag, profile, shown};
 
 /// Requests of an account in flight at the same time, unless configured.
 const DEFAULT_CONCURRENCY: usize = 8;
+/// Requests in flight over all accounts, unless configured.
+pub(super) const DEFAULT_MAX_IN_FLIGHT: usize = 256;
+/// What is shown, unless configured.
+const DEFAULT_EXPORT: Export =
+    Export { user_names: true, channel_names: false, profile: Profile::Full };
 
 const INTERVAL: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_hours(24);
 const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_mins(10);
@@ -22,6 +28,24 @@ const CONCURRENCY: RangeInclusive<usize> = 1..=1024;
 /// Above three times the longest interval; below what would overflow a sum of times.
 const STALE_AFTER: RangeInclusive<Duration> =
     Duration::from_millis(100)..=Duration::from_hours(168);
+
+impl Default for Settings {
+    fn default() -> Self {
+        let poll = Poll {
+            interval: DEFAULT_INTERVAL,
+            timeout: DEFAULT_TIMEOUT,
+            concurrency: DEFAULT_CONCURRENCY,
+            stale_after: default_stale_after(DEFAULT_INTERVAL, DEFAULT_TIMEOUT),
+        };
+        Self {
+            poll,
+            max_in_flight: DEFAULT_MAX_IN_FLIGHT,
+            export: DEFAULT_EXPORT,
+            secrets_dir: None,
+            partners: Vec::new(),
+        }
+    }
+}
 
 /// The keys of one `poll` that are given and good.
 #[derive(Clone, Copy, Default)]
@@ -110,7 +134,7 @@ fn note_short(node: &Node<'_>, stale_after: Duration, least: Duration, report: &
 
 /// Reads a mapping `export`.
 pub(super) fn read_export(node: Option<Node<'_>>, report: &mut Report) -> Export {
-    let mut export = Export { user_names: true, channel_names: false, profile: Profile::Full };
+    let mut export = DEFAULT_EXPORT;
     let known = ["user_names", "channel_names", "profile"];
     let section = node.and_then(|node| Section::open(node, &known, report));
     if let Some(section) = section {

@@ -5,6 +5,7 @@ mod files;
 mod fuzz;
 mod network;
 mod places;
+mod render;
 mod secrets;
 mod sources;
 
@@ -52,7 +53,7 @@ fn account_problem(yaml: &str) -> String {
 #[test]
 fn a_small_configuration_gets_the_defaults() {
     let config = read(ACME).unwrap();
-    assert_eq!(config.max_in_flight, 256);
+    assert_eq!(config.settings.max_in_flight, 256);
     assert_eq!(config.hash, crate::schedule::fnv1a(ACME.as_bytes()));
     let [account] = config.accounts.as_slice() else { panic!("one account") };
     assert_eq!(account.base_url.as_str(), "https://tech.wazzup24.com/");
@@ -95,7 +96,7 @@ accounts:
 ",
     )
     .unwrap();
-    assert_eq!(config.max_in_flight, 7);
+    assert_eq!(config.settings.max_in_flight, 7);
     assert_eq!(config.warnings, []);
     let [account] = config.accounts.as_slice() else { panic!("one account") };
     assert_eq!(account.account_id, AccountId::parse("78231464").ok());

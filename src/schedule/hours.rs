@@ -52,6 +52,36 @@ impl WorkingHours {
         })
     }
 
+    /// The name of the time zone.
+    pub fn timezone(&self) -> &str {
+        self.zone.iana_name().unwrap_or("UTC")
+    }
+
+    /// The working days as they may be written: `mon-fri,sun`.
+    pub fn days_text(&self) -> String {
+        let mut parts: Vec<(&str, &str)> = Vec::new();
+        let mut before = false;
+        for (name, works) in DAYS.into_iter().zip(self.days) {
+            match parts.last_mut() {
+                Some(part) if works && before => part.1 = name,
+                _ if works => parts.push((name, name)),
+                _ => {}
+            }
+            before = works;
+        }
+        let part = |(first, last): (&str, &str)| {
+            if first == last { first.to_owned() } else { format!("{first}-{last}") }
+        };
+        parts.into_iter().map(part).collect::<Vec<_>>().join(",")
+    }
+
+    /// When work begins and ends, as it may be written: `09:00`, `24:00`.
+    pub fn times_text(&self) -> [String; 2] {
+        let text = |time: Time| format!("{:02}:{:02}", time.hour(), time.minute());
+        let midnight = self.to == Time::midnight();
+        [text(self.from), if midnight { "24:00".to_owned() } else { text(self.to) }]
+    }
+
     /// Whether somebody works at this time, in seconds since 1970.
     pub fn open_at(&self, unix: Duration) -> bool {
         let Ok(seconds) = i64::try_from(unix.as_secs()) else { return false };
@@ -111,9 +141,10 @@ impl WorkingHours {
     }
 }
 
+const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+
 /// The day's place in the week, Monday first.
 fn day(name: &str) -> Option<usize> {
-    const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
     let name = name.trim().to_ascii_lowercase();
     DAYS.iter().position(|day| *day == name)
 }
@@ -175,6 +206,23 @@ mod tests {
         assert!(open(&until_midnight, "2026-11-23T00:00"));
         assert!(!open(&until_midnight, "2026-11-24T00:00"));
         assert_eq!(hours("sat,sun,Mon", "00:00", "00:00"), until_midnight);
+    }
+
+    #[test]
+    fn hours_are_written_as_they_are_read() {
+        for (days, shown) in [
+            ("mon-fri", "mon-fri"),
+            ("sat-mon", "mon,sat-sun"),
+            ("sun,tue,wed", "tue-wed,sun"),
+            ("mon-sun", "mon-sun"),
+        ] {
+            let hours = hours(days, "09:00", "00:00");
+            assert_eq!(hours.days_text(), shown);
+            let [from, to] = hours.times_text();
+            assert_eq!([&*from, &*to], ["09:00", "24:00"]);
+            let again = WorkingHours::parse(hours.timezone(), shown, &from, &to);
+            assert_eq!(again.unwrap(), hours);
+        }
     }
 
     #[test]

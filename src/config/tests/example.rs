@@ -19,7 +19,7 @@ fn the_example_loads() {
 fn the_example_shows_the_defaults() {
     let example = read(EXAMPLE).unwrap();
     let default = read(ACME).unwrap();
-    assert_eq!(example.max_in_flight, default.max_in_flight);
+    assert_eq!(example.settings, default.settings);
     assert_eq!(example.accounts[0].poll, default.accounts[0].poll);
     assert_eq!(example.accounts[0].export, default.accounts[0].export);
     assert_eq!(example.accounts[0].base_url, default.accounts[0].base_url);
