@@ -9,8 +9,9 @@
 //! 2. How a figure comes about: [`upstream`] asks the API, held back by [`limit`]; a [`poller`] per
 //!    account sweeps over its users and writes them into its slot in [`snapshot`], rendered by
 //!    [`exposition`].
-//! 3. What keeps it running: [`supervisor`], [`health`], [`shutdown`], [`storage`] for what must
-//!    survive the process, [`metrics`] about itself, and [`reload`], which is asked through [`control`].
+//! 3. What keeps it running: [`supervisor`], [`health`], [`shutdown`], [`systemd`] as the one who watches,
+//!    [`storage`] for what must survive the process, [`metrics`] about itself, and [`reload`], which is
+//!    asked through [`control`].
 //! 4. How it is seen: [`http`]; why it may mislead: [`doctor`]; and [`app`], the only place that wires things.
 //! 5. [`simulator`], an API to try it on, which shares nothing with the rest.
 
@@ -35,6 +36,7 @@ pub mod simulator;
 pub mod snapshot;
 pub mod storage;
 pub mod supervisor;
+pub mod systemd;
 pub mod upstream;
 pub mod web_config;
 pub mod yaml;

@@ -16,6 +16,7 @@ use crate::config::{self, Config, Permissions};
 use crate::control::{Order, Orders, Unloaded};
 use crate::metrics::Process;
 use crate::shutdown::{Hangups, Shutdown};
+use crate::systemd::Notifier;
 
 /// Time between finding a change and judging it, which it has to last unchanged: a file may be found
 /// half written.
@@ -63,6 +64,7 @@ struct Reloader<'a, A> {
     source: Source,
     apply: A,
     process: &'a Process,
+    notifier: &'a Notifier,
     /// What was judged last.
     judged: Print,
     /// What was found last, if it differs and has yet to last.
@@ -70,20 +72,22 @@ struct Reloader<'a, A> {
 }
 
 /// Reads the configuration whenever it is wished for and gives it to `apply`, until `shutdown`. What
-/// cannot be used is told in the log and to `process`. `hash` is that of the configuration in use.
+/// cannot be used is told in the log and to `process`. `hash` is that of the configuration in use;
+/// `notifier` is told when a reload begins and when it is over.
 pub async fn run<A, F>(
     source: Source,
     hash: u64,
     mut triggers: Triggers,
     apply: A,
     process: &Process,
+    notifier: &Notifier,
     shutdown: Shutdown,
 ) where
     A: Fn(Config) -> F,
     F: Future<Output = Result<(), String>>,
 {
     let judged = Print::Good(hash);
-    let mut reloader = Reloader { source, apply, process, judged, found: None };
+    let mut reloader = Reloader { source, apply, process, notifier, judged, found: None };
     let work = async {
         loop {
             let wish = tokio::select! {
@@ -128,19 +132,24 @@ where
         match wish {
             Wish::Signal => {
                 info!("received SIGHUP, reading the configuration anew");
+                let _reloading = self.notifier.reloading();
                 let read = self.read().await;
                 // Told in the log.
                 let _ = self.judge(read).await;
             }
             Wish::Order(order) => {
                 info!("asked to read the configuration anew");
+                let reloading = self.notifier.reloading();
                 let read = self.read().await;
-                order.answer(self.judge(read).await.map_err(Unloaded::Refused));
+                let judged = self.judge(read).await;
+                drop(reloading);
+                order.answer(judged.map_err(Unloaded::Refused));
             }
             Wish::Look => {
                 let read = self.read().await;
                 if self.is_new(&read) {
                     info!("the configuration has changed, reading it anew");
+                    let _reloading = self.notifier.reloading();
                     let _ = self.judge(read).await;
                 }
             }

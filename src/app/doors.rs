@@ -11,7 +11,7 @@ use tracing::info;
 use super::listen::BindError;
 use super::{Options, web};
 use crate::health::Health;
-use crate::http::{Access, Front, Site, serve};
+use crate::http::{Access, Front, Prefix, Site, serve};
 use crate::metrics::Process;
 use crate::shutdown::Shutdown;
 use crate::web_config::{Watch, WebConfig};
@@ -21,6 +21,7 @@ use crate::web_config::{Watch, WebConfig};
 pub(super) struct Doors {
     listeners: Vec<TcpListener>,
     health: Option<TcpListener>,
+    prefix: Prefix,
     web: Option<WebConfig>,
     /// How often the files of the web configuration are looked at.
     pub(super) look: Duration,
@@ -29,14 +30,19 @@ pub(super) struct Doors {
 impl Doors {
     pub(super) async fn open(options: &Options) -> Result<Self, BindError> {
         let mut listeners = Vec::new();
-        for address in &options.listen {
-            listeners.push(address.bind().await?);
+        if let Some(sockets) = &options.sockets {
+            listeners = sockets.listeners().map_err(BindError::inherited)?;
+        } else {
+            for address in &options.listen {
+                listeners.push(address.bind().await?);
+            }
         }
         let health = match &options.health_listen {
             Some(address) => Some(address.bind().await?),
             None => None,
         };
-        Ok(Self { listeners, health, web: options.web.clone(), look: web::LOOK })
+        let (web, prefix) = (options.web.clone(), options.route_prefix.clone());
+        Ok(Self { listeners, health, prefix, web, look: web::LOOK })
     }
 
     /// Where the site is, with the ports that the system chose.
@@ -75,7 +81,7 @@ impl Doors {
             if let Ok(address) = listener.local_addr() {
                 info!(%address, "listening for probes alone");
             }
-            let front = Front::probes(Arc::clone(health));
+            let front = Front::probes(Arc::clone(health), self.prefix);
             servers.spawn(serve(listener, front, shutdown.clone()));
         }
         if let Some(config) = self.web {

@@ -29,6 +29,13 @@ pub struct BindError {
     source: io::Error,
 }
 
+impl BindError {
+    /// Of sockets that were opened by somebody else.
+    pub(super) fn inherited(source: io::Error) -> Self {
+        Self { address: "the sockets that systemd has passed".to_owned(), source }
+    }
+}
+
 impl FromStr for ListenAddress {
     type Err = InvalidListenAddress;
 

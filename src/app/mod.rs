@@ -12,6 +12,7 @@ mod listen;
 mod login;
 mod renewal;
 mod sampling;
+mod show;
 mod web;
 
 use std::net::SocketAddr;
@@ -26,6 +27,7 @@ pub use self::healthcheck::{HealthcheckError, healthcheck};
 pub use self::listen::{BindError, InvalidListenAddress, ListenAddress};
 pub use self::login::{Login, LoginError, Unfit};
 pub use self::sampling::SAMPLING_PERIOD;
+pub use crate::http::{InvalidPrefix, Prefix};
 
 use self::crew::Crew;
 use self::doors::Doors;
@@ -36,7 +38,7 @@ use crate::config::Config;
 use crate::control::reloads;
 use crate::exposition::{Format, document};
 use crate::health::{Health, Promise};
-use crate::http::Site;
+use crate::http::{RunningConfig, Site};
 use crate::metrics::{BuildInfo, SweepResult};
 use crate::poller::{self, Poller};
 use crate::reload::{self, Source, Triggers};
@@ -44,6 +46,7 @@ use crate::shutdown::{Hangups, Shutdown};
 use crate::snapshot::{AccountView, Directory};
 use crate::storage::{Storage, StorageError};
 use crate::supervisor::{Accounts, Start, Supervisor};
+use crate::systemd::{self, Notifier, Sockets};
 use crate::upstream::{BuildError, Tokens};
 use crate::web_config::WebConfig;
 
@@ -52,6 +55,10 @@ use crate::web_config::WebConfig;
 pub struct Options {
     /// Where to listen; each is an address of its own.
     pub listen: Vec<ListenAddress>,
+    /// Listeners that are open already, in place of `listen`.
+    pub sockets: Option<Sockets>,
+    /// The path below which everything is.
+    pub route_prefix: Prefix,
     /// The path of the exposition.
     pub telemetry_path: String,
     /// Where to keep what survives a restart; nowhere if `None`.
@@ -65,6 +72,8 @@ pub struct Options {
     pub source: Option<Source>,
     /// Whether that may be asked for over HTTP.
     pub lifecycle: bool,
+    /// Whom to tell how the daemon is doing.
+    pub notifier: Notifier,
 }
 
 /// Why the daemon did not start.
@@ -92,7 +101,10 @@ pub struct Daemon {
     crew: Crew,
     directory: Arc<Directory>,
     health: Arc<Health>,
+    running: Arc<RunningConfig>,
+    route_prefix: Prefix,
     telemetry_path: String,
+    notifier: Notifier,
     sampling_period: Duration,
     hash: u64,
     source: Option<Source>,
@@ -121,17 +133,22 @@ impl Daemon {
         let hangups = Hangups::catch()?;
         let tokens = Tokens::new(options.storage.clone());
         let crew = Crew::new(&config, tokens, options.storage.clone())?;
+        let accounts: Vec<_> = config.accounts.into_iter().map(Arc::new).collect();
+        let running = RunningConfig::new(show::config(config.settings, accounts.clone()));
         Ok(Self {
             hash: config.hash,
             source: options.source.clone(),
             lifecycle: options.lifecycle,
             hangups,
             doors: Doors::open(options).await?,
-            accounts: config.accounts.into_iter().map(Arc::new).collect(),
+            accounts,
             crew,
             directory: Arc::default(),
             health: Arc::default(),
+            running: Arc::new(running),
+            route_prefix: options.route_prefix.clone(),
             telemetry_path: options.telemetry_path.clone(),
+            notifier: options.notifier.clone(),
             sampling_period: SAMPLING_PERIOD,
         })
     }
@@ -172,7 +189,7 @@ impl Daemon {
 
     /// Like [`Daemon::run`]; `tell` is given the handle that replaces the accounts.
     pub async fn run_with(self, shutdown: Shutdown, tell: impl FnOnce(Accounts)) {
-        let Self { doors, accounts, directory, health, telemetry_path, .. } = self;
+        let Self { doors, accounts, directory, health, .. } = self;
         let crew = Arc::new(self.crew);
         let (process, tokens) = (Arc::clone(&crew.process), Arc::clone(&crew.tokens));
         let start = |start: Start| {
@@ -187,20 +204,36 @@ impl Daemon {
         tell(handle.clone());
         let sampler =
             sampling::sample(Arc::clone(&directory), self.sampling_period, shutdown.clone());
+        let status = show::status(Arc::clone(&directory));
         let (reloads, orders) = reloads();
-        let site = Site::new(directory, Arc::clone(&process), Arc::clone(&health), telemetry_path);
-        let site = Arc::new(site.reloading(self.lifecycle.then_some(reloads)));
+        let site = Site::new(
+            directory,
+            Arc::clone(&process),
+            Arc::clone(&health),
+            Arc::clone(&self.running),
+            self.telemetry_path,
+        );
+        let site = site.below(self.route_prefix).reloading(self.lifecycle.then_some(reloads));
+        let site = Arc::new(site);
         let mut servers = doors.serve(&site, &health, &process, &shutdown);
         servers.spawn(sampler);
         let triggers = Triggers { hangups: self.hangups, orders };
-        let renewal = Renewal { crew: Arc::clone(&crew), accounts: handle };
-        servers.spawn(follow(self.source, self.hash, triggers, renewal, shutdown));
+        let (crew, running) = (Arc::clone(&crew), self.running);
+        let renewal = Renewal { crew, accounts: handle, running, notifier: self.notifier.clone() };
+        servers.spawn(follow(self.source, self.hash, triggers, renewal, shutdown.clone()));
         health.listening();
         let BuildInfo { version, revision } = BuildInfo::THIS;
         info!(version, revision, accounts = count, "wazzup-exporter is running");
-        supervisor.run().await;
-        // A refresh token that was sent must not be lost.
-        tokio::join!(servers.join_all(), tokens.settle());
+        let work = async {
+            supervisor.run().await;
+            // A refresh token that was sent must not be lost.
+            tokio::join!(servers.join_all(), tokens.settle());
+        };
+        tokio::select! {
+            biased;
+            never = systemd::attend(&self.notifier, &health, status, &shutdown) => match never {},
+            () = work => {}
+        }
         info!("stopped");
     }
 }
@@ -214,9 +247,9 @@ async fn follow(
     shutdown: Shutdown,
 ) {
     let Some(source) = source else { return reload::decline(triggers, shutdown).await };
-    let process = Arc::clone(&renewal.crew.process);
+    let (process, notifier) = (Arc::clone(&renewal.crew.process), renewal.notifier.clone());
     let apply = |config| renewal.apply(config);
-    reload::run(source, hash, triggers, apply, &process, shutdown).await;
+    reload::run(source, hash, triggers, apply, &process, &notifier, shutdown).await;
 }
 
 /// Reads every user of every account once. Where a daemon holds the refresh token of an account, the

@@ -5,14 +5,21 @@ use std::sync::Arc;
 use tracing::info;
 
 use super::crew::Crew;
+use super::show;
 use crate::config::Config;
+use crate::http::RunningConfig;
 use crate::supervisor::Accounts;
+use crate::systemd::Notifier;
 
 /// What a new configuration is applied to.
 #[derive(Debug)]
 pub(super) struct Renewal {
     pub(super) crew: Arc<Crew>,
     pub(super) accounts: Accounts,
+    /// What is shown of the configuration.
+    pub(super) running: Arc<RunningConfig>,
+    /// Who is told that it is being read.
+    pub(super) notifier: Notifier,
 }
 
 impl Renewal {
@@ -30,6 +37,7 @@ impl Renewal {
             return Err("the exporter is shutting down".to_owned());
         };
         self.crew.use_from_now_on(&wanted, most);
+        self.running.set(show::config(config.settings, wanted));
         let (added, changed, removed) = (changes.added, changes.changed, changes.removed);
         info!(accounts = count, added, changed, removed, "the configuration is in use");
         Ok(())

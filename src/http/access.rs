@@ -16,7 +16,6 @@ use rustls::pki_types::CertificateDer;
 use super::answer::{Answer, plain};
 use super::bucket::Bucket;
 use super::login::{Logins, Verdict};
-use super::probes;
 use super::routes::crowded;
 use crate::web_config::{Headers, RateLimit, Tls, Users, WebConfig};
 
@@ -97,12 +96,9 @@ impl Access {
         self.tls.as_ref().map(ArcSwap::load_full)
     }
 
-    /// Lets a request in, or answers it.
+    /// Lets a request in, or answers it. Those of whoever restarts us are not to be asked about: they
+    /// bring no password, and must not be told to come back later.
     pub(super) async fn admit<B: Body>(&self, request: &Request<B>) -> Result<(), Answer> {
-        // Whoever restarts us has no password, and must not be told to come back later.
-        if probes::are_asked(request.uri().path()) {
-            return Ok(());
-        }
         if self.limit.as_ref().is_some_and(|limit| !limit.take()) {
             let text = "Too many requests; the rate limit of this exporter is reached.\n";
             return Err(plain(StatusCode::TOO_MANY_REQUESTS, text));

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use hyper::body::{Body, Frame, SizeHint};
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -61,6 +61,15 @@ pub(super) fn holding(
 /// A short answer in plain words.
 pub(super) fn plain(status: StatusCode, text: impl Into<Bytes>) -> Answer {
     answer(status, "text/plain; charset=utf-8", text)
+}
+
+/// The refusal of a method; `allow` lists those that a path knows.
+pub(super) fn wrong_method(allow: &'static str) -> Answer {
+    let words = allow.replace(", ", " and ");
+    let text = format!("Only {words} are allowed here.\n");
+    let mut refusal = plain(StatusCode::METHOD_NOT_ALLOWED, text);
+    refusal.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
+    refusal
 }
 
 /// A body compressed with gzip, as a page or a document is once, where it is sent.

@@ -7,6 +7,7 @@ use hyper::body::Incoming;
 
 use super::access::{Access, Encryption};
 use super::answer::Answer;
+use super::prefix::Prefix;
 use super::probes;
 use super::routes::Site;
 use crate::health::Health;
@@ -18,7 +19,7 @@ pub struct Front(Kind);
 #[derive(Debug)]
 enum Kind {
     Site { site: Arc<Site>, access: Arc<Access> },
-    Probes(Arc<Health>),
+    Probes { health: Arc<Health>, prefix: Prefix },
 }
 
 impl Front {
@@ -27,16 +28,16 @@ impl Front {
         Self(Kind::Site { site, access })
     }
 
-    /// Health and readiness, for everybody, in plain HTTP.
-    pub fn probes(health: Arc<Health>) -> Self {
-        Self(Kind::Probes(health))
+    /// Health and readiness, for everybody, in plain HTTP, below `prefix` and without it.
+    pub fn probes(health: Arc<Health>, prefix: Prefix) -> Self {
+        Self(Kind::Probes { health, prefix })
     }
 
     /// How to encrypt a connection that begins now; not at all if `None`.
     pub(super) fn encryption(&self) -> Option<Arc<Encryption>> {
         match &self.0 {
             Kind::Site { access, .. } => access.encryption(),
-            Kind::Probes(_) => None,
+            Kind::Probes { .. } => None,
         }
     }
 
@@ -44,14 +45,16 @@ impl Front {
     pub(super) async fn answer(&self, request: Request<Incoming>) -> Answer {
         match &self.0 {
             Kind::Site { site, access } => {
-                let mut answer = match access.admit(&request).await {
+                let probe = site.is_probe(request.uri().path());
+                let admitted = if probe { Ok(()) } else { access.admit(&request).await };
+                let mut answer = match admitted {
                     Ok(()) => site.answer(request).await,
                     Err(refusal) => refusal,
                 };
                 access.dress(&mut answer);
                 answer
             }
-            Kind::Probes(health) => probes::answer(health, &request),
+            Kind::Probes { health, prefix } => probes::answer(health, prefix, &request),
         }
     }
 }

@@ -3,7 +3,8 @@
 //! [`app`](crate::app) binds the listeners and runs [`serve`] on each until shutdown. A [`Site`] is
 //! what requests are answered from: views of the snapshot and of nothing else, so the metrics and
 //! the page cannot disagree. [`Access`] decides who gets an answer and how connections are
-//! encrypted; a [`Front`] puts the two together for a listener, or is one for probes alone.
+//! encrypted; a [`Front`] puts the two together for a listener, or is one for probes alone. All of a
+//! site is below its [`Prefix`], and [`RunningConfig`] is what it shows of the configuration.
 
 mod access;
 mod answer;
@@ -13,8 +14,10 @@ mod connection;
 mod front;
 mod login;
 mod page;
+mod prefix;
 mod probes;
 mod routes;
+mod running;
 mod status;
 mod streams;
 mod text;
@@ -23,4 +26,6 @@ mod tls;
 pub use self::access::Access;
 pub use self::connection::serve;
 pub use self::front::Front;
+pub use self::prefix::{InvalidPrefix, Prefix};
 pub use self::routes::{SCRAPES_MAX, Site, VIEWS_MAX};
+pub use self::running::RunningConfig;

@@ -4,14 +4,17 @@ use std::sync::Arc;
 
 use hyper::body::Incoming;
 use hyper::header::{
-    ACCEPT, ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY,
-    HeaderName, HeaderValue, REFERRER_POLICY, RETRY_AFTER, VARY,
+    ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, HeaderName,
+    HeaderValue, LOCATION, REFERRER_POLICY, RETRY_AFTER, VARY,
 };
 use hyper::{HeaderMap, Request, StatusCode};
 use tokio::sync::Semaphore;
 
-use super::answer::{Answer, answer, compressed, holding, plain};
+use super::answer::{Answer, answer, compressed, holding, plain, wrong_method};
 use super::page::{self, Ask, Asset};
+use super::prefix::{Place, Prefix};
+use super::probes::Probe;
+use super::running::RunningConfig;
 use super::status::{About, Status};
 use crate::clock::Stamp;
 use crate::control::Reloads;
@@ -31,6 +34,8 @@ pub struct Site {
     directory: Arc<Directory>,
     process: Arc<Process>,
     health: Arc<Health>,
+    config: Arc<RunningConfig>,
+    prefix: Prefix,
     telemetry_path: String,
     started: Stamp,
     scrapes: Arc<Semaphore>,
@@ -41,17 +46,19 @@ pub struct Site {
 
 /// What a path stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Route {
+enum Route<'a> {
     Metrics,
     Page,
     Asset(Asset),
     Status,
-    Healthy,
-    Ready,
+    Config,
+    Probe(Probe),
     Reload,
+    /// What is asked for is at another address, relative to this one.
+    Elsewhere(&'a str),
 }
 
-impl Route {
+impl Route<'_> {
     /// The methods that it takes, as the header `Allow` lists them.
     fn methods(self) -> &'static str {
         if self == Self::Reload { "POST, PUT" } else { "GET, HEAD" }
@@ -59,24 +66,45 @@ impl Route {
 }
 
 impl Site {
-    /// A site that shows the metrics at `telemetry_path`.
+    /// A site below no prefix that shows `config`, and the metrics at `telemetry_path`.
     pub fn new(
         directory: Arc<Directory>,
         process: Arc<Process>,
         health: Arc<Health>,
+        config: Arc<RunningConfig>,
         telemetry_path: String,
     ) -> Self {
         let scrapes = Arc::new(Semaphore::new(SCRAPES_MAX));
         let views = Arc::new(Semaphore::new(VIEWS_MAX));
-        let started = Stamp::now();
-        let reloads = None;
-        Self { directory, process, health, telemetry_path, started, scrapes, views, reloads }
+        Self {
+            directory,
+            process,
+            health,
+            config,
+            prefix: Prefix::default(),
+            telemetry_path,
+            started: Stamp::now(),
+            scrapes,
+            views,
+            reloads: None,
+        }
+    }
+
+    /// The same site with everything below `prefix`.
+    #[must_use]
+    pub fn below(self, prefix: Prefix) -> Self {
+        Self { prefix, ..self }
     }
 
     /// The same site, at which the configuration can be read anew.
     #[must_use]
     pub fn reloading(self, reloads: Option<Reloads>) -> Self {
         Self { reloads, ..self }
+    }
+
+    /// Whether a path asks about the process alone.
+    pub(super) fn is_probe(&self, path: &str) -> bool {
+        Probe::at(path, &self.prefix).is_some()
     }
 
     /// Answers one request. The body of a request is never read: none of them needs one.
@@ -92,21 +120,29 @@ impl Site {
             Route::Page => self.page(request.uri().query(), request.headers()).await,
             Route::Asset(asset) => answer(StatusCode::OK, asset.content_type, asset.content),
             Route::Status => self.status(request.headers()).await,
-            Route::Healthy => verdict(self.health.healthy(), "Healthy.\n", "Not healthy.\n"),
-            Route::Ready => verdict(self.health.ready(), "Ready.\n", "Not ready.\n"),
+            Route::Config => self.config(request.headers()).await,
+            Route::Probe(probe) => probe.answer(&self.health),
+            Route::Elsewhere(address) => elsewhere(address),
             Route::Reload => self.reload().await,
         }
     }
 
-    fn route(&self, path: &str) -> Option<Route> {
+    fn route<'a>(&'a self, path: &'a str) -> Option<Route<'a>> {
+        if let Some(probe) = Probe::at(path, &self.prefix) {
+            return Some(Route::Probe(probe));
+        }
+        let path = match self.prefix.place(path) {
+            Place::Within(path) => path,
+            Place::Above(address) => return Some(Route::Elsewhere(address)),
+            Place::Outside => return None,
+        };
         if path == self.telemetry_path {
             return Some(Route::Metrics);
         }
         match path {
             "/" => Some(Route::Page),
             "/api/v1/status" => Some(Route::Status),
-            "/-/healthy" => Some(Route::Healthy),
-            "/-/ready" => Some(Route::Ready),
+            "/config" => Some(Route::Config),
             "/-/reload" => Some(Route::Reload),
             _ => page::ASSETS.into_iter().find(|asset| asset.path == path).map(Route::Asset),
         }
@@ -143,15 +179,23 @@ impl Site {
     }
 
     async fn status(&self, headers: &HeaderMap) -> Answer {
-        let render = |status: &Status| {
+        let render = self.rendering(|status: &Status| {
             serde_json::to_vec(status).expect("a status holds nothing that JSON cannot")
-        };
+        });
         self.view(headers, "application/json", render).await
+    }
+
+    async fn config(&self, headers: &HeaderMap) -> Answer {
+        let config = Arc::clone(&self.config);
+        // Browsers would store what is called YAML instead of showing it.
+        let render = move || config.text().into_bytes();
+        self.view(headers, "text/plain; charset=utf-8", render).await
     }
 
     async fn page(&self, query: Option<&str>, headers: &HeaderMap) -> Answer {
         let (ask, metrics) = (Ask::of(query), self.telemetry_path.clone());
         let render = move |status: &Status| page::render(status, &ask, &metrics).into_bytes();
+        let render = self.rendering(render);
         let mut answer = self.view(headers, "text/html; charset=utf-8", render).await;
         let headers = answer.headers_mut();
         headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(page::POLICY));
@@ -159,19 +203,27 @@ impl Site {
         answer
     }
 
-    /// Answers with what `render` makes of the status, compressed where the client takes that.
+    /// What `render` makes of the status.
+    fn rendering<F: FnOnce(&Status) -> Vec<u8>>(
+        &self,
+        render: F,
+    ) -> impl FnOnce() -> Vec<u8> + use<F> {
+        let slots = self.directory.slots();
+        let about = About { started: self.started, config_hash: self.process.config_hash() };
+        move || render(&Status::new(&slots, about, Stamp::now()))
+    }
+
+    /// Answers with what `render` gives, compressed where the client takes that.
     async fn view(
         &self,
         headers: &HeaderMap,
         content_type: &'static str,
-        render: impl FnOnce(&Status) -> Vec<u8> + Send + 'static,
+        render: impl FnOnce() -> Vec<u8> + Send + 'static,
     ) -> Answer {
         let Ok(permit) = Arc::clone(&self.views).try_acquire_owned() else { return crowded() };
         let gzip = accepts_gzip(&joined(headers, &ACCEPT_ENCODING));
-        let slots = self.directory.slots();
-        let about = About { started: self.started, config_hash: self.process.config_hash() };
         let body = aside(move || {
-            let body = render(&Status::new(&slots, about, Stamp::now()));
+            let body = render();
             if gzip { compressed(&body) } else { body }
         });
         let mut answer = holding(StatusCode::OK, content_type, body.await, Some(permit));
@@ -191,15 +243,6 @@ impl Site {
     }
 }
 
-/// The answer to a method that a path does not take.
-pub(super) fn wrong_method(allowed: &'static str) -> Answer {
-    let words = allowed.replace(", ", " and ");
-    let mut refusal =
-        plain(StatusCode::METHOD_NOT_ALLOWED, format!("Only {words} are allowed here.\n"));
-    refusal.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
-    refusal
-}
-
 /// The answer to one too many.
 pub(super) fn crowded() -> Answer {
     let text = "Too many requests at once; try again.\n";
@@ -214,8 +257,14 @@ pub(super) async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + '
     done.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }
 
-pub(super) fn verdict(good: bool, yes: &'static str, no: &'static str) -> Answer {
-    if good { plain(StatusCode::OK, yes) } else { plain(StatusCode::SERVICE_UNAVAILABLE, no) }
+/// Sends whoever asks to where the site is.
+fn elsewhere(address: &str) -> Answer {
+    let mut answer = plain(StatusCode::FOUND, format!("Found at {address}\n"));
+    // A prefix consists of characters that a header may hold.
+    if let Ok(address) = HeaderValue::from_str(address) {
+        answer.headers_mut().insert(LOCATION, address);
+    }
+    answer
 }
 
 /// All values of a header that may be sent in several lines, as one list.

@@ -72,8 +72,17 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         ],
     ),
     // The stamp of a success.
-    ("reload", &["clock", "config", "control", "metrics", "shutdown"]),
+    (
+        "reload",
+        &[
+            "clock", "config", "control", "metrics", "shutdown",
+            // The service manager waits for the end of a reload.
+            "systemd",
+        ],
+    ),
     ("web_config", &["yaml"]),
+    // It is told that the process is ready, alive and stopping.
+    ("systemd", &["health", "shutdown"]),
     (
         "app",
         &[
@@ -95,6 +104,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "snapshot",
             "storage",
             "supervisor",
+            "systemd",
             "upstream",
             "web_config",
         ],
@@ -111,6 +121,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "metrics",
             "reload",
             "storage",
+            // Sockets are taken over before there are threads.
+            "systemd",
             "web_config",
         ],
     ),

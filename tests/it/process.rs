@@ -28,9 +28,14 @@ impl Process {
 
     /// The same with a command of one's own.
     pub(crate) fn run(command: &mut Command) -> Self {
+        Self::run_speaking(command, Stdio::null())
+    }
+
+    /// The same with a standard output of one's own.
+    pub(crate) fn run_speaking(command: &mut Command, stdout: Stdio) -> Self {
         let mut child = command
             .arg("--web.listen-address=127.0.0.1:0")
-            .stdout(Stdio::null())
+            .stdout(stdout)
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();

@@ -168,7 +168,9 @@ async fn suffer(faults: &[&str], format: &str, login: Login) {
         let before = scene.api.counts().total;
         let asked = |log: &wazzup_exporter::simulator::Log<'_>| log.total() >= before + 8;
         guard(fault, scene.api.wait_until(asked)).await;
-        for path in ["/metrics", "/", "/api/v1/status", "/-/ready", "/-/healthy", "/no/such"] {
+        for path in
+            ["/metrics", "/", "/api/v1/status", "/config", "/-/ready", "/-/healthy", "/no/such"]
+        {
             let answer = process.get(path).await;
             scene.assert_clean("the headers", &format!("{:?}", answer.headers()));
             scene.assert_clean(path, &answer.text().await.unwrap());

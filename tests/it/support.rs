@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use wazzup_exporter::app::{Daemon, Options};
+use wazzup_exporter::app::{Daemon, Options, Prefix};
 use wazzup_exporter::config::{self, Config};
 use wazzup_exporter::shutdown::Shutdown;
 use wazzup_exporter::simulator::{
@@ -17,6 +17,7 @@ use wazzup_exporter::simulator::{
 };
 use wazzup_exporter::storage::Storage;
 use wazzup_exporter::supervisor::Accounts;
+use wazzup_exporter::systemd::Notifier;
 
 /// Only a guard against hanging: many times longer than anything here takes.
 pub(crate) const GUARD: Duration = Duration::from_mins(1);
@@ -140,12 +141,15 @@ impl World {
 pub(crate) fn options() -> Options {
     Options {
         listen: vec!["127.0.0.1:0".parse().unwrap()],
+        sockets: None,
+        route_prefix: Prefix::default(),
         telemetry_path: "/metrics".to_owned(),
         storage: None,
         web: None,
         health_listen: None,
         source: None,
         lifecycle: false,
+        notifier: Notifier::default(),
     }
 }
 

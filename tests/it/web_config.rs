@@ -18,8 +18,6 @@ use super::support::{World, configuration, guard, options, serve, still};
 
 /// A name, its password, and the header that says both.
 pub(crate) const ALICE: (&str, &str) = ("alice", "open sesame");
-const ALL_METHODS: [&str; 9] =
-    ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "BREW"];
 
 /// An exporter with a web configuration.
 pub(crate) struct Guarded {
@@ -180,55 +178,6 @@ async fn check_config_checks_both_files_and_says_what_the_second_guards() {
     write_config(&folder, good);
     let none = run(&["check-config", &config, "--web.config.file="]);
     assert!(text(&none.stdout).ends_with("config.yaml: fine; accounts: 1, users: 1\n"), "{none:?}");
-}
-
-#[tokio::test]
-async fn every_path_with_every_method_with_and_without_a_login() {
-    let yaml = format!("{}{}", tls(""), users(4));
-    let guarded = Guarded::start(&yaml).await;
-    for client in [guarded.client(), guarded.trusting().http1_only().build().unwrap()] {
-        for (path, found, open) in [
-            ("/", 200, false),
-            ("/metrics", 200, false),
-            ("/style.css", 200, false),
-            ("/page.js", 200, false),
-            ("/favicon.svg", 200, false),
-            ("/api/v1/status", 200, false),
-            ("/nothing", 404, false),
-            ("/-/healthy/", 404, false),
-            ("//-/healthy", 404, false),
-            ("/-/healthy", 200, true),
-            // Its first sweep is far away.
-            ("/-/ready", 503, true),
-        ] {
-            for method in ALL_METHODS {
-                for (login, good) in [
-                    (None, false),
-                    (Some((ALICE.0, "wrong")), false),
-                    (Some(("mallory", ALICE.1)), false),
-                    (Some(ALICE), true),
-                ] {
-                    let answer = send(&client, &guarded.url(path), method, login).await;
-                    let read = ["GET", "HEAD"].contains(&method);
-                    let expected = match () {
-                        () if !good && !open => 401,
-                        () if found == 404 => 404,
-                        () if !read => 405,
-                        () => found,
-                    };
-                    let what = format!("{method} {path} {login:?} {:?}", answer.version());
-                    assert_eq!(answer.status(), expected, "{what}");
-                    let headers = answer.headers().clone();
-                    assert_eq!(headers.contains_key("www-authenticate"), expected == 401, "{what}");
-                    assert_eq!(headers.contains_key("allow"), expected == 405, "{what}");
-                    assert!(headers.contains_key("content-length"), "{what}: {headers:?}");
-                    let body = answer.bytes().await.unwrap();
-                    assert_eq!(body.is_empty(), method == "HEAD", "{what}");
-                }
-            }
-        }
-    }
-    guarded.stop().await;
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ pub(super) fn run(
     storage: &StorageFlags,
 ) -> Result<(), Failure> {
     let loaded = config::load(&flags.file, flags.permissions());
+    let prefix = web.route_prefix();
     let web_file = web.config_file();
     let web = web_file.map(web_config::load).transpose();
     let warnings = match &loaded {
@@ -30,6 +31,7 @@ pub(super) fn run(
         (Err(error), Err(web)) => return Err(Failure::Usage(format!("{error}\n{web}"))),
         (loaded, web) => (loaded.map_err(Failure::usage)?, web.map_err(Failure::usage)?),
     };
+    prefix.map_err(Failure::Usage)?;
     let storage = super::storage(storage, &config);
     storage.as_ref().map_or(Ok(()), Storage::check).map_err(Failure::usage)?;
     let users: usize = config.accounts.iter().map(|account| account.users.len()).sum();

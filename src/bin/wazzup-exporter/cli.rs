@@ -8,7 +8,7 @@ use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing::level_filters::LevelFilter;
 use url::Url;
-use wazzup_exporter::app::ListenAddress;
+use wazzup_exporter::app::{InvalidPrefix, ListenAddress, Prefix};
 use wazzup_exporter::config::{self, Permissions};
 use wazzup_exporter::metrics::BuildInfo;
 use wazzup_exporter::reload::Source;
@@ -87,6 +87,10 @@ pub(crate) struct WebFlags {
         global = true
     )]
     pub(crate) listen: Vec<ListenAddress>,
+    /// Listen on the sockets that a .socket unit of systemd has opened, in place of
+    /// --web.listen-address.
+    #[arg(long = "web.systemd-socket", env = "WAZZUP_EXPORTER_WEB_SYSTEMD_SOCKET", global = true)]
+    pub(crate) systemd_socket: bool,
     /// Where to tell health and readiness alone, in plain HTTP, for probes that have no certificate.
     #[arg(
         long = "web.health-listen-address",
@@ -105,7 +109,26 @@ pub(crate) struct WebFlags {
         global = true
     )]
     config_file: Option<PathBuf>,
-    /// The path of the metrics.
+    /// The URL under which a reverse proxy shows the exporter; its path, if it has one, is the
+    /// default of --web.route-prefix.
+    #[arg(
+        long = "web.external-url",
+        value_name = "URL",
+        env = "WAZZUP_EXPORTER_WEB_EXTERNAL_URL",
+        value_parser = external_path,
+        global = true
+    )]
+    external_path: Option<String>,
+    /// The path below which everything is [default: the path of --web.external-url].
+    #[arg(
+        long = "web.route-prefix",
+        value_name = "PATH",
+        env = "WAZZUP_EXPORTER_WEB_ROUTE_PREFIX",
+        value_parser = route_prefix,
+        global = true
+    )]
+    route_prefix: Option<RoutePrefix>,
+    /// The path of the metrics, below the prefix.
     #[arg(
         long = "web.telemetry-path",
         value_name = "PATH",
@@ -125,6 +148,23 @@ pub(crate) struct WebFlags {
 }
 
 impl WebFlags {
+    /// The path below which everything is.
+    ///
+    /// # Errors
+    /// When the path of the external URL cannot be one.
+    pub(crate) fn route_prefix(&self) -> Result<Prefix, String> {
+        match (&self.route_prefix, self.external_path.as_deref()) {
+            (Some(RoutePrefix::Given(prefix)), _) => Ok(prefix.clone()),
+            (_, Some(path)) => path.parse().map_err(|why| {
+                format!(
+                    "--web.external-url: its path {path} cannot be the prefix of the exporter's own \
+                     paths; give one with --web.route-prefix, / if the proxy removes it ({why})"
+                )
+            }),
+            (_, None) => Ok(Prefix::default()),
+        }
+    }
+
     /// The web configuration, if there is to be one; an empty name stands for none.
     pub(crate) fn config_file(&self) -> Option<&Path> {
         self.config_file.as_deref().filter(|file| !file.as_os_str().is_empty())
@@ -310,12 +350,13 @@ fn version() -> String {
 }
 
 fn telemetry_path(text: &str) -> Result<String, String> {
-    const TAKEN: [&str; 8] = [
+    const TAKEN: [&str; 9] = [
         "/",
         "/style.css",
         "/page.js",
         "/favicon.svg",
         "/api/v1/status",
+        "/config",
         "/-/healthy",
         "/-/ready",
         "/-/reload",
@@ -339,6 +380,38 @@ fn interval(text: &str) -> Result<Duration, String> {
     let fits = |interval: &Duration| interval.is_zero() || BOUNDS.contains(interval);
     let interval = config::parse_duration(text).filter(fits);
     interval.ok_or_else(|| "write a duration from 100ms to 24h, as 30s, or 0s for never".to_owned())
+}
+
+/// What was given as a prefix; nothing, as charts and unit files may leave it, is as no flag at all.
+#[derive(Debug, Clone)]
+enum RoutePrefix {
+    Usual,
+    Given(Prefix),
+}
+
+fn route_prefix(text: &str) -> Result<RoutePrefix, String> {
+    if text.is_empty() {
+        return Ok(RoutePrefix::Usual);
+    }
+    text.parse().map(RoutePrefix::Given).map_err(|why: InvalidPrefix| why.to_string())
+}
+
+/// The path of an external URL, which may also be given alone.
+fn external_path(text: &str) -> Result<String, String> {
+    let remedy = "write http://, https:// or nothing before a path, as https://example.com/wazzup/";
+    if text.is_empty() || (text.starts_with('/') && !text.starts_with("//")) {
+        return Ok(text.to_owned());
+    }
+    let url = http_url(text).map_err(|_| remedy.to_owned())?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(
+            "a URL with a user name or a password is nothing to show; remove them".to_owned()
+        );
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("no page has this address; remove what follows ? or #".to_owned());
+    }
+    Ok(url.path().to_owned())
 }
 
 fn http_url(text: &str) -> Result<Url, String> {

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tracing::warn;
-use wazzup_exporter::app::{Daemon, ListenAddress, Options};
+use wazzup_exporter::app::{Daemon, ListenAddress, Options, Prefix};
 use wazzup_exporter::config::{self, Config};
 use wazzup_exporter::simulator::{Settings, Simulator};
+use wazzup_exporter::systemd::{Notifier, Sockets};
 use wazzup_exporter::web_config::WebConfig;
 
 use super::cli::{DemoFlags, WebFlags};
@@ -24,15 +25,21 @@ const SAMPLING_PERIOD: Duration = Duration::from_secs(1);
 const WEB: &str = "127.0.0.1:10117";
 const API: &str = "127.0.0.1:10119";
 
-pub(super) async fn run(flags: &DemoFlags, web: &WebFlags) -> Result<(), Failure> {
+pub(super) async fn run(
+    flags: &DemoFlags,
+    web: &WebFlags,
+    sockets: Option<Sockets>,
+) -> Result<(), Failure> {
+    let prefix = web.route_prefix().map_err(Failure::Usage)?;
     let api = bind_api().await?;
     let api_url = format!("http://{}", api.local_addr().map_err(Failure::runtime)?);
     let simulator = Simulator::new(Settings { speed: flags.speed, ..Settings::demo(flags.seed) });
     let secrets = PrivateFolder::create().map_err(Failure::runtime)?;
     let config = configure(&simulator, &api_url, &secrets)?;
     let guard = super::load_web(web)?;
-    let daemon = bind_daemon(web, guard, config).await?.sampling_every(SAMPLING_PERIOD);
-    greet(&daemon, web, &api_url);
+    let usual = options(web, &prefix, guard, sockets);
+    let daemon = bind_daemon(web, usual, config).await?.sampling_every(SAMPLING_PERIOD);
+    greet(&daemon, web, &prefix, &api_url);
     until_signalled(|shutdown| async move {
         let api = simulator.serve(api, shutdown.wait());
         tokio::join!(daemon.run(shutdown.clone()), api);
@@ -91,39 +98,44 @@ async fn bind_api() -> Result<TcpListener, Failure> {
     }
 }
 
-/// Binds where the flags say; where they say nothing, at the usual port or, if it is taken, any.
-async fn bind_daemon(
+/// How the demo serves, at the usual port unless told otherwise.
+fn options(
     web: &WebFlags,
+    prefix: &Prefix,
     guard: Option<WebConfig>,
-    config: Config,
-) -> Result<Daemon, Failure> {
-    let options = |listen| Options {
-        listen,
+    sockets: Option<Sockets>,
+) -> Options {
+    Options {
+        listen: if web.listen.is_empty() { vec![address(WEB)] } else { web.listen.clone() },
+        sockets,
+        route_prefix: prefix.clone(),
         telemetry_path: web.telemetry_path.clone(),
         storage: None,
-        web: guard.clone(),
+        web: guard,
         health_listen: web.health_listen.clone(),
         source: None,
         lifecycle: web.enable_lifecycle,
-    };
-    if !web.listen.is_empty() {
-        return Daemon::bind(&options(web.listen.clone()), config).await.map_err(Failure::runtime);
+        notifier: Notifier::default(),
     }
-    let usual = address(WEB);
-    let any = options(vec![usual.with_port(0)]);
-    match Daemon::bind(&options(vec![usual]), config.clone()).await {
+}
+
+/// Binds where the flags say; where they say nothing, at the usual port or, if it is taken, any.
+async fn bind_daemon(web: &WebFlags, usual: Options, config: Config) -> Result<Daemon, Failure> {
+    if !web.listen.is_empty() {
+        return Daemon::bind(&usual, config).await.map_err(Failure::runtime);
+    }
+    let any = Options { listen: vec![address(WEB).with_port(0)], ..usual.clone() };
+    match Daemon::bind(&usual, config.clone()).await {
         Ok(daemon) => Ok(daemon),
         Err(_) => Daemon::bind(&any, config).await.map_err(Failure::runtime),
     }
 }
 
-fn greet(daemon: &Daemon, web: &WebFlags, api_url: &str) {
+fn greet(daemon: &Daemon, web: &WebFlags, prefix: &Prefix, api_url: &str) {
     let scheme = if daemon.encrypts() { "https" } else { "http" };
-    let Some(site) = daemon.addresses().first().map(|address| format!("{scheme}://{address}"))
-    else {
-        return;
-    };
-    let metrics = format!("{site}{}", web.telemetry_path);
+    let Some(address) = daemon.addresses().first().copied() else { return };
+    let site = format!("{scheme}://{address}{prefix}");
+    let metrics = format!("{site}{}", web.telemetry_path.trim_start_matches('/'));
     let text = format!(
         "The demo runs: eight companies in a simulated Wazzup24.\n\
          \n\
@@ -131,7 +143,7 @@ fn greet(daemon: &Daemon, web: &WebFlags, api_url: &str) {
          somebody new joins one of them, bereke-market. One is read through the public API, v3.\n\
          avtoservis-plus has a token that is refused, gulder-flowers a WhatsApp channel that has lost\n\
          its phone, so that its counters stand still.\n\
-         \n  page           {site}/\n  metrics        {metrics}\n  simulated API  {api_url}/\n\
+         \n  page           {site}\n  metrics        {metrics}\n  simulated API  {api_url}/\n\
          \nWatch it:  curl -s {metrics} | grep ^wazzup_unanswered_messages\n\
          Stop it with Ctrl-C.\n"
     );

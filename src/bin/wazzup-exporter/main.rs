@@ -26,6 +26,7 @@ use wazzup_exporter::config::{self, Config};
 use wazzup_exporter::reload::Source;
 use wazzup_exporter::shutdown::{Shutdown, Signals};
 use wazzup_exporter::storage::Storage;
+use wazzup_exporter::systemd::{self, Notifier, Sockets};
 use wazzup_exporter::web_config::{self, WebConfig};
 
 use self::cli::{Cli, Command, ConfigFlags, LogFlags, LogFormat, StorageFlags, WebFlags};
@@ -54,23 +55,42 @@ impl Failure {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     set_up_logging(&cli.log);
+    let sockets = match sockets(&cli) {
+        Ok(sockets) => sockets,
+        Err(failure) => return report(Err(failure)),
+    };
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return report(Err(Failure::runtime(error))),
     };
-    let result = runtime.block_on(run(cli));
+    let result = runtime.block_on(run(cli, sockets));
     runtime.shutdown_timeout(LAST_WORK);
     report(result)
 }
 
-async fn run(cli: Cli) -> Result<(), Failure> {
+/// The listeners that systemd has opened, if they are to be used. Called before there are threads.
+fn sockets(cli: &Cli) -> Result<Option<Sockets>, Failure> {
+    if !matches!(cli.command, None | Some(Command::Demo(_))) {
+        return Ok(None);
+    }
+    if cli.web.systemd_socket {
+        return Sockets::take().map(Some).map_err(Failure::usage);
+    }
+    let passed = systemd::passed();
+    if passed > 0 {
+        warn!(sockets = passed, "systemd has passed sockets, but --web.systemd-socket is not set");
+    }
+    Ok(None)
+}
+
+async fn run(cli: Cli, sockets: Option<Sockets>) -> Result<(), Failure> {
     match cli.command {
         None => {
             let config = load(&cli.config)?;
             let storage = storage(&cli.storage, &config);
-            serve(config, cli.config.source(), &cli.web, storage).await
+            serve(config, cli.config.source(), &cli.web, storage, sockets).await
         }
-        Some(Command::Demo(flags)) => demo::run(&flags, &cli.web).await,
+        Some(Command::Demo(flags)) => demo::run(&flags, &cli.web, sockets).await,
         Some(Command::CheckConfig) => check::run(&cli.config, &cli.web, &cli.storage),
         Some(Command::Poll) => {
             let config = load(&cli.config)?;
@@ -96,17 +116,21 @@ async fn serve(
     source: Source,
     web: &WebFlags,
     storage: Option<Storage>,
+    sockets: Option<Sockets>,
 ) -> Result<(), Failure> {
     let usual = || vec![cli::default_listen_address()];
     let listen = if web.listen.is_empty() { usual() } else { web.listen.clone() };
     let options = Options {
         listen,
+        sockets,
+        route_prefix: web.route_prefix().map_err(Failure::Usage)?,
         telemetry_path: web.telemetry_path.clone(),
         storage,
         web: load_web(web)?,
         health_listen: web.health_listen.clone(),
         source: Some(source),
         lifecycle: web.enable_lifecycle,
+        notifier: Notifier::from_env(),
     };
     let daemon = Daemon::bind(&options, config).await.map_err(Failure::runtime)?;
     until_signalled(|shutdown| daemon.run(shutdown)).await

@@ -248,7 +248,7 @@ pub(super) fn write_exporter(
     write!(
         html,
         "<nav aria-label=\"Documents\"><a href=\"{}\">Metrics</a> <a href=\"api/v1/status\">Status as JSON</a> \
-         <a href=\"-/healthy\">Health</a> <a href=\"-/ready\">Readiness</a></nav></section>",
+         <a href=\"config\">Configuration</a> <a href=\"-/healthy\">Health</a> <a href=\"-/ready\">Readiness</a></nav></section>",
         Escaped(view.metrics.trim_start_matches('/'))
     )
 }

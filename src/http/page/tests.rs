@@ -210,6 +210,7 @@ fn every_address_is_relative_and_nothing_is_inline() {
         "./?account=a%2Fb%20c",
         "some/metrics",
         "api/v1/status",
+        "config",
         "-/healthy",
         "-/ready",
         "page.js",

@@ -1,7 +1,7 @@
 //! Runs the program that prints an account's token.
 //!
-//! It is run directly, without a shell, with the exporter's environment and nothing on its standard
-//! input. It has a process group of its own, so that whatever it has started ends with it when it
+//! It is run directly, without a shell, with the exporter's environment, apart from what a service
+//! manager told the exporter, and nothing on its standard input. It has a process group of its own, so that whatever it has started ends with it when it
 //! takes too long or prints too much. What it prints may be a secret and is never repeated; of its
 //! complaints the first line is.
 
@@ -29,6 +29,16 @@ pub(super) const TIME_LIMIT: Duration = Duration::from_secs(10);
 const OUTPUT_MAX: u64 = 64 * 1024;
 /// How much of its complaints is kept.
 const COMPLAINT_MAX: u64 = 4 * 1024;
+/// What a service manager has told the exporter alone. A child that speaks to it, or takes the
+/// exporter's sockets for its own, would confuse it.
+const NOT_INHERITED: [&str; 6] = [
+    "NOTIFY_SOCKET",
+    "WATCHDOG_PID",
+    "WATCHDOG_USEC",
+    "LISTEN_PID",
+    "LISTEN_FDS",
+    "LISTEN_FDNAMES",
+];
 /// Longest life of a token that makes sense; more is taken as this.
 const LIFE_MAX: Duration = Duration::from_hours(24 * 366);
 
@@ -139,7 +149,11 @@ async fn output(words: &[String], program: &str) -> Result<Vec<u8>, CommandError
 fn spawn(words: &[String]) -> io::Result<Child> {
     let (program, arguments) =
         words.split_first().ok_or_else(|| io::Error::other("the command has no words"))?;
-    Command::new(program)
+    let mut command = Command::new(program);
+    for variable in NOT_INHERITED {
+        command.env_remove(variable);
+    }
+    command
         .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

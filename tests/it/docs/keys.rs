@@ -23,7 +23,7 @@ enum Kind {
 }
 
 /// Paths of all keys: `accounts[].auth.token`, with `*` for a name of the user's choice.
-pub(super) fn known() -> BTreeSet<String> {
+pub(crate) fn known() -> BTreeSet<String> {
     let mut keys = BTreeSet::new();
     descend("", &mut keys);
     keys

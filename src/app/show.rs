@@ -1,0 +1,45 @@
+//! What a running daemon says of itself: its configuration, and its status in a few words.
+
+use std::sync::Arc;
+
+use crate::account::Account;
+use crate::clock::Stamp;
+use crate::config::{self, Settings};
+use crate::snapshot::Directory;
+
+/// What `/config` shows; rendered when somebody asks.
+pub(super) fn config(
+    settings: Settings,
+    accounts: Vec<Arc<Account>>,
+) -> impl Fn() -> String + Send + Sync + 'static {
+    move || config::render(&settings, &accounts)
+}
+
+/// The line that `systemctl status` shows.
+pub(super) fn status(directory: Arc<Directory>) -> impl Fn() -> String {
+    move || {
+        let (slots, now) = (directory.slots(), Stamp::now());
+        let down = slots.iter().filter(|slot| !slot.view().up(now)).count();
+        in_words(slots.len(), down)
+    }
+}
+
+fn in_words(accounts: usize, down: usize) -> String {
+    let plural = if accounts == 1 { "" } else { "s" };
+    match down {
+        0 => format!("polling {accounts} account{plural}"),
+        _ => format!("polling {accounts} account{plural}, {down} down"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_status_tells_how_many_accounts_are_down() {
+        assert_eq!(in_words(1, 0), "polling 1 account");
+        assert_eq!(in_words(8, 0), "polling 8 accounts");
+        assert_eq!(in_words(8, 3), "polling 8 accounts, 3 down");
+    }
+}

@@ -1,0 +1,128 @@
+//! The path below which everything is served, for those whom a reverse proxy brings.
+//!
+//! The command line reads a [`Prefix`], [`Site`](super::Site) asks it where a path leads.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A path below which a site is: `/` for none, otherwise segments between slashes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prefix(String);
+
+/// Why a text is no prefix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("write a path of letters, digits and -_.~, as /wazzup")]
+pub struct InvalidPrefix;
+
+/// Where a path leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place<'a> {
+    /// Below the prefix, to this path of the site.
+    Within(&'a str),
+    /// To the prefix or above it; how to get below it from there, relative to the path.
+    Above(&'a str),
+    /// Nowhere.
+    Outside,
+}
+
+impl Prefix {
+    /// Where `path` leads.
+    pub(super) fn place<'a>(&'a self, path: &'a str) -> Place<'a> {
+        let bare = self.0.strip_suffix('/').unwrap_or(&self.0);
+        if let Some(rest) = path.strip_prefix(bare).filter(|rest| rest.starts_with('/')) {
+            return Place::Within(rest);
+        }
+        let whole_segments =
+            |rest: &&str| path.ends_with('/') || (rest.starts_with('/') && !path.is_empty());
+        match self.0.strip_prefix(path).filter(whole_segments) {
+            // A relative address holds behind every proxy, whatever it strips.
+            Some(_) => {
+                let folder = path.rfind('/').map_or(0, |slash| slash + 1);
+                Place::Above(self.0.get(folder..).unwrap_or_default())
+            }
+            None => Place::Outside,
+        }
+    }
+}
+
+impl Default for Prefix {
+    fn default() -> Self {
+        Self("/".to_owned())
+    }
+}
+
+impl FromStr for Prefix {
+    type Err = InvalidPrefix;
+
+    /// Takes what Prometheus takes: slashes at both ends may be there or not.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let path = text.trim_matches('/');
+        if path.is_empty() {
+            return Ok(Self::default());
+        }
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+        let fits = |part: &str| !["", ".", ".."].contains(&part) && part.bytes().all(plain);
+        if path.split('/').all(fits) { Ok(Self(format!("/{path}/"))) } else { Err(InvalidPrefix) }
+    }
+}
+
+impl fmt::Display for Prefix {
+    /// With a slash at both ends.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slashes_at_the_ends_do_not_count() {
+        for (text, shown) in [
+            ("", "/"),
+            ("/", "/"),
+            ("//", "/"),
+            ("wazzup", "/wazzup/"),
+            ("/wazzup", "/wazzup/"),
+            ("/a/b-c_d.e~f/", "/a/b-c_d.e~f/"),
+        ] {
+            assert_eq!(text.parse::<Prefix>().unwrap().to_string(), shown, "{text}");
+        }
+        for text in ["/a//b", "/a/../b", "/.", "a b", "/ü", "/%20", "/a?b", "/a#b", "http://a/b"] {
+            assert_eq!(text.parse::<Prefix>(), Err(InvalidPrefix), "{text}");
+        }
+    }
+
+    #[test]
+    fn paths_lead_below_the_prefix_to_it_or_nowhere() {
+        let prefix: Prefix = "/a/b".parse().unwrap();
+        for (path, place) in [
+            ("/a/b/", Place::Within("/")),
+            ("/a/b/metrics", Place::Within("/metrics")),
+            ("/a/b//", Place::Within("//")),
+            ("/", Place::Above("a/b/")),
+            ("/a", Place::Above("a/b/")),
+            ("/a/", Place::Above("b/")),
+            ("/a/b", Place::Above("b/")),
+            ("/a/bc", Place::Outside),
+            ("/ab", Place::Outside),
+            ("/a/c", Place::Outside),
+            ("/metrics", Place::Outside),
+            ("//", Place::Outside),
+            ("*", Place::Outside),
+            ("", Place::Outside),
+        ] {
+            assert_eq!(prefix.place(path), place, "{path}");
+        }
+    }
+
+    #[test]
+    fn without_a_prefix_every_path_is_the_sites_own() {
+        let none = Prefix::default();
+        for path in ["/", "/metrics", "//", "/a/"] {
+            assert_eq!(none.place(path), Place::Within(path));
+        }
+        assert_eq!([none.place(""), none.place("*")], [Place::Outside; 2]);
+    }
+}
