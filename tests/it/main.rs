@@ -4,6 +4,7 @@
 
 mod architecture;
 mod cli;
+mod deploy;
 mod docs;
 mod doctor;
 mod failures;
