@@ -1,5 +1,5 @@
 //! Tests of the program against the programs that read it: Prometheus, promtool, an independent
-//! parser of OpenMetrics, curl, and a browser. `make test` installs them; plain `cargo test` leaves these out.
+//! parser of OpenMetrics, curl, nginx, and a browser. `make test` installs them; plain `cargo test` leaves these out.
 //!
 //! The exporter runs as a process of its own, the simulated API in the test, which thus knows what
 //! every figure has to be.
@@ -19,6 +19,7 @@ mod page;
 mod pki;
 mod process;
 mod prometheus;
+mod proxy;
 mod screenshots;
 #[allow(dead_code, reason = "what it holds for the tests in one process is not needed here")]
 #[path = "../it/support.rs"]

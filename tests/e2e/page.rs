@@ -9,7 +9,7 @@ use super::exporter::{Exporter, Figures, held, odd};
 use super::support::serve;
 
 /// The shortest times that the rule `stale_after ≥ 2 × interval + timeout` allows for this interval.
-const POLL: &str = "interval: 500ms, timeout: 1s, stale_after: 2s";
+pub(crate) const POLL: &str = "interval: 500ms, timeout: 1s, stale_after: 2s";
 
 /// Everything in the tables: account, user, red and grey.
 const ROWS: &str = "return [...document.querySelectorAll('.account')].flatMap(account => \
@@ -20,7 +20,7 @@ const ROWS: &str = "return [...document.querySelectorAll('.account')].flatMap(ac
 const NAMES: &str = "return Object.fromEntries([...document.querySelectorAll('.people tbody tr')]\
      .map(row => [row.dataset.key, row.querySelector('.name').textContent]))";
 
-fn businesses() -> Settings {
+pub(crate) fn businesses() -> Settings {
     let account = |(number, name): (u64, &&str)| {
         let mut account = AccountSpec::new(name, &(10_000_000 + number).to_string(), name);
         for user in 0..6 {
@@ -67,7 +67,7 @@ fn figures(rows: &Value) -> Figures {
 }
 
 /// Waits until the page shows what the API holds.
-async fn until_figures(browser: &Browser, exporter: &Exporter, api: &Simulator) {
+pub(crate) async fn until_figures(browser: &Browser, exporter: &Exporter, api: &Simulator) {
     let processes = [&exporter.process];
     browser
         .until("the figures of the API", &processes, ROWS, |rows| figures(rows) == held(api))
