@@ -128,7 +128,7 @@ impl Hangups {
     pub async fn next(&mut self) {
         if self.0.recv().await.is_none() {
             // The runtime is going down.
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }

@@ -57,7 +57,8 @@ impl Crew {
             (None, Some(account)) => {
                 let name = &account.name;
                 return Err(format!(
-                    "the account {name} has refresh tokens to keep, and this process was started                      without storage; restart it, or set --storage.path"
+                    "the account {name} has refresh tokens to keep, and this process was started \
+                     without storage; restart it, with --storage.path"
                 ));
             }
             (Some(storage), Some(_)) => storage.check().map_err(|error| error.to_string())?,

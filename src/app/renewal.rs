@@ -8,7 +8,7 @@ use super::crew::Crew;
 use super::show;
 use crate::config::Config;
 use crate::http::RunningConfig;
-use crate::supervisor::Accounts;
+use crate::supervisor::{Accounts, Changes};
 use crate::systemd::Notifier;
 
 /// What a new configuration is applied to.
@@ -31,14 +31,14 @@ impl Renewal {
     pub(super) async fn apply(&self, config: Config) -> Result<(), String> {
         self.crew.prepare(&config)?;
         let count = config.accounts.len();
-        let most = config.settings.max_in_flight;
+        let in_flight = config.settings.max_in_flight;
         let wanted: Vec<_> = config.accounts.into_iter().map(Arc::new).collect();
-        let Some(changes) = self.accounts.replace(wanted.clone()).await else {
+        let changes = self.accounts.replace(wanted.clone()).await;
+        let Some(Changes { added, changed, removed }) = changes else {
             return Err("the exporter is shutting down".to_owned());
         };
-        self.crew.use_from_now_on(&wanted, most);
+        self.crew.use_from_now_on(&wanted, in_flight);
         self.running.set(show::config(config.settings, wanted));
-        let (added, changed, removed) = (changes.added, changes.changed, changes.removed);
         info!(accounts = count, added, changed, removed, "the configuration is in use");
         Ok(())
     }

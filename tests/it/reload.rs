@@ -207,7 +207,9 @@ async fn a_new_user_is_asked_for_at_once_and_the_others_are_not_again() {
     filed.world.until("the new user", |samples| value(samples, &red("u2")) == Some(21.0)).await;
     let log = filed.world.api.log();
     let mut asked: BTreeMap<_, usize> = BTreeMap::new();
-    log.iter().for_each(|request| *asked.entry(request.user.clone()).or_default() += 1);
+    for request in &log {
+        *asked.entry(request.user.clone()).or_default() += 1;
+    }
     assert_eq!(asked.values().copied().collect::<Vec<_>>(), [1, 1, 1], "{asked:?}");
     filed.world.stop().await;
 }
@@ -290,8 +292,12 @@ async fn reloads_leave_no_task_behind() {
     filed.world.until("figures", |samples| samples.contains_key(&red)).await;
     // Connections come and go with tasks of their own.
     let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
-    let most = tasks() + 20;
+    let mut most = usize::MAX;
     for number in 0..100 {
+        if number == 20 {
+            // By now every connection is there that is kept.
+            most = tasks() + 20;
+        }
         let labels = format!("\n    labels: {{number: '{number}'}}\n    users:");
         filed.take(&filed.yaml.replace("\n    users:", &labels)).await;
         write(&filed.file, "accounts: broken");
