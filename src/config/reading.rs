@@ -130,6 +130,7 @@ impl Reading<'_> {
             partners: partners.unwrap_or_default(),
             names: HashMap::new(),
             refresh_files: HashMap::new(),
+            resets: HashMap::new(),
             accounts: Vec::new(),
         }
     }

@@ -4,11 +4,14 @@
 //! inside itself (no task per user), publishes at the end of a sweep and at most once per
 //! [`PUBLISH_PERIOD`] in between, and waits for the next sweep. An account that cannot be read at
 //! all is asked with single requests until one succeeds. The supervisor runs the poller and starts it
-//! anew should it die; what it knew is in the slot.
+//! anew should it die; what it knew is in the slot. Where an account may be reset, the poller takes that
+//! in turn ([`Posts`]): nothing else may ask or publish meanwhile.
 
+mod everybody;
 mod ledger;
 mod lists;
 mod memory;
+mod reset;
 mod slots;
 mod sweep;
 
@@ -18,11 +21,14 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
 
+pub use self::everybody::{Readings, Unread};
+pub use self::reset::{Away, Post, Posts, Progress};
 pub use self::slots::{changed_slot, mark_down, new_slot};
 
 use self::ledger::Ledger;
 use self::lists::Lists;
 use self::memory::Memory;
+use self::reset::{Job, Seat, next_job};
 use self::sweep::Scope;
 use crate::account::Account;
 use crate::clock::Stamp;
@@ -65,6 +71,10 @@ pub struct Poller {
     quiet: bool,
     /// Whom a sweep begins with.
     first_user: usize,
+    /// Where it is found by those who reset accounts.
+    seat: Option<Seat>,
+    /// A reset that waits for the end of the sweep.
+    waiting: Option<Job>,
 }
 
 impl Poller {
@@ -87,6 +97,8 @@ impl Poller {
             told_elsewhere: false,
             quiet: false,
             first_user: 0,
+            seat: None,
+            waiting: None,
         }
     }
 
@@ -97,6 +109,13 @@ impl Poller {
         let stale_after = account.poll.stale_after;
         let memory = Some(Memory::new(storage, account.name.clone(), stale_after));
         Self { memory, ..self }
+    }
+
+    /// The same poller, which is found at `posts` by those who reset accounts.
+    #[must_use]
+    pub fn answering(self, posts: &Arc<Posts>) -> Self {
+        let seat = Some(posts.take(self.account(), &self.writer.slot().tally));
+        Self { seat, ..self }
     }
 
     /// Sweeps in the account's rhythm, for the first time after `first`, until `shutdown`.
@@ -115,11 +134,21 @@ impl Poller {
                     self.publish().await;
                     continue;
                 }
+                job = next_job(&mut self.seat) => self.waiting = Some(job),
                 () = shutdown.wait() => return,
             }
-            tokio::select! {
-                () = self.sweep() => {}
-                () = shutdown.wait() => return,
+            if self.waiting.is_none() {
+                tokio::select! {
+                    () = self.sweep() => {}
+                    () = shutdown.wait() => return,
+                }
+            }
+            if let Some(job) = self.waiting.take() {
+                self.reset(job, &shutdown).await;
+                self.ledger.forget_outcomes();
+                // A sweep that made room is made up for, and shows what became of the counters.
+                due = origin.elapsed();
+                continue;
             }
             let next = self.trouble.next(due, origin.elapsed(), interval);
             if next.overrun {
@@ -186,6 +215,11 @@ impl Poller {
                 (Some(reason_of(&error)), false)
             }
         };
+        if self.waiting.is_some() {
+            // Broken off: what it has read counts, and how it would have ended is not known.
+            self.learn_all();
+            return;
+        }
         let (result, failing) = self.ledger.verdict(refused);
         let finished = Stamp::now();
         let duration = started.age(finished);

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until};
 
-use super::{PUBLISH_PERIOD, Poller, patiently, reason_of};
+use super::{PUBLISH_PERIOD, Poller, next_job, patiently, reason_of};
 use crate::account::User;
 use crate::clock::Stamp;
 use crate::counter::Reading;
@@ -143,7 +143,8 @@ impl Poller {
         self.ask_queue(&mut round).await;
         let worth = round.accepted || (self.trouble.is_new() && !round.is_hopeless());
         let few = round.again.len() <= poll.concurrency.max(users / 10);
-        if round.refused.is_none() && worth && few && !round.again.is_empty() {
+        let free = self.waiting.is_none();
+        if free && round.refused.is_none() && worth && few && !round.again.is_empty() {
             let pause = retry_pause(fnv1a(self.account().name.as_str().as_bytes()));
             // Only within the time that the next sweep leaves.
             if started.elapsed() + pause + poll.timeout < poll.interval {
@@ -177,9 +178,11 @@ impl Poller {
         let mut publish = interval_at(Instant::now() + PUBLISH_PERIOD, PUBLISH_PERIOD);
         publish.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let hold = self.holds_lists();
+        let mut drained = None;
         loop {
             self.promise.act_at(Instant::now() + PUBLISH_PERIOD);
-            while open.len() < account.poll.concurrency {
+            // A reset waits for those who are being asked, and nobody more is asked.
+            while open.len() < account.poll.concurrency && self.waiting.is_none() {
                 let Some(user) = round.next() else { break };
                 if let Some(asked) = self.ledger.user_at(user) {
                     open.push(Box::pin(request(&client, asked, user, round)));
@@ -192,6 +195,14 @@ impl Poller {
                 },
                 news = self.lists.next(&client, hold) => {
                     self.lists.news.push(news);
+                }
+                job = next_job(&mut self.seat), if self.waiting.is_none() => {
+                    self.waiting = Some(job);
+                    drained = Some(Instant::now() + account.poll.timeout);
+                }
+                () = sleep_until(drained.unwrap_or_else(Instant::now)), if drained.is_some() => {
+                    // Upstream has asked for a pause; what is not sent yet will not be.
+                    return;
                 }
                 _ = publish.tick() => {
                     let now = Stamp::now();
