@@ -11,14 +11,16 @@
 //!    [`exposition`].
 //! 3. What keeps it running: [`supervisor`], [`health`], [`shutdown`], [`storage`] for what must
 //!    survive the process, and [`metrics`] about itself.
-//! 4. How it is seen: [`http`]; why it may mislead: [`doctor`]; and [`app`], the only place that wires things.
-//! 5. [`simulator`], an API to try it on, which shares nothing with the rest.
+//! 4. The one thing that it changes: [`control`] carries the wish, [`reset`] distrusts it.
+//! 5. How it is seen: [`http`]; why it may mislead: [`doctor`]; and [`app`], the only place that wires things.
+//! 6. [`simulator`], an API to try it on, which shares nothing with the rest.
 
 pub mod account;
 pub mod app;
 pub mod channel;
 pub mod clock;
 pub mod config;
+pub mod control;
 pub mod counter;
 pub mod doctor;
 pub mod exposition;
@@ -27,6 +29,7 @@ pub mod http;
 pub mod limit;
 pub mod metrics;
 pub mod poller;
+pub mod reset;
 pub mod schedule;
 pub mod shutdown;
 pub mod simulator;

@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::health::Promise;
 use crate::limit::{Global, Limiter, Paces};
 use crate::metrics::{Process, Tally};
-use crate::poller::Poller;
+use crate::poller::{Poller, Posts};
 use crate::snapshot::Slot;
 use crate::storage::Storage;
 use crate::upstream::{BuildError, Client, Tokens, Transport};
@@ -19,7 +19,8 @@ pub(super) struct Crew {
     transport: Transport,
     paces: Paces,
     global: Global,
-    storage: Option<Storage>,
+    pub(super) storage: Option<Storage>,
+    pub(super) posts: Arc<Posts>,
     pub(super) tokens: Arc<Tokens>,
     pub(super) process: Arc<Process>,
 }
@@ -42,13 +43,14 @@ impl Crew {
         }
         let (paces, global) = (Paces::default(), Global::new(config.max_in_flight));
         let tokens = Arc::new(tokens);
-        Ok(Self { transport, paces, global, storage, tokens, process })
+        Ok(Self { transport, paces, global, storage, posts: Arc::default(), tokens, process })
     }
 
     /// A poller for the account of `slot`. Must be called within a runtime.
     pub(super) fn poller(&self, slot: &Arc<Slot>, promise: Promise) -> Result<Poller, BuildError> {
         let client = self.client(&slot.view().account, &slot.tally)?;
         let poller = Poller::new(client, slot, promise);
+        let poller = poller.answering(&self.posts);
         Ok(match &self.storage {
             Some(storage) => poller.remembering(storage.clone()),
             None => poller,

@@ -8,10 +8,9 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tracing::info;
 
-use super::listen::BindError;
-use super::{Options, web};
+use super::{ListenAddress, Options, StartError, web};
 use crate::health::Health;
-use crate::http::{Access, Front, Site, serve};
+use crate::http::{Access, Admin, Front, Site, serve};
 use crate::metrics::Process;
 use crate::shutdown::Shutdown;
 use crate::web_config::{Watch, WebConfig};
@@ -21,13 +20,14 @@ use crate::web_config::{Watch, WebConfig};
 pub(super) struct Doors {
     listeners: Vec<TcpListener>,
     health: Option<TcpListener>,
+    admin: Option<TcpListener>,
     web: Option<WebConfig>,
     /// How often the files of the web configuration are looked at.
     pub(super) look: Duration,
 }
 
 impl Doors {
-    pub(super) async fn open(options: &Options) -> Result<Self, BindError> {
+    pub(super) async fn open(options: &Options) -> Result<Self, StartError> {
         let mut listeners = Vec::new();
         for address in &options.listen {
             listeners.push(address.bind().await?);
@@ -36,7 +36,14 @@ impl Doors {
             Some(address) => Some(address.bind().await?),
             None => None,
         };
-        Ok(Self { listeners, health, web: options.web.clone(), look: web::LOOK })
+        let admin = match &options.admin_listen {
+            Some(address) => {
+                check_admin(address, options.web.as_ref())?;
+                Some(address.bind().await?)
+            }
+            None => None,
+        };
+        Ok(Self { listeners, health, admin, web: options.web.clone(), look: web::LOOK })
     }
 
     /// Where the site is, with the ports that the system chose.
@@ -49,6 +56,11 @@ impl Doors {
         self.health.as_ref()?.local_addr().ok()
     }
 
+    /// Where accounts are reset.
+    pub(super) fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin.as_ref()?.local_addr().ok()
+    }
+
     /// Whether the site speaks TLS.
     pub(super) fn encrypt(&self) -> bool {
         self.web.as_ref().is_some_and(|config| config.tls.is_some())
@@ -58,6 +70,7 @@ impl Doors {
     pub(super) fn serve(
         self,
         site: &Arc<Site>,
+        admin: Option<Admin>,
         health: &Arc<Health>,
         process: &Arc<Process>,
         shutdown: &Shutdown,
@@ -78,6 +91,13 @@ impl Doors {
             let front = Front::probes(Arc::clone(health));
             servers.spawn(serve(listener, front, shutdown.clone()));
         }
+        if let (Some(listener), Some(admin)) = (self.admin, admin) {
+            if let Ok(address) = listener.local_addr() {
+                info!(%address, "listening for resets");
+            }
+            let front = Front::admin(Arc::new(admin), Arc::clone(&access));
+            servers.spawn(serve(listener, front, shutdown.clone()));
+        }
         if let Some(config) = self.web {
             web::tell(&config, "the web configuration is in use");
             let watch = Watch::new(&config);
@@ -86,4 +106,15 @@ impl Doors {
         }
         servers
     }
+}
+
+/// Refuses an admin listener that others could reach in plain HTTP: the token would be read on the way.
+///
+/// # Errors
+/// When the address is not loopback and there is no TLS.
+pub fn check_admin(address: &ListenAddress, web: Option<&WebConfig>) -> Result<(), StartError> {
+    if address.is_loopback() || web.is_some_and(|config| config.tls.is_some()) {
+        return Ok(());
+    }
+    Err(StartError::PlainAdmin(address.clone()))
 }

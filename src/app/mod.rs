@@ -2,7 +2,7 @@
 //!
 //! [`Daemon::bind`] opens everything that can fail, [`Daemon::run`] runs until shutdown.
 //! [`poll_once`] makes one sweep without listening anywhere, [`diagnose`] asks why counters may mislead,
-//! [`Login`] lets a customer in, and [`healthcheck`] asks a daemon that runs elsewhere. The binary calls these; tests do, too.
+//! [`Login`] lets a customer in, [`healthcheck`] and [`ask_reset`] ask a daemon that runs elsewhere. The binary calls these; tests do, too.
 
 mod crew;
 mod doctor;
@@ -10,6 +10,7 @@ mod doors;
 mod healthcheck;
 mod listen;
 mod login;
+mod reset;
 mod sampling;
 mod web;
 
@@ -21,9 +22,11 @@ use futures_util::future::join_all;
 use tracing::info;
 
 pub use self::doctor::{DiagnoseError, diagnose};
+pub use self::doors::check_admin;
 pub use self::healthcheck::{HealthcheckError, healthcheck};
 pub use self::listen::{BindError, InvalidListenAddress, ListenAddress};
 pub use self::login::{Login, LoginError, Unfit};
+pub use self::reset::{ResetAnswer, ResetError, ResetOrder, ask_reset, reset_history};
 pub use self::sampling::SAMPLING_PERIOD;
 
 use self::crew::Crew;
@@ -33,9 +36,10 @@ use crate::clock::Stamp;
 use crate::config::Config;
 use crate::exposition::{Format, document};
 use crate::health::{Health, Promise};
-use crate::http::Site;
+use crate::http::{Admin, Site};
 use crate::metrics::{BuildInfo, SweepResult};
 use crate::poller::{self, Poller};
+use crate::reset::{BODY_MAX, Desk, patience};
 use crate::shutdown::Shutdown;
 use crate::snapshot::{AccountView, Directory};
 use crate::storage::{Storage, StorageError};
@@ -57,6 +61,8 @@ pub struct Options {
     pub web: Option<WebConfig>,
     /// Where to tell health and readiness alone, in plain HTTP; only together with the rest if `None`.
     pub health_listen: Option<ListenAddress>,
+    /// Where accounts can be reset that allow it; nowhere if `None`.
+    pub admin_listen: Option<ListenAddress>,
 }
 
 /// Why the daemon did not start.
@@ -71,6 +77,12 @@ pub enum StartError {
     /// The storage cannot be used.
     #[error(transparent)]
     Storage(#[from] StorageError),
+    /// Reset tokens would cross a network in plain HTTP.
+    #[error(
+        "--web.admin-listen-address={0} can be reached from elsewhere, and reset tokens would be sent \
+         there in plain HTTP; listen on 127.0.0.1, or set up TLS with --web.config.file"
+    )]
+    PlainAdmin(ListenAddress),
 }
 
 /// An exporter that has its listeners open and is ready to run.
@@ -139,6 +151,11 @@ impl Daemon {
         self.doors.health_address()
     }
 
+    /// Where accounts can be reset, if they can.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.doors.admin_address()
+    }
+
     /// Whether it speaks TLS there.
     pub fn encrypts(&self) -> bool {
         self.doors.encrypt()
@@ -155,6 +172,13 @@ impl Daemon {
         let Self { doors, accounts, crew, directory, health, telemetry_path, sampling_period } =
             self;
         let (process, tokens) = (Arc::clone(&crew.process), Arc::clone(&crew.tokens));
+        let (desk, hook, settling) =
+            Desk::new(Arc::clone(&crew.posts), crew.storage.clone(), shutdown.clone());
+        let longest = accounts.iter().map(|account| account.poll.timeout).max().unwrap_or_default();
+        let patience = patience(longest);
+        let admin = doors
+            .admin_address()
+            .map(|_| Admin::new(hook, Arc::clone(&process), BODY_MAX, patience));
         let start = |start: Start| {
             let Start { slot, first, promise, shutdown } = start;
             let poller = crew.poller(&slot, promise);
@@ -167,14 +191,15 @@ impl Daemon {
         tell(handle);
         let sampler = sampling::sample(Arc::clone(&directory), sampling_period, shutdown.clone());
         let site = Arc::new(Site::new(directory, process, Arc::clone(&health), telemetry_path));
-        let mut servers = doors.serve(&site, &health, &crew.process, &shutdown);
+        let mut servers = doors.serve(&site, admin, &health, &crew.process, &shutdown);
         servers.spawn(sampler);
+        servers.spawn(desk.run());
         health.listening();
         let BuildInfo { version, revision } = BuildInfo::THIS;
         info!(version, revision, accounts = count, "wazzup-exporter is running");
         supervisor.run().await;
-        // A refresh token that was sent must not be lost.
-        tokio::join!(servers.join_all(), tokens.settle());
+        // A refresh token that was sent must not be lost, nor what came of a reset.
+        tokio::join!(servers.join_all(), tokens.settle(), settling.settle(patience));
         info!("stopped");
     }
 }

@@ -103,6 +103,14 @@ impl Access {
         if probes::are_asked(request.uri().path()) {
             return Ok(());
         }
+        self.admit_everywhere(request).await
+    }
+
+    /// The same where health is not told either.
+    pub(super) async fn admit_everywhere<B: Body>(
+        &self,
+        request: &Request<B>,
+    ) -> Result<(), Answer> {
         if self.limit.as_ref().is_some_and(|limit| !limit.take()) {
             let text = "Too many requests; the rate limit of this exporter is reached.\n";
             return Err(plain(StatusCode::TOO_MANY_REQUESTS, text));

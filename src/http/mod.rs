@@ -3,9 +3,10 @@
 //! [`app`](crate::app) binds the listeners and runs [`serve`] on each until shutdown. A [`Site`] is
 //! what requests are answered from: views of the snapshot and of nothing else, so the metrics and
 //! the page cannot disagree. [`Access`] decides who gets an answer and how connections are
-//! encrypted; a [`Front`] puts the two together for a listener, or is one for probes alone.
+//! encrypted; a [`Front`] puts the two together for a listener, or is one for probes alone, or the one of the [`Admin`] listener.
 
 mod access;
+mod admin;
 mod answer;
 mod bounded;
 mod bucket;
@@ -21,6 +22,7 @@ mod text;
 mod tls;
 
 pub use self::access::Access;
+pub use self::admin::Admin;
 pub use self::connection::serve;
 pub use self::front::Front;
 pub use self::routes::{SCRAPES_MAX, Site, VIEWS_MAX};

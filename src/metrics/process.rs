@@ -193,7 +193,8 @@ fn request_duration(registry: &Registry) -> HistogramVec {
         HistogramVec::new(options, &["endpoint"]).expect("the literal options are valid");
     for endpoint in Endpoint::ALL
         .into_iter()
-        .filter(|endpoint| !matches!(endpoint, Endpoint::Webhooks | Endpoint::Reset)) {
+        .filter(|endpoint| !matches!(endpoint, Endpoint::Webhooks | Endpoint::Reset))
+    {
         histogram.with_label_values(&[endpoint.label()]);
     }
     add(registry, histogram)

@@ -53,6 +53,17 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     // The schedule for phases and pauses between restarts.
     ("supervisor", &["account", "poller", "snapshot", "health", "shutdown", "schedule"]),
+    // Messages with replies; figures and codes are plain data.
+    ("control", &[]),
+    (
+        "reset",
+        &[
+            "account", "clock", "control", "metrics", "poller", "storage",
+            // What was not decided yet is given up.
+            "shutdown", // What upstream said of the one request is told apart.
+            "upstream",
+        ],
+    ),
     // What upstream says is put into words beside what an account is configured for.
     ("doctor", &["account", "channel", "clock", "metrics", "upstream"]),
     (
@@ -67,6 +78,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "metrics",
             "clock",
             "shutdown",
+            // The admin listener asks for resets.
+            "control",
         ],
     ),
     ("web_config", &["yaml"]),
@@ -85,6 +98,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "limit",
             "metrics",
             "poller",
+            // Resets, and for the command line what is on record of them.
+            "reset",
             "shutdown",
             "snapshot",
             "storage",

@@ -17,6 +17,8 @@ mod polling;
 mod process;
 mod recovery;
 mod relays;
+mod reset;
+mod reset_crash;
 mod secrets;
 mod storage;
 mod support;

@@ -30,6 +30,8 @@ pub(crate) struct World {
     pub(crate) exporter: SocketAddr,
     /// Where it tells health and readiness alone, if it does.
     pub(crate) probes: Option<SocketAddr>,
+    /// Where accounts are reset, if they can be.
+    pub(crate) admin: Option<SocketAddr>,
     pub(crate) shutdown: Shutdown,
     /// Replaces the accounts of the exporter.
     pub(crate) accounts: Accounts,
@@ -75,6 +77,7 @@ impl World {
         let daemon = daemon.looking_every(Duration::from_millis(100));
         let exporter = daemon.addresses()[0];
         let probes = daemon.health_address();
+        let admin = daemon.admin_address();
         let shutdown = Shutdown::new();
         let (tell, told) = oneshot::channel();
         let daemon = tokio::spawn({
@@ -82,7 +85,7 @@ impl World {
             daemon.run_with(shutdown, |accounts| drop(tell.send(accounts)))
         });
         let accounts = guard("the start", told).await.unwrap();
-        Self { api, exporter, probes, shutdown, accounts, daemon, client: client() }
+        Self { api, exporter, probes, admin, shutdown, accounts, daemon, client: client() }
     }
 
     /// What the API holds and the exporter shows is asked again and again until it fits.
@@ -144,6 +147,7 @@ pub(crate) fn options() -> Options {
         storage: None,
         web: None,
         health_listen: None,
+        admin_listen: None,
     }
 }
 

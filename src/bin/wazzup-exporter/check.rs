@@ -9,11 +9,11 @@ use super::{Failure, say};
 
 pub(super) fn run(
     flags: &ConfigFlags,
-    web: &WebFlags,
+    flags_web: &WebFlags,
     storage: &StorageFlags,
 ) -> Result<(), Failure> {
     let loaded = config::load(&flags.file, flags.permissions());
-    let web_file = web.config_file();
+    let web_file = flags_web.config_file();
     let web = web_file.map(web_config::load).transpose();
     let warnings = match &loaded {
         Ok(config) => &config.warnings,
@@ -32,6 +32,7 @@ pub(super) fn run(
     };
     let storage = super::storage(storage, &config);
     storage.as_ref().map_or(Ok(()), Storage::check).map_err(Failure::usage)?;
+    super::check_admin(flags_web, web.as_ref())?;
     let users: usize = config.accounts.iter().map(|account| account.users.len()).sum();
     let accounts = config.accounts.len();
     let file = flags.file.display();

@@ -103,6 +103,7 @@ async fn bind_daemon(
         storage: None,
         web: guard.clone(),
         health_listen: web.health_listen.clone(),
+        admin_listen: None,
     };
     if !web.listen.is_empty() {
         return Daemon::bind(&options(web.listen.clone()), config).await.map_err(Failure::runtime);

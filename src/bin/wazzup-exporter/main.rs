@@ -9,6 +9,7 @@ mod cli;
 mod demo;
 mod doctor;
 mod login;
+mod reset;
 mod simulate;
 
 use std::fmt::Display;
@@ -82,6 +83,9 @@ async fn run(cli: Cli) -> Result<(), Failure> {
             doctor::run(config, storage, &flags).await
         }
         Some(Command::Login(flags)) => login::run(&load(&cli.config)?, &flags).await,
+        Some(Command::Reset(flags)) => {
+            reset::run(*flags, &cli.config, &cli.web, &cli.storage).await
+        }
         Some(Command::Healthcheck(flags)) => {
             app::healthcheck(flags.url, flags.insecure).await.map_err(Failure::runtime)
         }
@@ -99,7 +103,9 @@ async fn serve(config: Config, web: &WebFlags, storage: Option<Storage>) -> Resu
         storage,
         web: load_web(web)?,
         health_listen: web.health_listen.clone(),
+        admin_listen: web.admin_listen(),
     };
+    check_admin(web, options.web.as_ref())?;
     let daemon = Daemon::bind(&options, config).await.map_err(Failure::runtime)?;
     until_signalled(|shutdown| daemon.run(shutdown)).await
 }
@@ -124,9 +130,18 @@ fn load(flags: &ConfigFlags) -> Result<Config, Failure> {
     Ok(config)
 }
 
-/// Where to keep what must survive; refresh tokens must.
+/// Where to keep what must survive; refresh tokens must, and the record of resets.
 fn storage(flags: &StorageFlags, config: &Config) -> Option<Storage> {
-    flags.storage(config.accounts.iter().any(|account| account.auth.must_be_kept()))
+    let mut accounts = config.accounts.iter();
+    flags.storage(accounts.any(|account| account.auth.must_be_kept() || account.reset.is_some()))
+}
+
+/// Whether the admin listener may be opened where the flags say.
+fn check_admin(flags: &WebFlags, web: Option<&WebConfig>) -> Result<(), Failure> {
+    match flags.admin_listen() {
+        Some(address) => app::check_admin(&address, web).map_err(Failure::usage),
+        None => Ok(()),
+    }
 }
 
 /// The web configuration, if there is one. Its warnings are logged when it is taken into use.
