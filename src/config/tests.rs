@@ -5,6 +5,7 @@ mod files;
 mod fuzz;
 mod network;
 mod places;
+mod reset;
 mod secrets;
 mod sources;
 

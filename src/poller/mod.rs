@@ -28,7 +28,7 @@ pub use self::slots::{changed_slot, mark_down, new_slot};
 use self::ledger::Ledger;
 use self::lists::Lists;
 use self::memory::Memory;
-use self::reset::{Job, Seat, next_job};
+use self::reset::{Called, Job, Seat, next_call};
 use self::sweep::Scope;
 use crate::account::Account;
 use crate::clock::Stamp;
@@ -134,7 +134,13 @@ impl Poller {
                     self.publish().await;
                     continue;
                 }
-                job = next_job(&mut self.seat) => self.waiting = Some(job),
+                call = next_call(&mut self.seat) => match call {
+                    Called::Job(job) => self.waiting = Some(job),
+                    Called::Show => {
+                        self.publish().await;
+                        continue;
+                    }
+                },
                 () = shutdown.wait() => return,
             }
             if self.waiting.is_none() {

@@ -41,6 +41,8 @@ pub struct Post {
     /// The account's counters.
     pub tally: Arc<Tally>,
     jobs: mpsc::Sender<Job>,
+    /// That what is counted has changed.
+    news: Arc<Notify>,
     number: u64,
 }
 
@@ -50,7 +52,17 @@ pub(super) struct Seat {
     posts: Arc<Posts>,
     account: AccountName,
     jobs: mpsc::Receiver<Job>,
+    news: Arc<Notify>,
     number: u64,
+}
+
+/// What a poller is called for.
+#[derive(Debug)]
+pub(super) enum Called {
+    /// To reset its account.
+    Job(Job),
+    /// To show what others have counted.
+    Show,
 }
 
 /// What a poller is asked to do, step by step.
@@ -106,10 +118,12 @@ impl Posts {
         seats.next += 1;
         let (account, tally) = (Arc::clone(account), Arc::clone(tally));
         let name = account.name.clone();
-        seats.posts.insert(name.clone(), Post { account, tally, jobs: sender, number });
+        let news = Arc::new(Notify::new());
+        let post = Post { account, tally, jobs: sender, news: Arc::clone(&news), number };
+        seats.posts.insert(name.clone(), post);
         drop(seats);
         self.changed.notify_one();
-        Seat { posts: Arc::clone(self), account: name, jobs, number }
+        Seat { posts: Arc::clone(self), account: name, jobs, news, number }
     }
 
     fn seats(&self) -> MutexGuard<'_, Seats> {
@@ -131,6 +145,11 @@ impl Post {
         self.jobs.try_send(job).map_err(|_| Away)?;
         Ok(Progress { readings, decision: decide, outcome, after })
     }
+
+    /// Has the poller show what was counted, which would else be seen after its next sweep.
+    pub fn show(&self) {
+        self.news.notify_one();
+    }
 }
 
 impl Drop for Seat {
@@ -142,14 +161,13 @@ impl Drop for Seat {
     }
 }
 
-/// The next job of a poller; never one without a seat.
-pub(super) async fn next_job(seat: &mut Option<Seat>) -> Job {
-    if let Some(seat) = seat
-        && let Some(job) = seat.jobs.recv().await
-    {
-        return job;
+/// What a poller is called for next; never anything without a seat. Dropping this loses nothing.
+pub(super) async fn next_call(seat: &mut Option<Seat>) -> Called {
+    let Some(seat) = seat else { return std::future::pending().await };
+    tokio::select! {
+        Some(job) = seat.jobs.recv() => Called::Job(job),
+        () = seat.news.notified() => Called::Show,
     }
-    std::future::pending().await
 }
 
 /// What a reset has done to the counters, as far as the poller has to care.

@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until};
 
-use super::{PUBLISH_PERIOD, Poller, next_job, patiently, reason_of};
+use super::{Called, PUBLISH_PERIOD, Poller, next_call, patiently, reason_of};
 use crate::account::User;
 use crate::clock::Stamp;
 use crate::counter::Reading;
@@ -196,9 +196,12 @@ impl Poller {
                 news = self.lists.next(&client, hold) => {
                     self.lists.news.push(news);
                 }
-                job = next_job(&mut self.seat), if self.waiting.is_none() => {
-                    self.waiting = Some(job);
-                    drained = Some(Instant::now() + account.poll.timeout);
+                call = next_call(&mut self.seat), if self.waiting.is_none() => {
+                    // What is to be shown is, with the rest.
+                    if let Called::Job(job) = call {
+                        self.waiting = Some(job);
+                        drained = Some(Instant::now() + account.poll.timeout);
+                    }
                 }
                 () = sleep_until(drained.unwrap_or_else(Instant::now)), if drained.is_some() => {
                     // Upstream has asked for a pause; what is not sent yet will not be.

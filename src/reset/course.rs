@@ -89,6 +89,7 @@ impl Course<'_> {
         let id = line.id.clone();
         self.written(line, |affair, line| affair.book.note(line)).await?;
         self.post.tally.resets.ended(ResetResult::DryRun);
+        self.post.show();
         let account = &self.post.account.name;
         let before = figures(before);
         info!(%account, id, total = before.total, "a reset was rehearsed; nothing was sent");
@@ -131,6 +132,7 @@ impl Course<'_> {
             last.after = Some(after.total);
             let marks = self.affair.book.tell(|told| told.last = Some(last));
             self.post.tally.resets.mark(marks);
+            self.post.show();
             let line =
                 Line { figures: Some(after), ..Line::new(Kind::After, &id, Stamp::now().unix) };
             let written = self.written(line, |affair, line| affair.book.note(line)).await;

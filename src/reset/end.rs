@@ -17,15 +17,15 @@ pub(super) struct End {
     pub(super) problem: Option<String>,
 }
 
-/// Every code of an end.
-pub(super) const CODES: [&str; 7] = [
-    "cleared",
-    "dry_run",
-    "account_mismatch",
-    "not_cleared",
-    "upstream_refused",
-    "not_sent",
-    "outcome_unknown",
+/// Every code of an end, with its HTTP status.
+pub(super) const CODES: [(&str, u16); 7] = [
+    ("cleared", 200),
+    ("dry_run", 200),
+    ("account_mismatch", 502),
+    ("not_cleared", 502),
+    ("upstream_refused", 502),
+    ("not_sent", 502),
+    ("outcome_unknown", 504),
 ];
 
 const KEPT: &str = "The cooldown holds all the same";
@@ -158,7 +158,7 @@ mod tests {
             let end = End::of(&clearing);
             let found = (end.result, end.code, end.status, end.upstream_status);
             assert_eq!(found, (result, code, answered, upstream), "{clearing:?}");
-            assert!(CODES.contains(&end.code));
+            assert!(CODES.contains(&(end.code, end.status)));
         }
         assert_eq!(End::not_taken().result, Failed);
         assert_eq!(End::without_a_word().result, Unknown);

@@ -176,6 +176,7 @@ impl Counter {
         let answer = asked.unwrap_or_else(|refusal| {
             let (code, caller) = (refusal.code(), call.caller.address);
             target.post.tally.resets.refused(code);
+            target.post.show();
             warn!(%account, code = code.label(), %caller, "a reset was refused: {refusal}");
             let retry = refusal.retry_after().map(words::seconds_up);
             let told = Told {
@@ -228,7 +229,11 @@ impl Affair {
             warn!(%account, "a reset was sent or about to be when the exporter ended; nobody knows \
                 what came of it, and its cooldown holds");
         }
-        post.tally.resets.mark(self.book.told());
+        let told = self.book.told();
+        if found > 0 || post.tally.resets.values().marks != told {
+            post.tally.resets.mark(told);
+            post.show();
+        }
         Ok(())
     }
 }
@@ -254,8 +259,7 @@ pub fn unauthorized() -> Reply {
     Reply { status: code.status(), told }
 }
 
-/// Every code of an answer to somebody with a valid token, refusals included; for documentation.
-pub fn codes() -> impl Iterator<Item = &'static str> {
-    let refusals = crate::metrics::RefusalCode::ALL.into_iter().map(|code| code.label());
-    end::CODES.into_iter().chain(refusals)
+/// The codes of everything that is no refusal, with their HTTP status; for documentation.
+pub fn ends() -> impl Iterator<Item = (&'static str, u16)> {
+    end::CODES.into_iter()
 }

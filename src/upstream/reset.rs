@@ -1,4 +1,5 @@
-//! The one request that changes something: clearing the counters of a whole account.
+//! The one request that changes something: clearing the counters of a whole account
+//! (docs/upstream.md, "Reset").
 //!
 //! It goes out over a client of its own, made for this one request: HTTP/1.1, no idle connection that
 //! could be used again, no redirect, no second attempt ([`Single`]). It runs in a task of its own, so

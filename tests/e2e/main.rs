@@ -19,6 +19,7 @@ mod page;
 mod pki;
 mod process;
 mod prometheus;
+mod reset;
 mod screenshots;
 #[allow(dead_code, reason = "what it holds for the tests in one process is not needed here")]
 #[path = "../it/support.rs"]

@@ -18,6 +18,7 @@ mod process;
 mod recovery;
 mod relays;
 mod reset;
+mod reset_cli;
 mod reset_crash;
 mod secrets;
 mod storage;
