@@ -114,13 +114,12 @@ pub async fn ask_reset(order: ResetOrder) -> Result<ResetAnswer, ResetError> {
     let path = url.path().trim_end_matches('/').to_owned();
     url.set_path(&format!("{path}/api/v1/admin/accounts/{account}/reset"));
     let place = place_of(&url);
-    let mut body = json!({"confirm": order.confirm, "dry_run": order.dry_run});
-    if let Some(reason) = order.reason {
-        body["reason"] = reason.into();
-    }
-    if let Some(expected) = order.expected_unanswered {
-        body["expected_unanswered"] = expected.into();
-    }
+    let body = json!({
+        "confirm": order.confirm,
+        "reason": order.reason,
+        "dry_run": order.dry_run,
+        "expected_unanswered": order.expected_unanswered,
+    });
     let mut client = http_client()?.no_proxy().connect_timeout(CONNECT_TIMEOUT).http1_only();
     if let Some(path) = &order.ca_file {
         client = client.tls_certs_only(authority(path)?);
@@ -178,20 +177,19 @@ impl ResetAnswer {
     }
 
     fn text(&self, key: &str) -> String {
-        printable(self.document[key].as_str().unwrap_or_default())
+        printable(self.document.get(key).and_then(Value::as_str).unwrap_or_default())
     }
 }
 
 impl std::fmt::Display for ResetAnswer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (code, message) = (self.text("code"), self.text("message"));
-        if self.is_good() {
-            f.write_str(&message)?
-        } else {
-            write!(f, "{code}: {message}")?
+        if !self.is_good() {
+            write!(f, "{code}: ")?;
         }
+        f.write_str(&message)?;
         for key in ["before", "after"] {
-            if let Some(figures) = figures(&self.document[key]) {
+            if let Some(figures) = self.document.get(key).and_then(figures) {
                 write!(f, "\n{key:<7} {figures}")?;
             }
         }
@@ -204,7 +202,7 @@ impl std::fmt::Display for ResetAnswer {
 
 /// Figures in words: `1234 unanswered: 1000 red, 234 grey; 56 users`.
 fn figures(figures: &Value) -> Option<String> {
-    let of = |key: &str| figures[key].as_u64();
+    let of = |key: &str| figures.get(key)?.as_u64();
     let (total, red, grey) = (of("total")?, of("red")?, of("grey")?);
     let other = of("other").filter(|other| *other > 0);
     let other = other.map(|other| format!(", {other} of an unknown type")).unwrap_or_default();

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use hyper::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, ORIGIN, RETRY_AFTER, USER_AGENT,
+    ALLOW, AsHeaderName, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, ORIGIN, RETRY_AFTER, USER_AGENT,
 };
 use hyper::{HeaderMap, Method, Request, StatusCode};
 use percent_encoding::percent_decode_str;
@@ -80,12 +80,7 @@ impl Admin {
         if is_a_browser(&head.headers) {
             return self.refuse(AdminCode::CrossSite, peer, Some(&account));
         }
-        // More than one is none, rather than one of them.
-        let mut tokens = head.headers.get_all(TOKEN).iter();
-        let token = match (tokens.next(), tokens.next()) {
-            (Some(token), None) => token.as_bytes().to_vec(),
-            _ => Vec::new(),
-        };
+        let token = only(&head.headers, TOKEN).unwrap_or_default();
         let credentials = Credentials { account, token: token.into() };
         let refusal = match self.hook.knock(credentials.clone()).await {
             Some(true) => None,
@@ -95,13 +90,11 @@ impl Admin {
         if let Some(code) = refusal {
             return self.refuse(code, peer, Some(&credentials.account));
         }
-        let bytes =
-            |name| head.headers.get(name).map(|value| HeaderValue::as_bytes(value).to_vec());
         let call = Call {
             credentials: credentials.clone(),
-            content_type: bytes(CONTENT_TYPE),
+            content_type: only(&head.headers, CONTENT_TYPE),
             body: self.read(body).await,
-            caller: Caller { address: peer, user_agent: bytes(USER_AGENT) },
+            caller: Caller { address: peer, user_agent: only(&head.headers, USER_AGENT) },
         };
         match self.hook.call(call).await {
             // The token has changed meanwhile.
@@ -114,7 +107,7 @@ impl Admin {
     }
 
     /// What the rules for everybody say, in the form that answers have here.
-    pub(super) fn rephrase(&self, refusal: Answer, peer: SocketAddr) -> Answer {
+    pub(super) fn rephrase(&self, refusal: &Answer, peer: SocketAddr) -> Answer {
         let code = match refusal.status() {
             StatusCode::UNAUTHORIZED => AdminCode::LoginRequired,
             StatusCode::TOO_MANY_REQUESTS => AdminCode::RateLimited,
@@ -180,6 +173,15 @@ fn account_of(path: &str) -> Option<String> {
 /// say whose wish it was; nothing else does either.
 fn is_a_browser(headers: &HeaderMap) -> bool {
     headers.contains_key(ORIGIN) || headers.contains_key(SITE)
+}
+
+/// The value of a header. More than one is none, rather than one of them.
+fn only(headers: &HeaderMap, name: impl AsHeaderName) -> Option<Vec<u8>> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (Some(value), None) => Some(value.as_bytes().to_vec()),
+        _ => None,
+    }
 }
 
 fn told(reply: &Reply) -> Answer {

@@ -72,7 +72,7 @@ impl Front {
             Kind::Admin { admin, access } => {
                 let mut answer = match access.admit_everywhere(&request).await {
                     Ok(()) => admin.answer(request, peer).await,
-                    Err(refusal) => admin.rephrase(refusal, peer),
+                    Err(refusal) => admin.rephrase(&refusal, peer),
                 };
                 access.dress(&mut answer);
                 answer

@@ -196,7 +196,7 @@ mod tests {
         let cleared = |id| line(Outcome, id, Some("cleared"));
         assert_eq!(history(&[]), (None, false, vec![], None));
         let dry = line(DryRun, "d", None);
-        assert_eq!(history(&[dry.clone()]), (None, false, vec![], None));
+        assert_eq!(history(std::slice::from_ref(&dry)), (None, false, vec![], None));
         let a = || Some("a".to_owned());
         assert_eq!(history(&[intent("a"), dry]), (a(), false, vec!["a".into()], None));
         assert_eq!(history(&[intent("a"), cleared("a")]), (a(), true, vec![], Some(7000)));

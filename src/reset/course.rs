@@ -114,7 +114,13 @@ impl Course<'_> {
         let mut intent = self.described(Kind::Intent, ask, before);
         intent.mark = Some(mark.clone());
         let (id, at) = (intent.id.clone(), Stamp::now().unix);
-        self.written(intent, move |affair, intent| affair.book.intend(mark, intent)).await?;
+        let written = self.written(intent, move |affair, intent| affair.book.intend(mark, intent));
+        written.await.map_err(|refusal| match refusal {
+            Refusal::Storage(why) => {
+                Refusal::Storage(format!("{why} (the cooldown holds all the same)"))
+            }
+            other => other,
+        })?;
         let before = figures(before);
         warn!(%account, id, total = before.total, caller = %self.caller.address, "resetting the counters of the account");
         let Progress { decision, outcome, after, .. } = progress;

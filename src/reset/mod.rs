@@ -251,7 +251,7 @@ async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> 
 }
 
 /// The answer to whoever has no token of an account that may be reset, whichever of the two it is.
-pub fn unauthorized() -> Reply {
+fn unauthorized() -> Reply {
     let code = AdminCode::Unauthorized;
     let message = "no reset token of this account: send the content of its reset.token_file as \
                    X-Reset-Token";

@@ -125,25 +125,27 @@ fn unanswered(samples: &Samples, kind: &str) -> Option<f64> {
     value(samples, &super::support::counter("acme", user, kind))
 }
 
-fn results(samples: &Samples) -> [f64; 4] {
+/// The value of a series that has to exist.
+fn count(samples: &Samples, series: &str) -> u64 {
+    samples.get(series).unwrap_or_else(|| panic!("{series}")).parse().unwrap()
+}
+
+fn results(samples: &Samples) -> [u64; 4] {
     ["cleared", "dry_run", "failed", "unknown"].map(|result| {
-        let series = format!(r#"wazzup_resets_total{{account="acme",result="{result}"}}"#);
-        value(samples, &series).unwrap()
+        count(samples, &format!(r#"wazzup_resets_total{{account="acme",result="{result}"}}"#))
     })
 }
 
-fn refusals(samples: &Samples, code: &str) -> f64 {
-    let series = format!(r#"wazzup_reset_refusals_total{{account="acme",code="{code}"}}"#);
-    value(samples, &series).unwrap()
+fn refusals(samples: &Samples, code: &str) -> u64 {
+    count(samples, &format!(r#"wazzup_reset_refusals_total{{account="acme",code="{code}"}}"#))
 }
 
-fn unresolved(samples: &Samples) -> f64 {
-    value(samples, r#"wazzup_reset_unresolved{account="acme"}"#).unwrap()
+fn unresolved(samples: &Samples) -> u64 {
+    count(samples, r#"wazzup_reset_unresolved{account="acme"}"#)
 }
 
-fn strangers(samples: &Samples, code: &str) -> f64 {
-    let series = format!(r#"wazzup_exporter_admin_refusals_total{{code="{code}"}}"#);
-    value(samples, &series).unwrap()
+fn strangers(samples: &Samples, code: &str) -> u64 {
+    count(samples, &format!(r#"wazzup_exporter_admin_refusals_total{{code="{code}"}}"#))
 }
 
 /// A request as it should be.
@@ -215,7 +217,7 @@ async fn a_reset_clears_the_account_once_and_tells_before_and_after() {
     let scene = Scene::new().await;
     let world = scene.start().await;
     let before = world.scrape().await;
-    assert_eq!((results(&before), unresolved(&before)), ([0.0; 4], 0.0));
+    assert_eq!((results(&before), unresolved(&before)), ([0; 4], 0));
     assert!(!before.contains_key(r#"wazzup_reset_last_success_timestamp_seconds{account="acme"}"#));
     assert!(!before.contains_key(r#"wazzup_reset_unresolved{account="other"}"#));
     let (status, told) = Ask::good().ask(&world).await;
@@ -228,7 +230,7 @@ async fn a_reset_clears_the_account_once_and_tells_before_and_after() {
     assert_eq!(scene.api.counter("other", "1"), Some((5, "red".to_owned())));
 
     let cleared = |samples: &Samples| {
-        unanswered(samples, "red") == Some(0.0) && results(samples) == [1.0, 0.0, 0.0, 0.0]
+        unanswered(samples, "red") == Some(0.0) && results(samples) == [1, 0, 0, 0]
     };
     let samples = world.until("the figures after it", cleared).await;
     let of_user = |family: &str| format!(r#"{family}{{account="acme",user="1"}}"#);
@@ -269,9 +271,9 @@ async fn a_reset_clears_the_account_once_and_tells_before_and_after() {
 
     let world = scene.start_later().await;
     assert_eq!(Ask::good().code(&world).await, code(429, "cooldown"));
-    let samples = world.until("it", |samples| refusals(samples, "cooldown") == 1.0).await;
+    let samples = world.until("it", |samples| refusals(samples, "cooldown") == 1).await;
     assert!(value(&samples, success).unwrap() > 1e9, "it survives a restart");
-    assert_eq!((results(&samples), unresolved(&samples)), ([0.0; 4], 0.0));
+    assert_eq!((results(&samples), unresolved(&samples)), ([0; 4], 0));
     world.stop().await;
 }
 
@@ -320,7 +322,7 @@ async fn strangers_learn_nothing_and_are_counted() {
         Ask { token: None, body: "x".repeat(100_000), ..Ask::good() },
         Ask { headers: vec![("x-reset-token", TOKEN)], ..Ask::good() },
     ];
-    let count = unauthorized.len() as f64;
+    let asked = unauthorized.len() as u64;
     let mut answers = Vec::new();
     for ask in unauthorized {
         let answer = ask.send(&world).await;
@@ -336,7 +338,7 @@ async fn strangers_learn_nothing_and_are_counted() {
     assert_eq!(answers[0].0, 401);
     assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
     let samples = world.scrape().await;
-    assert_eq!(strangers(&samples, "unauthorized"), count);
+    assert_eq!(strangers(&samples, "unauthorized"), asked);
     assert_eq!((scene.deletes(), scene.record().len()), (0, 0));
     world.stop().await;
 }
@@ -367,8 +369,8 @@ async fn browsers_get_nowhere() {
         assert_eq!(cors.count(), 0, "{method}");
     }
     let samples = world.scrape().await;
-    assert_eq!(strangers(&samples, "cross_site"), 4.0);
-    assert_eq!(strangers(&samples, "method_not_allowed"), 5.0);
+    assert_eq!(strangers(&samples, "cross_site"), 4);
+    assert_eq!(strangers(&samples, "method_not_allowed"), 5);
     assert_eq!(scene.deletes(), 0);
     world.stop().await;
 }
@@ -432,18 +434,18 @@ async fn each_guard_refuses_with_its_own_status_and_code() {
     scene.api.clear_faults();
     scene.api.remove_user("acme", "2").unwrap();
     assert_eq!(expecting(970).code(&world).await, code(409, "incomplete_reading"));
-    let samples = world.until("it", |samples| refusals(samples, "incomplete_reading") == 3.0).await;
+    let samples = world.until("it", |samples| refusals(samples, "incomplete_reading") == 3).await;
     for (refused, count) in [
-        ("unsupported_media_type", 2.0),
-        ("body_too_large", 1.0),
-        ("invalid_body", 2.0),
-        ("confirmation_mismatch", 2.0),
-        ("too_many_unanswered", 2.0),
-        ("cooldown", 0.0),
+        ("unsupported_media_type", 2),
+        ("body_too_large", 1),
+        ("invalid_body", 2),
+        ("confirmation_mismatch", 2),
+        ("too_many_unanswered", 2),
+        ("cooldown", 0),
     ] {
         assert_eq!(refusals(&samples, refused), count, "{refused}");
     }
-    assert_eq!((scene.deletes(), scene.record().len(), results(&samples)), (0, 0, [0.0; 4]));
+    assert_eq!((scene.deletes(), scene.record().len(), results(&samples)), (0, 0, [0; 4]));
     world.stop().await;
 }
 
@@ -469,7 +471,7 @@ async fn a_dry_run_does_everything_but_the_reset_and_starts_no_cooldown() {
     }
     assert_eq!(scene.record(), ["dry_run - -", "dry_run - -"]);
     assert_eq!(scene.deletes(), 0);
-    world.until("it", |samples| results(samples) == [0.0, 2.0, 0.0, 0.0]).await;
+    world.until("it", |samples| results(samples) == [0, 2, 0, 0]).await;
     assert_eq!(Ask::good().code(&world).await, code(200, "cleared"));
     let ask = Ask::with(&json!({"confirm": ID, "dry_run": true}));
     assert_eq!(ask.code(&world).await, code(429, "cooldown"));
@@ -507,8 +509,8 @@ async fn suffers(
     assert_eq!(scene.deletes(), 1, "{fault}");
     let outcome = format!("outcome {result} {}", expected.1);
     assert_eq!(scene.record()[..2], ["intent - -".to_owned(), outcome], "{fault}");
-    let unknown = f64::from(result == "unknown");
-    let counts = [0.0, 0.0, 1.0 - unknown, unknown];
+    let unknown = u64::from(result == "unknown");
+    let counts = [0, 0, 1 - unknown, unknown];
     let counted = |samples: &Samples| results(samples) == counts && unresolved(samples) == unknown;
     world.until(fault, counted).await;
     assert_eq!(told["before"]["total"], 970, "{fault}");
@@ -530,8 +532,8 @@ async fn an_answer_that_never_comes_is_an_unknown_outcome_with_fresh_figures() {
     world.stop().await;
     let world = scene.start_later().await;
     assert_eq!(Ask::good().code(&world).await, code(429, "cooldown"));
-    let samples = world.until("it", |samples| refusals(samples, "cooldown") == 1.0).await;
-    assert_eq!((results(&samples), unresolved(&samples)), ([0.0; 4], 1.0));
+    let samples = world.until("it", |samples| refusals(samples, "cooldown") == 1).await;
+    assert_eq!((results(&samples), unresolved(&samples)), ([0; 4], 1));
     world.stop().await;
 }
 
@@ -616,7 +618,7 @@ async fn a_caller_who_goes_away_in_time_stops_the_reset() {
         _ = call => panic!("it is answered"),
         () = guard("the list of users", asked) => {}
     }
-    world.until("it", |samples| refusals(samples, "interrupted") == 1.0).await;
+    world.until("it", |samples| refusals(samples, "interrupted") == 1).await;
     assert_eq!((scene.deletes(), scene.record().len()), (0, 0));
     scene.api.clear_faults();
     assert_eq!(Ask::good().code(&world).await, code(200, "cleared"));
@@ -699,9 +701,9 @@ async fn a_reset_whose_cooldown_is_over_resolves_an_unknown_one() {
     let world = scene.start_config(config).await;
     scene.api.add_fault("reset,endpoint=reset,count=1".parse().unwrap());
     assert_eq!(Ask::good().code(&world).await, code(504, "outcome_unknown"));
-    world.until("it", |samples| unresolved(samples) == 1.0).await;
+    world.until("it", |samples| unresolved(samples) == 1).await;
     assert_eq!(Ask::good().code(&world).await, code(200, "cleared"));
-    world.until("it", |samples| unresolved(samples) == 0.0).await;
+    world.until("it", |samples| unresolved(samples) == 0).await;
     assert_eq!(scene.deletes(), 2);
     world.stop().await;
 }

@@ -248,7 +248,7 @@ pub(crate) struct ResetFlags {
     /// The account's name in the configuration.
     #[arg(required_unless_present = "history")]
     pub(crate) account: Option<String>,
-    /// The account's number at Wazzup24 (account_id), to be sure which account is meant.
+    /// The account's number at Wazzup24, its `account_id`, to be sure which account is meant.
     #[arg(long, value_name = "ACCOUNT_ID", required_unless_present = "history")]
     pub(crate) confirm: Option<String>,
     /// Do everything but the reset: check every guard, read everybody, write it down.
@@ -257,7 +257,7 @@ pub(crate) struct ResetFlags {
     /// Why, for the audit log.
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: Option<String>,
-    /// How many unanswered messages are known of; needed above reset.max_unanswered.
+    /// How many unanswered messages are known of; needed above `max_unanswered`.
     #[arg(long, value_name = "N")]
     pub(crate) expected_unanswered: Option<u64>,
     /// Where the daemon's admin listener is [default: http:// and --web.admin-listen-address].

@@ -84,14 +84,13 @@ fn history(
             "nothing is on record here: there is no folder data; name it with --storage.path";
         return Err(Failure::Runtime(what.to_owned()));
     };
-    let accounts = match account {
-        Some(account) => vec![account.to_owned()],
-        None => {
-            let config = config::load(&config.file, config.permissions()).map_err(|error| {
-                Failure::Usage(format!("{error}\nWithout the configuration, name an account."))
-            })?;
-            config.accounts.iter().map(|account| account.name.to_string()).collect()
-        }
+    let accounts = if let Some(account) = account {
+        vec![account.to_owned()]
+    } else {
+        let config = config::load(&config.file, config.permissions()).map_err(|error| {
+            Failure::Usage(format!("{error}\nWithout the configuration, name an account."))
+        })?;
+        config.accounts.iter().map(|account| account.name.to_string()).collect()
     };
     let mut any = false;
     for account in accounts {
