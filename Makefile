@@ -32,8 +32,8 @@ test: setup ## Runs all tests; plain `cargo test` runs those that need only Rust
 load: ## Polls 5,000 users against the documented limit; takes a minute
 	LOAD_USERS=5000 $(CARGO) test --locked --test load -- --nocapture
 
-crash-test: ## Kills the exporter CRASHES times (100) while it renews one-time tokens; minutes
-	CRASHES=$${CRASHES:-100} $(CARGO) test --locked --test it tokens_crash -- --nocapture
+crash-test: ## Kills the exporter CRASHES times (100) in renewals of tokens and in resets; minutes
+	CRASHES=$${CRASHES:-100} $(CARGO) test --locked --test it _crash -- --nocapture
 
 doc: ## Builds the documentation of the code; fails on warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps --locked

@@ -52,6 +52,7 @@ fn account(users: usize) -> Arc<Account> {
         users: (0..users).map(user).collect(),
         discovery: None,
         channels: None,
+        reset: None,
     })
 }
 

@@ -8,6 +8,7 @@ mod auth;
 mod lists;
 mod names;
 mod network;
+mod reset;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,6 +23,7 @@ pub use self::names::{
     USER_NAME_MAX, UserId, check_text,
 };
 pub use self::network::{Authorities, InvalidProxy, ProxyUrl, RateLimit, Tls};
+pub use self::reset::{RESET_TOKEN_MIN, Reset};
 
 use crate::schedule::WorkingHours;
 
@@ -63,6 +65,8 @@ pub struct Account {
     pub discovery: Option<Discovery>,
     /// How channels and roles are read, if they are.
     pub channels: Option<Channels>,
+    /// Within which bounds its counters may be cleared, if they may.
+    pub reset: Option<Reset>,
 }
 
 /// The flavours of the Wazzup24 API (docs/upstream.md).
@@ -124,6 +128,12 @@ impl Account {
     pub fn credential(&self) -> Credential {
         Credential::new(&self.base_url, &self.auth, self.account_id.as_ref())
     }
+
+    /// Whether something of it has to survive a restart of the exporter: refresh tokens, or what is on
+    /// record of its resets.
+    pub fn must_keep(&self) -> bool {
+        self.auth.must_be_kept() || self.reset.is_some()
+    }
 }
 
 /// An account with these users and the default rhythm, for tests.
@@ -155,6 +165,7 @@ pub(crate) fn fixture(name: &str, users: &[&str]) -> Account {
         users: users.iter().map(user).collect(),
         discovery: None,
         channels: None,
+        reset: None,
     }
 }
 

@@ -45,6 +45,13 @@ impl Stamp {
     }
 }
 
+/// What tells one boot of the machine from another, so that uptimes can be compared across processes;
+/// `None` where the system does not tell.
+pub fn boot() -> Option<String> {
+    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(id.trim().to_owned()).filter(|id| !id.is_empty())
+}
+
 fn read(clock: ClockId) -> Duration {
     Duration::try_from(clock_gettime(clock)).unwrap_or_default()
 }

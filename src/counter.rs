@@ -146,6 +146,21 @@ impl Trend {
         self.last = Some(LastRed { red, was_red, at: unix, bridged_until });
     }
 
+    /// Takes into account that the counter was cleared: what was red was not answered, and what is red
+    /// next has come since.
+    pub fn cleared(&mut self) {
+        self.red_since = None;
+        self.last = None;
+    }
+
+    /// Takes into account that the counter may have been cleared: the difference to the next reading
+    /// says nothing about answers, and red lasts if that still shows it.
+    pub fn doubted(&mut self) {
+        if let Some(last) = &mut self.last {
+            last.was_red = false;
+        }
+    }
+
     /// What to keep, if the last counter was red.
     pub fn remember(&self) -> Option<Remembered> {
         let last = self.last.filter(|last| last.was_red)?;
@@ -265,6 +280,35 @@ mod tests {
         assert_eq!(after(121), (Some(151), 0));
         let future = Trend::recall(kept, second(EPOCH), second(10), BRIDGE);
         assert_eq!(future, Trend::default());
+    }
+
+    #[test]
+    fn what_was_cleared_was_not_answered_and_what_is_red_next_has_come_since() {
+        use CounterType::Red;
+        let observe = |trend: &mut Trend, seconds: u64, count: u64| {
+            let reading = Reading { count, kind: Red, server_time: None, last_message: None };
+            let at = Duration::from_secs(seconds);
+            trend.observe(&reading, Duration::from_secs(EPOCH + seconds), at, BRIDGE);
+            let since = trend.red_since.map(|since| since.as_secs() - EPOCH);
+            (since, trend.increase, trend.decrease)
+        };
+        let before = trend(&[(0, Red, 2), (30, Red, 500)]);
+        assert!(before.remember().is_some());
+        let mut cleared = before;
+        cleared.cleared();
+        assert_eq!((cleared.red_since, cleared.remember()), (None, None));
+        assert_eq!(observe(&mut cleared, 60, 0), (None, 498, 0));
+        let mut cleared = before;
+        cleared.cleared();
+        assert_eq!(observe(&mut cleared, 60, 3), (Some(60), 498, 0));
+        assert_eq!(observe(&mut cleared, 90, 4), (Some(60), 499, 0));
+        let mut doubted = before;
+        doubted.doubted();
+        assert_eq!(doubted.remember(), None, "a restart must not count it either");
+        assert_eq!(observe(&mut doubted, 60, 500), (Some(0), 498, 0));
+        let mut doubted = before;
+        doubted.doubted();
+        assert_eq!(observe(&mut doubted, 60, 0), (None, 498, 0));
     }
 
     proptest! {

@@ -12,8 +12,9 @@
 //! 3. What keeps it running: [`supervisor`], [`health`], [`shutdown`], [`systemd`] as the one who watches,
 //!    [`storage`] for what must survive the process, [`metrics`] about itself, and [`reload`], which is
 //!    asked through [`control`].
-//! 4. How it is seen: [`http`]; why it may mislead: [`doctor`]; and [`app`], the only place that wires things.
-//! 5. [`simulator`], an API to try it on, which shares nothing with the rest.
+//! 4. The one thing that it changes upstream: [`control`] carries the wish, [`reset`] distrusts it.
+//! 5. How it is seen: [`http`]; why it may mislead: [`doctor`]; and [`app`], the only place that wires things.
+//! 6. [`simulator`], an API to try it on, which shares nothing with the rest.
 
 pub mod account;
 pub mod app;
@@ -30,6 +31,7 @@ pub mod limit;
 pub mod metrics;
 pub mod poller;
 pub mod reload;
+pub mod reset;
 pub mod schedule;
 pub mod shutdown;
 pub mod simulator;

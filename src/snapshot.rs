@@ -210,6 +210,12 @@ impl Directory {
         self.slots.load_full()
     }
 
+    /// The longest time limit of a request of any account.
+    pub fn longest_timeout(&self) -> Duration {
+        let slots = self.slots();
+        slots.iter().map(|slot| slot.view().account.poll.timeout).max().unwrap_or_default()
+    }
+
     /// Replaces all slots at once.
     pub fn replace(&self, slots: Vec<Arc<Slot>>) {
         self.slots.store(Arc::new(slots));

@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::health::Promise;
 use crate::limit::{Global, Limiter, Paces};
 use crate::metrics::{Process, Tally};
-use crate::poller::Poller;
+use crate::poller::{Poller, Posts};
 use crate::snapshot::Slot;
 use crate::storage::Storage;
 use crate::upstream::{BuildError, Client, Tokens, Transport};
@@ -19,7 +19,8 @@ pub(super) struct Crew {
     transport: Transport,
     paces: Paces,
     global: Global,
-    storage: Option<Storage>,
+    pub(super) storage: Option<Storage>,
+    pub(super) posts: Arc<Posts>,
     pub(super) tokens: Arc<Tokens>,
     pub(super) process: Arc<Process>,
 }
@@ -37,7 +38,8 @@ impl Crew {
         process.set_accounts(config.accounts.len(), config.accounts.len());
         let (paces, global) = (Paces::default(), Global::new(config.settings.max_in_flight));
         let (transport, tokens) = (Transport::new(), Arc::new(tokens));
-        let crew = Self { transport, paces, global, storage, tokens, process };
+        let posts = Arc::default();
+        let crew = Self { transport, paces, global, storage, posts, tokens, process };
         crew.connect(config)?;
         Ok(crew)
     }
@@ -52,13 +54,13 @@ impl Crew {
     /// # Errors
     /// What stands against using it.
     pub(super) fn prepare(&self, config: &Config) -> Result<(), String> {
-        let keeps = |account: &&Account| account.auth.must_be_kept();
+        let keeps = |account: &&Account| account.must_keep();
         match (&self.storage, config.accounts.iter().find(keeps)) {
             (None, Some(account)) => {
                 let name = &account.name;
                 return Err(format!(
-                    "the account {name} has refresh tokens to keep, and this process was started \
-                     without storage; restart it, with --storage.path"
+                    "the account {name} has refresh tokens or resets to keep on record, and this \
+                     process was started without storage; restart it, with --storage.path"
                 ));
             }
             (Some(storage), Some(_)) => storage.check().map_err(|error| error.to_string())?,
@@ -78,6 +80,7 @@ impl Crew {
     pub(super) fn poller(&self, slot: &Arc<Slot>, promise: Promise) -> Result<Poller, BuildError> {
         let client = self.client(&slot.view().account, &slot.tally)?;
         let poller = Poller::new(client, slot, promise);
+        let poller = poller.answering(&self.posts);
         Ok(match &self.storage {
             Some(storage) => poller.remembering(storage.clone()),
             None => poller,

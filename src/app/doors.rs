@@ -9,9 +9,9 @@ use tokio::task::JoinSet;
 use tracing::info;
 
 use super::listen::BindError;
-use super::{Options, web};
+use super::{ListenAddress, Options, StartError, web};
 use crate::health::Health;
-use crate::http::{Access, Front, Prefix, Site, serve};
+use crate::http::{Access, Admin, Front, Prefix, Site, serve};
 use crate::metrics::Process;
 use crate::shutdown::Shutdown;
 use crate::web_config::{Watch, WebConfig};
@@ -22,13 +22,14 @@ pub(super) struct Doors {
     listeners: Vec<TcpListener>,
     health: Option<TcpListener>,
     prefix: Prefix,
+    admin: Option<TcpListener>,
     web: Option<WebConfig>,
     /// How often the files of the web configuration are looked at.
     pub(super) look: Duration,
 }
 
 impl Doors {
-    pub(super) async fn open(options: &Options) -> Result<Self, BindError> {
+    pub(super) async fn open(options: &Options) -> Result<Self, StartError> {
         let mut listeners = Vec::new();
         if let Some(sockets) = &options.sockets {
             listeners = sockets.listeners().map_err(BindError::inherited)?;
@@ -42,7 +43,14 @@ impl Doors {
             None => None,
         };
         let (web, prefix) = (options.web.clone(), options.route_prefix.clone());
-        Ok(Self { listeners, health, prefix, web, look: web::LOOK })
+        let admin = match &options.admin_listen {
+            Some(address) => {
+                check_admin(address, options.web.as_ref())?;
+                Some(address.bind().await?)
+            }
+            None => None,
+        };
+        Ok(Self { listeners, health, admin, prefix, web, look: web::LOOK })
     }
 
     /// Where the site is, with the ports that the system chose.
@@ -55,6 +63,11 @@ impl Doors {
         self.health.as_ref()?.local_addr().ok()
     }
 
+    /// Where accounts are reset.
+    pub(super) fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin.as_ref()?.local_addr().ok()
+    }
+
     /// Whether the site speaks TLS.
     pub(super) fn encrypt(&self) -> bool {
         self.web.as_ref().is_some_and(|config| config.tls.is_some())
@@ -64,6 +77,7 @@ impl Doors {
     pub(super) fn serve(
         self,
         site: &Arc<Site>,
+        admin: Option<Admin>,
         health: &Arc<Health>,
         process: &Arc<Process>,
         shutdown: &Shutdown,
@@ -84,6 +98,13 @@ impl Doors {
             let front = Front::probes(Arc::clone(health), self.prefix);
             servers.spawn(serve(listener, front, shutdown.clone()));
         }
+        if let (Some(listener), Some(admin)) = (self.admin, admin) {
+            if let Ok(address) = listener.local_addr() {
+                info!(%address, "listening for resets");
+            }
+            let front = Front::admin(Arc::new(admin), Arc::clone(&access));
+            servers.spawn(serve(listener, front, shutdown.clone()));
+        }
         if let Some(config) = self.web {
             web::tell(&config, "the web configuration is in use");
             let watch = Watch::new(&config);
@@ -92,4 +113,15 @@ impl Doors {
         }
         servers
     }
+}
+
+/// Refuses an admin listener that others could reach in plain HTTP: the token would be read on the way.
+///
+/// # Errors
+/// When the address is not loopback and there is no TLS.
+pub fn check_admin(address: &ListenAddress, web: Option<&WebConfig>) -> Result<(), StartError> {
+    if address.is_loopback() || web.is_some_and(|config| config.tls.is_some()) {
+        return Ok(());
+    }
+    Err(StartError::PlainAdmin(address.clone()))
 }

@@ -73,6 +73,13 @@ impl ListenAddress {
         Self { host: self.host.clone(), port }
     }
 
+    /// Whether only this machine can reach it. Of names only `localhost` is taken for that.
+    pub fn is_loopback(&self) -> bool {
+        self.host.as_deref().is_some_and(|host| {
+            host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+        })
+    }
+
     /// Opens a listener here.
     ///
     /// # Errors
@@ -100,7 +107,7 @@ fn remedy(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::AddrInUse => {
             "; stop what listens there, or choose another address with --web.listen-address \
-             (for probes --web.health-listen-address)"
+             (for probes --web.health-listen-address, for resets --web.admin-listen-address)"
         }
         io::ErrorKind::PermissionDenied => "; ports below 1024 need a privilege",
         _ => "",
@@ -122,6 +129,24 @@ mod tests {
     fn other_texts_are_refused() {
         for text in ["", "10117", "::1:80", "[::1]", "[x]:1", "host:70000", "host:", "http://a:1"] {
             assert_eq!(text.parse::<ListenAddress>(), Err(InvalidListenAddress), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_what_nobody_else_reaches_is_loopback() {
+        let loopback = |text: &str| text.parse::<ListenAddress>().unwrap().is_loopback();
+        for yes in ["127.0.0.1:1", "127.8.8.8:1", "[::1]:1", "localhost:1"] {
+            assert!(loopback(yes), "{yes}");
+        }
+        for no in [
+            ":1",
+            "0.0.0.0:1",
+            "[::]:1",
+            "10.0.0.1:1",
+            "localhost.example:1",
+            "127.0.0.1.example:1",
+        ] {
+            assert!(!loopback(no), "{no}");
         }
     }
 

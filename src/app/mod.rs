@@ -2,7 +2,7 @@
 //!
 //! [`Daemon::bind`] opens everything that can fail, [`Daemon::run`] runs until shutdown.
 //! [`poll_once`] makes one sweep without listening anywhere, [`diagnose`] asks why counters may mislead,
-//! [`Login`] lets a customer in, and [`healthcheck`] asks a daemon that runs elsewhere. The binary calls these; tests do, too.
+//! [`Login`] lets a customer in, [`healthcheck`] and [`ask_reset`] ask a daemon that runs elsewhere. The binary calls these; tests do, too.
 
 mod crew;
 mod doctor;
@@ -11,6 +11,7 @@ mod healthcheck;
 mod listen;
 mod login;
 mod renewal;
+mod reset;
 mod sampling;
 mod show;
 mod web;
@@ -23,9 +24,11 @@ use futures_util::future::join_all;
 use tracing::info;
 
 pub use self::doctor::{DiagnoseError, diagnose};
+pub use self::doors::check_admin;
 pub use self::healthcheck::{HealthcheckError, healthcheck};
 pub use self::listen::{BindError, InvalidListenAddress, ListenAddress};
 pub use self::login::{Login, LoginError, Unfit};
+pub use self::reset::{ResetAnswer, ResetError, ResetOrder, ask_reset, reset_history};
 pub use self::sampling::SAMPLING_PERIOD;
 pub use crate::http::{InvalidPrefix, Prefix};
 
@@ -38,10 +41,11 @@ use crate::config::Config;
 use crate::control::reloads;
 use crate::exposition::{Format, document};
 use crate::health::{Health, Promise};
-use crate::http::{RunningConfig, Site};
+use crate::http::{Admin, RunningConfig, Site};
 use crate::metrics::{BuildInfo, SweepResult};
 use crate::poller::{self, Poller};
 use crate::reload::{self, Source, Triggers};
+use crate::reset::{BODY_MAX, Desk, patience};
 use crate::shutdown::{Hangups, Shutdown};
 use crate::snapshot::{AccountView, Directory};
 use crate::storage::{Storage, StorageError};
@@ -74,6 +78,8 @@ pub struct Options {
     pub lifecycle: bool,
     /// Whom to tell how the daemon is doing.
     pub notifier: Notifier,
+    /// Where accounts can be reset that allow it; nowhere if `None`.
+    pub admin_listen: Option<ListenAddress>,
 }
 
 /// Why the daemon did not start.
@@ -91,6 +97,12 @@ pub enum StartError {
     /// A signal cannot be caught.
     #[error("cannot catch SIGHUP: {0}")]
     Signal(#[from] std::io::Error),
+    /// Reset tokens would cross a network in plain HTTP.
+    #[error(
+        "--web.admin-listen-address={0} can be reached from elsewhere, and reset tokens would be sent \
+         there in plain HTTP; listen on 127.0.0.1, or set up TLS with --web.config.file"
+    )]
+    PlainAdmin(ListenAddress),
 }
 
 /// An exporter that has its listeners open and is ready to run.
@@ -176,6 +188,11 @@ impl Daemon {
         self.doors.health_address()
     }
 
+    /// Where accounts can be reset, if they can.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.doors.admin_address()
+    }
+
     /// Whether it speaks TLS there.
     pub fn encrypts(&self) -> bool {
         self.doors.encrypt()
@@ -192,6 +209,12 @@ impl Daemon {
         let Self { doors, accounts, directory, health, .. } = self;
         let crew = Arc::new(self.crew);
         let (process, tokens) = (Arc::clone(&crew.process), Arc::clone(&crew.tokens));
+        let (desk, hook, settling) =
+            Desk::new(Arc::clone(&crew.posts), crew.storage.clone(), shutdown.clone());
+        let known = Arc::clone(&directory);
+        let admin = doors
+            .admin_address()
+            .map(|_| Admin::new(hook, Arc::clone(&process), BODY_MAX, known, patience));
         let start = |start: Start| {
             let Start { slot, begin, promise, leave, shutdown } = start;
             let poller = crew.poller(&slot, promise).expect("its client was set up before");
@@ -204,7 +227,7 @@ impl Daemon {
         tell(handle.clone());
         let sampler =
             sampling::sample(Arc::clone(&directory), self.sampling_period, shutdown.clone());
-        let status = show::status(Arc::clone(&directory));
+        let (status, known) = (show::status(Arc::clone(&directory)), Arc::clone(&directory));
         let (reloads, orders) = reloads();
         let site = Site::new(
             directory,
@@ -215,8 +238,9 @@ impl Daemon {
         );
         let site = site.below(self.route_prefix).reloading(self.lifecycle.then_some(reloads));
         let site = Arc::new(site);
-        let mut servers = doors.serve(&site, &health, &process, &shutdown);
+        let mut servers = doors.serve(&site, admin, &health, &process, &shutdown);
         servers.spawn(sampler);
+        servers.spawn(desk.run());
         let triggers = Triggers { hangups: self.hangups, orders };
         let (crew, running) = (Arc::clone(&crew), self.running);
         let renewal = Renewal { crew, accounts: handle, running, notifier: self.notifier.clone() };
@@ -226,8 +250,9 @@ impl Daemon {
         info!(version, revision, accounts = count, "wazzup-exporter is running");
         let work = async {
             supervisor.run().await;
-            // A refresh token that was sent must not be lost.
-            tokio::join!(servers.join_all(), tokens.settle());
+            // A refresh token that was sent must not be lost, nor what came of a reset.
+            let patience = patience(known.longest_timeout());
+            tokio::join!(servers.join_all(), tokens.settle(), settling.settle(patience));
         };
         tokio::select! {
             biased;

@@ -14,6 +14,7 @@ use super::network::{self, Network};
 use super::node::{Node, Section};
 use super::partners::Partners;
 use super::report::{Noted, Report, Spot};
+use super::reset::{check_reset, read_reset};
 use super::settings::PollKeys;
 use super::tree::Tree;
 use super::users::read_users;
@@ -29,6 +30,8 @@ pub(super) struct AccountReader {
     pub(super) partners: Partners,
     /// Where each refresh token was first used.
     pub(super) refresh_files: HashMap<PathBuf, Spot>,
+    /// Where the resets of each account's number were first allowed.
+    pub(super) resets: HashMap<AccountId, Spot>,
     /// Where each name was first used.
     pub(super) names: HashMap<AccountName, Spot>,
     /// The accounts without any problem of their own.
@@ -86,11 +89,17 @@ impl AccountReader {
         let discovery = section.get("discover_users");
         let discovery = discovery.map_or(Ok(None), |node| read_discovery(node, report));
         let channels = read_channels(section.get("channels"), report);
+        let reset = section.get("reset");
+        let reset = reset.map_or(Ok(None), |node| read_reset(node, origin, report));
         let found = !matches!(discovery, Ok(None));
         let users = read_users(&section, found, self.export.user_names, report);
         let (api, auth, account_id) = (api?, auth?, account_id.ok()?);
         let fits = check_auth(&section, api, &auth, account_id.as_ref(), report)
             & check_origin(&section, &auth, origin, report);
+        let resets = matches!(reset, Ok(Some(_)));
+        let fits = fits
+            & (!resets || check_reset(&section, api, account_id.as_ref(), report))
+            & (!resets || self.is_only_reset(&section, account_id.as_ref(), report));
         if !fits {
             return None;
         }
@@ -111,6 +120,7 @@ impl AccountReader {
             users: users?,
             discovery: discovery.ok()?,
             channels: channels.ok()?,
+            reset: reset.ok()?,
         })
     }
 
@@ -125,6 +135,24 @@ impl AccountReader {
         }
         self.names.insert(name.clone(), node.spot());
         Some(name)
+    }
+
+    /// Whether no other account resets the same one: each has a cooldown of its own.
+    fn is_only_reset(
+        &mut self,
+        section: &Section<'_>,
+        account_id: Option<&AccountId>,
+        report: &mut Report,
+    ) -> bool {
+        let (Some(id), Some(node)) = (account_id, section.get("reset")) else { return true };
+        if let Some(other) = self.resets.get(id) {
+            let what = "is enabled for two accounts of the same account_id, which would each have \
+                        a cooldown of their own; keep one of them";
+            node.taken(report, what, other.clone());
+            return false;
+        }
+        self.resets.insert(id.clone(), node.spot());
+        true
     }
 
     fn auth(
@@ -150,7 +178,7 @@ impl AccountReader {
 }
 
 /// The keys of an account, beside those of the network.
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 11] = [
     "name",
     "api",
     "account_id",
@@ -161,6 +189,7 @@ const KEYS: [&str; 10] = [
     "users",
     "discover_users",
     "channels",
+    "reset",
 ];
 
 /// What is read from a node that need not be there.

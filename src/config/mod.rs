@@ -3,9 +3,9 @@
 //! [`load`] reads the main file and the account files that it names; [`parse`] does the same for
 //! bytes. The binary calls them at the start and for `check-config`. The way of a file:
 //! `source` reads it, [`yaml`](crate::yaml) parses it, walks it and finds the line of what is wrong,
-//! `accounts`, `auth`, `partners`, `lists`, `users`, `network`, `settings` and `value` say what each key
-//! means, and `budget` whether upstream has room for all of it. `reading` holds them together, and
-//! [`render()`] goes the way back, for `/config`.
+//! `accounts`, `auth`, `partners`, `lists`, `users`, `network`, `reset`, `settings` and `value` say what
+//! each key means, and `budget` whether upstream has room for all of it. `reading` holds them together,
+//! and [`render()`] goes the way back, for `/config`.
 //!
 //! Nothing here prints a value that may be a secret, wherever a person put it by mistake.
 
@@ -18,6 +18,7 @@ mod network;
 mod partners;
 mod reading;
 mod render;
+mod reset;
 mod settings;
 mod source;
 mod token;

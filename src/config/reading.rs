@@ -139,6 +139,7 @@ impl Reading<'_> {
             partners,
             names: HashMap::new(),
             refresh_files: HashMap::new(),
+            resets: HashMap::new(),
             accounts: Vec::new(),
         }
     }

@@ -15,7 +15,7 @@ use url::Url;
 
 use crate::account::{
     Account, AccountId, Api, Auth, Channels, Discovery, Export, LabelRule, Labels, Partner,
-    Pattern, Poll, Profile, RateLimit, Tls, User,
+    Pattern, Poll, Profile, RateLimit, Reset, Tls, User,
 };
 use crate::schedule::WorkingHours;
 
@@ -103,6 +103,7 @@ struct AccountText<'a> {
     users: Vec<UserText<'a>>,
     discover_users: DiscoveryText<'a>,
     channels: ChannelsText,
+    reset: ResetText<'a>,
 }
 
 #[derive(Serialize)]
@@ -165,6 +166,20 @@ struct ChannelsText {
     refresh_interval: Option<String>,
 }
 
+#[derive(Serialize)]
+struct ResetText<'a> {
+    enabled: bool,
+    #[serde(flatten)]
+    on: Option<ResetOn<'a>>,
+}
+
+#[derive(Serialize)]
+struct ResetOn<'a> {
+    cooldown: String,
+    max_unanswered: u64,
+    token_file: Cow<'a, str>,
+}
+
 type LabelsText<'a> = BTreeMap<&'a str, &'a str>;
 
 impl PollText {
@@ -207,6 +222,7 @@ impl<'a> AccountText<'a> {
             users,
             discovery,
             channels,
+            reset,
         } = account;
         let ca_file = ca.as_ref().and_then(|ca| ca.file()).map(path);
         Self {
@@ -235,7 +251,16 @@ impl<'a> AccountText<'a> {
                 refresh_interval: channels
                     .map(|Channels { refresh_interval }| shown(refresh_interval)),
             },
+            reset: ResetText { enabled: reset.is_some(), on: reset.as_ref().map(ResetOn::of) },
         }
+    }
+}
+
+impl<'a> ResetOn<'a> {
+    fn of(reset: &'a Reset) -> Self {
+        let Reset { cooldown, max_unanswered, token_file } = reset;
+        let (cooldown, max_unanswered) = (shown(*cooldown), *max_unanswered);
+        Self { cooldown, max_unanswered, token_file: path(token_file) }
     }
 }
 

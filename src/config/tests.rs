@@ -6,6 +6,7 @@ mod fuzz;
 mod network;
 mod places;
 mod render;
+mod reset;
 mod secrets;
 mod sources;
 

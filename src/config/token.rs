@@ -7,6 +7,8 @@ use std::fs::File;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Component, Path, PathBuf};
 
+use crate::account::RESET_TOKEN_MIN;
+
 use super::problem::shown_path;
 use super::source::{check_regular, read_at_most};
 
@@ -43,6 +45,22 @@ fn password_fault(password: &str) -> Option<&'static str> {
 pub(super) fn check_token_file(path: &Path) -> Result<(), String> {
     let text = read_secret(path, "a token")?;
     token_fault(text.trim()).map_or(Ok(()), |fault| Err(format!("holds a token that {fault}")))
+}
+
+/// Checks that a file can serve as the file of a reset token, which nobody must be able to guess.
+pub(super) fn check_reset_token_file(path: &Path) -> Result<(), String> {
+    let text = read_secret(path, "a reset token")?;
+    let token = text.trim();
+    if let Some(fault) = token_fault(token) {
+        return Err(format!("holds a reset token that {fault}"));
+    }
+    if token.len() < RESET_TOKEN_MIN {
+        return Err(format!(
+            "holds a reset token of fewer than {RESET_TOKEN_MIN} characters; make one with \
+             `openssl rand -hex 32`"
+        ));
+    }
+    Ok(())
 }
 
 /// Checks that a file can serve as a password file, which may end in a line break.

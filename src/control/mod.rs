@@ -4,5 +4,6 @@
 //! what becomes of it is decided by one task that receives it.
 
 mod reload;
+pub mod reset;
 
 pub use self::reload::{Order, Orders, Reloads, Unloaded, reloads};

@@ -1,6 +1,7 @@
 //! Connections: accepting them, and bounding what each may cost.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +18,7 @@ use tracing::{debug, warn};
 use super::bounded::{Bounded, Deadline};
 use super::front::Front;
 use super::{streams, tls};
-use crate::shutdown::{DRAIN, Shutdown};
+use crate::shutdown::Shutdown;
 
 /// Connections open at the same time on one listener; more wait in the kernel's queue.
 const CONNECTIONS_MAX: u32 = 512;
@@ -38,19 +39,19 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 /// Room for a request's headers.
 pub(super) const BUFFER: usize = 16 * 1024;
 
-/// Answers requests on `listener` until `shutdown`, then finishes those in flight for up to
-/// [`DRAIN`].
+/// Answers requests on `listener` until `shutdown`, then finishes those in flight for as
+/// long as `front` allows.
 pub async fn serve(listener: TcpListener, front: Front, shutdown: Shutdown) {
     let front = Arc::new(front);
     let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX as usize));
     loop {
-        let (stream, permit) = tokio::select! {
+        let (stream, peer, permit) = tokio::select! {
             accepted = accept(&listener, &permits) => accepted,
             () = shutdown.wait() => break,
         };
         let open = CONNECTIONS_MAX as usize - permits.available_permits();
         let crowded = open > CONNECTIONS_CROWDED as usize;
-        let visit = Visit { front: Arc::clone(&front), crowded, shutdown: shutdown.clone() };
+        let visit = Visit { front: Arc::clone(&front), peer, crowded, shutdown: shutdown.clone() };
         tokio::spawn(async move {
             if let Err(error) = visit.run(stream).await {
                 debug!("a connection ended early: {error}");
@@ -60,7 +61,7 @@ pub async fn serve(listener: TcpListener, front: Front, shutdown: Shutdown) {
     }
     drop(listener);
     // All places are free when the last connection is gone.
-    if timeout(DRAIN, permits.acquire_many(CONNECTIONS_MAX)).await.is_err() {
+    if timeout(front.drain(), permits.acquire_many(CONNECTIONS_MAX)).await.is_err() {
         warn!("some answers were still being sent; leaving them");
     }
 }
@@ -69,11 +70,11 @@ pub async fn serve(listener: TcpListener, front: Front, shutdown: Shutdown) {
 async fn accept(
     listener: &TcpListener,
     permits: &Arc<Semaphore>,
-) -> (TcpStream, OwnedSemaphorePermit) {
+) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
     let permit = Arc::clone(permits).acquire_owned().await.expect("nobody closes this semaphore");
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return (stream, permit),
+            Ok((stream, peer)) => return (stream, peer, permit),
             Err(error) => {
                 warn!("cannot accept a connection: {error}");
                 sleep(ACCEPT_PAUSE).await;
@@ -85,6 +86,8 @@ async fn accept(
 /// One connection from its acceptance to its end.
 pub(super) struct Visit {
     pub(super) front: Arc<Front>,
+    /// Where it comes from.
+    pub(super) peer: SocketAddr,
     /// Whether there are so many that this one has to be quick.
     crowded: bool,
     pub(super) shutdown: Shutdown,
@@ -134,11 +137,11 @@ impl Visit {
         let mut builder = http1::Builder::new();
         builder.timer(TokioTimer::new()).header_read_timeout(self.patience()).max_buf_size(BUFFER);
         builder.keep_alive(!self.crowded);
-        let Self { front, shutdown, .. } = self;
+        let Self { front, peer, shutdown, .. } = self;
         let service = service_fn(move |request| {
             let (front, deadline) = (Arc::clone(&front), Arc::clone(&deadline));
             async move {
-                let answer = front.answer(request).await;
+                let answer = front.answer(request, peer).await;
                 deadline.restart();
                 Ok::<_, Infallible>(answer)
             }

@@ -1,16 +1,20 @@
 //! What a listener shows, and to whom.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hyper::Request;
 use hyper::body::Incoming;
 
 use super::access::{Access, Encryption};
+use super::admin::Admin;
 use super::answer::Answer;
 use super::prefix::Prefix;
 use super::probes;
 use super::routes::Site;
 use crate::health::Health;
+use crate::shutdown::DRAIN;
 
 /// What the requests of a listener are answered from.
 #[derive(Debug)]
@@ -19,6 +23,7 @@ pub struct Front(Kind);
 #[derive(Debug)]
 enum Kind {
     Site { site: Arc<Site>, access: Arc<Access> },
+    Admin { admin: Arc<Admin>, access: Arc<Access> },
     Probes { health: Arc<Health>, prefix: Prefix },
 }
 
@@ -33,16 +38,29 @@ impl Front {
         Self(Kind::Probes { health, prefix })
     }
 
+    /// The resets of accounts, for those whom `access` lets in and who have a token.
+    pub fn admin(admin: Arc<Admin>, access: Arc<Access>) -> Self {
+        Self(Kind::Admin { admin, access })
+    }
+
+    /// How long answers may still take once the exporter is to end.
+    pub(super) fn drain(&self) -> Duration {
+        match &self.0 {
+            Kind::Site { .. } | Kind::Probes { .. } => DRAIN,
+            Kind::Admin { admin, .. } => DRAIN + admin.patience(),
+        }
+    }
+
     /// How to encrypt a connection that begins now; not at all if `None`.
     pub(super) fn encryption(&self) -> Option<Arc<Encryption>> {
         match &self.0 {
-            Kind::Site { access, .. } => access.encryption(),
+            Kind::Site { access, .. } | Kind::Admin { access, .. } => access.encryption(),
             Kind::Probes { .. } => None,
         }
     }
 
-    /// Answers one request.
-    pub(super) async fn answer(&self, request: Request<Incoming>) -> Answer {
+    /// Answers one request from `peer`.
+    pub(super) async fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Answer {
         match &self.0 {
             Kind::Site { site, access } => {
                 let probe = site.is_probe(request.uri().path());
@@ -50,6 +68,14 @@ impl Front {
                 let mut answer = match admitted {
                     Ok(()) => site.answer(request).await,
                     Err(refusal) => refusal,
+                };
+                access.dress(&mut answer);
+                answer
+            }
+            Kind::Admin { admin, access } => {
+                let mut answer = match access.admit(&request).await {
+                    Ok(()) => admin.answer(request, peer).await,
+                    Err(refusal) => admin.rephrase(&refusal, peer),
                 };
                 access.dress(&mut answer);
                 answer

@@ -13,7 +13,7 @@ use serde::Serialize;
 use self::words::{account_notes, account_trouble, user_reasons};
 use crate::channel::{Channel, Role};
 use crate::clock::Stamp;
-use crate::metrics::{BuildInfo, Outcome};
+use crate::metrics::{BuildInfo, LastReset, Outcome, ResetResult};
 use crate::snapshot::{AccountView, FailingReason, Past, Slot, Totals, UserView};
 
 /// What the process knows about itself.
@@ -70,6 +70,8 @@ pub(super) struct AccountStatus {
     /// When reading ends unless a person acts.
     pub(super) token_expires: Option<f64>,
     pub(super) last_sweep: Option<SweepStatus>,
+    /// The last reset of its counters, dry runs excluded, where it may be reset.
+    pub(super) last_reset: Option<ResetStatus>,
     pub(super) requests: Requests,
     pub(super) channels: Vec<ChannelStatus>,
     pub(super) history: Option<HistoryStatus>,
@@ -114,6 +116,18 @@ pub(super) struct SweepStatus {
     pub(super) result: &'static str,
     pub(super) age_seconds: f64,
     pub(super) duration_seconds: f64,
+}
+
+/// The last reset of an account's counters.
+#[derive(Debug, Serialize)]
+pub(super) struct ResetStatus {
+    pub(super) result: &'static str,
+    /// When it was decided.
+    pub(super) time: f64,
+    /// Unanswered messages before it, of every type.
+    pub(super) before: u64,
+    /// The same after it; `null` where that was not read.
+    pub(super) after: Option<u64>,
 }
 
 /// What the account asks of upstream, and what it may ask.
@@ -236,6 +250,13 @@ impl AccountStatus {
                 age_seconds: sweep.finished.age(now).as_secs_f64(),
                 duration_seconds: sweep.duration.as_secs_f64(),
             }),
+            last_reset: facts
+                .tally
+                .resets
+                .marks
+                .last
+                .filter(|_| account.reset.is_some())
+                .map(ResetStatus::new),
             requests: Requests::new(view),
             channels: facts
                 .channels_shown(account, now)
@@ -244,6 +265,24 @@ impl AccountStatus {
                 .collect(),
             history: past.map(|past| HistoryStatus::new(&past, now)),
             users: view.users().map(|user| UserStatus::new(user, view, now)).collect(),
+        }
+    }
+}
+
+impl ResetStatus {
+    fn new(last: LastReset) -> Self {
+        let LastReset { at, result, before, after } = last;
+        Self { result: result.label(), time: at.as_secs_f64(), before, after }
+    }
+
+    /// What came of it, in words.
+    pub(super) fn text(&self) -> &'static str {
+        if self.result == ResetResult::Cleared.label() {
+            "cleared"
+        } else if self.result == ResetResult::Unknown.label() {
+            "nobody knows whether it was carried out"
+        } else {
+            "failed"
         }
     }
 }

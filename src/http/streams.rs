@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -48,12 +49,12 @@ where
         .max_header_list_size(BUFFER as u32)
         .max_send_buf_size(SEND_BUFFER);
     let patience = visit.patience();
-    let Visit { front, shutdown, .. } = visit;
+    let Visit { front, peer, shutdown, .. } = visit;
     let streams = Arc::new(Streams::new());
     let seen = Arc::clone(&streams);
     let service = service_fn(move |request| {
         let stream = Stream::begin(&seen);
-        answer(Arc::clone(&front), request, stream, Arc::clone(&deadline))
+        answer(Arc::clone(&front), (request, peer), stream, Arc::clone(&deadline))
     });
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
     loop {
@@ -83,12 +84,12 @@ where
 
 async fn answer(
     front: Arc<Front>,
-    request: Request<Incoming>,
+    (request, peer): (Request<Incoming>, SocketAddr),
     stream: Stream,
     deadline: Arc<Deadline>,
 ) -> Result<Response<Sent>, Infallible> {
     let head = request.method() == Method::HEAD;
-    let (mut parts, mut body) = front.answer(request).await.into_parts();
+    let (mut parts, mut body) = front.answer(request, peer).await.into_parts();
     if head {
         // Only in HTTP/1 the library leaves the body out by itself.
         let length = body.size_hint().exact().map(HeaderValue::from);

@@ -7,7 +7,11 @@
 
 mod os;
 mod process;
+mod resets;
 mod tally;
 
 pub use process::{BuildInfo, Process};
+pub use resets::{
+    AdminCode, LastReset, RefusalCode, ResetMarks, ResetResult, ResetTally, ResetValues,
+};
 pub use tally::{Endpoint, Outcome, SweepResult, Tally, TallyValues};

@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use prometheus::core::Collector;
 use prometheus::proto::MetricFamily;
-use prometheus::{Gauge, GaugeVec, HistogramOpts, HistogramVec, IntGauge, Opts, Registry};
+use prometheus::{
+    Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry,
+};
 
 use super::os::OsCollector;
+use super::resets::AdminCode;
 use super::tally::Endpoint;
 
 /// Upper bounds of `wazzup_api_request_duration_seconds`: an API call over the internet takes tens
@@ -35,6 +38,7 @@ pub struct Process {
     config_hash: Gauge,
     accounts: IntGauge,
     accounts_configured: IntGauge,
+    admin_refusals: IntCounterVec,
 }
 
 /// Which files are worse than what is in use.
@@ -103,8 +107,21 @@ impl Process {
                 "wazzup_exporter_accounts_configured",
                 "Accounts in the configuration, over all shards.",
             ),
+            admin_refusals: admin_refusals(&registry),
             registry,
         }
+    }
+
+    /// Lets every code of refusals exist from 0, where there is an admin listener.
+    pub fn admin_opens(&self) {
+        for code in AdminCode::ALL {
+            self.admin_refusals.with_label_values(&[code.label()]);
+        }
+    }
+
+    /// Counts somebody who got nothing from the admin listener.
+    pub fn admin_refused(&self, code: AdminCode) {
+        self.admin_refusals.with_label_values(&[code.label()]).inc();
     }
 
     /// Counts the time a request to upstream took, however it ended.
@@ -174,10 +191,21 @@ fn request_duration(registry: &Registry) -> HistogramVec {
     .buckets(DURATION_BUCKETS.to_vec());
     let histogram =
         HistogramVec::new(options, &["endpoint"]).expect("the literal options are valid");
-    for endpoint in Endpoint::ALL.into_iter().filter(|endpoint| *endpoint != Endpoint::Webhooks) {
+    for endpoint in Endpoint::ALL
+        .into_iter()
+        .filter(|endpoint| !matches!(endpoint, Endpoint::Webhooks | Endpoint::Reset))
+    {
         histogram.with_label_values(&[endpoint.label()]);
     }
     add(registry, histogram)
+}
+
+fn admin_refusals(registry: &Registry) -> IntCounterVec {
+    let options = Opts::new(
+        "wazzup_exporter_admin_refusals_total",
+        "Requests to the admin listener that were refused before a reset token was found valid, by code. Absent without --web.enable-admin-api.",
+    );
+    add(registry, IntCounterVec::new(options, &["code"]).expect("the literal options are valid"))
 }
 
 fn gauge(registry: &Registry, name: &str, help: &str) -> Gauge {

@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use super::resets::{ResetTally, ResetValues};
+
 /// A place of the upstream API: the label `endpoint`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Endpoint {
@@ -16,6 +18,8 @@ pub enum Endpoint {
     Settings,
     /// Where tokens are made.
     Token,
+    /// Clearing the counters of all chats.
+    Reset,
     /// The list of webhooks; only `doctor` looks at it.
     Webhooks,
 }
@@ -66,6 +70,8 @@ pub struct Tally {
     overruns: AtomicU64,
     restarts: AtomicU64,
     rate_limit_wait_micros: AtomicU64,
+    /// Of the account's resets.
+    pub resets: ResetTally,
 }
 
 /// The values of a [`Tally`] at one moment.
@@ -84,12 +90,21 @@ pub struct TallyValues {
     pub restarts: u64,
     /// Time for which requests were held back by the limit.
     pub rate_limit_wait: Duration,
+    /// Of the account's resets.
+    pub resets: ResetValues,
 }
 
 impl Endpoint {
     /// Every endpoint, in the order of the exposition.
-    pub const ALL: [Self; 6] =
-        [Self::Counter, Self::Users, Self::Channels, Self::Settings, Self::Token, Self::Webhooks];
+    pub const ALL: [Self; 7] = [
+        Self::Counter,
+        Self::Users,
+        Self::Channels,
+        Self::Settings,
+        Self::Token,
+        Self::Reset,
+        Self::Webhooks,
+    ];
 
     /// The value of the label `endpoint`.
     pub fn label(self) -> &'static str {
@@ -99,6 +114,7 @@ impl Endpoint {
             Self::Channels => "channels",
             Self::Settings => "settings",
             Self::Token => "token",
+            Self::Reset => "reset",
             Self::Webhooks => "webhooks",
         }
     }
@@ -199,6 +215,7 @@ impl Tally {
             overruns: self.overruns.load(Relaxed),
             restarts: self.restarts.load(Relaxed),
             rate_limit_wait: Duration::from_micros(self.rate_limit_wait_micros.load(Relaxed)),
+            resets: self.resets.values(),
         }
     }
 }
@@ -232,6 +249,7 @@ mod tests {
                 [0; 10],
                 [0; 10],
                 [0; 10],
+                [0; 10],
                 [0, 0, 0, 0, 0, 0, 0, 0, 0, 1],
             ],
             token_refreshes: [1, 2],
@@ -239,6 +257,7 @@ mod tests {
             overruns: 1,
             restarts: 0,
             rate_limit_wait: Duration::ZERO,
+            resets: ResetValues::default(),
         };
         assert_eq!(tally.values(), expected);
     }

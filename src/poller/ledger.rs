@@ -117,6 +117,44 @@ impl Ledger {
         }
     }
 
+    /// Takes into account that counters may be cleared from now on. Gives what was known before.
+    pub(super) fn doubt_trends(&mut self) -> Vec<Trend> {
+        let users = self.chunks.iter_mut().flat_map(|chunk| &mut chunk.users);
+        let doubt = |user: &mut UserView| {
+            let before = user.trend;
+            user.trend.doubted();
+            before
+        };
+        users.map(doubt).collect()
+    }
+
+    /// Takes that back: no counter was cleared.
+    pub(super) fn restore_trends(&mut self, trends: Vec<Trend>) {
+        let users = self.chunks.iter_mut().flat_map(|chunk| &mut chunk.users);
+        for (user, trend) in users.zip(trends) {
+            user.trend = trend;
+        }
+    }
+
+    /// Forgets every reading, because counters were `cleared` or may have been.
+    pub(super) fn forget_readings(&mut self, cleared: bool) {
+        for chunk in &mut self.chunks {
+            chunk.touched = true;
+            for user in &mut chunk.users {
+                user.last_good = None;
+                if cleared {
+                    user.trend.cleared();
+                }
+            }
+        }
+        self.facts.newest_reading = None;
+    }
+
+    /// Forgets how the requests of a sweep ended that was broken off.
+    pub(super) fn forget_outcomes(&mut self) {
+        self.outcomes = Default::default();
+    }
+
     /// What is to be kept.
     pub(super) fn kept(&self) -> Kept {
         let trends =

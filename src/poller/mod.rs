@@ -5,11 +5,14 @@
 //! [`PUBLISH_PERIOD`] in between, and waits for the next sweep. An account that cannot be read at
 //! all is asked with single requests until one succeeds. The supervisor runs the poller and starts it
 //! anew should it die; what it knew is in the slot. Where the account's settings change, another poller
-//! begins in its place and goes on with its rhythm ([`Begin`]).
+//! begins in its place and goes on with its rhythm ([`Begin`]). Where the account may be reset, its
+//! poller takes that in turn ([`Posts`]): nothing else may ask or publish meanwhile.
 
+mod everybody;
 mod ledger;
 mod lists;
 mod memory;
+mod reset;
 mod slots;
 mod succession;
 mod sweep;
@@ -20,12 +23,15 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
 
+pub use self::everybody::{Readings, Unread};
+pub use self::reset::{Away, Post, Posts, Progress};
 pub use self::slots::{changed_slot, mark_down, new_slot};
 pub use self::succession::{Begin, Predecessor};
 
 use self::ledger::Ledger;
 use self::lists::Lists;
 use self::memory::Memory;
+use self::reset::{Called, Job, Seat, next_call};
 use self::succession::Rhythm;
 use self::sweep::Scope;
 use crate::account::Account;
@@ -71,6 +77,10 @@ pub struct Poller {
     first_user: usize,
     /// When to end in good order.
     leave: Shutdown,
+    /// Where it is found by those who reset accounts.
+    seat: Option<Seat>,
+    /// A reset that waits for the end of the sweep.
+    waiting: Option<Job>,
 }
 
 impl Poller {
@@ -94,6 +104,8 @@ impl Poller {
             quiet: false,
             first_user: 0,
             leave: Shutdown::new(),
+            seat: None,
+            waiting: None,
         }
     }
 
@@ -106,27 +118,33 @@ impl Poller {
         Self { memory, ..self }
     }
 
+    /// The same poller, which is found at `posts` by those who reset accounts.
+    #[must_use]
+    pub fn answering(self, posts: &Arc<Posts>) -> Self {
+        let seat = Some(posts.take(self.account(), &self.writer.slot().tally));
+        Self { seat, ..self }
+    }
+
     /// Sweeps in the account's rhythm until `shutdown`, which ends it at once, or until it is to
-    /// `leave`: then it takes down the answers to what it has asked, and keeps what is to be kept.
+    /// `leave`: then it takes down the answers to what it has asked, and keeps what is to be kept. A
+    /// reset that was decided is carried through either way.
     pub async fn run(mut self, begin: Begin, leave: Shutdown, shutdown: Shutdown) {
         self.leave = leave;
-        tokio::select! {
+        let rhythm = tokio::select! {
             biased;
-            () = shutdown.wait() => {}
-            () = self.work(begin) => {}
+            () = shutdown.wait() => return,
+            rhythm = self.begin(begin) => rhythm,
+        };
+        self.recall().await;
+        self.sweep_in(rhythm, &shutdown).await;
+        if !shutdown.has_begun() {
+            self.publish().await;
+            self.remember().await;
         }
     }
 
-    async fn work(&mut self, begin: Begin) {
-        let rhythm = self.begin(begin).await;
-        self.recall().await;
-        self.sweep_in(rhythm).await;
-        self.publish().await;
-        self.remember().await;
-    }
-
     /// Sweeps until it is to leave.
-    async fn sweep_in(&mut self, rhythm: Rhythm) {
+    async fn sweep_in(&mut self, rhythm: Rhythm, shutdown: &Shutdown) {
         let Rhythm { origin, mut due, mut rest } = rhythm;
         let leave = self.leave.clone();
         while !leave.has_begun() {
@@ -139,10 +157,32 @@ impl Poller {
                     self.publish().await;
                     continue;
                 }
+                call = next_call(&mut self.seat) => match call {
+                    Called::Job(job) => self.waiting = Some(job),
+                    Called::Show => {
+                        self.publish().await;
+                        continue;
+                    }
+                },
                 () = leave.wait() => return,
             }
-            if !self.sweep(rest.take()).await {
+            if self.waiting.is_none() {
+                tokio::select! {
+                    biased;
+                    () = shutdown.wait() => return,
+                    () = self.sweep(rest.take()) => {}
+                }
+            }
+            if leave.has_begun() {
+                // Who waits for a reset is told that nobody is there; its successor takes the next.
                 return;
+            }
+            if let Some(job) = self.waiting.take() {
+                self.reset(job, shutdown).await;
+                self.ledger.forget_outcomes();
+                // A sweep that made room is made up for, and shows what became of the counters.
+                due = origin.elapsed();
+                continue;
             }
             let interval = self.account().poll.interval;
             let next = self.trouble.next(due, origin.elapsed(), interval);
@@ -199,21 +239,21 @@ impl Poller {
         &self.ledger.account
     }
 
-    /// One sweep, which leaves out those who were read since `rest`. Returns whether it came to its
-    /// end, which it does not when the poller is to leave.
-    async fn sweep(&mut self, rest: Option<Stamp>) -> bool {
+    /// One sweep, which leaves out those who were read since `rest`. It is broken off when the poller is
+    /// to leave or a reset waits.
+    async fn sweep(&mut self, rest: Option<Stamp>) {
         let now = Stamp::now();
         let started = rest.unwrap_or(now);
         self.ledger.facts.begun = Some(started);
         let leave = self.leave.clone();
         tokio::select! {
             () = self.find_first_users() => {}
-            () = leave.wait() => return false,
+            () = leave.wait() => return,
         }
         let client = Arc::clone(&self.client);
         let token = tokio::select! {
             token = patiently(&self.promise, &client, client.token()) => token,
-            () = leave.wait() => return false,
+            () = leave.wait() => return,
         };
         let (refused, spent) = match token {
             Ok(token) => {
@@ -228,8 +268,10 @@ impl Poller {
                 (Some(reason_of(&error)), false)
             }
         };
-        if leave.has_begun() {
-            return false;
+        if leave.has_begun() || self.waiting.is_some() {
+            // What it has read counts, and how it would have ended is not known.
+            self.learn_all();
+            return;
         }
         let (result, failing) = self.ledger.verdict(refused);
         let finished = Stamp::now();
@@ -244,7 +286,6 @@ impl Poller {
         self.report(finished);
         self.learn_all();
         debug!(account = %self.account().name, result = result.label(), ?duration, "swept");
-        true
     }
 
     /// Logs one line when the account begins to fail or has another reason, and one when it is back.

@@ -1,22 +1,19 @@
 //! One round over the users of an account: who is asked, and what a failure means for the others.
 
 use std::collections::VecDeque;
-use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until};
 
-use super::{PUBLISH_PERIOD, Poller, patiently, reason_of};
+use super::{Called, PUBLISH_PERIOD, Poller, next_call, patiently, reason_of};
 use crate::account::User;
 use crate::clock::Stamp;
 use crate::counter::Reading;
 use crate::metrics::Outcome;
 use crate::schedule::{fnv1a, retry_pause};
-use crate::shutdown::Shutdown;
 use crate::snapshot::FailingReason;
 use crate::upstream::{Client, Error, Token, TokenError};
 
@@ -154,7 +151,8 @@ impl Poller {
         }
         let worth = round.accepted || (self.trouble.is_new() && !round.is_hopeless());
         let few = round.again.len() <= poll.concurrency.max(users / 10);
-        if round.refused.is_none() && worth && few && !round.again.is_empty() {
+        let free = self.waiting.is_none();
+        if free && round.refused.is_none() && worth && few && !round.again.is_empty() {
             let pause = retry_pause(fnv1a(self.account().name.as_str().as_bytes()));
             // Only within the time that the next sweep leaves.
             if started.elapsed() + pause + poll.timeout < poll.interval {
@@ -193,10 +191,12 @@ impl Poller {
         publish.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let hold = self.holds_lists();
         let leave = self.leave.clone();
-        let mut drained = pin!(drained(&leave, account.poll.timeout));
+        let mut drained = None;
         loop {
             self.promise.act_at(Instant::now() + PUBLISH_PERIOD);
-            while open.len() < account.poll.concurrency && !leave.has_begun() {
+            // A reset, and a successor, wait for those who are being asked, and nobody more is asked.
+            let free = self.waiting.is_none() && !leave.has_begun();
+            while open.len() < account.poll.concurrency && free {
                 let Some(user) = round.next() else { break };
                 if let Some(asked) = self.ledger.user_at(user) {
                     open.push(Box::pin(request(&client, asked, user, round)));
@@ -210,13 +210,26 @@ impl Poller {
                 news = self.lists.next(&client, hold) => {
                     self.lists.news.push(news);
                 }
+                call = next_call(&mut self.seat), if self.waiting.is_none() => {
+                    // What is to be shown is, with the rest.
+                    if let Called::Job(job) = call {
+                        self.waiting = Some(job);
+                        drained = Some(Instant::now() + account.poll.timeout);
+                    }
+                }
+                () = leave.wait(), if drained.is_none() => {
+                    drained = Some(Instant::now() + account.poll.timeout);
+                }
+                () = sleep_until(drained.unwrap_or_else(Instant::now)), if drained.is_some() => {
+                    // Upstream has asked for a pause; what is not sent yet will not be.
+                    return;
+                }
                 _ = publish.tick() => {
                     let now = Stamp::now();
                     self.ledger.judge_early(account.poll.concurrency, client.paused(), now);
                     self.report(now);
                     self.publish().await;
                 }
-                () = &mut drained => return,
             }
         }
     }
@@ -274,12 +287,6 @@ impl Poller {
             }
         }
     }
-}
-
-/// Ends when a poller that is to leave has waited long enough for what it has asked.
-async fn drained(leave: &Shutdown, patience: Duration) {
-    leave.wait().await;
-    sleep(patience).await;
 }
 
 fn request<'a>(

@@ -153,6 +153,13 @@ impl Account {
         users.insert(spec.id.clone(), Arc::new(User::new(spec, place, trajectory)));
     }
 
+    /// Clears the counters of all chats, users whom the API does not know included.
+    pub(super) fn clear(&self, moment: Moment) {
+        for user in self.users() {
+            user.clear(moment);
+        }
+    }
+
     pub(super) fn channels(&self) -> RwLockReadGuard<'_, Channels> {
         self.channels.read().unwrap_or_else(PoisonError::into_inner)
     }

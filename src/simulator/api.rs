@@ -14,6 +14,7 @@ use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, HeaderMap};
 use hyper::http::request::Parts;
 use hyper::{Method, Request};
+use serde_json::json;
 
 use super::account::Account;
 use super::answer::{self, Reply};
@@ -192,8 +193,10 @@ impl Asked<'_> {
         if endpoint == Endpoint::Authorize {
             return authorize::answer(world, &self.head, &self.body);
         }
-        if self.head.method != Method::GET {
-            return answer::method_not_allowed("GET");
+        let method = if endpoint == Endpoint::Reset { Method::DELETE } else { Method::GET };
+        if self.head.method != method {
+            let allowed = if endpoint == Endpoint::Reset { "DELETE" } else { "GET" };
+            return answer::method_not_allowed(allowed);
         }
         let fits = |account: &&Account| self.about.live && account.credential.version() == version;
         let Some(account) = self.about.account.filter(fits) else {
@@ -222,6 +225,10 @@ impl Asked<'_> {
             Endpoint::Channels => lists::channels(account),
             Endpoint::Settings => lists::settings(account),
             Endpoint::Webhooks => lists::webhooks(account),
+            Endpoint::Reset => {
+                account.clear(world.now());
+                answer::enveloped(&json!({"account_id": account.id, "cleared": true}))
+            }
             _ => answer::error(Version::V2, 404),
         }
     }
@@ -391,6 +398,19 @@ mod tests {
         }
         let v3 = served.get("/v3/channels", "token-a").await;
         assert_eq!((v3.status, &v3.json()["error"]), (401, &json!("INVALID_APIKEY")));
+    }
+
+    #[tokio::test]
+    async fn a_reset_clears_every_counter_of_its_account_and_of_no_other() {
+        let served = serve(settings()).await;
+        let path = "/v2/chats/unanswered";
+        assert_eq!(served.get(path, "token-a").await.header("allow"), Some("DELETE"));
+        assert_eq!(served.request("DELETE", path, "unheard-of", "").await.status, 401);
+        assert_eq!(served.simulator.counter("acme", "1"), Some((5, "red".to_owned())));
+        let reply = served.request("DELETE", path, "token-a", "").await;
+        assert_eq!((reply.status, &reply.json()["data"]["cleared"]), (200, &json!(true)));
+        assert_eq!(counter(&served, "1").await, (200, json!({"counter": 0, "type": "red"})));
+        assert_eq!(served.simulator.counts().accounts["acme"].endpoint(Endpoint::Reset), 3 - 1);
     }
 
     #[tokio::test]

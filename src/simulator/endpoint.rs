@@ -24,6 +24,8 @@ pub enum Endpoint {
     Settings,
     /// The subscriptions.
     Webhooks,
+    /// Clearing the counters of all chats.
+    Reset,
     /// A partner's machine token, by login.
     MachineToken,
     /// An account's token, for the machine token.
@@ -42,13 +44,14 @@ pub enum Endpoint {
 
 impl Endpoint {
     /// All of them, in their order.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Counter,
         Self::Users,
         Self::User,
         Self::Channels,
         Self::Settings,
         Self::Webhooks,
+        Self::Reset,
         Self::MachineToken,
         Self::Exchange,
         Self::Code,
@@ -67,6 +70,7 @@ impl Endpoint {
             Self::Channels => "channels",
             Self::Settings => "settings",
             Self::Webhooks => "webhooks",
+            Self::Reset => "reset",
             Self::MachineToken => "machine_token",
             Self::Exchange => "exchange",
             Self::Code => "code",
@@ -127,6 +131,7 @@ impl Route {
             (_, ["channels"]) => (Endpoint::Channels, None),
             (Version::V2, ["settings"]) => (Endpoint::Settings, None),
             (_, ["webhooks"]) => (Endpoint::Webhooks, None),
+            (Version::V2, ["chats", "unanswered"]) => (Endpoint::Reset, None),
             // What is asked for stands in the body.
             (Version::V2, ["oauth", "token"]) => (Endpoint::OtherGrant, None),
             (Version::V2, ["oauth", "authorize"]) => (Endpoint::Authorize, None),
@@ -159,6 +164,9 @@ mod tests {
             ("/v2/oauth/token", V2, Endpoint::OtherGrant, None),
             ("/v2/oauth/authorize", V2, Endpoint::Authorize, None),
             ("/v3/oauth/token", V3, Endpoint::Other, None),
+            ("/v2/chats/unanswered", V2, Endpoint::Reset, None),
+            ("/v2/chats/unanswered/7", V2, Endpoint::Other, None),
+            ("/v3/chats/unanswered", V3, Endpoint::Other, None),
             ("/v2/nothing", V2, Endpoint::Other, None),
             ("/v3/unanswered/a%2Fb", V3, Endpoint::Counter, Some("a/b")),
             ("/v3/unanswered/", V3, Endpoint::Other, None),

@@ -91,8 +91,8 @@ impl Draft {
             ("path", Some(value)) => once(&mut self.path, value.to_owned(), piece),
             ("endpoint", Some(value)) => {
                 let expected = "an endpoint is counter, users, user, channels, settings, webhooks, \
-                                machine_token, exchange, code, refresh, other_grant, authorize \
-                                or other";
+                                reset, machine_token, exchange, code, refresh, other_grant, \
+                                authorize or other";
                 once(&mut self.endpoint, parsed(value, piece, expected)?, piece)
             }
             ("account", Some(value)) => once(&mut self.account, value.to_owned(), piece),

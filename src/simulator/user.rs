@@ -130,6 +130,19 @@ impl User {
         lock(&self.now).pinned = pinned;
     }
 
+    /// Clears the counter. One that was set stays set, to 0 of its type.
+    pub(super) fn clear(&self, moment: Moment) {
+        let mut now = lock(&self.now);
+        now.trajectory.advance(moment.step);
+        now.trajectory.clear();
+        if let Some(pinned) = &mut now.pinned {
+            pinned.counter = 0.into();
+        }
+        if let Some(still) = &mut now.still {
+            still.reading.counter = 0.into();
+        }
+    }
+
     /// Sets when the last message came, or lets it be simulated again.
     pub(super) fn set_last_message(&self, at: Option<SystemTime>) {
         lock(&self.now).last_message = at;

@@ -4,7 +4,7 @@
 //! A [`Storage`] is the place for all accounts; [`Storage::account`] locks one account's folder and
 //! gives its [`AccountStore`], the only way to write there; [`Storage::shared`] is for the several parts
 //! of one process that keep something of the same account. Who merely wants to look beside a running
-//! daemon uses [`Storage::peek`]. [`replace_file`] is for files that live elsewhere. Everything here blocks, mostly on fsync: call it in
+//! daemon uses [`Storage::peek`], or [`Storage::look`] for long logs. [`replace_file`] is for files that live elsewhere. Everything here blocks, mostly on fsync: call it in
 //! `spawn_blocking`. What the files mean is up to their owners.
 //!
 //! ```text
@@ -128,6 +128,24 @@ impl Storage {
         let Some(folder) = root.inside(OsStr::new(&folder_name(name)))? else { return Ok(None) };
         check_name(&folder, file)?;
         folder.read(file)
+    }
+
+    /// Opens an account's file to be read piece by piece, of any size and without locking anything; a
+    /// line that is being added may be there in part.
+    ///
+    /// # Errors
+    /// As [`AccountStore::read`], but of any size.
+    pub fn look(&self, name: &str, file: &str) -> Result<Option<File>, StorageError> {
+        let Some(root) = Folder::open(&self.root)? else { return Ok(None) };
+        let Some(folder) = root.inside(OsStr::new(&folder_name(name)))? else { return Ok(None) };
+        check_name(&folder, file)?;
+        folder.file(file, OFlags::RDONLY)
+    }
+
+    /// The error for a file that could be opened and not be read.
+    pub fn unreadable(&self, name: &str, file: &str, source: io::Error) -> StorageError {
+        let path = self.root.join(folder_name(name)).join(file);
+        StorageError::Io { action: "read", path, source }
     }
 }
 

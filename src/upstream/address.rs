@@ -28,7 +28,10 @@ pub(super) fn list_url(account: &Account, list: Endpoint, offset: usize) -> Opti
         (Api::V3, Endpoint::Users) => "v3/users",
         (Api::V3, Endpoint::Channels) => "v3/channels",
         (Api::V3, Endpoint::Webhooks) => "v3/webhooks",
-        (Api::V3, Endpoint::Settings) | (_, Endpoint::Counter | Endpoint::Token) => return None,
+        (Api::V3, Endpoint::Settings)
+        | (_, Endpoint::Counter | Endpoint::Token | Endpoint::Reset) => {
+            return None;
+        }
     };
     let mut url = below(&account.base_url, path);
     // v3 documents offsets; v2 does not, so that it is spared them as long as one answer is enough.

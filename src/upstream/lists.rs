@@ -1,6 +1,6 @@
 //! The lists of an account: users, channels, roles and webhooks.
 //!
-//! They are asked for behind all counters ([`Lane::List`]), with the token's renewal where it has
+//! They are asked for behind all counters ([`Lane::List`]), except users that a reset waits for, with the token's renewal where it has
 //! ended meanwhile.
 
 use std::collections::HashSet;
@@ -51,7 +51,15 @@ impl Client {
     /// # Errors
     /// Everything but a complete list is an error.
     pub async fn users(&self) -> Result<Vec<ListedUser>, ListError> {
-        self.with_token(|client, token| Box::pin(client.all_users(token))).await
+        self.with_token(|client, token| Box::pin(client.all_users(Lane::List, token))).await
+    }
+
+    /// The same ahead of all counters, because a reset waits for it.
+    ///
+    /// # Errors
+    /// As for [`users`](Self::users).
+    pub async fn fresh_users(&self) -> Result<Vec<ListedUser>, ListError> {
+        self.with_token(|client, token| Box::pin(client.all_users(Lane::Fresh, token))).await
     }
 
     /// Reads the account's channels, without deleted ones.
@@ -112,11 +120,11 @@ impl Client {
 
     /// Follows the pages. Whether v2 has any is not documented (docs/upstream.md, "Users"): one that
     /// brings nobody new, or refuses an offset, has told everything in the first answer.
-    async fn all_users(&self, token: Token) -> Result<Vec<ListedUser>, Error> {
+    async fn all_users(&self, lane: Lane, token: Token) -> Result<Vec<ListedUser>, Error> {
         let mut users: Vec<ListedUser> = Vec::new();
         let mut known = HashSet::new();
         loop {
-            let page = self.list(Endpoint::Users, users.len(), &token, parse_users).await;
+            let page = self.list_in(lane, Endpoint::Users, users.len(), &token, parse_users).await;
             let UserPage { users: page, count } = match page {
                 Err(error) if !users.is_empty() && self.may_have_no_pages(&error) => break,
                 page => page?,
@@ -154,9 +162,20 @@ impl Client {
         token: &Token,
         parse: impl Fn(&[u8]) -> Result<T, Malformed>,
     ) -> Result<T, Error> {
+        self.list_in(Lane::List, endpoint, offset, token, parse).await
+    }
+
+    async fn list_in<T>(
+        &self,
+        lane: Lane,
+        endpoint: Endpoint,
+        offset: usize,
+        token: &Token,
+        parse: impl Fn(&[u8]) -> Result<T, Malformed>,
+    ) -> Result<T, Error> {
         let url = list_url(&self.account, endpoint, offset)
             .expect("each API is asked only for lists that it has");
-        let request = Request { endpoint, lane: Lane::List, url, longest: LIST_MAX };
+        let request = Request { endpoint, lane, url, longest: LIST_MAX };
         self.ask(request, token, parse).await.map(|(list, _)| list)
     }
 }

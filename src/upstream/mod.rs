@@ -10,6 +10,7 @@
 mod address;
 mod error;
 mod lists;
+mod reset;
 mod token;
 mod transport;
 mod wire;
@@ -24,12 +25,14 @@ use url::Url;
 pub use self::address::counter_url;
 pub use self::error::{BuildError, Error, Malformed, causes};
 pub use self::lists::ListError;
+pub use self::reset::{Clearing, Single, Unsent};
 pub use self::token::{
     CommandError, LoggedIn, LoginReason, Token, TokenError, TokenFacts, TokenSource, Tokens,
 };
 pub use self::transport::{Transport, http_client};
 pub use self::wire::{
-    ListedUser, UserPage, parse_channels, parse_counter, parse_roles, parse_users, parse_webhooks,
+    ListedUser, ResetAnswer, UserPage, parse_channels, parse_counter, parse_reset, parse_roles,
+    parse_users, parse_webhooks,
 };
 
 use crate::account::{Account, UserId};
@@ -111,10 +114,30 @@ impl Client {
     /// # Errors
     /// Everything but a well-formed counter is an error.
     pub async fn counter(&self, token: &Token, user: &UserId) -> Result<(Reading, Stamp), Error> {
+        self.counter_in(Lane::Counter, token, user).await
+    }
+
+    /// The same ahead of all counters that are read for their own sake, because a reset waits for it.
+    ///
+    /// # Errors
+    /// As for [`counter`](Self::counter).
+    pub async fn fresh_counter(
+        &self,
+        token: &Token,
+        user: &UserId,
+    ) -> Result<(Reading, Stamp), Error> {
+        self.counter_in(Lane::Fresh, token, user).await
+    }
+
+    async fn counter_in(
+        &self,
+        lane: Lane,
+        token: &Token,
+        user: &UserId,
+    ) -> Result<(Reading, Stamp), Error> {
         let api = self.account.api;
         let url = counter_url(&self.account.base_url, api, user);
-        let (endpoint, lane) = (Endpoint::Counter, Lane::Counter);
-        let request = Request { endpoint, lane, url, longest: BODY_MAX };
+        let request = Request { endpoint: Endpoint::Counter, lane, url, longest: BODY_MAX };
         self.ask(request, token, |body| parse_counter(api, body)).await
     }
 

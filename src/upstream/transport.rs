@@ -68,6 +68,17 @@ impl Transport {
         pools.insert(way, client.clone());
         Ok(client)
     }
+
+    /// A client for one request of an account that must not be sent twice: it shares no connection
+    /// with any other request and keeps none, and speaks HTTP/1.1, in which an answer is about the
+    /// only request there is.
+    ///
+    /// # Errors
+    /// As for [`client_for`](Self::client_for).
+    pub fn single_use(account: &Account) -> Result<reqwest::Client, BuildError> {
+        let builder = Way::of(account).builder()?;
+        builder.http1_only().pool_max_idle_per_host(0).build().map_err(BuildError)
+    }
 }
 
 impl Transport {
@@ -103,6 +114,10 @@ impl Way {
     }
 
     fn client(&self) -> Result<reqwest::Client, BuildError> {
+        self.builder()?.build().map_err(BuildError)
+    }
+
+    fn builder(&self) -> Result<reqwest::ClientBuilder, BuildError> {
         let builder = match &self.trust {
             Trust::System => http_client()?,
             Trust::Only(authorities) => {
@@ -112,13 +127,12 @@ impl Way {
             }
             Trust::Anybody => bare_client().tls_danger_accept_invalid_certs(true),
         };
-        let builder = match &self.via {
+        Ok(match &self.via {
             Via::Environment => builder,
             Via::Nothing => builder.no_proxy(),
             // Takes the place of what the environment says, NO_PROXY included.
             Via::Proxy(proxy) => builder.proxy(Proxy::all(proxy.expose()).map_err(BuildError)?),
-        };
-        builder.build().map_err(BuildError)
+        })
     }
 }
 

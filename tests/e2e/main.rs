@@ -20,6 +20,7 @@ mod pki;
 mod process;
 mod prometheus;
 mod proxy;
+mod reset;
 mod screenshots;
 #[allow(dead_code, reason = "what it holds for the tests in one process is not needed here")]
 #[path = "../it/support.rs"]

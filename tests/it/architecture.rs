@@ -17,7 +17,6 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("metrics", &[]),
     ("simulator", &[]),
     ("health", &[]),
-    ("control", &[]),
     // One way of reading YAML with located errors, for two kinds of files.
     ("yaml", &[]),
     ("limit", &["account", "metrics", "schedule"]),
@@ -54,6 +53,17 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     // The schedule for phases and pauses between restarts.
     ("supervisor", &["account", "poller", "snapshot", "health", "shutdown", "schedule"]),
+    // Messages with replies; figures and codes are plain data.
+    ("control", &[]),
+    (
+        "reset",
+        &[
+            "account", "clock", "control", "metrics", "poller", "storage",
+            // What was not decided yet is given up.
+            "shutdown", // What upstream said of the one request is told apart.
+            "upstream",
+        ],
+    ),
     // What upstream says is put into words beside what an account is configured for.
     ("doctor", &["account", "channel", "clock", "metrics", "upstream"]),
     (
@@ -61,6 +71,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         &[
             // Channels and roles are part of what the page shows.
             "channel",
+            // Reloads and resets are asked for here.
             "control",
             "snapshot",
             "exposition",
@@ -100,6 +111,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "metrics",
             "poller",
             "reload",
+            // Resets, and for the command line what is on record of them.
+            "reset",
             "shutdown",
             "snapshot",
             "storage",

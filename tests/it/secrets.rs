@@ -17,7 +17,7 @@ use wazzup_exporter::simulator::{
 };
 
 use super::process::{Process, command};
-use super::support::{guard, serve};
+use super::support::{client, guard, serve};
 
 const TOKEN: &str = "s3cr3t-token-4f2a77c09be14c0d";
 const FILE: &str = "s3cr3t-file-8d5f3a6e1b2c3d4e";
@@ -27,6 +27,8 @@ const KEY: &str = "s3cr3t-key-a1b2c3d4e5f60718293a4b5c6d7e8f90";
 const PASSWORD: &str = "s3cr3t-password-98765432101234567890";
 const SEED: &str = "s3cr3t-seed-c0ffee00c0ffee00";
 const PROXY: &str = "s3cr3t-proxy-0badc0de0badc0de";
+
+const RESET: &str = "s3cr3t-reset-5566778899aabbccddeeff0011223344";
 
 /// How each JWT begins, of which the simulated API makes new ones all the time.
 const JWT: &str = "eyJ";
@@ -66,6 +68,7 @@ impl Scene {
         write(&folder, "token", FILE, 0o600);
         write(&folder, "password", PASSWORD, 0o600);
         write(&folder, "seed", SEED, 0o600);
+        write(&folder, "reset", RESET, 0o600);
         let script = format!(
             "#!/bin/sh\n[ -f {0}/broken ] && {{ echo {COMMAND}; exit 3; }}\n\
              echo '{{\"access_token\":\"{COMMAND}\",\"expires_in\":1}}'\n",
@@ -82,7 +85,11 @@ impl Scene {
             )
         };
         let accounts = [
-            account("literal", 10_000_001, &format!("auth: {{token: {TOKEN}}}")),
+            account(
+                "literal",
+                10_000_001,
+                &format!("auth: {{token: {TOKEN}}}, reset: {{enabled: true, token_file: reset}}"),
+            ),
             account("file", 10_000_002, "auth: {token_file: token}"),
             account(
                 "command",
@@ -123,13 +130,19 @@ impl Scene {
 
     fn start(&self, format: &str) -> Process {
         let format = format!("--log.format={format}");
-        let flags = [&*self.config, &*self.storage, "--config.allow-token-command"];
+        let flags = [
+            &*self.config,
+            &*self.storage,
+            "--config.allow-token-command",
+            "--web.enable-admin-api",
+            "--web.admin-listen-address=127.0.0.1:0",
+        ];
         Process::start(&[&flags[..], &["--log.level=trace", &format]].concat())
     }
 
     /// All that nobody may see.
     fn secrets(&self) -> Vec<String> {
-        let fixed = [TOKEN, FILE, COMMAND, ARGUMENT, KEY, PASSWORD, SEED, PROXY, JWT];
+        let fixed = [TOKEN, FILE, COMMAND, ARGUMENT, KEY, PASSWORD, SEED, PROXY, RESET, JWT];
         let mut secrets: Vec<String> = fixed.map(str::to_owned).into();
         secrets.extend(self.api.live_refresh_tokens("label").unwrap());
         let basic = |login: String| {
@@ -139,6 +152,46 @@ impl Scene {
         secrets.push(basic(format!("partner@example.com:{PASSWORD}")));
         secrets.push(basic(format!("user:{PROXY}")));
         secrets
+    }
+
+    /// Where accounts are reset.
+    fn admin(process: &Process) -> String {
+        let log = process.log();
+        let line = log.lines().find(|line| line.contains("listening for resets")).unwrap();
+        let (_, rest) = line.split_once("127.0.0.1:").unwrap();
+        let port: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        format!("http://127.0.0.1:{port}")
+    }
+
+    /// Asks for resets with the right token and with wrong ones, and listens.
+    async fn reset(&self, process: &Process) {
+        process.until_logged("listening for resets").await;
+        let admin = Self::admin(process);
+        let url = format!("{admin}/api/v1/admin/accounts/literal/reset");
+        let body = format!(r#"{{"confirm":"10000001","{TOKEN}":"{RESET}"}}"#);
+        let good = r#"{"confirm":"10000001","reason":"why"}"#;
+        for (token, body) in [(RESET, &*body), (FILE, good), (RESET, good), (RESET, good)] {
+            let request = client().post(&url).header("x-reset-token", token);
+            let request = request.header("content-type", "application/json").body(body.to_owned());
+            let answer = guard("the answer to a reset", request.send()).await.unwrap();
+            self.assert_clean("the headers of a reset", &format!("{:?}", answer.headers()));
+            self.assert_clean("the answer to a reset", &answer.text().await.unwrap());
+        }
+        let url = format!("--url={admin}");
+        for words in [
+            &["reset", "literal", "--confirm=10000001", &url][..],
+            &["reset", "literal", "--confirm=10000001", "--url=http://user:secret@127.0.0.1:9"],
+            &["reset", "--history"],
+        ] {
+            let Output { stdout, stderr, .. } = self.run(words);
+            self.assert_clean(&words.join(" "), &String::from_utf8_lossy(&stdout));
+            self.assert_clean(&words.join(" "), &String::from_utf8_lossy(&stderr));
+        }
+        let place = self.storage.split_once('=').unwrap().1;
+        for name in ["reset-audit.jsonl", "reset-state.json"] {
+            let text = std::fs::read_to_string(Path::new(place).join("literal").join(name));
+            self.assert_clean(name, &text.unwrap_or_default());
+        }
     }
 
     fn assert_clean(&self, what: &str, text: &str) {
@@ -175,6 +228,7 @@ async fn suffer(faults: &[&str], format: &str, login: Login) {
             scene.assert_clean("the headers", &format!("{:?}", answer.headers()));
             scene.assert_clean(path, &answer.text().await.unwrap());
         }
+        scene.reset(&process).await;
         if number == 0 {
             for words in [&["poll"][..], &["doctor"], &["doctor", "label", "1", "--json"]] {
                 let Output { stdout, stderr, .. } = scene.run(words);

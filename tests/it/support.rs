@@ -31,6 +31,8 @@ pub(crate) struct World {
     pub(crate) exporter: SocketAddr,
     /// Where it tells health and readiness alone, if it does.
     pub(crate) probes: Option<SocketAddr>,
+    /// Where accounts are reset, if they can be.
+    pub(crate) admin: Option<SocketAddr>,
     pub(crate) shutdown: Shutdown,
     /// Replaces the accounts of the exporter.
     pub(crate) accounts: Accounts,
@@ -76,6 +78,7 @@ impl World {
         let daemon = daemon.looking_every(Duration::from_millis(100));
         let exporter = daemon.addresses()[0];
         let probes = daemon.health_address();
+        let admin = daemon.admin_address();
         let shutdown = Shutdown::new();
         let (tell, told) = oneshot::channel();
         let daemon = tokio::spawn({
@@ -83,7 +86,7 @@ impl World {
             daemon.run_with(shutdown, |accounts| drop(tell.send(accounts)))
         });
         let accounts = guard("the start", told).await.unwrap();
-        Self { api, exporter, probes, shutdown, accounts, daemon, client: client() }
+        Self { api, exporter, probes, admin, shutdown, accounts, daemon, client: client() }
     }
 
     /// What the API holds and the exporter shows is asked again and again until it fits.
@@ -150,6 +153,7 @@ pub(crate) fn options() -> Options {
         source: None,
         lifecycle: false,
         notifier: Notifier::default(),
+        admin_listen: None,
     }
 }
 

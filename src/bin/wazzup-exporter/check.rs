@@ -9,12 +9,12 @@ use super::{Failure, say};
 
 pub(super) fn run(
     flags: &ConfigFlags,
-    web: &WebFlags,
+    flags_web: &WebFlags,
     storage: &StorageFlags,
 ) -> Result<(), Failure> {
     let loaded = config::load(&flags.file, flags.permissions());
-    let prefix = web.route_prefix();
-    let web_file = web.config_file();
+    let prefix = flags_web.route_prefix();
+    let web_file = flags_web.config_file();
     let web = web_file.map(web_config::load).transpose();
     let warnings = match &loaded {
         Ok(config) => &config.warnings,
@@ -34,6 +34,7 @@ pub(super) fn run(
     prefix.map_err(Failure::Usage)?;
     let storage = super::storage(storage, &config);
     storage.as_ref().map_or(Ok(()), Storage::check).map_err(Failure::usage)?;
+    super::check_admin(flags_web, web.as_ref())?;
     let users: usize = config.accounts.iter().map(|account| account.users.len()).sum();
     let accounts = config.accounts.len();
     let file = flags.file.display();

@@ -99,6 +99,22 @@ pub(crate) struct WebFlags {
         global = true
     )]
     pub(crate) health_listen: Option<ListenAddress>,
+    /// Open the admin listener, on which accounts can be reset whose configuration allows it.
+    #[arg(
+        long = "web.enable-admin-api",
+        env = "WAZZUP_EXPORTER_WEB_ENABLE_ADMIN_API",
+        global = true
+    )]
+    pub(crate) enable_admin_api: bool,
+    /// Where the admin listener is; elsewhere than on this machine it needs TLS.
+    #[arg(
+        long = "web.admin-listen-address",
+        value_name = "ADDRESS",
+        default_value = "127.0.0.1:10118",
+        env = "WAZZUP_EXPORTER_WEB_ADMIN_LISTEN_ADDRESS",
+        global = true
+    )]
+    admin_listen: ListenAddress,
     /// TLS, logins, headers and a rate limit, in the format of Prometheus' exporter-toolkit.
     #[arg(
         long = "web.config.file",
@@ -169,12 +185,23 @@ impl WebFlags {
     pub(crate) fn config_file(&self) -> Option<&Path> {
         self.config_file.as_deref().filter(|file| !file.as_os_str().is_empty())
     }
+
+    /// Where the admin listener is to be, if it is.
+    pub(crate) fn admin_listen(&self) -> Option<ListenAddress> {
+        self.enable_admin_api.then(|| self.admin_listen.clone())
+    }
+
+    /// How the admin listener of a daemon with the same flags is reached.
+    pub(crate) fn admin_url(&self) -> Url {
+        let usual = || "http://127.0.0.1:10118".parse().expect("the literal is an address");
+        format!("http://{}", self.admin_listen).parse().unwrap_or_else(|_| usual())
+    }
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct StorageFlags {
     /// Where to keep what survives a restart of the daemon [default: data, if it exists or refresh
-    /// tokens are to be kept].
+    /// tokens or the record of resets are to be kept].
     #[arg(
         long = "storage.path",
         value_name = "FOLDER",
@@ -244,6 +271,11 @@ pub(crate) enum Command {
     /// Prints an address to open in a browser and takes the one at which the browser ends. Run it as
     /// the user that the exporter runs as; a running exporter takes the login up by itself.
     Login(LoginFlags),
+    /// Asks a running daemon to clear the counters of all chats of an account, which nothing undoes.
+    ///
+    /// The daemon has to run with --web.enable-admin-api, and the account has to allow it (reset: in
+    /// the configuration). Try --dry-run first. With --history it tells what is on record instead.
+    Reset(Box<ResetFlags>),
     /// Asks a running daemon whether it is healthy; for containers.
     Healthcheck(HealthcheckFlags),
     /// Runs only the simulated Wazzup24.
@@ -275,6 +307,40 @@ pub(crate) struct DoctorFlags {
 pub(crate) struct LoginFlags {
     /// The account's name in the configuration.
     pub(crate) account: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ResetFlags {
+    /// The account's name in the configuration.
+    #[arg(required_unless_present = "history")]
+    pub(crate) account: Option<String>,
+    /// The account's number at Wazzup24, its `account_id`, to be sure which account is meant.
+    #[arg(long, value_name = "ACCOUNT_ID", required_unless_present = "history")]
+    pub(crate) confirm: Option<String>,
+    /// Do everything but the reset: check every guard, read everybody, write it down.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Why, for the audit log.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
+    /// How many unanswered messages are known of; needed above `max_unanswered`.
+    #[arg(long, value_name = "N")]
+    pub(crate) expected_unanswered: Option<u64>,
+    /// Where the daemon's admin listener is [default: http:// and --web.admin-listen-address].
+    #[arg(long, value_name = "URL", env = "WAZZUP_EXPORTER_RESET_URL", value_parser = http_url)]
+    pub(crate) url: Option<Url>,
+    /// The file with the account's reset token [default: the one that the configuration names].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// The certificates of whoever has issued the daemon's, for an https:// address.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
+    /// Take any certificate of an https:// address of this machine.
+    #[arg(long)]
+    pub(crate) insecure: bool,
+    /// Print what is on record of an account's resets, or of everybody's, and ask nobody.
+    #[arg(long, conflicts_with_all = ["confirm", "dry_run", "reason", "expected_unanswered"])]
+    pub(crate) history: bool,
 }
 
 #[derive(Debug, Args)]

@@ -116,6 +116,7 @@ fn options(
         source: None,
         lifecycle: web.enable_lifecycle,
         notifier: Notifier::default(),
+        admin_listen: None,
     }
 }
 

@@ -9,6 +9,7 @@ mod cli;
 mod demo;
 mod doctor;
 mod login;
+mod reset;
 mod simulate;
 
 use std::fmt::Display;
@@ -21,6 +22,7 @@ use tracing::warn;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
+use wazzup_exporter::account::Account;
 use wazzup_exporter::app::{self, Daemon, Options};
 use wazzup_exporter::config::{self, Config};
 use wazzup_exporter::reload::Source;
@@ -103,6 +105,9 @@ async fn run(cli: Cli, sockets: Option<Sockets>) -> Result<(), Failure> {
             doctor::run(config, storage, &flags).await
         }
         Some(Command::Login(flags)) => login::run(&load(&cli.config)?, &flags).await,
+        Some(Command::Reset(flags)) => {
+            reset::run(*flags, &cli.config, &cli.web, &cli.storage).await
+        }
         Some(Command::Healthcheck(flags)) => {
             app::healthcheck(flags.url, flags.insecure).await.map_err(Failure::runtime)
         }
@@ -131,7 +136,9 @@ async fn serve(
         source: Some(source),
         lifecycle: web.enable_lifecycle,
         notifier: Notifier::from_env(),
+        admin_listen: web.admin_listen(),
     };
+    check_admin(web, options.web.as_ref())?;
     let daemon = Daemon::bind(&options, config).await.map_err(Failure::runtime)?;
     until_signalled(|shutdown| daemon.run(shutdown)).await
 }
@@ -156,9 +163,17 @@ fn load(flags: &ConfigFlags) -> Result<Config, Failure> {
     Ok(config)
 }
 
-/// Where to keep what must survive; refresh tokens must.
+/// Where to keep what must survive; refresh tokens must, and the record of resets.
 fn storage(flags: &StorageFlags, config: &Config) -> Option<Storage> {
-    flags.storage(config.accounts.iter().any(|account| account.auth.must_be_kept()))
+    flags.storage(config.accounts.iter().any(Account::must_keep))
+}
+
+/// Whether the admin listener may be opened where the flags say.
+fn check_admin(flags: &WebFlags, web: Option<&WebConfig>) -> Result<(), Failure> {
+    match flags.admin_listen() {
+        Some(address) => app::check_admin(&address, web).map_err(Failure::usage),
+        None => Ok(()),
+    }
 }
 
 /// The web configuration, if there is one. Its warnings are logged when it is taken into use.

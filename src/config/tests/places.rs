@@ -73,7 +73,7 @@ fn wrong_shapes_are_told_in_words() {
         (
             "accounts: [x]",
             format!(
-                "1:12: accounts[0]: {sections} (name, api, account_id, auth, poll, labels, working_hours, users, discover_users, channels, base_url, allow_insecure_http, rate_limit, tls, proxy_url)"
+                "1:12: accounts[0]: {sections} (name, api, account_id, auth, poll, labels, working_hours, users, discover_users, channels, reset, base_url, allow_insecure_http, rate_limit, tls, proxy_url)"
             ),
         ),
         (
@@ -124,7 +124,7 @@ fn wrong_parts_of_an_account_are_told_in_words() {
         (
             "region: x",
             "unknown key \"region\"; known here: name, api, account_id, auth, poll, labels, \
-                      working_hours, users, discover_users, channels, base_url, allow_insecure_http, rate_limit, tls, proxy_url",
+                      working_hours, users, discover_users, channels, reset, base_url, allow_insecure_http, rate_limit, tls, proxy_url",
         ),
     ] {
         assert_eq!(account_problem(yaml), told, "{yaml}");

@@ -3,10 +3,10 @@
 use super::super::text::{Kind, push_label};
 use super::{AccountFamily, Ages};
 use crate::account::{Account, Api, Auth};
-use crate::metrics::{Endpoint, Outcome, SweepResult};
+use crate::metrics::{Endpoint, Outcome, RefusalCode, ResetResult, SweepResult};
 
 /// The families per account.
-pub(in crate::exposition) static ACCOUNT_FAMILIES: [AccountFamily; 24] = [
+pub(in crate::exposition) static ACCOUNT_FAMILIES: [AccountFamily; 28] = [
     AccountFamily {
         name: "wazzup_up",
         kind: Kind::Gauge,
@@ -264,6 +264,58 @@ pub(in crate::exposition) static ACCOUNT_FAMILIES: [AccountFamily; 24] = [
         },
     },
     AccountFamily {
+        name: "wazzup_resets_total",
+        kind: Kind::Counter,
+        help: "Resets of the account's counters. result=cleared: upstream says so; dry_run: everything was done but that; failed: nothing was cleared, or another account was named; unknown: no answer tells. Absent where no reset is enabled.",
+        ages: Ages::Never,
+        write: |lines, name, labels, context| {
+            if context.account.reset.is_some() {
+                let counts = ResetResult::ALL.iter().zip(context.facts.tally.resets.results);
+                for (result, count) in counts {
+                    lines.sample(name, labels).label("result", result.label()).integer(count);
+                }
+            }
+        },
+    },
+    AccountFamily {
+        name: "wazzup_reset_refusals_total",
+        kind: Kind::Counter,
+        help: "Requests for a reset that had a valid token and were refused, by the guard that refused them. Absent where no reset is enabled.",
+        ages: Ages::Never,
+        write: |lines, name, labels, context| {
+            if context.account.reset.is_some() {
+                let counts = RefusalCode::ALL.iter().zip(context.facts.tally.resets.refusals);
+                for (code, count) in counts {
+                    lines.sample(name, labels).label("code", code.label()).integer(count);
+                }
+            }
+        },
+    },
+    AccountFamily {
+        name: "wazzup_reset_last_success_timestamp_seconds",
+        kind: Kind::Gauge,
+        help: "When the account's counters were last cleared by a reset, unix time; survives restarts. Absent before the first and where no reset is enabled.",
+        ages: Ages::Never,
+        write: |lines, name, labels, context| {
+            let at = context.facts.tally.resets.marks.last_success;
+            if let Some(at) = at.filter(|_| context.account.reset.is_some()) {
+                lines.sample(name, labels).seconds(at);
+            }
+        },
+    },
+    AccountFamily {
+        name: "wazzup_reset_unresolved",
+        kind: Kind::Gauge,
+        help: "1 while nobody knows whether the last reset cleared the account's counters: no answer came, or the exporter ended before one was written down. The next reset with a known end makes it 0. Absent where no reset is enabled.",
+        ages: Ages::Never,
+        write: |lines, name, labels, context| {
+            if context.account.reset.is_some() {
+                let unresolved = context.facts.tally.resets.marks.unresolved;
+                lines.sample(name, labels).integer(u64::from(unresolved));
+            }
+        },
+    },
+    AccountFamily {
         name: "wazzup_exporter_poller_restarts_total",
         kind: Kind::Counter,
         help: "Restarts of the account's poller after it died or got stuck.",
@@ -281,6 +333,7 @@ fn asks(account: &Account, endpoint: Endpoint) -> bool {
         Endpoint::Users => account.discovery.is_some(),
         Endpoint::Channels => account.channels.is_some(),
         Endpoint::Settings => account.channels.is_some() && account.api == Api::V2,
+        Endpoint::Reset => account.reset.is_some(),
         Endpoint::Token => matches!(account.auth, Auth::Partner(_) | Auth::OAuth { .. }),
         Endpoint::Webhooks => false,
     }

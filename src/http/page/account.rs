@@ -8,7 +8,7 @@ use super::chart::write_chart;
 use super::people::write_people;
 use super::{AccountLink, View, write_joined};
 use crate::http::status::{AccountStatus, RedOf, Soundness, Trouble};
-use crate::http::text::{Age, Count, Escaped, Grouped};
+use crate::http::text::{Age, Clock, Count, Escaped, Figure, Grouped};
 
 pub(super) fn write_account(html: &mut String, part: &Part<'_>, view: &View<'_>) -> fmt::Result {
     let account = part.account;
@@ -26,6 +26,7 @@ pub(super) fn write_account(html: &mut String, part: &Part<'_>, view: &View<'_>)
     write_sum(html, account, view)?;
     write_chart(html, account.history.as_ref())?;
     write_count(html, &account.channels)?;
+    write_reset(html, account, view)?;
     html.push_str("</div><div class=\"body\">");
     if let Some(trouble) = &account.trouble {
         write_trouble(html, account, trouble)?;
@@ -64,6 +65,15 @@ fn write_sum(html: &mut String, account: &AccountStatus, view: &View<'_>) -> fmt
         write!(html, "<p class=\"reason\">{}</p>", Escaped(&note.text))?;
     }
     Ok(())
+}
+
+/// The last reset, and what it took away.
+fn write_reset(html: &mut String, account: &AccountStatus, view: &View<'_>) -> fmt::Result {
+    let Some(last) = &account.last_reset else { return Ok(()) };
+    let class = if last.text() == "cleared" { "beside" } else { "reason" };
+    let at = Clock { at: last.time, now: view.status.time, seconds: false };
+    let (before, after) = (Grouped(last.before), Figure(last.after));
+    write!(html, "<p class=\"{class}\">last reset {at}: {}, {before} → {after}</p>", last.text())
 }
 
 /// Of whom the figures are missing or may not count.

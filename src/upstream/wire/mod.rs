@@ -62,6 +62,25 @@ struct CounterData {
     _rest: IgnoredAny,
 }
 
+/// `{"data":{"account_id":"78231464","cleared":true},"meta":{"timestamp":1759499164}}`
+#[derive(Deserialize)]
+struct ResetEnvelope {
+    data: ResetAnswer,
+    #[serde(flatten)]
+    _rest: IgnoredAny,
+}
+
+/// What upstream says of a reset.
+#[derive(Debug, Clone, Deserialize)]
+pub struct ResetAnswer {
+    /// Whose counters it is about, as upstream writes it.
+    pub account_id: String,
+    /// Whether they are cleared.
+    pub cleared: bool,
+    #[serde(flatten)]
+    _rest: IgnoredAny,
+}
+
 /// The bodies of refusals, in the two spellings that are known.
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -94,6 +113,15 @@ pub fn parse_counter(api: Api, body: &[u8]) -> Result<Reading, Malformed> {
             Ok(Reading { count, kind, server_time: None, last_message })
         }
     }
+}
+
+/// Reads the answer to a reset.
+///
+/// # Errors
+/// Everything that is not JSON of the documented shape.
+pub fn parse_reset(body: &[u8]) -> Result<ResetAnswer, Malformed> {
+    let envelope: ResetEnvelope = serde_json::from_slice(body)?;
+    Ok(envelope.data)
 }
 
 fn figures(counter: &Value, kind: Option<&str>) -> Result<(u64, CounterType), Malformed> {
@@ -248,6 +276,28 @@ mod tests {
     }
 
     #[test]
+    fn only_a_whole_answer_says_that_an_account_is_cleared() {
+        let body = r#"{"data":{"account_id":"78231464","cleared":true},"meta":{"timestamp":1}}"#;
+        let answer = parse_reset(body.as_bytes()).unwrap();
+        assert_eq!((answer.account_id.as_str(), answer.cleared), ("78231464", true));
+        for other in [
+            "",
+            "{}",
+            r#"{"data":{}}"#,
+            r#"{"data":{"cleared":true}}"#,
+            r#"{"data":{"account_id":"78231464"}}"#,
+            r#"{"data":{"account_id":"78231464","cleared":1}}"#,
+            r#"{"data":{"account_id":"78231464","cleared":"true"}}"#,
+            r#"{"data":{"account_id":78231464,"cleared":true}}"#,
+            r#"{"data":["78231464",true]}"#,
+            r#"{"account_id":"78231464","cleared":true}"#,
+            &body[..body.len() - 1],
+        ] {
+            assert!(parse_reset(other.as_bytes()).is_err(), "{other}");
+        }
+    }
+
+    #[test]
     fn refusals_are_explained_in_either_spelling() {
         let v2 =
             r#"{"code":"VALIDATION_FAILED","title":"t","detail":"no\nsuch\u0000id","errors":[]}"#;
@@ -291,6 +341,7 @@ mod tests {
         fn no_body_breaks_the_parsers(body in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = parse_counter(Api::V2, &body);
             let _ = parse_problem(&body, str::to_owned);
+            let _ = parse_reset(&body);
         }
 
         #[test]

@@ -1,19 +1,25 @@
 //! docs/metrics.md and the exposition of a world in which every family appears.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
 use base64::Engine as _;
+use wazzup_exporter::app::Options;
 use wazzup_exporter::channel::{ChannelState, Role as RoleLabel, Transport};
+use wazzup_exporter::config;
 use wazzup_exporter::counter::CounterType;
-use wazzup_exporter::metrics::{Endpoint, Outcome, SweepResult};
+use wazzup_exporter::metrics::{
+    AdminCode, Endpoint, Outcome, RefusalCode, ResetResult, SweepResult,
+};
 use wazzup_exporter::simulator::{
     AccountSpec, PartnerSpec, RateLimit, Role, Settings, Simulator, UserSpec,
 };
 use wazzup_exporter::snapshot::{FailingReason, UntrustedReason};
+use wazzup_exporter::storage::Storage;
 
 use super::super::partners::replace;
-use super::super::support::{GUARD, World, serve};
+use super::super::support::{GUARD, World, client, guard, options, serve};
 use super::{code, one_code, page, rows};
 
 type Words = BTreeSet<String>;
@@ -92,6 +98,8 @@ fn jwt() -> String {
     format!("e30.{claims}.c2ln")
 }
 
+const RESET_TOKEN: &str = "0123456789abcdef0123456789abcdef";
+
 /// An account of every kind, one of which is refused.
 fn settings() -> Settings {
     let user = |id: &str| UserSpec::new(id, "Anna", Role::SalesRep).pinned(5, "red");
@@ -113,7 +121,7 @@ fn settings() -> Settings {
     }
 }
 
-fn yaml(url: &str, password_file: &str, profile: &str) -> String {
+fn yaml(url: &str, password_file: &str, reset_token_file: &str, profile: &str) -> String {
     let fixed = jwt();
     let users = "channels: {refresh_interval: 200ms}, users: [{id: '1'}]";
     format!(
@@ -123,6 +131,8 @@ partners:
   main: {{email: partner@example.com, password_file: {password_file}}}
 accounts:
 - name: fixed
+  account_id: '10000000'
+  reset: {{enabled: true, token_file: {reset_token_file}}}
   base_url: {url}
   auth: {{token: {fixed}}}
   working_hours: {{timezone: Asia/Almaty, days: mon-fri, from: '09:00', to: '18:00'}}
@@ -135,9 +145,25 @@ accounts:
     )
 }
 
+/// Resets an account, so that what is told of that is there.
+async fn reset(world: &World) {
+    let url = format!("http://{}/api/v1/admin/accounts/fixed/reset", world.admin.unwrap());
+    let request = client().post(url).header("x-reset-token", RESET_TOKEN);
+    let request = request.header("content-type", "application/json");
+    let answer = request.body(r#"{"confirm":"10000000"}"#).send();
+    let answer = guard("a reset", answer).await.unwrap();
+    assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
+}
+
 /// All that an exporter shows until it has shown these families.
 async fn shown(api: &Simulator, yaml: &str, wanted: &Words) -> Families {
-    let world = World::start_with(api.clone(), yaml).await;
+    let config = config::parse(yaml.as_bytes(), Path::new("test.yaml")).unwrap();
+    let data = tempfile::tempdir().unwrap();
+    let storage = Some(Storage::new(data.path().join("data")));
+    let admin_listen = Some("127.0.0.1:0".parse().unwrap());
+    let options = Options { storage, admin_listen, ..options() };
+    let world = World::start_options(api.clone(), config, options).await;
+    reset(&world).await;
     let deadline = Instant::now() + GUARD;
     let mut families = Families::new();
     loop {
@@ -161,7 +187,10 @@ async fn every_metric_is_documented_with_type_and_labels_and_no_other() {
     let folder = tempfile::tempdir().unwrap();
     let password = folder.path().join("password");
     replace(&password, "pa55word");
-    let config = |profile| yaml(&url, password.to_str().unwrap(), profile);
+    let token = folder.path().join("reset-token");
+    replace(&token, RESET_TOKEN);
+    let (password, token) = (password.to_str().unwrap(), token.to_str().unwrap());
+    let config = |profile| yaml(&url, password, token, profile);
     let all = documented.keys().cloned().collect();
     let families = shown(&api, &config("full"), &all).await;
     assert_eq!(outline(&families), documented);
@@ -225,6 +254,13 @@ fn the_values_of_labels_are_those_of_the_program() {
         ("wazzup_account_info", "api", words(["v2", "v3"])),
         ("wazzup_sweeps_total", "result", words(SweepResult::ALL.map(SweepResult::label))),
         ("wazzup_token_refreshes_total", "result", words(["ok", "failed"])),
+        ("wazzup_resets_total", "result", words(ResetResult::ALL.map(ResetResult::label))),
+        ("wazzup_reset_refusals_total", "code", words(RefusalCode::ALL.map(RefusalCode::label))),
+        (
+            "wazzup_exporter_admin_refusals_total",
+            "code",
+            words(AdminCode::ALL.map(AdminCode::label)),
+        ),
         ("wazzup_api_requests_total", "endpoint", endpoints()),
         ("wazzup_api_request_duration_seconds", "endpoint", endpoints()),
         ("wazzup_api_requests_total", "outcome", words(Outcome::ALL.map(Outcome::label))),

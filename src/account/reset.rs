@@ -1,0 +1,18 @@
+//! Whether an account's counters may be cleared, and within which bounds.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Fewest characters of a reset token.
+pub const RESET_TOKEN_MIN: usize = 32;
+
+/// The bounds within which somebody who holds the token may clear an account's counters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reset {
+    /// Time between two resets.
+    pub cooldown: Duration,
+    /// Unanswered messages above which the caller has to name their number.
+    pub max_unanswered: u64,
+    /// A file holding only the token; read again when it changes.
+    pub token_file: PathBuf,
+}

@@ -1,0 +1,287 @@
+//! Resets from the command line: asking a running daemon for one, and reading what is on record.
+//!
+//! The daemon decides: its guards, its cooldown, its place in the limit. This only speaks HTTP with its
+//! admin listener, once.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::Certificate;
+use reqwest::header::HeaderValue;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::{Value, json};
+use url::{Host, Url};
+
+use crate::reset::{AUDIT_FILE, Kind, Line, each_line};
+use crate::storage::{Storage, StorageError};
+use crate::upstream::{BuildError, causes, http_client};
+
+/// Time for a connection. The answer takes as long as everybody's counters take to be read.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What is asked of the daemon.
+#[derive(Debug, Clone)]
+pub struct ResetOrder {
+    /// Where the admin listener is.
+    pub url: Url,
+    /// The account's name.
+    pub account: String,
+    /// The account's reset token.
+    pub token: SecretString,
+    /// Wazzup's number of the account, as the person knows it.
+    pub confirm: String,
+    /// Why, for the audit log.
+    pub reason: Option<String>,
+    /// Whether to do everything but the reset.
+    pub dry_run: bool,
+    /// How many unanswered messages the person knows of.
+    pub expected_unanswered: Option<u64>,
+    /// Whose certificate the daemon's has to be from, where that is nobody known.
+    pub ca_file: Option<PathBuf>,
+    /// Whether any certificate will do; on this machine only.
+    pub insecure: bool,
+}
+
+/// What the daemon said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResetAnswer {
+    /// The HTTP status.
+    pub status: u16,
+    document: Value,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ResetError {
+    /// The token cannot be sent.
+    #[error("the reset token contains a character that no token has; copy it again")]
+    Token,
+    /// A certificate that is not checked is taken on this machine only.
+    #[error("--insecure is for addresses of this machine; give --ca-file for {0}")]
+    Insecure(String),
+    /// The certificates cannot be read.
+    #[error("{} does not hold the certificates of an authority: {problem}", path.display())]
+    Authority {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The HTTP client could not be set up.
+    #[error(transparent)]
+    Client(#[from] BuildError),
+    /// There was no answer; the request may have arrived all the same.
+    #[error(
+        "no answer from {place}: {}. Is the exporter running with --web.enable-admin-api, and is this \
+         its --web.admin-listen-address? If it is, look at wazzup-exporter reset --history before \
+         trying again",
+        causes(source)
+    )]
+    NoAnswer {
+        /// What was asked, without a login.
+        place: String,
+        /// Why.
+        source: reqwest::Error,
+    },
+    /// What answered is not the admin listener of an exporter.
+    #[error("{place} answered {status}, and not as an exporter does; check --url")]
+    Foreign {
+        /// What was asked, without a login.
+        place: String,
+        /// Its answer.
+        status: u16,
+    },
+}
+
+impl ResetError {
+    /// Whether the command line is at fault.
+    pub fn is_of_usage(&self) -> bool {
+        matches!(self, Self::Token | Self::Insecure(_) | Self::Authority { .. })
+    }
+}
+
+/// Asks a running daemon for a reset, once.
+///
+/// # Errors
+/// When there is no answer. A refusal is an answer.
+pub async fn ask_reset(order: ResetOrder) -> Result<ResetAnswer, ResetError> {
+    let mut token =
+        HeaderValue::from_str(order.token.expose_secret()).map_err(|_| ResetError::Token)?;
+    token.set_sensitive(true);
+    let mut url = order.url.clone();
+    let account = utf8_percent_encode(&order.account, NON_ALPHANUMERIC);
+    let path = url.path().trim_end_matches('/').to_owned();
+    url.set_path(&format!("{path}/api/v1/admin/accounts/{account}/reset"));
+    let place = place_of(&url);
+    let body = json!({
+        "confirm": order.confirm,
+        "reason": order.reason,
+        "dry_run": order.dry_run,
+        "expected_unanswered": order.expected_unanswered,
+    });
+    let mut client = http_client()?.no_proxy().connect_timeout(CONNECT_TIMEOUT).http1_only();
+    if let Some(path) = &order.ca_file {
+        client = client.tls_certs_only(authority(path)?);
+    }
+    if order.insecure {
+        if !is_here(&order.url) {
+            return Err(ResetError::Insecure(place));
+        }
+        client = client.tls_danger_accept_invalid_certs(true);
+    }
+    let client = client.build().map_err(BuildError)?;
+    let request = client.post(url).header("x-reset-token", token);
+    let request = request.header("content-type", "application/json").body(body.to_string());
+    let no_answer = |source: reqwest::Error| ResetError::NoAnswer {
+        place: place.clone(),
+        source: source.without_url(),
+    };
+    let answer = request.send().await.map_err(no_answer)?;
+    let status = answer.status().as_u16();
+    let body = answer.bytes().await.map_err(no_answer)?;
+    let document = serde_json::from_slice(&body).unwrap_or(Value::Null);
+    match &document {
+        Value::Object(fields) if fields.contains_key("code") => {
+            Ok(ResetAnswer { status, document })
+        }
+        _ => Err(ResetError::Foreign { place, status }),
+    }
+}
+
+fn authority(path: &Path) -> Result<Vec<Certificate>, ResetError> {
+    let failed = |problem: String| ResetError::Authority { path: path.to_owned(), problem };
+    let bytes = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
+    let found = Certificate::from_pem_bundle(&bytes).map_err(|error| failed(causes(&error)))?;
+    if found.is_empty() { Err(failed("there is none in it".to_owned())) } else { Ok(found) }
+}
+
+fn is_here(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}
+
+/// An address without a login that may stand in it.
+fn place_of(url: &Url) -> String {
+    url.origin().ascii_serialization()
+}
+
+impl ResetAnswer {
+    /// Whether what was asked for was done.
+    pub fn is_good(&self) -> bool {
+        self.status == 200
+    }
+
+    fn text(&self, key: &str) -> String {
+        printable(self.document.get(key).and_then(Value::as_str).unwrap_or_default())
+    }
+}
+
+impl std::fmt::Display for ResetAnswer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (code, message) = (self.text("code"), self.text("message"));
+        if !self.is_good() {
+            write!(f, "{code}: ")?;
+        }
+        f.write_str(&message)?;
+        for key in ["before", "after"] {
+            if let Some(figures) = self.document.get(key).and_then(figures) {
+                write!(f, "\n{key:<7} {figures}")?;
+            }
+        }
+        match self.text("id") {
+            id if id.is_empty() => Ok(()),
+            id => write!(f, "\nrecord  {id}"),
+        }
+    }
+}
+
+/// Figures in words: `1234 unanswered: 1000 red, 234 grey; 56 users`.
+fn figures(figures: &Value) -> Option<String> {
+    let of = |key: &str| figures.get(key)?.as_u64();
+    let (total, red, grey) = (of("total")?, of("red")?, of("grey")?);
+    let other = of("other").filter(|other| *other > 0);
+    let other = other.map(|other| format!(", {other} of an unknown type")).unwrap_or_default();
+    let users = of("users").unwrap_or_default();
+    Some(format!("{total} unanswered: {red} red, {grey} grey{other}; {users} users"))
+}
+
+/// Tells what is on record of an account's resets, oldest first; `tell` is given line by line. Whether
+/// there was anything.
+///
+/// # Errors
+/// When the log cannot be read.
+pub fn reset_history(
+    storage: &Storage,
+    account: &str,
+    tell: &mut dyn FnMut(&str),
+) -> Result<bool, StorageError> {
+    let Some(log) = storage.look(account, AUDIT_FILE)? else { return Ok(false) };
+    let mut any = false;
+    let read = each_line(log, |line| {
+        any = true;
+        tell(&told(account, &line));
+    });
+    read.map_err(|source| storage.unreadable(account, AUDIT_FILE, source))?;
+    Ok(any)
+}
+
+fn told(account: &str, line: &Line) -> String {
+    let sums = line.figures.and_then(|sums| figures(&serde_json::to_value(sums).ok()?));
+    let sums = sums.unwrap_or_default();
+    let some = |text: &Option<String>, before: &str| {
+        text.as_deref().map(|text| format!("{before}{text}")).unwrap_or_default()
+    };
+    let what = match line.kind {
+        Kind::Intent | Kind::DryRun => {
+            let kind = if line.kind == Kind::Intent { "to be reset" } else { "dry run" };
+            let (caller, agent) = (some(&line.caller, ", from "), some(&line.user_agent, ", by "));
+            let expected = line.expected_unanswered;
+            let expected = expected.map(|count| format!(", expecting {count}")).unwrap_or_default();
+            format!("{kind}: {sums}{caller}{agent}{expected}{}", some(&line.reason, ", because: "))
+        }
+        Kind::Outcome => {
+            let result = line.result.as_deref().unwrap_or("?");
+            let code = line.code.clone().filter(|code| code != result);
+            format!("{result}{}{}", some(&code, ", "), some(&line.problem, ": "))
+        }
+        Kind::After => format!("after it: {sums}"),
+    };
+    printable(&format!("{}  {account}  {}  {what}", line.time, line.id))
+}
+
+/// Foreign text on a terminal: no control characters.
+fn printable(text: &str) -> String {
+    text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_read_well() {
+        let answer = |status, document: Value| ResetAnswer { status, document }.to_string();
+        let sums = |total| json!({"red": total, "grey": 0, "other": 0, "total": total, "users": 3});
+        let document = json!({"code": "cleared", "message": "the counters are cleared", "id": "18f",
+            "before": sums(12), "after": sums(0)});
+        assert_eq!(
+            answer(200, document),
+            "the counters are cleared\nbefore  12 unanswered: 12 red, 0 grey; 3 users\n\
+             after   0 unanswered: 0 red, 0 grey; 3 users\nrecord  18f"
+        );
+        let document = json!({"code": "cooldown", "message": "wait\u{1b}[2J"});
+        assert_eq!(answer(429, document), "cooldown: wait [2J");
+    }
+
+    #[test]
+    fn a_login_in_the_address_is_not_told() {
+        let url: Url = "https://user:secret@host:1/x".parse().unwrap();
+        assert_eq!(place_of(&url), "https://host:1");
+        assert!(!is_here(&url) && is_here(&"http://[::1]:1".parse().unwrap()));
+    }
+}

@@ -1,0 +1,108 @@
+//! `reset`: asks a running daemon to clear an account's counters, or tells what is on record.
+
+use std::path::Path;
+
+use wazzup_exporter::app::{self, ResetError, ResetOrder};
+use wazzup_exporter::config;
+use wazzup_exporter::storage::Storage;
+
+use super::cli::{ConfigFlags, ResetFlags, StorageFlags, WebFlags};
+use super::{Failure, say};
+
+pub(super) async fn run(
+    flags: ResetFlags,
+    config: &ConfigFlags,
+    web: &WebFlags,
+    storage: &StorageFlags,
+) -> Result<(), Failure> {
+    if flags.history {
+        return history(flags.account.as_deref(), config, storage);
+    }
+    let (Some(account), Some(confirm)) = (flags.account, flags.confirm) else {
+        return Err(Failure::Usage("name the account and --confirm its number".to_owned()));
+    };
+    let token = match &flags.token_file {
+        Some(path) => read_token(path)?,
+        None => read_token(&configured_token(config, &account)?)?,
+    };
+    let order = ResetOrder {
+        url: flags.url.unwrap_or_else(|| web.admin_url()),
+        account,
+        token: token.into(),
+        confirm,
+        reason: flags.reason,
+        dry_run: flags.dry_run,
+        expected_unanswered: flags.expected_unanswered,
+        ca_file: flags.ca_file,
+        insecure: flags.insecure,
+    };
+    let failure = |error: ResetError| {
+        if error.is_of_usage() { Failure::usage(error) } else { Failure::runtime(error) }
+    };
+    let answer = app::ask_reset(order).await.map_err(failure)?;
+    if answer.is_good() {
+        say(std::io::stdout(), &answer.to_string());
+        return Ok(());
+    }
+    Err(Failure::runtime(answer))
+}
+
+/// The token file that the configuration names for an account.
+fn configured_token(flags: &ConfigFlags, account: &str) -> Result<std::path::PathBuf, Failure> {
+    let config = config::load(&flags.file, flags.permissions()).map_err(|error| {
+        Failure::Usage(format!(
+            "{error}\nWithout the configuration, name the token with --token-file."
+        ))
+    })?;
+    let mut accounts = config.accounts.into_iter();
+    let found = accounts.find(|known| known.name.as_str() == account);
+    let found = found.ok_or_else(|| {
+        let file = flags.file.display();
+        Failure::Usage(format!("{file} configures no account {account}; check the name"))
+    })?;
+    let bounds = found.reset.ok_or_else(|| {
+        Failure::Usage(format!("the account {account} has no reset enabled; see docs/reset.md"))
+    })?;
+    Ok(bounds.token_file)
+}
+
+fn read_token(path: &Path) -> Result<String, Failure> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        let path = path.display();
+        Failure::Usage(format!("the reset token cannot be read from {path}: {error}"))
+    })?;
+    Ok(text.trim().to_owned())
+}
+
+fn history(
+    account: Option<&str>,
+    config: &ConfigFlags,
+    storage: &StorageFlags,
+) -> Result<(), Failure> {
+    let Some(storage) = storage.storage(false) else {
+        let what =
+            "nothing is on record here: there is no folder data; name it with --storage.path";
+        return Err(Failure::Runtime(what.to_owned()));
+    };
+    let accounts = if let Some(account) = account {
+        vec![account.to_owned()]
+    } else {
+        let config = config::load(&config.file, config.permissions()).map_err(|error| {
+            Failure::Usage(format!("{error}\nWithout the configuration, name an account."))
+        })?;
+        config.accounts.iter().map(|account| account.name.to_string()).collect()
+    };
+    let mut any = false;
+    for account in accounts {
+        any |= tell(&storage, &account)?;
+    }
+    if !any {
+        say(std::io::stdout(), "No reset is on record.");
+    }
+    Ok(())
+}
+
+fn tell(storage: &Storage, account: &str) -> Result<bool, Failure> {
+    let mut tell = |line: &str| say(std::io::stdout(), line);
+    app::reset_history(storage, account, &mut tell).map_err(Failure::runtime)
+}

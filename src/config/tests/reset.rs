@@ -1,0 +1,93 @@
+//! What `reset` takes and what it refuses.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use super::*;
+
+const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+
+/// A token file, with the words of a configuration that names it.
+fn token(content: &str, mode: u32) -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("reset");
+    std::fs::write(&path, content).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+    let words = format!("token_file: {}", path.display());
+    (folder, words)
+}
+
+fn account(name: &str, id: &str, more: &str) -> String {
+    format!(
+        "- {{name: {name}, account_id: '{id}', auth: {{token: t}}, users: [{{id: '1'}}], {more}}}\n"
+    )
+}
+
+fn read_one(more: &str) -> Result<Config, ConfigError> {
+    read(&format!("accounts:\n{}", account("acme", "78231464", more)))
+}
+
+fn problem(more: &str) -> String {
+    let told = read_one(more).unwrap_err().to_string();
+    let (_, what) = told.split_once("\"acme\": ").unwrap();
+    what.to_owned()
+}
+
+#[test]
+fn a_reset_has_defaults_and_is_off() {
+    let (_folder, file) = token(&format!("{TOKEN}\n"), 0o600);
+    let config = read_one(&format!("reset: {{enabled: true, {file}}}")).unwrap();
+    let bounds = config.accounts[0].reset.as_ref().unwrap();
+    assert_eq!((bounds.cooldown, bounds.max_unanswered), (Duration::from_hours(1), 1000));
+    for off in ["reset: {}", "reset: {enabled: false, token_file: /no/such}", "api: v2"] {
+        assert_eq!(read_one(off).unwrap().accounts[0].reset, None, "{off}");
+    }
+}
+
+#[test]
+fn a_token_that_others_could_know_is_refused() {
+    for (content, mode, words) in [
+        (TOKEN, 0o644, "is open to every user of the host (mode 644); chmod 600"),
+        (&TOKEN[1..], 0o600, "fewer than 32 characters"),
+        ("", 0o600, "is empty"),
+        ("two words that are long enough together", 0o600, "white space"),
+    ] {
+        let (_folder, file) = token(content, mode);
+        let told = problem(&format!("reset: {{enabled: true, {file}}}"));
+        assert!(told.contains("reset.token_file: ") && told.contains(words), "{told}");
+        assert!(content.is_empty() || !told.contains(content), "{told}");
+    }
+    let told = problem("reset: {enabled: true}");
+    assert!(told.contains("token_file") && told.contains("openssl"), "{told}");
+    let told = problem("reset: {enabled: true, token_file: /no/such}");
+    assert!(told.contains("cannot be read"), "{told}");
+}
+
+#[test]
+fn bounds_are_checked() {
+    for (words, what) in [
+        ("cooldown: 1s", "reset.cooldown: is 1s; it must be from 1m"),
+        ("cooldown: 1000h", "reset.cooldown: is 1000h"),
+        ("max_unanswered: -1", "reset.max_unanswered: is -1"),
+        ("force: true", "reset: unknown key \"force\""),
+    ] {
+        let told = problem(&format!("reset: {{{words}}}"));
+        assert!(told.contains(what), "{told}");
+    }
+}
+
+#[test]
+fn a_reset_needs_v2_the_account_s_number_and_no_second_one() {
+    let (_folder, file) = token(TOKEN, 0o600);
+    let reset = format!("reset: {{enabled: true, {file}}}");
+    let told = problem(&format!("api: v3, {reset}"));
+    assert!(told.contains("v3 has no reset"), "{told}");
+    let text =
+        format!("accounts:\n- {{name: acme, auth: {{token: t}}, users: [{{id: '1'}}], {reset}}}\n");
+    let told = problems(&text);
+    assert!(told.contains("needs the account's number"), "{told}");
+    let two = [account("acme", "78231464", &reset), account("twin", "7823-1464", &reset)];
+    let told = problems(&format!("accounts:\n{}", two.concat()));
+    assert!(told.contains("two accounts of the same account_id"), "{told}");
+    let two = [account("acme", "78231464", &reset), account("twin", "78231464", "reset: {}")];
+    assert!(read(&format!("accounts:\n{}", two.concat())).is_ok());
+}

@@ -1,0 +1,242 @@
+//! The admin listener: the one path that changes something.
+//!
+//! Nothing but `POST /api/v1/admin/accounts/{account}/reset` is here. Strangers get as far as the
+//! token, and no browser gets anywhere: there is no answer to a preflight, no header that would let a
+//! page read an answer, and whatever a browser has marked as its own is refused. All that is decided
+//! about a reset is decided in [`reset`](crate::reset), which is asked by way of
+//! [`control`](crate::control).
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Incoming;
+use hyper::header::{
+    ALLOW, AsHeaderName, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, ORIGIN, RETRY_AFTER, USER_AGENT,
+};
+use hyper::{HeaderMap, Method, Request, StatusCode};
+use percent_encoding::percent_decode_str;
+use serde::Serialize;
+use tokio::time::timeout;
+use tracing::warn;
+
+use super::answer::{Answer, answer};
+use crate::control::reset::{Call, Caller, Credentials, Hook, Reply};
+use crate::metrics::{AdminCode, Process};
+use crate::snapshot::Directory;
+
+/// The header with the token.
+const TOKEN: &str = "x-reset-token";
+/// What browsers say of who made a page send something.
+const SITE: &str = "sec-fetch-site";
+/// Time in which a body has to come.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest name of an account that is logged, in characters.
+const NAME_MAX: usize = 64;
+
+/// What requests to the admin listener are answered from.
+#[derive(Debug)]
+pub struct Admin {
+    hook: Hook,
+    process: Arc<Process>,
+    /// Longest body of a request.
+    body_max: usize,
+    directory: Arc<Directory>,
+    /// How long a request may still take once the exporter is to end, where requests of accounts have
+    /// this time limit.
+    patience: fn(Duration) -> Duration,
+}
+
+/// A refusal before a token was found valid.
+#[derive(Serialize)]
+struct Refused {
+    code: &'static str,
+    message: &'static str,
+}
+
+impl Admin {
+    /// An admin listener that asks `hook`, and reads bodies of up to `body_max` bytes. Answers may take
+    /// up to the `patience` for the longest time limit in the `directory` once the exporter is to end,
+    /// because what is sent to upstream cannot be taken back.
+    pub fn new(
+        hook: Hook,
+        process: Arc<Process>,
+        body_max: usize,
+        directory: Arc<Directory>,
+        patience: fn(Duration) -> Duration,
+    ) -> Self {
+        process.admin_opens();
+        Self { hook, process, body_max, directory, patience }
+    }
+
+    pub(super) fn patience(&self) -> Duration {
+        (self.patience)(self.directory.longest_timeout())
+    }
+
+    /// Answers one request from `peer`.
+    pub(super) async fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Answer {
+        let (head, body) = request.into_parts();
+        let Some(account) = account_of(head.uri.path()) else {
+            return self.refuse(AdminCode::NotFound, peer, None);
+        };
+        if head.method != Method::POST {
+            let mut refusal = self.refuse(AdminCode::MethodNotAllowed, peer, Some(&account));
+            refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+            return refusal;
+        }
+        if is_a_browser(&head.headers) {
+            return self.refuse(AdminCode::CrossSite, peer, Some(&account));
+        }
+        let token = only(&head.headers, TOKEN).unwrap_or_default();
+        let credentials = Credentials { account, token: token.into() };
+        let refusal = match self.hook.knock(credentials.clone()).await {
+            Some(true) => None,
+            Some(false) => Some(AdminCode::Unauthorized),
+            None => Some(AdminCode::Busy),
+        };
+        if let Some(code) = refusal {
+            return self.refuse(code, peer, Some(&credentials.account));
+        }
+        let call = Call {
+            credentials: credentials.clone(),
+            content_type: only(&head.headers, CONTENT_TYPE),
+            body: self.read(body).await,
+            caller: Caller { address: peer, user_agent: only(&head.headers, USER_AGENT) },
+        };
+        match self.hook.call(call).await {
+            // The token has changed meanwhile.
+            Some(reply) if reply.status == AdminCode::Unauthorized.status() => {
+                self.refuse(AdminCode::Unauthorized, peer, Some(&credentials.account))
+            }
+            Some(reply) => told(&reply),
+            None => self.refuse(AdminCode::Busy, peer, Some(&credentials.account)),
+        }
+    }
+
+    /// What the rules for everybody say, in the form that answers have here.
+    pub(super) fn rephrase(&self, refusal: &Answer, peer: SocketAddr) -> Answer {
+        let code = match refusal.status() {
+            StatusCode::UNAUTHORIZED => AdminCode::LoginRequired,
+            StatusCode::TOO_MANY_REQUESTS => AdminCode::RateLimited,
+            _ => AdminCode::Busy,
+        };
+        let mut rephrased = self.refuse(code, peer, None);
+        for (name, value) in refusal.headers() {
+            rephrased.headers_mut().entry(name).or_insert(value.clone());
+        }
+        rephrased
+    }
+
+    fn refuse(&self, code: AdminCode, peer: SocketAddr, account: Option<&str>) -> Answer {
+        self.process.admin_refused(code);
+        let account: Option<String> = account.map(|account| {
+            let letters = account.chars().map(|one| if one.is_control() { ' ' } else { one });
+            letters.take(NAME_MAX).collect()
+        });
+        let words = code.label();
+        warn!(code = words, caller = %peer, account, "a request to the admin listener was refused");
+        let refused = Refused { code: words, message: sentence(code) };
+        json(code.status(), &refused)
+    }
+
+    async fn read(&self, body: Incoming) -> Option<Bytes> {
+        let reading = Limited::new(body, self.body_max).collect();
+        let read = timeout(BODY_TIMEOUT, reading).await.ok()?;
+        Some(read.ok()?.to_bytes())
+    }
+}
+
+/// What a code says, and what to do.
+fn sentence(code: AdminCode) -> &'static str {
+    match code {
+        AdminCode::NotFound => {
+            "there is nothing here but POST /api/v1/admin/accounts/{account}/reset"
+        }
+        AdminCode::MethodNotAllowed => "only POST is allowed here",
+        AdminCode::CrossSite => {
+            "browsers may not reset anything; use wazzup-exporter reset, or curl"
+        }
+        AdminCode::LoginRequired => {
+            "the web configuration wants a user name and a password; send them, too"
+        }
+        AdminCode::RateLimited => "the rate limit of the web configuration is reached; try again",
+        AdminCode::Busy => "the exporter is busy or about to end; try again",
+        AdminCode::Unauthorized => {
+            "this is not the reset token of an account that may be reset: check the account's name, \
+             reset.enabled, and that X-Reset-Token is the content of reset.token_file"
+        }
+    }
+}
+
+/// The account that a path is about, decoded; nothing for any other path.
+fn account_of(path: &str) -> Option<String> {
+    let rest = path.strip_prefix("/api/v1/admin/accounts/")?;
+    let segment =
+        rest.strip_suffix("/reset").filter(|one| !one.is_empty() && !one.contains('/'))?;
+    Some(percent_decode_str(segment).decode_utf8().ok()?.into_owned())
+}
+
+/// Whether a page made a browser send this. Browsers name the origin in every POST, and modern ones
+/// say whose wish it was; nothing else does either.
+fn is_a_browser(headers: &HeaderMap) -> bool {
+    headers.contains_key(ORIGIN) || headers.contains_key(SITE)
+}
+
+/// The value of a header. More than one is none, rather than one of them.
+fn only(headers: &HeaderMap, name: impl AsHeaderName) -> Option<Vec<u8>> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (Some(value), None) => Some(value.as_bytes().to_vec()),
+        _ => None,
+    }
+}
+
+fn told(reply: &Reply) -> Answer {
+    let mut answer = json(reply.status, &reply.told);
+    if let Some(wait) = reply.retry_after() {
+        answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs()));
+    }
+    answer
+}
+
+fn json(status: u16, document: &impl Serialize) -> Answer {
+    let mut body = serde_json::to_vec(document).expect("an answer holds nothing that JSON cannot");
+    body.push(b'\n');
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut answer = answer(status, "application/json", body);
+    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_one_form_of_path_names_an_account() {
+        let acme = Some("acme".to_owned());
+        assert_eq!(account_of("/api/v1/admin/accounts/acme/reset"), acme);
+        let odd = account_of("/api/v1/admin/accounts/a%2Fb%20%C3%BC/reset");
+        assert_eq!(odd, Some("a/b ü".to_owned()));
+        for other in [
+            "/",
+            "/metrics",
+            "/api/v1/admin/accounts//reset",
+            "/api/v1/admin/accounts/acme",
+            "/api/v1/admin/accounts/acme/reset/",
+            "/api/v1/admin/accounts/a/b/reset",
+            "/api/v1/admin/accounts/%FF/reset",
+            "//api/v1/admin/accounts/acme/reset",
+        ] {
+            assert_eq!(account_of(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn every_code_has_a_sentence_of_its_own() {
+        let sentences: std::collections::HashSet<_> = AdminCode::ALL.map(sentence).into();
+        assert_eq!(sentences.len(), AdminCode::ALL.len());
+    }
+}

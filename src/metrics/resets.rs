@@ -1,0 +1,266 @@
+//! What is counted of resets, and the closed lists of their label values.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// How a reset ended: the label `result` of `wazzup_resets_total`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ResetResult {
+    /// Upstream says that the counters are cleared.
+    Cleared,
+    /// Everything was done but the reset itself, as the caller wished.
+    DryRun,
+    /// Nothing was cleared as far as upstream tells, or another account's counters were.
+    Failed,
+    /// The request may have left, and no answer says what came of it.
+    Unknown,
+}
+
+/// Why somebody with a valid token was refused: the label `code` of `wazzup_reset_refusals_total`,
+/// in the order of the guards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RefusalCode {
+    /// The body is not declared as JSON.
+    UnsupportedMediaType,
+    /// The body is longer than any good one.
+    BodyTooLarge,
+    /// The body is not the documented JSON.
+    InvalidBody,
+    /// The confirmation is not the account's number.
+    ConfirmationMismatch,
+    /// Another reset of the account is under way.
+    ResetInProgress,
+    /// An earlier reset was answered with another account's number.
+    Locked,
+    /// The last reset was too short a time ago.
+    Cooldown,
+    /// Not everybody could be read.
+    IncompleteReading,
+    /// More is unanswered than may be cleared without naming the number.
+    TooManyUnanswered,
+    /// The exporter is stopping, or the account's settings have changed.
+    Interrupted,
+    /// The audit log or the cooldown could not be written.
+    StorageFailed,
+}
+
+/// Why somebody got nothing from the admin listener before a token was found valid: the label `code`
+/// of `wazzup_exporter_admin_refusals_total`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AdminCode {
+    /// There is nothing at the path.
+    NotFound,
+    /// Only POST does something.
+    MethodNotAllowed,
+    /// A browser sent it.
+    CrossSite,
+    /// The web configuration wants a login.
+    LoginRequired,
+    /// The web configuration's limit is reached.
+    RateLimited,
+    /// Too many requests at once.
+    Busy,
+    /// No reset token of this account.
+    Unauthorized,
+}
+
+/// The figures before and after a reset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LastReset {
+    /// When it was decided, in unix time.
+    pub at: Duration,
+    /// How it ended.
+    pub result: ResetResult,
+    /// Unanswered messages of every kind before.
+    pub before: u64,
+    /// The same after it, where that was read.
+    pub after: Option<u64>,
+}
+
+/// What is counted and kept of an account's resets.
+#[derive(Debug, Default)]
+pub struct ResetTally {
+    results: [AtomicU64; ResetResult::ALL.len()],
+    refusals: [AtomicU64; RefusalCode::ALL.len()],
+    marks: Mutex<ResetMarks>,
+}
+
+/// What is known of the account's resets beside their numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ResetMarks {
+    /// When counters were last cleared, in unix time.
+    pub last_success: Option<Duration>,
+    /// Whether nobody knows how the last reset ended.
+    pub unresolved: bool,
+    /// The last reset that was no dry run.
+    pub last: Option<LastReset>,
+}
+
+/// The values of a [`ResetTally`] at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ResetValues {
+    /// In the order of [`ResetResult::ALL`].
+    pub results: [u64; ResetResult::ALL.len()],
+    /// In the order of [`RefusalCode::ALL`].
+    pub refusals: [u64; RefusalCode::ALL.len()],
+    /// The rest.
+    pub marks: ResetMarks,
+}
+
+impl ResetResult {
+    /// Every result, in the order of the exposition.
+    pub const ALL: [Self; 4] = [Self::Cleared, Self::DryRun, Self::Failed, Self::Unknown];
+
+    /// The value of the label `result`.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Cleared => "cleared",
+            Self::DryRun => "dry_run",
+            Self::Failed => "failed",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl RefusalCode {
+    /// Every code, in the order of the guards.
+    pub const ALL: [Self; 11] = [
+        Self::UnsupportedMediaType,
+        Self::BodyTooLarge,
+        Self::InvalidBody,
+        Self::ConfirmationMismatch,
+        Self::ResetInProgress,
+        Self::Locked,
+        Self::Cooldown,
+        Self::IncompleteReading,
+        Self::TooManyUnanswered,
+        Self::Interrupted,
+        Self::StorageFailed,
+    ];
+
+    /// The value of the label `code`.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::UnsupportedMediaType => "unsupported_media_type",
+            Self::BodyTooLarge => "body_too_large",
+            Self::InvalidBody => "invalid_body",
+            Self::ConfirmationMismatch => "confirmation_mismatch",
+            Self::ResetInProgress => "reset_in_progress",
+            Self::Locked => "locked",
+            Self::Cooldown => "cooldown",
+            Self::IncompleteReading => "incomplete_reading",
+            Self::TooManyUnanswered => "too_many_unanswered",
+            Self::Interrupted => "interrupted",
+            Self::StorageFailed => "storage_failed",
+        }
+    }
+
+    /// The HTTP status that goes with it.
+    pub fn status(self) -> u16 {
+        match self {
+            Self::UnsupportedMediaType => 415,
+            Self::BodyTooLarge => 413,
+            Self::InvalidBody => 400,
+            Self::ConfirmationMismatch => 422,
+            Self::ResetInProgress
+            | Self::Locked
+            | Self::IncompleteReading
+            | Self::TooManyUnanswered => 409,
+            Self::Cooldown => 429,
+            Self::Interrupted => 503,
+            Self::StorageFailed => 500,
+        }
+    }
+}
+
+impl AdminCode {
+    /// Every code.
+    pub const ALL: [Self; 7] = [
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::CrossSite,
+        Self::LoginRequired,
+        Self::RateLimited,
+        Self::Busy,
+        Self::Unauthorized,
+    ];
+
+    /// The value of the label `code`.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::NotFound => "not_found",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::CrossSite => "cross_site",
+            Self::LoginRequired => "login_required",
+            Self::RateLimited => "rate_limited",
+            Self::Busy => "busy",
+            Self::Unauthorized => "unauthorized",
+        }
+    }
+
+    /// The HTTP status that goes with it.
+    pub fn status(self) -> u16 {
+        match self {
+            Self::NotFound => 404,
+            Self::MethodNotAllowed => 405,
+            Self::CrossSite => 403,
+            Self::LoginRequired | Self::Unauthorized => 401,
+            Self::RateLimited => 429,
+            Self::Busy => 503,
+        }
+    }
+}
+
+impl ResetTally {
+    /// Counts one reset.
+    pub fn ended(&self, result: ResetResult) {
+        if let Some(count) = self.results.get(result as usize) {
+            count.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Counts one refusal.
+    pub fn refused(&self, code: RefusalCode) {
+        if let Some(count) = self.refusals.get(code as usize) {
+            count.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Replaces what is known beside the numbers.
+    pub fn mark(&self, marks: ResetMarks) {
+        *self.marks() = marks;
+    }
+
+    fn marks(&self) -> MutexGuard<'_, ResetMarks> {
+        self.marks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The values now.
+    pub fn values(&self) -> ResetValues {
+        ResetValues {
+            results: self.results.each_ref().map(|count| count.load(Relaxed)),
+            refusals: self.refusals.each_ref().map(|count| count.load(Relaxed)),
+            marks: *self.marks(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_result_and_code_has_its_own_count() {
+        let tally = ResetTally::default();
+        for (times, result) in ResetResult::ALL.into_iter().enumerate() {
+            (0..times).for_each(|_| tally.ended(result));
+        }
+        for (times, code) in RefusalCode::ALL.into_iter().enumerate() {
+            (0..times).for_each(|_| tally.refused(code));
+        }
+        let values = tally.values();
+        assert_eq!(values.results, [0, 1, 2, 3]);
+        assert_eq!(values.refusals, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+    }
+}

@@ -1,0 +1,266 @@
+//! The poller's part in a reset: it stops sweeping, reads everybody anew, waits for the decision, and
+//! then has the counters cleared.
+//!
+//! Whoever decides finds the account's poller through [`Posts`] and begins with [`Post::begin`]. The
+//! two halves of what follows are a [`Job`] here and a [`Progress`] there; whichever side goes away
+//! ends it, and only the request itself, once decided, is ended by nobody.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use super::everybody::{Readings, Unread};
+use super::{PUBLISH_PERIOD, Poller, patiently};
+use crate::account::{Account, AccountName, UserId};
+use crate::metrics::Tally;
+use crate::shutdown::Shutdown;
+use crate::upstream::Clearing;
+
+/// Where the pollers of accounts are found. Clones of the `Arc` around it show the same.
+#[derive(Debug, Default)]
+pub struct Posts {
+    seats: Mutex<Seats>,
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Seats {
+    posts: HashMap<AccountName, Post>,
+    /// Numbers the pollers, so that one that ends does not take its successor's place away.
+    next: u64,
+}
+
+/// An account's poller as others see it.
+#[derive(Debug, Clone)]
+pub struct Post {
+    /// The settings that it polls by.
+    pub account: Arc<Account>,
+    /// The account's counters.
+    pub tally: Arc<Tally>,
+    jobs: mpsc::Sender<Job>,
+    /// That what is counted has changed.
+    news: Arc<Notify>,
+    number: u64,
+}
+
+/// A poller's own end of its post, which is gone with it.
+#[derive(Debug)]
+pub(super) struct Seat {
+    posts: Arc<Posts>,
+    account: AccountName,
+    jobs: mpsc::Receiver<Job>,
+    news: Arc<Notify>,
+    number: u64,
+}
+
+/// What a poller is called for.
+#[derive(Debug)]
+pub(super) enum Called {
+    /// To reset its account.
+    Job(Job),
+    /// To show what others have counted.
+    Show,
+}
+
+/// What a poller is asked to do, step by step.
+#[derive(Debug)]
+pub(super) struct Job {
+    readings: oneshot::Sender<Result<Readings, Unread>>,
+    decision: oneshot::Receiver<()>,
+    outcome: oneshot::Sender<Clearing>,
+    after: oneshot::Sender<Readings>,
+}
+
+/// The other end of it. Nothing is cleared unless [`Progress::decision`] is used; each of the other
+/// channels closes if the poller goes away before it has something to tell.
+#[derive(Debug)]
+pub struct Progress {
+    /// What everybody's counters are.
+    pub readings: oneshot::Receiver<Result<Readings, Unread>>,
+    /// The word to clear them. Once it is taken, the request leaves.
+    pub decision: oneshot::Sender<()>,
+    /// What came of the request. Closed without a word, it may have left all the same.
+    pub outcome: oneshot::Receiver<Clearing>,
+    /// What everybody's counters are then; nothing if not everybody could be read.
+    pub after: oneshot::Receiver<Readings>,
+}
+
+/// The account's poller has ended, or has a reset to do already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the account's poller takes no reset now")]
+pub struct Away;
+
+impl Posts {
+    /// The poller of the account of this name.
+    pub fn find(&self, name: &str) -> Option<Post> {
+        let name = AccountName::parse(name).ok()?;
+        self.seats().posts.get(&name).cloned()
+    }
+
+    /// Every poller.
+    pub fn all(&self) -> Vec<Post> {
+        self.seats().posts.values().cloned().collect()
+    }
+
+    /// Waits until a poller has come since the last time.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    /// A place for a poller, instead of an earlier one of the same account.
+    pub(super) fn take(self: &Arc<Self>, account: &Arc<Account>, tally: &Arc<Tally>) -> Seat {
+        let (sender, jobs) = mpsc::channel(1);
+        let mut seats = self.seats();
+        let number = seats.next;
+        seats.next += 1;
+        let (account, tally) = (Arc::clone(account), Arc::clone(tally));
+        let name = account.name.clone();
+        let news = Arc::new(Notify::new());
+        let post = Post { account, tally, jobs: sender, news: Arc::clone(&news), number };
+        seats.posts.insert(name.clone(), post);
+        drop(seats);
+        self.changed.notify_one();
+        Seat { posts: Arc::clone(self), account: name, jobs, news, number }
+    }
+
+    fn seats(&self) -> MutexGuard<'_, Seats> {
+        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Post {
+    /// Has the poller read everybody, and then wait for the decision.
+    ///
+    /// # Errors
+    /// When the poller is not there to do it.
+    pub fn begin(&self) -> Result<Progress, Away> {
+        let (read, readings) = oneshot::channel();
+        let (decide, decision) = oneshot::channel();
+        let (end, outcome) = oneshot::channel();
+        let (read_again, after) = oneshot::channel();
+        let job = Job { readings: read, decision, outcome: end, after: read_again };
+        self.jobs.try_send(job).map_err(|_| Away)?;
+        Ok(Progress { readings, decision: decide, outcome, after })
+    }
+
+    /// Has the poller show what was counted, which would else be seen after its next sweep.
+    pub fn show(&self) {
+        self.news.notify_one();
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut seats = self.posts.seats();
+        if seats.posts.get(&self.account).is_some_and(|post| post.number == self.number) {
+            seats.posts.remove(&self.account);
+        }
+    }
+}
+
+/// What a poller is called for next; never anything without a seat. Dropping this loses nothing.
+pub(super) async fn next_call(seat: &mut Option<Seat>) -> Called {
+    let Some(seat) = seat else { return std::future::pending().await };
+    tokio::select! {
+        Some(job) = seat.jobs.recv() => Called::Job(job),
+        () = seat.news.notified() => Called::Show,
+    }
+}
+
+/// What a reset has done to the counters, as far as the poller has to care.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Effect {
+    Nothing,
+    Cleared,
+    Unknown,
+}
+
+impl Effect {
+    fn of(clearing: &Clearing) -> Self {
+        match clearing {
+            Clearing::Cleared => Self::Cleared,
+            Clearing::Refused(_) | Clearing::NotSent(_) => Self::Nothing,
+            Clearing::NotCleared | Clearing::OtherAccount { .. } | Clearing::Unknown(_) => {
+                Self::Unknown
+            }
+        }
+    }
+}
+
+impl Poller {
+    /// Does a job. Between sweeps only: no request for a counter is open. Until everybody was read it
+    /// ends when the poller is to leave; then it waits for the decision and goes on to its end, and
+    /// `shutdown` ends no more than the last look at the counters.
+    pub(super) async fn reset(&mut self, job: Job, shutdown: &Shutdown) {
+        let Job { readings, decision, outcome, after } = job;
+        info!(account = %self.account().name, "reading everybody anew for a reset");
+        let leave = self.leave.clone();
+        let read = tokio::select! {
+            read = self.read_everybody() => read,
+            () = leave.wait() => return,
+        };
+        self.publish().await;
+        let (before, token) = match read {
+            Ok(read) => read,
+            Err(unread) => {
+                let _ = readings.send(Err(unread));
+                return;
+            }
+        };
+        let client = Arc::clone(&self.client);
+        let single = match patiently(&self.promise, &client, client.single()).await {
+            Ok(single) => single,
+            Err(error) => {
+                let _ = readings.send(Err(Unread::Client(error)));
+                return;
+            }
+        };
+        let users: Vec<UserId> = before.users.iter().map(|(user, _)| user.clone()).collect();
+        if readings.send(Ok(before)).is_err() {
+            return;
+        }
+        if patiently(&self.promise, &client, decision).await.is_err() {
+            return;
+        }
+        let trends = self.ledger.doubt_trends();
+        // So that a kill from here on cannot make a reset look like answers.
+        self.remember().await;
+        let (land, landed) = oneshot::channel();
+        drop(client.clear(single, token, move |clearing| {
+            let _ = land.send(Effect::of(&clearing));
+            // The task of whoever decided waits for it; if even that is gone, nobody is left to tell.
+            let _ = outcome.send(clearing);
+        }));
+        // The request has a time limit of its own.
+        let effect = patiently(&self.promise, &client, landed).await.unwrap_or(Effect::Unknown);
+        match effect {
+            Effect::Nothing => self.ledger.restore_trends(trends),
+            Effect::Cleared => self.ledger.forget_readings(true),
+            Effect::Unknown => self.ledger.forget_readings(false),
+        }
+        tokio::select! {
+            read = self.read_again(&users) => match read {
+                Ok(read) => drop(after.send(read)),
+                Err(unread) => {
+                    let account = &self.account().name;
+                    warn!(%account, "not everybody could be read after the reset: {unread}");
+                }
+            },
+            () = shutdown.wait() => {}
+        }
+        // Whoever goes on from this view must not show what was read before.
+        self.publish().await;
+        self.remember().await;
+    }
+
+    async fn read_again(&mut self, users: &[UserId]) -> Result<Readings, Unread> {
+        let client = Arc::clone(&self.client);
+        self.promise.act_at(Instant::now() + PUBLISH_PERIOD);
+        let token = patiently(&self.promise, &client, client.token()).await?;
+        let users: HashSet<UserId> = users.iter().cloned().collect();
+        self.read_users(token, users).await.map(|(readings, _)| readings)
+    }
+}

@@ -1,0 +1,196 @@
+use super::*;
+
+const ID: &str = "78231464";
+const GOOD: &[u8] = br#"{"confirm":"78231464"}"#;
+const JSON: &[u8] = b"application/json";
+
+fn id() -> AccountId {
+    AccountId::parse(ID).unwrap()
+}
+
+fn asked(content_type: Option<&[u8]>, body: Option<&[u8]>) -> Result<Ask, RefusalCode> {
+    request("acme", Some(&id()), content_type, body).map_err(|refusal| refusal.code())
+}
+
+fn wait() -> Wait {
+    Wait { left: Duration::from_secs(7), since: Duration::from_secs(1_759_499_127), odd: None }
+}
+
+#[test]
+fn a_good_request_passes() {
+    let whole =
+        br#" {"confirm":"7823-1464","reason":"why","dry_run":true,"expected_unanswered":5}"#;
+    let ask = asked(Some(JSON), Some(whole)).unwrap();
+    let expected = Ask {
+        confirm: Some("7823-1464".to_owned()),
+        reason: Some("why".to_owned()),
+        dry_run: true,
+        expected_unanswered: Some(5),
+    };
+    assert_eq!(ask, expected);
+    let ask = asked(Some(JSON), Some(GOOD)).unwrap();
+    assert!(!ask.dry_run && ask.reason.is_none() && ask.expected_unanswered.is_none());
+}
+
+#[test]
+fn only_json_is_json() {
+    for good in ["application/json", "Application/JSON", "application/json; charset=utf-8"] {
+        assert!(asked(Some(good.as_bytes()), Some(GOOD)).is_ok(), "{good}");
+    }
+    for bad in [
+        "",
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data",
+        "text/json",
+        "application/jsonp",
+        "application/json, text/plain",
+        "application/json; charset=utf-16",
+        "application/json; boundary=x",
+        "text/plain; application/json",
+    ] {
+        let refused = asked(Some(bad.as_bytes()), Some(GOOD));
+        assert_eq!(refused, Err(RefusalCode::UnsupportedMediaType), "{bad}");
+    }
+    assert_eq!(asked(None, Some(GOOD)), Err(RefusalCode::UnsupportedMediaType));
+    assert_eq!(asked(Some(b"\xff"), Some(GOOD)), Err(RefusalCode::UnsupportedMediaType));
+}
+
+#[test]
+fn a_body_that_is_not_exactly_the_documented_one_is_refused() {
+    let long = format!(r#"{{"confirm":"78231464","reason":"{}"}}"#, "x".repeat(501));
+    for bad in [
+        "",
+        "{",
+        "null",
+        "[]",
+        r#"["78231464",null,false,null]"#,
+        r#""78231464""#,
+        r#"{"confirm":78231464}"#,
+        r#"{"confirm":"78231464","force":true}"#,
+        r#"{"confirm":"78231464","confirm":"78231464"}"#,
+        r#"{"confirm":"78231464","dry_run":"true"}"#,
+        r#"{"confirm":"78231464","dry_run":null}"#,
+        r#"{"confirm":"78231464","dry-run":true}"#,
+        r#"{"confirm":"78231464","expected_unanswered":-1}"#,
+        r#"{"confirm":"78231464","expected_unanswered":1.5}"#,
+        r#"{"confirm":"78231464","expected_unanswered":"7"}"#,
+        r#"{"confirm":"78231464"}{"confirm":"78231464"}"#,
+        "confirm=78231464",
+        &long,
+    ] {
+        assert_eq!(asked(Some(JSON), Some(bad.as_bytes())), Err(RefusalCode::InvalidBody), "{bad}");
+    }
+    assert_eq!(asked(Some(JSON), None), Err(RefusalCode::BodyTooLarge));
+}
+
+#[test]
+fn a_refused_body_is_not_repeated() {
+    let body = br#"{"confirm":"78231464","token":"s3cr3t"}"#;
+    let refusal = request("acme", Some(&id()), Some(JSON), Some(body)).unwrap_err().to_string();
+    assert!(!refusal.contains("s3cr3t") && refusal.contains("column"), "{refusal}");
+}
+
+#[test]
+fn the_confirmation_is_the_number_of_this_account() {
+    for bad in ["{}", r#"{"confirm":null}"#, r#"{"confirm":""}"#, r#"{"confirm":"acme"}"#] {
+        let refused = asked(Some(JSON), Some(bad.as_bytes()));
+        assert_eq!(refused, Err(RefusalCode::ConfirmationMismatch), "{bad}");
+    }
+    for bad in ["78231465", "7823146", "782314640", " 78231464 "] {
+        let body = format!(r#"{{"confirm":"{bad}"}}"#);
+        let refused = asked(Some(JSON), Some(body.as_bytes()));
+        assert_eq!(refused, Err(RefusalCode::ConfirmationMismatch), "{bad}");
+    }
+    let nobody = request("acme", None, Some(JSON), Some(GOOD)).unwrap_err();
+    assert_eq!(nobody.code(), RefusalCode::ConfirmationMismatch);
+}
+
+/// One after the other as a request meets them, each failing where its bit is set.
+fn refusal_of(failing: usize) -> Option<RefusalCode> {
+    let fails = |guard: usize| failing & (1 << guard) != 0;
+    let content_type: &[u8] = if fails(0) { b"text/plain" } else { JSON };
+    let body: Option<&[u8]> = match (fails(1), fails(2), fails(3)) {
+        (true, ..) => None,
+        (_, true, _) => Some(b"{"),
+        (.., true) => Some(br#"{"confirm":"11111111"}"#),
+        _ => Some(GOOD),
+    };
+    let whole = || {
+        let ask = request("acme", Some(&id()), Some(content_type), body)?;
+        turn(fails(4), fails(5), fails(6).then(wait))?;
+        let big = Extent { red: 600, grey: 300, other: 101 };
+        let small = Extent { red: 600, grey: 300, other: 100 };
+        let read = match (fails(7), fails(9)) {
+            (true, _) => Err("user 7: no answer".to_owned()),
+            (_, true) => Ok(big),
+            _ => Ok(small),
+        };
+        extent(read, fails(8).then(wait), 1000, ask.expected_unanswered)
+    };
+    whole().err().map(|refusal: Refusal| refusal.code())
+}
+
+#[test]
+fn the_first_guard_that_fails_answers_alone_and_in_every_combination() {
+    const ORDER: [RefusalCode; 10] = [
+        RefusalCode::UnsupportedMediaType,
+        RefusalCode::BodyTooLarge,
+        RefusalCode::InvalidBody,
+        RefusalCode::ConfirmationMismatch,
+        RefusalCode::ResetInProgress,
+        RefusalCode::Locked,
+        RefusalCode::Cooldown,
+        RefusalCode::IncompleteReading,
+        // Upstream's clock, which is known only now.
+        RefusalCode::Cooldown,
+        RefusalCode::TooManyUnanswered,
+    ];
+    assert_eq!(refusal_of(0), None);
+    for failing in 1_usize..1 << ORDER.len() {
+        let first = failing.trailing_zeros() as usize;
+        assert_eq!(refusal_of(failing), Some(ORDER[first]), "{failing:010b}");
+    }
+}
+
+#[test]
+fn more_than_the_bound_needs_its_number_and_no_less() {
+    let total = |red, max, expected| {
+        extent(Ok(Extent { red, grey: 0, other: 0 }), None, max, expected).is_ok()
+    };
+    assert!(total(1000, 1000, None) && total(0, 0, None));
+    assert!(!total(1001, 1000, None) && !total(1, 0, None));
+    assert!(total(1001, 1000, Some(1001)) && total(1001, 1000, Some(5000)));
+    assert!(!total(1001, 1000, Some(1000)) && total(900, 1000, Some(1)));
+    let huge = Extent { red: u64::MAX, grey: u64::MAX, other: 0 };
+    assert!(extent(Ok(huge), None, 1000, Some(u64::MAX - 1)).is_err());
+}
+
+#[test]
+fn every_refusal_says_what_to_do_and_how_long_to_wait() {
+    let refusals = [
+        Refusal::UnsupportedMediaType,
+        Refusal::BodyTooLarge,
+        Refusal::InvalidBody("the body is not JSON".to_owned()),
+        Refusal::ConfirmationMismatch { account: "acme".to_owned() },
+        Refusal::InProgress,
+        Refusal::Locked,
+        Refusal::Cooldown(wait()),
+        Refusal::IncompleteReading("user 7: no answer".to_owned()),
+        Refusal::TooMany { total: 5, red: 4, grey: 1, other: 0, allowed: 3 },
+        Refusal::Interrupted("the exporter is stopping"),
+        Refusal::Storage("cannot write: full; make room".to_owned()),
+    ];
+    let codes: Vec<_> = refusals.iter().map(Refusal::code).collect();
+    assert_eq!(codes, RefusalCode::ALL);
+    for refusal in refusals {
+        let waits = refusal.retry_after().map(|wait| wait.as_secs());
+        assert_eq!(waits, (refusal.code() == RefusalCode::Cooldown).then_some(7));
+        assert!(refusal.to_string().len() > 20, "{refusal}");
+    }
+    for (odd, words) in [(Odd::BeforeTheReset, "later than now"), (Odd::UpstreamDenies, "Wazzup24")]
+    {
+        let told = Refusal::Cooldown(Wait { odd: Some(odd), ..wait() }).to_string();
+        assert!(told.contains(words) && told.contains("2025-10-03T13:45:27Z"), "{told}");
+    }
+}

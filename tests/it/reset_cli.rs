@@ -1,0 +1,174 @@
+//! The command `reset`, its flags and the admin listener's, as a person uses them.
+
+use std::process::Output;
+
+use wazzup_exporter::simulator::Endpoint;
+
+use super::cli::{run as run_now, text};
+use super::pki::Pki;
+use super::process::{Process, config_flag, run};
+use super::reset::{ID, Scene, TOKEN};
+
+/// A scene, a daemon and the flags of commands beside it.
+struct Desk {
+    scene: Scene,
+    _process: Process,
+    flags: Vec<String>,
+}
+
+impl Desk {
+    async fn new(more: &[String]) -> Self {
+        let scene = Scene::new().await;
+        scene.write("config.yaml", &scene.yaml("interval: 200ms, timeout: 5s", ""));
+        let config = config_flag(&scene.path("config.yaml"));
+        let storage = format!("--storage.path={}", scene.path("data").display());
+        let mut flags = vec![config, storage];
+        let mut daemon = flags.clone();
+        daemon.extend(
+            ["--web.enable-admin-api", "--web.admin-listen-address=127.0.0.1:0"].map(str::to_owned),
+        );
+        daemon.extend_from_slice(more);
+        let daemon: Vec<&str> = daemon.iter().map(String::as_str).collect();
+        let process = Process::start(&daemon);
+        process.until_logged("listening for resets").await;
+        let log = process.log();
+        let line = log.lines().find(|line| line.contains("listening for resets")).unwrap();
+        let (_, rest) = line.split_once("address=").unwrap();
+        let scheme = if more.is_empty() { "http" } else { "https" };
+        flags.push(format!("--url={scheme}://{}", rest.split_whitespace().next().unwrap()));
+        Self { scene, _process: process, flags }
+    }
+
+    async fn reset(&self, words: &[&str]) -> Output {
+        let words = ["reset"].iter().chain(words).map(|word| (*word).to_owned());
+        run(&words.chain(self.flags.clone()).collect::<Vec<_>>()).await
+    }
+}
+
+#[tokio::test]
+async fn a_person_rehearses_resets_is_refused_and_reads_the_record() {
+    let desk = Desk::new(&[]).await;
+    let empty = desk.reset(&["--history"]).await;
+    assert_eq!(empty.status.code(), Some(0));
+    assert!(text(&empty.stdout).contains("No reset is on record"));
+    let confirm = format!("--confirm={ID}");
+    let dry = desk.reset(&["acme", &confirm, "--dry-run"]).await;
+    assert_eq!(dry.status.code(), Some(0), "{dry:?}");
+    assert!(text(&dry.stdout).contains("before  970 unanswered: 670 red, 300 grey; 3 users"));
+    let wrong = desk.reset(&["acme", "--confirm=11111111"]).await;
+    assert_eq!(wrong.status.code(), Some(1), "{wrong:?}");
+    assert!(text(&wrong.stderr).contains("confirmation_mismatch"), "{wrong:?}");
+    let done = desk.reset(&["acme", &confirm, "--reason=dead\u{1b} backlog"]).await;
+    assert_eq!(done.status.code(), Some(0), "{done:?}");
+    assert!(text(&done.stdout).contains("after   0 unanswered"), "{done:?}");
+    let again = desk.reset(&["acme", &confirm, "--expected-unanswered=5"]).await;
+    assert_eq!(again.status.code(), Some(1));
+    assert!(text(&again.stderr).contains("cooldown: the last reset"), "{again:?}");
+    assert!(again.stdout.is_empty());
+    for words in [&["--history"][..], &["--history", "acme"]] {
+        let history = desk.reset(words).await;
+        let told = text(&history.stdout);
+        let lines: Vec<&str> = told.lines().collect();
+        assert_eq!((history.status.code(), lines.len()), (Some(0), 4), "{told}");
+        for (line, words) in
+            lines.iter().zip(["dry run: 970", "to be reset: 970", "cleared", "after it: 0"])
+        {
+            assert!(line.contains(words), "{line}");
+        }
+        assert!(lines[1].contains("because: dead  backlog"), "{}", lines[1]);
+    }
+    assert_eq!(desk.scene.api.counts().endpoint(Endpoint::Reset), 1);
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_the_command_line_is_exit_code_2_and_asks_nobody() {
+    let scene = Scene::new().await;
+    scene.write("config.yaml", &scene.yaml("interval: 200ms, timeout: 5s", ""));
+    let config = config_flag(&scene.path("config.yaml"));
+    let confirm = format!("--confirm={ID}");
+    for (words, told) in [
+        (&["reset"][..], "required"),
+        (&["reset", "acme"], "--confirm"),
+        (&["reset", "--history", "--dry-run"], "--dry-run"),
+        (&["reset", "nobody", &confirm], "configures no account nobody"),
+        (&["reset", "other", "--confirm=11111111"], "has no reset enabled"),
+        (&["reset", "acme", &confirm, "--token-file=/no/such"], "/no/such"),
+        (&["reset", "acme", &confirm, "--url=ftp://x"], "http"),
+        (&["reset", "acme", &confirm, "--url=https://example.com", "--insecure"], "--ca-file"),
+    ] {
+        let output = run_now(&[words, &[&*config]].concat());
+        assert_eq!(output.status.code(), Some(2), "{words:?} {output:?}");
+        assert!(text(&output.stderr).contains(told), "{words:?} {output:?}");
+        assert!(!format!("{output:?}").contains(TOKEN));
+    }
+    let nobody = run_now(&["reset", "acme", &confirm, "--url=http://127.0.0.1:9", &config]);
+    assert_eq!(nobody.status.code(), Some(1));
+    assert!(text(&nobody.stderr).contains("--web.enable-admin-api"), "{nobody:?}");
+}
+
+#[tokio::test]
+async fn an_admin_listener_that_others_reach_needs_tls() {
+    let scene = Scene::new().await;
+    scene.write("config.yaml", &scene.yaml("interval: 200ms, timeout: 5s", ""));
+    let config = config_flag(&scene.path("config.yaml"));
+    for address in ["0.0.0.0:0", ":0", "[::]:0", "10.1.2.3:0", "localhost.example:0"] {
+        let admin = format!("--web.admin-listen-address={address}");
+        for command in [&["--web.listen-address=127.0.0.1:0"][..], &["check-config"]] {
+            let flags = [&*config, "--web.enable-admin-api", &admin];
+            let output = run_now(&[command, &flags].concat());
+            assert_eq!(output.status.code(), Some(2), "{address} {output:?}");
+            let told = text(&output.stderr);
+            assert!(told.contains("--web.config.file") && !told.contains("listening"), "{told}");
+        }
+        let off = run_now(&["check-config", &config, &admin]);
+        assert_eq!(off.status.code(), Some(0), "it is not opened: {off:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_encrypted_admin_listener_wants_its_certificate_known_and_its_login() {
+    let pki = Pki::new();
+    let hash = bcrypt::hash("open sesame", 4).unwrap();
+    pki.write(
+        "web.yml",
+        &format!(
+            "tls_server_config: {{cert_file: server.crt, key_file: server.key}}\n\
+             basic_auth_users: {{admin: {hash}}}\n"
+        ),
+    );
+    let web = format!("--web.config.file={}", pki.path("web.yml").display());
+    let mut desk = Desk::new(&[web]).await;
+    let confirm = format!("--confirm={ID}");
+    let ask = ["acme", &*confirm, "--dry-run"];
+    let ca = format!("--ca-file={}", pki.path("ca.crt").display());
+    let unknown = desk.reset(&ask).await;
+    assert_eq!(unknown.status.code(), Some(1), "{unknown:?}");
+    assert!(text(&unknown.stderr).contains("certificate"), "{unknown:?}");
+    let stranger = desk.reset(&[&ask[..], &["--insecure"]].concat()).await;
+    assert_eq!(stranger.status.code(), Some(1), "{stranger:?}");
+    assert!(text(&stranger.stderr).contains("login_required"), "{stranger:?}");
+    let url = desk.flags.pop().unwrap().replace("https://", "https://admin:open%20sesame@");
+    desk.flags.push(url);
+    let dry = desk.reset(&[&ask[..], &[&*ca]].concat()).await;
+    assert_eq!(dry.status.code(), Some(0), "{dry:?}");
+}
+
+#[tokio::test]
+async fn a_daemon_with_resets_makes_its_storage_and_check_config_looks_at_it() {
+    let scene = Scene::new().await;
+    scene.write("config.yaml", &scene.yaml("interval: 200ms, timeout: 5s", ""));
+    let config = config_flag(&scene.path("config.yaml"));
+    let mut command = super::process::command();
+    command.arg(&config).current_dir(scene.folder.path());
+    let process = Process::run(&mut command);
+    let made = scene.path("data/acme");
+    process.until("the folder", |_| made.is_dir()).await;
+    drop(process);
+    std::fs::remove_dir_all(scene.path("data")).unwrap();
+    scene.write("data", "a file in its place");
+    let mut check = super::process::command();
+    let checked = check.args(["check-config", &config]).current_dir(scene.folder.path()).output();
+    let checked = checked.unwrap();
+    assert_eq!(checked.status.code(), Some(2), "{checked:?}");
+    assert!(text(&checked.stderr).contains("is not a folder"), "{checked:?}");
+}
