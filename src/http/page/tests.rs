@@ -7,10 +7,10 @@ use crate::account::LabelName;
 use crate::channel::Role;
 use crate::counter::CounterType;
 use crate::http::status::tests::{
-    account, channel, failed, failing, named, placed, read, red, status, unread, with,
+    account, channel, failed, failing, named, placed, read, red, reset, status, unread, with,
     with_channels,
 };
-use crate::metrics::Outcome;
+use crate::metrics::{Outcome, ResetResult};
 use crate::snapshot::{AccountView, FailingReason, UserView};
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -175,6 +175,20 @@ fn of_many_accounts_those_with_most_red_are_shown_and_the_others_listed() {
     let shown = between(accounts, "<section class=\"account\" data-key=\"", "\"");
     assert_eq!((shown.len(), &*shown[0], &*shown[39]), (40, "a299", "a260"));
     assert_eq!(keys(others).len(), 260);
+}
+
+#[test]
+fn the_last_reset_stands_beside_the_sum_with_what_it_took_away() {
+    let shown = |result, after| {
+        let view = reset(account("acme", vec![red("1", 5)]), result, after);
+        text(&page(vec![view], ""))
+    };
+    let cleared = shown(ResetResult::Cleared, Some(0));
+    assert!(cleared.contains("cleared, 970 → 0"), "{cleared}");
+    let unknown = shown(ResetResult::Unknown, None);
+    assert!(unknown.contains("nobody knows whether it was carried out, 970 → –"), "{unknown}");
+    let never = text(&page(vec![account("acme", vec![red("1", 5)])], ""));
+    assert!(!never.contains("last reset"), "{never}");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::*;
-use crate::account::{Account, AccountId, LabelName, User, fixture};
+use crate::account::{Account, AccountId, LabelName, Reset, User, fixture};
 use crate::channel::{ChannelState, Standing, Surroundings, Transport};
 use crate::counter::{CounterType, Reading, Trend};
 use crate::metrics::SweepResult;
@@ -43,6 +43,19 @@ pub(in crate::http) fn named(view: UserView, name: &str) -> UserView {
 /// The same user after an attempt that failed.
 pub(in crate::http) fn failed(view: UserView, outcome: Outcome, problem: &str) -> UserView {
     UserView { last_attempt: Some(Attempt { outcome, problem: Some(problem.into()) }), ..view }
+}
+
+/// The same account a minute after a reset of 970 messages.
+pub(in crate::http) fn reset(
+    mut view: AccountView,
+    result: ResetResult,
+    after: Option<u64>,
+) -> AccountView {
+    let bounds = Reset { cooldown: MINUTE, max_unanswered: 0, token_file: "reset".into() };
+    view.account = Arc::new(Account { reset: Some(bounds), ..(*view.account).clone() });
+    let last = LastReset { at: ago(MINUTE).unix, result, before: 970, after };
+    view.facts.tally.resets.marks.last = Some(last);
+    view
 }
 
 /// An account that was just swept.
@@ -128,6 +141,7 @@ fn everything() -> Status {
     });
     let view = with_channels(view, vec![channel("808e0654", false)], MINUTE);
     let view = AccountView { facts: Facts { left_out: 3, ..view.facts }, ..view };
+    let view = reset(view, ResetResult::Unknown, None);
     let slot = Slot::new(Arc::default(), failing(view, FailingReason::Unreachable));
     slot.history.record(Point::of(&slot.view().totals(moment())), moment(), MINUTE);
     status_of(&[Arc::new(slot)])
