@@ -9,5 +9,5 @@ mod os;
 mod process;
 mod tally;
 
-pub use process::{BuildInfo, Process};
+pub use process::{BuildInfo, Process, dropped_log_lines};
 pub use tally::{Endpoint, Outcome, SweepResult, Tally, TallyValues};

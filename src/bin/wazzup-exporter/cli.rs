@@ -34,6 +34,13 @@ pub(crate) struct Cli {
     pub(crate) command: Option<Command>,
 }
 
+impl Cli {
+    /// Whether it is to run until it is told to stop.
+    pub(crate) fn is_daemon(&self) -> bool {
+        matches!(self.command, None | Some(Command::Demo(_) | Command::Simulator(_)))
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct ConfigFlags {
     /// The configuration file.
@@ -223,7 +230,7 @@ pub(crate) enum LogLevel {
     Trace,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogFormat {
     Logfmt,
     Json,
