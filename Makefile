@@ -9,7 +9,7 @@ TOOLS := $(abspath $(CARGO_TARGET_DIR))/tools
 export OPENMETRICS_PYTHON := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt-check clippy test test-current load crash-test doc build bench \
+.PHONY: help setup fmt-check clippy test test-current load crash-test generated doc build bench \
 	screenshots clean
 
 help: ## Lists the targets
@@ -36,7 +36,7 @@ test-current: setup ## Repeats tests with Prometheus 3 and Alertmanager 0.31, wh
 	@tests/e2e/current '$(TOOLS)'
 	set -a && . '$(TOOLS)/current.env' && \
 		$(CARGO) test --locked --test e2e -- --skip page:: --skip login:: \
-		--skip screenshots:: --skip formats::an --skip formats::curl
+		--skip proxy:: --skip screenshots:: --skip manual:: --skip formats::an --skip formats::curl
 
 load: ## Polls 5,000 users against the documented limit; takes a minute
 	LOAD_USERS=5000 $(CARGO) test --locked --test load -- --nocapture
@@ -44,12 +44,16 @@ load: ## Polls 5,000 users against the documented limit; takes a minute
 crash-test: ## Kills the exporter CRASHES times (100) while it renews one-time tokens; minutes
 	CRASHES=$${CRASHES:-100} $(CARGO) test --locked --test it tokens_crash -- --nocapture
 
+generated: ## Writes the man pages and the completions of shells anew
+	GENERATE=1 $(CARGO) test --locked --bin wazzup-exporter generated
+
 doc: ## Builds the documentation of the code; fails on warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps --locked
 
-# Only release builds know their revision: a new one for every commit would compile anew each time.
+# Only release builds know their revision and compiler: a new one for every commit would compile anew each time.
 build: ## Builds the program for release
 	WAZZUP_EXPORTER_REVISION="$$(git rev-parse --short HEAD 2>/dev/null || echo unknown)" \
+		WAZZUP_EXPORTER_RUSTC="$$(rustc --version | cut -d ' ' -f 2)" \
 		$(CARGO) build --release --locked
 
 bench: ## Runs the benchmarks

@@ -74,7 +74,8 @@ pub struct Poller {
 impl Poller {
     /// A poller that takes over `slot` and goes on from what it shows.
     pub fn new(client: Client, slot: &Arc<Slot>, promise: Promise) -> Self {
-        let ledger = Ledger::from_view(&slot.view());
+        let view = slot.view();
+        let (ledger, outage) = (Ledger::from_view(&view), Outage::going_on(&view.facts));
         let (client, writer) = (Arc::new(client), slot.writer());
         let (trouble, memory) = (Trouble::default(), None);
         let lists = Lists::new(&ledger.account);
@@ -86,7 +87,7 @@ impl Poller {
             promise,
             trouble,
             memory,
-            outage: Outage::default(),
+            outage,
             told_elsewhere: false,
             first_user: 0,
             leave: Shutdown::new(),

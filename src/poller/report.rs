@@ -11,7 +11,7 @@ use tracing::{debug, info, warn};
 
 use super::Poller;
 use crate::clock::{Stamp, span};
-use crate::snapshot::FailingReason;
+use crate::snapshot::{Facts, FailingReason};
 
 /// How often in a row a list cannot be read, while no sweep says why, until that is logged.
 const PATIENCE: u32 = 3;
@@ -45,6 +45,12 @@ pub(super) enum News {
 }
 
 impl Outage {
+    /// Goes on where another poller has left the account.
+    pub(super) fn going_on(facts: &Facts) -> Self {
+        let (since, told) = (facts.failing_since, facts.failing_told.clone());
+        Self { since, hushed: since.is_some() && told.is_empty(), told }
+    }
+
     /// Takes down why the account fails at this time, if it does, and whether that is logged
     /// `elsewhere`. It is back only at the `end` of a sweep: in mid-sweep the next answer may differ.
     pub(super) fn note(
@@ -119,9 +125,12 @@ impl Poller {
     /// Logs what is new about the account, at the `end` of a sweep or in the middle of one.
     pub(super) fn report(&mut self, end: bool, now: Stamp) {
         let failing = self.ledger.facts.failing;
+        let news = self.outage.note(failing, self.told_elsewhere, end, now);
+        self.ledger.facts.failing_since = self.outage.since;
+        self.ledger.facts.failing_told.clone_from(&self.outage.told);
         let account = &self.ledger.account.name;
         let (reason, problem) = (failing.map(FailingReason::label), self.ledger.last_problem());
-        match self.outage.note(failing, self.told_elsewhere, end, now) {
+        match news {
             Some(News::Down) => warn!(%account, reason, problem, "the account cannot be read"),
             Some(News::Changed(age)) => {
                 let down_for = span(age);
@@ -179,6 +188,23 @@ mod tests {
         let down_for = Duration::from_secs(3);
         assert_eq!(back, Some(News::Back { down_for, reasons: vec![RateLimited] }));
         assert_eq!(outage.note(Some(RateLimited), false, true, at(5)), Some(News::Down));
+    }
+
+    #[test]
+    fn a_poller_that_follows_tells_no_more_than_the_one_before_would_have() {
+        let facts = Facts {
+            failing_since: Some(at(1)),
+            failing_told: vec![ServerError],
+            ..Facts::default()
+        };
+        let mut outage = Outage::going_on(&facts);
+        assert_eq!(outage.note(Some(ServerError), false, true, at(2)), None);
+        let back = News::Back { down_for: Duration::from_secs(4), reasons: vec![ServerError] };
+        assert_eq!(outage.note(None, false, true, at(5)), Some(back));
+        let hushed = Facts { failing_told: Vec::new(), ..facts };
+        assert_eq!(Outage::going_on(&hushed).note(Some(ServerError), true, true, at(2)), None);
+        let mut fresh = Outage::going_on(&Facts::default());
+        assert_eq!(fresh.note(None, false, true, at(2)), None);
     }
 
     #[test]

@@ -184,6 +184,25 @@ async fn a_list_that_fails_alone_is_one_line_and_one_for_its_end() {
     assert_eq!(log.lines().filter(|line| line.contains("account=acme")).count(), 2, "{log}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_that_a_new_configuration_ends_is_told_to_be_over() {
+    let (api, url) = serve(still(&["acme"], 2)).await;
+    let folder = tempfile::tempdir().unwrap();
+    let good = configuration(&api, &url, "interval: 200ms, timeout: 5s");
+    let bad = good.replace("token-of-acme", "token-of-nobody");
+    assert_ne!(good, bad);
+    let daemon = Process::start(&[&config_flag(&write_config(&folder, &bad))]);
+    daemon.until_logged("the account cannot be read").await;
+    write_config(&folder, &good);
+    daemon.signal(Signal::HUP);
+    daemon.until_logged("the account can be read again").await;
+    daemon.signal(Signal::TERM);
+    let (_, log) = daemon.end();
+    let about = log.lines().map(logfmt).filter(|line| !field(line, "reason").is_empty());
+    let told: Vec<_> = about.map(|line| field(&line, "msg").to_owned()).collect();
+    assert_eq!(told, ["the account cannot be read", "the account can be read again"], "{log}");
+}
+
 /// A demo whose log nobody reads.
 struct Stalled {
     child: Child,

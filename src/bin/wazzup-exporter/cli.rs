@@ -10,7 +10,6 @@ use tracing::level_filters::LevelFilter;
 use url::Url;
 use wazzup_exporter::app::{InvalidPrefix, ListenAddress, Prefix};
 use wazzup_exporter::config::{self, Permissions};
-use wazzup_exporter::metrics::BuildInfo;
 use wazzup_exporter::reload::Source;
 use wazzup_exporter::simulator::{Fault, Latency};
 use wazzup_exporter::storage::Storage;
@@ -20,7 +19,7 @@ use wazzup_exporter::storage::Storage;
 /// Without a command it runs as a daemon: it polls the counter of each configured user and shows
 /// them on /metrics.
 #[derive(Debug, Parser)]
-#[command(name = "wazzup-exporter", version = version(), max_term_width = 100)]
+#[command(name = "wazzup-exporter", version, max_term_width = 100)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) config: ConfigFlags,
@@ -351,11 +350,6 @@ pub(crate) fn default_listen_address() -> ListenAddress {
     ":10117".parse().expect("the literal is an address")
 }
 
-fn version() -> String {
-    let BuildInfo { version, revision } = BuildInfo::THIS;
-    format!("{version} (revision {revision})")
-}
-
 fn telemetry_path(text: &str) -> Result<String, String> {
     const TAKEN: [&str; 9] = [
         "/",
@@ -435,11 +429,6 @@ fn speed(text: &str) -> Result<f64, String> {
 mod tests {
     use super::*;
     use clap::CommandFactory as _;
-
-    #[test]
-    fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
-    }
 
     #[test]
     fn every_flag_of_the_daemon_has_its_environment_variable() {

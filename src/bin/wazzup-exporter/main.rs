@@ -8,16 +8,18 @@ mod check;
 mod cli;
 mod demo;
 mod doctor;
+#[cfg(test)]
+mod generated;
 mod logging;
 mod login;
 mod simulate;
+mod usage;
 
 use std::fmt::Display;
 use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser as _;
 use tracing::warn;
 use wazzup_exporter::app::{self, Daemon, Options};
 use wazzup_exporter::config::{self, Config};
@@ -52,7 +54,7 @@ impl Failure {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = usage::parse();
     // Before there are threads, of which the log is one.
     let sockets = sockets(&cli);
     let log = match Log::set_up(&cli.log, cli.is_daemon()) {
