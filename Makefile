@@ -3,15 +3,17 @@
 CARGO ?= cargo
 CARGO_TARGET_DIR ?= target
 VENV := $(abspath $(CARGO_TARGET_DIR))/venv
+TOOLS := $(abspath $(CARGO_TARGET_DIR))/tools
 
 # Read by tests/e2e.
 export OPENMETRICS_PYTHON := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt-check clippy test load crash-test doc build bench screenshots clean
+.PHONY: help setup fmt-check clippy test test-current load crash-test generated doc build bench \
+	screenshots clean
 
 help: ## Lists the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Installs what `make test` needs beside Rust, where it is missing
 	@tests/e2e/setup '$(VENV)'
@@ -29,18 +31,29 @@ test: setup ## Runs all tests; plain `cargo test` runs those that need only Rust
 	$(CARGO) test --locked --test e2e
 	$(CARGO) test --locked --test load -- --nocapture
 
+# Of the tests in tests/e2e those that may run Prometheus, promtool, Alertmanager or amtool.
+test-current: setup ## Repeats tests with Prometheus 3 and Alertmanager 0.31, which it builds with Go
+	@tests/e2e/current '$(TOOLS)'
+	set -a && . '$(TOOLS)/current.env' && \
+		$(CARGO) test --locked --test e2e -- --skip page:: --skip login:: \
+		--skip proxy:: --skip screenshots:: --skip manual:: --skip formats::an --skip formats::curl
+
 load: ## Polls 5,000 users against the documented limit; takes a minute
 	LOAD_USERS=5000 $(CARGO) test --locked --test load -- --nocapture
 
 crash-test: ## Kills the exporter CRASHES times (100) in renewals of tokens and in resets; minutes
 	CRASHES=$${CRASHES:-100} $(CARGO) test --locked --test it _crash -- --nocapture
 
+generated: ## Writes the man pages and the completions of shells anew
+	GENERATE=1 $(CARGO) test --locked --bin wazzup-exporter generated
+
 doc: ## Builds the documentation of the code; fails on warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps --locked
 
-# Only release builds know their revision: a new one for every commit would compile anew each time.
+# Only release builds know their revision and compiler: a new one for every commit would compile anew each time.
 build: ## Builds the program for release
 	WAZZUP_EXPORTER_REVISION="$$(git rev-parse --short HEAD 2>/dev/null || echo unknown)" \
+		WAZZUP_EXPORTER_RUSTC="$$(rustc --version | cut -d ' ' -f 2)" \
 		$(CARGO) build --release --locked
 
 bench: ## Runs the benchmarks

@@ -104,6 +104,10 @@ pub struct Facts {
     pub newest_reading: Option<Stamp>,
     /// Why no user of the account can be read, while that holds.
     pub failing: Option<FailingReason>,
+    /// Since when, and which reasons the log was told: a poller that follows goes on from there.
+    pub failing_since: Option<Stamp>,
+    /// See [`Facts::failing_since`]; none where somebody else's line says why.
+    pub failing_told: Vec<FailingReason>,
     /// Whether the account's poller has died or got stuck, and waits for its restart.
     pub down: bool,
     /// Our wall clock minus upstream's at the newest reading, in seconds.

@@ -72,6 +72,14 @@ mod tests {
     }
 
     #[test]
+    fn prometheus_3_gets_what_there_is_where_it_prefers_something_else() {
+        let protobuf = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.6,application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1";
+        assert_eq!(negotiate(protobuf), Format::OpenMetrics);
+        let text = "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
+        assert_eq!(negotiate(text), Format::Text);
+    }
+
+    #[test]
     fn everyone_else_gets_text() {
         for accept in [
             "",

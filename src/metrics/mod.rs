@@ -10,7 +10,7 @@ mod process;
 mod resets;
 mod tally;
 
-pub use process::{BuildInfo, Process};
+pub use process::{BuildInfo, Process, dropped_log_lines};
 pub use resets::{
     AdminCode, LastReset, RefusalCode, ResetMarks, ResetResult, ResetTally, ResetValues,
 };

@@ -1,12 +1,13 @@
 //! The metrics of the process as a whole, in one registry.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus::core::Collector;
 use prometheus::proto::MetricFamily;
 use prometheus::{
-    Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry,
+    Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
+    Registry,
 };
 
 use super::os::OsCollector;
@@ -79,6 +80,7 @@ impl Process {
         int_gauge(&registry, "wazzup_exporter_shard_ordinal", shard_ordinal).set(0);
         let shards = "Into how many shards the accounts are split; 1 without sharding.";
         int_gauge(&registry, "wazzup_exporter_shards", shards).set(1);
+        add(&registry, dropped_log_lines().clone());
         Self {
             request_duration: request_duration(&registry),
             reload_successful: int_gauge(
@@ -181,6 +183,17 @@ impl Default for Process {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// Counts lines that were lost because the log was not read in time. Of the process and not of a
+/// [`Process`]: there is one log, and it is set up before anything else.
+pub fn dropped_log_lines() -> &'static IntCounter {
+    static DROPPED: LazyLock<IntCounter> = LazyLock::new(|| {
+        let help = "Lines of the log that were lost, because nobody read them in time or the log was closed.";
+        IntCounter::new("wazzup_exporter_log_lines_dropped_total", help)
+            .expect("the literal name is valid")
+    });
+    &DROPPED
 }
 
 fn request_duration(registry: &Registry) -> HistogramVec {

@@ -4,7 +4,7 @@
 //! back is applied between sweeps only ([`Poller::learn`]): in a sweep, users are known by their
 //! place. A list that cannot be read, or not believed, leaves everything as the last good one had it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
 
+use super::report::Complaint;
 use super::{Poller, patiently};
 use crate::account::{Account, Discovery, USER_NAME_MAX, User, UserId};
 use crate::channel::{Channel, Roles};
@@ -37,6 +38,8 @@ pub(super) struct Lists {
     pub(super) news: Vec<News>,
     /// Empty lists in a row that were not believed.
     empties: u32,
+    /// What the log was told of each list.
+    complaints: BTreeMap<&'static str, Complaint>,
 }
 
 impl std::fmt::Debug for Lists {
@@ -62,6 +65,7 @@ impl Lists {
             open: FuturesUnordered::new(),
             news: Vec::new(),
             empties: 0,
+            complaints: BTreeMap::new(),
         }
     }
 
@@ -249,9 +253,9 @@ impl Poller {
     }
 
     /// Notes a list that was read; logs that it can be again.
-    fn read(&mut self, listing: fn(&mut Self) -> &mut Listing, what: &str, now: Stamp) {
-        let before = std::mem::replace(listing(self), Listing { read: Some(now), problem: None });
-        if before.problem.is_some() {
+    fn read(&mut self, listing: fn(&mut Self) -> &mut Listing, what: &'static str, now: Stamp) {
+        *listing(self) = Listing { read: Some(now), problem: None };
+        if self.lists.complaints.remove(what).is_some_and(Complaint::was_told) {
             info!(account = %self.account().name, "the list of {what} can be read again");
         }
     }
@@ -260,16 +264,39 @@ impl Poller {
     fn unread(
         &mut self,
         listing: fn(&mut Self) -> &mut Listing,
-        what: &str,
+        what: &'static str,
         error: &ListError,
     ) -> bool {
         let problem: Arc<str> = error.to_string().into();
-        let first = listing(self).problem.replace(Arc::clone(&problem)).is_none();
-        if first && matches!(error, ListError::Upstream(_)) {
-            let account = &self.account().name;
-            warn!(%account, %problem, "the list of {what} cannot be read; the last one stays");
+        listing(self).problem = Some(Arc::clone(&problem));
+        if matches!(error, ListError::Upstream(_)) {
+            let complaint = self.lists.complaints.entry(what).or_default();
+            if let Some(problem) = complaint.failed(problem) {
+                self.complain(what, &problem);
+            }
         }
         false
+    }
+
+    /// After a sweep: logs which lists cannot be read, unless the account as a whole cannot.
+    pub(super) fn report_lists(&mut self) {
+        let failing = self.ledger.facts.failing.is_some();
+        let mut told = Vec::new();
+        for (what, complaint) in &mut self.lists.complaints {
+            if failing {
+                complaint.excuse();
+            } else {
+                told.extend(complaint.tell().map(|problem| (*what, problem)));
+            }
+        }
+        for (what, problem) in told {
+            self.complain(what, &problem);
+        }
+    }
+
+    fn complain(&self, what: &str, problem: &str) {
+        let account = &self.account().name;
+        warn!(%account, problem, "the list of {what} cannot be read; the last one stays");
     }
 }
 

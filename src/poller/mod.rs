@@ -12,6 +12,7 @@ mod everybody;
 mod ledger;
 mod lists;
 mod memory;
+mod report;
 mod reset;
 mod slots;
 mod succession;
@@ -21,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
-use tracing::{debug, info, warn};
+use tracing::debug;
 
 pub use self::everybody::{Readings, Unread};
 pub use self::reset::{Away, Post, Posts, Progress};
@@ -31,6 +32,7 @@ pub use self::succession::{Begin, Predecessor};
 use self::ledger::Ledger;
 use self::lists::Lists;
 use self::memory::Memory;
+use self::report::Outage;
 use self::reset::{Called, Job, Seat, next_call};
 use self::succession::Rhythm;
 use self::sweep::Scope;
@@ -65,14 +67,10 @@ pub struct Poller {
     trouble: Trouble,
     /// What is kept over restarts of the exporter, where there is a place for it.
     memory: Option<Memory>,
-    /// Since when the account cannot be read.
-    failing_since: Option<Stamp>,
-    /// The failing reason that was logged last.
-    reported: Option<FailingReason>,
+    /// What the log was told since the account cannot be read.
+    outage: Outage,
     /// Whether somebody else has logged why the account fails.
     told_elsewhere: bool,
-    /// Whether only that was logged.
-    quiet: bool,
     /// Whom a sweep begins with.
     first_user: usize,
     /// When to end in good order.
@@ -86,7 +84,8 @@ pub struct Poller {
 impl Poller {
     /// A poller that takes over `slot` and goes on from what it shows.
     pub fn new(client: Client, slot: &Arc<Slot>, promise: Promise) -> Self {
-        let ledger = Ledger::from_view(&slot.view());
+        let view = slot.view();
+        let (ledger, outage) = (Ledger::from_view(&view), Outage::going_on(&view.facts));
         let (client, writer) = (Arc::new(client), slot.writer());
         let (trouble, memory) = (Trouble::default(), None);
         let lists = Lists::new(&ledger.account);
@@ -98,10 +97,8 @@ impl Poller {
             promise,
             trouble,
             memory,
-            failing_since: None,
-            reported: None,
+            outage,
             told_elsewhere: false,
-            quiet: false,
             first_user: 0,
             leave: Shutdown::new(),
             seat: None,
@@ -283,40 +280,10 @@ impl Poller {
         self.ledger.facts.failing = failing;
         self.writer.slot().tally.sweep(result);
         self.trouble.note(spent, failing.is_some());
-        self.report(finished);
+        self.report(true, finished);
         self.learn_all();
+        self.report_lists();
         debug!(account = %self.account().name, result = result.label(), ?duration, "swept");
-    }
-
-    /// Logs one line when the account begins to fail or has another reason, and one when it is back.
-    fn report(&mut self, now: Stamp) {
-        let failing = self.ledger.facts.failing;
-        let account = &self.ledger.account.name;
-        let own = self.quiet && !self.told_elsewhere;
-        match (self.failing_since, failing) {
-            (since, Some(reason)) if self.reported != failing || own => {
-                self.failing_since = since.or(Some(now));
-                let problem = self.ledger.last_problem();
-                let reason = reason.label();
-                self.quiet = self.told_elsewhere;
-                if self.quiet {
-                    debug!(%account, reason, problem, "the account cannot be read");
-                } else {
-                    warn!(%account, reason, problem, "the account cannot be read");
-                }
-            }
-            (Some(since), None) => {
-                self.failing_since = None;
-                let seconds = since.age(now).as_secs();
-                if std::mem::take(&mut self.quiet) {
-                    debug!(%account, after_seconds = seconds, "the account can be read again");
-                } else {
-                    info!(%account, after_seconds = seconds, "the account can be read again");
-                }
-            }
-            _ => {}
-        }
-        self.reported = failing;
     }
 
     /// Renders what changed, away from the threads that serve sockets, and shows it.

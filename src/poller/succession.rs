@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+use super::report::Outage;
 use super::slots::{changed_view, is_read_alike};
 use super::{PUBLISH_PERIOD, Poller};
 use crate::account::{Account, UserId};
@@ -94,6 +95,8 @@ impl Poller {
         if let Some(view) = changed_view(&predecessor.slot, Arc::clone(self.account())) {
             self.go_on_from(view);
         }
+        // Even if it is another account at Wazzup24 by now: the log knows it by its name.
+        self.outage = Outage::going_on(&last.facts);
         self.lists.go_on_from(&last, &self.ledger.account);
         Rhythm::going_on(&last, self.account())
     }

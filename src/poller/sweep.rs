@@ -227,7 +227,7 @@ impl Poller {
                 _ = publish.tick() => {
                     let now = Stamp::now();
                     self.ledger.judge_early(account.poll.concurrency, client.paused(), now);
-                    self.report(now);
+                    self.report(false, now);
                     self.publish().await;
                 }
             }

@@ -8,7 +8,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 use wazzup_exporter::config;
 
-use super::process::run;
+use super::process::{promtool, run};
 
 /// An account with these keys and a user.
 fn account(keys: &str) -> String {
@@ -175,7 +175,7 @@ fn the_queries_in_the_documentation_are_promql() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("rules.yaml");
     std::fs::write(&file, rules).unwrap();
-    let checked = run("promtool", Command::new("promtool").args(["check", "rules"]).arg(file), b"");
+    let checked = run("promtool", promtool().args(["check", "rules"]).arg(file), b"");
     let [told, complaint] =
         [&checked.stdout, &checked.stderr].map(|out| String::from_utf8_lossy(out));
     assert!(checked.status.success() && count > 5, "{told}{complaint}");

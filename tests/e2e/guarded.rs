@@ -1,13 +1,12 @@
 //! A real Prometheus scrapes an exporter that wants certificates and logins.
 
 use std::path::Path;
-use std::process::Command;
 
 use wazzup_exporter::simulator::{Settings, Simulator};
 
 use super::exporter::{Exporter, held};
 use super::pki::{Pair, Pki, host};
-use super::process::{run, until};
+use super::process::{promtool, run, until};
 use super::prometheus::Prometheus;
 use super::support::{serve, still};
 
@@ -40,8 +39,9 @@ fn scrape(pki: &Pki, pair: &Pair, password: &str) -> String {
     pki.write("client.key", &pair.key);
     let [ca, certificate, key] =
         ["ca.crt", "client.crt", "client.key"].map(|name| pki.path(name).display().to_string());
+    // A busy machine may take a second for the first handshake and the first look at a password.
     format!(
-        "scheme: https\n\
+        "scheme: https\nscrape_interval: 3s\nscrape_timeout: 3s\n\
          tls_config: {{ca_file: '{ca}', cert_file: '{certificate}', key_file: '{key}'}}\n\
          basic_auth: {{username: prometheus, password: '{password}'}}\n"
     )
@@ -112,7 +112,7 @@ fn promtool_takes_the_documented_example() {
         std::fs::copy(pki.path(from), pki.path(name)).unwrap();
     }
     pki.write("web.yml", &example.join("\n"));
-    let mut command = Command::new("promtool");
+    let mut command = promtool();
     let command = command.args(["check", "web-config"]).arg(pki.path("web.yml"));
     let checked = run("promtool", command, b"");
     assert_eq!(checked.status.code(), Some(0), "{checked:?}");

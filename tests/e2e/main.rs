@@ -13,6 +13,8 @@ mod figures;
 mod formats;
 mod guarded;
 mod login;
+mod manual;
+mod negotiation;
 mod page;
 #[allow(dead_code, reason = "what it holds for the tests in one process is not needed here")]
 #[path = "../it/pki.rs"]

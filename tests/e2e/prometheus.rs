@@ -1,7 +1,7 @@
 //! A Prometheus that scrapes one exporter, and its query API.
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::process::Command;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use url::Url;
 
 use super::exporter::{Exporter, Figures};
-use super::process::{Process, until};
+use super::process::{Process, peer, until};
 use super::support::client;
 
 /// How many ports are tried: one that was free may be taken a moment later.
@@ -36,9 +36,13 @@ impl Prometheus {
 
     /// The same with more keys of its scrape configuration, each on a line of its own.
     pub(crate) async fn start_with(target: &Exporter, keys: &str) -> Self {
+        Self::start_at(target.address, keys).await
+    }
+
+    /// The same where the exporter is to be reached at another address.
+    pub(crate) async fn start_at(target: SocketAddr, keys: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("prometheus.yml");
-        let target = target.address;
         let yaml = format!(
             "global: {{scrape_interval: 1s, scrape_timeout: 1s}}\n\
              scrape_configs:\n- job_name: wazzup\n  static_configs: [{{targets: ['{target}']}}]\n"
@@ -46,12 +50,18 @@ impl Prometheus {
         let keys = keys.lines().map(|key| format!("  {key}\n"));
         let yaml = keys.fold(yaml, |yaml, key| yaml + &key);
         std::fs::write(&config, yaml).unwrap();
-        let mut command = Command::new("prometheus");
+        let mut command = Command::new(peer("PROMETHEUS", "prometheus"));
         command
             .arg(format!("--config.file={}", config.display()))
             .arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()));
         let (process, url) = listening(&command).await;
         Self { process, url, client: client(), _folder: folder }
+    }
+
+    /// Its version, as 3.16.0.
+    pub(crate) async fn version(&self) -> String {
+        let about = self.api("api/v1/status/buildinfo", &[]).await.unwrap();
+        about["version"].as_str().unwrap().to_owned()
     }
 
     /// The series of an instant query, now.

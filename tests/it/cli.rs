@@ -81,7 +81,7 @@ fn bad_usage_is_exit_code_2_and_names_the_flag() {
 fn version_and_help_are_printed() {
     let version = run(&["--version"]);
     assert_eq!(version.status.code(), Some(0));
-    let expected = concat!("wazzup-exporter ", env!("CARGO_PKG_VERSION"), " (revision ");
+    let expected = concat!("wazzup-exporter, version ", env!("CARGO_PKG_VERSION"), " (revision: ");
     assert!(text(&version.stdout).starts_with(expected), "{version:?}");
     let help = run(&["--help"]);
     for flag in ["--config.file", "--web.listen-address", "--log.level", "check-config", "demo"] {

@@ -11,6 +11,7 @@ mod failures;
 mod history;
 mod lists;
 mod login;
+mod logs;
 mod methods;
 mod network;
 mod partners;

@@ -130,7 +130,7 @@ async fn a_revoked_token_is_told_once_asked_once_and_over_with_the_next_login() 
     // Also another start does not ask again.
     process.signal(rustix::process::Signal::TERM);
     let (_, log) = process.end();
-    let lines: Vec<_> = log.lines().filter(|line| line.contains("level=warn")).collect();
+    let lines: Vec<_> = log.lines().filter(|line| line.contains("level=WARN")).collect();
     assert_eq!(lines.len(), 1, "{log}");
     assert!(lines[0].contains("wazzup-exporter login acme"), "{log}");
     let process = Process::start(&[&config_flag(&file), &data]);

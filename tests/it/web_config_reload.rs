@@ -239,7 +239,7 @@ async fn the_log_tells_a_broken_file_once_and_what_needs_a_restart() {
     daemon.signal(Signal::TERM);
     let (code, log) = daemon.end();
     assert_eq!(code, Some(0), "{log}");
-    let errors: Vec<_> = log.lines().filter(|line| line.contains("level=error")).collect();
+    let errors: Vec<_> = log.lines().filter(|line| line.contains("level=ERROR")).collect();
     assert_eq!(errors.len(), 1, "{log}");
     for told in ["web.yml:1:27: basic_auth_users.alice: ", "unknown key"] {
         assert!(errors[0].contains(told), "{}", errors[0]);

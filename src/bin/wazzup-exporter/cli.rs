@@ -10,7 +10,6 @@ use tracing::level_filters::LevelFilter;
 use url::Url;
 use wazzup_exporter::app::{InvalidPrefix, ListenAddress, Prefix};
 use wazzup_exporter::config::{self, Permissions};
-use wazzup_exporter::metrics::BuildInfo;
 use wazzup_exporter::reload::Source;
 use wazzup_exporter::simulator::{Fault, Latency};
 use wazzup_exporter::storage::Storage;
@@ -20,7 +19,7 @@ use wazzup_exporter::storage::Storage;
 /// Without a command it runs as a daemon: it polls the counter of each configured user and shows
 /// them on /metrics.
 #[derive(Debug, Parser)]
-#[command(name = "wazzup-exporter", version = version(), max_term_width = 100)]
+#[command(name = "wazzup-exporter", version, max_term_width = 100)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) config: ConfigFlags,
@@ -32,6 +31,13 @@ pub(crate) struct Cli {
     pub(crate) log: LogFlags,
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
+}
+
+impl Cli {
+    /// Whether it is to run until it is told to stop.
+    pub(crate) fn is_daemon(&self) -> bool {
+        matches!(self.command, None | Some(Command::Demo(_) | Command::Simulator(_)))
+    }
 }
 
 #[derive(Debug, Args)]
@@ -250,7 +256,7 @@ pub(crate) enum LogLevel {
     Trace,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogFormat {
     Logfmt,
     Json,
@@ -410,11 +416,6 @@ pub(crate) fn default_listen_address() -> ListenAddress {
     ":10117".parse().expect("the literal is an address")
 }
 
-fn version() -> String {
-    let BuildInfo { version, revision } = BuildInfo::THIS;
-    format!("{version} (revision {revision})")
-}
-
 fn telemetry_path(text: &str) -> Result<String, String> {
     const TAKEN: [&str; 9] = [
         "/",
@@ -494,11 +495,6 @@ fn speed(text: &str) -> Result<f64, String> {
 mod tests {
     use super::*;
     use clap::CommandFactory as _;
-
-    #[test]
-    fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
-    }
 
     #[test]
     fn every_flag_of_the_daemon_has_its_environment_variable() {

@@ -8,20 +8,20 @@ mod check;
 mod cli;
 mod demo;
 mod doctor;
+#[cfg(test)]
+mod generated;
+mod logging;
 mod login;
 mod reset;
 mod simulate;
+mod usage;
 
 use std::fmt::Display;
 use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser as _;
 use tracing::warn;
-use tracing_subscriber::filter::Targets;
-use tracing_subscriber::layer::SubscriberExt as _;
-use tracing_subscriber::util::SubscriberInitExt as _;
 use wazzup_exporter::account::Account;
 use wazzup_exporter::app::{self, Daemon, Options};
 use wazzup_exporter::config::{self, Config};
@@ -31,7 +31,8 @@ use wazzup_exporter::storage::Storage;
 use wazzup_exporter::systemd::{self, Notifier, Sockets};
 use wazzup_exporter::web_config::{self, WebConfig};
 
-use self::cli::{Cli, Command, ConfigFlags, LogFlags, LogFormat, StorageFlags, WebFlags};
+use self::cli::{Cli, Command, ConfigFlags, StorageFlags, WebFlags};
+use self::logging::Log;
 
 /// How long blocking work (a rendering, a file read) may still run once everything else has ended.
 const LAST_WORK: Duration = Duration::from_millis(200);
@@ -55,34 +56,48 @@ impl Failure {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    set_up_logging(&cli.log);
-    let sockets = match sockets(&cli) {
-        Ok(sockets) => sockets,
-        Err(failure) => return report(Err(failure)),
+    let cli = usage::parse();
+    // Before there are threads, of which the log is one.
+    let sockets = sockets(&cli);
+    let log = match Log::set_up(&cli.log, cli.is_daemon()) {
+        Ok(log) => log,
+        Err(error) => {
+            say(std::io::stderr(), &format!("wazzup-exporter: cannot start its log: {error}"));
+            return ExitCode::from(1);
+        }
     };
+    let sockets = match sockets {
+        Ok(sockets) => sockets,
+        Err(failure) => return report(Err(failure), &log),
+    };
+    warn_of_idle_sockets(&cli);
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
-        Err(error) => return report(Err(Failure::runtime(error))),
+        Err(error) => return report(Err(Failure::runtime(error)), &log),
     };
     let result = runtime.block_on(run(cli, sockets));
     runtime.shutdown_timeout(LAST_WORK);
-    report(result)
+    report(result, &log)
 }
 
 /// The listeners that systemd has opened, if they are to be used. Called before there are threads.
 fn sockets(cli: &Cli) -> Result<Option<Sockets>, Failure> {
-    if !matches!(cli.command, None | Some(Command::Demo(_))) {
-        return Ok(None);
-    }
-    if cli.web.systemd_socket {
+    if listens(cli) && cli.web.systemd_socket {
         return Sockets::take().map(Some).map_err(Failure::usage);
     }
+    Ok(None)
+}
+
+/// Warns of listeners that systemd has opened and nobody uses.
+fn warn_of_idle_sockets(cli: &Cli) {
     let passed = systemd::passed();
-    if passed > 0 {
+    if listens(cli) && !cli.web.systemd_socket && passed > 0 {
         warn!(sockets = passed, "systemd has passed sockets, but --web.systemd-socket is not set");
     }
-    Ok(None)
+}
+
+fn listens(cli: &Cli) -> bool {
+    matches!(cli.command, None | Some(Command::Demo(_)))
 }
 
 async fn run(cli: Cli, sockets: Option<Sockets>) -> Result<(), Failure> {
@@ -197,31 +212,13 @@ async fn poll(config: Config, storage: Option<Storage>) -> Result<(), Failure> {
     Err(Failure::Runtime(format!("some users could not be read; accounts: {names}")))
 }
 
-fn set_up_logging(flags: &LogFlags) {
-    // Of the libraries only warnings: their chatter is not about accounts.
-    let filter = Targets::new()
-        .with_default(tracing::Level::WARN)
-        .with_target("wazzup_exporter", flags.level.tracing());
-    let registry = tracing_subscriber::registry().with(filter);
-    match flags.format {
-        LogFormat::Logfmt => {
-            let logfmt = tracing_logfmt::builder().layer();
-            registry.with(logfmt.with_writer(std::io::stderr)).init();
-        }
-        LogFormat::Json => {
-            let json = tracing_subscriber::fmt::layer().json().flatten_event(true);
-            registry.with(json.with_writer(std::io::stderr)).init();
-        }
-    }
-}
-
-fn report(result: Result<(), Failure>) -> ExitCode {
+fn report(result: Result<(), Failure>, log: &Log) -> ExitCode {
     let (code, text) = match result {
         Ok(()) => return ExitCode::SUCCESS,
         Err(Failure::Runtime(text)) => (1, format!("wazzup-exporter: {text}")),
         Err(Failure::Usage(text)) => (2, text),
     };
-    say(std::io::stderr(), &text);
+    log.last_words(&text);
     ExitCode::from(code)
 }
 

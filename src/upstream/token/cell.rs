@@ -18,7 +18,7 @@ use tracing::{info, warn};
 use super::Token;
 use super::error::TokenError;
 use crate::account::AccountName;
-use crate::clock::Stamp;
+use crate::clock::{Stamp, span};
 use crate::metrics::Outcome;
 use crate::schedule::{refused_pause, renewal_after};
 
@@ -101,6 +101,10 @@ struct Failure {
     first: Stamp,
     times: u32,
     pause: Duration,
+    /// What has been news since it began.
+    kinds: Vec<(Outcome, bool)>,
+    /// Whether the log was told although the account can be read.
+    told: bool,
 }
 
 /// What to do for somebody who wants a token.
@@ -218,6 +222,9 @@ impl Cell {
             Err(error) => Err(state.fail(error, earlier.as_ref(), now)),
         };
         let good = state.held.as_ref().is_some_and(|held| !held.is_over(now) && !held.refused);
+        if let Some(failure) = &mut state.failure {
+            failure.told |= good && !failure.error.is_shared();
+        }
         let failure = state.failure.clone();
         drop(state);
         self.holder.report(earlier.as_ref(), failure.as_ref(), good, now);
@@ -299,7 +306,23 @@ impl State {
         let times = earlier.map_or(0, |earlier| earlier.times).saturating_add(1);
         let first = earlier.map_or(now, |earlier| earlier.first);
         let pause = error.pause(times);
-        self.failure = Some(Failure { error: error.clone(), at: now, first, times, pause });
+        let mut failure = Failure {
+            error: error.clone(),
+            at: now,
+            first,
+            times,
+            pause,
+            kinds: Vec::new(),
+            told: false,
+        };
+        if let Some(earlier) = earlier {
+            failure.kinds.clone_from(&earlier.kinds);
+            failure.told = earlier.told;
+        }
+        if !failure.kinds.contains(&failure.kind()) {
+            failure.kinds.push(failure.kind());
+        }
+        self.failure = Some(failure);
         error
     }
 }
@@ -347,10 +370,11 @@ impl Holder {
         }
     }
 
-    /// Logs one line when attempts begin to fail or have another reason, and one when they succeed
-    /// again; for an account only while its token is `good`, because otherwise its poller does.
+    /// Logs one line when attempts begin to fail or have a reason that is new since then, and one when
+    /// they succeed again; for an account only while its token is `good`, because otherwise its poller does.
     fn report(&self, earlier: Option<&Failure>, failure: Option<&Failure>, good: bool, now: Stamp) {
-        let news = failure.map(Failure::kind) != earlier.map(Failure::kind);
+        let known = earlier.map_or(0, |earlier| earlier.kinds.len());
+        let news = failure.is_some_and(|failure| failure.kinds.len() > known);
         match (self, failure) {
             (Self::Partner(partner), Some(failure)) if news => {
                 let problem = &failure.error;
@@ -358,8 +382,14 @@ impl Holder {
             }
             (Self::Partner(partner), None) => {
                 if let Some(earlier) = earlier {
-                    let seconds = earlier.first.age(now).as_secs();
-                    info!(partner, after_seconds = seconds, "the login of the partner works again");
+                    let down_for = span(earlier.first.age(now));
+                    info!(partner, down_for, "the login of the partner works again");
+                }
+            }
+            (Self::Account(account), None) => {
+                if let Some(earlier) = earlier.filter(|earlier| earlier.told) {
+                    let down_for = span(earlier.first.age(now));
+                    info!(%account, down_for, "the token can be renewed again");
                 }
             }
             (Self::Account(account), Some(failure))

@@ -1,0 +1,92 @@
+//! The log: lines on standard error, which never hold up whoever writes them.
+//!
+//! [`Log::set_up`] makes every event a line ([`line`]) in a queue that a thread writes ([`queue`]).
+//! `main` keeps the [`Log`] until the end: what is left is written when it goes.
+
+mod line;
+mod queue;
+
+use std::panic::PanicHookInfo;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::{Event, Level, Subscriber, error};
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::{Context, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
+use wazzup_exporter::metrics::dropped_log_lines;
+
+use self::line::{Line, OUR_CRATE};
+use self::queue::{Patience, Queue};
+use super::cli::{LogFlags, LogFormat};
+
+/// Most bytes of lines that wait for a reader; some thousand lines.
+const LIMIT: usize = 1024 * 1024;
+/// How long a daemon that ends waits for a reader who has stopped reading, and for a slow one.
+const PATIENCE: Patience = Patience { line: Duration::from_secs(1), all: Duration::from_secs(3) };
+
+/// The log of this process.
+pub(crate) struct Log {
+    queue: Arc<Queue>,
+    patience: Option<Patience>,
+}
+
+/// Turns events into lines of the queue.
+struct Lines {
+    format: LogFormat,
+    queue: Arc<Queue>,
+}
+
+impl Log {
+    /// Takes over what is logged from now on, and panics. A `daemon` does not wait for ever at its end
+    /// for somebody to read.
+    pub(crate) fn set_up(flags: &LogFlags, daemon: bool) -> std::io::Result<Self> {
+        let format = flags.format;
+        let notice = move |lost| {
+            let place = concat!("bin/wazzup-exporter/logging/mod.rs:", line!());
+            let words = "lines of the log were lost, because it was not read in time";
+            let mut line = Line::new(format, Level::WARN, place, words);
+            line.add_bare("lines", lost);
+            line.finish()
+        };
+        let dropped = dropped_log_lines().clone();
+        let queue = Queue::start(LIMIT, Box::new(notice), dropped, std::io::stderr())?;
+        // Of the libraries only warnings: their chatter is not about accounts.
+        let filter =
+            Targets::new().with_default(Level::WARN).with_target(OUR_CRATE, flags.level.tracing());
+        let lines = Lines { format, queue: Arc::clone(&queue) };
+        tracing_subscriber::registry().with(filter).with(lines).init();
+        // The usual hook writes to standard error itself, and waits for it.
+        std::panic::set_hook(Box::new(log_panic));
+        Ok(Self { queue, patience: daemon.then_some(PATIENCE) })
+    }
+
+    /// Writes the reason why the program ends, as it stands.
+    pub(crate) fn last_words(&self, text: &str) {
+        self.queue.push_last(format!("{text}\n"));
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.queue.flush(self.patience);
+    }
+}
+
+impl<S: Subscriber> Layer<S> for Lines {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        self.queue.push(Line::of(self.format, event));
+    }
+}
+
+fn log_panic(info: &PanicHookInfo<'_>) {
+    let problem = info.payload_as_str().unwrap_or("a panic without words");
+    let place = info.location().map(ToString::to_string).unwrap_or_default();
+    let backtrace = std::backtrace::Backtrace::capture();
+    let backtrace = match backtrace.status() {
+        std::backtrace::BacktraceStatus::Captured => Some(backtrace.to_string()),
+        _ => None,
+    };
+    error!(place, problem, backtrace, "a bug in wazzup-exporter: a part of it has panicked");
+}
