@@ -8,7 +8,7 @@ VENV := $(abspath $(CARGO_TARGET_DIR))/venv
 export OPENMETRICS_PYTHON := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt-check clippy test load crash-test doc build bench screenshots clean
+.PHONY: help setup fmt-check clippy test load crash-test generated doc build bench screenshots clean
 
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ load: ## Polls 5,000 users against the documented limit; takes a minute
 
 crash-test: ## Kills the exporter CRASHES times (100) while it renews one-time tokens; minutes
 	CRASHES=$${CRASHES:-100} $(CARGO) test --locked --test it tokens_crash -- --nocapture
+
+generated: ## Writes the alerts for Grafana from the rules for Prometheus
+	GENERATE=1 $(CARGO) test --locked --test e2e alerting::grafana
 
 doc: ## Builds the documentation of the code; fails on warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps --locked

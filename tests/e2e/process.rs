@@ -98,6 +98,16 @@ pub(crate) async fn until<T>(
     }
 }
 
+/// The program that an environment variable names, `PROMETHEUS` say, or the usual one.
+pub(crate) fn peer(variable: &str, usual: &str) -> String {
+    std::env::var(variable).ok().filter(|name| !name.is_empty()).unwrap_or_else(|| usual.to_owned())
+}
+
+/// `promtool`, or the one that `PROMTOOL` names.
+pub(crate) fn promtool() -> Command {
+    Command::new(peer("PROMTOOL", "promtool"))
+}
+
 /// Runs a program with this input to its end.
 pub(crate) fn run(name: &str, command: &mut Command, input: &[u8]) -> Output {
     let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use url::Url;
 
 use super::exporter::{Exporter, Figures};
-use super::process::{Process, until};
+use super::process::{Process, peer, until};
 use super::support::client;
 
 /// How many ports are tried: one that was free may be taken a moment later.
@@ -46,7 +46,7 @@ impl Prometheus {
         let keys = keys.lines().map(|key| format!("  {key}\n"));
         let yaml = keys.fold(yaml, |yaml, key| yaml + &key);
         std::fs::write(&config, yaml).unwrap();
-        let mut command = Command::new("prometheus");
+        let mut command = Command::new(peer("PROMETHEUS", "prometheus"));
         command
             .arg(format!("--config.file={}", config.display()))
             .arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()));
@@ -59,6 +59,16 @@ impl Prometheus {
         let answer = self.api("api/v1/query", &[("query", expression)]).await?;
         let series = answer["result"].as_array().ok_or_else(|| format!("no series: {answer}"))?;
         series.iter().map(|one| read_series(one).ok_or_else(|| format!("odd: {one}"))).collect()
+    }
+
+    /// One with a configuration of its own, `prometheus.yaml` in this folder.
+    pub(crate) async fn configured(folder: TempDir) -> Self {
+        let mut command = Command::new(peer("PROMETHEUS", "prometheus"));
+        command
+            .arg(format!("--config.file={}", folder.path().join("prometheus.yaml").display()))
+            .arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()));
+        let (process, url) = listening(&command).await;
+        Self { process, url, client: client(), _folder: folder }
     }
 
     /// What is in `data` of an answer of its API.
