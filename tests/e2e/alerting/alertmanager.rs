@@ -246,3 +246,28 @@ async fn what_cannot_be_known_is_told_as_neither_firing_nor_over() {
         assert!(!inhibited || uninhibited && told.firing, "{told:?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slack_reads_the_subject_and_the_text() {
+    let receiver = Receiver::start().await;
+    let alertmanager = Alertmanager::start(&receiver).await;
+    let mut labels = labels("WazzupRedTooLong", "backlog", "acme", "1");
+    labels["team"] = "support".into();
+    labels["severity"] = "critical".into();
+    let texts = json!({
+        "summary": "Анна <&\"> (acme, support): 7 red",
+        "description": "Do it.",
+        "runbook_url": "https://runbooks.example.com/x.md",
+    });
+    alertmanager.hand(&json!([{"labels": labels, "annotations": texts}])).await;
+    until("a message in Slack", &[&alertmanager.process], async || {
+        let told = receiver.bodies("/slack");
+        let attachment = &told.first().ok_or("none")?["attachments"][0];
+        assert_eq!(attachment["title"], "acme: 1 firing");
+        let text =
+            "❗ Анна <&\"> (acme, support): 7 red\n  Do it.\n  https://runbooks.example.com/x.md";
+        assert_eq!(attachment["text"].as_str().unwrap().trim_end(), text);
+        Ok(())
+    })
+    .await;
+}

@@ -83,7 +83,7 @@ async fn who_stops_answering_is_told_by_name_and_figure_until_the_answer() {
     // The chat reads the same, as it is written.
     let chat = "the message in the chat";
     until(chat, &stage.processes(), async || {
-        let texts = stage.receiver.texts("/bot123:abc/sendMessage", "text");
+        let texts = stage.receiver.chat();
         let first = texts.first().ok_or("none")?;
         assert!(first.starts_with(&format!("• {start}")), "{first}");
         assert!(first.contains("WazzupRedTooLong.md"), "{first}");
@@ -94,7 +94,7 @@ async fn who_stops_answering_is_told_by_name_and_figure_until_the_answer() {
     stage.api.set("acme", "1", 0, "red").unwrap();
     stage.told("the end", 0, |one| one.alert == "WazzupRedTooLong" && !one.firing).await;
     until("the end in the chat", &stage.processes(), async || {
-        let texts = stage.receiver.texts("/bot123:abc/sendMessage", "text");
+        let texts = stage.receiver.chat();
         let over = texts.iter().any(|text| text.starts_with(&format!("✓ over: {start}")));
         if over { Ok(()) } else { Err(format!("{texts:?}")) }
     })

@@ -54,11 +54,17 @@ impl Receiver {
             .collect()
     }
 
-    /// The texts that came to paths that end like this.
-    pub(super) fn texts(&self, path: &str, key: &str) -> Vec<String> {
+    /// The bodies that came to paths that end like this.
+    pub(super) fn bodies(&self, path: &str) -> Vec<Value> {
         let received = self.received.lock().unwrap();
-        let bodies = received.iter().filter(|(one, _)| one.ends_with(path)).map(|(_, body)| body);
-        bodies.filter_map(|body| Some(body[key].as_str()?.to_owned())).collect()
+        let bodies = received.iter().filter(|(one, _)| one.ends_with(path));
+        bodies.map(|(_, body)| body.clone()).collect()
+    }
+
+    /// The texts that came to the chat.
+    pub(super) fn chat(&self) -> Vec<String> {
+        let bodies = self.bodies("/bot123:abc/sendMessage");
+        bodies.iter().filter_map(|body| Some(body["text"].as_str()?.to_owned())).collect()
     }
 }
 
