@@ -44,8 +44,9 @@ load: ## Polls 5,000 users against the documented limit; takes a minute
 crash-test: ## Kills the exporter CRASHES times (100) in renewals of tokens and in resets; minutes
 	CRASHES=$${CRASHES:-100} $(CARGO) test --locked --test it _crash -- --nocapture
 
-generated: ## Writes the man pages and the completions of shells anew
+generated: setup ## Writes what is made from other files: man pages, completions, Grafana's files
 	GENERATE=1 $(CARGO) test --locked --bin wazzup-exporter generated
+	GENERATE=1 $(CARGO) test --locked --test e2e alerting::grafana
 
 doc: ## Builds the documentation of the code; fails on warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps --locked

@@ -6,6 +6,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod alerting;
 mod browser;
 mod documents;
 mod exporter;
@@ -24,6 +25,7 @@ mod prometheus;
 mod proxy;
 mod reset;
 mod screenshots;
+mod series;
 #[allow(dead_code, reason = "what it holds for the tests in one process is not needed here")]
 #[path = "../it/support.rs"]
 mod support;

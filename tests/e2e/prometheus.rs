@@ -71,6 +71,16 @@ impl Prometheus {
         series.iter().map(|one| read_series(one).ok_or_else(|| format!("odd: {one}"))).collect()
     }
 
+    /// One with a configuration of its own, `prometheus.yaml` in this folder.
+    pub(crate) async fn configured(folder: TempDir) -> Self {
+        let mut command = Command::new(peer("PROMETHEUS", "prometheus"));
+        command
+            .arg(format!("--config.file={}", folder.path().join("prometheus.yaml").display()))
+            .arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()));
+        let (process, url) = listening(&command).await;
+        Self { process, url, client: client(), _folder: folder }
+    }
+
     /// What is in `data` of an answer of its API.
     pub(crate) async fn api(&self, path: &str, query: &[(&str, &str)]) -> Result<Value, String> {
         let text = self.get(path, query).await?;
