@@ -8,7 +8,7 @@ VENV := $(abspath $(CARGO_TARGET_DIR))/venv
 export OPENMETRICS_PYTHON := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt-check clippy test load crash-test doc build bench screenshots clean
+.PHONY: help setup fmt-check clippy test load crash-test doc build bench screenshots generated clean
 
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ bench: ## Runs the benchmarks
 screenshots: ## Takes the pictures in docs/img from the demo; takes three minutes
 	@tests/e2e/setup '$(VENV)' pictures
 	$(CARGO) test --locked --test e2e screenshots -- --ignored
+
+generated: ## Writes the Grafana dashboards from their source
+	python3 grafana/source/build.py
 
 clean: ## Removes everything that was built or installed here
 	$(CARGO) clean

@@ -35,8 +35,14 @@ impl Exporter {
         poll: &str,
         flags: &[String],
     ) -> Self {
+        Self::start_yaml(api, &configuration(api, url, poll), flags).await
+    }
+
+    /// Runs the daemon with a configuration of one's own, beside the secrets that the API knows.
+    pub(crate) async fn start_yaml(api: &Simulator, yaml: &str, flags: &[String]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let file = write_config(folder.path(), &configuration(api, url, poll));
+        let file = write_config(folder.path(), yaml);
+        api.write_secrets(folder.path()).unwrap();
         let mut command = command(&file);
         command.args(flags);
         let process =
