@@ -4,14 +4,17 @@ CARGO ?= cargo
 CARGO_TARGET_DIR ?= target
 VENV := $(abspath $(CARGO_TARGET_DIR))/venv
 
+# What `make dashboard-pictures` records.
+RECORDED := $(abspath $(CARGO_TARGET_DIR))/recorded
+
 # Read by tests/e2e.
 export OPENMETRICS_PYTHON := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt-check clippy test load crash-test doc build bench screenshots generated clean
+.PHONY: help setup fmt-check clippy test load crash-test doc build bench screenshots generated dashboard-pictures clean
 
 help: ## Lists the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Installs what `make test` needs beside Rust, where it is missing
 	@tests/e2e/setup '$(VENV)'
@@ -48,10 +51,18 @@ bench: ## Runs the benchmarks
 
 screenshots: ## Takes the pictures in docs/img from the demo; takes three minutes
 	@tests/e2e/setup '$(VENV)' pictures
-	$(CARGO) test --locked --test e2e screenshots -- --ignored
+	$(CARGO) test --locked --test e2e screenshots::screenshots -- --ignored
 
 generated: ## Writes the Grafana dashboards from their source
 	python3 grafana/source/build.py
+
+# On a clock of its own, so the program has to ask the C library for the time.
+dashboard-pictures: ## Draws the pictures of the dashboards in docs/img; takes three quarters of an hour
+	@tests/e2e/setup '$(VENV)' pictures
+	rm -rf '$(RECORDED)'
+	$(CARGO) build --locked --features rustix/use-libc --target-dir '$(CARGO_TARGET_DIR)/clock'
+	python3 grafana/pictures/record.py '$(CARGO_TARGET_DIR)/clock/debug/wazzup-exporter' '$(RECORDED)'
+	RECORDED='$(RECORDED)' $(CARGO) test --locked --test e2e dashboards::pictures -- --ignored
 
 clean: ## Removes everything that was built or installed here
 	$(CARGO) clean

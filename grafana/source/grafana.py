@@ -155,8 +155,8 @@ def timeseries(
     options = {
         "legend": {
             "displayMode": "table" if legend == "right" else "list",
-            "placement": legend,
-            "showLegend": True,
+            "placement": "right" if legend == "right" else "bottom",
+            "showLegend": legend != "none",
             "calcs": list(calcs) if legend == "right" else [],
             **({"sortBy": "Last *", "sortDesc": True} if legend == "right" else {}),
         },

@@ -443,7 +443,7 @@ def reloads():
             bars=True,
             width=6,
             height=5,
-            legend="bottom",
+            legend="none",
         ),
     ]
 

@@ -2,6 +2,7 @@
 
 mod grafana;
 mod joins;
+mod pictures;
 mod queries;
 
 use std::path::Path;

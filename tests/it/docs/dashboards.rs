@@ -308,3 +308,15 @@ fn the_page_about_dashboards_explains_every_panel_and_no_other() {
         .collect();
     assert_eq!(told, titles);
 }
+
+#[test]
+fn the_files_for_provisioning_say_what_the_page_says() {
+    let read = |name: &str| -> Value {
+        serde_yaml::from_str(&page(&format!("grafana/provisioning/{name}"))).unwrap()
+    };
+    let page = page("docs/dashboards.md");
+    let provider = &read("dashboards/wazzup.yaml")["providers"][0];
+    assert_eq!(provider["type"], "file");
+    assert!(page.contains(provider["options"]["path"].as_str().unwrap()));
+    assert_eq!(read("datasources/prometheus.yaml")["datasources"][0]["type"], "prometheus");
+}
