@@ -5,15 +5,18 @@ CARGO_TARGET_DIR ?= target
 VENV := $(abspath $(CARGO_TARGET_DIR))/venv
 TOOLS := $(abspath $(CARGO_TARGET_DIR))/tools
 
+# What `make dashboard-pictures` records.
+RECORDED := $(abspath $(CARGO_TARGET_DIR))/recorded
+
 # Read by tests/e2e.
 export OPENMETRICS_PYTHON := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
 .PHONY: help setup fmt-check clippy test test-current load crash-test generated doc build bench \
-	screenshots clean
+	screenshots dashboard-pictures clean
 
 help: ## Lists the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Installs what `make test` needs beside Rust, where it is missing
 	@tests/e2e/setup '$(VENV)'
@@ -47,6 +50,7 @@ crash-test: ## Kills the exporter CRASHES times (100) in renewals of tokens and 
 generated: setup ## Writes what is made from other files: man pages, completions, Grafana's files
 	GENERATE=1 $(CARGO) test --locked --bin wazzup-exporter generated
 	GENERATE=1 $(CARGO) test --locked --test e2e alerting::grafana
+	python3 grafana/source/build.py
 
 doc: ## Builds the documentation of the code; fails on warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps --locked
@@ -62,7 +66,15 @@ bench: ## Runs the benchmarks
 
 screenshots: ## Takes the pictures in docs/img from the demo; takes three minutes
 	@tests/e2e/setup '$(VENV)' pictures
-	$(CARGO) test --locked --test e2e screenshots -- --ignored
+	$(CARGO) test --locked --test e2e screenshots::screenshots -- --ignored
+
+# On a clock of its own, so the program has to ask the C library for the time.
+dashboard-pictures: ## Draws the pictures of the dashboards in docs/img; takes three quarters of an hour
+	@tests/e2e/setup '$(VENV)' pictures
+	rm -rf '$(RECORDED)'
+	$(CARGO) build --locked --features rustix/use-libc --target-dir '$(CARGO_TARGET_DIR)/clock'
+	python3 grafana/pictures/record.py '$(CARGO_TARGET_DIR)/clock/debug/wazzup-exporter' '$(RECORDED)'
+	RECORDED='$(RECORDED)' $(CARGO) test --locked --test e2e dashboards::pictures -- --ignored
 
 clean: ## Removes everything that was built or installed here
 	$(CARGO) clean

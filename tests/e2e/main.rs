@@ -8,6 +8,7 @@
 
 mod alerting;
 mod browser;
+mod dashboards;
 mod documents;
 mod exporter;
 mod figures;

@@ -64,6 +64,26 @@ impl Prometheus {
         about["version"].as_str().unwrap().to_owned()
     }
 
+    /// One that scrapes nothing and holds the blocks of this folder, however old they are.
+    pub(crate) async fn holding(folder: TempDir) -> Self {
+        let config = folder.path().join("prometheus.yml");
+        std::fs::write(&config, "global: {}\n").unwrap();
+        let mut command = Command::new(peer("PROMETHEUS", "prometheus"));
+        command
+            .arg(format!("--config.file={}", config.display()))
+            .arg(format!("--storage.tsdb.path={}", folder.path().display()))
+            .arg("--storage.tsdb.retention.time=100y")
+            // Blocks that are made of samples a minute apart do not tell where a series ended.
+            .arg("--query.lookback-delta=100s");
+        let (process, url) = listening(&command).await;
+        Self { process, url, client: client(), _folder: folder }
+    }
+
+    /// Where its API is.
+    pub(crate) const fn url(&self) -> &Url {
+        &self.url
+    }
+
     /// The series of an instant query, now.
     pub(crate) async fn query(&self, expression: &str) -> Result<Vec<Series>, String> {
         let answer = self.api("api/v1/query", &[("query", expression)]).await?;

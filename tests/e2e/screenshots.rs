@@ -55,11 +55,7 @@ async fn screenshots() {
         let clip = json!({"x": 0, "y": 0, "width": width, "height": height, "scale": 1});
         let whole = json!({"format": "png", "captureBeyondViewport": true, "clip": clip});
         let shot = browser.tell("Page.captureScreenshot", whole).await;
-        let png = small(&decode(shot["data"].as_str().unwrap()));
-        assert!(png.len() < SIZE_MAX, "{name}: {} bytes", png.len());
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/img");
-        std::fs::create_dir_all(&folder).unwrap();
-        std::fs::write(folder.join(name).with_extension("png"), png).unwrap();
+        keep(name, shot["data"].as_str().unwrap(), SIZE_MAX);
     }
     assert_eq!(browser.complaints().await, [""; 0]);
 }
@@ -74,6 +70,15 @@ async fn points(url: &str) -> usize {
     };
     let accounts = status["accounts"].as_array().unwrap().iter();
     accounts.map(known).filter(|points| *points > 0).min().unwrap_or_default()
+}
+
+/// Writes a picture that is in base64 to `docs/img`, in fewer colours.
+pub(crate) fn keep(name: &str, picture: &str, size_max: usize) {
+    let png = small(&decode(picture));
+    assert!(png.len() < size_max, "{name}: {} bytes", png.len());
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/img");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join(name).with_extension("png"), png).unwrap();
 }
 
 /// The same picture in fewer colours.

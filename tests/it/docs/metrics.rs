@@ -22,7 +22,7 @@ use super::super::partners::replace;
 use super::super::support::{GUARD, World, client, guard, options, serve};
 use super::{code, one_code, page, rows};
 
-type Words = BTreeSet<String>;
+pub(super) type Words = BTreeSet<String>;
 
 /// A metric family: its type, and its labels with their values.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -44,7 +44,7 @@ fn outline(families: &Families) -> BTreeMap<String, (String, Words)> {
 }
 
 /// What the page tells; also which families `profile: minimal` leaves out.
-fn documented(page: &str) -> (BTreeMap<String, (String, Words)>, Words) {
+pub(super) fn documented(page: &str) -> (BTreeMap<String, (String, Words)>, Words) {
     let (mut families, mut full) = (BTreeMap::new(), Words::new());
     for row in rows(page) {
         let (Some(name), [_, kind @ ("gauge" | "counter" | "histogram"), labels, rest @ ..]) =
@@ -202,7 +202,7 @@ async fn every_metric_is_documented_with_type_and_labels_and_no_other() {
 }
 
 /// The values that the page tells, by family and label.
-fn documented_values(page: &str) -> BTreeMap<(String, String), Words> {
+pub(super) fn documented_values(page: &str) -> BTreeMap<(String, String), Words> {
     let mut values = BTreeMap::new();
     for row in rows(page) {
         let [label, families, list] = row.as_slice() else { continue };

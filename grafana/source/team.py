@@ -1,0 +1,398 @@
+"""The dashboard *Team backlog*: who owes replies and since when, and whether to believe it."""
+
+from common import (
+    BAD_ABOVE_ZERO,
+    CLEARING,
+    COLORED,
+    DOUBT_ABOVE_ZERO,
+    MANAGER,
+    REASONS,
+    RED_OF_ALL,
+    RED_OF_ONE,
+    ROLES,
+    SHARE_ABOVE_ZERO,
+    TEAM,
+    TREND,
+    WAITING,
+    accounts,
+    channels_down,
+    failing,
+    source_and_job,
+    to,
+    to_health,
+)
+from grafana import (
+    ABSENT,
+    bars,
+    beyond,
+    dashboard,
+    fixed,
+    link,
+    now,
+    override,
+    query,
+    row,
+    stat,
+    table,
+    timeseries,
+    variable,
+    words,
+)
+from promql import (
+    ACCOUNT,
+    PERSON,
+    chosen,
+    counted,
+    gauge,
+    increase,
+    inside,
+    lasting,
+    mean,
+    named,
+    of_others,
+    of_sales_reps,
+    once,
+    rate,
+    red,
+    seen,
+    select,
+    tell,
+    total,
+)
+
+#: Labels of a person's series.
+PEOPLE = ("account", "user", "name")
+YOUNG = "the series are younger than a week"
+
+CAME, ANSWERED = "wazzup_unanswered_increase_total", "wazzup_unanswered_decrease_total"
+RED_SINCE = "wazzup_unanswered_red_since_timestamp_seconds"
+
+#: Seconds that stand for no end: nobody answers.
+NEVER = "1e9"
+
+BY_LABEL = link(
+    "See ${__field.labels.name}",
+    to(MANAGER, "var-account=${__field.labels.account:percentencode}", "var-user=${__field.labels.user:percentencode}"),
+)
+BY_ROW = link(
+    "See this manager's day",
+    to(MANAGER, "var-account=${__data.fields.Account:percentencode}", "var-user=${__data.fields.Id:percentencode}"),
+)
+
+
+def variables():
+    of = 'wazzup_user_info{job=~"$job", account=~"$account"'
+    return [
+        *source_and_job(),
+        accounts(),
+        variable(
+            "team",
+            "Team",
+            "The label `team` that the configuration gives to users",
+            f"label_values({of}}}, team)",
+            every=".*",
+        ),
+        variable(
+            "user",
+            "Manager",
+            "By name; there are none to choose from with `user_names: false`",
+            f'label_values({of}, team=~"$team"}}, name)',
+            every=".*",
+        ),
+    ]
+
+
+def banner():
+    unread = f"sum(1 - {inside(gauge('wazzup_user_up'))})"
+    # Only the full profile tells whom not to trust, so only what else it alone tells may say that there is nobody.
+    told = gauge("wazzup_user_last_success_timestamp_seconds")
+    doubted = f"count(sum by ({PERSON}) {inside(gauge('wazzup_user_untrusted'))})\nor 0 * count{inside(told)}"
+    unreadable = f"sum(1 - max by (account) ({select('wazzup_up', ACCOUNT)}))"
+    channels = f"sum(1 - max by (account, channel) ({select('wazzup_channel_active', ACCOUNT)}))"
+    bad = {"background": True, "thresholds": BAD_ABOVE_ZERO, "width": 5, "height": 3}
+    return [
+        stat(
+            "Managers not read",
+            "Their counters are not known at the moment and are left out of everything below: they are not 0.",
+            [now(unread)],
+            **bad,
+        ),
+        stat(
+            "Managers not to be trusted",
+            "Their counters may not count: no role, no active channel, an unknown id or type. A table below tells who and why. With `profile: minimal` the exporter does not tell, and nothing is shown.",
+            [now(doubted)],
+            **{**bad, "thresholds": DOUBT_ABOVE_ZERO},
+        ),
+        stat(
+            "Accounts not readable",
+            "Accounts without a fresh reading, or with a failure that concerns all of their managers.",
+            [now(unreadable)],
+            **bad,
+        ),
+        stat(
+            "Channels down",
+            "Channels in another state than active: no message comes through, so counters stand still.",
+            [now(channels, may_be_empty="there are none of accounts with `channels` off")],
+            **bad,
+        ),
+        stat(
+            "Exporters down",
+            "Targets of the job that Prometheus cannot scrape. Nothing is known of their accounts meanwhile.",
+            [now(f"sum(1 - {select('up')})")],
+            **{**bad, "width": 4},
+        ),
+    ]
+
+
+def at_a_glance():
+    all_red = total(counted(red()))
+    then = f"avg_over_time({total(counted(lasting()))}[1h:1m] offset 1w)"
+    oldest = f"time() - min{inside(gauge(RED_SINCE, how='min'))}\nor max{inside(red())} == 0"
+    pace = total(counted(rate(ANSWERED)))
+    clearing = f"clamp_max(\n  ({all_red} > 0)\n  / {pace},\n  {NEVER}\n)\nor {all_red} == 0"
+    return [
+        stat(
+            "Red now",
+            "Unanswered messages of the sales reps' own customers. Where roles are not known, or nobody in an account is a sales rep, the counters of everybody are added up and called a sum of counters: a customer without a responsible manager counts for several. Who is not read is left out.",
+            [
+                now(total(of_sales_reps(red())), "sales reps"),
+                now(total(of_others(red())), "sum of counters", may_be_empty="everybody's role may be known"),
+            ],
+            thresholds=RED_OF_ALL,
+            text="value_and_name",
+            width=6,
+            height=5,
+        ),
+        stat(
+            "Same hour last week",
+            "The mean over the hour that ended exactly a week ago, of all that *Red now* adds up.",
+            [now(then, may_be_empty=YOUNG)],
+            no_value="no reading then",
+            width=4,
+            height=5,
+            decimals=0,
+        ),
+        stat(
+            "Against last week",
+            "Red now, minus the mean of the same hour last week. Below 0 is less than then.",
+            [now(f"{all_red}\n- {then}", may_be_empty=YOUNG)],
+            no_value="no reading then",
+            width=4,
+            height=5,
+            decimals=0,
+            thresholds=TREND,
+        ),
+        stat(
+            "Longest above zero",
+            "How long the manager who has been above zero for longest has been so without a break.",
+            [now(oldest)],
+            unit="s",
+            width=5,
+            height=5,
+            decimals=1,
+            thresholds=WAITING,
+        ),
+        stat(
+            "Time to clear",
+            "How long the red messages of now take at the pace at which messages were answered in the last hour, if no more came.",
+            [now(clearing)],
+            unit="s",
+            width=5,
+            height=5,
+            decimals=1,
+            interval="1h",
+            thresholds=CLEARING,
+            mappings=beyond(float(NEVER), "nobody answers", "red"),
+        ),
+    ]
+
+
+def who_owes():
+    gone = f"time() - {inside(gauge(RED_SINCE, how='min'))}"
+    person = ("account", "user")
+    columns = {
+        "name": "Manager",
+        "team": "Team",
+        "role": "Role",
+        "account": "Account",
+        "user": "Id",
+        "Value #B": "Red",
+        "Value #C": "Above zero for",
+        "Value #D": "Came",
+        "Value #E": "Answered",
+        "Value #A": "Reading",
+    }
+    return table(
+        "Who owes replies",
+        "Every manager, the most red first: since how long red has been above zero without a break, and what came and was answered in the last hour. Who is not read has no figure. A name leads to the manager's day.",
+        [
+            now(named(gauge("wazzup_user_up")), labels=PEOPLE),
+            now(red(), labels=person),
+            now(gone, labels=person),
+            now(increase(CAME), labels=person),
+            now(increase(ANSWERED), labels=person),
+        ],
+        columns,
+        no_value=ABSENT,
+        sort="Red",
+        width=17,
+        height=14,
+        interval="1h",
+        decimals=0,
+        overrides=[
+            override("Manager", links=[BY_ROW], custom__width=165),
+            override("Team", noValue=""),
+            override("Role", mappings=ROLES, noValue="not known", custom__width=110),
+            # The link needs it, people do not.
+            override("Id", custom__hidden=True),
+            override(
+                "Red",
+                min=0,
+                max=40,
+                thresholds=RED_OF_ONE,
+                custom__width=130,
+                custom__cellOptions={"type": "gauge", "mode": "basic", "valueDisplayMode": "text"},
+            ),
+            override(
+                "Above zero for",
+                unit="s",
+                decimals=1,
+                noValue="",
+                thresholds=WAITING,
+                custom__cellOptions=COLORED,
+                custom__width=112,
+            ),
+            override("Came", custom__width=62, noValue=""),
+            override("Answered", custom__width=82, noValue=""),
+            override(
+                "Reading",
+                mappings=words({1: ("fresh", "green"), 0: ("missing", "red")}),
+                custom__cellOptions=COLORED,
+                custom__width=75,
+            ),
+        ],
+    )
+
+
+def above_zero():
+    person = once(select("wazzup_unanswered_messages", ACCOUNT, 'type="red"'))
+    closed = f"{select('wazzup_working_hours', ACCOUNT)} == 0"
+    share = f"avg_over_time((\n  {person} > bool 0\n  unless on (account) ({closed})\n)[$__range:$__interval])"
+    return bars(
+        "Share of working time above zero",
+        "For how much of the time range red was above zero, within the working hours of the account, or at all hours where it has none. Times without a reading are left out.",
+        [now(f"sort_desc(\n  {named(chosen(share), window='$__range')}\n)", "{{name}}", labels=PEOPLE)],
+        unit="percentunit",
+        width=7,
+        height=14,
+        interval="1m",
+        max=1,
+        decimals=0,
+        thresholds=SHARE_ABOVE_ZERO,
+    )
+
+
+def red_over_time():
+    return [
+        timeseries(
+            "Red by manager",
+            "Red of every manager who had any and whom *Red now* counts, on top of each other: what is piled up has to add up. A gap is a time without a reading, not without messages. With many managers choose an account or a team first.",
+            [query(named(counted(seen("red"))), "{{name}}", labels=PEOPLE)],
+            stack=True,
+            width=14,
+            height=11,
+            links=[BY_LABEL],
+        ),
+        timeseries(
+            "Red against last week",
+            "Red now and exactly a week before, of sales reps where roles are known, a sum of counters elsewhere. Who is not read for a moment counts with the last figure for up to a quarter of an hour: a missed reading would look like an answer.",
+            [
+                query(total(counted(lasting())), "now"),
+                query(total(counted(lasting("1w"), "1w")), "a week before", may_be_empty=YOUNG),
+            ],
+            width=10,
+            height=11,
+            legend="bottom",
+            overrides=[
+                override("now", color=fixed("red"), custom__lineWidth=2),
+                override(
+                    "a week before",
+                    color=fixed("text"),
+                    custom__fillOpacity=0,
+                    custom__lineStyle={"fill": "dash", "dash": [6, 4]},
+                ),
+            ],
+        ),
+    ]
+
+
+def pace():
+    return [
+        timeseries(
+            "Came and answered per hour",
+            "Red messages that came, above the line, and that were answered, below it, in each hour; of sales reps where roles are known, of everybody elsewhere. What comes and is answered between two readings is not seen.",
+            [query(total(counted(increase(CAME))), "came"), query(total(counted(increase(ANSWERED))), "answered")],
+            bars=True,
+            width=14,
+            height=9,
+            legend="bottom",
+            interval="1h",
+            decimals=0,
+            overrides=[
+                override("came", color=fixed("red")),
+                override("answered", color=fixed("green"), custom__transform="negative-Y"),
+            ],
+        ),
+        timeseries(
+            "Grey",
+            "Messages of customers whom a manager only looks on, as quality control does, of all who had any: the mean of each hour, because a counter may turn red and back. Never added to red.",
+            [query(named(mean("grey")), "{{name}}", labels=PEOPLE)],
+            width=10,
+            height=9,
+            fill=0,
+            interval="1h",
+            calcs=("lastNotNull",),
+            decimals=0,
+        ),
+    ]
+
+
+def doubts():
+    silent = tell(f"{inside(gauge('wazzup_user_up'))} == 0", "reason", "not_read")
+    reasons = chosen(once(select("wazzup_user_untrusted", ACCOUNT), by=f"{PERSON}, reason"))
+    return [
+        table(
+            "Figures that are missing or mean nothing",
+            "Every manager whose counter is not known or may not count, with the reason.",
+            [
+                now(
+                    named(f"{silent}\nor {reasons}"),
+                    labels=("account", "user", "reason"),
+                    may_be_empty="all may be well",
+                )
+            ],
+            {"name": "Manager", "account": "Account", "reason": "Why"},
+            width=10,
+            height=8,
+            overrides=[override("Why", mappings=REASONS, custom__cellOptions=COLORED)],
+        ),
+        failing(width=6, height=8),
+        channels_down(width=8, height=8),
+    ]
+
+
+def build():
+    return dashboard(
+        TEAM,
+        "Wazzup24 / Team backlog",
+        "Who owes replies and since when, from the counters of unanswered messages in Wazzup24",
+        variables(),
+        [
+            row(None, banner(), at_a_glance()),
+            row("Who owes replies", [who_owes(), above_zero()]),
+            row("Over time", red_over_time(), pace()),
+            row("What not to believe", doubts()),
+        ],
+        span="now-24h",
+        links=[to_health()],
+    )
