@@ -462,7 +462,7 @@ def process():
                 )
             ],
             unit="percentunit",
-            width=6,
+            width=5,
             legend="bottom",
         ),
         timeseries(
@@ -476,7 +476,7 @@ def process():
                 )
             ],
             unit="bytes",
-            width=6,
+            width=5,
             legend="bottom",
         ),
         timeseries(
@@ -490,14 +490,28 @@ def process():
                 )
             ],
             unit="percentunit",
-            width=6,
+            width=5,
             legend="bottom",
         ),
         timeseries(
             "Threads",
             "Threads of the process.",
             [query(f"max by (instance) ({select('process_threads')})", "{{instance}}", labels=per_instance)],
-            width=6,
+            width=4,
+            legend="bottom",
+        ),
+        timeseries(
+            "Log lines lost",
+            "Lines that were dropped because nobody read standard error.",
+            [
+                query(
+                    f"sum by (instance) (increase({select('wazzup_exporter_log_lines_dropped_total', range='[$__rate_interval]')}))",
+                    "{{instance}}",
+                    labels=per_instance,
+                )
+            ],
+            bars=True,
+            width=5,
             legend="bottom",
         ),
     ]
