@@ -38,11 +38,6 @@ impl Shutdown {
         self.0.cancel();
     }
 
-    /// Whether the end is asked for.
-    pub fn begun(&self) -> bool {
-        self.0.is_cancelled()
-    }
-
     /// Waits until the end is asked for.
     pub fn wait(&self) -> WaitForCancellationFuture<'_> {
         self.0.cancelled()

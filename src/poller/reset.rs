@@ -191,9 +191,9 @@ impl Effect {
 }
 
 impl Poller {
-    /// Does a job. Between sweeps only: no request for a counter is open. Until everybody was read it
-    /// ends when the poller is to leave; then it waits for the decision and goes on to its end, and
-    /// `shutdown` ends no more than the last look at the counters.
+    /// Does a job. Between sweeps only: no request for a counter is open. Until the decision it ends
+    /// when the poller is to leave; then it goes on to its end, and `shutdown` ends no more than the
+    /// last look at the counters.
     pub(super) async fn reset(&mut self, job: Job, shutdown: &Shutdown) {
         let Job { readings, decision, outcome, after } = job;
         info!(account = %self.account().name, "reading everybody anew for a reset");
@@ -222,7 +222,13 @@ impl Poller {
         if readings.send(Ok(before)).is_err() {
             return;
         }
-        if patiently(&self.promise, &client, decision).await.is_err() {
+        let decided = tokio::select! {
+            biased;
+            word = patiently(&self.promise, &client, decision) => word.is_ok(),
+            // By now other settings may hold.
+            () = leave.wait() => false,
+        };
+        if !decided {
             return;
         }
         let trends = self.ledger.doubt_trends();

@@ -75,7 +75,7 @@ impl Course<'_> {
             if gone() {
                 return Err(Refusal::Interrupted("whoever asked for it has gone"));
             }
-            if self.shutdown.begun() {
+            if self.shutdown.has_begun() {
                 return Err(Refusal::Interrupted("the exporter is stopping"));
             }
             self.carry_out(&ask, &before, progress).await?
