@@ -2,6 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use regex::Regex;
+
+use super::lint::documented;
 use super::root;
 use super::rules::alerts;
 
@@ -27,6 +30,22 @@ fn every_runbook_belongs_to_an_alert_and_tells_all_that_it_should() {
         assert_eq!(commands, 2, "{name}: commands to confirm");
         let silence = between(&page, "## Silence", "\0");
         assert!(silence.contains(&format!("amtool silence add alertname={name}")), "{name}");
+    }
+}
+
+#[test]
+fn runbooks_speak_of_metrics_that_there_are() {
+    let known = documented();
+    let word = Regex::new(r"\bwazzup_[a-z0-9_]+[a-z0-9]\b[:*]?").unwrap();
+    for alert in alerts() {
+        let page = root().join(format!("docs/runbooks/{}.md", alert.name()));
+        let page = std::fs::read_to_string(page).unwrap();
+        // What is recorded has a colon, and is looked at in tests/it.
+        for found in
+            word.find_iter(&page).map(|found| found.as_str()).filter(|name| !name.ends_with(':'))
+        {
+            assert!(known.contains_key(found), "{}: {found}", alert.name());
+        }
     }
 }
 
