@@ -37,6 +37,9 @@ _wazzup__exporter() {
             wazzup__exporter,poll)
                 cmd="wazzup__exporter__subcmd__poll"
                 ;;
+            wazzup__exporter,reset)
+                cmd="wazzup__exporter__subcmd__reset"
+                ;;
             wazzup__exporter,simulator)
                 cmd="wazzup__exporter__subcmd__simulator"
                 ;;
@@ -61,6 +64,9 @@ _wazzup__exporter() {
             wazzup__exporter__subcmd__help,poll)
                 cmd="wazzup__exporter__subcmd__help__subcmd__poll"
                 ;;
+            wazzup__exporter__subcmd__help,reset)
+                cmd="wazzup__exporter__subcmd__help__subcmd__reset"
+                ;;
             wazzup__exporter__subcmd__help,simulator)
                 cmd="wazzup__exporter__subcmd__help__subcmd__simulator"
                 ;;
@@ -71,7 +77,7 @@ _wazzup__exporter() {
 
     case "${cmd}" in
         wazzup__exporter)
-            opts="-h -V --config.file --config.allow-token-command --config.auto-reload-interval --web.listen-address --web.systemd-socket --web.health-listen-address --web.config.file --web.external-url --web.route-prefix --web.telemetry-path --web.enable-lifecycle --storage.path --log.level --log.format --help --version demo check-config poll doctor login healthcheck simulator help"
+            opts="-h -V --config.file --config.allow-token-command --config.auto-reload-interval --web.listen-address --web.systemd-socket --web.health-listen-address --web.enable-admin-api --web.admin-listen-address --web.config.file --web.external-url --web.route-prefix --web.telemetry-path --web.enable-lifecycle --storage.path --log.level --log.format --help --version demo check-config poll doctor login reset healthcheck simulator help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -90,6 +96,10 @@ _wazzup__exporter() {
                     return 0
                     ;;
                 --web.health-listen-address)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --web.admin-listen-address)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -129,7 +139,7 @@ _wazzup__exporter() {
             return 0
             ;;
         wazzup__exporter__subcmd__check__subcmd__config)
-            opts="-h --config.auto-reload-interval --web.listen-address --web.systemd-socket --web.health-listen-address --web.external-url --web.route-prefix --web.telemetry-path --web.enable-lifecycle --log.level --log.format --config.file --config.allow-token-command --web.config.file --storage.path --help"
+            opts="-h --config.auto-reload-interval --web.listen-address --web.systemd-socket --web.health-listen-address --web.enable-admin-api --web.admin-listen-address --web.external-url --web.route-prefix --web.telemetry-path --web.enable-lifecycle --log.level --log.format --config.file --config.allow-token-command --web.config.file --storage.path --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -144,6 +154,10 @@ _wazzup__exporter() {
                     return 0
                     ;;
                 --web.health-listen-address)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --web.admin-listen-address)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -187,7 +201,7 @@ _wazzup__exporter() {
             return 0
             ;;
         wazzup__exporter__subcmd__demo)
-            opts="-h --speed --seed --config.file --config.allow-token-command --config.auto-reload-interval --storage.path --web.listen-address --web.systemd-socket --web.health-listen-address --web.config.file --web.external-url --web.route-prefix --web.telemetry-path --web.enable-lifecycle --log.level --log.format --help"
+            opts="-h --speed --seed --config.file --config.allow-token-command --config.auto-reload-interval --storage.path --web.listen-address --web.systemd-socket --web.health-listen-address --web.enable-admin-api --web.admin-listen-address --web.config.file --web.external-url --web.route-prefix --web.telemetry-path --web.enable-lifecycle --log.level --log.format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -218,6 +232,10 @@ _wazzup__exporter() {
                     return 0
                     ;;
                 --web.health-listen-address)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --web.admin-listen-address)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -253,7 +271,7 @@ _wazzup__exporter() {
             return 0
             ;;
         wazzup__exporter__subcmd__doctor)
-            opts="-h --json --config.auto-reload-interval --web.listen-address --web.systemd-socket --web.health-listen-address --web.config.file --web.external-url --web.route-prefix --web.telemetry-path --web.enable-lifecycle --config.file --config.allow-token-command --storage.path --log.level --log.format --help"
+            opts="-h --json --config.auto-reload-interval --web.listen-address --web.systemd-socket --web.health-listen-address --web.enable-admin-api --web.admin-listen-address --web.config.file --web.external-url --web.route-prefix --web.telemetry-path --web.enable-lifecycle --config.file --config.allow-token-command --storage.path --log.level --log.format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -268,6 +286,10 @@ _wazzup__exporter() {
                     return 0
                     ;;
                 --web.health-listen-address)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --web.admin-listen-address)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -311,7 +333,7 @@ _wazzup__exporter() {
             return 0
             ;;
         wazzup__exporter__subcmd__healthcheck)
-            opts="-h --url --insecure --config.file --config.allow-token-command --config.auto-reload-interval --web.listen-address --web.systemd-socket --web.health-listen-address --web.config.file --web.external-url --web.route-prefix --web.telemetry-path --web.enable-lifecycle --storage.path --log.level --log.format --help"
+            opts="-h --url --insecure --config.file --config.allow-token-command --config.auto-reload-interval --web.listen-address --web.systemd-socket --web.health-listen-address --web.enable-admin-api --web.admin-listen-address --web.config.file --web.external-url --web.route-prefix --web.telemetry-path --web.enable-lifecycle --storage.path --log.level --log.format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -334,6 +356,10 @@ _wazzup__exporter() {
                     return 0
                     ;;
                 --web.health-listen-address)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --web.admin-listen-address)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -373,7 +399,7 @@ _wazzup__exporter() {
             return 0
             ;;
         wazzup__exporter__subcmd__help)
-            opts="demo check-config poll doctor login healthcheck simulator help"
+            opts="demo check-config poll doctor login reset healthcheck simulator help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -484,6 +510,20 @@ _wazzup__exporter() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        wazzup__exporter__subcmd__help__subcmd__reset)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         wazzup__exporter__subcmd__help__subcmd__simulator)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -499,7 +539,7 @@ _wazzup__exporter() {
             return 0
             ;;
         wazzup__exporter__subcmd__login)
-            opts="-h --config.auto-reload-interval --web.listen-address --web.systemd-socket --web.health-listen-address --web.config.file --web.external-url --web.route-prefix --web.telemetry-path --web.enable-lifecycle --storage.path --config.file --config.allow-token-command --log.level --log.format --help"
+            opts="-h --config.auto-reload-interval --web.listen-address --web.systemd-socket --web.health-listen-address --web.enable-admin-api --web.admin-listen-address --web.config.file --web.external-url --web.route-prefix --web.telemetry-path --web.enable-lifecycle --storage.path --config.file --config.allow-token-command --log.level --log.format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -514,6 +554,10 @@ _wazzup__exporter() {
                     return 0
                     ;;
                 --web.health-listen-address)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --web.admin-listen-address)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -557,7 +601,7 @@ _wazzup__exporter() {
             return 0
             ;;
         wazzup__exporter__subcmd__poll)
-            opts="-h --config.auto-reload-interval --web.listen-address --web.systemd-socket --web.health-listen-address --web.config.file --web.external-url --web.route-prefix --web.telemetry-path --web.enable-lifecycle --config.file --config.allow-token-command --storage.path --log.level --log.format --help"
+            opts="-h --config.auto-reload-interval --web.listen-address --web.systemd-socket --web.health-listen-address --web.enable-admin-api --web.admin-listen-address --web.config.file --web.external-url --web.route-prefix --web.telemetry-path --web.enable-lifecycle --config.file --config.allow-token-command --storage.path --log.level --log.format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -572,6 +616,10 @@ _wazzup__exporter() {
                     return 0
                     ;;
                 --web.health-listen-address)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --web.admin-listen-address)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -614,8 +662,94 @@ _wazzup__exporter() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        wazzup__exporter__subcmd__reset)
+            opts="-h --confirm --dry-run --reason --expected-unanswered --url --token-file --ca-file --insecure --history --config.auto-reload-interval --web.listen-address --web.systemd-socket --web.health-listen-address --web.enable-admin-api --web.external-url --web.route-prefix --web.telemetry-path --web.enable-lifecycle --config.file --config.allow-token-command --web.admin-listen-address --web.config.file --storage.path --log.level --log.format --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --confirm)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --reason)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --expected-unanswered)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config.auto-reload-interval)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --web.listen-address)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --web.health-listen-address)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --web.external-url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --web.route-prefix)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --web.telemetry-path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config.file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --web.admin-listen-address)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --web.config.file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --storage.path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --log.level)
+                    COMPREPLY=($(compgen -W "error warn info debug trace" -- "${cur}"))
+                    return 0
+                    ;;
+                --log.format)
+                    COMPREPLY=($(compgen -W "logfmt json" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         wazzup__exporter__subcmd__simulator)
-            opts="-h --listen --accounts --users --label --speed --seed --latency --fault --control --write-config --config.file --config.allow-token-command --config.auto-reload-interval --web.systemd-socket --web.health-listen-address --web.config.file --web.external-url --web.route-prefix --web.telemetry-path --web.enable-lifecycle --storage.path --log.level --log.format --help"
+            opts="-h --listen --accounts --users --label --speed --seed --latency --fault --control --write-config --config.file --config.allow-token-command --config.auto-reload-interval --web.systemd-socket --web.health-listen-address --web.enable-admin-api --web.admin-listen-address --web.config.file --web.external-url --web.route-prefix --web.telemetry-path --web.enable-lifecycle --storage.path --log.level --log.format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -662,6 +796,10 @@ _wazzup__exporter() {
                     return 0
                     ;;
                 --web.health-listen-address)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --web.admin-listen-address)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

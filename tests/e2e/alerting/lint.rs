@@ -10,13 +10,6 @@ use regex::Regex;
 use super::promql::names;
 use super::rules::{self, Rule};
 
-/// Metrics that the contract promises and docs/metrics.md does not know yet, with their labels.
-const PROMISED: [(&str, &str, &str); 3] = [
-    ("wazzup_reset_last_success_timestamp_seconds", "gauge", "account"),
-    ("wazzup_reset_unresolved", "gauge", "account"),
-    ("wazzup_exporter_log_lines_dropped_total", "counter", ""),
-];
-
 /// What Prometheus itself adds.
 const PROMETHEUS_METRICS: [&str; 2] = ["up", "ALERTS"];
 /// Labels of targets and alerts, and the one label of the configuration that the rules know.
@@ -37,19 +30,17 @@ pub(super) fn documented() -> BTreeMap<String, Metric> {
     let rows = row
         .captures_iter(page)
         .map(|row| (row[1].to_owned(), row[2].to_owned(), row[3].to_owned()));
-    let promised = PROMISED.map(|(name, kind, labels)| (name.into(), kind.into(), labels.into()));
-    let metrics =
-        promised.into_iter().chain(rows).map(|(name, kind, labels): (String, String, String)| {
-            let mut labels: BTreeSet<String> = labels
-                .split(',')
-                .map(|label| label.trim().to_owned())
-                .filter(|label| !label.is_empty())
-                .collect();
-            if name == "wazzup_user_info" {
-                labels.insert(TEAM.to_owned());
-            }
-            (name, Metric { counter: kind == "counter", labels })
-        });
+    let metrics = rows.map(|(name, kind, labels): (String, String, String)| {
+        let mut labels: BTreeSet<String> = labels
+            .split(',')
+            .map(|label| label.trim().to_owned())
+            .filter(|label| !label.is_empty())
+            .collect();
+        if name == "wazzup_user_info" {
+            labels.insert(TEAM.to_owned());
+        }
+        (name, Metric { counter: kind == "counter", labels })
+    });
     metrics.collect()
 }
 
