@@ -126,6 +126,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "bin",
         &[
+            // Whether one of them has something to keep, which needs a storage.
+            "account",
             "app",
             "config",
             "doctor",

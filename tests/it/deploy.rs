@@ -24,7 +24,7 @@ fn the_environment_file_has_variables_that_exist() {
             continue;
         };
         variables += 1;
-        assert!(help.contains(&format!("[env: {name}=")), "{name}");
+        assert!(help.contains(&format!("[env: {name}]")), "{name}");
     }
     assert!(variables > 5, "{environment}");
     let flags = file(UNITS[0]);

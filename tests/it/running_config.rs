@@ -54,6 +54,7 @@ accounts:
       max_users: 12
       labels: [{match: "name: .*Sales.*", set: {team: sales}}]
     channels: {enabled: true, refresh_interval: 90s}
+    reset: {enabled: true, cooldown: 2h, max_unanswered: 5, token_file: reset-token}
   - name: file
     api: v3
     auth: {token_file: secret}
@@ -85,6 +86,7 @@ fn folder() -> TempDir {
         ("config.yaml", EVERYTHING),
         ("more.yaml", MORE),
         ("secret", "s3cr3t-file"),
+        ("reset-token", "s3cr3t-token-for-resets-of-this-account"),
         ("secrets/more", "s3cr3t-file"),
         ("ca.pem", &ca),
     ] {
@@ -114,7 +116,8 @@ fn fill(text: &str, secrets: &[&str]) -> String {
 fn keys(value: &Value, path: &str, found: &mut BTreeSet<String>) {
     match value {
         Value::Mapping(entries) => {
-            let named = ["labels", "partners", "set"].iter().any(|name| path.ends_with(name));
+            let last = path.rsplit('.').next().unwrap_or_default();
+            let named = ["labels", "partners", "set"].contains(&last);
             for (key, value) in entries {
                 let name = if named { "*" } else { key.as_str().unwrap() };
                 let path = if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
