@@ -2,7 +2,7 @@
 //!
 //! `DELETE /v2/chats/unanswered` empties the counters of every chat of an account, for good. A [`Desk`]
 //! takes requests for that from [`control`](crate::control), lets them pass the guards one after the
-//! other ([`guards`]; `token` first), has the account's [`poller`](crate::poller) read everybody, writes
+//! other (`guards`; `token` first), has the account's [`poller`](crate::poller) read everybody, writes
 //! down what it is about to do (`book`, `audit`, `cooldown`) and only then gives the word. Each request
 //! is a task of its own: whoever asked may go away, and a shutdown waits for what was sent.
 
