@@ -661,6 +661,54 @@ async fn a_shutdown_before_the_decision_sends_nothing() {
     assert_eq!((scene.deletes(), scene.record().len()), (0, 0));
 }
 
+/// Has the exporter use other settings of the account.
+async fn change(scene: &Scene, world: &World) {
+    let mut config = scene.config(POLL, "");
+    config.accounts[0].poll.concurrency += 1;
+    let accounts = config.accounts.into_iter().map(Into::into).collect();
+    guard("the other settings", world.accounts.replace(accounts)).await;
+}
+
+#[tokio::test]
+async fn other_settings_wait_for_a_reset_that_was_sent_and_show_nothing_from_before_it() {
+    let scene = Scene::new().await;
+    let world = scene.start().await;
+    scene.api.add_fault("late=1s,endpoint=reset".parse().unwrap());
+    let api = scene.api.clone();
+    let reload = async {
+        guard("the reset", api.wait_until(|log| log.endpoint(Endpoint::Reset) == 1)).await;
+        change(&scene, &world).await;
+    };
+    let (answer, ()) = tokio::join!(Ask::good().ask(&world), reload);
+    assert_eq!((answer.0, &answer.1["code"]), (200, &json!("cleared")));
+    world.until("figures", |all| unanswered(all, "red") == Some(0.0)).await;
+    let asked = scene.api.counts().total;
+    world.api_until("more sweeps", |log| log.total() > asked + 12).await;
+    assert_eq!(unanswered(&world.scrape().await, "red"), Some(0.0));
+    world.stop().await;
+    assert_eq!(scene.record()[..2], ["intent - -", "outcome cleared cleared"]);
+    assert_eq!(scene.deletes(), 1);
+}
+
+#[tokio::test]
+async fn other_settings_before_the_decision_give_a_reset_up() {
+    let scene = Scene::new().await;
+    let world = scene.start().await;
+    scene.api.add_fault("hang,endpoint=users".parse().unwrap());
+    let asked = scene.api.counts().endpoint(Endpoint::Users);
+    let api = scene.api.clone();
+    let reload = async {
+        guard("the list", api.wait_until(|log| log.endpoint(Endpoint::Users) > asked)).await;
+        change(&scene, &world).await;
+    };
+    let (answer, ()) = tokio::join!(Ask::good().code(&world), reload);
+    assert_eq!(answer, code(503, "interrupted"));
+    scene.api.clear_faults();
+    assert_eq!(Ask::good().code(&world).await, code(200, "cleared"));
+    world.stop().await;
+    assert_eq!(scene.deletes(), 1);
+}
+
 #[tokio::test]
 async fn a_changed_token_is_taken_up_and_the_old_one_is_not_any_more() {
     const NEW: &str = "fedcba9876543210fedcba9876543210";
