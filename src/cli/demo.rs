@@ -14,8 +14,10 @@ use wazzup_exporter::simulator::{Settings, Simulator};
 use wazzup_exporter::systemd::{Notifier, Sockets};
 use wazzup_exporter::web_config::WebConfig;
 
-use super::cli::{DemoFlags, WebFlags};
-use super::{Failure, say, until_signalled};
+use super::flags::{DemoFlags, WebFlags};
+use super::failure::Failure;
+use super::output::print_line;
+use super::startup::until_signalled;
 
 /// Short enough to watch the counters move.
 const INTERVAL: &str = "2s";
@@ -36,7 +38,7 @@ pub(super) async fn run(
     let simulator = Simulator::new(Settings { speed: flags.speed, ..Settings::demo(flags.seed) });
     let secrets = PrivateFolder::create().map_err(Failure::runtime)?;
     let config = configure(&simulator, &api_url, &secrets)?;
-    let guard = super::load_web(web)?;
+    let guard = super::startup::load_web(web)?;
     let usual = options(web, &prefix, guard, sockets);
     let daemon = bind_daemon(web, usual, config).await?.sampling_every(SAMPLING_PERIOD);
     greet(&daemon, web, &prefix, &api_url);
@@ -148,7 +150,7 @@ fn greet(daemon: &Daemon, web: &WebFlags, prefix: &Prefix, api_url: &str) {
          \nWatch it:  curl -s {metrics} | grep ^wazzup_unanswered_messages\n\
          Stop it with Ctrl-C.\n"
     );
-    say(std::io::stdout(), &text);
+    print_line(std::io::stdout(), &text);
 }
 
 fn address(text: &str) -> ListenAddress {

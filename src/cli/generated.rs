@@ -8,7 +8,7 @@ use clap::Command;
 use clap_complete::{Shell, generate};
 use clap_mangen::Man;
 
-use super::usage;
+use super::help;
 
 const NAME: &str = "wazzup-exporter";
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -40,7 +40,7 @@ fn man_pages_and_completions_are_those_of_this_command_line() {
 /// A page for the program and one for each command.
 fn pages() -> BTreeMap<PathBuf, String> {
     // The same for every build.
-    let mut whole = usage::command().version(VERSION).disable_help_subcommand(true);
+    let mut whole = help::command().version(VERSION).disable_help_subcommand(true);
     whole.build();
     let mut pages = BTreeMap::new();
     let commands: Vec<Command> = whole.get_subcommands().cloned().collect();
@@ -98,7 +98,7 @@ fn completions() -> BTreeMap<PathBuf, String> {
         .into_iter()
         .map(|(shell, name)| {
             let mut text = Vec::new();
-            generate(shell, &mut usage::command(), NAME, &mut text);
+            generate(shell, &mut help::command(), NAME, &mut text);
             // Clap's half of the labels for bash take the hyphen in the name for one between commands.
             let text = String::from_utf8(text).unwrap();
             let text = text.replace("wazzup__subcmd__exporter", "wazzup__exporter");

@@ -5,8 +5,10 @@ use std::net::Ipv4Addr;
 
 use wazzup_exporter::simulator::{AccountSpec, Settings, Simulator};
 
-use super::cli::SimulatorFlags;
-use super::{Failure, say, until_signalled};
+use super::flags::SimulatorFlags;
+use super::failure::Failure;
+use super::output::print_line;
+use super::startup::until_signalled;
 
 /// The shortest interval in a written configuration, in seconds: the exporter's own default.
 const INTERVAL: f64 = 30.0;
@@ -35,7 +37,7 @@ pub(super) async fn run(flags: SimulatorFlags) -> Result<(), Failure> {
         address.set_ip(Ipv4Addr::LOCALHOST.into());
     }
     let url = format!("http://{address}");
-    say(std::io::stdout(), &format!("The simulated Wazzup24 answers at {url}/"));
+    print_line(std::io::stdout(), &format!("The simulated Wazzup24 answers at {url}/"));
     if let Some(file) = &flags.write_config {
         let written = simulator.write_config(file, &url, &interval);
         written.map_err(|error| match error.source.kind() {
@@ -45,13 +47,13 @@ pub(super) async fn run(flags: SimulatorFlags) -> Result<(), Failure> {
             _ => Failure::runtime(error),
         })?;
         let file = file.display();
-        say(
+        print_line(
             std::io::stdout(),
             &format!("Poll it once:  wazzup-exporter poll --config.file={file}"),
         );
     }
     if flags.control {
-        say(std::io::stdout(), &format!("It takes orders at {url}/_control/ from anybody."));
+        print_line(std::io::stdout(), &format!("It takes orders at {url}/_control/ from anybody."));
     }
     until_signalled(|shutdown| async move { simulator.serve(listener, shutdown.wait()).await })
         .await

@@ -5,8 +5,9 @@ use wazzup_exporter::config::Config;
 use wazzup_exporter::doctor::Diagnosis;
 use wazzup_exporter::storage::Storage;
 
-use super::cli::DoctorFlags;
-use super::{Failure, say};
+use super::flags::DoctorFlags;
+use super::failure::Failure;
+use super::output::print_line;
 
 pub(super) async fn run(
     config: Config,
@@ -27,7 +28,7 @@ pub(super) async fn run(
         let texts: Vec<String> = diagnoses.iter().map(ToString::to_string).collect();
         texts.join("\n").trim_end().to_owned()
     };
-    say(std::io::stdout(), &text);
+    print_line(std::io::stdout(), &text);
     let ill = diagnoses.iter().filter(|diagnosis| !diagnosis.is_well());
     match ill.count() {
         0 => Ok(()),

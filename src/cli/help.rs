@@ -5,7 +5,7 @@ use clap::error::ErrorKind;
 use clap::{Arg, ArgMatches, Command, CommandFactory as _, FromArgMatches as _, Id};
 use wazzup_exporter::metrics::BuildInfo;
 
-use super::cli::Cli;
+use super::flags::Cli;
 
 /// How flags begin, and the heading they are shown under.
 const GROUPS: [(&str, &str); 5] = [
@@ -44,7 +44,7 @@ pub(crate) fn parse() -> Cli {
     match command().try_get_matches().and_then(read) {
         Ok(cli) => cli,
         Err(error) if error.kind() == ErrorKind::DisplayVersion => {
-            super::say(std::io::stdout(), &version());
+            super::output::print_line(std::io::stdout(), &version());
             std::process::exit(0);
         }
         Err(error) => error.exit(),

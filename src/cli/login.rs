@@ -6,8 +6,9 @@ use tokio::sync::mpsc;
 use wazzup_exporter::app::{Login, LoginError};
 use wazzup_exporter::config::Config;
 
-use super::cli::LoginFlags;
-use super::{Failure, say};
+use super::flags::LoginFlags;
+use super::failure::Failure;
+use super::output::print_line;
 
 /// Longest line that is read; browsers have addresses of some thousand characters at most.
 const LINE_MAX: u64 = 64 * 1024;
@@ -29,6 +30,6 @@ pub(super) async fn run(config: &Config, flags: &LoginFlags) -> Result<(), Failu
             }
         }
     });
-    let mut tell = |words: &str| say(std::io::stdout(), words);
+    let mut tell = |words: &str| print_line(std::io::stdout(), words);
     login.run(typed, &mut tell).await.map_err(failure)
 }

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata};
 
-use super::super::cli::LogFormat;
+use super::super::flags::LogFormat;
 
 /// Keys that a line begins with; a field of the same name gets an underscore.
 const OURS: [&str; 4] = ["time", "level", "source", "msg"];

@@ -19,7 +19,7 @@ use wazzup_exporter::metrics::dropped_log_lines;
 
 use self::line::{Line, OUR_CRATE};
 use self::queue::{Patience, Queue};
-use super::cli::{LogFlags, LogFormat};
+use super::flags::{LogFlags, LogFormat};
 
 /// Most bytes of lines that wait for a reader; some thousand lines.
 const LIMIT: usize = 1024 * 1024;
@@ -44,7 +44,7 @@ impl Log {
     pub(crate) fn set_up(flags: &LogFlags, daemon: bool) -> std::io::Result<Self> {
         let format = flags.format;
         let notice = move |lost| {
-            let place = concat!("bin/wazzup-exporter/logging/mod.rs:", line!());
+            let place = concat!("cli/logging/mod.rs:", line!());
             let words = "lines of the log were lost, because it was not read in time";
             let mut line = Line::new(format, Level::WARN, place, words);
             line.add_bare("lines", lost);

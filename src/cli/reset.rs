@@ -6,8 +6,9 @@ use wazzup_exporter::app::{self, ResetError, ResetOrder};
 use wazzup_exporter::config;
 use wazzup_exporter::storage::Storage;
 
-use super::cli::{ConfigFlags, ResetFlags, StorageFlags, WebFlags};
-use super::{Failure, say};
+use super::flags::{ConfigFlags, ResetFlags, StorageFlags, WebFlags};
+use super::failure::Failure;
+use super::output::print_line;
 
 pub(super) async fn run(
     flags: ResetFlags,
@@ -41,7 +42,7 @@ pub(super) async fn run(
     };
     let answer = app::ask_reset(order).await.map_err(failure)?;
     if answer.is_good() {
-        say(std::io::stdout(), &answer.to_string());
+        print_line(std::io::stdout(), &answer.to_string());
         return Ok(());
     }
     Err(Failure::runtime(answer))
@@ -97,12 +98,12 @@ fn history(
         any |= tell(&storage, &account)?;
     }
     if !any {
-        say(std::io::stdout(), "No reset is on record.");
+        print_line(std::io::stdout(), "No reset is on record.");
     }
     Ok(())
 }
 
 fn tell(storage: &Storage, account: &str) -> Result<bool, Failure> {
-    let mut tell = |line: &str| say(std::io::stdout(), line);
+    let mut tell = |line: &str| print_line(std::io::stdout(), line);
     app::reset_history(storage, account, &mut tell).map_err(Failure::runtime)
 }

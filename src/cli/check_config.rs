@@ -4,8 +4,9 @@ use wazzup_exporter::config;
 use wazzup_exporter::storage::Storage;
 use wazzup_exporter::web_config;
 
-use super::cli::{ConfigFlags, StorageFlags, WebFlags};
-use super::{Failure, say};
+use super::flags::{ConfigFlags, StorageFlags, WebFlags};
+use super::failure::Failure;
+use super::output::print_line;
 
 pub(super) fn run(
     flags: &ConfigFlags,
@@ -25,24 +26,24 @@ pub(super) fn run(
         Err(error) => &error.warnings,
     };
     for warning in warnings.iter().chain(web_warnings) {
-        say(std::io::stderr(), &format!("warning: {warning}"));
+        print_line(std::io::stderr(), &format!("warning: {warning}"));
     }
     let (config, web) = match (loaded, web) {
         (Err(error), Err(web)) => return Err(Failure::Usage(format!("{error}\n{web}"))),
         (loaded, web) => (loaded.map_err(Failure::usage)?, web.map_err(Failure::usage)?),
     };
     prefix.map_err(Failure::Usage)?;
-    let storage = super::storage(storage, &config);
+    let storage = super::startup::storage(storage, &config);
     storage.as_ref().map_or(Ok(()), Storage::check).map_err(Failure::usage)?;
-    super::check_admin(flags_web, web.as_ref())?;
+    super::startup::check_admin(flags_web, web.as_ref())?;
     let users: usize = config.accounts.iter().map(|account| account.users.len()).sum();
     let accounts = config.accounts.len();
     let file = flags.file.display();
-    say(std::io::stdout(), &format!("{file}: fine; accounts: {accounts}, users: {users}"));
+    print_line(std::io::stdout(), &format!("{file}: fine; accounts: {accounts}, users: {users}"));
     if let (Some(file), Some(web)) = (web_file, web) {
         let (file, tls, users) = (file.display(), web.tls.is_some(), web.users.len());
         let tls = if tls { "on" } else { "off" };
-        say(std::io::stdout(), &format!("{file}: fine; TLS: {tls}, users: {users}"));
+        print_line(std::io::stdout(), &format!("{file}: fine; TLS: {tls}, users: {users}"));
     }
     Ok(())
 }

@@ -1,0 +1,59 @@
+//! The command line: flags, logging and one file for each command.
+//!
+//! `main` parses the [`flags`] with [`help`] and sets up [`logging`]; [`run`] carries the command out and
+//! gives the [`Failure`] that `main` turns into an exit code.
+
+mod check_config;
+mod daemon;
+mod demo;
+mod doctor;
+mod failure;
+pub(crate) mod flags;
+#[cfg(test)]
+mod generated;
+pub(crate) mod help;
+pub(crate) mod logging;
+mod login;
+pub(crate) mod output;
+mod poll;
+mod reset;
+mod simulator;
+mod startup;
+
+use wazzup_exporter::app;
+use wazzup_exporter::systemd::Sockets;
+
+pub(crate) use self::failure::Failure;
+use self::flags::{Cli, Command};
+use self::startup::{load, storage};
+
+/// Carries out the command; `sockets` are the listeners that systemd has opened.
+pub(crate) async fn run(cli: Cli, sockets: Option<Sockets>) -> Result<(), Failure> {
+    match cli.command {
+        None => {
+            let config = load(&cli.config)?;
+            let storage = storage(&cli.storage, &config);
+            daemon::run(config, cli.config.source(), &cli.web, storage, sockets).await
+        }
+        Some(Command::Demo(flags)) => demo::run(&flags, &cli.web, sockets).await,
+        Some(Command::CheckConfig) => check_config::run(&cli.config, &cli.web, &cli.storage),
+        Some(Command::Poll) => {
+            let config = load(&cli.config)?;
+            let storage = storage(&cli.storage, &config);
+            poll::run(config, storage).await
+        }
+        Some(Command::Doctor(flags)) => {
+            let config = load(&cli.config)?;
+            let storage = storage(&cli.storage, &config);
+            doctor::run(config, storage, &flags).await
+        }
+        Some(Command::Login(flags)) => login::run(&load(&cli.config)?, &flags).await,
+        Some(Command::Reset(flags)) => {
+            reset::run(*flags, &cli.config, &cli.web, &cli.storage).await
+        }
+        Some(Command::Healthcheck(flags)) => {
+            app::healthcheck(flags.url, flags.insecure).await.map_err(Failure::runtime)
+        }
+        Some(Command::Simulator(flags)) => simulator::run(*flags).await,
+    }
+}

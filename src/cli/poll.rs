@@ -1,0 +1,25 @@
+//! `poll`: one sweep of every account, with the metrics on standard output.
+
+use std::io::Write as _;
+
+use wazzup_exporter::app;
+use wazzup_exporter::config::Config;
+use wazzup_exporter::storage::Storage;
+
+use super::failure::Failure;
+
+pub(super) async fn run(config: Config, storage: Option<Storage>) -> Result<(), Failure> {
+    let report = app::poll_once(config, storage).await.map_err(Failure::runtime)?;
+    match std::io::stdout().write_all(&report.exposition) {
+        // Whoever reads has seen enough.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
+        written => written.map_err(|error| {
+            Failure::Runtime(format!("cannot write the metrics to standard output: {error}"))
+        })?,
+    }
+    if report.incomplete.is_empty() {
+        return Ok(());
+    }
+    let names = report.incomplete.join(", ");
+    Err(Failure::Runtime(format!("some users could not be read; accounts: {names}")))
+}

@@ -1,0 +1,50 @@
+//! What several commands do first: load the configuration, open the storage, wait for signals.
+
+use tracing::warn;
+use wazzup_exporter::account::Account;
+use wazzup_exporter::app;
+use wazzup_exporter::config::{self, Config};
+use wazzup_exporter::shutdown::{Shutdown, Signals};
+use wazzup_exporter::storage::Storage;
+use wazzup_exporter::web_config::{self, WebConfig};
+
+use super::failure::Failure;
+use super::flags::{ConfigFlags, StorageFlags, WebFlags};
+
+/// Runs `work` until a signal begins its shutdown and it ends; a second signal aborts it.
+pub(super) async fn until_signalled<F: Future<Output = ()>>(
+    work: impl FnOnce(Shutdown) -> F,
+) -> Result<(), Failure> {
+    let shutdown = Shutdown::new();
+    let signals = Signals::catch().map_err(Failure::runtime)?;
+    tokio::select! {
+        () = work(shutdown.clone()) => Ok(()),
+        () = signals.watch(shutdown) => Err(Failure::runtime("aborted by a second signal")),
+    }
+}
+
+pub(super) fn load(flags: &ConfigFlags) -> Result<Config, Failure> {
+    let config = config::load(&flags.file, flags.permissions()).map_err(Failure::usage)?;
+    for warning in &config.warnings {
+        warn!("{warning}");
+    }
+    Ok(config)
+}
+
+/// Where to keep what must survive; refresh tokens must, and the record of resets.
+pub(super) fn storage(flags: &StorageFlags, config: &Config) -> Option<Storage> {
+    flags.storage(config.accounts.iter().any(Account::must_keep))
+}
+
+/// Whether the admin listener may be opened where the flags say.
+pub(super) fn check_admin(flags: &WebFlags, web: Option<&WebConfig>) -> Result<(), Failure> {
+    match flags.admin_listen() {
+        Some(address) => app::check_admin(&address, web).map_err(Failure::usage),
+        None => Ok(()),
+    }
+}
+
+/// The web configuration, if there is one. Its warnings are logged when it is taken into use.
+pub(super) fn load_web(web: &WebFlags) -> Result<Option<WebConfig>, Failure> {
+    web.config_file().map(web_config::load).transpose().map_err(Failure::usage)
+}

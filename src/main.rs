@@ -1,0 +1,77 @@
+//! The program wazzup-exporter: it reads flags, sets up logging and turns what happened into an exit
+//! code. Everything else is in [`cli`] and the library.
+//!
+//! Exit codes: 0 done or stopped as asked; 1 a failure at run time; 2 bad usage or bad
+//! configuration, and then nothing was bound, started or written.
+
+mod cli;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use tracing::warn;
+use wazzup_exporter::systemd::{self, Sockets};
+
+use self::cli::Failure;
+use self::cli::flags::{Cli, Command};
+use self::cli::help;
+use self::cli::logging::Log;
+use self::cli::output::print_line;
+
+/// How long blocking work (a rendering, a file read) may still run once everything else has ended.
+const LAST_WORK: Duration = Duration::from_millis(200);
+
+fn main() -> ExitCode {
+    let cli = help::parse();
+    // Before there are threads, of which the log is one.
+    let sockets = sockets(&cli);
+    let log = match Log::set_up(&cli.log, cli.is_daemon()) {
+        Ok(log) => log,
+        Err(error) => {
+            print_line(std::io::stderr(), &format!("wazzup-exporter: cannot start its log: {error}"));
+            return ExitCode::from(1);
+        }
+    };
+    let sockets = match sockets {
+        Ok(sockets) => sockets,
+        Err(failure) => return report(Err(failure), &log),
+    };
+    warn_of_idle_sockets(&cli);
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return report(Err(Failure::runtime(error)), &log),
+    };
+    let result = runtime.block_on(cli::run(cli, sockets));
+    runtime.shutdown_timeout(LAST_WORK);
+    report(result, &log)
+}
+
+/// The listeners that systemd has opened, if they are to be used. Called before there are threads.
+fn sockets(cli: &Cli) -> Result<Option<Sockets>, Failure> {
+    if listens(cli) && cli.web.systemd_socket {
+        return Sockets::take().map(Some).map_err(Failure::usage);
+    }
+    Ok(None)
+}
+
+/// Warns of listeners that systemd has opened and nobody uses.
+fn warn_of_idle_sockets(cli: &Cli) {
+    let passed = systemd::passed();
+    if listens(cli) && !cli.web.systemd_socket && passed > 0 {
+        warn!(sockets = passed, "systemd has passed sockets, but --web.systemd-socket is not set");
+    }
+}
+
+fn listens(cli: &Cli) -> bool {
+    matches!(cli.command, None | Some(Command::Demo(_)))
+}
+
+fn report(result: Result<(), Failure>, log: &Log) -> ExitCode {
+    let (code, text) = match result {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::Runtime(text)) => (1, format!("wazzup-exporter: {text}")),
+        Err(Failure::Usage(text)) => (2, text),
+    };
+    log.last_words(&text);
+    ExitCode::from(code)
+}
