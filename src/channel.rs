@@ -2,7 +2,7 @@
 //!
 //! Both decide whether a counter means anything: a channel that is not active receives nothing, and a
 //! user without a role on any channel always has 0 (docs/upstream.md, "Channels" and "Roles").
-//! [`upstream`](crate::upstream) reads them, the poller judges users by them ([`Surroundings`]), and
+//! [`upstream`](crate::api) reads them, the poller judges users by them ([`Surroundings`]), and
 //! the exposition shows them. Words of upstream become one of a closed list here, so that no label
 //! value is ever invented elsewhere.
 

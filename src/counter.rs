@@ -1,6 +1,6 @@
 //! What upstream answers when asked for a user's counter, and what follows from it.
 //!
-//! A [`Reading`] is made only by [`upstream`](crate::upstream) from a well-formed answer, so a number
+//! A [`Reading`] is made only by [`upstream`](crate::api) from a well-formed answer, so a number
 //! in it is a number that Wazzup24 said. [`Reading::shown`] is the one place that decides which
 //! figures such an answer justifies, and a [`Trend`] is what a row of readings tells: since when red
 //! has been above 0, and how many messages came and were answered.

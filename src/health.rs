@@ -6,9 +6,10 @@
 //! runtime's own, which stands still while the machine is suspended, as the pollers do.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::blocking::lock;
 use tokio::time::Instant;
 
 /// Silence of the supervisor after which the process is not healthy.
@@ -127,10 +128,6 @@ impl Default for Promise {
     fn default() -> Self {
         Self::new()
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

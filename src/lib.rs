@@ -17,11 +17,13 @@
 //! 6. [`simulator`], an API to try it on, which shares nothing with the rest.
 
 pub mod account;
+pub mod api;
 pub mod app;
+pub mod auth;
+pub mod blocking;
 pub mod channel;
 pub mod clock;
 pub mod config;
-pub mod control;
 pub mod counter;
 pub mod doctor;
 pub mod exposition;
@@ -29,6 +31,7 @@ pub mod health;
 pub mod http;
 pub mod limit;
 pub mod metrics;
+pub mod net;
 pub mod poller;
 pub mod reload;
 pub mod reset;
@@ -39,6 +42,7 @@ pub mod snapshot;
 pub mod storage;
 pub mod supervisor;
 pub mod systemd;
-pub mod upstream;
+pub mod text;
+pub mod transport;
 pub mod web_config;
 pub mod yaml;

@@ -5,10 +5,10 @@
 //! of them. A [`Limiter`] bounds the requests of one account in flight and serves its [`Lane`]s in
 //! order; a [`Global`] bounds those of all accounts. The account's permit comes first, so that a
 //! hanging account that waits for itself does not sit on permits the others could use.
-//! [`upstream`](crate::upstream) holds a [`Permit`] for as long as a request is open.
+//! [`upstream`](crate::api) holds a [`Permit`] for as long as a request is open.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
@@ -16,6 +16,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until};
 
 use crate::account::{Account, Credential, RateLimit};
+use crate::blocking::lock;
 use crate::metrics::Tally;
 use crate::schedule::Spacing;
 
@@ -349,10 +350,6 @@ impl Inner {
         // One who has gone meanwhile gives the permit back by dropping it.
         let _ = waiter.send(permit);
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

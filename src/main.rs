@@ -28,7 +28,10 @@ fn main() -> ExitCode {
     let log = match Log::set_up(&cli.log, cli.is_daemon()) {
         Ok(log) => log,
         Err(error) => {
-            print_line(std::io::stderr(), &format!("wazzup-exporter: cannot start its log: {error}"));
+            print_line(
+                std::io::stderr(),
+                &format!("wazzup-exporter: cannot start its log: {error}"),
+            );
             return ExitCode::from(1);
         }
     };

@@ -1,7 +1,7 @@
 //! When to poll and when a reading is too old, as arithmetic on values.
 //!
 //! Nothing here looks at a clock or waits; [`config`](crate::config) takes the defaults from here,
-//! [`poller`](crate::poller) and [`upstream`](crate::upstream) the times.
+//! [`poller`](crate::poller) and [`upstream`](crate::api) the times.
 
 mod hours;
 mod renewal;

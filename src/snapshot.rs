@@ -9,7 +9,7 @@
 mod history;
 mod totals;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -20,6 +20,7 @@ pub use self::history::{History, POINTS, Past, Point};
 pub use self::totals::Totals;
 
 use crate::account::{Account, User};
+use crate::blocking::lock;
 use crate::channel::{Channel, Role, Standing, Surroundings};
 use crate::clock::Stamp;
 use crate::counter::{CounterType, Reading, Shown, Trend};
@@ -246,7 +247,7 @@ impl Slot {
 
     /// Takes over the right to publish.
     pub fn writer(self: &Arc<Self>) -> Writer {
-        let mut current = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut current = lock(&self.writer);
         *current += 1;
         Writer { slot: Arc::clone(self), number: *current }
     }
@@ -260,7 +261,7 @@ impl Writer {
 
     /// Replaces the view, unless a newer writer has taken over.
     pub fn publish(&self, view: AccountView) {
-        let current = self.slot.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let current = lock(&self.slot.writer);
         if *current == self.number {
             self.slot.view.store(Arc::new(view));
         }

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use crate::account::Account;
+use crate::api::Client;
+use crate::auth::Tokens;
 use crate::clock::Stamp;
 use crate::config::Config;
 use crate::health::Promise;
@@ -11,7 +13,7 @@ use crate::metrics::{Process, Tally};
 use crate::poller::{Poller, Posts};
 use crate::snapshot::Slot;
 use crate::storage::Storage;
-use crate::upstream::{BuildError, Client, Tokens, Transport};
+use crate::transport::{BuildError, Transport};
 
 /// Shared by all pollers of a process.
 #[derive(Debug)]

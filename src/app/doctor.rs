@@ -6,6 +6,7 @@ use futures_util::stream::{self, StreamExt as _};
 
 use super::crew::Crew;
 use crate::account::{Account, InvalidName, Labels, User, UserId};
+use crate::auth::Tokens;
 use crate::clock::Stamp;
 use crate::config::Config;
 use crate::doctor::{Diagnosis, examine, examine_user};
@@ -14,7 +15,7 @@ use crate::health::Promise;
 use crate::metrics::Tally;
 use crate::poller;
 use crate::storage::Storage;
-use crate::upstream::{BuildError, Tokens};
+use crate::transport::BuildError;
 
 /// Accounts that are looked at side by side.
 const AT_ONCE: usize = 8;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use url::Url;
 
-use crate::upstream::{BuildError, causes, http_client};
+use crate::transport::{BuildError, causes, http_client};
 
 /// Longer than any healthy answer takes, shorter than the usual time limit of a container's check.
 const TIMEOUT: Duration = Duration::from_secs(5);

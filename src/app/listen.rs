@@ -4,6 +4,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
+use crate::net::is_loopback_host;
 use tokio::net::{TcpListener, lookup_host};
 
 /// An address to listen on: `host:port`, or `:port` for every interface.
@@ -75,9 +76,7 @@ impl ListenAddress {
 
     /// Whether only this machine can reach it. Of names only `localhost` is taken for that.
     pub fn is_loopback(&self) -> bool {
-        self.host.as_deref().is_some_and(|host| {
-            host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
-        })
+        self.host.as_deref().is_some_and(is_loopback_host)
     }
 
     /// Opens a listener here.

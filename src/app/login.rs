@@ -19,10 +19,12 @@ pub use self::attempt::Unfit;
 use self::browser::Browser;
 use super::crew::Crew;
 use crate::account::{Account, Auth, Partner};
+use crate::auth::{LoggedIn, TokenError, Tokens};
+use crate::blocking;
 use crate::config::Config;
 use crate::metrics::Tally;
 use crate::storage::{StorageError, check_replace_file, replace_file};
-use crate::upstream::{BuildError, LoggedIn, TokenError, Tokens};
+use crate::transport::BuildError;
 
 /// Why nobody is logged in.
 #[derive(Debug, thiserror::Error)]
@@ -144,10 +146,8 @@ impl Login {
         self.check_owner(&tokens, say)?;
         let content = tokens.refresh_line();
         let file = self.file.clone();
-        let stored = tokio::task::spawn_blocking(move || replace_file(&file, &content)).await;
-        stored
-            .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
-            .map_err(LoginError::File)?;
+        let stored = blocking::run(move || replace_file(&file, &content)).await;
+        stored.map_err(LoginError::File)?;
         say(&format!(
             "The refresh token is stored in {}. A running exporter takes it up by itself.",
             self.file.display()

@@ -36,14 +36,15 @@ use self::crew::Crew;
 use self::doors::Doors;
 use self::renewal::Renewal;
 use crate::account::Account;
+use crate::auth::Tokens;
 use crate::clock::Stamp;
 use crate::config::Config;
-use crate::control::reloads;
 use crate::exposition::{Format, document};
 use crate::health::{Health, Promise};
 use crate::http::{Admin, RunningConfig, Site};
 use crate::metrics::{BuildInfo, SweepResult};
 use crate::poller::{self, Poller};
+use crate::reload::reloads;
 use crate::reload::{self, Source, Triggers};
 use crate::reset::{BODY_MAX, Desk, patience};
 use crate::shutdown::{Hangups, Shutdown};
@@ -51,7 +52,7 @@ use crate::snapshot::{AccountView, Directory};
 use crate::storage::{Storage, StorageError};
 use crate::supervisor::{Accounts, Start, Supervisor};
 use crate::systemd::{self, Notifier, Sockets};
-use crate::upstream::{BuildError, Tokens};
+use crate::transport::BuildError;
 use crate::web_config::WebConfig;
 
 /// Where and how the daemon serves.
@@ -241,7 +242,7 @@ impl Daemon {
         let mut servers = doors.serve(&site, admin, &health, &process, &shutdown);
         servers.spawn(sampler);
         servers.spawn(desk.run());
-        let triggers = Triggers { hangups: self.hangups, orders };
+        let triggers = Triggers { hangups: self.hangups, requests: orders };
         let (crew, running) = (Arc::clone(&crew), self.running);
         let renewal = Renewal { crew, accounts: handle, running, notifier: self.notifier.clone() };
         servers.spawn(follow(self.source, self.hash, triggers, renewal, shutdown.clone()));

@@ -11,12 +11,16 @@ use reqwest::Certificate;
 use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
-use url::{Host, Url};
+use url::Url;
 
+use crate::net::is_loopback;
 use crate::reset::{AUDIT_FILE, Kind, Line, each_line};
 use crate::storage::{Storage, StorageError};
-use crate::upstream::{BuildError, causes, http_client};
+use crate::text;
+use crate::transport::{BuildError, causes, http_client};
 
+/// Longest foreign text that is printed, in characters.
+const SHOWN_MAX: usize = 2000;
 /// Time for a connection. The answer takes as long as everybody's counters take to be read.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -125,7 +129,7 @@ pub async fn ask_reset(order: ResetOrder) -> Result<ResetAnswer, ResetError> {
         client = client.tls_certs_only(authority(path)?);
     }
     if order.insecure {
-        if !is_here(&order.url) {
+        if !is_loopback(&order.url) {
             return Err(ResetError::Insecure(place));
         }
         client = client.tls_danger_accept_invalid_certs(true);
@@ -156,15 +160,6 @@ fn authority(path: &Path) -> Result<Vec<Certificate>, ResetError> {
     if found.is_empty() { Err(failed("there is none in it".to_owned())) } else { Ok(found) }
 }
 
-fn is_here(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost",
-        None => false,
-    }
-}
-
 /// An address without a login that may stand in it.
 fn place_of(url: &Url) -> String {
     url.origin().ascii_serialization()
@@ -177,7 +172,8 @@ impl ResetAnswer {
     }
 
     fn text(&self, key: &str) -> String {
-        printable(self.document.get(key).and_then(Value::as_str).unwrap_or_default())
+        let text = self.document.get(key).and_then(Value::as_str);
+        text::one_line(text.unwrap_or_default(), SHOWN_MAX)
     }
 }
 
@@ -251,12 +247,7 @@ fn told(account: &str, line: &Line) -> String {
         }
         Kind::After => format!("after it: {sums}"),
     };
-    printable(&format!("{}  {account}  {}  {what}", line.time, line.id))
-}
-
-/// Foreign text on a terminal: no control characters.
-fn printable(text: &str) -> String {
-    text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
+    text::one_line(&format!("{}  {account}  {}  {what}", line.time, line.id), SHOWN_MAX)
 }
 
 #[cfg(test)]
@@ -282,6 +273,6 @@ mod tests {
     fn a_login_in_the_address_is_not_told() {
         let url: Url = "https://user:secret@host:1/x".parse().unwrap();
         assert_eq!(place_of(&url), "https://host:1");
-        assert!(!is_here(&url) && is_here(&"http://[::1]:1".parse().unwrap()));
+        assert!(!is_loopback(&url) && is_loopback(&"http://[::1]:1".parse().unwrap()));
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{MissedTickBehavior, interval};
 
+use crate::blocking;
 use crate::clock::Stamp;
 use crate::shutdown::Shutdown;
 use crate::snapshot::{Directory, Point};
@@ -23,12 +24,12 @@ pub(super) async fn sample(directory: Arc<Directory>, period: Duration, shutdown
             () = shutdown.wait() => return,
         }
         let slots = directory.slots();
-        let sampled = tokio::task::spawn_blocking(move || {
+        blocking::run(move || {
             for slot in slots.iter() {
                 let now = Stamp::now();
                 slot.history.record(Point::of(&slot.view().totals(now)), now, period);
             }
-        });
-        sampled.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+        })
+        .await;
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 use tracing::{error, info, warn};
 
+use crate::blocking;
 use crate::clock::Stamp;
 use crate::http::Access;
 use crate::metrics::Process;
@@ -28,15 +29,13 @@ pub(super) async fn follow(
             () = sleep(period) => {}
             () = shutdown.wait() => return,
         }
-        let looked = tokio::task::spawn_blocking(move || {
+        let looked = blocking::run(move || {
             let news = watch.look();
             (watch, news)
         });
         let news;
         (watch, news) = tokio::select! {
-            looked = looked => {
-                looked.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
-            }
+            looked = looked => looked,
             // A disk that hangs keeps nobody from leaving.
             () = shutdown.wait() => return,
         };

@@ -4,8 +4,8 @@ use wazzup_exporter::config;
 use wazzup_exporter::storage::Storage;
 use wazzup_exporter::web_config;
 
-use super::flags::{ConfigFlags, StorageFlags, WebFlags};
 use super::failure::Failure;
+use super::flags::{ConfigFlags, StorageFlags, WebFlags};
 use super::output::print_line;
 
 pub(super) fn run(

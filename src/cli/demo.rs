@@ -14,8 +14,8 @@ use wazzup_exporter::simulator::{Settings, Simulator};
 use wazzup_exporter::systemd::{Notifier, Sockets};
 use wazzup_exporter::web_config::WebConfig;
 
-use super::flags::{DemoFlags, WebFlags};
 use super::failure::Failure;
+use super::flags::{DemoFlags, WebFlags};
 use super::output::print_line;
 use super::startup::until_signalled;
 

@@ -5,8 +5,8 @@ use wazzup_exporter::config::Config;
 use wazzup_exporter::doctor::Diagnosis;
 use wazzup_exporter::storage::Storage;
 
-use super::flags::DoctorFlags;
 use super::failure::Failure;
+use super::flags::DoctorFlags;
 use super::output::print_line;
 
 pub(super) async fn run(

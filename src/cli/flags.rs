@@ -9,10 +9,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing::level_filters::LevelFilter;
 use url::Url;
 use wazzup_exporter::app::{InvalidPrefix, ListenAddress, Prefix};
-use wazzup_exporter::config::{self, Permissions};
+use wazzup_exporter::config::Permissions;
 use wazzup_exporter::reload::Source;
 use wazzup_exporter::simulator::{Fault, Latency};
 use wazzup_exporter::storage::Storage;
+use wazzup_exporter::text;
 
 /// Prometheus exporter for the counters of unanswered messages in Wazzup24.
 ///
@@ -445,7 +446,7 @@ fn telemetry_path(text: &str) -> Result<String, String> {
 fn interval(text: &str) -> Result<Duration, String> {
     const BOUNDS: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_hours(24);
     let fits = |interval: &Duration| interval.is_zero() || BOUNDS.contains(interval);
-    let interval = config::parse_duration(text).filter(fits);
+    let interval = text::parse_duration(text).filter(fits);
     interval.ok_or_else(|| "write a duration from 100ms to 24h, as 30s, or 0s for never".to_owned())
 }
 

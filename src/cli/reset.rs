@@ -6,8 +6,8 @@ use wazzup_exporter::app::{self, ResetError, ResetOrder};
 use wazzup_exporter::config;
 use wazzup_exporter::storage::Storage;
 
-use super::flags::{ConfigFlags, ResetFlags, StorageFlags, WebFlags};
 use super::failure::Failure;
+use super::flags::{ConfigFlags, ResetFlags, StorageFlags, WebFlags};
 use super::output::print_line;
 
 pub(super) async fn run(

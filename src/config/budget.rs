@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::account::{Account, RateLimit};
 
 use super::report::{Report, Spot};
-use super::value::shown;
+use crate::text;
 
 /// Share of a limit that may be planned for. The rest is for what no plan foresees: the windows of
 /// upstream are not ours, and a refused request costs a pause of all.
@@ -103,22 +103,26 @@ fn explain(group: &[&Placed], demands: &[Demand], limit: RateLimit) -> String {
             format!(
                 "{} {users}{found} every {} need {needed}",
                 demand.users,
-                shown(demand.interval)
+                text::duration(demand.interval)
             )
         }
         _ => format!("{} have the same token and together need {needed}", names(group)),
     };
-    let (requests, per) = (limit.requests, shown(limit.per));
+    let (requests, per) = (limit.requests, text::duration(limit.per));
     let allowed = number(allowed, f64::floor);
     let limit_words = format!("the limit, {requests} per {per}, allows {allowed}/s");
     let remedy = match suggest(demands, limit) {
         Some(interval) if group.len() == 1 => {
-            format!("raise poll.interval to {} or more", shown(interval))
+            format!("raise poll.interval to {} or more", text::duration(interval))
         }
         Some(interval) => {
             let short = group.iter().filter(|placed| placed.account.poll.interval < interval);
             let short: Vec<&Placed> = short.copied().collect();
-            format!("raise poll.interval of {} to {} or more", names(&short), shown(interval))
+            format!(
+                "raise poll.interval of {} to {} or more",
+                names(&short),
+                text::duration(interval)
+            )
         }
         None => "poll fewer users, or correct rate_limit".to_owned(),
     };

@@ -13,8 +13,8 @@ use rustls::pki_types::pem::PemObject as _;
 
 use crate::account::Authorities;
 
-use super::problem::shown_path;
 use super::source::{check_regular, read_at_most};
+use crate::text;
 
 /// Largest file; the bundle of a whole operating system has a quarter of it.
 const FILE_MAX: u64 = 1 << 20;
@@ -25,7 +25,7 @@ const EVERYBODY_WRITES: u32 = 0o002;
 pub(super) fn read_ca(path: &Path) -> Result<Authorities, String> {
     let mode = check_regular(path)?.permissions().mode() & 0o777;
     if mode & EVERYBODY_WRITES != 0 {
-        let path = shown_path(path);
+        let path = text::path(path);
         return Err(format!(
             "can be changed by every user of the host (mode {mode:03o}); chmod o-w {path}"
         ));

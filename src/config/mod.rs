@@ -35,7 +35,6 @@ use crate::account::{Account, Export, Partner, Poll};
 use crate::yaml::{hint, node, problem, report, tree};
 
 pub use self::render::render;
-pub use self::value::parse_duration;
 pub use crate::yaml::{ConfigError, Problem};
 use source::Source;
 

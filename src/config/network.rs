@@ -7,7 +7,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use url::{Host, Url};
+use url::Url;
 
 use crate::account::{Api, ProxyUrl, RateLimit, Tls};
 
@@ -17,6 +17,7 @@ use super::node::{Node, Section};
 use super::problem::name_of;
 use super::report::Report;
 use super::value::{count, duration, flag, line};
+use crate::net::is_loopback;
 
 /// Where an API lives, unless configured.
 fn default_base_url(api: Api) -> &'static str {
@@ -129,15 +130,6 @@ pub(super) fn leak(url: &Url, proxy: Option<&ProxyUrl>) -> Option<&'static str> 
         )
     } else {
         None
-    }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        None => false,
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
     }
 }
 

@@ -12,13 +12,14 @@ use super::accounts::AccountReader;
 use super::auth::{Environment, Origin, PATH_MAX, Trust};
 use super::node::{Node, Section};
 use super::partners::Partners;
-use super::problem::{ConfigError, name_of, shown_path};
+use super::problem::{ConfigError, name_of};
 use super::report::{Place, Report, Spot};
 use super::settings::{DEFAULT_MAX_IN_FLIGHT, PollKeys, read_export};
 use super::source::{self, Source, check_regular, expand};
 use super::tree::{self, Tree};
 use super::value::{count, line};
 use super::{Config, Permissions, Settings};
+use crate::text;
 
 /// Most requests in flight: as many as there are local ports.
 const MAX_IN_FLIGHT_MAX: usize = 65_536;
@@ -164,7 +165,7 @@ impl Reading<'_> {
     /// Says who else may touch a file with accounts; more so if it holds a secret itself.
     fn judge_mode(&mut self, file: usize, secret: bool) {
         let Some(source) = self.sources.get(file) else { return };
-        let path = shown_path(&source.path);
+        let path = text::path(&source.path);
         let mode = source.mode.unwrap_or_default();
         let whole = Spot { file, place: Place::File };
         if !secret {

@@ -21,7 +21,7 @@ use crate::schedule::WorkingHours;
 
 use super::Settings;
 use super::network::leak;
-use super::value::shown;
+use crate::text;
 
 /// What stands in place of a secret.
 const SECRET: &str = "<secret>";
@@ -185,7 +185,7 @@ type LabelsText<'a> = BTreeMap<&'a str, &'a str>;
 impl PollText {
     fn of(poll: Poll) -> Self {
         let Poll { interval, timeout, concurrency, stale_after } = poll;
-        let [interval, timeout, stale_after] = [interval, timeout, stale_after].map(shown);
+        let [interval, timeout, stale_after] = [interval, timeout, stale_after].map(text::duration);
         Self { interval, timeout, concurrency, stale_after }
     }
 }
@@ -235,7 +235,7 @@ impl<'a> AccountText<'a> {
             base_url: masked(base_url),
             allow_insecure_http: leak(base_url, proxy.as_ref()).is_some(),
             auth: auth_text(auth),
-            rate_limit: RateText { requests: *requests, per: shown(*per) },
+            rate_limit: RateText { requests: *requests, per: text::duration(*per) },
             tls: TlsText { ca_file, insecure_skip_verify: *insecure_skip_verify },
             proxy_url: proxy.as_ref().map(ToString::to_string),
             poll: PollText::of(*poll),
@@ -249,7 +249,7 @@ impl<'a> AccountText<'a> {
             channels: ChannelsText {
                 enabled: channels.is_some(),
                 refresh_interval: channels
-                    .map(|Channels { refresh_interval }| shown(refresh_interval)),
+                    .map(|Channels { refresh_interval }| text::duration(refresh_interval)),
             },
             reset: ResetText { enabled: reset.is_some(), on: reset.as_ref().map(ResetOn::of) },
         }
@@ -259,7 +259,7 @@ impl<'a> AccountText<'a> {
 impl<'a> ResetOn<'a> {
     fn of(reset: &'a Reset) -> Self {
         let Reset { cooldown, max_unanswered, token_file } = reset;
-        let (cooldown, max_unanswered) = (shown(*cooldown), *max_unanswered);
+        let (cooldown, max_unanswered) = (text::duration(*cooldown), *max_unanswered);
         Self { cooldown, max_unanswered, token_file: path(token_file) }
     }
 }
@@ -286,7 +286,7 @@ impl<'a> DiscoveryOn<'a> {
             set: labels_text(set),
         };
         Self {
-            refresh_interval: shown(*refresh_interval),
+            refresh_interval: text::duration(*refresh_interval),
             include: include.iter().map(Pattern::to_string).collect(),
             exclude: exclude.iter().map(Pattern::to_string).collect(),
             max_users: *max_users,

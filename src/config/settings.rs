@@ -12,7 +12,8 @@ use crate::schedule::{DEFAULT_INTERVAL, DEFAULT_TIMEOUT, default_stale_after, le
 use super::Settings;
 use super::node::{Node, Section};
 use super::report::Report;
-use super::value::{count, duration, flag, profile, shown};
+use super::value::{count, duration, flag, profile};
+use crate::text;
 
 /// Requests of an account in flight at the same time, unless configured.
 const DEFAULT_CONCURRENCY: usize = 8;
@@ -121,7 +122,7 @@ impl PollKeys {
 }
 
 fn note_short(node: &Node<'_>, stale_after: Duration, least: Duration, report: &mut Report) {
-    let (given, least) = (shown(stale_after), shown(least));
+    let (given, least) = (text::duration(stale_after), text::duration(least));
     let own = node.get("stale_after");
     let name = if own.is_some() { "" } else { "stale_after of the defaults " };
     let what = format!(

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::text;
 use glob::{MatchOptions, Pattern};
 
-use super::problem::shown_path;
 pub(super) use crate::yaml::source::{Source, check_regular, read_at_most};
 
 /// Largest file that is read; some 200,000 users, and the end of `/dev/zero`.
@@ -40,7 +40,7 @@ pub(super) fn expand(folder: &Path, name: &str) -> Result<Vec<PathBuf>, String> 
             return Err(format!("matches more than {FILES_MAX} files; narrow it"));
         }
         files.push(path.map_err(|error| {
-            let path = shown_path(error.path());
+            let path = text::path(error.path());
             format!("cannot be searched for: {path}: {}", error.error())
         })?);
     }

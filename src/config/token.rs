@@ -9,8 +9,8 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::account::RESET_TOKEN_MIN;
 
-use super::problem::shown_path;
 use super::source::{check_regular, read_at_most};
+use crate::text;
 
 /// Largest token file; a token alone is far smaller.
 const FILE_MAX: u64 = 64 << 10;
@@ -75,7 +75,7 @@ pub(super) fn check_password_file(path: &Path) -> Result<(), String> {
 fn read_secret(path: &Path, what: &str) -> Result<String, String> {
     let mode = check_regular(path)?.permissions().mode() & 0o777;
     if mode & OTHERS != 0 {
-        let path = shown_path(path);
+        let path = text::path(path);
         return Err(format!(
             "is open to every user of the host (mode {mode:03o}); chmod 600 {path}"
         ));
@@ -93,7 +93,7 @@ fn read_secret(path: &Path, what: &str) -> Result<String, String> {
 /// directory, so that nobody outside can redirect it afterwards; and with symlinks followed it must
 /// end there, so that a link within does not lead out now.
 pub(super) fn confine(path: &Path, secrets_dir: &Path) -> Result<PathBuf, String> {
-    let shown = shown_path(secrets_dir);
+    let shown = text::path(secrets_dir);
     let real_dir = secrets_dir.canonicalize().map_err(|error| {
         format!("must lie below secrets_dir, but {shown} is not usable: {error}")
     })?;

@@ -6,22 +6,12 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use jiff::SignedDuration;
-use jiff::fmt::friendly::{Spacing, SpanParser, SpanPrinter};
-
 use crate::account::{InvalidName, LABEL_VALUE_MAX, LabelName, Labels, Profile, check_text};
 
 use super::node::{Node, unique_entries};
 use super::report::Report;
 use super::tree::Tree;
-
-/// A duration the way it is written in the configuration: `1m30s`.
-pub(super) fn shown(duration: Duration) -> String {
-    match SignedDuration::try_from(duration) {
-        Ok(signed) => SpanPrinter::new().spacing(Spacing::None).duration_to_string(&signed),
-        Err(_) => format!("{}s", duration.as_secs()),
-    }
-}
+use crate::text;
 
 /// A duration within bounds, in units of h, m, s and ms.
 pub(super) fn duration(
@@ -33,28 +23,17 @@ pub(super) fn duration(
         node.problem(report, "is a number without a unit; write 30s, 1m30s, 200ms or 2h");
         return None;
     }
-    let Some(duration) = parse_duration(node.text(report)?) else {
+    let Some(duration) = text::parse_duration(node.text(report)?) else {
         node.problem(report, "is not a duration; write 30s, 1m30s, 200ms or 2h");
         return None;
     };
     if !bounds.contains(&duration) {
-        let (least, most) = (shown(*bounds.start()), shown(*bounds.end()));
-        let what = format!("is {}; it must be from {least} to {most}", shown(duration));
+        let (least, most) = (text::duration(*bounds.start()), text::duration(*bounds.end()));
+        let what = format!("is {}; it must be from {least} to {most}", text::duration(duration));
         node.problem(report, &what);
         return None;
     }
     Some(duration)
-}
-
-/// A duration as the configuration has it: numbers each with a unit of h, m, s or ms, the largest
-/// first. The library's own grammar is far wider: it takes signs, `ago`, spaces, fractions, clock times
-/// and names of units.
-pub fn parse_duration(text: &str) -> Option<Duration> {
-    let mut units = text.split(|letter: char| letter.is_ascii_digit()).filter(|u| !u.is_empty());
-    let plain = text.starts_with(|letter: char| letter.is_ascii_digit())
-        && units.all(|unit| matches!(unit, "h" | "m" | "s" | "ms"));
-    let parsed = plain.then(|| SpanParser::new().parse_duration(text))?.ok()?;
-    Duration::try_from(parsed).ok()
 }
 
 /// A whole number within bounds.

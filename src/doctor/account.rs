@@ -6,9 +6,10 @@ use super::Examination;
 use super::report::{Check, Finding, named};
 use super::words::{answer_remedy, host_remedy, token_remedy};
 use crate::account::Api;
+use crate::api::ListError;
+use crate::auth::Token;
 use crate::clock::Stamp;
 use crate::metrics::Outcome;
-use crate::upstream::{ListError, Token};
 
 /// A fixed token that ends sooner than this is a problem by now.
 const ENDS_SOON: Duration = Duration::from_hours(24);

@@ -13,8 +13,8 @@ mod words;
 use std::time::{Duration, Instant};
 
 use crate::account::{Account, Api, UserId};
+use crate::api::{Client, ListedUser};
 use crate::channel::Surroundings;
-use crate::upstream::{Client, ListedUser};
 
 pub use self::report::{Check, Diagnosis, Finding, UserReport, Verdict};
 

@@ -8,9 +8,9 @@ use super::account::SKEW_MAX;
 use super::report::{Check, Finding, named};
 use super::words::answer_remedy;
 use crate::account::{Api, Auth, UserId};
+use crate::api::ListError;
 use crate::channel::Role;
 use crate::metrics::Outcome;
-use crate::upstream::ListError;
 
 /// Most users who are asked for one by one.
 const ASKED_MAX: usize = 50;

@@ -4,7 +4,7 @@
 //! token, and no browser gets anywhere: there is no answer to a preflight, no header that would let a
 //! page read an answer, and whatever a browser has marked as its own is refused. All that is decided
 //! about a reset is decided in [`reset`](crate::reset), which is asked by way of
-//! [`control`](crate::control).
+//! `hook`.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -23,8 +23,8 @@ use tokio::time::timeout;
 use tracing::warn;
 
 use super::answer::{Answer, answer};
-use crate::control::reset::{Call, Caller, Credentials, Hook, Reply};
 use crate::metrics::{AdminCode, Process};
+use crate::reset::{Call, Caller, Credentials, Hook, Reply};
 use crate::snapshot::Directory;
 
 /// The header with the token.

@@ -1,10 +1,11 @@
 //! The rate limit: a bucket of requests that fills again.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::blocking::lock;
 use crate::web_config::RateLimit;
 
 /// A bucket, full at first.
@@ -25,7 +26,7 @@ impl Bucket {
         let RateLimit { interval, burst } = self.limit;
         let Some(others) = burst.checked_sub(1) else { return false };
         let now = Instant::now();
-        let mut full = self.full.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut full = lock(&self.full);
         let missing = full.saturating_duration_since(now);
         let good = missing <= interval.checked_mul(others).unwrap_or(Duration::MAX);
         if good {

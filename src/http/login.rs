@@ -6,7 +6,7 @@
 //! a known one costs.
 
 use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -17,7 +17,8 @@ use ring::rand::SystemRandom;
 use secrecy::{ExposeSecret as _, SecretSlice};
 use tokio::sync::Semaphore;
 
-use super::routes::aside;
+use crate::blocking;
+use crate::blocking::lock;
 use crate::web_config::Users;
 
 /// Passwords tried at the same time; each takes a processor.
@@ -78,11 +79,11 @@ impl Logins {
         }
         let password = credentials.password;
         let hash = trial.hash;
-        let matches = aside(move || hash.matches(password.expose_secret())).await;
+        let matches = blocking::run(move || hash.matches(password.expose_secret())).await;
         if !(matches && trial.known) {
             return Verdict::Bad;
         }
-        let mut good = self.good.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut good = lock(&self.good);
         if good.len() >= REMEMBERED_MAX {
             good.clear();
         }
@@ -91,7 +92,7 @@ impl Logins {
     }
 
     fn remembers(&self, digest: &[u8; 32]) -> bool {
-        self.good.lock().unwrap_or_else(PoisonError::into_inner).contains(digest)
+        lock(&self.good).contains(digest)
     }
 
     /// One digest per name, password and hash: their lengths keep them apart.

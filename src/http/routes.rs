@@ -16,11 +16,12 @@ use super::prefix::{Place, Prefix};
 use super::probes::Probe;
 use super::running::RunningConfig;
 use super::status::{About, Status};
+use crate::blocking;
 use crate::clock::Stamp;
-use crate::control::Reloads;
 use crate::exposition::{accepts_gzip, document, negotiate};
 use crate::health::Health;
 use crate::metrics::Process;
+use crate::reload::Reloads;
 use crate::snapshot::{AccountView, Directory};
 
 /// Expositions being put together or sent at the same time; more are told to come back.
@@ -168,7 +169,8 @@ impl Site {
         let gzip = accepts_gzip(&joined(headers, &ACCEPT_ENCODING));
         let views = self.views();
         let process = Arc::clone(&self.process);
-        let body = aside(move || document(&views, &process.gather(), format, gzip, Stamp::now()));
+        let body =
+            blocking::run(move || document(&views, &process.gather(), format, gzip, Stamp::now()));
         let mut answer = holding(StatusCode::OK, format.content_type(), body.await, Some(permit));
         let headers = answer.headers_mut();
         headers.insert(VARY, HeaderValue::from_static("accept, accept-encoding"));
@@ -222,7 +224,7 @@ impl Site {
     ) -> Answer {
         let Ok(permit) = Arc::clone(&self.views).try_acquire_owned() else { return crowded() };
         let gzip = accepts_gzip(&joined(headers, &ACCEPT_ENCODING));
-        let body = aside(move || {
+        let body = blocking::run(move || {
             let body = render();
             if gzip { compressed(&body) } else { body }
         });
@@ -249,12 +251,6 @@ pub(super) fn crowded() -> Answer {
     let mut refusal = plain(StatusCode::SERVICE_UNAVAILABLE, text);
     refusal.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     refusal
-}
-
-/// Runs what takes processor time away from the threads that serve sockets.
-pub(super) async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }
 
 /// Sends whoever asks to where the site is.

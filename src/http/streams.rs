@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -27,6 +27,7 @@ use super::answer::Slices;
 use super::bounded::Deadline;
 use super::connection::{BUFFER, Early, Visit, WRITE_TIMEOUT};
 use super::front::Front;
+use crate::blocking::lock;
 
 /// Requests at the same time on one connection.
 const STREAMS_MAX: u32 = 16;
@@ -127,7 +128,7 @@ impl Streams {
     }
 
     fn lock(&self) -> MutexGuard<'_, Activity> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 
     /// Whether an answer is not taken.

@@ -7,6 +7,7 @@ use tokio::task::{JoinSet, yield_now};
 use tokio::time::{advance, sleep};
 
 use super::*;
+use crate::blocking::lock;
 
 const SECOND: Duration = Duration::from_secs(1);
 

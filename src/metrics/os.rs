@@ -3,9 +3,10 @@
 //! The collector of the `prometheus` crate counts processor time in whole seconds, which makes a
 //! `rate()` over a small exporter jump between 0 and 1; this one reads it to the nanosecond.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::blocking::lock;
 use fs_err as fs;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
@@ -70,7 +71,7 @@ impl OsCollector {
 
     fn refresh(&self) {
         // Two scrapes at once must not both add the time since the last one.
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = lock(&self.turn);
         let used = Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).unwrap_or_default();
         self.cpu.inc_by((used.as_secs_f64() - self.cpu.get()).max(0.0));
         if let Some(stat) = read_stat() {

@@ -1,6 +1,6 @@
 //! The metrics of the process as a whole, in one registry.
 
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex};
 use std::time::Duration;
 
 use prometheus::core::Collector;
@@ -13,6 +13,7 @@ use prometheus::{
 use super::os::OsCollector;
 use super::resets::AdminCode;
 use super::tally::Endpoint;
+use crate::blocking::lock;
 
 /// Upper bounds of `wazzup_api_request_duration_seconds`: an API call over the internet takes tens
 /// of milliseconds, the default time limit is ten seconds.
@@ -161,7 +162,7 @@ impl Process {
     }
 
     fn refuse(&self, change: impl FnOnce(&mut Refused)) {
-        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut refused = lock(&self.refused);
         change(&mut refused);
         // Set while it is locked, so that the gauge tells what was noted last.
         self.reload_successful.set(i64::from(!refused.config && !refused.web_config));

@@ -1,7 +1,8 @@
 //! What is counted of resets, and the closed lists of their label values.
 
+use crate::blocking::lock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 /// How a reset ended: the label `result` of `wazzup_resets_total`.
@@ -233,7 +234,7 @@ impl ResetTally {
     }
 
     fn marks(&self) -> MutexGuard<'_, ResetMarks> {
-        self.marks.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.marks)
     }
 
     /// The values now.

@@ -14,10 +14,12 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{PATIENCE, PUBLISH_PERIOD, Poller, patiently};
 use crate::account::UserId;
+use crate::api::{Client, ListError};
+use crate::auth::{Token, TokenError};
 use crate::clock::Stamp;
 use crate::counter::{CounterType, Reading};
 use crate::metrics::Outcome;
-use crate::upstream::{BuildError, Client, Error, ListError, Token, TokenError};
+use crate::transport::{BuildError, Error};
 
 /// How often a user is asked for who cannot be read for a reason that may pass.
 const ATTEMPTS: u32 = 2;

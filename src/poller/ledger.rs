@@ -13,7 +13,7 @@ use crate::counter::{Reading, Trend};
 use crate::exposition::{render_account, render_chunk};
 use crate::metrics::{Outcome, SweepResult, Tally};
 use crate::snapshot::{AccountView, Attempt, CHUNK_USERS, Chunk, Facts, FailingReason, UserView};
-use crate::upstream::Error;
+use crate::transport::Error;
 
 /// The poller's own copy of what is known, ahead of what is published.
 #[derive(Debug)]

@@ -17,10 +17,10 @@ use tracing::{debug, info, warn};
 use super::report::Complaint;
 use super::{Poller, patiently};
 use crate::account::{Account, Discovery, USER_NAME_MAX, User, UserId};
+use crate::api::{Client, ListError, ListedUser};
 use crate::channel::{Channel, Roles};
 use crate::clock::Stamp;
 use crate::snapshot::{AccountView, Listing};
-use crate::upstream::{Client, ListError, ListedUser};
 
 /// Longest time until a list that could not be read is asked for again.
 const RETRY_MAX: Duration = Duration::from_mins(1);

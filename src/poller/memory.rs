@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tracing::warn;
 
 use crate::account::{Account, AccountName};
+use crate::blocking;
 use crate::clock::Stamp;
 use crate::counter::Remembered;
 use crate::storage::{AccountStore, Storage, StorageError};
@@ -104,7 +104,7 @@ impl Memory {
     /// What was kept; nothing if it cannot be read.
     pub(super) async fn load(&mut self) -> Kept {
         let Some(store) = self.open().await else { return Kept::default() };
-        let Some(content) = blocking(move || store.read(FILE)).await else {
+        let Some(content) = bounded(move || store.read(FILE)).await else {
             return Kept::default();
         };
         match content.map(|content| content.map(|bytes| serde_json::from_slice(&bytes))) {
@@ -132,7 +132,7 @@ impl Memory {
         }
         let Some(store) = self.open().await else { return };
         let Ok(content) = serde_json::to_vec(&kept) else { return };
-        let Some(result) = blocking(move || store.write(FILE, &content)).await else { return };
+        let Some(result) = bounded(move || store.write(FILE, &content)).await else { return };
         match result {
             Ok(()) => {
                 self.written = Some((kept, now));
@@ -147,7 +147,7 @@ impl Memory {
     async fn open(&mut self) -> Option<Arc<AccountStore>> {
         if self.store.is_none() {
             let (storage, account) = (self.storage.clone(), self.account.clone());
-            match blocking(move || storage.shared(account.as_str())).await? {
+            match bounded(move || storage.shared(account.as_str())).await? {
                 Ok(store) => self.store = Some(store),
                 Err(error) => self.complain(&error),
             }
@@ -165,9 +165,8 @@ impl Memory {
 
 /// Runs `work`, which waits for the disk, away from the threads that serve sockets; `None` if it is
 /// still waiting after [`PATIENCE`].
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-    let done = timeout(PATIENCE, spawn_blocking(work)).await.ok()?;
-    Some(done.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())))
+async fn bounded<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    timeout(PATIENCE, blocking::run(work)).await.ok()
 }
 
 #[cfg(test)]

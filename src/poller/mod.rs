@@ -37,13 +37,15 @@ use self::reset::{Called, Job, Seat, next_call};
 use self::succession::Rhythm;
 use self::sweep::Scope;
 use crate::account::Account;
+use crate::api::Client;
+use crate::auth::TokenError;
+use crate::blocking;
 use crate::clock::Stamp;
 use crate::health::Promise;
 use crate::schedule::Trouble;
 use crate::shutdown::Shutdown;
 use crate::snapshot::{AccountView, FailingReason, Slot, Sweep, Writer};
 use crate::storage::Storage;
-use crate::upstream::{Client, TokenError};
 
 /// Shortest time between two publications within a sweep.
 pub const PUBLISH_PERIOD: Duration = Duration::from_secs(1);
@@ -293,9 +295,8 @@ impl Poller {
         self.ledger.facts.token_expiry = token.expiry;
         self.ledger.facts.token_refreshed = token.last_refresh;
         let draft = self.ledger.draft(slot.view(), &slot.tally);
-        let rendered = tokio::task::spawn_blocking(move || draft.render(Stamp::now())).await;
         // A panic there is a panic of this poller, which its supervisor deals with.
-        let view = rendered.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+        let view = blocking::run(move || draft.render(Stamp::now())).await;
         self.writer.publish(view);
         if self.ledger.has_attempted() {
             self.promise.attempted();

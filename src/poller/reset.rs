@@ -6,7 +6,7 @@
 //! ends it, and only the request itself, once decided, is ended by nobody.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
@@ -15,9 +15,10 @@ use tracing::{info, warn};
 use super::everybody::{Readings, Unread};
 use super::{PUBLISH_PERIOD, Poller, patiently};
 use crate::account::{Account, AccountName, UserId};
+use crate::api::Clearing;
+use crate::blocking::lock;
 use crate::metrics::Tally;
 use crate::shutdown::Shutdown;
-use crate::upstream::Clearing;
 
 /// Where the pollers of accounts are found. Clones of the `Arc` around it show the same.
 #[derive(Debug, Default)]
@@ -127,7 +128,7 @@ impl Posts {
     }
 
     fn seats(&self) -> MutexGuard<'_, Seats> {
-        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.seats)
     }
 }
 

@@ -10,12 +10,14 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until};
 
 use super::{Called, PUBLISH_PERIOD, Poller, next_call, patiently, reason_of};
 use crate::account::User;
+use crate::api::Client;
+use crate::auth::{Token, TokenError};
 use crate::clock::Stamp;
 use crate::counter::Reading;
 use crate::metrics::Outcome;
 use crate::schedule::{fnv1a, retry_pause};
 use crate::snapshot::FailingReason;
-use crate::upstream::{Client, Error, Token, TokenError};
+use crate::transport::Error;
 
 /// The least number of failures that show that everybody would fail.
 const ENOUGH_FAILURES: usize = 10;

@@ -10,7 +10,8 @@ use std::io::{BufRead, BufReader, Read};
 use serde::{Deserialize, Serialize};
 
 use super::cooldown::Mark;
-use crate::control::reset::Figures;
+use crate::reset::Figures;
+use crate::text;
 
 /// The file in the account's folder.
 pub const AUDIT_FILE: &str = "reset-audit.jsonl";
@@ -101,7 +102,7 @@ impl Line {
         Self {
             kind,
             id: id.to_owned(),
-            time: super::words::moment(unix),
+            time: text::timestamp(unix),
             unix_ms: u64::try_from(unix.as_millis()).unwrap_or(u64::MAX),
             account_id: None,
             caller: None,

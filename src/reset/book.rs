@@ -7,13 +7,14 @@
 //!
 //! Everything here waits for the disk: it is called away from the threads that serve sockets.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::audit::{AUDIT_FILE, History, Kind, Line};
 use super::cooldown::{Mark, Now, Wait};
+use crate::blocking::lock;
 use crate::clock::{self, Stamp};
 use crate::metrics::{LastReset, ResetMarks, ResetResult};
 use crate::storage::{AccountStore, Storage, StorageError};
@@ -166,7 +167,7 @@ impl Book {
     }
 
     fn known(&self) -> MutexGuard<'_, Option<Known>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.known)
     }
 }
 

@@ -5,19 +5,23 @@ use std::sync::atomic::Ordering::SeqCst;
 
 use tracing::{error, info, warn};
 
+use super::Affair;
 use super::audit::{Kind, Line};
 use super::book::BookError;
 use super::cooldown::Mark;
 use super::end::End;
 use super::guards::{self, Ask, Extent, Refusal};
-use super::words::clean;
-use super::{Affair, aside};
 use crate::account::Reset;
+use crate::blocking;
 use crate::clock::{self, Stamp};
-use crate::control::reset::{Call, Caller, Figures, Reply, Told};
 use crate::metrics::{LastReset, ResetResult};
 use crate::poller::{Post, Progress, Readings};
+use crate::reset::{Call, Caller, Figures, Reply, Told};
 use crate::shutdown::Shutdown;
+use crate::text;
+
+/// Longest foreign text in the audit log, in characters.
+const AUDIT_TEXT_MAX: usize = 500;
 
 /// One request and what it is about.
 pub(super) struct Course<'a> {
@@ -210,8 +214,8 @@ impl Course<'_> {
         Line {
             account_id: self.post.account.account_id.as_ref().map(|id| id.as_str().to_owned()),
             caller: Some(self.caller.address.to_string()),
-            user_agent: agent.map(|agent| clean(&String::from_utf8_lossy(agent))),
-            reason: ask.reason.as_deref().map(clean).filter(|reason| !reason.is_empty()),
+            user_agent: agent.map(|agent| audit_text(&String::from_utf8_lossy(agent))),
+            reason: ask.reason.as_deref().map(audit_text).filter(|reason| !reason.is_empty()),
             expected_unanswered: ask.expected_unanswered,
             figures: Some(figures(before)),
             readings: Some(readings.collect()),
@@ -225,7 +229,7 @@ impl Course<'_> {
         write: impl FnOnce(&Affair, &Line) -> Result<(), BookError> + Send + 'static,
     ) -> Result<(), Refusal> {
         let affair = Arc::clone(self.affair);
-        let written = aside(move || write(&affair, &line)).await;
+        let written = blocking::run(move || write(&affair, &line)).await;
         written.map_err(|error| Refusal::Storage(error.to_string()))
     }
 }
@@ -243,4 +247,8 @@ fn figures(readings: &Readings) -> Figures {
         total: readings.total(),
         users: readings.users.len(),
     }
+}
+
+fn audit_text(text: &str) -> String {
+    text::one_line(text, AUDIT_TEXT_MAX)
 }

@@ -1,7 +1,8 @@
 //! How a reset ended that was written down: what the caller, the audit log and the metrics are told.
 
+use crate::api::Clearing;
 use crate::metrics::ResetResult;
-use crate::upstream::{Clearing, Error};
+use crate::transport::Error;
 
 /// The end of a reset.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,7 +125,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::upstream::Unsent;
+    use crate::api::Unsent;
 
     fn status(status: u16) -> Error {
         Error::Status { status, detail: "why".to_owned(), retry_after: None }

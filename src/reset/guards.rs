@@ -9,9 +9,9 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::cooldown::{Odd, Wait};
-use super::words::{moment, shown};
 use crate::account::AccountId;
 use crate::metrics::RefusalCode;
+use crate::text;
 
 /// Longest body, in bytes; the longest good one has about a thousand.
 pub const BODY_MAX: usize = 4096;
@@ -168,7 +168,7 @@ fn parse(body: &[u8]) -> Result<Ask, Refusal> {
 }
 
 fn cooldown(wait: &Wait) -> String {
-    let (since, left) = (moment(wait.since), shown(wait.left));
+    let (since, left) = (text::timestamp(wait.since), text::duration_up(wait.left));
     let what = format!("the last reset of this account was asked for at {since}");
     match wait.odd {
         None => format!("{what}; the next may follow in {left}"),

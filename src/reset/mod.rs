@@ -1,7 +1,7 @@
 //! The reset of an account's counters: the most distrustful code here.
 //!
 //! `DELETE /v2/chats/unanswered` empties the counters of every chat of an account, for good. A [`Desk`]
-//! takes requests for that from [`control`](crate::control), lets them pass the guards one after the
+//! takes requests for that from `hook`, lets them pass the guards one after the
 //! other (`guards`; `token` first), has the account's [`poller`](crate::poller) read everybody, writes
 //! down what it is about to do (`book`, `audit`, `cooldown`) and only then gives the word. Each request
 //! is a task of its own: whoever asked may go away, and a shutdown waits for what was sent.
@@ -12,34 +12,36 @@ mod cooldown;
 mod course;
 mod end;
 mod guards;
+mod hook;
 mod token;
-mod words;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 use tracing::{error, warn};
 
 pub use self::audit::{AUDIT_FILE, Kind, Line, each_line};
 pub use self::guards::BODY_MAX;
+pub use self::hook::{Call, Caller, Credentials, Figures, Hook, Message, Reply, Told};
 
 use self::book::{Book, BookError};
 use self::course::Course;
 use self::token::Keys;
 use crate::account::{AccountName, Reset};
-use crate::control::reset::{Call, Credentials, Hook, Message, Reply, Told};
+use crate::blocking;
+use crate::blocking::lock;
 use crate::metrics::{AdminCode, ResetResult};
 use crate::poller::{Post, Posts};
 use crate::shutdown::Shutdown;
 use crate::storage::Storage;
+use crate::text;
 
 /// How long the disk may take.
 const DISK: Duration = Duration::from_secs(5);
@@ -178,7 +180,7 @@ impl Counter {
             target.post.tally.resets.refused(code);
             target.post.show();
             warn!(%account, code = code.label(), %caller, "a reset was refused: {refusal}");
-            let retry = refusal.retry_after().map(words::seconds_up);
+            let retry = refusal.retry_after().map(text::seconds_up);
             let told = Told {
                 code: code.label(),
                 message: refusal.to_string(),
@@ -203,7 +205,7 @@ impl Counter {
     }
 
     fn affairs(&self) -> MutexGuard<'_, HashMap<AccountName, Arc<Affair>>> {
-        self.affairs.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.affairs)
     }
 
     /// Finds out about the past of accounts whose pollers have come, before anybody asks.
@@ -222,7 +224,7 @@ impl Affair {
     /// Reads what is written down, unless that was done, and lets the account's metrics tell it.
     async fn recall(self: &Arc<Self>, post: &Post) -> Result<(), BookError> {
         let affair = Arc::clone(self);
-        let found = aside(move || affair.book.open()).await?;
+        let found = blocking::run(move || affair.book.open()).await?;
         let account = &post.account.name;
         for _ in 0..found {
             post.tally.resets.ended(ResetResult::Unknown);
@@ -242,12 +244,6 @@ impl Affair {
 /// the disk.
 pub fn patience(longest_timeout: Duration) -> Duration {
     longest_timeout.saturating_mul(2).saturating_add(DISK)
-}
-
-/// Waits for the disk away from the threads that serve sockets.
-async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    let done = spawn_blocking(work).await;
-    done.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }
 
 /// The answer to whoever has no token of an account that may be reset, whichever of the two it is.

@@ -9,10 +9,11 @@
 //! Bound: [`POINTS`] points of 8 bytes per account, 2.9 kB. Nothing of it survives the process.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use super::Totals;
+use crate::blocking::lock;
 use crate::clock::Stamp;
 
 /// Points kept per account: six hours of minutes.
@@ -96,7 +97,7 @@ impl History {
     }
 
     fn lock(&self) -> MutexGuard<'_, Samples> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

@@ -31,13 +31,14 @@ use std::fs::{File, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use rustix::fs::OFlags;
 
 pub use self::error::StorageError;
 use self::folder::Folder;
 use self::name::folder_name;
+use crate::blocking::lock;
 
 /// Largest file that [`AccountStore::write`] writes and that is read, in bytes.
 pub const SIZE_MAX: u64 = folder::SIZE_MAX;
@@ -94,7 +95,7 @@ impl Storage {
     pub fn account(&self, name: &str) -> Result<AccountStore, StorageError> {
         let root = Folder::open_or_make(&self.root)?.guarded()?;
         let folder = root.make(OsStr::new(&folder_name(name)))?.guarded()?;
-        let lock = lock(&folder)?;
+        let lock = lock_file(&folder)?;
         folder.remove(NEW)?;
         // What the last owner renamed just before it was killed may not have reached the disk.
         folder.sync()?;
@@ -107,9 +108,9 @@ impl Storage {
     /// # Errors
     /// As [`Storage::account`]; an owner is one that has opened it otherwise.
     pub fn shared(&self, name: &str) -> Result<Arc<AccountStore>, StorageError> {
-        let place = Arc::clone(guarded(&self.shared).entry(name.to_owned()).or_default());
+        let place = Arc::clone(lock(&self.shared).entry(name.to_owned()).or_default());
         // One account's slow disk work keeps nobody else waiting.
-        let mut place = guarded(&place);
+        let mut place = lock(&place);
         if let Some(store) = place.upgrade() {
             return Ok(store);
         }
@@ -200,7 +201,7 @@ impl AccountStore {
     }
 
     fn alone(&self) -> MutexGuard<'_, ()> {
-        guarded(&self.writing)
+        lock(&self.writing)
     }
 }
 
@@ -242,12 +243,7 @@ impl Drop for AccountStore {
     }
 }
 
-/// What a panicked holder leaves behind is whole: nothing here is changed in two steps.
-fn guarded<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn lock(folder: &Folder) -> Result<File, StorageError> {
+fn lock_file(folder: &Folder) -> Result<File, StorageError> {
     let mut lock = folder.open_or_create(LOCK, OFlags::RDWR)?;
     match lock.try_lock() {
         Ok(()) => {}

@@ -12,8 +12,8 @@ use super::rate::RateLimit;
 use super::tls::Tls;
 use super::users::Users;
 use super::{WebConfig, headers};
+use crate::text;
 use crate::yaml::node::{Node, Section};
-use crate::yaml::problem::shown_path;
 use crate::yaml::report::{Place, Report, Spot};
 use crate::yaml::source::Source;
 use crate::yaml::tree::{self, Tree};
@@ -206,7 +206,7 @@ impl Reading<'_> {
     /// The content of a file that is named there, with its name for messages.
     pub(super) fn file(&mut self, node: &Node<'_>, written: &str) -> Option<(Vec<u8>, String)> {
         let path = self.folder.join(written);
-        let name = if tellable(written) { shown_path(&path) } else { "the file".to_owned() };
+        let name = if tellable(written) { text::path(&path) } else { "the file".to_owned() };
         match self.files.read(&path) {
             Ok(content) => Some((content, name)),
             Err(fault) => {

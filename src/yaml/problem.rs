@@ -3,6 +3,7 @@
 //! [`Problem`] is one line of `check-config`; [`ConfigError`] is all of them at once. The `report`
 //! module makes them. Their text never holds a value that may be a secret.
 
+use crate::text;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -30,28 +31,15 @@ pub struct ConfigError {
     pub warnings: Vec<Problem>,
 }
 
-/// A path as it may stand in a message: on one line, whatever its bytes.
-pub(crate) fn shown_path(path: &Path) -> String {
-    let mut shown = String::new();
-    for letter in path.to_string_lossy().chars() {
-        if letter.is_control() {
-            shown.extend(letter.escape_default());
-        } else {
-            shown.push(letter);
-        }
-    }
-    shown
-}
-
 /// What to call the file at `path` in a message, where `written` stands in the configuration. A token
 /// put there by mistake has no slash and is no file, and is not repeated.
 pub(crate) fn name_of(written: &str, path: &Path) -> String {
-    if written.contains('/') || path.exists() { shown_path(path) } else { "the file".to_owned() }
+    if written.contains('/') || path.exists() { text::path(path) } else { "the file".to_owned() }
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&shown_path(&self.file))?;
+        f.write_str(&text::path(&self.file))?;
         for number in [self.line, self.column].into_iter().flatten() {
             write!(f, ":{number}")?;
         }

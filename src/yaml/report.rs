@@ -5,8 +5,9 @@
 //! more. Hence the limits below.
 
 use super::locate::locate;
-use super::problem::{ConfigError, Problem, shown_path};
+use super::problem::{ConfigError, Problem};
 use super::source::Source;
+use crate::text;
 
 /// Most problems that are told in full.
 const TOLD_MAX: usize = 50;
@@ -135,7 +136,7 @@ impl Places<'_> {
     }
 
     fn name(&mut self, spot: &Spot) -> String {
-        let path = shown_path(&self.path(spot.file));
+        let path = text::path(&self.path(spot.file));
         match self.find(spot) {
             Some((line, column)) => format!("{path}:{line}:{column}"),
             None => path,

@@ -70,7 +70,7 @@ impl Proxy {
 
     /// A client that follows redirects, as Prometheus does.
     fn client() -> reqwest::Client {
-        let client = wazzup_exporter::upstream::http_client().unwrap().no_proxy();
+        let client = wazzup_exporter::transport::http_client().unwrap().no_proxy();
         client.redirect(Policy::limited(5)).build().unwrap()
     }
 }

@@ -218,5 +218,5 @@ pub(crate) fn samples(text: &str) -> Samples {
 }
 
 pub(crate) fn client() -> reqwest::Client {
-    wazzup_exporter::upstream::http_client().unwrap().no_proxy().build().unwrap()
+    wazzup_exporter::transport::http_client().unwrap().no_proxy().build().unwrap()
 }

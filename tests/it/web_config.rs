@@ -82,7 +82,7 @@ impl Guarded {
 }
 
 pub(crate) fn builder() -> ClientBuilder {
-    wazzup_exporter::upstream::http_client().unwrap().no_proxy()
+    wazzup_exporter::transport::http_client().unwrap().no_proxy()
 }
 
 pub(crate) fn client() -> Client {

@@ -11,6 +11,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
 use crate::account::Partner;
+use crate::text;
 
 /// Random bytes in a secret; in base64 they are 43 characters, the least that PKCE allows.
 const SECRET_BYTES: usize = 32;
@@ -125,18 +126,12 @@ impl Attempt {
             Some("access_denied") => return Err(Unfit::Denied),
             Some(error) => {
                 let words = one("error_description").unwrap_or_default();
-                return Err(Unfit::Failed(shown(&format!("{error} {words}"))));
+                return Err(Unfit::Failed(text::one_line(&format!("{error} {words}"), WORDS_MAX)));
             }
             None => {}
         }
         one("code").filter(|code| !code.is_empty()).map(SecretString::from).ok_or(Unfit::NoCode)
     }
-}
-
-/// Foreign words, fit for a terminal.
-fn shown(text: &str) -> String {
-    let letters = text.chars().map(|letter| if letter.is_control() { ' ' } else { letter });
-    letters.take(WORDS_MAX).collect::<String>().trim().to_owned()
 }
 
 impl fmt::Debug for Attempt {

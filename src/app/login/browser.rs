@@ -14,9 +14,10 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
-use url::{Host, Url};
+use url::Url;
 
 use super::Unfit;
+use crate::net::is_loopback;
 
 /// Time for a request's headers.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -40,12 +41,8 @@ pub(super) struct Visit {
 impl Browser {
     /// Listens at `redirect`, if that is plain HTTP on loopback and nobody else does.
     pub(super) async fn wait_at(redirect: &Url) -> Option<Self> {
-        let host = match redirect.host()? {
-            Host::Ipv4(address) if address.is_loopback() => address.to_string(),
-            Host::Ipv6(address) if address.is_loopback() => address.to_string(),
-            Host::Domain("localhost") => "localhost".to_owned(),
-            _ => return None,
-        };
+        let host = redirect.host_str().filter(|_| is_loopback(redirect))?;
+        let host = host.trim_matches(['[', ']']).to_owned();
         let port = redirect.port_or_known_default().filter(|_| redirect.scheme() == "http")?;
         let listener = TcpListener::bind((host, port)).await.ok()?;
         let (tell, visits) = mpsc::channel(1);

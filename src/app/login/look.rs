@@ -1,8 +1,8 @@
 //! A first look at an account, in words.
 
 use crate::account::{Account, UserId};
+use crate::api::{Client, ListedUser};
 use crate::counter::Reading;
-use crate::upstream::{Client, ListedUser};
 
 /// Users whose counters are read.
 const COUNTERS: usize = 3;

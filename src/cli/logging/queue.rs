@@ -10,6 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use prometheus::IntCounter;
+use wazzup_exporter::blocking::lock;
 
 /// How long to wait before a stream that says it is not ready is tried again.
 const NOT_READY: Duration = Duration::from_millis(20);
@@ -136,7 +137,7 @@ impl Queue {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

@@ -1,0 +1,217 @@
+//! Requests on behalf of one account: counters here, the rest in `lists` and `clear`.
+//!
+//! Only what upstream refuses with 429 is sent again here, after the pause it asked for; everything
+//! else is for the poller to decide.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use reqwest::header::AUTHORIZATION;
+use reqwest::{Response, StatusCode};
+use url::Url;
+
+use super::lists::ListError;
+use super::urls::counter_url;
+use super::wire::parse_counter;
+use crate::account::{Account, UserId};
+use crate::auth::{Token, TokenError, TokenFacts, TokenSource};
+use crate::clock::Stamp;
+use crate::counter::Reading;
+use crate::limit::{Lane, Limiter};
+use crate::metrics::{Endpoint, Outcome, Process, Tally};
+use crate::text;
+use crate::transport::{BODY_MAX, Error, Malformed, read_body, refusal};
+
+/// Longest body that is shown as it came, in characters.
+const BODY_SHOWN_MAX: usize = 2000;
+/// How often a request is sent that is refused with 429 each time.
+pub const ATTEMPTS_MAX: u32 = 5;
+
+/// What is asked, and how.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) endpoint: Endpoint,
+    pub(super) lane: Lane,
+    pub(super) url: Url,
+    /// Longest answer that is read, in bytes.
+    pub(super) longest: usize,
+}
+
+/// Asks the API on behalf of one account.
+#[derive(Debug)]
+pub struct Client {
+    http: reqwest::Client,
+    pub(super) account: Arc<Account>,
+    pub(super) limiter: Limiter,
+    pub(super) process: Arc<Process>,
+    pub(super) tally: Arc<Tally>,
+    tokens: TokenSource,
+}
+
+impl Client {
+    /// A client for `account` that sends through `http`, which [`Transport`] keeps for it, after
+    /// passing `limiter`, with tokens from `tokens`, and counts in `tally`.
+    pub fn new(
+        http: reqwest::Client,
+        account: Arc<Account>,
+        limiter: Limiter,
+        process: Arc<Process>,
+        tally: Arc<Tally>,
+        tokens: TokenSource,
+    ) -> Self {
+        Self { http, account, limiter, process, tally, tokens }
+    }
+
+    /// The token to use now. Renewed ahead of its end; otherwise it costs next to nothing.
+    ///
+    /// # Errors
+    /// When there is none and none can be had.
+    pub async fn token(&self) -> Result<Token, TokenError> {
+        self.tokens.token().await
+    }
+
+    /// Another token than one that upstream has refused, if there is one or one can be had; the same
+    /// if nothing speaks for it that another would be taken. However many ask, one is obtained.
+    ///
+    /// # Errors
+    /// When none can be had.
+    pub async fn other_token(&self, refused: &Token) -> Result<Token, TokenError> {
+        self.tokens.other_token(refused).await
+    }
+
+    /// What is known of the token, apart from itself.
+    pub fn token_facts(&self) -> TokenFacts {
+        self.tokens.facts()
+    }
+
+    /// Whether upstream has asked for a pause that is not over.
+    pub fn paused(&self) -> bool {
+        self.limiter.paused()
+    }
+
+    /// Reads the counter of one user; also says when it was asked for, which is the latest time that
+    /// the figure is certain to be as young as.
+    ///
+    /// # Errors
+    /// Everything but a well-formed counter is an error.
+    pub async fn counter(&self, token: &Token, user: &UserId) -> Result<(Reading, Stamp), Error> {
+        self.counter_in(Lane::Counter, token, user).await
+    }
+
+    /// The same ahead of all counters that are read for their own sake, because a reset waits for it.
+    ///
+    /// # Errors
+    /// As for [`counter`](Self::counter).
+    pub async fn fresh_counter(
+        &self,
+        token: &Token,
+        user: &UserId,
+    ) -> Result<(Reading, Stamp), Error> {
+        self.counter_in(Lane::Fresh, token, user).await
+    }
+
+    async fn counter_in(
+        &self,
+        lane: Lane,
+        token: &Token,
+        user: &UserId,
+    ) -> Result<(Reading, Stamp), Error> {
+        let api = self.account.api;
+        let url = counter_url(&self.account.base_url, api, user);
+        let request = Request { endpoint: Endpoint::Counter, lane, url, longest: BODY_MAX };
+        self.ask(request, token, |body| parse_counter(api, body)).await
+    }
+
+    /// Asks for a user's counter and gives the answer as it came, for people to look at.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn raw_counter(&self, user: &UserId) -> Result<RawAnswer, ListError> {
+        let token = self.token().await?;
+        let url = counter_url(&self.account.base_url, self.account.api, user);
+        let _permit = self.limiter.acquire(Lane::Counter).await;
+        let timeout = self.account.poll.timeout;
+        let response = self.send(url, Some(&token)).await?;
+        let status = response.status().as_u16();
+        let body = read_body(response, BODY_MAX, timeout).await?;
+        let body = text::one_line(&token.mask(&String::from_utf8_lossy(&body)), BODY_SHOWN_MAX);
+        Ok(RawAnswer { status, body })
+    }
+
+    /// Whether anything answers at the account's address, whatever it says; asked without the token.
+    ///
+    /// # Errors
+    /// When nobody answers.
+    pub async fn reach(&self) -> Result<(), Error> {
+        let _permit = self.limiter.acquire(Lane::List).await;
+        self.send(self.account.base_url.clone(), None).await.map(|_| ())
+    }
+
+    /// Sends a request, again after each pause that upstream asks for, and reads the answer.
+    pub(super) async fn ask<T>(
+        &self,
+        request: Request,
+        token: &Token,
+        parse: impl Fn(&[u8]) -> Result<T, Malformed>,
+    ) -> Result<(T, Stamp), Error> {
+        let mut attempt = 1;
+        loop {
+            match self.ask_once(&request, token, &parse).await {
+                Err(Error::Status { status: 429, retry_after, .. }) if attempt < ATTEMPTS_MAX => {
+                    self.limiter.pause(retry_after);
+                    attempt += 1;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    async fn ask_once<T>(
+        &self,
+        request: &Request,
+        token: &Token,
+        parse: impl Fn(&[u8]) -> Result<T, Malformed>,
+    ) -> Result<(T, Stamp), Error> {
+        let permit = self.limiter.acquire(request.lane).await;
+        let (sent, asked) = (Instant::now(), Stamp::now());
+        let result = self.get(request, token).await.and_then(|body| Ok(parse(&body)?));
+        self.process.observe_request(request.endpoint, sent.elapsed());
+        let outcome = result.as_ref().map_or_else(Error::outcome, |_| Outcome::Ok);
+        self.tally.request(request.endpoint, outcome);
+        self.limiter.ended(outcome == Outcome::Timeout);
+        drop(permit);
+        result.map(|answer| (answer, asked))
+    }
+
+    async fn get(&self, request: &Request, token: &Token) -> Result<Vec<u8>, Error> {
+        let response = self.send(request.url.clone(), Some(token)).await?;
+        let status = response.status();
+        let headers = response.headers().clone();
+        let longest = if status == StatusCode::OK { request.longest } else { BODY_MAX };
+        let timeout = self.account.poll.timeout;
+        let body = read_body(response, longest, timeout).await;
+        if status == StatusCode::OK {
+            return body;
+        }
+        // Of a refusal the status counts; its body only helps to explain it.
+        Err(refusal(status, &headers, &body.unwrap_or_default(), |text| token.mask(text)))
+    }
+
+    async fn send(&self, url: Url, token: Option<&Token>) -> Result<Response, Error> {
+        let timeout = self.account.poll.timeout;
+        let mut request = self.http.get(url).timeout(timeout);
+        if let Some(token) = token {
+            request = request.header(AUTHORIZATION, token.header());
+        }
+        request.send().await.map_err(|error| Error::sending(error, timeout))
+    }
+}
+
+/// An answer as it came, but without the token in it, and shortened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawAnswer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body.
+    pub body: String,
+}

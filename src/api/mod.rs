@@ -1,0 +1,21 @@
+//! The client of the Wazzup24 API: version 2 (technical partners) and version 3 (public).
+//!
+//! A [`Client`] belongs to one account and is used by its poller. Every request waits at the account's
+//! [`Limiter`](crate::limit::Limiter), follows no redirect, reads a bounded answer and is counted by its
+//! [`Outcome`](crate::metrics::Outcome). What upstream does is described in docs/upstream.md, with how
+//! sure we are of it.
+
+mod clear;
+mod client;
+mod lists;
+mod urls;
+mod wire;
+
+pub use self::clear::{Clearing, Single, Unsent};
+pub use self::client::{ATTEMPTS_MAX, Client, RawAnswer};
+pub use self::lists::ListError;
+pub use self::urls::counter_url;
+pub use self::wire::{
+    ListedUser, ResetAnswer, UserPage, parse_channels, parse_counter, parse_reset, parse_roles,
+    parse_users, parse_webhooks,
+};

@@ -1,0 +1,279 @@
+//! Runs the program that prints an account's token.
+//!
+//! It is run directly, without a shell, with the exporter's environment, apart from what a service
+//! manager told the exporter, and nothing on its standard input. It has a process group of its own, so that whatever it has started ends with it when it
+//! takes too long or prints too much. What it prints may be a secret and is never repeated; of its
+//! complaints the first line is.
+
+use std::io;
+use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use serde::Deserialize;
+use tokio::io::AsyncReadExt as _;
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+use super::Token;
+use super::cell::Fresh;
+use super::error::TokenError;
+use super::jwt::Claims;
+use crate::clock::Stamp;
+use crate::text;
+
+/// Longest complaint of a program that is repeated, in characters.
+const COMPLAINT_SHOWN_MAX: usize = 200;
+/// How long a command may take.
+pub(super) const TIME_LIMIT: Duration = Duration::from_secs(10);
+/// How much it may print; a JWT has about a thousand bytes.
+const OUTPUT_MAX: u64 = 64 * 1024;
+/// How much of its complaints is kept.
+const COMPLAINT_MAX: u64 = 4 * 1024;
+/// What a service manager has told the exporter alone. A child that speaks to it, or takes the
+/// exporter's sockets for its own, would confuse it.
+const NOT_INHERITED: [&str; 6] = [
+    "NOTIFY_SOCKET",
+    "WATCHDOG_PID",
+    "WATCHDOG_USEC",
+    "LISTEN_PID",
+    "LISTEN_FDS",
+    "LISTEN_FDNAMES",
+];
+/// Longest life of a token that makes sense; more is taken as this.
+const LIFE_MAX: Duration = Duration::from_hours(24 * 366);
+
+/// Why a command gave no token.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum CommandError {
+    /// It cannot be run.
+    #[error("cannot run token_command {program}: {source}")]
+    NotRun {
+        /// The first word.
+        program: String,
+        /// What the operating system says.
+        source: Arc<io::Error>,
+    },
+    /// It was stopped because it took too long.
+    #[error("token_command {program} took longer than {} s and was killed", TIME_LIMIT.as_secs())]
+    TimedOut {
+        /// The first word.
+        program: String,
+    },
+    /// It was stopped because it printed too much.
+    #[error("token_command {program} printed more than {} KiB and was killed", OUTPUT_MAX >> 10)]
+    TooLong {
+        /// The first word.
+        program: String,
+    },
+    /// It says that it failed.
+    #[error("token_command {program} failed, {status}{}{complaint}", if complaint.is_empty() { "" } else { ": " })]
+    Failed {
+        /// The first word.
+        program: String,
+        /// How it ended.
+        status: ExitStatus,
+        /// The first line that it printed to standard error, cut and cleaned; may be empty.
+        complaint: String,
+    },
+    /// It printed something else.
+    #[error(
+        "token_command {program} printed no {{\"access_token\": \"…\", \"expires_in\": 3600}} \
+         on standard output; expires_in may be missing"
+    )]
+    Malformed {
+        /// The first word.
+        program: String,
+    },
+}
+
+/// What a command prints.
+#[derive(Deserialize)]
+struct Printed {
+    access_token: String,
+    /// Seconds.
+    expires_in: Option<f64>,
+}
+
+/// Ends a process group that is not waited for to its end.
+struct Group(Option<Pid>);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(group) = self.0 {
+            // It may be gone.
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+    }
+}
+
+/// Runs a command and reads the token that it prints.
+pub(super) async fn run(words: &[String]) -> Result<Fresh, TokenError> {
+    let asked = Stamp::now();
+    let program = words.first().map_or("", String::as_str);
+    let output = output(words, program).await?;
+    let malformed = || CommandError::Malformed { program: program.to_owned() };
+    let (token, life) = parse(&output, asked).ok_or_else(malformed)?;
+    let token = Token::new(&token, || format!("that token_command {program} printed"))?;
+    Ok(Fresh::new(token, asked, life))
+}
+
+/// What a command prints if it succeeds.
+async fn output(words: &[String], program: &str) -> Result<Vec<u8>, CommandError> {
+    let program = program.to_owned();
+    let mut child = match spawn(words) {
+        Ok(child) => child,
+        Err(error) => return Err(CommandError::NotRun { program, source: Arc::new(error) }),
+    };
+    let mut group = Group(child.id().and_then(|id| Pid::from_raw(id.cast_signed())));
+    let ended = match timeout(TIME_LIMIT, wait(&mut child)).await {
+        Err(_) => return Err(CommandError::TimedOut { program }),
+        Ok(Err(error)) if error.kind() == io::ErrorKind::FileTooLarge => {
+            return Err(CommandError::TooLong { program });
+        }
+        Ok(ended) => ended,
+    };
+    let (status, output, complaint) = ended.map_err(|error| CommandError::NotRun {
+        program: program.clone(),
+        source: Arc::new(error),
+    })?;
+    // It has ended, and nobody is left who could print.
+    group.0 = None;
+    if status.success() {
+        return Ok(output);
+    }
+    let complaint = String::from_utf8_lossy(&complaint);
+    let complaint =
+        text::one_line(complaint.lines().next().unwrap_or_default(), COMPLAINT_SHOWN_MAX);
+    Err(CommandError::Failed { program, status, complaint })
+}
+
+fn spawn(words: &[String]) -> io::Result<Child> {
+    let (program, arguments) =
+        words.split_first().ok_or_else(|| io::Error::other("the command has no words"))?;
+    let mut command = Command::new(program);
+    for variable in NOT_INHERITED {
+        command.env_remove(variable);
+    }
+    command
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()
+}
+
+/// Waits until the program has ended and nobody can print any more; fails as soon as it has printed
+/// too much.
+async fn wait(child: &mut Child) -> io::Result<(ExitStatus, Vec<u8>, Vec<u8>)> {
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let printing = async {
+        let mut output = Vec::new();
+        if let Some(stdout) = stdout {
+            stdout.take(OUTPUT_MAX + 1).read_to_end(&mut output).await?;
+        }
+        let fits = output.len() as u64 <= OUTPUT_MAX;
+        if fits { io::Result::Ok(output) } else { Err(io::ErrorKind::FileTooLarge.into()) }
+    };
+    let complaining = async {
+        let mut complaint = Vec::new();
+        if let Some(mut stderr) = stderr {
+            (&mut stderr).take(COMPLAINT_MAX).read_to_end(&mut complaint).await?;
+            // One that complains at length must not be stopped by it.
+            tokio::io::copy(&mut stderr, &mut tokio::io::sink()).await?;
+        }
+        io::Result::Ok(complaint)
+    };
+    let (output, complaint) = tokio::try_join!(printing, complaining)?;
+    Ok((child.wait().await?, output, complaint))
+}
+
+/// The token, and how long it lives from `asked` on where the program or the token tells.
+fn parse(output: &[u8], asked: Stamp) -> Option<(String, Option<Duration>)> {
+    let printed: Printed = serde_json::from_slice(output).ok()?;
+    let life = match printed.expires_in {
+        Some(seconds) => Some(Duration::try_from_secs_f64(seconds).ok()?.min(LIFE_MAX)),
+        None => Claims::of(&printed.access_token).end.map(|end| end.saturating_sub(asked.unix)),
+    };
+    Some((printed.access_token, life))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn sh(script: &str) -> Result<Fresh, TokenError> {
+        run(&["sh", "-c", script, "s3cret-argument"].map(str::to_owned)).await
+    }
+
+    async fn error(script: &str) -> String {
+        let error = sh(script).await.map(drop).unwrap_err().to_string();
+        assert!(!error.contains("s3cret"), "{error}");
+        error
+    }
+
+    #[tokio::test]
+    async fn what_is_printed_becomes_a_token_with_a_life() {
+        let fresh = sh(r#"echo '{"access_token":"t0ken","expires_in":3600,"more":[]}'"#).await;
+        let fresh = fresh.unwrap();
+        assert_eq!(fresh.token.header(), "Bearer t0ken");
+        assert_eq!(fresh.life, Some(Duration::from_hours(1)));
+        let fresh = sh(r#"echo '{"access_token":"t0ken"}'"#).await.unwrap();
+        assert_eq!(fresh.life, None);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_on_standard_input() {
+        assert!(sh(r#"cat; echo '{"access_token":"t0ken"}'"#).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_failure_is_told_with_the_first_complaint_and_without_output() {
+        let told = error("echo s3cret; printf 'no\\tway\\nmore\\n' >&2; exit 3").await;
+        assert_eq!(told, "token_command sh failed, exit status: 3: no way");
+        assert_eq!(error("exit 4").await, "token_command sh failed, exit status: 4");
+        let told = error("printf '%070000d' 0 >&2; exit 5").await;
+        assert!(told.starts_with("token_command sh failed, ") && told.len() < 300, "{told}");
+        let missing = run(&["/nonexistent/get-token".to_owned()]).await.map(drop).unwrap_err();
+        let told = missing.to_string();
+        assert!(told.starts_with("cannot run token_command /nonexistent/get-token: "), "{told}");
+    }
+
+    #[tokio::test]
+    async fn other_output_is_refused_without_repeating_it() {
+        for output in [
+            "s3cret",
+            "",
+            r#"{"access_token":7}"#,
+            r#"{"access_token":"s3cret","expires_in":"soon"}"#,
+            r#"{"access_token":"s3cret","expires_in":-1}"#,
+            r#"{"token":"s3cret"}"#,
+        ] {
+            let told = error(&format!("echo '{output}'")).await;
+            assert!(told.starts_with("token_command sh printed no "), "{told}");
+        }
+        let told = error(r#"echo '{"access_token":"two s3crets"}'"#).await;
+        assert!(told.contains("white space"), "{told}");
+    }
+
+    #[tokio::test]
+    async fn a_command_that_prints_without_end_is_killed_with_its_children() {
+        let folder = tempfile::tempdir().unwrap();
+        let pids = folder.path().join("pids");
+        let script = format!("sleep 1000 & echo $! > {}; yes", pids.display());
+        assert_eq!(
+            error(&script).await,
+            "token_command sh printed more than 64 KiB and was killed"
+        );
+        let child: i32 = std::fs::read_to_string(&pids).unwrap().trim().parse().unwrap();
+        let stat = format!("/proc/{child}/stat");
+        // The kernel needs a moment; a killed child without a parent that waits stays as a zombie.
+        let gone = || std::fs::read_to_string(&stat).map_or(true, |stat| stat.contains(") Z "));
+        while !gone() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}

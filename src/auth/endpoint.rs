@@ -1,0 +1,432 @@
+//! The endpoint that makes tokens: what it is asked, and what it answers.
+//!
+//! `POST /v2/oauth/token`, with the partner's login as the user of the request. All kinds of tokens
+//! come from there; docs/upstream.md, "Tokens", tells how sure we are of each.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use reqwest::StatusCode;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use url::Url;
+
+use super::Token;
+use super::jwt::Claims;
+use crate::account::AccountId;
+use crate::clock::Stamp;
+use crate::limit::{Limiter, Permit};
+use crate::metrics::{Endpoint, Outcome, Process, Tally};
+use crate::transport::{BODY_MAX, Error, Malformed, read_body, refusal};
+
+/// The path of the endpoint, below the base of the API.
+const PATH: &str = "v2/oauth/token";
+/// Longest life that makes sense; more is taken as this.
+const LIFE_MAX: Duration = Duration::from_hours(24 * 366);
+/// Shortest time limit of a request for a token. One that is given up may have been answered, and
+/// where refresh tokens are good only once its answer is missed.
+const TIMEOUT_MIN: Duration = Duration::from_secs(10);
+
+/// On whose behalf tokens are asked for.
+#[derive(Debug, Clone)]
+pub(super) struct Asker {
+    pub(super) http: reqwest::Client,
+    pub(super) base_url: Url,
+    timeout: Duration,
+    process: Arc<Process>,
+    pub(super) tally: Arc<Tally>,
+}
+
+/// What a token is asked for with.
+pub(super) enum Grant<'a> {
+    /// A partner's own token.
+    Machine { scope: &'a str },
+    /// The token of an account of a white-label partner.
+    Exchange { machine: &'a Token, account: &'a AccountId, scope: &'a str },
+    /// The first tokens of a customer who has let the partner's application in.
+    Code { code: &'a SecretString, redirect: &'a Url, client: &'a str, verifier: &'a SecretString },
+    /// The next tokens.
+    Refresh { token: &'a SecretString, client: &'a str },
+}
+
+/// What came of a request.
+pub(super) struct Granted {
+    pub(super) access: Token,
+    /// When it was asked for.
+    pub(super) asked: Stamp,
+    /// How long the access token lives, where that is known.
+    pub(super) life: Option<Duration>,
+    pub(super) refresh: Option<SecretString>,
+    pub(super) refresh_life: Option<Duration>,
+}
+
+/// Why nothing came of it.
+#[derive(Debug)]
+pub(super) struct NotGranted {
+    pub(super) error: Error,
+    /// The code in the body of a refusal, in small letters without separators.
+    code: Option<String>,
+}
+
+/// The login of a partner, as the header of a request.
+#[derive(Clone)]
+pub(super) struct Login {
+    header: HeaderValue,
+    password: SecretString,
+}
+
+impl Asker {
+    pub(super) fn new(
+        http: reqwest::Client,
+        base_url: Url,
+        timeout: Duration,
+        process: Arc<Process>,
+        tally: Arc<Tally>,
+    ) -> Self {
+        Self { http, base_url, timeout: timeout.max(TIMEOUT_MIN), process, tally }
+    }
+
+    /// Longest time that one request takes.
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// Sends one request, for which `permit` was given, and counts it.
+    pub(super) async fn ask(
+        &self,
+        permit: Permit,
+        limiter: &Limiter,
+        login: &Login,
+        grant: &Grant<'_>,
+    ) -> Result<Granted, NotGranted> {
+        let sent = Instant::now();
+        let result = self.send(login, grant).await;
+        self.process.observe_request(Endpoint::Token, sent.elapsed());
+        let outcome = result.as_ref().map_or_else(|failed| failed.error.outcome(), |_| Outcome::Ok);
+        self.tally.request(Endpoint::Token, outcome);
+        limiter.ended(outcome == Outcome::Timeout);
+        if let Err(NotGranted { error: Error::Status { status: 429, retry_after, .. }, .. }) =
+            &result
+        {
+            limiter.pause(*retry_after);
+        }
+        drop(permit);
+        result
+    }
+
+    async fn send(&self, login: &Login, grant: &Grant<'_>) -> Result<Granted, NotGranted> {
+        let asked = Stamp::now();
+        let timeout = self.timeout;
+        let mut url = self.base_url.clone();
+        url.set_path(&format!("{}/{PATH}", self.base_url.path().trim_end_matches('/')));
+        let request = self.http.post(url).timeout(timeout).body(grant.body());
+        let request = request
+            .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
+            .header(AUTHORIZATION, login.header.clone());
+        let response = request.send().await.map_err(|error| Error::sending(error, timeout))?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = read_body(response, BODY_MAX, timeout).await;
+        if status == StatusCode::OK || status == StatusCode::CREATED {
+            return Ok(parse(&body?, asked)?);
+        }
+        let mask = |text: &str| grant.mask(&login.mask(text));
+        let body = body.unwrap_or_default();
+        let error = refusal(status, &headers, &body, mask);
+        Err(NotGranted { error, code: parse_code(&body) })
+    }
+}
+
+impl Grant<'_> {
+    fn body(&self) -> Vec<u8> {
+        let body = match self {
+            Self::Machine { scope } => json!({
+                "grant_type": "client_credentials",
+                "client_credentials_data": {"scope": scope},
+            }),
+            Self::Exchange { machine, account, scope } => json!({
+                "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
+                "token_exchange_data": {
+                    "subject_token": machine.expose(),
+                    "subject_token_type": "urn:wazzup:oauth:token-type:machine_token",
+                    "requested_subject": account.as_str(),
+                    "scope": scope,
+                },
+            }),
+            Self::Code { code, redirect, client, verifier } => json!({
+                "grant_type": "authorization_code",
+                "authorize_code_data": {
+                    "code": code.expose_secret(),
+                    "redirect_uri": redirect.as_str(),
+                    "client_id": client,
+                    "code_verifier": verifier.expose_secret(),
+                },
+            }),
+            Self::Refresh { token, client } => json!({
+                "grant_type": "refresh_token",
+                "refresh_token_data": {"refresh_token": token.expose_secret(), "client_id": client},
+            }),
+        };
+        body.to_string().into_bytes()
+    }
+
+    /// Takes out of `text` what upstream may repeat of the request.
+    fn mask(&self, text: &str) -> String {
+        let hide = |text: &str, secret: &SecretString| mask(text, secret.expose_secret());
+        match self {
+            Self::Machine { .. } => text.to_owned(),
+            Self::Exchange { machine, .. } => machine.mask(text),
+            Self::Code { code, verifier, .. } => hide(&hide(text, code), verifier),
+            Self::Refresh { token, .. } => hide(text, token),
+        }
+    }
+}
+
+impl Login {
+    /// The login with an email address and a password.
+    pub(super) fn new(email: &str, password: SecretString) -> Self {
+        let pair = STANDARD.encode(format!("{email}:{}", password.expose_secret()));
+        let mut header = HeaderValue::from_str(&format!("Basic {pair}"))
+            .expect("base64 has only letters that a header may have");
+        header.set_sensitive(true);
+        Self { header, password }
+    }
+
+    fn mask(&self, text: &str) -> String {
+        let pair = self.header.to_str().unwrap_or_default().trim_start_matches("Basic ");
+        mask(&mask(text, pair), self.password.expose_secret())
+    }
+}
+
+fn mask(text: &str, secret: &str) -> String {
+    if secret.is_empty() { text.to_owned() } else { text.replace(secret, "<secret>") }
+}
+
+impl NotGranted {
+    /// Whether upstream says that the very token, code or login in the grant is no good.
+    pub(super) fn is_of_the_grant(&self) -> bool {
+        let known = ["oauthtokenunknownorrevoked", "invalidgrant"];
+        let refused = matches!(self.error, Error::Status { status: 400 | 401 | 403, .. });
+        refused && self.code.as_deref().is_some_and(|code| known.contains(&code))
+    }
+
+    /// Whether it is certain that upstream has made nothing of the request. Without that, a refresh
+    /// token may be spent.
+    pub(super) fn is_without_effect(&self) -> bool {
+        match &self.error {
+            Error::Status { status, .. } => (300..500).contains(status),
+            Error::Connect(error) => error.is_connect(),
+            Error::Timeout(_) | Error::Malformed(_) => false,
+        }
+    }
+}
+
+impl From<Error> for NotGranted {
+    fn from(error: Error) -> Self {
+        Self { error, code: None }
+    }
+}
+
+impl From<Malformed> for NotGranted {
+    fn from(error: Malformed) -> Self {
+        Error::from(error).into()
+    }
+}
+
+/// The code of a refusal; its spelling varies.
+fn parse_code(body: &[u8]) -> Option<String> {
+    let body: Value = serde_json::from_slice(body).ok()?;
+    let code = body.get("code").filter(|code| code.is_string()).or_else(|| body.get("error"))?;
+    let letters = code.as_str()?.chars().filter(char::is_ascii_alphanumeric);
+    Some(letters.map(|letter| letter.to_ascii_lowercase()).collect())
+}
+
+/// `{"data":{"access_token":"…","refresh_token":"…","expires_in":3600},"meta":…}`, also seen without
+/// the envelope.
+#[derive(Deserialize)]
+struct Answer {
+    access_token: String,
+    refresh_token: Option<String>,
+    expires_in: Option<Value>,
+    refresh_expires_in: Option<Value>,
+}
+
+fn parse(body: &[u8], asked: Stamp) -> Result<Granted, Malformed> {
+    let envelope: Value = serde_json::from_slice(body)?;
+    let answer = envelope.get("data").filter(|data| data.is_object()).unwrap_or(&envelope);
+    // The answer was read above: what is wrong with it now is nowhere in particular.
+    let shape = |_| Malformed::Shape { line: 1, column: 1 };
+    let answer = Answer::deserialize(answer).map_err(shape)?;
+    let access = Token::new(&answer.access_token, String::new);
+    let access = access.map_err(|_| Malformed::Shape { line: 1, column: 1 })?;
+    let seconds = |value: Option<Value>| {
+        let value = value?;
+        let number = value.as_f64().or_else(|| value.as_str()?.parse().ok())?;
+        Some(Duration::try_from_secs_f64(number).ok()?.min(LIFE_MAX))
+    };
+    let told = || Claims::of(&answer.access_token).end.map(|end| end.saturating_sub(asked.unix));
+    let life = seconds(answer.expires_in).or_else(told);
+    let refresh = answer.refresh_token.filter(|token| !token.is_empty()).map(SecretString::from);
+    Ok(Granted { access, asked, life, refresh, refresh_life: seconds(answer.refresh_expires_in) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const NOW: Stamp = Stamp { uptime: Duration::ZERO, unix: Duration::from_secs(1000) };
+
+    /// An answer, as `access token, its life, refresh token, its life`.
+    fn granted(body: &str) -> Option<String> {
+        let granted = parse(body.as_bytes(), NOW).ok()?;
+        let refresh = granted.refresh.map(|token| token.expose_secret().to_owned());
+        let seconds =
+            |life: Option<Duration>| life.map_or("-".to_owned(), |life| life.as_secs().to_string());
+        let lives = [granted.life, granted.refresh_life].map(seconds);
+        let refresh = refresh.as_deref().unwrap_or("-");
+        Some(format!("{}, {}, {refresh}, {}", granted.access.expose(), lives[0], lives[1]))
+    }
+
+    #[test]
+    fn answers_are_read_with_and_without_their_envelope() {
+        for (body, expected) in [
+            (
+                r#"{"data":{"access_token":"a","refresh_token":"r","expires_in":3600},"meta":{}}"#,
+                "a, 3600, r, -",
+            ),
+            (r#"{"access_token":"a"}"#, "a, -, -, -"),
+            (
+                r#"{"data":null,"access_token":"a","refresh_token":null,"expires_in":"60",
+                    "refresh_expires_in":604800,"token_type":"bearer"}"#,
+                "a, 60, -, 604800",
+            ),
+            // {"exp":1060}
+            (
+                r#"{"access_token":"e30.eyJleHAiOjEwNjB9.c2ln","refresh_token":""}"#,
+                "e30.eyJleHAiOjEwNjB9.c2ln, 60, -, -",
+            ),
+        ] {
+            assert_eq!(granted(body).as_deref(), Some(expected), "{body}");
+        }
+    }
+
+    #[test]
+    fn recorded_answers_are_understood() {
+        // As `access token or JWT, its life, refresh token, its life`; see tests/fixtures/README.md.
+        for (body, expected) in [
+            (include_str!("../../tests/fixtures/v2-token-machine.json"), "3600, -, -"),
+            (include_str!("../../tests/fixtures/v2-token-exchange.json"), "3600, -, -"),
+            (include_str!("../../tests/fixtures/v2-token-label.json"), "3600, r3fr3sh, -"),
+            (include_str!("../../tests/fixtures/v2-token-bare.json"), "3600, r3fr3sh, -"),
+            (
+                include_str!("../../tests/fixtures/v2-token-refresh-end.json"),
+                "3600, r3fr3sh, 604800",
+            ),
+        ] {
+            let shown = granted(body).unwrap().replace("-t0k3n-of-nobody-0123456789abcdefghij", "");
+            let (access, rest) = shown.split_once(", ").unwrap();
+            assert_eq!(rest, expected, "{body}");
+            let account = Claims::of(access).account;
+            let of_an_account = !body.contains("eyJpYXQiOjE3OTAyNjQ5OTUs");
+            assert_eq!(account.as_deref(), of_an_account.then_some("78231464"), "{body}");
+        }
+        let refused = include_bytes!("../../tests/fixtures/v2-error-401.json");
+        let error = Error::Status { status: 401, detail: String::new(), retry_after: None };
+        assert!(NotGranted { error, code: parse_code(refused) }.is_of_the_grant());
+    }
+
+    #[test]
+    fn what_holds_no_token_is_no_answer() {
+        for body in [
+            "",
+            "[]",
+            "{}",
+            r#"{"data":{}}"#,
+            r#"{"access_token":""}"#,
+            r#"{"access_token":"two words"}"#,
+            r#"{"access_token":7}"#,
+            r#"{"data":{"refresh_token":"r"}}"#,
+        ] {
+            assert_eq!(granted(body), None, "{body}");
+        }
+    }
+
+    #[test]
+    fn requests_are_those_that_are_known_to_work() {
+        let (machine, secret) = (Token::new("m", String::new).unwrap(), SecretString::from);
+        let account = AccountId::parse("7823-1464").unwrap();
+        let redirect = "https://example.com/cb?x=1".parse().unwrap();
+        let scope = "transport,crm";
+        for (grant, body) in [
+            (
+                Grant::Machine { scope },
+                r#"{"client_credentials_data":{"scope":"transport,crm"},"grant_type":"client_credentials"}"#,
+            ),
+            (
+                Grant::Exchange { machine: &machine, account: &account, scope },
+                r#"{"grant_type":"urn:ietf:params:oauth:grant-type:token-exchange","token_exchange_data":{"requested_subject":"78231464","scope":"transport,crm","subject_token":"m","subject_token_type":"urn:wazzup:oauth:token-type:machine_token"}}"#,
+            ),
+            (
+                Grant::Code {
+                    code: &secret("c"),
+                    redirect: &redirect,
+                    client: "id",
+                    verifier: &secret("v"),
+                },
+                r#"{"authorize_code_data":{"client_id":"id","code":"c","code_verifier":"v","redirect_uri":"https://example.com/cb?x=1"},"grant_type":"authorization_code"}"#,
+            ),
+            (
+                Grant::Refresh { token: &secret("r"), client: "id" },
+                r#"{"grant_type":"refresh_token","refresh_token_data":{"client_id":"id","refresh_token":"r"}}"#,
+            ),
+        ] {
+            let expected: Value = serde_json::from_str(body).unwrap();
+            assert_eq!(serde_json::from_slice::<Value>(&grant.body()).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn nothing_of_a_request_is_repeated() {
+        let login = Login::new("partner@example.com", "pa55word".into());
+        let token = "r3fresh".into();
+        let grant = Grant::Refresh { token: &token, client: "id" };
+        let basic = STANDARD.encode("partner@example.com:pa55word");
+        let text = format!("not r3fresh, not pa55word, not {basic}");
+        let masked = grant.mask(&login.mask(&text));
+        assert_eq!(masked, "not <secret>, not <secret>, not <secret>");
+        assert_eq!(Login::new("a", "".into()).mask("text"), "text");
+    }
+
+    #[test]
+    fn a_refusal_of_the_grant_is_told_from_other_refusals() {
+        let refused = |status: u16, body: &str| {
+            let error = Error::Status { status, detail: String::new(), retry_after: None };
+            NotGranted { error, code: parse_code(body.as_bytes()) }
+        };
+        for (status, body, of_the_grant) in [
+            (401, r#"{"code":"OAUTH_TOKEN_UNKNOWN_OR_REVOKED"}"#, true),
+            (400, r#"{"code":"oauthTokenUnknownOrRevoked","title":"t"}"#, true),
+            (400, r#"{"error":"invalid_grant","error_description":"d"}"#, true),
+            (401, r#"{"code":"UNAUTHORIZED"}"#, false),
+            (401, "", false),
+            (500, r#"{"error":"invalid_grant"}"#, false),
+            (429, "", false),
+        ] {
+            let refused = refused(status, body);
+            assert_eq!(refused.is_of_the_grant(), of_the_grant, "{status} {body}");
+            assert_eq!(refused.is_without_effect(), status < 500, "{status} {body}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_breaks_the_parsers(body in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = parse(&body, NOW);
+            let _ = parse_code(&body);
+        }
+    }
+}

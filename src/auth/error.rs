@@ -1,0 +1,273 @@
+//! Why there is no token to send, and how soon another attempt makes sense.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::command::CommandError;
+use crate::account::AccountName;
+use crate::metrics::Outcome;
+use crate::schedule::{refused_pause, unreached_pause};
+use crate::storage::StorageError;
+use crate::transport::Error;
+
+/// How long upstream is left alone after a 429 that does not say for how long: a window of its limit.
+const WINDOW: Duration = Duration::from_secs(5);
+
+/// Why there is no token to send. The texts are for logs and the status page and hold no secrets.
+/// Clones are cheap, because everybody who waits for the same attempt gets one.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum TokenError {
+    /// A file cannot be read.
+    #[error("cannot read the {what} {path}: {source}", path = path.display())]
+    Unreadable {
+        /// What it is for.
+        what: &'static str,
+        /// Which file.
+        path: PathBuf,
+        /// What the operating system says.
+        source: Arc<io::Error>,
+    },
+    /// The file system does not answer.
+    #[error("the {what} {path} cannot be read in time", path = path.display())]
+    Slow {
+        /// What it is for.
+        what: &'static str,
+        /// Which file.
+        path: PathBuf,
+    },
+    /// It is empty, or holds what no HTTP header can carry.
+    #[error("the token {place} is empty or contains white space or control characters")]
+    Unusable {
+        /// Where it came from.
+        place: String,
+    },
+    /// The command gave none.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    /// The configuration lacks what the exchange needs.
+    #[error("account_id is missing, without which a partner's login cannot be exchanged")]
+    NoAccountId,
+    /// The configuration lacks what a customer's login needs.
+    #[error("the partner's redirect_uri is missing, without which nobody can log in")]
+    NoRedirect,
+    /// Upstream gave none that could be kept.
+    #[error("upstream gave no refresh token; ask Wazzup24 what the application may do")]
+    NoRefreshToken,
+    /// Upstream gave none.
+    #[error("{what}: {source}")]
+    Refused {
+        /// What could not be done.
+        what: &'static str,
+        /// Why.
+        source: Arc<Error>,
+    },
+    /// Upstream does not take the code of a customer's login.
+    #[error("upstream does not take the code: {0}")]
+    CodeRefused(#[source] Arc<Error>),
+    /// The login of a partner fails, for all of its accounts.
+    #[error("the login of partner {partner} fails: {source}")]
+    Partner {
+        /// The partner's name in the configuration.
+        partner: String,
+        /// Why.
+        source: Box<TokenError>,
+    },
+    /// Upstream has asked to be left alone.
+    #[error("upstream has asked for a pause in requests for tokens")]
+    Paused,
+    /// It is still being asked for.
+    #[error("no token within {0:?}; it is still being asked for")]
+    Pending(Duration),
+    /// The token is good for something else.
+    #[error(
+        "the token is one of account {found}, but account_id is {wanted}; \
+         give the token of {wanted}, or correct account_id"
+    )]
+    OtherAccount {
+        /// Whose it is.
+        found: String,
+        /// Whose it should be.
+        wanted: String,
+    },
+    /// Only a person can help.
+    #[error("{why}; run `wazzup-exporter login {account}`")]
+    LoginNeeded {
+        /// The account's name in the configuration.
+        account: AccountName,
+        /// Why.
+        why: LoginReason,
+    },
+    /// The refresh token cannot be kept.
+    #[error("a refresh token is used only where it can be kept: {0}")]
+    Storage(#[from] Arc<StorageError>),
+    /// There is no place where it could be kept.
+    #[error("a refresh token is used only where it can be kept: name a folder with --storage.path")]
+    NoStorage,
+    /// What was kept is not what we write.
+    #[error(
+        "cannot understand {file} in the account's storage; remove it \
+         and run `wazzup-exporter login {account}`"
+    )]
+    Garbled {
+        /// The file.
+        file: &'static str,
+        /// The account's name in the configuration.
+        account: AccountName,
+    },
+    /// Another process has the refresh token, and keeps no access token that is good.
+    #[error(
+        "the exporter that runs{} holds the account's refresh token, and the access token that it \
+         keeps has ended; its log tells why",
+        pid.map_or_else(String::new, |pid| format!(" (process {pid})"))
+    )]
+    HeldElsewhere {
+        /// Its process id as it sees it itself, where the lock tells.
+        pid: Option<u32>,
+    },
+}
+
+/// Why a person has to log in.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LoginReason {
+    /// There is no refresh token yet.
+    #[error("nobody has logged in yet")]
+    Never,
+    /// Upstream does not take the refresh token.
+    #[error("the refresh token is unknown upstream or was revoked")]
+    Revoked,
+    /// It was spent for an answer that never came to be stored.
+    #[error(
+        "the refresh token is no longer good: \
+         the answer to an earlier renewal was lost, in a crash or on the way"
+    )]
+    AnswerLost,
+    /// It is good for something else.
+    #[error("the login was to account {found}, which is not the account_id configured")]
+    OtherAccount {
+        /// Whose it is.
+        found: String,
+    },
+}
+
+impl TokenError {
+    /// The label value that the failure has in common with those of requests.
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            Self::Partner { source, .. } => source.outcome(),
+            Self::Refused { source, .. } => match (source.outcome(), &**source) {
+                // Whatever upstream dislikes, there is no token.
+                (Outcome::NotFound, error) if !error.is_of_the_api() => Outcome::Malformed,
+                (Outcome::NotFound, _) => Outcome::Unauthorized,
+                (Outcome::ClientError, Error::Status { status: 400..=499, .. }) => {
+                    Outcome::Unauthorized
+                }
+                (outcome, _) => outcome,
+            },
+            Self::Paused => Outcome::RateLimited,
+            Self::Pending(_) => Outcome::Timeout,
+            _ => Outcome::Unauthorized,
+        }
+    }
+
+    /// Whether reading goes on only after somebody has logged in (`wazzup-exporter login`).
+    pub fn login_needed(&self) -> bool {
+        matches!(self, Self::LoginNeeded { .. })
+    }
+
+    /// Whether the failure is one of a partner's login, which tells of it itself, once for all the
+    /// accounts that come to it.
+    pub fn is_shared(&self) -> bool {
+        matches!(self, Self::Partner { .. })
+    }
+
+    /// How long to wait after it has happened `times` in a row; what is waited for may be over
+    /// sooner, when a file changes.
+    pub(super) fn pause(&self, times: u32) -> Duration {
+        match self {
+            // The partner's login waits for all.
+            Self::Partner { .. } => Duration::ZERO,
+            Self::LoginNeeded { .. } => Duration::MAX,
+            Self::Refused { source, .. } => match &**source {
+                Error::Status { status: 429, retry_after, .. } => {
+                    unreached_pause(times).max(retry_after.unwrap_or(WINDOW))
+                }
+                Error::Status { status: 300..=499, .. } => refused_pause(times),
+                _ => unreached_pause(times),
+            },
+            _ => unreached_pause(times),
+        }
+    }
+
+    /// Whether it came of an attempt, and not only of what was known before.
+    pub(super) fn is_of_an_attempt(&self) -> bool {
+        !matches!(self, Self::Partner { .. } | Self::Pending(_))
+    }
+
+    /// A file that could not be read.
+    pub(super) fn unreadable(what: &'static str, path: PathBuf, source: io::Error) -> Self {
+        Self::Unreadable { what, path, source: Arc::new(source) }
+    }
+}
+
+impl From<StorageError> for TokenError {
+    fn from(error: StorageError) -> Self {
+        Self::Storage(Arc::new(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(status: u16, detail: &str, retry_after: Option<u64>) -> TokenError {
+        let retry_after = retry_after.map(Duration::from_secs);
+        let source = Arc::new(Error::Status { status, detail: detail.to_owned(), retry_after });
+        TokenError::Refused { what: "cannot log in", source }
+    }
+
+    #[test]
+    fn a_token_that_is_refused_in_whatever_way_is_missing() {
+        for (status, detail, outcome) in [
+            (400, "", Outcome::Unauthorized),
+            (401, "", Outcome::Unauthorized),
+            (403, "", Outcome::Forbidden),
+            (404, "NOT_FOUND", Outcome::Unauthorized),
+            (404, "", Outcome::Malformed),
+            (302, "", Outcome::ClientError),
+            (429, "", Outcome::RateLimited),
+            (503, "", Outcome::ServerError),
+        ] {
+            let partner = "main".to_owned();
+            let own = refused(status, detail, None);
+            let shared = TokenError::Partner { partner, source: Box::new(own.clone()) };
+            assert_eq!([own.outcome(), shared.outcome()], [outcome; 2], "{status}");
+            assert!(!own.is_shared() && shared.is_shared());
+        }
+    }
+
+    #[test]
+    fn refusals_are_repeated_rarely_and_failures_on_the_way_soon() {
+        let seconds = |error: TokenError| [error.pause(1).as_secs(), error.pause(99).as_secs()];
+        assert_eq!(seconds(refused(401, "", None)), [30, 300]);
+        assert_eq!(seconds(refused(503, "", None)), [1, 30]);
+        assert_eq!(seconds(refused(429, "", None)), [5, 30]);
+        assert_eq!(seconds(refused(429, "", Some(120))), [120, 120]);
+        assert_eq!(seconds(TokenError::NoStorage), [1, 30]);
+    }
+
+    #[test]
+    fn the_words_tell_what_to_do() {
+        let account = AccountName::parse("acme").unwrap();
+        let error = TokenError::LoginNeeded { account, why: LoginReason::Revoked };
+        assert!(error.to_string().ends_with("run `wazzup-exporter login acme`"), "{error}");
+        assert!(error.login_needed());
+        let error = refused(401, "BAD", None).to_string();
+        assert_eq!(error, "cannot log in: upstream answered 401: BAD");
+    }
+}

@@ -1,0 +1,160 @@
+//! Small secret files that somebody else replaces: tokens, passwords, refresh tokens of a login.
+
+use std::fs::OpenOptions;
+use std::io::{self, Read as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use rustix::fs::OFlags;
+use secrecy::SecretString;
+use tokio::time::timeout;
+
+use super::error::TokenError;
+use crate::blocking;
+use crate::blocking::lock;
+
+/// Longest file that is read; a JWT has about a thousand bytes.
+const FILE_MAX: u64 = 64 * 1024;
+/// Longest time that is waited for the file system.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A file with a secret, read each time anew, so that a replaced one is picked up.
+#[derive(Debug)]
+pub(super) struct SecretFile {
+    what: &'static str,
+    path: PathBuf,
+    /// Whose turn it is: a file system that hangs must not take one thread after the other.
+    turn: Arc<tokio::sync::Mutex<()>>,
+    /// What it looked like when it was read last.
+    seen: Mutex<Option<Looks>>,
+}
+
+/// What a file looks like from outside; `None` where there is none.
+type Looks = Option<[i64; 5]>;
+
+impl SecretFile {
+    /// The file at `path`, which is called `what` in errors.
+    pub(super) fn new(what: &'static str, path: PathBuf) -> Self {
+        Self { what, path, turn: Arc::default(), seen: Mutex::default() }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its content, without line breaks at the end.
+    pub(super) async fn read(&self) -> Result<SecretString, TokenError> {
+        // Looked at first, so that what replaces it meanwhile looks different.
+        let (looks, text) = self.look(|path| (looks(&path), read(&path))).await?;
+        *lock(&self.seen) = Some(looks);
+        text.map_err(|source| TokenError::unreadable(self.what, self.path.clone(), source))
+    }
+
+    /// Whether it looks different from when it was read last.
+    pub(super) async fn has_changed(&self) -> bool {
+        // One that cannot be looked at has not changed as far as anybody can tell.
+        let Ok(looks) = self.look(|path| looks(&path)).await else { return false };
+        let seen = *lock(&self.seen);
+        seen.is_some_and(|seen| seen != looks)
+    }
+
+    async fn look<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(PathBuf) -> T + Send + 'static,
+    ) -> Result<T, TokenError> {
+        let path = self.path.clone();
+        let looking = async {
+            let turn = Arc::clone(&self.turn).lock_owned().await;
+            blocking::run(move || {
+                let seen = look(path);
+                drop(turn);
+                seen
+            })
+            .await
+        };
+        let slow = |_| TokenError::Slow { what: self.what, path: self.path.clone() };
+        timeout(PATIENCE, looking).await.map_err(slow)
+    }
+}
+
+fn looks(path: &Path) -> Looks {
+    let about = path.metadata().ok()?;
+    let [inode, device] = [about.ino(), about.dev()].map(u64::cast_signed);
+    Some([inode, device, about.size().cast_signed(), about.mtime(), about.mtime_nsec()])
+}
+
+/// Reads a file that may have been replaced by anything since the configuration was checked.
+fn read(path: &Path) -> io::Result<SecretString> {
+    // Opening a pipe would wait for somebody to write into it.
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let mut text = String::new();
+    if file.take(FILE_MAX + 1).read_to_string(&mut text)? as u64 > FILE_MAX {
+        return Err(io::Error::other("it is too large to hold a secret and nothing else"));
+    }
+    Ok(text.trim_end_matches(['\r', '\n']).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use secrecy::ExposeSecret as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn line_breaks_at_the_end_are_not_part_of_the_secret() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("password");
+        fs::write(&path, " pass word \r\n\n").unwrap();
+        let file = SecretFile::new("password file", path);
+        assert_eq!(file.read().await.unwrap().expose_secret(), " pass word ");
+    }
+
+    #[tokio::test]
+    async fn what_is_no_file_any_more_is_told_and_does_not_hang() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR).unwrap();
+        let large = folder.path().join("large");
+        fs::write(&large, "x".repeat(70_000)).unwrap();
+        let missing = folder.path().join("missing");
+        for (path, words) in [
+            (&*pipe, "not a regular"),
+            (folder.path(), ""),
+            (&large, "too large"),
+            (&missing, "No such file"),
+        ] {
+            let file = SecretFile::new("token file", path.to_owned());
+            let error = file.read().await.unwrap_err().to_string();
+            let start = format!("cannot read the token file {}: ", path.display());
+            assert!(error.starts_with(&start) && error.contains(words), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_that_was_replaced_has_changed_until_it_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        let file = SecretFile::new("token file", path.clone());
+        assert!(!file.has_changed().await, "nobody has read it");
+        file.read().await.unwrap_err();
+        assert!(!file.has_changed().await, "it is still missing");
+        fs::write(&path, "one").unwrap();
+        assert!(file.has_changed().await && file.has_changed().await, "it came");
+        file.read().await.unwrap();
+        assert!(!file.has_changed().await, "it stayed");
+        let new = folder.path().join("new");
+        fs::write(&new, "two").unwrap();
+        fs::rename(&new, &path).unwrap();
+        assert!(file.has_changed().await, "it was replaced by one of the same size");
+        fs::remove_file(&path).unwrap();
+        assert!(file.has_changed().await, "it went");
+    }
+}

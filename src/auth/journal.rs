@@ -1,0 +1,380 @@
+//! What is kept of an account's refresh token, and how it gets to disk.
+//!
+//! A refresh token is good once: upstream answers with the next. So each step is on disk before the
+//! following begins: that the token is about to be sent, then what came of it. A process that ends
+//! anywhere leaves a file from which the next one goes on; only what upstream answered and nobody had
+//! stored yet is lost. A [`Journal`] belongs to one account and gives its [`Book`] to one renewal at
+//! a time.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::digest::{SHA256, digest};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+use super::Token;
+use super::cell::Fresh;
+use super::endpoint::Granted;
+use super::error::{LoginReason, TokenError};
+use crate::account::AccountName;
+use crate::blocking;
+use crate::clock::Stamp;
+use crate::storage::{AccountStore, Storage, StorageError};
+
+/// The file in the account's folder.
+pub(super) const FILE: &str = "oauth.json";
+/// How long a refresh token lives unless upstream says otherwise; seen in recorded answers.
+const REFRESH_LIFE: Duration = Duration::from_hours(7 * 24);
+
+/// The content of the file.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Kept {
+    /// A hash of the refresh token that a login gave and that this one descends from.
+    seed: String,
+    refresh_token: String,
+    /// Unix time in milliseconds.
+    refresh_end: Option<u64>,
+    access: Option<KeptAccess>,
+    /// When tokens came last, as unix time in milliseconds.
+    renewed: Option<u64>,
+    /// Whether the refresh token may have been sent without its answer having been stored.
+    started: bool,
+    /// Why only a person can help, if that is so.
+    login_needed: Option<LoginReason>,
+}
+
+/// Kept so that whoever looks on beside the owner can read the account, and so that a restart costs
+/// no renewal.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct KeptAccess {
+    token: String,
+    /// Unix time in milliseconds.
+    from: u64,
+    /// The same.
+    until: Option<u64>,
+}
+
+/// Where an account's refresh token is kept.
+#[derive(Debug)]
+pub(super) struct Journal {
+    storage: Option<Storage>,
+    pub(super) account: AccountName,
+    book: Arc<Mutex<Book>>,
+}
+
+/// What is kept and what is yet to be kept, in the hands of one renewal.
+#[derive(Debug, Default)]
+pub(super) struct Book {
+    store: Option<Arc<AccountStore>>,
+    kept: Option<Kept>,
+    /// What could not be written.
+    unsaved: Option<Kept>,
+}
+
+impl Kept {
+    /// What a login gave.
+    pub(super) fn from_login(token: &SecretString) -> Self {
+        Self {
+            seed: seed_of(token),
+            refresh_token: token.expose_secret().to_owned(),
+            refresh_end: None,
+            access: None,
+            renewed: None,
+            started: false,
+            login_needed: None,
+        }
+    }
+
+    pub(super) fn is_of(&self, login: &SecretString) -> bool {
+        self.seed == seed_of(login)
+    }
+
+    pub(super) fn refresh_token(&self) -> SecretString {
+        self.refresh_token.clone().into()
+    }
+
+    pub(super) fn is_started(&self) -> bool {
+        self.started
+    }
+
+    pub(super) fn login_needed(&self) -> Option<&LoginReason> {
+        self.login_needed.as_ref()
+    }
+
+    /// When tokens came last, in unix time.
+    pub(super) fn renewed(&self) -> Option<Duration> {
+        self.renewed.map(Duration::from_millis)
+    }
+
+    /// When reading ends unless somebody logs in, in unix time, where that is known.
+    pub(super) fn end(&self) -> Option<Duration> {
+        let end = match self.login_needed {
+            None => self.refresh_end,
+            Some(_) => self.access.as_ref().and_then(|access| access.until),
+        };
+        end.map(Duration::from_millis)
+    }
+
+    /// The access token, if it is not over.
+    pub(super) fn access(&self, now: Stamp) -> Option<Fresh> {
+        let access = self.access.as_ref()?;
+        let from = Duration::from_millis(access.from);
+        let life = access.until.map(|until| Duration::from_millis(until).saturating_sub(from));
+        let spent = now.unix.saturating_sub(from);
+        let token = Token::new(&access.token, String::new).ok()?;
+        let over = life.is_some_and(|life| spent >= life);
+        (!over).then_some(Fresh { token, asked: now, life, spent, new: false })
+    }
+
+    /// The same, about to be sent.
+    pub(super) fn started(&self) -> Self {
+        Self { started: true, ..self.clone() }
+    }
+
+    /// The same, certainly not taken by upstream.
+    pub(super) fn not_sent(&self) -> Self {
+        Self { started: false, ..self.clone() }
+    }
+
+    /// The same, of no use any more.
+    pub(super) fn dead(&self, reason: LoginReason) -> Self {
+        Self { started: false, login_needed: Some(reason), ..self.clone() }
+    }
+
+    /// What follows it.
+    pub(super) fn followed_by(&self, granted: &Granted) -> Self {
+        let asked = granted.asked.unix;
+        let after = |life: Duration| millis(asked.saturating_add(life));
+        let (refresh_token, refresh_end) = match (&granted.refresh, granted.refresh_life) {
+            (Some(token), life) => {
+                (token.expose_secret().to_owned(), Some(after(life.unwrap_or(REFRESH_LIFE))))
+            }
+            // Without a new one the old one stays good.
+            (None, Some(life)) => (self.refresh_token.clone(), Some(after(life))),
+            (None, None) => (self.refresh_token.clone(), self.refresh_end),
+        };
+        let access = KeptAccess {
+            token: granted.access.expose().to_owned(),
+            from: millis(asked),
+            until: granted.life.map(after),
+        };
+        Self {
+            seed: self.seed.clone(),
+            refresh_token,
+            refresh_end,
+            access: Some(access),
+            renewed: Some(millis(asked)),
+            started: false,
+            login_needed: None,
+        }
+    }
+
+    /// The same for an account that is not the one wanted: nothing of it is used.
+    pub(super) fn of_other_account(self, found: String) -> Self {
+        Self { access: None, ..self.dead(LoginReason::OtherAccount { found }) }
+    }
+}
+
+/// A hash of the refresh token that a login gave. It identifies the login in a file that must not
+/// hold more secrets than it needs.
+fn seed_of(token: &SecretString) -> String {
+    URL_SAFE_NO_PAD.encode(digest(&SHA256, token.expose_secret().as_bytes()))
+}
+
+fn millis(time: Duration) -> u64 {
+    time.as_millis() as u64
+}
+
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kept")
+            .field("started", &self.started)
+            .field("login_needed", &self.login_needed)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Journal {
+    /// The journal of an account in `storage`; nothing is opened yet.
+    pub(super) fn new(storage: Option<Storage>, account: AccountName) -> Self {
+        Self { storage, account, book: Arc::default() }
+    }
+
+    /// The book, once nobody else has it. Makes and locks the account's folder the first time.
+    pub(super) async fn open(&self) -> Result<OwnedMutexGuard<Book>, TokenError> {
+        let mut book = Arc::clone(&self.book).lock_owned().await;
+        if book.store.is_none() {
+            let storage = self.storage.clone().ok_or(TokenError::NoStorage)?;
+            let account = self.account.clone();
+            let (store, content) = blocking::run(move || {
+                let store = storage.shared(account.as_str())?;
+                let content = store.read(FILE)?;
+                Ok::<_, StorageError>((store, content))
+            })
+            .await?;
+            book.kept = content.map(|content| self.parse(&content)).transpose()?;
+            book.store = Some(store);
+        }
+        Ok(book)
+    }
+
+    /// What the owner has written, if anything, without becoming the owner.
+    pub(super) async fn peek(&self) -> Result<Option<Kept>, TokenError> {
+        let storage = self.storage.clone().ok_or(TokenError::NoStorage)?;
+        let account = self.account.clone();
+        let content = blocking::run(move || storage.peek(account.as_str(), FILE)).await?;
+        content.map(|content| self.parse(&content)).transpose()
+    }
+
+    fn parse(&self, content: &[u8]) -> Result<Kept, TokenError> {
+        let garbled = |_| TokenError::Garbled { file: FILE, account: self.account.clone() };
+        serde_json::from_slice(content).map_err(garbled)
+    }
+}
+
+impl Book {
+    pub(super) fn kept(&self) -> Option<&Kept> {
+        self.kept.as_ref()
+    }
+
+    /// Goes on from what a login gave; what was kept is forgotten with the next writing.
+    pub(super) fn begin(&mut self, kept: Kept) {
+        self.kept = Some(kept);
+    }
+
+    /// Writes what could not be written before.
+    pub(super) async fn rescue(&mut self) -> Result<(), TokenError> {
+        let Some(unsaved) = self.unsaved.clone() else { return Ok(()) };
+        self.write(unsaved).await?;
+        self.unsaved = None;
+        Ok(())
+    }
+
+    /// Writes `kept`. After `Ok` it survives a power loss.
+    pub(super) async fn write(&mut self, kept: Kept) -> Result<(), TokenError> {
+        let store = self.store.clone().expect("a book is opened before it is given to anybody");
+        let content = serde_json::to_vec(&kept).expect("texts and numbers become JSON");
+        blocking::run(move || store.write(FILE, &content)).await?;
+        self.kept = Some(kept);
+        Ok(())
+    }
+
+    /// Writes what upstream has answered. If that fails it is not lost: it is written before anything
+    /// else is done, and the old refresh token is not sent again.
+    pub(super) async fn write_answer(&mut self, kept: Kept) -> Result<(), TokenError> {
+        let written = self.write(kept.clone()).await;
+        self.unsaved = written.is_err().then_some(kept);
+        written
+    }
+
+    /// Takes down what need not be on disk: it would be found out anew.
+    pub(super) async fn try_write(&mut self, kept: Kept) {
+        // The next writing fails as well, and is told.
+        if self.write(kept.clone()).await.is_err() {
+            self.kept = Some(kept);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Stamp = Stamp { uptime: Duration::from_secs(9), unix: Duration::from_secs(1000) };
+    const HOUR: Duration = Duration::from_hours(1);
+
+    fn granted(refresh: Option<&str>, refresh_life: Option<Duration>) -> Granted {
+        let access = Token::new("access", String::new).unwrap();
+        let refresh = refresh.map(SecretString::from);
+        Granted { access, asked: NOW, life: Some(HOUR), refresh, refresh_life }
+    }
+
+    #[test]
+    fn a_new_refresh_token_takes_the_place_of_the_old_one_and_no_answer_leaves_it() {
+        let login = Kept::from_login(&"first".into());
+        let end = |hours: u64| Some(NOW.unix + Duration::from_hours(hours));
+        let second = login.followed_by(&granted(Some("second"), None));
+        assert_eq!(second.refresh_token().expose_secret(), "second");
+        assert_eq!(second.end(), end(7 * 24));
+        let told = login.followed_by(&granted(Some("second"), Some(HOUR)));
+        assert_eq!(told.end(), end(1));
+        let same = second.followed_by(&granted(None, None));
+        assert_eq!(same.refresh_token().expose_secret(), "second");
+        assert_eq!((same.end(), same.renewed()), (end(7 * 24), Some(NOW.unix)));
+        assert!(same.is_of(&"first".into()) && !same.is_of(&"second".into()));
+    }
+
+    #[test]
+    fn an_access_token_is_taken_up_with_the_age_that_it_has() {
+        let kept = Kept::from_login(&"first".into()).followed_by(&granted(None, None));
+        let fresh = kept.access(NOW.plus(HOUR / 4)).unwrap();
+        assert_eq!((fresh.life, fresh.spent, fresh.new), (Some(HOUR), HOUR / 4, false));
+        assert!(kept.access(NOW.plus(HOUR)).is_none());
+    }
+
+    #[test]
+    fn what_is_dead_ends_with_its_access_token() {
+        let kept = Kept::from_login(&"first".into()).followed_by(&granted(Some("second"), None));
+        let dead = kept.dead(LoginReason::Revoked);
+        assert_eq!(dead.end(), Some(NOW.unix + HOUR));
+        let other = kept.of_other_account("1".to_owned());
+        assert!(other.access(NOW).is_none() && other.end().is_none());
+    }
+
+    #[tokio::test]
+    async fn what_was_written_is_found_by_the_next_owner_and_by_lookers_on() {
+        let temporary = tempfile::tempdir().unwrap();
+        let account = AccountName::parse("acme").unwrap();
+        let journal = |storage| Journal::new(Some(storage), account.clone());
+        let first = journal(Storage::new(temporary.path().join("data")));
+        let mut book = first.open().await.unwrap();
+        assert!(book.kept().is_none());
+        let kept = Kept::from_login(&"first".into()).started();
+        book.write(kept.clone()).await.unwrap();
+        let second = journal(Storage::new(temporary.path().join("data")));
+        assert_eq!(second.peek().await.unwrap(), Some(kept.clone()));
+        let refused = second.open().await.map(drop).unwrap_err().to_string();
+        let process = format!("is locked by process {}", std::process::id());
+        assert!(refused.contains(&process), "{refused}");
+        drop((book, first));
+        assert_eq!(second.open().await.unwrap().kept(), Some(&kept));
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_could_not_be_written_is_written_later() {
+        let temporary = tempfile::tempdir().unwrap();
+        let file = temporary.path().join("data/acme/oauth.json");
+        let storage = Storage::new(temporary.path().join("data"));
+        let journal = Journal::new(Some(storage), AccountName::parse("acme").unwrap());
+        let mut book = journal.open().await.unwrap();
+        // A folder in its place is refused.
+        std::fs::create_dir(&file).unwrap();
+        let answer = Kept::from_login(&"first".into());
+        assert!(book.write_answer(answer.clone()).await.is_err());
+        assert!(book.rescue().await.is_err());
+        std::fs::remove_dir(&file).unwrap();
+        book.rescue().await.unwrap();
+        assert_eq!(journal.peek().await.unwrap(), Some(answer));
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_not_ours_is_not_taken_for_no_file() {
+        let temporary = tempfile::tempdir().unwrap();
+        let storage = Storage::new(temporary.path());
+        storage.account("acme").unwrap().write(FILE, b"{}").unwrap();
+        let journal = Journal::new(Some(storage), AccountName::parse("acme").unwrap());
+        let told = journal.open().await.map(drop).unwrap_err().to_string();
+        assert!(told.contains("oauth.json") && told.contains("login acme"), "{told}");
+    }
+
+    #[test]
+    fn no_secret_is_in_debug_output() {
+        let kept = Kept::from_login(&"s3cret".into());
+        assert!(!format!("{kept:?}").contains("s3cret"));
+    }
+}

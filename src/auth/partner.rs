@@ -1,0 +1,159 @@
+//! The login of a technical partner, and the accounts' tokens that come from it (white label).
+//!
+//! A [`Desk`] serves all accounts of one partner: it holds the one machine token, lets one login at a
+//! time out, and has a limit of its own, so that requests for tokens never wait behind readings. A
+//! login that fails is one failure: the desk logs it once and asks again by itself, with growing
+//! pauses, whoever of its accounts needs a token; the others are told what is known.
+
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::Token;
+use super::cell::{Cell, Fresh, Holder, Want};
+use super::endpoint::{Asker, Grant, Granted, Login, NotGranted};
+use super::error::TokenError;
+use super::file::SecretFile;
+use crate::account::{AccountId, Partner, RateLimit};
+use crate::blocking::lock;
+use crate::limit::{Global, Lane, Limiter, Pace, Permit};
+use crate::metrics::{Outcome, Tally};
+
+/// Requests of one partner for tokens in flight at the same time.
+const CONCURRENCY: usize = 8;
+/// How often one that waits for its turn looks whether upstream has asked for a pause meanwhile.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Where the tokens of a partner's accounts come from.
+pub(super) struct Desk {
+    pub(super) partner: Arc<Partner>,
+    limiter: Limiter,
+    machine: Arc<Cell>,
+    password: SecretFile,
+    /// The login that the machine token came of.
+    login: Mutex<Option<Login>>,
+}
+
+impl Desk {
+    /// A desk that has asked for nothing yet. Must be called within a runtime.
+    pub(super) fn new(partner: Arc<Partner>) -> Self {
+        // A cap of its own: a token must not wait until other accounts' hung requests time out.
+        let global = Global::new(CONCURRENCY);
+        let pace = Arc::new(Pace::new(RateLimit::default()));
+        let limiter = Limiter::new(CONCURRENCY, pace, global, Arc::new(Tally::default()));
+        let machine = Cell::new(Holder::Partner(partner.name.clone()));
+        let password = SecretFile::new("password file", partner.password_file.clone());
+        Self { partner, limiter, machine, password, login: Mutex::default() }
+    }
+
+    /// A token of an account of this partner.
+    pub(super) async fn exchange(
+        self: Arc<Self>,
+        asker: Asker,
+        account: AccountId,
+    ) -> Result<Fresh, TokenError> {
+        let mut machine = self.machine(&asker, Want::Any).await?;
+        let mut renewed = false;
+        loop {
+            let grant =
+                Grant::Exchange { machine: &machine, account: &account, scope: self.scope() };
+            // The machine token came of it.
+            let login = self.last_login().ok_or(TokenError::Pending(Duration::ZERO))?;
+            let permit = self.permit().await?;
+            let refused = match asker.ask(permit, &self.limiter, &login, &grant).await {
+                Ok(granted) => return Ok(granted.into()),
+                Err(refused) => refused,
+            };
+            if refused.error.outcome() == Outcome::Unauthorized && !renewed {
+                let other = self.machine(&asker, Want::OtherThan(&machine)).await?;
+                renewed = true;
+                if other != machine {
+                    machine = other;
+                    continue;
+                }
+            }
+            return Err(refused.into_error("cannot exchange the partner's token for the account's"));
+        }
+    }
+
+    async fn machine(self: &Arc<Self>, asker: &Asker, want: Want<'_>) -> Result<Token, TokenError> {
+        if self.machine.is_failing() && self.password.has_changed().await {
+            self.machine.hurry();
+        }
+        let attempt = |_| Arc::clone(self).log_in(asker.clone());
+        self.machine.token(want, None, attempt).await.map_err(|source| match source {
+            // Nobody has told why yet.
+            TokenError::Pending(_) => source,
+            source => {
+                let partner = self.partner.name.clone();
+                TokenError::Partner { partner, source: Box::new(source) }
+            }
+        })
+    }
+
+    async fn log_in(self: Arc<Self>, asker: Asker) -> Result<Fresh, TokenError> {
+        let login = self.read_login().await?;
+        let permit = self.permit().await?;
+        let grant = Grant::Machine { scope: self.scope() };
+        let granted = asker.ask(permit, &self.limiter, &login, &grant).await;
+        let granted = granted.map_err(|refused| refused.into_error("cannot log in"))?;
+        *lock(&self.login) = Some(login);
+        Ok(granted.into())
+    }
+
+    /// The partner's login as it is now.
+    pub(super) async fn read_login(&self) -> Result<Login, TokenError> {
+        Ok(Login::new(&self.partner.email, self.password.read().await?))
+    }
+
+    fn last_login(&self) -> Option<Login> {
+        lock(&self.login).clone()
+    }
+
+    /// Waits for permission to send one request, but not while upstream has asked for a pause: that
+    /// may last, and whoever needs the token is to know.
+    pub(super) async fn permit(&self) -> Result<Permit, TokenError> {
+        let mut permit = std::pin::pin!(self.limiter.acquire(Lane::Urgent));
+        while !self.limiter.paused() {
+            if let Ok(permit) = timeout(LOOK, &mut permit).await {
+                return Ok(permit);
+            }
+        }
+        Err(TokenError::Paused)
+    }
+
+    /// Asks for something else than the machine token and what is exchanged for it.
+    pub(super) async fn ask(
+        &self,
+        asker: &Asker,
+        permit: Permit,
+        login: &Login,
+        grant: &Grant<'_>,
+    ) -> Result<Granted, NotGranted> {
+        asker.ask(permit, &self.limiter, login, grant).await
+    }
+
+    fn scope(&self) -> &str {
+        &self.partner.scope
+    }
+}
+
+impl fmt::Debug for Desk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Desk").field("partner", &self.partner.name).finish_non_exhaustive()
+    }
+}
+
+impl NotGranted {
+    pub(super) fn into_error(self, what: &'static str) -> TokenError {
+        TokenError::Refused { what, source: Arc::new(self.error) }
+    }
+}
+
+impl From<Granted> for Fresh {
+    fn from(granted: Granted) -> Self {
+        Self::new(granted.access, granted.asked, granted.life)
+    }
+}

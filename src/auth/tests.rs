@@ -1,0 +1,92 @@
+use super::*;
+use crate::account::{Auth, fixture};
+use crate::metrics::{Process, Tally};
+
+/// A source for an account with this auth, as the configuration would give it.
+fn source(auth: Auth, id: Option<&str>) -> TokenSource {
+    let account_id = id.map(|id| AccountId::parse(id).unwrap());
+    let account = Arc::new(Account { account_id, auth, ..fixture("acme", &["1"]) });
+    let http = crate::transport::http_client().unwrap().build().unwrap();
+    let (process, tally) = (Arc::new(Process::new()), Arc::new(Tally::default()));
+    Tokens::new(None).source(&account, http, process, tally)
+}
+
+async fn from_file(content: &[u8]) -> Result<Token, TokenError> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), content).unwrap();
+    source(Auth::TokenFile(file.path().to_owned()), None).token().await
+}
+
+/// `{"exp":1759499127,"child_id":"78231464"}`
+const JWT: &str = "e30.eyJleHAiOjE3NTk0OTkxMjcsImNoaWxkX2lkIjoiNzgyMzE0NjQifQ.c2ln";
+
+#[tokio::test]
+async fn white_space_around_a_token_in_a_file_is_not_part_of_it() {
+    let token = from_file(b" s3cret\n").await.unwrap();
+    assert_eq!(token.header(), "Bearer s3cret");
+}
+
+#[tokio::test]
+async fn what_cannot_be_sent_is_refused_without_showing_it() {
+    for content in ["", "  \n", "two words", "line\nbreak", "nul\0byte", "ünicode"] {
+        let error = from_file(content.as_bytes()).await.unwrap_err();
+        assert!(matches!(error, TokenError::Unusable { .. }), "{content:?}");
+        assert!(!error.to_string().contains("words"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn neither_debug_nor_masked_text_shows_the_token() {
+    let token = from_file(b"s3cret").await.unwrap();
+    assert!(!format!("{token:?}").contains("s3cret"));
+    assert_eq!(token.mask("bad token s3cret!"), "bad token <secret>!");
+}
+
+#[tokio::test]
+async fn a_fixed_token_tells_when_it_ends() {
+    let source = source(Auth::Token(JWT.into()), Some("78231464"));
+    assert_eq!(source.facts(), TokenFacts::default());
+    source.token().await.unwrap();
+    let expiry = Some(Duration::from_secs(1_759_499_127));
+    assert_eq!(source.facts(), TokenFacts { expiry, last_refresh: None });
+}
+
+#[tokio::test]
+async fn a_token_of_another_account_is_not_used() {
+    let other = source(Auth::Token(JWT.into()), Some("11111111"));
+    let error = other.token().await.unwrap_err().to_string();
+    assert!(error.contains("78231464") && error.contains("11111111"), "{error}");
+    assert!(source(Auth::Token(JWT.into()), None).token().await.is_ok());
+}
+
+#[tokio::test]
+async fn a_command_is_run_again_only_once_its_token_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = format!(
+        r#"echo >> {0}; echo "{{\"access_token\": \"t$(wc -l < {0})\"}}""#,
+        folder.path().join("runs").display()
+    );
+    let words = ["sh", "-c", &script].map(str::to_owned);
+    let source = source(Auth::TokenCommand(words.into()), None);
+    let first = source.token().await.unwrap();
+    assert_eq!(source.token().await.unwrap(), first);
+    let second = source.other_token(&first).await.unwrap();
+    assert_eq!([first.header(), second.header()], ["Bearer t1", "Bearer t2"]);
+    assert!(source.facts().last_refresh.is_some());
+    assert_eq!(source.asker.tally.values().token_refreshes, [2, 0]);
+}
+
+#[tokio::test]
+async fn a_refresh_token_is_not_used_without_a_place_to_keep_it() {
+    let partner = crate::account::Partner {
+        name: "main".to_owned(),
+        email: "partner@example.com".to_owned(),
+        password_file: "/nonexistent/password".into(),
+        scope: "transport,crm".to_owned(),
+        client_id: Some("id".to_owned()),
+        redirect_uri: None,
+    };
+    let refresh_token_file = "/nonexistent/refresh".into();
+    let source = source(Auth::OAuth { partner: Arc::new(partner), refresh_token_file }, None);
+    assert!(matches!(source.token().await, Err(TokenError::NoStorage)));
+}

@@ -1,0 +1,9 @@
+//! Reading the configuration again while the exporter runs: on SIGHUP, on request, or when it changes.
+//!
+//! [`run`] is the one task that does it, so that two never overlap; [`Reloads`] asks it to.
+
+mod reloader;
+mod request;
+
+pub use self::reloader::{Source, Triggers, decline, run};
+pub use self::request::{Reloads, Requests, Unloaded, reloads};

@@ -1,0 +1,91 @@
+//! How durations, times, paths and foreign text are written for people.
+//!
+//! Foreign text is whatever another machine or a client sent. It may hold line breaks and escape
+//! sequences, so it passes through [`one_line`] before it reaches a log, a page or a terminal.
+
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::fmt::friendly::{Spacing, SpanParser, SpanPrinter};
+use jiff::{SignedDuration, Timestamp};
+
+/// Foreign text on one line: control characters become spaces, and what is longer than `max`
+/// characters ends in an ellipsis.
+pub fn one_line(text: &str, max: usize) -> String {
+    let visible = |letter: char| if letter.is_control() { ' ' } else { letter };
+    let mut letters = text.trim().chars().map(visible);
+    let mut line: String = letters.by_ref().take(max).collect();
+    if letters.next().is_some() {
+        line.push('…');
+    }
+    line.trim().to_owned()
+}
+
+/// A path on one line, whatever its bytes.
+pub fn path(path: &Path) -> String {
+    let mut shown = String::new();
+    for letter in path.to_string_lossy().chars() {
+        if letter.is_control() {
+            shown.extend(letter.escape_default());
+        } else {
+            shown.push(letter);
+        }
+    }
+    shown
+}
+
+/// A duration as the configuration has it: `1m30s`.
+pub fn duration(duration: Duration) -> String {
+    match SignedDuration::try_from(duration) {
+        Ok(signed) => SpanPrinter::new().spacing(Spacing::None).duration_to_string(&signed),
+        Err(_) => format!("{}s", duration.as_secs()),
+    }
+}
+
+/// A duration in whole seconds, rounded up, so that whoever waits as long as it says is not early.
+pub fn duration_up(value: Duration) -> String {
+    duration(Duration::from_secs(seconds_up(value)))
+}
+
+/// Whole seconds, rounded up.
+pub fn seconds_up(duration: Duration) -> u64 {
+    duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0))
+}
+
+/// A duration as the configuration has it: numbers each with a unit of h, m, s or ms, the largest
+/// first. The library's own grammar is far wider: it takes signs, `ago`, spaces, fractions, clock times
+/// and names of units.
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    let mut units = text.split(|letter: char| letter.is_ascii_digit()).filter(|u| !u.is_empty());
+    let plain = text.starts_with(|letter: char| letter.is_ascii_digit())
+        && units.all(|unit| matches!(unit, "h" | "m" | "s" | "ms"));
+    let parsed = plain.then(|| SpanParser::new().parse_duration(text))?.ok()?;
+    Duration::try_from(parsed).ok()
+}
+
+/// A unix time in RFC 3339, to the second.
+pub fn timestamp(unix: Duration) -> String {
+    let seconds = i64::try_from(unix.as_secs()).unwrap_or(i64::MAX);
+    Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn foreign_text_becomes_one_short_line() {
+        assert_eq!(one_line(" a\nb\u{1b}[2J ", 200), "a b [2J");
+        assert_eq!(one_line(&"x".repeat(300), 200).chars().count(), 201);
+        assert_eq!(one_line(&"ü".repeat(200), 200), "ü".repeat(200));
+        assert_eq!(one_line("\u{1b}\n", 3), "");
+    }
+
+    #[test]
+    fn durations_and_times_read_well() {
+        assert_eq!(duration(Duration::from_secs(90)), "1m30s");
+        assert_eq!(duration(Duration::MAX), format!("{}s", u64::MAX));
+        assert_eq!(duration_up(Duration::from_millis(3_569_001)), "59m30s");
+        assert_eq!(timestamp(Duration::from_millis(1_759_499_127_900)), "2025-10-03T13:45:27Z");
+    }
+}

@@ -1,0 +1,158 @@
+//! Why a request to upstream gave no reading.
+
+use std::error::Error as StdError;
+use std::time::Duration;
+
+use crate::counter::COUNT_MAX;
+use crate::metrics::Outcome;
+
+/// Why there is no reading. The texts are for logs and the status page and hold no secrets.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Upstream refused: any status but 200.
+    #[error("upstream answered {status}{}{detail}", if detail.is_empty() { "" } else { ": " })]
+    Status {
+        /// The HTTP status.
+        status: u16,
+        /// What upstream or we have to say about it, cut and cleaned; may be empty.
+        detail: String,
+        /// How long upstream asks to wait, where it does.
+        retry_after: Option<Duration>,
+    },
+    /// No complete answer in time.
+    #[error("no answer within {0:?}")]
+    Timeout(Duration),
+    /// No connection, or one that broke before the answer began.
+    #[error("no connection: {}", causes(.0))]
+    Connect(#[source] reqwest::Error),
+    /// An answer that is not what the API documents.
+    #[error("the answer is not what the API documents: {0}")]
+    Malformed(#[from] Malformed),
+}
+
+/// What is wrong with an answer that came with status 200.
+#[derive(Debug, thiserror::Error)]
+pub enum Malformed {
+    /// It goes on past the limit.
+    #[error("it is longer than {limit} bytes")]
+    TooLong {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// It lists more than can be.
+    #[error("it lists more than {limit}")]
+    TooMany {
+        /// The limit.
+        limit: usize,
+    },
+    /// Pages ended before what they announced.
+    #[error("it lists {found} of {count}")]
+    Incomplete {
+        /// How many it lists.
+        found: usize,
+        /// How many it says there are.
+        count: usize,
+    },
+    /// It ended in the middle.
+    #[error("it was cut off: {}", causes(.0))]
+    CutOff(#[source] reqwest::Error),
+    /// It is not JSON of the documented shape. The parser's own words are left out: they repeat
+    /// the answer, and an answer may repeat the token.
+    #[error("it is not of the documented shape, at line {line} column {column}")]
+    Shape {
+        /// Where it stops fitting, from 1.
+        line: usize,
+        /// Where in that line.
+        column: usize,
+    },
+    /// The counter is not a whole number from 0 to 2^53.
+    #[error("the counter is not a whole number from 0 to {COUNT_MAX}")]
+    NotACount,
+}
+
+/// Why the HTTP client could not be set up.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot set up requests to upstream: {}", causes(.0))]
+pub struct BuildError(#[source] pub reqwest::Error);
+
+impl From<serde_json::Error> for Malformed {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Shape { line: error.line(), column: error.column() }
+    }
+}
+
+impl Error {
+    /// What a failure to get an answer means.
+    pub(crate) fn sending(error: reqwest::Error, timeout: Duration) -> Self {
+        if error.is_timeout() { Self::Timeout(timeout) } else { Self::Connect(error.without_url()) }
+    }
+
+    /// Whether a refusal has a body that the API documents, so that it is not some other server's.
+    pub fn is_of_the_api(&self) -> bool {
+        matches!(self, Self::Status { detail, .. } if !detail.is_empty())
+    }
+
+    /// The label value under which the failure is counted.
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            Self::Status { status, .. } => match status {
+                401 => Outcome::Unauthorized,
+                403 => Outcome::Forbidden,
+                404 => Outcome::NotFound,
+                429 => Outcome::RateLimited,
+                500..=599 => Outcome::ServerError,
+                // A success without a counter in it is no answer that the API documents.
+                200..=299 => Outcome::Malformed,
+                _ => Outcome::ClientError,
+            },
+            Self::Timeout(_) => Outcome::Timeout,
+            Self::Connect(_) => Outcome::Connect,
+            Self::Malformed(_) => Outcome::Malformed,
+        }
+    }
+}
+
+/// The innermost causes of an error of the HTTP client, whose own text only says that it failed.
+pub fn causes(error: &reqwest::Error) -> String {
+    let mut text = String::new();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        if !text.is_empty() {
+            text.push_str(": ");
+        }
+        text.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    if text.is_empty() { error.to_string() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_status_has_its_outcome() {
+        for (status, outcome) in [
+            (204, Outcome::Malformed),
+            (302, Outcome::ClientError),
+            (400, Outcome::ClientError),
+            (401, Outcome::Unauthorized),
+            (403, Outcome::Forbidden),
+            (404, Outcome::NotFound),
+            (429, Outcome::RateLimited),
+            (500, Outcome::ServerError),
+            (599, Outcome::ServerError),
+        ] {
+            assert_eq!(
+                Error::Status { status, detail: String::new(), retry_after: None }.outcome(),
+                outcome
+            );
+        }
+    }
+
+    #[test]
+    fn a_refusal_without_detail_reads_well() {
+        let error = Error::Status { status: 500, detail: String::new(), retry_after: None };
+        assert_eq!(error.to_string(), "upstream answered 500");
+    }
+}

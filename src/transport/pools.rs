@@ -1,0 +1,213 @@
+//! The connections to upstream: TLS roots, proxies, and what no request may do.
+//!
+//! [`Transport`] keeps one HTTP client, and with it one pool of connections, for every way of
+//! reaching upstream; accounts that go the same way share it. What sets two ways apart keeps their
+//! connections apart: one made without checking the certificate never serves an account that wants
+//! it checked.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use reqwest::{Certificate, Proxy, redirect};
+
+use super::error::BuildError;
+use crate::account::{Account, Authorities, ProxyUrl};
+use crate::blocking::lock;
+use crate::net::is_loopback;
+
+/// Connection pools, shared by all accounts. Clones hold the same pools.
+#[derive(Clone, Default)]
+pub struct Transport {
+    pools: Arc<Mutex<HashMap<Way, reqwest::Client>>>,
+}
+
+/// A way of reaching upstream.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Way {
+    trust: Trust,
+    via: Via,
+}
+
+/// Whose certificates are good.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Trust {
+    System,
+    Only(Authorities),
+    Anybody,
+}
+
+/// Through what.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Via {
+    /// The proxy that the usual variables name for the address, if any.
+    Environment,
+    /// Nothing: a proxy has another loopback than we have.
+    Nothing,
+    Proxy(ProxyUrl),
+}
+
+impl Transport {
+    /// No pools yet; each is set up when the first account wants it.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The client that an account's requests go through. Every later call for an account that goes
+    /// the same way gives the same one.
+    ///
+    /// # Errors
+    /// When TLS or the proxy cannot be set up, which a validated configuration rules out.
+    pub fn client_for(&self, account: &Account) -> Result<reqwest::Client, BuildError> {
+        let way = Way::of(account);
+        // A panic while it was held has left a map that is still whole.
+        let mut pools = lock(&self.pools);
+        if let Some(client) = pools.get(&way) {
+            return Ok(client.clone());
+        }
+        let client = way.client()?;
+        pools.insert(way, client.clone());
+        Ok(client)
+    }
+
+    /// A client for one request of an account that must not be sent twice: it shares no connection
+    /// with any other request and keeps none, and speaks HTTP/1.1, in which an answer is about the
+    /// only request there is.
+    ///
+    /// # Errors
+    /// As for [`client_for`](Self::client_for).
+    pub fn single_use(account: &Account) -> Result<reqwest::Client, BuildError> {
+        let builder = Way::of(account).builder()?;
+        builder.http1_only().pool_max_idle_per_host(0).build().map_err(BuildError)
+    }
+}
+
+impl Transport {
+    /// Forgets the pools that none of `accounts` goes through. Requests that are open in them end as
+    /// they would have.
+    pub fn keep_for(&self, accounts: &[Arc<Account>]) {
+        let ways: HashSet<Way> = accounts.iter().map(|account| Way::of(account)).collect();
+        let mut pools = lock(&self.pools);
+        pools.retain(|way, _| ways.contains(way));
+    }
+}
+
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let pools = lock(&self.pools).len();
+        f.debug_struct("Transport").field("pools", &pools).finish()
+    }
+}
+
+impl Way {
+    fn of(account: &Account) -> Self {
+        let trust = match &account.tls.ca {
+            _ if account.tls.insecure_skip_verify => Trust::Anybody,
+            Some(authorities) => Trust::Only(authorities.clone()),
+            None => Trust::System,
+        };
+        let via = match &account.proxy {
+            Some(proxy) => Via::Proxy(proxy.clone()),
+            None if is_loopback(&account.base_url) => Via::Nothing,
+            None => Via::Environment,
+        };
+        Self { trust, via }
+    }
+
+    fn client(&self) -> Result<reqwest::Client, BuildError> {
+        self.builder()?.build().map_err(BuildError)
+    }
+
+    fn builder(&self) -> Result<reqwest::ClientBuilder, BuildError> {
+        let builder = match &self.trust {
+            Trust::System => http_client()?,
+            Trust::Only(authorities) => {
+                let certificates: Result<Vec<_>, _> =
+                    authorities.certificates().map(Certificate::from_der).collect();
+                bare_client().tls_certs_only(certificates.map_err(BuildError)?)
+            }
+            Trust::Anybody => bare_client().tls_danger_accept_invalid_certs(true),
+        };
+        Ok(match &self.via {
+            Via::Environment => builder,
+            Via::Nothing => builder.no_proxy(),
+            // Takes the place of what the environment says, NO_PROXY included.
+            Via::Proxy(proxy) => builder.proxy(Proxy::all(proxy.expose()).map_err(BuildError)?),
+        })
+    }
+}
+
+/// An HTTP client with our TLS roots that sends each request once and follows no redirect.
+///
+/// # Errors
+/// When a built-in root certificate is not accepted, which a test rules out.
+pub fn http_client() -> Result<reqwest::ClientBuilder, BuildError> {
+    let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter();
+    let roots: Result<Vec<_>, _> = roots.map(|root| Certificate::from_der(root)).collect();
+    // The system's roots, and Mozilla's where there are none, as in an empty container.
+    Ok(bare_client().tls_certs_merge(roots.map_err(BuildError)?))
+}
+
+/// What all clients have in common; HTTP/2 is spoken where the server offers it.
+fn bare_client() -> reqwest::ClientBuilder {
+    // Only the first call of a process installs it; the others find it there.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder()
+        .user_agent(concat!("wazzup-exporter/", env!("CARGO_PKG_VERSION")))
+        // A redirect would carry the token to wherever it points.
+        .redirect(redirect::Policy::none())
+        .referer(false)
+        // By default it sends again what HTTP/2 peers refused; the budget counts each request.
+        .retry(reqwest::retry::never())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::account::{Tls, fixture};
+
+    use super::*;
+
+    fn account(base_url: &str, tls: Tls, proxy: Option<&str>) -> Account {
+        let proxy = proxy.map(|proxy| ProxyUrl::parse(proxy).unwrap());
+        Account { base_url: base_url.parse().unwrap(), tls, proxy, ..fixture("acme", &["1"]) }
+    }
+
+    fn authority() -> Authorities {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let certificate = rcgen::CertificateParams::default().self_signed(&key).unwrap();
+        Authorities::new(vec![certificate.der().to_vec()])
+    }
+
+    #[test]
+    fn accounts_that_go_the_same_way_share_a_client() {
+        let transport = Transport::new();
+        let remote = "https://tech.wazzup24.com";
+        let (one, other) = (authority(), authority());
+        let tls = |ca: &Authorities| Tls { ca: Some(ca.clone()), insecure_skip_verify: false };
+        let anybody = Tls { ca: None, insecure_skip_verify: true };
+        let ways = [
+            account(remote, Tls::default(), None),
+            account("http://127.0.0.1:1", Tls::default(), None),
+            account(remote, tls(&one), None),
+            account(remote, tls(&other), None),
+            account(remote, anybody, None),
+            account(remote, Tls::default(), Some("http://proxy:3128")),
+            account(remote, Tls::default(), Some("http://user:password@proxy:3128")),
+        ];
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for account in &ways {
+                        transport.clone().client_for(account).unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(format!("{transport:?}"), format!("Transport {{ pools: {} }}", ways.len()));
+        let elsewhere = account("https://example.com/prefix", tls(&one), None);
+        transport.client_for(&elsewhere).unwrap();
+        assert_eq!(transport.pools.lock().unwrap().len(), ways.len());
+        transport.keep_for(&[Arc::new(elsewhere)]);
+        assert_eq!(transport.pools.lock().unwrap().len(), 1);
+    }
+}
