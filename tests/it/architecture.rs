@@ -1,107 +1,139 @@
-//! Who may import whom. A new edge is added here together with the reason, in its commit.
+//! Who may import whom: between rooms by the table, between files without circles. A new edge is added
+//! here together with the reason, in its commit.
+
+mod graph;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// A module and what it may import. `app` wires everything and may import all but the simulator.
+use self::graph::{Graph, production_code};
+
+/// A room and what it may import.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
-    // Working hours are part of an account's settings.
-    ("account", &["schedule"]),
+    // Leaves: one helper each for what several rooms need.
+    ("text", &[]),
+    ("net", &[]),
+    ("blocking", &[]),
+    // Values.
+    ("clock", &[]),
     ("counter", &[]),
-    // Channels and roles, which upstream reads, the snapshot keeps and the exposition shows.
     ("channel", &[]),
     ("schedule", &[]),
-    ("shutdown", &[]),
-    ("clock", &[]),
-    ("storage", &[]),
-    ("metrics", &[]),
-    ("simulator", &[]),
-    ("health", &[]),
-    // One way of reading YAML with located errors, for two kinds of files.
-    ("yaml", &[]),
-    ("limit", &["account", "metrics", "schedule"]),
-    ("snapshot", &["account", "channel", "counter", "clock", "metrics"]),
-    ("config", &["account", "schedule", "yaml"]),
+    // Working hours are part of an account's settings.
+    ("account", &["schedule"]),
+    ("metrics", &["blocking"]),
+    ("storage", &["blocking"]),
+    ("limit", &["account", "blocking", "metrics", "schedule"]),
+    ("transport", &["account", "blocking", "counter", "metrics", "net", "text"]),
     (
-        "upstream",
+        "auth",
         &[
-            "account", "channel", "counter", "clock", "limit", "metrics",
+            "account",
+            "blocking",
+            "clock",
+            "limit",
+            "metrics",
             // When tokens are renewed, and the pauses after failures.
             "schedule",
             // A refresh token is good once: the next one must survive the process.
             "storage",
+            "text",
+            "transport",
         ],
     ),
-    ("exposition", &["account", "channel", "counter", "snapshot", "metrics", "clock"]),
+    (
+        "api",
+        &[
+            "account",
+            "auth",
+            "blocking",
+            "channel",
+            "clock",
+            "counter",
+            "limit",
+            "metrics",
+            "text",
+            "transport",
+        ],
+    ),
+    // One way of reading YAML with located errors, for two kinds of files.
+    ("yaml", &["text"]),
+    ("config", &["account", "net", "schedule", "text", "yaml"]),
+    ("web_config", &["text", "yaml"]),
+    ("snapshot", &["account", "blocking", "channel", "clock", "counter", "metrics"]),
+    ("exposition", &["account", "channel", "clock", "counter", "metrics", "snapshot"]),
+    ("health", &["blocking"]),
+    ("shutdown", &[]),
+    // It reports to the service manager that the process is ready, alive and stopping.
+    ("systemd", &["health", "shutdown"]),
     (
         "poller",
         &[
             "account",
+            "api",
+            "auth",
+            "blocking",
             "channel",
-            "counter",
-            "schedule",
             "clock",
-            "upstream",
-            "snapshot",
+            "counter",
             "exposition",
             "health",
             "metrics",
+            "schedule",
             "shutdown",
+            "snapshot",
             // Since when users are red survives a restart.
             "storage",
+            "transport",
         ],
     ),
-    // The schedule for phases and pauses between restarts.
-    ("supervisor", &["account", "poller", "snapshot", "health", "shutdown", "schedule"]),
-    // Messages with replies; figures and codes are plain data.
-    ("control", &[]),
     (
         "reset",
         &[
-            "account", "clock", "control", "metrics", "poller", "storage",
-            // What was not decided yet is given up.
-            "shutdown", // What upstream said of the one request is told apart.
-            "upstream",
+            "account",
+            "api",
+            "blocking",
+            "clock",
+            "metrics",
+            "poller",
+            // What is not decided yet is given up.
+            "shutdown",
+            "storage",
+            "text",
+            "transport",
         ],
     ),
-    // What upstream says is put into words beside what an account is configured for.
-    ("doctor", &["account", "channel", "clock", "metrics", "upstream"]),
+    ("supervisor", &["account", "health", "poller", "schedule", "shutdown", "snapshot"]),
+    // The service manager waits for the end of a reload.
+    ("reload", &["blocking", "clock", "config", "metrics", "shutdown", "systemd"]),
+    ("doctor", &["account", "api", "auth", "channel", "clock", "metrics"]),
     (
         "http",
         &[
-            // Channels and roles are part of what the page shows.
+            "blocking",
             "channel",
-            // Reloads and resets are asked for here.
-            "control",
-            "snapshot",
+            "clock",
             "exposition",
             "health",
-            "web_config",
             "metrics",
-            "clock",
+            // The services that requests are handed to.
+            "reload",
+            "reset",
             "shutdown",
+            "snapshot",
+            "web_config",
         ],
     ),
-    // The stamp of a success.
-    (
-        "reload",
-        &[
-            "clock", "config", "control", "metrics", "shutdown",
-            // The service manager waits for the end of a reload.
-            "systemd",
-        ],
-    ),
-    ("web_config", &["yaml"]),
-    // It is told that the process is ready, alive and stopping.
-    ("systemd", &["health", "shutdown"]),
+    // The only place that wires things.
     (
         "app",
         &[
             "account",
+            "api",
+            "auth",
+            "blocking",
             "clock",
             "config",
-            "control",
-            // `login` says in words what it sees first.
             "counter",
             "doctor",
             "exposition",
@@ -109,49 +141,53 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "http",
             "limit",
             "metrics",
+            "net",
             "poller",
             "reload",
-            // Resets, and for the command line what is on record of them.
             "reset",
             "shutdown",
             "snapshot",
             "storage",
             "supervisor",
             "systemd",
-            "upstream",
+            "text",
+            "transport",
             "web_config",
         ],
     ),
-    // Signals become a shutdown, the version is that of the metrics, and flags say what is reloaded.
     (
-        "bin",
+        "cli",
         &[
-            // Whether one of them has something to keep, which needs a storage.
+            // Whether an account has something to keep, which needs a storage.
             "account",
             "app",
+            "blocking",
             "config",
             "doctor",
-            "simulator",
-            "shutdown",
             "metrics",
             "reload",
+            "shutdown",
+            "simulator",
             "storage",
-            // Sockets are taken over before there are threads.
             "systemd",
+            "text",
             "web_config",
         ],
     ),
+    // Sockets are taken over before there are threads.
+    ("main", &["cli", "systemd"]),
+    ("simulator", &[]),
 ];
 
 #[test]
-fn modules_import_only_what_the_table_allows() {
+fn rooms_import_only_what_the_table_allows() {
     let table = table();
     let mut wrong = Vec::new();
-    for (module, imports) in imports() {
-        let allowed = table.get(module.as_str());
+    for (room, imports) in graph().rooms() {
+        let allowed = table.get(room.as_str());
         for (import, file) in imports {
-            if import != module && !allowed.is_some_and(|allowed| allowed.contains(&*import)) {
-                wrong.push(format!("{}: {module} imports {import}", file.display()));
+            if !allowed.is_some_and(|allowed| allowed.contains(&*import)) {
+                wrong.push(format!("{}: {room} imports {import}", file.display()));
             }
         }
     }
@@ -160,36 +196,73 @@ fn modules_import_only_what_the_table_allows() {
 
 #[test]
 fn the_table_has_no_row_and_no_edge_that_is_not_used() {
-    let imports = imports();
-    for (module, allowed) in table() {
-        let used: BTreeSet<&str> = match imports.get(module) {
+    let rooms = graph().rooms();
+    for (room, allowed) in table() {
+        let used: BTreeSet<&str> = match rooms.get(room) {
             Some(used) => used.keys().map(String::as_str).collect(),
-            None => panic!("the table names {module}, which does not exist"),
+            None => panic!("the table names {room}, which does not exist"),
         };
         let unused: Vec<_> = allowed.difference(&used).collect();
-        assert!(unused.is_empty(), "{module} may import {unused:?} and does not");
+        assert!(unused.is_empty(), "{room} may import {unused:?} and does not");
     }
 }
 
 #[test]
-fn no_module_depends_on_itself_through_others() {
-    let table = table();
-    for module in table.keys() {
-        let mut reached = BTreeSet::new();
-        let mut next: Vec<&str> = table[module].iter().copied().collect();
-        while let Some(import) = next.pop() {
-            assert_ne!(import, *module, "{module} depends on itself");
-            if reached.insert(import) {
-                next.extend(table.get(import).into_iter().flatten());
-            }
+fn no_room_imports_itself_through_others() {
+    let edges = table().into_iter().map(|(room, imports)| {
+        (room.into(), imports.into_iter().map(PathBuf::from).collect::<BTreeSet<_>>())
+    });
+    assert_eq!(circles(&edges.collect()), Vec::<Vec<PathBuf>>::new());
+}
+
+#[test]
+fn circles_are_found_and_lines_are_not() {
+    let edges = |pairs: &[(&str, &str)]| {
+        let mut edges: BTreeMap<PathBuf, BTreeSet<PathBuf>> = BTreeMap::new();
+        for (from, to) in pairs {
+            edges.entry(from.into()).or_default().insert(to.into());
         }
+        circles(&edges)
+    };
+    assert!(edges(&[("a", "b"), ("b", "c"), ("a", "c")]).is_empty());
+    let found = edges(&[("a", "b"), ("b", "c"), ("c", "b"), ("d", "a")]);
+    assert_eq!(found, [["b", "c"].map(PathBuf::from)]);
+}
+
+#[test]
+fn paths_are_followed_to_the_file_that_defines_the_name() {
+    let folder = tempfile::tempdir().unwrap();
+    for (file, text) in [
+        ("a/mod.rs", "mod b;\nmod c;\npub use self::b::{B, Other as O};\n"),
+        ("a/b.rs", "use super::c::C;\npub struct B;\npub struct Other;\n"),
+        ("a/c.rs", "pub struct C;\n#[cfg(test)]\nuse super::B;\n"),
+        ("d.rs", "use std::fmt;\nuse crate::a::{self, O};\nfn f() { crate::e::g(); }\n"),
+        ("e.rs", "// crate::d\npub fn g() { super::a::B; }\n"),
+    ] {
+        let path = folder.path().join(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
     }
+    let graph = Graph::read(folder.path());
+    let edges: BTreeMap<_, Vec<_>> =
+        graph.files().into_iter().map(|(file, to)| (file, to.into_iter().collect())).collect();
+    let expect = |file: &str, to: &[&str]| {
+        let found: Vec<_> = edges[Path::new(file)].iter().map(|to| to.to_str().unwrap()).collect();
+        assert_eq!(found, to, "{file}");
+    };
+    expect("a/mod.rs", &[]);
+    expect("a/b.rs", &["a/c.rs"]);
+    expect("a/c.rs", &[]);
+    expect("d.rs", &["a/b.rs", "a/mod.rs", "e.rs"]);
+    expect("e.rs", &["a/b.rs"]);
+    let rooms: Vec<_> = graph.rooms()["d"].keys().cloned().collect();
+    assert_eq!(rooms, ["a", "e"]);
 }
 
 #[test]
 fn only_what_is_for_tests_is_left_out() {
-    let text = "#[cfg(test)]\nmod tests;\nuse crate::a;\n#[cfg(test)]\nfn f() {\n    crate::b();\n}\nuse crate::c; // crate::c\n";
-    assert_eq!(paths(&production_code(text)), ["a".to_owned(), "c".to_owned()].into());
+    let text = "#[cfg(test)]\nmod tests;\nuse crate::a;\n#[cfg(test)]\nfn f() {\n    b();\n}\nc();";
+    assert_eq!(production_code(text), "use crate::a;\nc();");
 }
 
 #[test]
@@ -202,77 +275,38 @@ fn the_library_root_exports_modules_and_nothing_else() {
 }
 
 fn table() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
-    MAY_IMPORT
-        .iter()
-        .map(|(module, imports)| (*module, imports.iter().copied().collect()))
-        .collect()
+    MAY_IMPORT.iter().map(|(room, imports)| (*room, imports.iter().copied().collect())).collect()
 }
 
 fn source() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
 }
 
-/// What each module imports, and a file in which it does.
-fn imports() -> BTreeMap<String, BTreeMap<String, PathBuf>> {
-    let mut imports: BTreeMap<String, BTreeMap<String, PathBuf>> = BTreeMap::new();
-    for file in rust_files(&source()) {
-        let relative = file.strip_prefix(source()).unwrap().to_owned();
-        let first = relative.iter().next().unwrap().to_str().unwrap();
-        let module = first.trim_end_matches(".rs");
-        if module == "lib" {
-            continue;
-        }
-        let text = std::fs::read_to_string(&file).unwrap();
-        let found = imports.entry(module.to_owned()).or_default();
-        for name in paths(&production_code(&text)) {
-            found.insert(name, relative.clone());
-        }
-    }
-    imports
+fn graph() -> Graph {
+    Graph::read(&source())
 }
 
-fn rust_files(folder: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            files.extend(rust_files(&path));
-        } else if path.extension().is_some_and(|ending| ending == "rs")
-            && path.file_name().is_some_and(|name| name != "tests.rs")
-        {
-            files.push(path);
+/// Groups of nodes each of which reaches all others of its group.
+fn circles(edges: &BTreeMap<PathBuf, BTreeSet<PathBuf>>) -> Vec<Vec<PathBuf>> {
+    let reach = |from: &Path| {
+        let (mut reached, mut next) = (BTreeSet::new(), vec![from]);
+        while let Some(node) = next.pop() {
+            for to in edges.get(node).into_iter().flatten() {
+                if reached.insert(to.as_path()) {
+                    next.push(to);
+                }
+            }
         }
-    }
-    files
-}
-
-/// Without comments, which may mention anything, and without what is compiled for tests only.
-fn production_code(text: &str) -> String {
-    let mut code = Vec::new();
-    let mut lines = text.lines();
-    while let Some(line) = lines.next() {
-        if line.trim() == "#[cfg(test)]" {
-            // One item: a line, or everything up to the brace that closes it.
-            let indent = line.len() - line.trim_start().len();
-            let closes = |line: &str| line.trim() == "}" && line.len() - 1 == indent;
-            let _ = lines.by_ref().find(|line| line.ends_with(';') || closes(line));
-        } else if !line.trim_start().starts_with("//") {
-            code.push(line);
-        }
-    }
-    code.join("\n")
-}
-
-/// The modules behind `crate::` or, in the binary, behind the name of the library.
-fn paths(code: &str) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    for root in ["crate::", "wazzup_exporter::"] {
-        for (at, _) in code.match_indices(root) {
-            let rest = &code[at + root.len()..];
-            let end = rest.find(|letter: char| !letter.is_alphanumeric() && letter != '_');
-            let name = &rest[..end.unwrap_or(rest.len())];
-            assert!(!name.is_empty(), "write out `use {root}…` one module a line: {rest:.40}");
-            found.insert(name.to_owned());
+        reached
+    };
+    let reached: BTreeMap<&Path, BTreeSet<&Path>> =
+        edges.keys().map(|node| (node.as_path(), reach(node))).collect();
+    let mut found: Vec<Vec<PathBuf>> = Vec::new();
+    for (node, to) in &reached {
+        let back = |other: &&&Path| reached.get(**other).is_some_and(|to| to.contains(node));
+        let group: Vec<PathBuf> = to.iter().filter(back).map(|other| other.to_path_buf()).collect();
+        if to.contains(node) && !found.contains(&group) {
+            found.push(group);
         }
     }
     found
