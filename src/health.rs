@@ -2,7 +2,7 @@
 //!
 //! Being healthy is about this process only: an upstream that is down, a dead token or a pause it
 //! asked for are no reason to restart anything. The supervisor ticks [`Health`] and hands each poller
-//! a [`Promise`]: when it will next act. Passing that by far makes a poller stuck. Time here is the
+//! a [`Heartbeat`]: when it will next act. Passing that by far makes a poller stuck. Time here is the
 //! runtime's own, which stands still while the machine is suspended, as the pollers do.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -26,18 +26,18 @@ pub struct Health {
 
 /// A poller's word on when it will next act.
 #[derive(Debug, Clone)]
-pub struct Promise(Arc<PromiseState>);
+pub struct Heartbeat(Arc<HeartbeatState>);
 
 #[derive(Debug)]
-struct PromiseState {
-    attempted: AtomicBool,
+struct HeartbeatState {
+    note_attempt: AtomicBool,
     next: Mutex<Instant>,
 }
 
 /// A first attempt that readiness waits for.
 #[derive(Debug)]
 struct Awaited {
-    promise: Promise,
+    heartbeat: Heartbeat,
     until: Instant,
 }
 
@@ -68,12 +68,12 @@ impl Health {
     }
 
     /// Makes readiness wait for the first attempt of a poller, for `patience` at most.
-    pub fn await_first_attempt(&self, promise: &Promise, patience: Duration) {
+    pub fn await_first_attempt(&self, heartbeat: &Heartbeat, patience: Duration) {
         if self.ready.load(Relaxed) {
             return;
         }
         let until = Instant::now() + patience;
-        lock(&self.awaited).push(Awaited { promise: promise.clone(), until });
+        lock(&self.awaited).push(Awaited { heartbeat: heartbeat.clone(), until });
     }
 
     /// Whether everything is open and every poller has made an attempt or had its time for one.
@@ -84,7 +84,7 @@ impl Health {
         }
         let mut awaited = lock(&self.awaited);
         let now = Instant::now();
-        awaited.retain(|first| !first.promise.has_attempted() && now < first.until);
+        awaited.retain(|first| !first.heartbeat.has_attempted() && now < first.until);
         let ready = self.listening.load(Relaxed) && awaited.is_empty();
         self.ready.store(ready, Relaxed);
         ready
@@ -97,34 +97,34 @@ impl Default for Health {
     }
 }
 
-impl Promise {
-    /// A promise to act now.
+impl Heartbeat {
+    /// A heartbeat to act now.
     pub fn new() -> Self {
         let next = Mutex::new(Instant::now());
-        Self(Arc::new(PromiseState { attempted: AtomicBool::new(false), next }))
+        Self(Arc::new(HeartbeatState { note_attempt: AtomicBool::new(false), next }))
     }
 
     /// Notes that an attempt was made.
-    pub fn attempted(&self) {
-        self.0.attempted.store(true, Relaxed);
+    pub fn note_attempt(&self) {
+        self.0.note_attempt.store(true, Relaxed);
     }
 
     fn has_attempted(&self) -> bool {
-        self.0.attempted.load(Relaxed)
+        self.0.note_attempt.load(Relaxed)
     }
 
     /// Promises to act at `next`.
-    pub fn act_at(&self, next: Instant) {
+    pub fn next_action_at(&self, next: Instant) {
         *lock(&self.0.next) = next;
     }
 
-    /// Whether the promise is broken by more than `grace`.
-    pub fn broken(&self, grace: Duration) -> bool {
+    /// Whether the heartbeat is is_overdue by more than `grace`.
+    pub fn is_overdue(&self, grace: Duration) -> bool {
         lock(&self.0.next).elapsed() > grace
     }
 }
 
-impl Default for Promise {
+impl Default for Heartbeat {
     fn default() -> Self {
         Self::new()
     }
@@ -151,13 +151,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn readiness_waits_for_listeners_and_first_attempts_and_then_stays() {
         let health = Health::new();
-        let first = Promise::new();
+        let first = Heartbeat::new();
         health.await_first_attempt(&first, 40 * SECOND);
-        first.attempted();
+        first.note_attempt();
         assert!(!health.ready());
         health.listening();
         assert!(health.ready());
-        health.await_first_attempt(&Promise::new(), 40 * SECOND);
+        health.await_first_attempt(&Heartbeat::new(), 40 * SECOND);
         assert!(health.ready());
     }
 
@@ -165,7 +165,7 @@ mod tests {
     async fn readiness_does_not_wait_for_ever() {
         let health = Health::new();
         health.listening();
-        health.await_first_attempt(&Promise::new(), 40 * SECOND);
+        health.await_first_attempt(&Heartbeat::new(), 40 * SECOND);
         advance(39 * SECOND).await;
         assert!(!health.ready());
         advance(SECOND).await;
@@ -174,11 +174,11 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_promise_is_broken_only_when_it_is_passed_by_far() {
-        let promise = Promise::new();
-        promise.act_at(Instant::now() + 300 * SECOND);
+        let heartbeat = Heartbeat::new();
+        heartbeat.next_action_at(Instant::now() + 300 * SECOND);
         advance(325 * SECOND).await;
-        assert!(!promise.broken(25 * SECOND));
+        assert!(!heartbeat.is_overdue(25 * SECOND));
         advance(SECOND).await;
-        assert!(promise.broken(25 * SECOND));
+        assert!(heartbeat.is_overdue(25 * SECOND));
     }
 }

@@ -1,6 +1,6 @@
 //! Keeps one poller per account alive, and the set of accounts as it is wanted.
 //!
-//! A [`Supervisor`] owns the pollers' tasks. One that panics, or breaks its promise to act by far, is
+//! A [`Supervisor`] owns the pollers' tasks. One that panics, or breaks its heartbeat to act by far, is
 //! logged and counted, its account is shown as down, and after a pause that grows with every death it
 //! is started anew; nobody else notices. The list of accounts can be replaced while it runs:
 //! unchanged accounts go on without a gap, changed ones keep their readings and their rhythm, removed
@@ -19,8 +19,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tracing::{error, info};
 
 use crate::account::{Account, AccountName};
-use crate::health::{Health, Promise};
-use crate::poller::{self, Begin, Predecessor};
+use crate::health::{Health, Heartbeat};
+use crate::poller::{self, Predecessor, StartMode};
 use crate::schedule::{phase, restart_pause};
 use crate::shutdown::{DRAIN, Ended, Shutdown};
 use crate::snapshot::{Directory, Slot};
@@ -29,7 +29,7 @@ use crate::snapshot::{Directory, Slot};
 const TICK: Duration = Duration::from_secs(1);
 /// A poller that lived this long is trusted again: its next death counts as a first one.
 const TRUSTED_AFTER: Duration = Duration::from_mins(10);
-/// How far a poller may pass its promise, beside twice its time limit for a request.
+/// How far a poller may pass its heartbeat, beside twice its time limit for a request.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Longest interval for which readiness waits for a first attempt.
@@ -41,9 +41,9 @@ pub struct Start {
     /// The account's slot.
     pub slot: Arc<Slot>,
     /// What to begin with.
-    pub begin: Begin,
+    pub begin: StartMode,
     /// To be renewed whenever the poller knows when it will next act.
-    pub promise: Promise,
+    pub heartbeat: Heartbeat,
     /// When to end in good order: a successor waits for that.
     pub leave: Shutdown,
     /// When to end at once.
@@ -89,7 +89,7 @@ struct Order {
 #[derive(Debug)]
 struct Ward {
     slot: Arc<Slot>,
-    promise: Promise,
+    heartbeat: Heartbeat,
     leave: Shutdown,
     ended: Ended,
     task: AbortHandle,
@@ -201,40 +201,40 @@ where
         }
         let first = phase(account.name.as_str(), account.poll.interval);
         let slot = Arc::new(poller::new_slot(account));
-        self.begin(&slot, Begin::After(first));
+        self.begin(&slot, StartMode::After(first));
         slot
     }
 
     fn succeed(&mut self, predecessor: Predecessor, account: Arc<Account>) -> Arc<Slot> {
         let slot = Arc::new(poller::changed_slot(&predecessor.slot, account));
-        self.begin(&slot, Begin::InPlaceOf(predecessor));
+        self.begin(&slot, StartMode::TakeOver(predecessor));
         slot
     }
 
-    fn begin(&mut self, slot: &Arc<Slot>, begin: Begin) {
-        let promise = Promise::new();
+    fn begin(&mut self, slot: &Arc<Slot>, begin: StartMode) {
+        let heartbeat = Heartbeat::new();
         let poll = slot.view().account.poll;
         let patience = begin.pause().max(poll.interval.min(PATIENCE)) + poll.timeout;
-        self.health.await_first_attempt(&promise, patience);
-        self.spawn(Arc::clone(slot), promise, Duration::ZERO, begin, 0);
+        self.health.await_first_attempt(&heartbeat, patience);
+        self.spawn(Arc::clone(slot), heartbeat, Duration::ZERO, begin, 0);
     }
 
     /// Starts a poller after `pause`.
     fn spawn(
         &mut self,
         slot: Arc<Slot>,
-        promise: Promise,
+        heartbeat: Heartbeat,
         pause: Duration,
-        begin: Begin,
+        begin: StartMode,
         deaths: u32,
     ) {
         let started = Instant::now() + pause;
-        promise.act_at(started + begin.pause());
+        heartbeat.next_action_at(started + begin.pause());
         let (leave, ended) = (self.shutdown.part(), Ended::default());
         let start = Start {
             slot: Arc::clone(&slot),
             begin,
-            promise: promise.clone(),
+            heartbeat: heartbeat.clone(),
             leave: leave.clone(),
             shutdown: self.shutdown.clone(),
         };
@@ -250,7 +250,7 @@ where
             }
             poller.await;
         });
-        let ward = Ward { slot, promise, leave, ended, task: task.clone(), started, deaths };
+        let ward = Ward { slot, heartbeat, leave, ended, task: task.clone(), started, deaths };
         self.wards.insert(task.id(), ward);
     }
 
@@ -268,7 +268,7 @@ where
         }
     }
 
-    /// Gives up pollers that have passed their promise by far, and starts them anew unless they were
+    /// Gives up pollers that have passed their heartbeat by far, and starts them anew unless they were
     /// to leave.
     fn replace_stuck(&mut self) {
         for id in stuck(&self.leaving) {
@@ -293,15 +293,15 @@ where
         poller::mark_down(&ward.slot);
         let account = &ward.slot.view().account.name;
         error!(%account, ?pause, "the account's poller {fate}; it will be started anew");
-        self.spawn(ward.slot, ward.promise, pause, Begin::After(Duration::ZERO), deaths);
+        self.spawn(ward.slot, ward.heartbeat, pause, StartMode::After(Duration::ZERO), deaths);
     }
 }
 
-/// Those who have passed their promise by far.
+/// Those who have passed their heartbeat by far.
 fn stuck(wards: &HashMap<Id, Ward>) -> Vec<Id> {
     let stuck = wards.iter().filter(|(_, ward)| {
         let timeout = ward.slot.view().account.poll.timeout;
-        ward.promise.broken(timeout.saturating_mul(2).saturating_add(GRACE))
+        ward.heartbeat.is_overdue(timeout.saturating_mul(2).saturating_add(GRACE))
     });
     stuck.map(|(id, _)| *id).collect()
 }

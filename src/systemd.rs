@@ -220,7 +220,7 @@ fn is_due(last: Option<Instant>, period: Duration, now: Instant) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::health::{Promise, SILENCE};
+    use crate::health::{Heartbeat, SILENCE};
     use tokio::time::advance;
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -247,7 +247,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_start_asks_for_patience_until_it_is_ready() {
         let (health, mut told) = (Health::new(), Told::default());
-        let first = Promise::new();
+        let first = Heartbeat::new();
         health.listening();
         health.await_first_attempt(&first, 600 * SECOND);
         let begun = next(&mut told, &health);
@@ -259,7 +259,7 @@ mod tests {
         assert_eq!(next(&mut told, &health), [""; 0]);
         advance(SECOND).await;
         assert_eq!(next(&mut told, &health), ["WATCHDOG=1", patience]);
-        first.attempted();
+        first.note_attempt();
         assert_eq!(next(&mut told, &health), ["READY=1", "STATUS=polling 2 accounts"]);
         assert_eq!(next(&mut told, &health), [""; 0]);
     }

@@ -7,10 +7,10 @@ use crate::api::Client;
 use crate::auth::Tokens;
 use crate::clock::Stamp;
 use crate::config::Config;
-use crate::health::Promise;
+use crate::health::Heartbeat;
 use crate::limit::{Global, Limiter, Paces};
 use crate::metrics::{Process, Tally};
-use crate::poller::{Poller, Posts};
+use crate::poller::{Poller, Registry};
 use crate::snapshot::Slot;
 use crate::storage::Storage;
 use crate::transport::{BuildError, Transport};
@@ -22,7 +22,7 @@ pub(super) struct Crew {
     paces: Paces,
     global: Global,
     pub(super) storage: Option<Storage>,
-    pub(super) posts: Arc<Posts>,
+    pub(super) registry: Arc<Registry>,
     pub(super) tokens: Arc<Tokens>,
     pub(super) process: Arc<Process>,
 }
@@ -40,8 +40,8 @@ impl Crew {
         process.set_accounts(config.accounts.len(), config.accounts.len());
         let (paces, global) = (Paces::default(), Global::new(config.settings.max_in_flight));
         let (transport, tokens) = (Transport::new(), Arc::new(tokens));
-        let posts = Arc::default();
-        let crew = Self { transport, paces, global, storage, posts, tokens, process };
+        let registry = Arc::default();
+        let crew = Self { transport, paces, global, storage, registry, tokens, process };
         crew.connect(config)?;
         Ok(crew)
     }
@@ -79,12 +79,16 @@ impl Crew {
     }
 
     /// A poller for the account of `slot`. Must be called within a runtime.
-    pub(super) fn poller(&self, slot: &Arc<Slot>, promise: Promise) -> Result<Poller, BuildError> {
+    pub(super) fn poller(
+        &self,
+        slot: &Arc<Slot>,
+        heartbeat: Heartbeat,
+    ) -> Result<Poller, BuildError> {
         let client = self.client(&slot.view().account, &slot.tally)?;
-        let poller = Poller::new(client, slot, promise);
-        let poller = poller.answering(&self.posts);
+        let poller = Poller::new(client, slot, heartbeat);
+        let poller = poller.with_registry(&self.registry);
         Ok(match &self.storage {
-            Some(storage) => poller.remembering(storage.clone()),
+            Some(storage) => poller.with_storage(storage.clone()),
             None => poller,
         })
     }

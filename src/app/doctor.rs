@@ -11,7 +11,7 @@ use crate::clock::Stamp;
 use crate::config::Config;
 use crate::doctor::{Diagnosis, examine, examine_user};
 use crate::exposition::{Format, document};
-use crate::health::Promise;
+use crate::health::Heartbeat;
 use crate::metrics::Tally;
 use crate::poller;
 use crate::storage::Storage;
@@ -95,7 +95,7 @@ async fn series(crew: &Crew, account: &Account, user: &UserId) -> Result<Vec<Str
     let users = vec![known.unwrap_or_else(|| Arc::new(unknown()))];
     let alone = Account { users, discovery: None, ..account.clone() };
     let slot = Arc::new(poller::new_slot(Arc::new(alone)));
-    crew.poller(&slot, Promise::new())?.run_once().await;
+    crew.poller(&slot, Heartbeat::new())?.run_once().await;
     let text = document(&[slot.view()], &[], Format::Text, false, Stamp::now());
     let text = String::from_utf8_lossy(&text);
     let mut series = Vec::new();

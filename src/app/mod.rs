@@ -40,7 +40,7 @@ use crate::auth::Tokens;
 use crate::clock::Stamp;
 use crate::config::Config;
 use crate::exposition::{Format, document};
-use crate::health::{Health, Promise};
+use crate::health::{Health, Heartbeat};
 use crate::http::{Admin, RunningConfig, Site};
 use crate::metrics::{BuildInfo, SweepResult};
 use crate::poller::{self, Poller};
@@ -211,14 +211,14 @@ impl Daemon {
         let crew = Arc::new(self.crew);
         let (process, tokens) = (Arc::clone(&crew.process), Arc::clone(&crew.tokens));
         let (desk, hook, settling) =
-            Desk::new(Arc::clone(&crew.posts), crew.storage.clone(), shutdown.clone());
+            Desk::new(Arc::clone(&crew.registry), crew.storage.clone(), shutdown.clone());
         let known = Arc::clone(&directory);
         let admin = doors
             .admin_address()
             .map(|_| Admin::new(hook, Arc::clone(&process), BODY_MAX, known, patience));
         let start = |start: Start| {
-            let Start { slot, begin, promise, leave, shutdown } = start;
-            let poller = crew.poller(&slot, promise).expect("its client was set up before");
+            let Start { slot, begin, heartbeat, leave, shutdown } = start;
+            let poller = crew.poller(&slot, heartbeat).expect("its client was set up before");
             poller.run(begin, leave, shutdown)
         };
         let (mut supervisor, handle) =
@@ -288,7 +288,7 @@ pub async fn poll_once(config: Config, storage: Option<Storage>) -> Result<PollR
     let slots = config.accounts.into_iter();
     let slots: Vec<_> =
         slots.map(|account| Arc::new(poller::new_slot(Arc::new(account)))).collect();
-    let pollers = slots.iter().map(|slot| crew.poller(slot, Promise::new()));
+    let pollers = slots.iter().map(|slot| crew.poller(slot, Heartbeat::new()));
     let pollers = pollers.collect::<Result<Vec<_>, _>>()?;
     join_all(pollers.into_iter().map(Poller::run_once)).await;
     crew.tokens.settle().await;

@@ -14,8 +14,8 @@ use futures_util::stream::FuturesUnordered;
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
 
-use super::report::Complaint;
-use super::{Poller, patiently};
+use super::report::ListFailure;
+use super::{Poller, with_heartbeat};
 use crate::account::{Account, Discovery, USER_NAME_MAX, User, UserId};
 use crate::api::{Client, ListError, ListedUser};
 use crate::channel::{Channel, Roles};
@@ -32,27 +32,30 @@ pub(super) struct Lists {
     /// When to look for users, if that is wanted; `None` while it is being done.
     users: Option<Instant>,
     /// The same for channels and roles.
-    around: Option<Instant>,
-    open: FuturesUnordered<BoxFuture<'static, News>>,
+    channels_and_roles: Option<Instant>,
+    open: FuturesUnordered<BoxFuture<'static, ListUpdate>>,
     /// Answers that wait for the end of the sweep.
-    pub(super) news: Vec<News>,
+    pub(super) updates: Vec<ListUpdate>,
     /// Empty lists in a row that were not believed.
     empties: u32,
     /// What the log was told of each list.
-    complaints: BTreeMap<&'static str, Complaint>,
+    failures: BTreeMap<&'static str, ListFailure>,
 }
 
 impl std::fmt::Debug for Lists {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (open, news) = (self.open.len(), self.news.len());
-        f.debug_struct("Lists").field("open", &open).field("news", &news).finish_non_exhaustive()
+        let (open, updates) = (self.open.len(), self.updates.len());
+        f.debug_struct("Lists")
+            .field("open", &open)
+            .field("updates", &updates)
+            .finish_non_exhaustive()
     }
 }
 
 /// What came back.
-pub(super) enum News {
+pub(super) enum ListUpdate {
     Users(Result<Vec<ListedUser>, ListError>),
-    Around(Result<Vec<Channel>, ListError>, Result<Option<Roles>, ListError>),
+    ChannelsAndRoles(Result<Vec<Channel>, ListError>, Result<Option<Roles>, ListError>),
 }
 
 impl Lists {
@@ -61,11 +64,11 @@ impl Lists {
         let now = Instant::now();
         Self {
             users: account.discovery.as_ref().map(|_| now),
-            around: account.channels.map(|_| now),
+            channels_and_roles: account.channels.map(|_| now),
             open: FuturesUnordered::new(),
-            news: Vec::new(),
+            updates: Vec::new(),
             empties: 0,
-            complaints: BTreeMap::new(),
+            failures: BTreeMap::new(),
         }
     }
 
@@ -87,20 +90,22 @@ impl Lists {
             && before.channels.is_some()
         {
             let channels_read = again(&facts.channels, channels.refresh_interval);
-            self.around = channels_read.filter(|_| facts.roles.problem.is_none()).or(self.around);
+            self.channels_and_roles =
+                channels_read.filter(|_| facts.roles.problem.is_none()).or(self.channels_and_roles);
         }
     }
 
     /// The next answer; asks for what is due meanwhile unless told to `hold`, when one more request
     /// would only tell what the sweeps do. Dropping this loses nothing.
-    pub(super) async fn next(&mut self, client: &Arc<Client>, hold: bool) -> News {
+    pub(super) async fn next(&mut self, client: &Arc<Client>, hold: bool) -> ListUpdate {
         loop {
             if !hold {
                 self.ask(client);
             }
-            let due = [self.users, self.around].into_iter().flatten().min().filter(|_| !hold);
+            let due =
+                [self.users, self.channels_and_roles].into_iter().flatten().min().filter(|_| !hold);
             tokio::select! {
-                Some(news) = self.open.next() => return news,
+                Some(updates) = self.open.next() => return updates,
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
                 else => std::future::pending().await,
             }
@@ -109,7 +114,7 @@ impl Lists {
 
     /// How many lists are waited for.
     pub(super) fn wanted(&self) -> usize {
-        [self.users, self.around].into_iter().flatten().count()
+        [self.users, self.channels_and_roles].into_iter().flatten().count()
     }
 
     /// Asks for users whether or not they are due.
@@ -124,14 +129,14 @@ impl Lists {
         if self.users.is_some_and(|due| due <= now) {
             self.users = None;
             let client = Arc::clone(client);
-            self.open.push(Box::pin(async move { News::Users(client.users().await) }));
+            self.open.push(Box::pin(async move { ListUpdate::Users(client.users().await) }));
         }
-        if self.around.is_some_and(|due| due <= now) {
-            self.around = None;
+        if self.channels_and_roles.is_some_and(|due| due <= now) {
+            self.channels_and_roles = None;
             let client = Arc::clone(client);
             self.open.push(Box::pin(async move {
                 let channels = client.channels().await;
-                News::Around(channels, client.roles().await)
+                ListUpdate::ChannelsAndRoles(channels, client.roles().await)
             }));
         }
     }
@@ -140,51 +145,51 @@ impl Lists {
 impl Poller {
     /// Applies what came back since the last time.
     pub(super) fn learn_all(&mut self) {
-        for news in std::mem::take(&mut self.lists.news) {
-            self.learn(news);
+        for updates in std::mem::take(&mut self.lists.updates) {
+            self.learn(updates);
         }
     }
 
     /// Applies one answer. Only between sweeps.
-    pub(super) fn learn(&mut self, news: News) {
+    pub(super) fn learn(&mut self, updates: ListUpdate) {
         let now = Stamp::now();
         let account = Arc::clone(self.account());
-        match news {
-            News::Users(listed) => {
+        match updates {
+            ListUpdate::Users(listed) => {
                 if let Some(discovery) = &account.discovery {
                     let good = self.learn_users(discovery, listed, now);
                     self.lists.users = Some(next(good, discovery.refresh_interval));
                 }
             }
-            News::Around(channels, roles) => {
+            ListUpdate::ChannelsAndRoles(channels, roles) => {
                 let good = channels.is_ok() && roles.is_ok();
                 self.learn_channels(channels, now);
                 self.learn_roles(roles, now);
-                self.ledger.judge_standing();
+                self.state.judge_standing();
                 let refresh = account.channels.map_or(RETRY_MAX, |lists| lists.refresh_interval);
-                self.lists.around = Some(next(good, refresh));
+                self.lists.channels_and_roles = Some(next(good, refresh));
             }
         }
     }
 
     /// Waits for the account's list where there is nobody to ask for without it.
     pub(super) async fn find_first_users(&mut self) {
-        if self.account().discovery.is_none() || self.ledger.facts.discovery.read.is_some() {
+        if self.account().discovery.is_none() || self.state.facts.discovery.read.is_some() {
             return;
         }
         self.lists.hurry_users();
         let client = Arc::clone(&self.client);
         loop {
             let next = self.lists.next(&client, false);
-            let news = patiently(&self.promise, &client, next).await;
-            let users = matches!(news, News::Users(_));
-            let failure = match &news {
-                News::Users(Err(error)) => Some((error.to_string(), error.outcome())),
+            let updates = with_heartbeat(&self.heartbeat, &client, next).await;
+            let users = matches!(updates, ListUpdate::Users(_));
+            let failure = match &updates {
+                ListUpdate::Users(Err(error)) => Some((error.to_string(), error.outcome())),
                 _ => None,
             };
-            self.learn(news);
-            if let Some((problem, outcome)) = failure.filter(|_| self.ledger.facts.users == 0) {
-                self.ledger.fail_without_users(&problem, outcome);
+            self.learn(updates);
+            if let Some((problem, outcome)) = failure.filter(|_| self.state.facts.users == 0) {
+                self.state.fail_without_users(&problem, outcome);
             }
             if users {
                 return;
@@ -202,40 +207,40 @@ impl Poller {
         let listed = match listed {
             Ok(listed) => listed,
             Err(error) => {
-                return self.unread(|poller| &mut poller.ledger.facts.discovery, "users", &error);
+                return self.unread(|poller| &mut poller.state.facts.discovery, "users", &error);
             }
         };
-        let had = self.ledger.users().any(|user| user.found);
+        let had = self.state.users().any(|user| user.found);
         if listed.is_empty() && had && self.lists.empties + 1 < EMPTIES {
             self.lists.empties += 1;
             let doubt = "the list is empty, which is not believed until it has been so three times";
-            self.ledger.facts.discovery.problem = Some(doubt.into());
+            self.state.facts.discovery.problem = Some(doubt.into());
             debug!(account = %account.name, "{doubt}");
             return false;
         }
         self.lists.empties = 0;
         let found = found_users(&account, discovery, listed);
         let left_out = found.len().saturating_sub(discovery.max_users);
-        if left_out > 0 && left_out != self.ledger.facts.left_out {
+        if left_out > 0 && left_out != self.state.facts.left_out {
             let (name, most) = (&account.name, discovery.max_users);
             warn!(account = %name, left_out, "more users than discover_users.max_users, {most}");
         }
-        self.ledger.facts.left_out = left_out;
+        self.state.facts.left_out = left_out;
         let found = found.into_iter().take(discovery.max_users);
         let users = named_users(&account, found);
-        self.ledger.set_users(users, now);
-        self.read(|poller| &mut poller.ledger.facts.discovery, "users", now);
+        self.state.set_users(users, now);
+        self.read(|poller| &mut poller.state.facts.discovery, "users", now);
         true
     }
 
     fn learn_channels(&mut self, channels: Result<Vec<Channel>, ListError>, now: Stamp) {
         match channels {
             Ok(channels) => {
-                self.ledger.facts.surroundings.channels = Some(channels.into());
-                self.read(|poller| &mut poller.ledger.facts.channels, "channels", now);
+                self.state.facts.surroundings.channels = Some(channels.into());
+                self.read(|poller| &mut poller.state.facts.channels, "channels", now);
             }
             Err(error) => {
-                self.unread(|poller| &mut poller.ledger.facts.channels, "channels", &error);
+                self.unread(|poller| &mut poller.state.facts.channels, "channels", &error);
             }
         }
     }
@@ -243,11 +248,11 @@ impl Poller {
     fn learn_roles(&mut self, roles: Result<Option<Roles>, ListError>, now: Stamp) {
         match roles {
             Ok(roles) => {
-                self.ledger.facts.surroundings.roles = roles.map(Arc::new);
-                self.read(|poller| &mut poller.ledger.facts.roles, "roles", now);
+                self.state.facts.surroundings.roles = roles.map(Arc::new);
+                self.read(|poller| &mut poller.state.facts.roles, "roles", now);
             }
             Err(error) => {
-                self.unread(|poller| &mut poller.ledger.facts.roles, "roles", &error);
+                self.unread(|poller| &mut poller.state.facts.roles, "roles", &error);
             }
         }
     }
@@ -255,7 +260,7 @@ impl Poller {
     /// Notes a list that was read; logs that it can be again.
     fn read(&mut self, listing: fn(&mut Self) -> &mut Listing, what: &'static str, now: Stamp) {
         *listing(self) = Listing { read: Some(now), problem: None };
-        if self.lists.complaints.remove(what).is_some_and(Complaint::was_told) {
+        if self.lists.failures.remove(what).is_some_and(ListFailure::was_told) {
             info!(account = %self.account().name, "the list of {what} can be read again");
         }
     }
@@ -270,7 +275,7 @@ impl Poller {
         let problem: Arc<str> = error.to_string().into();
         listing(self).problem = Some(Arc::clone(&problem));
         if matches!(error, ListError::Upstream(_)) {
-            let complaint = self.lists.complaints.entry(what).or_default();
+            let complaint = self.lists.failures.entry(what).or_default();
             if let Some(problem) = complaint.failed(problem) {
                 self.complain(what, &problem);
             }
@@ -280,9 +285,9 @@ impl Poller {
 
     /// After a sweep: logs which lists cannot be read, unless the account as a whole cannot.
     pub(super) fn report_lists(&mut self) {
-        let failing = self.ledger.facts.failing.is_some();
+        let failing = self.state.facts.failing.is_some();
         let mut told = Vec::new();
-        for (what, complaint) in &mut self.lists.complaints {
+        for (what, complaint) in &mut self.lists.failures {
             if failing {
                 complaint.excuse();
             } else {

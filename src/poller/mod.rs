@@ -5,17 +5,17 @@
 //! [`PUBLISH_PERIOD`] in between, and waits for the next sweep. An account that cannot be read at
 //! all is asked with single requests until one succeeds. The supervisor runs the poller and starts it
 //! anew should it die; what it knew is in the slot. Where the account's settings change, another poller
-//! begins in its place and goes on with its rhythm ([`Begin`]). Where the account may be reset, its
-//! poller takes that in turn ([`Posts`]): nothing else may ask or publish meanwhile.
+//! begins in its place and goes on with its schedule ([`StartMode`]). Where the account may be reset, its
+//! poller takes that in turn ([`Registry`]): nothing else may ask or publish meanwhile.
 
-mod everybody;
-mod ledger;
+mod full_read;
+mod handover;
 mod lists;
-mod memory;
+mod persist;
 mod report;
 mod reset;
 mod slots;
-mod succession;
+mod state;
 mod sweep;
 
 use std::sync::Arc;
@@ -24,24 +24,24 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 
-pub use self::everybody::{Readings, Unread};
-pub use self::reset::{Away, Post, Posts, Progress};
+pub use self::full_read::{FullReadError, Readings};
+pub use self::handover::{Predecessor, StartMode};
+pub use self::reset::{PollerHandle, PollerUnavailable, Registry, ResetProgress};
 pub use self::slots::{changed_slot, mark_down, new_slot};
-pub use self::succession::{Begin, Predecessor};
 
-use self::ledger::Ledger;
+use self::handover::SweepSchedule;
 use self::lists::Lists;
-use self::memory::Memory;
+use self::persist::TrendFile;
 use self::report::Outage;
-use self::reset::{Called, Job, Seat, next_call};
-use self::succession::Rhythm;
-use self::sweep::Scope;
+use self::reset::{PollerCommand, Registration, ResetJob, next_command};
+use self::state::PollState;
+use self::sweep::SweepScope;
 use crate::account::Account;
 use crate::api::Client;
 use crate::auth::TokenError;
 use crate::blocking;
 use crate::clock::Stamp;
-use crate::health::Promise;
+use crate::health::Heartbeat;
 use crate::schedule::Trouble;
 use crate::shutdown::Shutdown;
 use crate::snapshot::{AccountView, FailingReason, Slot, Sweep, Writer};
@@ -63,44 +63,44 @@ const FILES_PATIENCE: Duration = Duration::from_secs(15);
 pub struct Poller {
     client: Arc<Client>,
     writer: Writer,
-    ledger: Ledger,
+    state: PollState,
     lists: Lists,
-    promise: Promise,
-    trouble: Trouble,
+    heartbeat: Heartbeat,
+    backoff: Trouble,
     /// What is kept over restarts of the exporter, where there is a place for it.
-    memory: Option<Memory>,
+    trend_file: Option<TrendFile>,
     /// What the log was told since the account cannot be read.
     outage: Outage,
     /// Whether somebody else has logged why the account fails.
-    told_elsewhere: bool,
+    logged_elsewhere: bool,
     /// Whom a sweep begins with.
     first_user: usize,
     /// When to end in good order.
     leave: Shutdown,
     /// Where it is found by those who reset accounts.
-    seat: Option<Seat>,
+    seat: Option<Registration>,
     /// A reset that waits for the end of the sweep.
-    waiting: Option<Job>,
+    waiting: Option<ResetJob>,
 }
 
 impl Poller {
     /// A poller that takes over `slot` and goes on from what it shows.
-    pub fn new(client: Client, slot: &Arc<Slot>, promise: Promise) -> Self {
+    pub fn new(client: Client, slot: &Arc<Slot>, heartbeat: Heartbeat) -> Self {
         let view = slot.view();
-        let (ledger, outage) = (Ledger::from_view(&view), Outage::going_on(&view.facts));
+        let (state, outage) = (PollState::from_view(&view), Outage::going_on(&view.facts));
         let (client, writer) = (Arc::new(client), slot.writer());
-        let (trouble, memory) = (Trouble::default(), None);
-        let lists = Lists::new(&ledger.account);
+        let (backoff, trend_file) = (Trouble::default(), None);
+        let lists = Lists::new(&state.account);
         Self {
             client,
             writer,
-            ledger,
+            state,
             lists,
-            promise,
-            trouble,
-            memory,
+            heartbeat,
+            backoff,
+            trend_file,
             outage,
-            told_elsewhere: false,
+            logged_elsewhere: false,
             first_user: 0,
             leave: Shutdown::new(),
             seat: None,
@@ -110,44 +110,44 @@ impl Poller {
 
     /// The same poller, which keeps in `storage` what is to survive a restart of the exporter.
     #[must_use]
-    pub fn remembering(self, storage: Storage) -> Self {
+    pub fn with_storage(self, storage: Storage) -> Self {
         let account = self.account();
         let stale_after = account.poll.stale_after;
-        let memory = Some(Memory::new(storage, account.name.clone(), stale_after));
-        Self { memory, ..self }
+        let trend_file = Some(TrendFile::new(storage, account.name.clone(), stale_after));
+        Self { trend_file, ..self }
     }
 
-    /// The same poller, which is found at `posts` by those who reset accounts.
+    /// The same poller, which is found at `registry` by those who reset accounts.
     #[must_use]
-    pub fn answering(self, posts: &Arc<Posts>) -> Self {
-        let seat = Some(posts.take(self.account(), &self.writer.slot().tally));
+    pub fn with_registry(self, registry: &Arc<Registry>) -> Self {
+        let seat = Some(registry.take(self.account(), &self.writer.slot().tally));
         Self { seat, ..self }
     }
 
-    /// Sweeps in the account's rhythm until `shutdown`, which ends it at once, or until it is to
+    /// Sweeps in the account's schedule until `shutdown`, which ends it at once, or until it is to
     /// `leave`: then it takes down the answers to what it has asked, and keeps what is to be kept. A
     /// reset that was decided is carried through either way.
-    pub async fn run(mut self, begin: Begin, leave: Shutdown, shutdown: Shutdown) {
+    pub async fn run(mut self, begin: StartMode, leave: Shutdown, shutdown: Shutdown) {
         self.leave = leave;
-        let rhythm = tokio::select! {
+        let schedule = tokio::select! {
             biased;
             () = shutdown.wait() => return,
-            rhythm = self.begin(begin) => rhythm,
+            schedule = self.begin(begin) => schedule,
         };
-        self.recall().await;
-        self.sweep_in(rhythm, &shutdown).await;
+        self.load_trends().await;
+        self.sweep_in(schedule, &shutdown).await;
         if !shutdown.has_begun() {
             self.publish().await;
-            self.remember().await;
+            self.save_trends().await;
         }
     }
 
     /// Sweeps until it is to leave.
-    async fn sweep_in(&mut self, rhythm: Rhythm, shutdown: &Shutdown) {
-        let Rhythm { origin, mut due, mut rest } = rhythm;
+    async fn sweep_in(&mut self, schedule: SweepSchedule, shutdown: &Shutdown) {
+        let SweepSchedule { origin, mut due, mut skip_read_since } = schedule;
         let leave = self.leave.clone();
         while !leave.has_begun() {
-            self.promise.act_at(origin + due);
+            self.heartbeat.next_action_at(origin + due);
             let hold = self.holds_lists();
             tokio::select! {
                 () = sleep_until(origin + due) => {}
@@ -156,9 +156,9 @@ impl Poller {
                     self.publish().await;
                     continue;
                 }
-                call = next_call(&mut self.seat) => match call {
-                    Called::Job(job) => self.waiting = Some(job),
-                    Called::Show => {
+                call = next_command(&mut self.seat) => match call {
+                    PollerCommand::Reset(job) => self.waiting = Some(job),
+                    PollerCommand::Publish => {
                         self.publish().await;
                         continue;
                     }
@@ -169,7 +169,7 @@ impl Poller {
                 tokio::select! {
                     biased;
                     () = shutdown.wait() => return,
-                    () = self.sweep(rest.take()) => {}
+                    () = self.sweep(skip_read_since.take()) => {}
                 }
             }
             if leave.has_begun() {
@@ -178,42 +178,42 @@ impl Poller {
             }
             if let Some(job) = self.waiting.take() {
                 self.reset(job, shutdown).await;
-                self.ledger.forget_outcomes();
+                self.state.forget_outcomes();
                 // A sweep that made room is made up for, and shows what became of the counters.
                 due = origin.elapsed();
                 continue;
             }
             let interval = self.account().poll.interval;
-            let next = self.trouble.next(due, origin.elapsed(), interval);
+            let next = self.backoff.next(due, origin.elapsed(), interval);
             if next.overrun {
                 self.writer.slot().tally.overrun();
                 debug!(account = %self.account().name, "the sweep outlasted its interval");
             }
             due = next.due;
             self.publish().await;
-            self.remember().await;
+            self.save_trends().await;
         }
     }
 
     /// Takes `view` for what is known and shows it.
     fn go_on_from(&mut self, view: AccountView) {
-        self.ledger = Ledger::from_view(&view);
+        self.state = PollState::from_view(&view);
         self.writer.publish(view);
     }
 
     /// Goes on from what an earlier run of the exporter has kept.
-    async fn recall(&mut self) {
-        self.promise.act_at(Instant::now() + FILES_PATIENCE);
-        if let Some(memory) = &mut self.memory {
-            self.ledger.recall(memory.load().await, Stamp::now());
+    async fn load_trends(&mut self) {
+        self.heartbeat.next_action_at(Instant::now() + FILES_PATIENCE);
+        if let Some(file) = &mut self.trend_file {
+            self.state.load_trends(file.load().await, Stamp::now());
         }
     }
 
-    async fn remember(&mut self) {
-        self.promise.act_at(Instant::now() + FILES_PATIENCE);
-        if let Some(memory) = &mut self.memory {
+    async fn save_trends(&mut self) {
+        self.heartbeat.next_action_at(Instant::now() + FILES_PATIENCE);
+        if let Some(file) = &mut self.trend_file {
             let now = Stamp::now();
-            memory.save(self.ledger.kept(), now).await;
+            file.save(self.state.trends_to_save(), now).await;
         }
     }
 
@@ -231,19 +231,19 @@ impl Poller {
     /// Whether lists have to wait: until the first sweep has shown that the account answers, and
     /// while it does not.
     fn holds_lists(&self) -> bool {
-        self.ledger.facts.sweep.is_none() || self.trouble.probing()
+        self.state.facts.sweep.is_none() || self.backoff.probing()
     }
 
     fn account(&self) -> &Arc<Account> {
-        &self.ledger.account
+        &self.state.account
     }
 
-    /// One sweep, which leaves out those who were read since `rest`. It is broken off when the poller is
+    /// One sweep, which leaves out those who were read since `skip_read_since`. It is broken off when the poller is
     /// to leave or a reset waits.
-    async fn sweep(&mut self, rest: Option<Stamp>) {
+    async fn sweep(&mut self, skip_read_since: Option<Stamp>) {
         let now = Stamp::now();
-        let started = rest.unwrap_or(now);
-        self.ledger.facts.begun = Some(started);
+        let started = skip_read_since.unwrap_or(now);
+        self.state.facts.begun = Some(started);
         let leave = self.leave.clone();
         tokio::select! {
             () = self.find_first_users() => {}
@@ -251,18 +251,19 @@ impl Poller {
         }
         let client = Arc::clone(&self.client);
         let token = tokio::select! {
-            token = patiently(&self.promise, &client, client.token()) => token,
+            token = with_heartbeat(&self.heartbeat, &client, client.token()) => token,
             () = leave.wait() => return,
         };
         let (refused, spent) = match token {
             Ok(token) => {
-                self.told_elsewhere = false;
-                let scope = if self.trouble.probing() { Scope::Probe } else { Scope::Everyone };
-                self.ask(token, scope, rest).await
+                self.logged_elsewhere = false;
+                let scope =
+                    if self.backoff.probing() { SweepScope::Probe } else { SweepScope::AllUsers };
+                self.ask(token, scope, skip_read_since).await
             }
             Err(error) => {
-                self.told_elsewhere = error.is_shared();
-                self.ledger.fail_everyone(&error.to_string(), error.outcome());
+                self.logged_elsewhere = error.is_shared();
+                self.state.fail_everyone(&error.to_string(), error.outcome());
                 // Asking again costs upstream nothing: where tokens come from, attempts are paced.
                 (Some(reason_of(&error)), false)
             }
@@ -272,16 +273,16 @@ impl Poller {
             self.learn_all();
             return;
         }
-        let (result, failing) = self.ledger.verdict(refused);
+        let (result, failing) = self.state.verdict(refused);
         let finished = Stamp::now();
         let duration = started.age(finished);
         let token = client.token_facts();
-        self.ledger.facts.token_expiry = token.expiry;
-        self.ledger.facts.token_refreshed = token.last_refresh;
-        self.ledger.facts.sweep = Some(Sweep { finished, duration, result });
-        self.ledger.facts.failing = failing;
+        self.state.facts.token_expiry = token.expiry;
+        self.state.facts.token_refreshed = token.last_refresh;
+        self.state.facts.sweep = Some(Sweep { finished, duration, result });
+        self.state.facts.failing = failing;
         self.writer.slot().tally.sweep(result);
-        self.trouble.note(spent, failing.is_some());
+        self.backoff.note(spent, failing.is_some());
         self.report(true, finished);
         self.learn_all();
         self.report_lists();
@@ -292,26 +293,30 @@ impl Poller {
     async fn publish(&mut self) {
         let slot = self.writer.slot();
         let token = self.client.token_facts();
-        self.ledger.facts.token_expiry = token.expiry;
-        self.ledger.facts.token_refreshed = token.last_refresh;
-        let draft = self.ledger.draft(slot.view(), &slot.tally);
+        self.state.facts.token_expiry = token.expiry;
+        self.state.facts.token_refreshed = token.last_refresh;
+        let draft = self.state.draft(slot.view(), &slot.tally);
         // A panic there is a panic of this poller, which its supervisor deals with.
         let view = blocking::run(move || draft.render(Stamp::now())).await;
         self.writer.publish(view);
-        if self.ledger.has_attempted() {
-            self.promise.attempted();
+        if self.state.has_attempted() {
+            self.heartbeat.note_attempt();
         }
     }
 }
 
 /// Waits for something that takes its time, without counting as stuck for up to [`PATIENCE`] and
 /// while upstream has asked for a pause.
-async fn patiently<T>(promise: &Promise, client: &Client, work: impl Future<Output = T>) -> T {
+async fn with_heartbeat<T>(
+    heartbeat: &Heartbeat,
+    client: &Client,
+    work: impl Future<Output = T>,
+) -> T {
     let until = Instant::now() + PATIENCE;
     let mut work = std::pin::pin!(work);
     loop {
         let soon = Instant::now() + PUBLISH_PERIOD;
-        promise.act_at(if client.paused() { soon } else { soon.min(until) });
+        heartbeat.next_action_at(if client.paused() { soon } else { soon.min(until) });
         tokio::select! {
             done = &mut work => return done,
             () = sleep_until(soon) => {}

@@ -1,7 +1,7 @@
 //! What the log is told of an account that cannot be read, and of its lists: one line when it begins,
 //! one when it is over, and little in between, however often requests fail.
 //!
-//! An [`Outage`] and a [`Complaint`] are pure: the poller tells them what is the case and logs what
+//! An [`Outage`] and a [`ListFailure`] are pure: the poller tells them what is the case and logs what
 //! they make of it.
 
 use std::sync::Arc;
@@ -23,20 +23,20 @@ pub(super) struct Outage {
     /// The reasons that were logged, each once: they may alternate for hours.
     told: Vec<FailingReason>,
     /// Whether it is known in the log by somebody else's line: a partner's login fails.
-    hushed: bool,
+    logged_elsewhere: bool,
 }
 
 /// What is new about an account.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum News {
+pub(super) enum OutageEvent {
     /// It cannot be read.
-    Down,
+    Began,
     /// It cannot be read for as long already, and now for another reason.
-    Changed(Duration),
+    ReasonChanged(Duration),
     /// It cannot be read, as somebody else has logged.
-    Hushed,
+    BeganLoggedElsewhere,
     /// It can be read again.
-    Back {
+    Ended {
         /// How long it could not.
         down_for: Duration,
         /// Why; none if only somebody else has logged it.
@@ -48,7 +48,7 @@ impl Outage {
     /// Goes on where another poller has left the account.
     pub(super) fn going_on(facts: &Facts) -> Self {
         let (since, told) = (facts.failing_since, facts.failing_told.clone());
-        Self { since, hushed: since.is_some() && told.is_empty(), told }
+        Self { since, logged_elsewhere: since.is_some() && told.is_empty(), told }
     }
 
     /// Takes down why the account fails at this time, if it does, and whether that is logged
@@ -59,16 +59,17 @@ impl Outage {
         elsewhere: bool,
         end: bool,
         now: Stamp,
-    ) -> Option<News> {
+    ) -> Option<OutageEvent> {
         match (failing, self.since) {
             (None, Some(since)) if end => {
                 let reasons = std::mem::take(self).told;
-                Some(News::Back { down_for: since.age(now), reasons })
+                Some(OutageEvent::Ended { down_for: since.age(now), reasons })
             }
             (None, _) => None,
             (Some(_), _) if elsewhere => {
                 self.since.get_or_insert(now);
-                (!std::mem::replace(&mut self.hushed, true)).then_some(News::Hushed)
+                (!std::mem::replace(&mut self.logged_elsewhere, true))
+                    .then_some(OutageEvent::BeganLoggedElsewhere)
             }
             (Some(reason), _) if self.told.contains(&reason) => None,
             (Some(reason), since) => {
@@ -76,7 +77,7 @@ impl Outage {
                 let first = self.told.is_empty();
                 self.told.push(reason);
                 let age = since.filter(|_| !first).map(|since| since.age(now));
-                Some(age.map_or(News::Down, News::Changed))
+                Some(age.map_or(OutageEvent::Began, OutageEvent::ReasonChanged))
             }
         }
     }
@@ -84,7 +85,7 @@ impl Outage {
 
 /// What the log is told of a list.
 #[derive(Debug, Default)]
-pub(super) struct Complaint {
+pub(super) struct ListFailure {
     /// What is wrong and was not logged: it may be the account as a whole.
     waiting: Option<Arc<str>>,
     /// How often in a row it could not be read.
@@ -92,7 +93,7 @@ pub(super) struct Complaint {
     told: bool,
 }
 
-impl Complaint {
+impl ListFailure {
     /// The list could not be read. Returns what is to be logged now.
     pub(super) fn failed(&mut self, problem: Arc<str>) -> Option<Arc<str>> {
         self.times = self.times.saturating_add(1);
@@ -124,20 +125,24 @@ impl Complaint {
 impl Poller {
     /// Logs what is new about the account, at the `end` of a sweep or in the middle of one.
     pub(super) fn report(&mut self, end: bool, now: Stamp) {
-        let failing = self.ledger.facts.failing;
-        let news = self.outage.note(failing, self.told_elsewhere, end, now);
-        self.ledger.facts.failing_since = self.outage.since;
-        self.ledger.facts.failing_told.clone_from(&self.outage.told);
-        let account = &self.ledger.account.name;
-        let (reason, problem) = (failing.map(FailingReason::label), self.ledger.last_problem());
+        let failing = self.state.facts.failing;
+        let news = self.outage.note(failing, self.logged_elsewhere, end, now);
+        self.state.facts.failing_since = self.outage.since;
+        self.state.facts.failing_told.clone_from(&self.outage.told);
+        let account = &self.state.account.name;
+        let (reason, problem) = (failing.map(FailingReason::label), self.state.last_problem());
         match news {
-            Some(News::Down) => warn!(%account, reason, problem, "the account cannot be read"),
-            Some(News::Changed(age)) => {
+            Some(OutageEvent::Began) => {
+                warn!(%account, reason, problem, "the account cannot be read")
+            }
+            Some(OutageEvent::ReasonChanged(age)) => {
                 let down_for = span(age);
                 warn!(%account, reason, problem, down_for, "the account still cannot be read, for another reason");
             }
-            Some(News::Hushed) => debug!(%account, reason, problem, "the account cannot be read"),
-            Some(News::Back { down_for, reasons }) => {
+            Some(OutageEvent::BeganLoggedElsewhere) => {
+                debug!(%account, reason, problem, "the account cannot be read")
+            }
+            Some(OutageEvent::Ended { down_for, reasons }) => {
                 let down_for = span(down_for);
                 let reason =
                     reasons.iter().map(|reason| reason.label()).collect::<Vec<_>>().join(",");
@@ -171,23 +176,26 @@ mod tests {
         }
         told.extend(outage.note(None, false, true, at(330)));
         told.extend(outage.note(None, false, true, at(331)));
-        let back = News::Back {
+        let back = OutageEvent::Ended {
             down_for: Duration::from_secs(330),
             reasons: vec![Unreachable, ServerError],
         };
-        assert_eq!(told, [News::Down, News::Changed(Duration::from_secs(1)), back]);
+        assert_eq!(
+            told,
+            [OutageEvent::Began, OutageEvent::ReasonChanged(Duration::from_secs(1)), back]
+        );
     }
 
     #[test]
     fn an_account_is_back_at_the_end_of_a_sweep_only() {
         let mut outage = Outage::default();
-        assert_eq!(outage.note(Some(RateLimited), false, false, at(1)), Some(News::Down));
+        assert_eq!(outage.note(Some(RateLimited), false, false, at(1)), Some(OutageEvent::Began));
         assert_eq!(outage.note(None, false, false, at(2)), None);
         assert_eq!(outage.note(Some(RateLimited), false, true, at(3)), None);
         let back = outage.note(None, false, true, at(4));
         let down_for = Duration::from_secs(3);
-        assert_eq!(back, Some(News::Back { down_for, reasons: vec![RateLimited] }));
-        assert_eq!(outage.note(Some(RateLimited), false, true, at(5)), Some(News::Down));
+        assert_eq!(back, Some(OutageEvent::Ended { down_for, reasons: vec![RateLimited] }));
+        assert_eq!(outage.note(Some(RateLimited), false, true, at(5)), Some(OutageEvent::Began));
     }
 
     #[test]
@@ -199,10 +207,14 @@ mod tests {
         };
         let mut outage = Outage::going_on(&facts);
         assert_eq!(outage.note(Some(ServerError), false, true, at(2)), None);
-        let back = News::Back { down_for: Duration::from_secs(4), reasons: vec![ServerError] };
+        let back =
+            OutageEvent::Ended { down_for: Duration::from_secs(4), reasons: vec![ServerError] };
         assert_eq!(outage.note(None, false, true, at(5)), Some(back));
-        let hushed = Facts { failing_told: Vec::new(), ..facts };
-        assert_eq!(Outage::going_on(&hushed).note(Some(ServerError), true, true, at(2)), None);
+        let logged_elsewhere = Facts { failing_told: Vec::new(), ..facts };
+        assert_eq!(
+            Outage::going_on(&logged_elsewhere).note(Some(ServerError), true, true, at(2)),
+            None
+        );
         let mut fresh = Outage::going_on(&Facts::default());
         assert_eq!(fresh.note(None, false, true, at(2)), None);
     }
@@ -210,34 +222,41 @@ mod tests {
     #[test]
     fn what_a_partner_has_said_is_not_repeated_but_what_follows_is_told() {
         let mut outage = Outage::default();
-        assert_eq!(outage.note(Some(Unreachable), true, true, at(1)), Some(News::Hushed));
+        assert_eq!(
+            outage.note(Some(Unreachable), true, true, at(1)),
+            Some(OutageEvent::BeganLoggedElsewhere)
+        );
         assert_eq!(outage.note(Some(Unreachable), true, true, at(2)), None);
-        let back = News::Back { down_for: Duration::from_secs(2), reasons: Vec::new() };
+        let back = OutageEvent::Ended { down_for: Duration::from_secs(2), reasons: Vec::new() };
         assert_eq!(outage.note(None, false, true, at(3)), Some(back));
-        assert_eq!(outage.note(Some(Unreachable), true, true, at(4)), Some(News::Hushed));
-        assert_eq!(outage.note(Some(ServerError), false, true, at(9)), Some(News::Down));
-        let back = News::Back { down_for: Duration::from_secs(6), reasons: vec![ServerError] };
+        assert_eq!(
+            outage.note(Some(Unreachable), true, true, at(4)),
+            Some(OutageEvent::BeganLoggedElsewhere)
+        );
+        assert_eq!(outage.note(Some(ServerError), false, true, at(9)), Some(OutageEvent::Began));
+        let back =
+            OutageEvent::Ended { down_for: Duration::from_secs(6), reasons: vec![ServerError] };
         assert_eq!(outage.note(None, false, true, at(10)), Some(back));
     }
 
     #[test]
     fn a_list_is_complained_about_once_and_not_while_the_account_fails() {
-        let mut complaint = Complaint::default();
+        let mut failure = ListFailure::default();
         let problem: Arc<str> = "upstream answered 500".into();
-        assert_eq!(complaint.failed(Arc::clone(&problem)), None);
-        complaint.excuse();
-        assert_eq!(complaint.tell(), None);
-        assert_eq!(complaint.failed(Arc::clone(&problem)), None);
-        assert_eq!(complaint.tell(), Some(Arc::clone(&problem)));
-        assert_eq!(complaint.failed(Arc::clone(&problem)), None);
-        assert_eq!(complaint.tell(), None);
-        assert!(complaint.was_told());
-        let mut complaint = Complaint::default();
-        complaint.failed(Arc::clone(&problem));
-        complaint.excuse();
-        assert!(!complaint.was_told());
-        let mut complaint = Complaint::default();
-        let told = (0..9).filter(|_| complaint.failed(Arc::clone(&problem)).is_some());
+        assert_eq!(failure.failed(Arc::clone(&problem)), None);
+        failure.excuse();
+        assert_eq!(failure.tell(), None);
+        assert_eq!(failure.failed(Arc::clone(&problem)), None);
+        assert_eq!(failure.tell(), Some(Arc::clone(&problem)));
+        assert_eq!(failure.failed(Arc::clone(&problem)), None);
+        assert_eq!(failure.tell(), None);
+        assert!(failure.was_told());
+        let mut failure = ListFailure::default();
+        failure.failed(Arc::clone(&problem));
+        failure.excuse();
+        assert!(!failure.was_told());
+        let mut failure = ListFailure::default();
+        let told = (0..9).filter(|_| failure.failed(Arc::clone(&problem)).is_some());
         assert_eq!(told.count(), 1, "where sweeps are rare");
     }
 }

@@ -1,8 +1,8 @@
 //! The poller's part in a reset: it stops sweeping, reads everybody anew, waits for the decision, and
 //! then has the counters cleared.
 //!
-//! Whoever decides finds the account's poller through [`Posts`] and begins with [`Post::begin`]. The
-//! two halves of what follows are a [`Job`] here and a [`Progress`] there; whichever side goes away
+//! Whoever decides finds the account's poller through [`Registry`] and begins with [`PollerHandle::begin`]. The
+//! two halves of what follows are a [`ResetJob`] here and a [`ResetProgress`] there; whichever side goes away
 //! ends it, and only the request itself, once decided, is ended by nobody.
 
 use std::collections::{HashMap, HashSet};
@@ -12,8 +12,8 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::everybody::{Readings, Unread};
-use super::{PUBLISH_PERIOD, Poller, patiently};
+use super::full_read::{FullReadError, Readings};
+use super::{PUBLISH_PERIOD, Poller, with_heartbeat};
 use crate::account::{Account, AccountName, UserId};
 use crate::api::Clearing;
 use crate::blocking::lock;
@@ -22,26 +22,26 @@ use crate::shutdown::Shutdown;
 
 /// Where the pollers of accounts are found. Clones of the `Arc` around it show the same.
 #[derive(Debug, Default)]
-pub struct Posts {
+pub struct Registry {
     seats: Mutex<Seats>,
     changed: Notify,
 }
 
 #[derive(Debug, Default)]
 struct Seats {
-    posts: HashMap<AccountName, Post>,
+    registry: HashMap<AccountName, PollerHandle>,
     /// Numbers the pollers, so that one that ends does not take its successor's place away.
     next: u64,
 }
 
 /// An account's poller as others see it.
 #[derive(Debug, Clone)]
-pub struct Post {
+pub struct PollerHandle {
     /// The settings that it polls by.
     pub account: Arc<Account>,
     /// The account's counters.
     pub tally: Arc<Tally>,
-    jobs: mpsc::Sender<Job>,
+    jobs: mpsc::Sender<ResetJob>,
     /// That what is counted has changed.
     news: Arc<Notify>,
     number: u64,
@@ -49,38 +49,38 @@ pub struct Post {
 
 /// A poller's own end of its post, which is gone with it.
 #[derive(Debug)]
-pub(super) struct Seat {
-    posts: Arc<Posts>,
+pub(super) struct Registration {
+    registry: Arc<Registry>,
     account: AccountName,
-    jobs: mpsc::Receiver<Job>,
+    jobs: mpsc::Receiver<ResetJob>,
     news: Arc<Notify>,
     number: u64,
 }
 
 /// What a poller is called for.
 #[derive(Debug)]
-pub(super) enum Called {
+pub(super) enum PollerCommand {
     /// To reset its account.
-    Job(Job),
+    Reset(ResetJob),
     /// To show what others have counted.
-    Show,
+    Publish,
 }
 
 /// What a poller is asked to do, step by step.
 #[derive(Debug)]
-pub(super) struct Job {
-    readings: oneshot::Sender<Result<Readings, Unread>>,
+pub(super) struct ResetJob {
+    readings: oneshot::Sender<Result<Readings, FullReadError>>,
     decision: oneshot::Receiver<()>,
     outcome: oneshot::Sender<Clearing>,
     after: oneshot::Sender<Readings>,
 }
 
-/// The other end of it. Nothing is cleared unless [`Progress::decision`] is used; each of the other
+/// The other end of it. Nothing is cleared unless [`ResetProgress::decision`] is used; each of the other
 /// channels closes if the poller goes away before it has something to tell.
 #[derive(Debug)]
-pub struct Progress {
+pub struct ResetProgress {
     /// What everybody's counters are.
-    pub readings: oneshot::Receiver<Result<Readings, Unread>>,
+    pub readings: oneshot::Receiver<Result<Readings, FullReadError>>,
     /// The word to clear them. Once it is taken, the request leaves.
     pub decision: oneshot::Sender<()>,
     /// What came of the request. Closed without a word, it may have left all the same.
@@ -92,18 +92,18 @@ pub struct Progress {
 /// The account's poller has ended, or has a reset to do already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the account's poller takes no reset now")]
-pub struct Away;
+pub struct PollerUnavailable;
 
-impl Posts {
+impl Registry {
     /// The poller of the account of this name.
-    pub fn find(&self, name: &str) -> Option<Post> {
+    pub fn find(&self, name: &str) -> Option<PollerHandle> {
         let name = AccountName::parse(name).ok()?;
-        self.seats().posts.get(&name).cloned()
+        self.seats().registry.get(&name).cloned()
     }
 
     /// Every poller.
-    pub fn all(&self) -> Vec<Post> {
-        self.seats().posts.values().cloned().collect()
+    pub fn all(&self) -> Vec<PollerHandle> {
+        self.seats().registry.values().cloned().collect()
     }
 
     /// Waits until a poller has come since the last time.
@@ -112,7 +112,11 @@ impl Posts {
     }
 
     /// A place for a poller, instead of an earlier one of the same account.
-    pub(super) fn take(self: &Arc<Self>, account: &Arc<Account>, tally: &Arc<Tally>) -> Seat {
+    pub(super) fn take(
+        self: &Arc<Self>,
+        account: &Arc<Account>,
+        tally: &Arc<Tally>,
+    ) -> Registration {
         let (sender, jobs) = mpsc::channel(1);
         let mut seats = self.seats();
         let number = seats.next;
@@ -120,11 +124,11 @@ impl Posts {
         let (account, tally) = (Arc::clone(account), Arc::clone(tally));
         let name = account.name.clone();
         let news = Arc::new(Notify::new());
-        let post = Post { account, tally, jobs: sender, news: Arc::clone(&news), number };
-        seats.posts.insert(name.clone(), post);
+        let post = PollerHandle { account, tally, jobs: sender, news: Arc::clone(&news), number };
+        seats.registry.insert(name.clone(), post);
         drop(seats);
         self.changed.notify_one();
-        Seat { posts: Arc::clone(self), account: name, jobs, news, number }
+        Registration { registry: Arc::clone(self), account: name, jobs, news, number }
     }
 
     fn seats(&self) -> MutexGuard<'_, Seats> {
@@ -132,19 +136,19 @@ impl Posts {
     }
 }
 
-impl Post {
+impl PollerHandle {
     /// Has the poller read everybody, and then wait for the decision.
     ///
     /// # Errors
     /// When the poller is not there to do it.
-    pub fn begin(&self) -> Result<Progress, Away> {
+    pub fn begin(&self) -> Result<ResetProgress, PollerUnavailable> {
         let (read, readings) = oneshot::channel();
         let (decide, decision) = oneshot::channel();
         let (end, outcome) = oneshot::channel();
         let (read_again, after) = oneshot::channel();
-        let job = Job { readings: read, decision, outcome: end, after: read_again };
-        self.jobs.try_send(job).map_err(|_| Away)?;
-        Ok(Progress { readings, decision: decide, outcome, after })
+        let job = ResetJob { readings: read, decision, outcome: end, after: read_again };
+        self.jobs.try_send(job).map_err(|_| PollerUnavailable)?;
+        Ok(ResetProgress { readings, decision: decide, outcome, after })
     }
 
     /// Has the poller show what was counted, which would else be seen after its next sweep.
@@ -153,21 +157,21 @@ impl Post {
     }
 }
 
-impl Drop for Seat {
+impl Drop for Registration {
     fn drop(&mut self) {
-        let mut seats = self.posts.seats();
-        if seats.posts.get(&self.account).is_some_and(|post| post.number == self.number) {
-            seats.posts.remove(&self.account);
+        let mut seats = self.registry.seats();
+        if seats.registry.get(&self.account).is_some_and(|post| post.number == self.number) {
+            seats.registry.remove(&self.account);
         }
     }
 }
 
 /// What a poller is called for next; never anything without a seat. Dropping this loses nothing.
-pub(super) async fn next_call(seat: &mut Option<Seat>) -> Called {
+pub(super) async fn next_command(seat: &mut Option<Registration>) -> PollerCommand {
     let Some(seat) = seat else { return std::future::pending().await };
     tokio::select! {
-        Some(job) = seat.jobs.recv() => Called::Job(job),
-        () = seat.news.notified() => Called::Show,
+        Some(job) = seat.jobs.recv() => PollerCommand::Reset(job),
+        () = seat.news.notified() => PollerCommand::Publish,
     }
 }
 
@@ -195,8 +199,8 @@ impl Poller {
     /// Does a job. Between sweeps only: no request for a counter is open. Until the decision it ends
     /// when the poller is to leave; then it goes on to its end, and `shutdown` ends no more than the
     /// last look at the counters.
-    pub(super) async fn reset(&mut self, job: Job, shutdown: &Shutdown) {
-        let Job { readings, decision, outcome, after } = job;
+    pub(super) async fn reset(&mut self, job: ResetJob, shutdown: &Shutdown) {
+        let ResetJob { readings, decision, outcome, after } = job;
         info!(account = %self.account().name, "reading everybody anew for a reset");
         let leave = self.leave.clone();
         let read = tokio::select! {
@@ -212,10 +216,10 @@ impl Poller {
             }
         };
         let client = Arc::clone(&self.client);
-        let single = match patiently(&self.promise, &client, client.single()).await {
+        let single = match with_heartbeat(&self.heartbeat, &client, client.single()).await {
             Ok(single) => single,
             Err(error) => {
-                let _ = readings.send(Err(Unread::Client(error)));
+                let _ = readings.send(Err(FullReadError::Client(error)));
                 return;
             }
         };
@@ -225,16 +229,16 @@ impl Poller {
         }
         let decided = tokio::select! {
             biased;
-            word = patiently(&self.promise, &client, decision) => word.is_ok(),
+            word = with_heartbeat(&self.heartbeat, &client, decision) => word.is_ok(),
             // By now other settings may hold.
             () = leave.wait() => false,
         };
         if !decided {
             return;
         }
-        let trends = self.ledger.doubt_trends();
+        let trends = self.state.doubt_trends();
         // So that a kill from here on cannot make a reset look like answers.
-        self.remember().await;
+        self.save_trends().await;
         let (land, landed) = oneshot::channel();
         drop(client.clear(single, token, move |clearing| {
             let _ = land.send(Effect::of(&clearing));
@@ -242,11 +246,12 @@ impl Poller {
             let _ = outcome.send(clearing);
         }));
         // The request has a time limit of its own.
-        let effect = patiently(&self.promise, &client, landed).await.unwrap_or(Effect::Unknown);
+        let effect =
+            with_heartbeat(&self.heartbeat, &client, landed).await.unwrap_or(Effect::Unknown);
         match effect {
-            Effect::Nothing => self.ledger.restore_trends(trends),
-            Effect::Cleared => self.ledger.forget_readings(true),
-            Effect::Unknown => self.ledger.forget_readings(false),
+            Effect::Nothing => self.state.restore_trends(trends),
+            Effect::Cleared => self.state.forget_readings(true),
+            Effect::Unknown => self.state.forget_readings(false),
         }
         tokio::select! {
             read = self.read_again(&users) => match read {
@@ -260,13 +265,13 @@ impl Poller {
         }
         // Whoever goes on from this view must not show what was read before.
         self.publish().await;
-        self.remember().await;
+        self.save_trends().await;
     }
 
-    async fn read_again(&mut self, users: &[UserId]) -> Result<Readings, Unread> {
+    async fn read_again(&mut self, users: &[UserId]) -> Result<Readings, FullReadError> {
         let client = Arc::clone(&self.client);
-        self.promise.act_at(Instant::now() + PUBLISH_PERIOD);
-        let token = patiently(&self.promise, &client, client.token()).await?;
+        self.heartbeat.next_action_at(Instant::now() + PUBLISH_PERIOD);
+        let token = with_heartbeat(&self.heartbeat, &client, client.token()).await?;
         let users: HashSet<UserId> = users.iter().cloned().collect();
         self.read_users(token, users).await.map(|(readings, _)| readings)
     }

@@ -1,4 +1,4 @@
-//! One round over the users of an account: who is asked, and what a failure means for the others.
+//! One run over the users of an account: who is asked, and what a failure means for the others.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until};
 
-use super::{Called, PUBLISH_PERIOD, Poller, next_call, patiently, reason_of};
+use super::{PUBLISH_PERIOD, Poller, PollerCommand, next_command, reason_of, with_heartbeat};
 use crate::account::User;
 use crate::api::Client;
 use crate::auth::{Token, TokenError};
@@ -27,17 +27,17 @@ const DENIALS: usize = 3;
 
 /// Who is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Scope {
+pub(super) enum SweepScope {
     /// Every user, until enough have failed to show that all would.
-    Everyone,
+    AllUsers,
     /// First only one user; the others once that shows that the account answers.
     Probe,
 }
 
-/// The course of a round.
-struct Round {
+/// The course of a run.
+struct SweepRun {
     token: Token,
-    /// How often the token has changed; an answer to an older one says nothing about it.
+    /// How often the token has changed; an response to an older one says nothing about it.
     token_age: u32,
     /// Whether the source of the token was read once more.
     reread: bool,
@@ -57,26 +57,26 @@ struct Round {
     denials: usize,
     /// Failures without a success after which nobody more is asked.
     enough: usize,
-    /// Whether upstream has accepted the token in this round.
+    /// Whether upstream has accepted the token in this run.
     accepted: bool,
     /// Why nobody more is asked.
     refused: Option<FailingReason>,
 }
 
 /// How one request ended.
-struct Answer {
+struct SweepResponse {
     user: usize,
     token_age: u32,
     result: Result<(Reading, Stamp), Error>,
 }
 
-impl Round {
-    /// A round over so many users that begins with the user `first`.
-    fn new(token: Token, scope: Scope, users: usize, first: usize, enough: usize) -> Self {
+impl SweepRun {
+    /// A run over so many users that begins with the user `first`.
+    fn new(token: Token, scope: SweepScope, users: usize, first: usize, enough: usize) -> Self {
         let mut queue: VecDeque<usize> = (first..users).chain(0..first.min(users)).collect();
         let held = match scope {
-            Scope::Everyone => Vec::new(),
-            Scope::Probe => queue.split_off(1.min(users)).into(),
+            SweepScope::AllUsers => Vec::new(),
+            SweepScope::Probe => queue.split_off(1.min(users)).into(),
         };
         Self {
             token,
@@ -120,7 +120,7 @@ impl Round {
         }
     }
 
-    /// Somebody's answer shows that the token is good: the others may be asked.
+    /// Somebody's response shows that the token is good: the others may be asked.
     fn accept(&mut self) {
         self.accepted = true;
         self.denials = 0;
@@ -130,31 +130,31 @@ impl Round {
 }
 
 impl Poller {
-    /// Asks for the users in `scope`, but for those read since `rest`, and notes the answers, showing
+    /// Asks for the users in `scope`, but for those read since `skip_read_since`, and notes the answers, showing
     /// them as they come. Returns why the account refused to be asked, if it did, and whether it is to
     /// be asked more rarely then.
     pub(super) async fn ask(
         &mut self,
         token: Token,
-        scope: Scope,
-        rest: Option<Stamp>,
+        scope: SweepScope,
+        skip_read_since: Option<Stamp>,
     ) -> (Option<FailingReason>, bool) {
         let started = Instant::now();
         let poll = self.account().poll;
-        let users = self.ledger.facts.users;
+        let users = self.state.facts.users;
         let enough = poll.concurrency.saturating_mul(3).max(ENOUGH_FAILURES);
-        let mut round = Round::new(token, scope, users, self.first_user, enough);
-        if let Some(since) = rest {
-            round.queue.retain(|user| !self.ledger.was_read(*user, since));
+        let mut run = SweepRun::new(token, scope, users, self.first_user, enough);
+        if let Some(since) = skip_read_since {
+            run.queue.retain(|user| !self.state.was_read(*user, since));
         }
-        self.ask_queue(&mut round).await;
+        self.ask_queue(&mut run).await;
         if self.leave.has_begun() {
             return (None, false);
         }
-        let worth = round.accepted || (self.trouble.is_new() && !round.is_hopeless());
-        let few = round.again.len() <= poll.concurrency.max(users / 10);
+        let worth = run.accepted || (self.backoff.is_new() && !run.is_hopeless());
+        let few = run.again.len() <= poll.concurrency.max(users / 10);
         let free = self.waiting.is_none();
-        if free && round.refused.is_none() && worth && few && !round.again.is_empty() {
+        if free && run.refused.is_none() && worth && few && !run.again.is_empty() {
             let pause = retry_pause(fnv1a(self.account().name.as_str().as_bytes()));
             // Only within the time that the next sweep leaves.
             if started.elapsed() + pause + poll.timeout < poll.interval {
@@ -163,58 +163,58 @@ impl Poller {
                     () = sleep(pause) => {}
                     () = leave.wait() => return (None, false),
                 }
-                for (user, outcome) in std::mem::take(&mut round.again) {
-                    self.ledger.retract(outcome);
-                    round.queue.push_back(user);
+                for (user, outcome) in std::mem::take(&mut run.again) {
+                    self.state.retract(outcome);
+                    run.queue.push_back(user);
                 }
-                self.ask_queue(&mut round).await;
+                self.ask_queue(&mut run).await;
             }
         }
-        if !round.accepted || round.refused.is_some() {
+        if !run.accepted || run.refused.is_some() {
             // Whoever cannot be read must not stand before the others for ever. The leap past them
             // is the golden section, so that few leaps come near everybody.
-            let leap = round.asked + users * 382 / 1000;
+            let leap = run.asked + users * 382 / 1000;
             self.first_user = (self.first_user + leap) % users.max(1);
         }
-        if let (Some(error), Some(_)) = (&round.without, round.refused) {
+        if let (Some(error), Some(_)) = (&run.without, run.refused) {
             // Says more than that the token was refused.
-            self.ledger.explain(&error.to_string());
-            self.told_elsewhere = error.is_shared();
+            self.state.explain(&error.to_string());
+            self.logged_elsewhere = error.is_shared();
         }
         // Where new tokens come from, attempts are paced.
-        (round.refused, round.refused.is_some() && round.without.is_none())
+        (run.refused, run.refused.is_some() && run.without.is_none())
     }
 
-    async fn ask_queue(&mut self, round: &mut Round) {
+    async fn ask_queue(&mut self, run: &mut SweepRun) {
         let account = Arc::clone(self.account());
         let client = Arc::clone(&self.client);
-        let mut open: FuturesUnordered<BoxFuture<'_, Answer>> = FuturesUnordered::new();
+        let mut open: FuturesUnordered<BoxFuture<'_, SweepResponse>> = FuturesUnordered::new();
         let mut publish = interval_at(Instant::now() + PUBLISH_PERIOD, PUBLISH_PERIOD);
         publish.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let hold = self.holds_lists();
         let leave = self.leave.clone();
         let mut drained = None;
         loop {
-            self.promise.act_at(Instant::now() + PUBLISH_PERIOD);
+            self.heartbeat.next_action_at(Instant::now() + PUBLISH_PERIOD);
             // A reset, and a successor, wait for those who are being asked, and nobody more is asked.
             let free = self.waiting.is_none() && !leave.has_begun();
             while open.len() < account.poll.concurrency && free {
-                let Some(user) = round.next() else { break };
-                if let Some(asked) = self.ledger.user_at(user) {
-                    open.push(Box::pin(request(&client, asked, user, round)));
+                let Some(user) = run.next() else { break };
+                if let Some(asked) = self.state.user_at(user) {
+                    open.push(Box::pin(request(&client, asked, user, run)));
                 }
             }
             tokio::select! {
-                answer = open.next() => match answer {
-                    Some(answer) => self.take(round, answer).await,
+                response = open.next() => match response {
+                    Some(response) => self.take(run, response).await,
                     None => return,
                 },
-                news = self.lists.next(&client, hold) => {
-                    self.lists.news.push(news);
+                update = self.lists.next(&client, hold) => {
+                    self.lists.updates.push(update);
                 }
-                call = next_call(&mut self.seat), if self.waiting.is_none() => {
-                    // What is to be shown is, with the rest.
-                    if let Called::Job(job) = call {
+                call = next_command(&mut self.seat), if self.waiting.is_none() => {
+                    // What is to be shown is, with the skip_read_since.
+                    if let PollerCommand::Reset(job) = call {
                         self.waiting = Some(job);
                         drained = Some(Instant::now() + account.poll.timeout);
                     }
@@ -228,7 +228,7 @@ impl Poller {
                 }
                 _ = publish.tick() => {
                     let now = Stamp::now();
-                    self.ledger.judge_early(account.poll.concurrency, client.paused(), now);
+                    self.state.judge_early(account.poll.concurrency, client.paused(), now);
                     self.report(false, now);
                     self.publish().await;
                 }
@@ -236,55 +236,55 @@ impl Poller {
         }
     }
 
-    /// Notes an answer and what it means for the rest of the round.
-    async fn take(&mut self, round: &mut Round, answer: Answer) {
-        let error = match answer.result {
+    /// Notes an response and what it means for the skip_read_since of the run.
+    async fn take(&mut self, run: &mut SweepRun, response: SweepResponse) {
+        let error = match response.result {
             Ok((reading, at)) => {
-                self.ledger.succeeded(answer.user, reading, at);
-                round.accept();
+                self.state.succeeded(response.user, reading, at);
+                run.accept();
                 return;
             }
             Err(error) => error,
         };
         match error.outcome() {
-            Outcome::Unauthorized if self.token_is_new(round, answer.token_age).await => {
-                round.queue.push_front(answer.user);
+            Outcome::Unauthorized if self.token_is_new(run, response.token_age).await => {
+                run.queue.push_front(response.user);
                 return;
             }
-            Outcome::Unauthorized => round.deny(self.account().poll.concurrency),
+            Outcome::Unauthorized => run.deny(self.account().poll.concurrency),
             // Before anybody could be read this is about the account; afterwards about the user.
-            Outcome::Forbidden if !round.accepted => round.refused = Some(FailingReason::Forbidden),
+            Outcome::Forbidden if !run.accepted => run.refused = Some(FailingReason::Forbidden),
             // Upstream looked for the user, so the token is good.
-            Outcome::NotFound if error.is_of_the_api() => round.accept(),
+            Outcome::NotFound if error.is_of_the_api() => run.accept(),
             outcome @ (Outcome::Timeout | Outcome::Connect | Outcome::ServerError) => {
-                round.again.push((answer.user, outcome));
+                run.again.push((response.user, outcome));
             }
             _ => {}
         }
-        round.failures += 1;
-        self.ledger.failed(answer.user, &error);
+        run.failures += 1;
+        self.state.failed(response.user, &error);
     }
 
     /// Whether the token has changed since the refused request was made, or changes now that its
-    /// source is read once more; that is done once per round.
-    async fn token_is_new(&mut self, round: &mut Round, used: u32) -> bool {
-        if used < round.token_age {
+    /// source is read once more; that is done once per run.
+    async fn token_is_new(&mut self, run: &mut SweepRun, used: u32) -> bool {
+        if used < run.token_age {
             return true;
         }
-        if std::mem::replace(&mut round.reread, true) {
+        if std::mem::replace(&mut run.reread, true) {
             return false;
         }
         let client = Arc::clone(&self.client);
-        let other = client.other_token(&round.token);
-        match patiently(&self.promise, &client, other).await {
-            Ok(token) if token != round.token => {
-                round.token = token;
-                round.token_age += 1;
+        let other = client.other_token(&run.token);
+        match with_heartbeat(&self.heartbeat, &client, other).await {
+            Ok(token) if token != run.token => {
+                run.token = token;
+                run.token_age += 1;
                 true
             }
             Ok(_) => false,
             Err(error) => {
-                round.without = Some(error);
+                run.without = Some(error);
                 false
             }
         }
@@ -295,8 +295,8 @@ fn request<'a>(
     client: &'a Client,
     asked: Arc<User>,
     user: usize,
-    round: &Round,
-) -> impl Future<Output = Answer> + Send + use<'a> {
-    let (token, token_age) = (round.token.clone(), round.token_age);
-    async move { Answer { user, token_age, result: client.counter(&token, &asked.id).await } }
+    run: &SweepRun,
+) -> impl Future<Output = SweepResponse> + Send + use<'a> {
+    let (token, token_age) = (run.token.clone(), run.token_age);
+    async move { SweepResponse { user, token_age, result: client.counter(&token, &asked.id).await } }
 }

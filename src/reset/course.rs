@@ -15,7 +15,7 @@ use crate::account::Reset;
 use crate::blocking;
 use crate::clock::{self, Stamp};
 use crate::metrics::{LastReset, ResetResult};
-use crate::poller::{Post, Progress, Readings};
+use crate::poller::{PollerHandle, Readings, ResetProgress};
 use crate::reset::{Call, Caller, Figures, Reply, Told};
 use crate::shutdown::Shutdown;
 use crate::text;
@@ -26,7 +26,7 @@ const AUDIT_TEXT_MAX: usize = 500;
 /// One request and what it is about.
 pub(super) struct Course<'a> {
     pub(super) affair: &'a Arc<Affair>,
-    pub(super) post: &'a Post,
+    pub(super) poller: &'a PollerHandle,
     pub(super) bounds: &'a Reset,
     pub(super) caller: &'a Caller,
     pub(super) shutdown: &'a Shutdown,
@@ -44,7 +44,7 @@ impl Drop for Turn<'_> {
 impl Course<'_> {
     /// Takes a request that had a valid token to its end. `gone` tells whether its caller has.
     pub(super) async fn ask(&self, call: &Call, gone: impl Fn() -> bool) -> Result<Reply, Refusal> {
-        let account = &self.post.account;
+        let account = &self.poller.account;
         let ask = guards::request(
             account.name.as_str(),
             account.account_id.as_ref(),
@@ -55,13 +55,13 @@ impl Course<'_> {
         let turn = claimed.then(|| Turn(self.affair));
         if claimed {
             self.affair
-                .recall(self.post)
+                .recall(self.poller)
                 .await
                 .map_err(|error| Refusal::Storage(error.to_string()))?;
         }
         let locked = self.affair.locked.load(SeqCst);
         guards::turn(!claimed, locked, self.affair.book.wait(self.bounds.cooldown))?;
-        let mut progress = self.post.begin().map_err(|_| AWAY)?;
+        let mut progress = self.poller.begin().map_err(|_| AWAY)?;
         let read = (&mut progress.readings).await.map_err(|_| AWAY)?;
         let (before, read) = match read {
             Ok(readings) => {
@@ -92,9 +92,9 @@ impl Course<'_> {
         let line = self.described(Kind::DryRun, ask, before);
         let id = line.id.clone();
         self.written(line, |affair, line| affair.book.note(line)).await?;
-        self.post.tally.resets.ended(ResetResult::DryRun);
-        self.post.show();
-        let account = &self.post.account.name;
+        self.poller.tally.resets.ended(ResetResult::DryRun);
+        self.poller.show();
+        let account = &self.poller.account.name;
         let before = figures(before);
         info!(%account, id, total = before.total, "a reset was rehearsed; nothing was sent");
         let message = format!(
@@ -110,9 +110,9 @@ impl Course<'_> {
         &self,
         ask: &Ask,
         before: &Readings,
-        progress: Progress,
+        progress: ResetProgress,
     ) -> Result<Reply, Refusal> {
-        let account = &self.post.account.name;
+        let account = &self.poller.account.name;
         let boot = clock::boot();
         let mark = Mark::new(Stamp::now(), boot, before.server_time(), self.bounds.cooldown);
         let mut intent = self.described(Kind::Intent, ask, before);
@@ -127,7 +127,7 @@ impl Course<'_> {
         })?;
         let before = figures(before);
         warn!(%account, id, total = before.total, caller = %self.caller.address, "resetting the counters of the account");
-        let Progress { decision, outcome, after, .. } = progress;
+        let ResetProgress { decision, outcome, after, .. } = progress;
         let end = match decision.send(()) {
             Ok(()) => outcome.await.map_or_else(|_| End::without_a_word(), |said| End::of(&said)),
             Err(()) => End::not_taken(),
@@ -141,8 +141,8 @@ impl Course<'_> {
         if let Some(after) = after {
             last.after = Some(after.total);
             let marks = self.affair.book.tell(|told| told.last = Some(last));
-            self.post.tally.resets.mark(marks);
-            self.post.show();
+            self.poller.tally.resets.mark(marks);
+            self.poller.show();
             let line =
                 Line { figures: Some(after), ..Line::new(Kind::After, &id, Stamp::now().unix) };
             let written = self.written(line, |affair, line| affair.book.note(line)).await;
@@ -167,14 +167,14 @@ impl Course<'_> {
     }
 
     fn told(&self, id: String) -> Told {
-        let account = Some(self.post.account.name.to_string());
+        let account = Some(self.poller.account.name.to_string());
         Told { account, id: Some(id), ..Told::default() }
     }
 
     /// Writes down how a reset ended, counts and tells it.
     async fn conclude(&self, id: &str, end: &End, last: LastReset) -> Result<(), Refusal> {
         let now = Stamp::now().unix;
-        let tally = &self.post.tally.resets;
+        let tally = &self.poller.tally.resets;
         tally.ended(end.result);
         tally.mark(self.affair.book.tell(|told| {
             told.last = Some(last);
@@ -183,7 +183,8 @@ impl Course<'_> {
                 told.last_success = Some(now);
             }
         }));
-        let (account, code, problem) = (&self.post.account.name, end.code, end.problem.as_deref());
+        let (account, code, problem) =
+            (&self.poller.account.name, end.code, end.problem.as_deref());
         if end.result == ResetResult::Cleared {
             warn!(%account, id, "the counters of the account are cleared");
         } else {
@@ -212,7 +213,7 @@ impl Course<'_> {
             (user.as_str().to_owned(), (reading.count, reading.kind.label()))
         });
         Line {
-            account_id: self.post.account.account_id.as_ref().map(|id| id.as_str().to_owned()),
+            account_id: self.poller.account.account_id.as_ref().map(|id| id.as_str().to_owned()),
             caller: Some(self.caller.address.to_string()),
             user_agent: agent.map(|agent| audit_text(&String::from_utf8_lossy(agent))),
             reason: ask.reason.as_deref().map(audit_text).filter(|reason| !reason.is_empty()),

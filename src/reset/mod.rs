@@ -38,7 +38,7 @@ use crate::account::{AccountName, Reset};
 use crate::blocking;
 use crate::blocking::lock;
 use crate::metrics::{AdminCode, ResetResult};
-use crate::poller::{Post, Posts};
+use crate::poller::{PollerHandle, Registry};
 use crate::shutdown::Shutdown;
 use crate::storage::Storage;
 use crate::text;
@@ -56,7 +56,7 @@ pub struct Desk {
 /// What the requests share.
 #[derive(Debug)]
 struct Counter {
-    posts: Arc<Posts>,
+    registry: Arc<Registry>,
     storage: Option<Storage>,
     keys: Keys,
     affairs: Mutex<HashMap<AccountName, Arc<Affair>>>,
@@ -80,21 +80,21 @@ pub struct Settling(Arc<Counter>);
 
 /// An account that may be reset.
 struct Target {
-    post: Post,
+    poller: PollerHandle,
     bounds: Reset,
 }
 
 impl Desk {
-    /// A desk for the accounts at `posts`, which keeps what it has to in `storage`; and the hook to
+    /// A desk for the accounts at `registry`, which keeps what it has to in `storage`; and the hook to
     /// ask it by, and what waits for it.
     pub fn new(
-        posts: Arc<Posts>,
+        registry: Arc<Registry>,
         storage: Option<Storage>,
         shutdown: Shutdown,
     ) -> (Self, Hook, Settling) {
         let (hook, messages) = Hook::new();
         let counter = Arc::new(Counter {
-            posts,
+            registry,
             storage,
             keys: Keys::new(),
             affairs: Mutex::default(),
@@ -114,7 +114,7 @@ impl Desk {
                     let shared = Arc::clone(counter);
                     counter.tasks.spawn(async move { shared.answer(message).await });
                 }
-                () = counter.posts.changed() => {
+                () = counter.registry.changed() => {
                     let shared = Arc::clone(counter);
                     counter.tasks.spawn(async move { shared.recall().await });
                 }
@@ -145,14 +145,14 @@ impl Counter {
 
     /// The account, if the token is that of its resets.
     async fn admit(&self, credentials: &Credentials) -> Option<Target> {
-        let all = self.posts.all();
+        let all = self.registry.all();
         let files: Vec<PathBuf> = all
             .iter()
-            .filter_map(|post| Some(post.account.reset.as_ref()?.token_file.clone()))
+            .filter_map(|poller| Some(poller.account.reset.as_ref()?.token_file.clone()))
             .collect();
-        let target = self.posts.find(&credentials.account).and_then(|post| {
-            let bounds = post.account.reset.clone()?;
-            Some(Target { post, bounds })
+        let target = self.registry.find(&credentials.account).and_then(|poller| {
+            let bounds = poller.account.reset.clone()?;
+            Some(Target { poller, bounds })
         });
         let wanted = target.as_ref().map(|target| target.bounds.token_file.as_path());
         let token = credentials.token.expose_secret();
@@ -165,11 +165,11 @@ impl Counter {
             let _ = reply.send(unauthorized());
             return;
         };
-        let account = &target.post.account.name;
+        let account = &target.poller.account.name;
         let affair = self.affair(account);
         let course = Course {
             affair: &affair,
-            post: &target.post,
+            poller: &target.poller,
             bounds: &target.bounds,
             caller: &call.caller,
             shutdown: &self.shutdown,
@@ -177,8 +177,8 @@ impl Counter {
         let asked = course.ask(&call, || reply.is_closed()).await;
         let answer = asked.unwrap_or_else(|refusal| {
             let (code, caller) = (refusal.code(), call.caller.address);
-            target.post.tally.resets.refused(code);
-            target.post.show();
+            target.poller.tally.resets.refused(code);
+            target.poller.show();
             warn!(%account, code = code.label(), %caller, "a reset was refused: {refusal}");
             let retry = refusal.retry_after().map(text::seconds_up);
             let told = Told {
@@ -210,10 +210,12 @@ impl Counter {
 
     /// Finds out about the past of accounts whose pollers have come, before anybody asks.
     async fn recall(&self) {
-        for post in self.posts.all().into_iter().filter(|post| post.account.reset.is_some()) {
-            let affair = self.affair(&post.account.name);
-            if let Err(error) = affair.recall(&post).await {
-                let account = &post.account.name;
+        for poller in
+            self.registry.all().into_iter().filter(|poller| poller.account.reset.is_some())
+        {
+            let affair = self.affair(&poller.account.name);
+            if let Err(error) = affair.recall(&poller).await {
+                let account = &poller.account.name;
                 error!(%account, "resets are refused for now: {error}");
             }
         }
@@ -222,19 +224,19 @@ impl Counter {
 
 impl Affair {
     /// Reads what is written down, unless that was done, and lets the account's metrics tell it.
-    async fn recall(self: &Arc<Self>, post: &Post) -> Result<(), BookError> {
+    async fn recall(self: &Arc<Self>, poller: &PollerHandle) -> Result<(), BookError> {
         let affair = Arc::clone(self);
         let found = blocking::run(move || affair.book.open()).await?;
-        let account = &post.account.name;
+        let account = &poller.account.name;
         for _ in 0..found {
-            post.tally.resets.ended(ResetResult::Unknown);
+            poller.tally.resets.ended(ResetResult::Unknown);
             warn!(%account, "a reset was sent or about to be when the exporter ended; nobody knows \
                 what came of it, and its cooldown holds");
         }
         let told = self.book.told();
-        if found > 0 || post.tally.resets.values().marks != told {
-            post.tally.resets.mark(told);
-            post.show();
+        if found > 0 || poller.tally.resets.values().marks != told {
+            poller.tally.resets.mark(told);
+            poller.show();
         }
         Ok(())
     }

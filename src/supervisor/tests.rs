@@ -37,7 +37,7 @@ async fn a_poller_that_dies_is_shown_down_counted_and_started_anew() {
         async move {
             assert!(lives.fetch_add(1, SeqCst) >= 2, "dies on purpose");
             assert!(start.slot.view().facts.down);
-            start.promise.act_at(Instant::now() + 3600 * SECOND);
+            start.heartbeat.next_action_at(Instant::now() + 3600 * SECOND);
             start.leave.wait().await;
         }
     };
@@ -69,7 +69,7 @@ async fn a_poller_that_hangs_is_replaced_and_one_that_waits_on_purpose_is_not() 
             let name = start.slot.view().account.name.to_string();
             noted.lock().unwrap().push(name.clone());
             if name == "patient" {
-                start.promise.act_at(Instant::now() + 300 * SECOND);
+                start.heartbeat.next_action_at(Instant::now() + 300 * SECOND);
             }
             std::future::pending::<()>().await;
         }
@@ -101,7 +101,7 @@ async fn accounts_are_replaced_without_touching_those_that_stay() {
         async move {
             let name = start.slot.view().account.name.to_string();
             noted.lock().unwrap().push(format!("{name} starts"));
-            start.promise.act_at(Instant::now() + 3600 * SECOND);
+            start.heartbeat.next_action_at(Instant::now() + 3600 * SECOND);
             start.leave.wait().await;
             noted.lock().unwrap().push(format!("{name} ends"));
         }
@@ -139,17 +139,17 @@ async fn relay(leaving: Duration, replaced: &[&[&str]]) -> (Vec<String>, u64) {
         async move {
             let users = start.slot.view().users().count();
             let note = |what: &str| noted.lock().unwrap().push(format!("{users} {what}"));
-            if let Begin::InPlaceOf(predecessor) = start.begin {
-                start.promise.act_at(Instant::now() + 3600 * SECOND);
+            if let StartMode::TakeOver(predecessor) = start.begin {
+                start.heartbeat.next_action_at(Instant::now() + 3600 * SECOND);
                 predecessor.ended.wait().await;
             }
             if start.leave.has_begun() {
                 return note("never starts");
             }
             note("starts");
-            start.promise.act_at(Instant::now() + 3600 * SECOND);
+            start.heartbeat.next_action_at(Instant::now() + 3600 * SECOND);
             start.leave.wait().await;
-            start.promise.act_at(Instant::now());
+            start.heartbeat.next_action_at(Instant::now());
             sleep(leaving).await;
             note("ends");
         }

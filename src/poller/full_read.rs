@@ -1,7 +1,7 @@
 //! Fresh readings of every user there is, configured and listed, before and after a reset.
 //!
 //! Unlike a sweep it wants all or nothing: one user who cannot be read makes the whole incomplete.
-//! What is read goes into the ledger, too, where the user is polled.
+//! What is read goes into the state, too, where the user is polled.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::{Instant, sleep_until};
 
-use super::{PATIENCE, PUBLISH_PERIOD, Poller, patiently};
+use super::{PATIENCE, PUBLISH_PERIOD, Poller, with_heartbeat};
 use crate::account::UserId;
 use crate::api::{Client, ListError};
 use crate::auth::{Token, TokenError};
@@ -33,7 +33,7 @@ pub struct Readings {
 
 /// Why there is no reading of everybody.
 #[derive(Debug, thiserror::Error)]
-pub enum Unread {
+pub enum FullReadError {
     /// There is no token.
     #[error(transparent)]
     Token(#[from] TokenError),
@@ -96,7 +96,7 @@ impl Readings {
 }
 
 /// How one request ended.
-struct Answer {
+struct FreshResponse {
     user: UserId,
     attempt: u32,
     token: Token,
@@ -105,18 +105,18 @@ struct Answer {
 
 impl Poller {
     /// Reads everybody who is configured or on the account's list; also gives the token that worked.
-    pub(super) async fn read_everybody(&mut self) -> Result<(Readings, Token), Unread> {
+    pub(super) async fn read_everybody(&mut self) -> Result<(Readings, Token), FullReadError> {
         let client = Arc::clone(&self.client);
-        let token = patiently(&self.promise, &client, client.token()).await?;
-        let listed = patiently(&self.promise, &client, client.fresh_users()).await;
-        let listed = listed.map_err(Unread::List)?;
+        let token = with_heartbeat(&self.heartbeat, &client, client.token()).await?;
+        let listed = with_heartbeat(&self.heartbeat, &client, client.fresh_users()).await;
+        let listed = listed.map_err(FullReadError::List)?;
         if listed.is_empty() {
-            return Err(Unread::Empty);
+            return Err(FullReadError::Empty);
         }
         let mut users: HashSet<UserId> =
             self.account().users.iter().map(|user| user.id.clone()).collect();
         for user in listed {
-            users.insert(UserId::parse(&user.id).map_err(|_| Unread::Id)?);
+            users.insert(UserId::parse(&user.id).map_err(|_| FullReadError::Id)?);
         }
         self.read_users(token, users).await
     }
@@ -126,42 +126,44 @@ impl Poller {
         &mut self,
         token: Token,
         users: HashSet<UserId>,
-    ) -> Result<(Readings, Token), Unread> {
+    ) -> Result<(Readings, Token), FullReadError> {
         let (client, account) = (Arc::clone(&self.client), Arc::clone(self.account()));
         let limit = account.rate_limit;
         let paced = limit.per.as_secs_f64() / f64::from(limit.requests.max(1));
         let patience = PATIENCE + Duration::from_secs_f64(2.0 * paced * users.len() as f64);
         let until = Instant::now() + patience;
         let places: HashMap<UserId, usize> = {
-            let polled = self.ledger.users().enumerate();
+            let polled = self.state.users().enumerate();
             polled.map(|(place, view)| (view.user.id.clone(), place)).collect()
         };
         let mut token = token;
         let mut renewed = false;
         let mut read = Vec::with_capacity(users.len());
         let mut queue: VecDeque<(UserId, u32)> = users.into_iter().map(|user| (user, 1)).collect();
-        let mut open: FuturesUnordered<BoxFuture<'static, Answer>> = FuturesUnordered::new();
+        let mut open: FuturesUnordered<BoxFuture<'static, FreshResponse>> = FuturesUnordered::new();
         loop {
             while open.len() < account.poll.concurrency {
                 let Some((user, attempt)) = queue.pop_front() else { break };
                 open.push(Box::pin(request(Arc::clone(&client), token.clone(), user, attempt)));
             }
             let soon = Instant::now() + PUBLISH_PERIOD;
-            self.promise.act_at(soon);
-            let answer = tokio::select! {
-                answer = open.next() => answer,
+            self.heartbeat.next_action_at(soon);
+            let response = tokio::select! {
+                response = open.next() => response,
                 () = sleep_until(soon) => {
                     if Instant::now() >= until {
-                        return Err(Unread::Slow(patience));
+                        return Err(FullReadError::Slow(patience));
                     }
                     continue;
                 }
             };
-            let Some(Answer { user, attempt, token: used, result }) = answer else { break };
+            let Some(FreshResponse { user, attempt, token: used, result }) = response else {
+                break;
+            };
             match result {
                 Ok((reading, at)) => {
                     if let Some(place) = places.get(&user) {
-                        self.ledger.succeeded(*place, reading, at);
+                        self.state.succeeded(*place, reading, at);
                     }
                     read.push((user, reading));
                 }
@@ -171,9 +173,9 @@ impl Poller {
                 Err(error) if error.outcome() == Outcome::Unauthorized && !renewed => {
                     renewed = true;
                     let other = client.other_token(&token);
-                    let other = patiently(&self.promise, &client, other).await?;
+                    let other = with_heartbeat(&self.heartbeat, &client, other).await?;
                     if other == token {
-                        return Err(Unread::User { user, error });
+                        return Err(FullReadError::User { user, error });
                     }
                     token = other;
                     queue.push_back((user, attempt));
@@ -181,7 +183,7 @@ impl Poller {
                 Err(error) if attempt < ATTEMPTS && may_pass(&error) => {
                     queue.push_back((user, attempt + 1));
                 }
-                Err(error) => return Err(Unread::User { user, error }),
+                Err(error) => return Err(FullReadError::User { user, error }),
             }
         }
         read.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
@@ -194,9 +196,9 @@ fn may_pass(error: &Error) -> bool {
     matches!(error.outcome(), Outcome::Timeout | Outcome::Connect | Outcome::ServerError)
 }
 
-async fn request(client: Arc<Client>, token: Token, user: UserId, attempt: u32) -> Answer {
+async fn request(client: Arc<Client>, token: Token, user: UserId, attempt: u32) -> FreshResponse {
     let result = client.fresh_counter(&token, &user).await;
-    Answer { user, attempt, token, result }
+    FreshResponse { user, attempt, token, result }
 }
 
 #[cfg(test)]

@@ -26,28 +26,28 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The account's file, opened when it is first needed.
 #[derive(Debug)]
-pub(super) struct Memory {
+pub(super) struct TrendFile {
     storage: Storage,
     account: AccountName,
     /// What is older than this before the next writing would be of little use after a restart.
     refresh: Duration,
     store: Option<Arc<AccountStore>>,
-    written: Option<(Kept, Stamp)>,
+    written: Option<(SavedTrends, Stamp)>,
     complained: bool,
 }
 
 /// The content of the file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Kept {
+pub(super) struct SavedTrends {
     /// Whose users these are, as far as it can be told without the token: a name in the
     /// configuration may be given to another account.
     account: String,
     /// By id of the user.
-    users: BTreeMap<String, KeptTrend>,
+    users: BTreeMap<String, SavedTrend>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-struct KeptTrend {
+struct SavedTrend {
     /// Unix time in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     red_since: Option<u64>,
@@ -56,12 +56,12 @@ struct KeptTrend {
     at: u64,
 }
 
-impl Kept {
+impl SavedTrends {
     pub(super) fn new<'a>(
         account: &Account,
         users: impl Iterator<Item = (&'a str, Remembered)>,
     ) -> Self {
-        let trend = |kept: Remembered| KeptTrend {
+        let trend = |kept: Remembered| SavedTrend {
             red_since: kept.red_since.map(|since| since.as_millis() as u64),
             red: kept.red,
             at: kept.at.as_millis() as u64,
@@ -93,7 +93,7 @@ fn identity(account: &Account) -> String {
     format!("{}#{id}", account.base_url)
 }
 
-impl Memory {
+impl TrendFile {
     /// A memory that loses at most a quarter of `stale_after`, for which it is good.
     pub(super) fn new(storage: Storage, account: AccountName, stale_after: Duration) -> Self {
         // A little less, so that a sweep that comes a moment early does not wait for the next.
@@ -102,28 +102,28 @@ impl Memory {
     }
 
     /// What was kept; nothing if it cannot be read.
-    pub(super) async fn load(&mut self) -> Kept {
-        let Some(store) = self.open().await else { return Kept::default() };
+    pub(super) async fn load(&mut self) -> SavedTrends {
+        let Some(store) = self.open().await else { return SavedTrends::default() };
         let Some(content) = bounded(move || store.read(FILE)).await else {
-            return Kept::default();
+            return SavedTrends::default();
         };
         match content.map(|content| content.map(|bytes| serde_json::from_slice(&bytes))) {
-            Ok(None) => Kept::default(),
+            Ok(None) => SavedTrends::default(),
             Ok(Some(Ok(kept))) => kept,
             Ok(Some(Err(error))) => {
                 let account = &self.account;
                 warn!(%account, "cannot understand {FILE}, going on without: {error}");
-                Kept::default()
+                SavedTrends::default()
             }
             Err(error) => {
                 self.complain(&error);
-                Kept::default()
+                SavedTrends::default()
             }
         }
     }
 
     /// Keeps what is known `now`, if it is news.
-    pub(super) async fn save(&mut self, kept: Kept, now: Stamp) {
+    pub(super) async fn save(&mut self, kept: SavedTrends, now: Stamp) {
         if let Some((written, at)) = &self.written
             && written.agrees_with(&kept)
             && at.age(now) < self.refresh
@@ -182,9 +182,9 @@ mod tests {
             red: 7,
             at: Duration::from_secs(1_759_499_187),
         };
-        let kept = Kept::new(&account, [("1", trend)].into_iter());
+        let kept = SavedTrends::new(&account, [("1", trend)].into_iter());
         let text = serde_json::to_vec(&kept).unwrap();
-        let read: Kept = serde_json::from_slice(&text).unwrap();
+        let read: SavedTrends = serde_json::from_slice(&text).unwrap();
         assert_eq!(read.of(&account, "1"), Some(trend));
         assert_eq!(read.of(&account, "2"), None);
         let other = Account { account_id: AccountId::parse("78231464").ok(), ..account };

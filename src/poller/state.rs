@@ -1,12 +1,12 @@
 //! What a poller knows between two publications.
 //!
-//! The [`Ledger`] takes down answers and failures and remembers which chunks of users they touched;
+//! The [`PollState`] takes down answers and failures and remembers which chunks of users they touched;
 //! a [`Draft`] of it is rendered into the next view.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::memory::Kept;
+use super::persist::SavedTrends;
 use crate::account::{Account, User, UserId};
 use crate::clock::Stamp;
 use crate::counter::{Reading, Trend};
@@ -17,12 +17,12 @@ use crate::transport::Error;
 
 /// The poller's own copy of what is known, ahead of what is published.
 #[derive(Debug)]
-pub(super) struct Ledger {
+pub(super) struct PollState {
     pub(super) account: Arc<Account>,
     pub(super) facts: Facts,
     chunks: Vec<OpenChunk>,
     /// What an earlier run of the exporter has kept.
-    kept: Kept,
+    kept: SavedTrends,
     /// What went wrong last, in words.
     problem: Option<Arc<str>>,
     /// Ends of attempts in the current sweep, in the order of [`Outcome::ALL`].
@@ -45,7 +45,7 @@ pub(super) struct Draft {
     earlier: Arc<AccountView>,
 }
 
-impl Ledger {
+impl PollState {
     /// Goes on from a publication.
     pub(super) fn from_view(view: &AccountView) -> Self {
         let chunks = view.chunks.iter();
@@ -55,14 +55,14 @@ impl Ledger {
             account: Arc::clone(&view.account),
             facts: Facts { down: false, ..view.facts.clone() },
             chunks,
-            kept: Kept::default(),
+            kept: SavedTrends::default(),
             problem: None,
             outcomes: Default::default(),
         }
     }
 
     /// Takes over what was kept of users that have not been read yet, now or when they are found.
-    pub(super) fn recall(&mut self, kept: Kept, now: Stamp) {
+    pub(super) fn load_trends(&mut self, kept: SavedTrends, now: Stamp) {
         self.kept = kept;
         let users = self.chunks.iter_mut().flat_map(|chunk| &mut chunk.users);
         for user in users.filter(|user| user.last_good.is_none()) {
@@ -156,10 +156,10 @@ impl Ledger {
     }
 
     /// What is to be kept.
-    pub(super) fn kept(&self) -> Kept {
+    pub(super) fn trends_to_save(&self) -> SavedTrends {
         let trends =
             self.users().filter_map(|user| Some((user.user.id.as_str(), user.trend.remember()?)));
-        Kept::new(&self.account, trends)
+        SavedTrends::new(&self.account, trends)
     }
 
     /// Takes down a good reading.
@@ -332,7 +332,7 @@ fn weight_of(error: &Error) -> Outcome {
     }
 }
 
-fn recall(user: &mut UserView, account: &Account, kept: &Kept, now: Stamp) {
+fn recall(user: &mut UserView, account: &Account, kept: &SavedTrends, now: Stamp) {
     if let Some(kept) = kept.of(account, user.user.id.as_str()) {
         user.trend = Trend::recall(kept, now.unix, now.uptime, account.poll.stale_after);
     }

@@ -17,11 +17,11 @@ use crate::snapshot::{AccountView, Slot};
 
 /// What a poller begins with.
 #[derive(Debug)]
-pub enum Begin {
+pub enum StartMode {
     /// A sweep, after this time.
     After(Duration),
     /// What another has left undone, once that has ended.
-    InPlaceOf(Predecessor),
+    TakeOver(Predecessor),
 }
 
 /// The poller that had the account before its settings changed.
@@ -33,30 +33,30 @@ pub struct Predecessor {
     pub ended: Ended,
 }
 
-/// The rhythm of the sweeps.
+/// The schedule of the sweeps.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Rhythm {
+pub(super) struct SweepSchedule {
     /// What `due` is counted from.
     pub(super) origin: Instant,
     /// When the next sweep is due.
     pub(super) due: Duration,
     /// Whom it may leave out: those who were read since.
-    pub(super) rest: Option<Stamp>,
+    pub(super) skip_read_since: Option<Stamp>,
 }
 
-impl Begin {
+impl StartMode {
     /// How long until a sweep, as far as that is known.
     pub fn pause(&self) -> Duration {
         match self {
             Self::After(first) => *first,
-            Self::InPlaceOf(_) => Duration::ZERO,
+            Self::TakeOver(_) => Duration::ZERO,
         }
     }
 }
 
-impl Rhythm {
+impl SweepSchedule {
     pub(super) fn after(first: Duration) -> Self {
-        Self { origin: Instant::now(), due: first, rest: None }
+        Self { origin: Instant::now(), due: first, skip_read_since: None }
     }
 
     /// That of the poller which showed `view`, if accounts are still read in the same way.
@@ -69,23 +69,27 @@ impl Rhythm {
         let asked: HashSet<&UserId> = asked.map(|user| &user.user.id).collect();
         let complete = finished && account.users.iter().all(|user| asked.contains(&user.id));
         let resumed = resume(complete, account.poll.interval);
-        let rest = resumed.rest.then_some(begun);
+        let skip_read_since = resumed.rest.then_some(begun);
         let origin = Instant::now().checked_sub(begun.age(Stamp::now()));
-        origin.map_or(Self::after(Duration::ZERO), |origin| Self { origin, due: resumed.due, rest })
+        origin.map_or(Self::after(Duration::ZERO), |origin| Self {
+            origin,
+            due: resumed.due,
+            skip_read_since,
+        })
     }
 }
 
 impl Poller {
     /// Begins as it is told to.
-    pub(super) async fn begin(&mut self, begin: Begin) -> Rhythm {
+    pub(super) async fn begin(&mut self, begin: StartMode) -> SweepSchedule {
         let predecessor = match begin {
-            Begin::After(first) => return Rhythm::after(first),
-            Begin::InPlaceOf(predecessor) => predecessor,
+            StartMode::After(first) => return SweepSchedule::after(first),
+            StartMode::TakeOver(predecessor) => predecessor,
         };
         let mut ended = std::pin::pin!(predecessor.ended.wait());
         loop {
             // It is looked after as this one is, so that this ends.
-            self.promise.act_at(Instant::now() + PUBLISH_PERIOD);
+            self.heartbeat.next_action_at(Instant::now() + PUBLISH_PERIOD);
             tokio::select! {
                 () = &mut ended => break,
                 () = sleep(PUBLISH_PERIOD) => {}
@@ -97,7 +101,7 @@ impl Poller {
         }
         // Even if it is another account at Wazzup24 by now: the log knows it by its name.
         self.outage = Outage::going_on(&last.facts);
-        self.lists.go_on_from(&last, &self.ledger.account);
-        Rhythm::going_on(&last, self.account())
+        self.lists.go_on_from(&last, &self.state.account);
+        SweepSchedule::going_on(&last, self.account())
     }
 }
