@@ -27,6 +27,7 @@ pub mod config;
 pub mod counter;
 pub mod doctor;
 pub mod exposition;
+pub mod files;
 pub mod health;
 pub mod http;
 pub mod limit;

@@ -3,6 +3,7 @@
 //! The daemon decides: its guards, its cooldown, its place in the limit. This only speaks HTTP with its
 //! admin listener, once.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use url::Url;
 
+use crate::files::{self, OpenFile};
 use crate::net::is_loopback;
 use crate::reset::{AUDIT_FILE, Kind, Line, each_line};
 use crate::storage::{Storage, StorageError};
@@ -21,6 +23,8 @@ use crate::transport::{BuildError, causes, http_client};
 
 /// Longest foreign text that is printed, in characters.
 const SHOWN_MAX: usize = 2000;
+/// Largest file with certificates of authorities.
+const AUTHORITIES_MAX: u64 = 1 << 20;
 /// Time for a connection. The answer takes as long as everybody's counters take to be read.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -155,9 +159,12 @@ pub async fn ask_reset(order: ResetOrder) -> Result<ResetAnswer, ResetError> {
 
 fn authority(path: &Path) -> Result<Vec<Certificate>, ResetError> {
     let failed = |problem: String| ResetError::Authority { path: path.to_owned(), problem };
-    let bytes = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
-    let found = Certificate::from_pem_bundle(&bytes).map_err(|error| failed(causes(&error)))?;
-    if found.is_empty() { Err(failed("there is none in it".to_owned())) } else { Ok(found) }
+    let bytes = OpenFile::any(path).and_then(|file| file.read(AUTHORITIES_MAX));
+    let bytes = bytes.map_err(|error| failed(io::Error::from(error).to_string()))?;
+    let bytes = bytes.ok_or_else(|| failed("it is too large".to_owned()))?;
+    let found = files::certificates(&bytes).map_err(|error| failed(format!("it {error}")))?;
+    let found = found.iter().map(|certificate| Certificate::from_der(certificate));
+    found.collect::<Result<_, _>>().map_err(|error| failed(causes(&error)))
 }
 
 /// An address without a login that may stand in it.

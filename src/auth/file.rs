@@ -1,22 +1,18 @@
 //! Small secret files that somebody else replaces: tokens, passwords, refresh tokens of a login.
 
-use std::fs::OpenOptions;
-use std::io::{self, Read as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rustix::fs::OFlags;
 use secrecy::SecretString;
 use tokio::time::timeout;
 
 use super::error::TokenError;
 use crate::blocking;
 use crate::blocking::lock;
+use crate::files::{FileFingerprint, OpenFile};
 
-/// Longest file that is read; a JWT has about a thousand bytes.
-const FILE_MAX: u64 = 64 * 1024;
 /// Longest time that is waited for the file system.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -28,11 +24,8 @@ pub(super) struct SecretFile {
     /// Whose turn it is: a file system that hangs must not take one thread after the other.
     turn: Arc<tokio::sync::Mutex<()>>,
     /// What it looked like when it was read last.
-    seen: Mutex<Option<Looks>>,
+    seen: Mutex<Option<Option<FileFingerprint>>>,
 }
-
-/// What a file looks like from outside; `None` where there is none.
-type Looks = Option<[i64; 5]>;
 
 impl SecretFile {
     /// The file at `path`, which is called `what` in errors.
@@ -47,7 +40,7 @@ impl SecretFile {
     /// Its content, without line breaks at the end.
     pub(super) async fn read(&self) -> Result<SecretString, TokenError> {
         // Looked at first, so that what replaces it meanwhile looks different.
-        let (looks, text) = self.look(|path| (looks(&path), read(&path))).await?;
+        let (looks, text) = self.look(|path| (FileFingerprint::of(&path), read(&path))).await?;
         *lock(&self.seen) = Some(looks);
         text.map_err(|source| TokenError::unreadable(self.what, self.path.clone(), source))
     }
@@ -55,7 +48,7 @@ impl SecretFile {
     /// Whether it looks different from when it was read last.
     pub(super) async fn has_changed(&self) -> bool {
         // One that cannot be looked at has not changed as far as anybody can tell.
-        let Ok(looks) = self.look(|path| looks(&path)).await else { return false };
+        let Ok(looks) = self.look(|path| FileFingerprint::of(&path)).await else { return false };
         let seen = *lock(&self.seen);
         seen.is_some_and(|seen| seen != looks)
     }
@@ -79,24 +72,9 @@ impl SecretFile {
     }
 }
 
-fn looks(path: &Path) -> Looks {
-    let about = path.metadata().ok()?;
-    let [inode, device] = [about.ino(), about.dev()].map(u64::cast_signed);
-    Some([inode, device, about.size().cast_signed(), about.mtime(), about.mtime_nsec()])
-}
-
 /// Reads a file that may have been replaced by anything since the configuration was checked.
 fn read(path: &Path) -> io::Result<SecretString> {
-    // Opening a pipe would wait for somebody to write into it.
-    let flags = OFlags::NONBLOCK.bits().cast_signed();
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
-    let mut text = String::new();
-    if file.take(FILE_MAX + 1).read_to_string(&mut text)? as u64 > FILE_MAX {
-        return Err(io::Error::other("it is too large to hold a secret and nothing else"));
-    }
+    let text = OpenFile::regular(path)?.read_secret("a secret")?;
     Ok(text.trim_end_matches(['\r', '\n']).into())
 }
 

@@ -1,9 +1,11 @@
 //! `reset`: asks a running daemon to clear an account's counters, or tells what is on record.
 
+use std::io;
 use std::path::Path;
 
 use wazzup_exporter::app::{self, ResetError, ResetOrder};
 use wazzup_exporter::config;
+use wazzup_exporter::files::OpenFile;
 use wazzup_exporter::storage::Storage;
 
 use super::failure::Failure;
@@ -42,7 +44,7 @@ pub(super) async fn run(
     };
     let answer = app::ask_reset(order).await.map_err(failure)?;
     if answer.is_good() {
-        print_line(std::io::stdout(), &answer.to_string());
+        print_line(io::stdout(), &answer.to_string());
         return Ok(());
     }
     Err(Failure::runtime(answer))
@@ -68,8 +70,9 @@ fn configured_token(flags: &ConfigFlags, account: &str) -> Result<std::path::Pat
 }
 
 fn read_token(path: &Path) -> Result<String, Failure> {
-    let text = std::fs::read_to_string(path).map_err(|error| {
-        let path = path.display();
+    let text = OpenFile::any(path).and_then(|file| file.read_secret("a token"));
+    let text = text.map_err(|error| {
+        let (path, error) = (path.display(), io::Error::from(error));
         Failure::Usage(format!("the reset token cannot be read from {path}: {error}"))
     })?;
     Ok(text.trim().to_owned())
@@ -98,12 +101,12 @@ fn history(
         any |= tell(&storage, &account)?;
     }
     if !any {
-        print_line(std::io::stdout(), "No reset is on record.");
+        print_line(io::stdout(), "No reset is on record.");
     }
     Ok(())
 }
 
 fn tell(storage: &Storage, account: &str) -> Result<bool, Failure> {
-    let mut tell = |line: &str| print_line(std::io::stdout(), line);
+    let mut tell = |line: &str| print_line(io::stdout(), line);
     app::reset_history(storage, account, &mut tell).map_err(Failure::runtime)
 }

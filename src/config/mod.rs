@@ -79,7 +79,7 @@ pub struct Permissions {
 /// # Errors
 /// Everything that is wrong, with its place and what to do.
 pub fn load(path: &Path, permissions: Permissions) -> Result<Config, ConfigError> {
-    match source::read(path) {
+    match source::read_main(path) {
         Ok(main) => reading::read(main, permissions, &|name| std::env::var_os(name)),
         Err(message) => {
             let file = path.to_owned();

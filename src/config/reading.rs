@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use crate::account::{Account, Authorities};
+use crate::files::OpenFile;
 use crate::schedule::fnv1a;
 
 use super::accounts::AccountReader;
@@ -15,7 +16,7 @@ use super::partners::Partners;
 use super::problem::{ConfigError, name_of};
 use super::report::{Place, Report, Spot};
 use super::settings::{DEFAULT_MAX_IN_FLIGHT, PollKeys, read_export};
-use super::source::{self, Source, check_regular, expand};
+use super::source::{self, Source, expand};
 use super::tree::{self, Tree};
 use super::value::{count, line};
 use super::{Config, Permissions, Settings};
@@ -23,12 +24,6 @@ use crate::text;
 
 /// Most requests in flight: as many as there are local ports.
 const MAX_IN_FLIGHT_MAX: usize = 65_536;
-/// The permission bits that let others than the owner write.
-const OTHERS_WRITE: u32 = 0o022;
-/// The permission bit that lets everybody write.
-const EVERYBODY_WRITES: u32 = 0o002;
-/// The permission bit that lets everybody read.
-const EVERYBODY_READS: u32 = 0o004;
 
 /// Reads the main file and everything that it names.
 pub(super) fn read(
@@ -169,17 +164,17 @@ impl Reading<'_> {
         let mode = source.mode.unwrap_or_default();
         let whole = Spot { file, place: Place::File };
         if !secret {
-            if mode & EVERYBODY_WRITES != 0 {
+            if mode.is_writable_by_others() {
                 let what = "can be changed by every user of the host, who could have the tokens \
                             sent elsewhere";
-                self.report.warn(whole, format!("{what} (mode {mode:03o}); chmod o-w {path}"));
+                self.report.warn(whole, format!("{what} (mode {mode}); chmod o-w {path}"));
             }
-        } else if mode & OTHERS_WRITE != 0 {
+        } else if mode.is_writable_by_group_or_others() {
             let what = "holds a secret and can be changed by others than its owner";
-            self.report.problem(whole, format!("{what} (mode {mode:03o}); chmod go-w {path}"));
-        } else if mode & EVERYBODY_READS != 0 {
+            self.report.problem(whole, format!("{what} (mode {mode}); chmod go-w {path}"));
+        } else if mode.is_readable_by_others() {
             let what = "holds a secret and can be read by every user of the host";
-            self.report.warn(whole, format!("{what} (mode {mode:03o}); chmod o-r {path}"));
+            self.report.warn(whole, format!("{what} (mode {mode}); chmod o-r {path}"));
         }
     }
 
@@ -218,13 +213,13 @@ impl Reading<'_> {
     }
 
     fn read_account_file(&mut self, path: &Path, reader: &mut AccountReader) -> Result<(), String> {
-        check_regular(path)?;
+        let opened = OpenFile::regular(path)?;
         let main = self.sources.first().and_then(|source| source.path.canonicalize().ok());
         if main.is_some() && path.canonicalize().ok() == main {
             return Err("is the main file itself; narrow the pattern".to_owned());
         }
         let file = self.sources.len();
-        self.sources.push(source::read(path)?);
+        self.sources.push(source::read(path, opened)?);
         let Some(tree) = self.tree(file) else { return Ok(()) };
         let report = &mut self.report;
         let remedy = "an account file holds that list and nothing else";

@@ -2,19 +2,26 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::text;
 use glob::{MatchOptions, Pattern};
 
-pub(super) use crate::yaml::source::{Source, check_regular, read_at_most};
+use crate::files::OpenFile;
+use crate::text;
+
+pub(super) use crate::yaml::source::Source;
 
 /// Largest file that is read; some 200,000 users, and the end of `/dev/zero`.
 const SIZE_MAX: u64 = 16 << 20;
 /// Most files that patterns may name together.
 const FILES_MAX: usize = 10_000;
 
-/// Reads a file; what fails is told in words that follow the file's name.
-pub(super) fn read(path: &Path) -> Result<Source, String> {
-    Source::read(path, SIZE_MAX, "split it with account_files")
+/// Reads the main file, which may be a pipe. The error follows the file's name.
+pub(super) fn read_main(path: &Path) -> Result<Source, String> {
+    read(path, OpenFile::any(path)?)
+}
+
+/// Reads an open file. The error follows the file's name.
+pub(super) fn read(path: &Path, file: OpenFile) -> Result<Source, String> {
+    Source::read(path, file, SIZE_MAX, "split it with account_files")
 }
 
 /// The files that a name or pattern in `account_files` stands for, in sorted order.

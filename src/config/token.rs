@@ -3,19 +3,13 @@
 //! Pure checks but for the looks at the file system, used by [`auth`](super::auth). Every failure is
 //! told in words without the token.
 
-use std::fs::File;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Component, Path, PathBuf};
 
+use secrecy::zeroize::Zeroizing;
+
 use crate::account::RESET_TOKEN_MIN;
-
-use super::source::{check_regular, read_at_most};
+use crate::files::OpenFile;
 use crate::text;
-
-/// Largest token file; a token alone is far smaller.
-const FILE_MAX: u64 = 64 << 10;
-/// The permission bits of users who are neither the owner nor in the group.
-const OTHERS: u32 = 0o007;
 
 /// What keeps a text from standing in an `Authorization` header.
 pub(super) fn token_fault(token: &str) -> Option<&'static str> {
@@ -72,19 +66,13 @@ pub(super) fn check_password_file(path: &Path) -> Result<(), String> {
 }
 
 /// The content of a file that only its owner and group may read.
-fn read_secret(path: &Path, what: &str) -> Result<String, String> {
-    let mode = check_regular(path)?.permissions().mode() & 0o777;
-    if mode & OTHERS != 0 {
-        let path = text::path(path);
-        return Err(format!(
-            "is open to every user of the host (mode {mode:03o}); chmod 600 {path}"
-        ));
+fn read_secret(path: &Path, what: &'static str) -> Result<Zeroizing<String>, String> {
+    let file = OpenFile::regular(path)?;
+    if file.mode().is_open_to_others() {
+        let (mode, path) = (file.mode(), text::path(path));
+        return Err(format!("is open to every user of the host (mode {mode}); chmod 600 {path}"));
     }
-    let cannot = |error: std::io::Error| format!("cannot be read: {error}");
-    let mut file = File::open(path).map_err(cannot)?;
-    let bytes = read_at_most(&mut file, FILE_MAX).map_err(cannot)?;
-    let bytes = bytes.ok_or_else(|| format!("is too large to hold {what} and nothing else"))?;
-    String::from_utf8(bytes).map_err(|_| format!("is not text; put {what} alone into it"))
+    Ok(file.read_secret(what)?)
 }
 
 /// The path under which a token file of an account file may be used: one below `secrets_dir`.

@@ -6,17 +6,13 @@
 //! only its digest is kept.
 
 use std::collections::HashMap;
-use std::fs::OpenOptions;
-use std::io::{self, Read as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use ring::digest::{SHA256, digest};
 use ring::rand::{SecureRandom as _, SystemRandom};
-use rustix::fs::OFlags;
-use secrecy::zeroize::Zeroizing;
 use subtle::{Choice, ConstantTimeEq as _};
 use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
@@ -24,15 +20,12 @@ use tokio::time::{Instant, timeout};
 use tracing::{error, warn};
 
 use crate::account::RESET_TOKEN_MIN;
+use crate::files::{FileFingerprint, OpenFile};
 
 /// How long what was seen of the files is believed.
 const LOOK: Duration = Duration::from_secs(1);
 /// Longest time that is waited for the file system.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Longest file that is read.
-const FILE_MAX: u64 = 64 * 1024;
-/// The permission bits of users who are neither the owner nor in the group.
-const OTHERS: u32 = 0o007;
 
 type Digest = [u8; 32];
 
@@ -52,7 +45,7 @@ struct Seen {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Key {
-    looks: Option<[i64; 6]>,
+    fingerprint: Option<FileFingerprint>,
     /// Nothing where the file holds no token that may be used.
     token: Option<Digest>,
 }
@@ -110,8 +103,9 @@ fn digest_of(token: &[u8]) -> Digest {
 
 fn look_at(path: PathBuf, earlier: &HashMap<PathBuf, Key>) -> (PathBuf, Key) {
     // Looked at first, so that what replaces it meanwhile looks different.
-    let looks = looks(&path);
-    if let Some(key) = earlier.get(&path).filter(|key| key.looks.is_some() && key.looks == looks) {
+    let fingerprint = FileFingerprint::of(&path);
+    let same = |key: &&Key| fingerprint.is_some() && key.fingerprint == fingerprint;
+    if let Some(key) = earlier.get(&path).filter(same) {
         return (path.clone(), key.clone());
     }
     let token = match read(&path) {
@@ -125,33 +119,17 @@ fn look_at(path: PathBuf, earlier: &HashMap<PathBuf, Key>) -> (PathBuf, Key) {
             None
         }
     };
-    (path, Key { looks, token })
-}
-
-fn looks(path: &Path) -> Option<[i64; 6]> {
-    let about = path.metadata().ok()?;
-    let [inode, device] = [about.ino(), about.dev()].map(u64::cast_signed);
-    let size = about.size().cast_signed();
-    // The time of the last change of mode or owner is included.
-    Some([inode, device, size, about.mtime(), about.ctime(), about.ctime_nsec()])
+    (path, Key { fingerprint, token })
 }
 
 /// The digest of the token in a file, which may have been replaced by anything since the
 /// configuration was checked.
 fn read(path: &Path) -> io::Result<Digest> {
-    let flags = OFlags::NONBLOCK.bits().cast_signed();
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
-    let about = file.metadata()?;
-    if !about.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
-    if about.mode() & OTHERS != 0 {
+    let file = OpenFile::regular(path)?;
+    if file.mode().is_open_to_others() {
         return Err(io::Error::other("it is open to every user of the host; chmod 600 it"));
     }
-    let mut text = Zeroizing::new(String::new());
-    if file.take(FILE_MAX + 1).read_to_string(&mut text)? as u64 > FILE_MAX {
-        return Err(io::Error::other("it is too large to hold a token and nothing else"));
-    }
+    let text = file.read_secret("a token")?;
     let token = text.trim();
     if token.len() < RESET_TOKEN_MIN || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
         let least = RESET_TOKEN_MIN;

@@ -4,13 +4,11 @@
 //! [`Print`] holds digests, no content.
 
 use std::fmt;
-use std::fs::File;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use ring::digest::{Context, SHA256};
 
-use crate::yaml::source::{check_regular, read_at_most};
+use crate::files::OpenFile;
 
 /// Largest file; the authorities of a whole operating system have a quarter of it.
 const SIZE_MAX: u64 = 1 << 20;
@@ -53,10 +51,8 @@ impl fmt::Debug for Print {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {
-    let cannot = |error: io::Error| format!("cannot be read: {error}");
-    check_regular(path)?;
-    let mut file = File::open(path).map_err(cannot)?;
-    let content = read_at_most(&mut file, SIZE_MAX).map_err(cannot)?;
+    let file = OpenFile::regular(path)?;
+    let content = file.read(SIZE_MAX)?;
     content.ok_or_else(|| format!("is larger than {} MiB", SIZE_MAX >> 20))
 }
 

@@ -11,6 +11,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, TrustAnchor};
 use rustls::sign::{CertifiedKey, SigningKey};
 
 use super::x509::{Fields, Validity};
+use crate::files;
 
 /// Somebody who signs certificates.
 pub(super) struct Authority {
@@ -22,18 +23,7 @@ pub(super) struct Authority {
 
 /// The certificates in a text, at least one.
 pub(super) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
-    let mut certificates = Vec::new();
-    for certificate in CertificateDer::pem_slice_iter(pem) {
-        let number = certificates.len() + 1;
-        // The parser's own words are left out: they may repeat what it read.
-        let certificate = certificate
-            .map_err(|_| format!("is not PEM at certificate {number}; copy it again"))?;
-        certificates.push(certificate);
-    }
-    if certificates.is_empty() {
-        return Err("holds no certificate in PEM, -----BEGIN CERTIFICATE-----".to_owned());
-    }
-    Ok(certificates)
+    files::certificates(pem).map_err(|error| error.to_string())
 }
 
 /// The first private key in a text.
