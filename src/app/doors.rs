@@ -11,7 +11,7 @@ use tracing::info;
 use super::listen::BindError;
 use super::{ListenAddress, Options, StartError, web};
 use crate::health::Health;
-use crate::http::{Access, Admin, Front, Prefix, Site, serve};
+use crate::http::{Access, Admin, Prefix, Service, Site, serve};
 use crate::metrics::Process;
 use crate::shutdown::Shutdown;
 use crate::web_config::{Watch, WebConfig};
@@ -88,22 +88,22 @@ impl Doors {
             info!(%address, "listening");
         }
         for listener in self.listeners {
-            let front = Front::site(Arc::clone(site), Arc::clone(&access));
-            servers.spawn(serve(listener, front, shutdown.clone()));
+            let service = Service::site(Arc::clone(site), Arc::clone(&access));
+            servers.spawn(serve(listener, service, shutdown.clone()));
         }
         if let Some(listener) = self.health {
             if let Ok(address) = listener.local_addr() {
                 info!(%address, "listening for probes alone");
             }
-            let front = Front::probes(Arc::clone(health), self.prefix);
-            servers.spawn(serve(listener, front, shutdown.clone()));
+            let service = Service::probes(Arc::clone(health), self.prefix);
+            servers.spawn(serve(listener, service, shutdown.clone()));
         }
         if let (Some(listener), Some(admin)) = (self.admin, admin) {
             if let Ok(address) = listener.local_addr() {
                 info!(%address, "listening for resets");
             }
-            let front = Front::admin(Arc::new(admin), Arc::clone(&access));
-            servers.spawn(serve(listener, front, shutdown.clone()));
+            let service = Service::admin(Arc::new(admin), Arc::clone(&access));
+            servers.spawn(serve(listener, service, shutdown.clone()));
         }
         if let Some(config) = self.web {
             web::tell(&config, "the web configuration is in use");

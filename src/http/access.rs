@@ -1,7 +1,7 @@
 //! Who is let in: what the web configuration says, applied to every request.
 //!
 //! [`Access`] is made from a [`WebConfig`] when the exporter starts, and [`Access::replace`] takes
-//! up a later one as far as that works without a restart. [`front`](super::front) asks it about
+//! up a later one as far as that works without a restart. [`front`](super::service) asks it about
 //! every request, [`connection`](super::connection) for TLS about every connection.
 
 use std::sync::Arc;
@@ -13,10 +13,9 @@ use hyper::{Request, StatusCode};
 use rustls::ServerConfig;
 use rustls::pki_types::CertificateDer;
 
-use super::answer::{Answer, plain};
-use super::bucket::Bucket;
-use super::login::{Logins, Verdict};
-use super::routes::crowded;
+use super::login::{LoginResult, Logins};
+use super::rate_limit::RateLimiter;
+use super::response::{BufferedResponse, overloaded, plain_text};
 use crate::web_config::{Headers, RateLimit, Tls, Users, WebConfig};
 
 /// What browsers show when they ask for a name and a password.
@@ -28,7 +27,7 @@ pub struct Access {
     /// Fixed at the start, as are HTTP/2 and the limit; the certificates are not.
     tls: Option<ArcSwap<Encryption>>,
     http2: bool,
-    limit: Option<Bucket>,
+    limit: Option<RateLimiter>,
     rules: ArcSwap<Rules>,
     logins: Logins,
     started: Started,
@@ -63,7 +62,7 @@ impl Access {
         Self {
             tls: tls.map(|tls| ArcSwap::from_pointee(Encryption::new(tls, started.http2))),
             http2: started.http2,
-            limit: started.limit.map(Bucket::new),
+            limit: started.limit.map(RateLimiter::new),
             rules: ArcSwap::from_pointee(Rules::of(config)),
             logins: Logins::new(),
             started,
@@ -98,26 +97,29 @@ impl Access {
 
     /// Lets a request in, or answers it. Those of whoever restarts us are not to be asked about: they
     /// bring no password, and must not be told to come back later.
-    pub(super) async fn admit<B: Body>(&self, request: &Request<B>) -> Result<(), Answer> {
+    pub(super) async fn admit<B: Body>(
+        &self,
+        request: &Request<B>,
+    ) -> Result<(), BufferedResponse> {
         if self.limit.as_ref().is_some_and(|limit| !limit.take()) {
             let text = "Too many requests; the rate limit of this exporter is reached.\n";
-            return Err(plain(StatusCode::TOO_MANY_REQUESTS, text));
+            return Err(plain_text(StatusCode::TOO_MANY_REQUESTS, text));
         }
         let rules = self.rules.load_full();
         if rules.users.is_empty() {
             return Ok(());
         }
-        match self.logins.judge(request.headers(), &rules.users).await {
-            Verdict::Good => Ok(()),
-            Verdict::Bad => Err(unauthorized()),
-            Verdict::Busy => Err(crowded()),
+        match self.logins.check(request.headers(), &rules.users).await {
+            LoginResult::Good => Ok(()),
+            LoginResult::Bad => Err(unauthorized()),
+            LoginResult::Busy => Err(overloaded()),
         }
     }
 
     /// Adds the configured headers; what we would say ourselves gives way.
-    pub(super) fn dress(&self, answer: &mut Answer) {
+    pub(super) fn add_headers(&self, response: &mut BufferedResponse) {
         for (name, value) in &self.rules.load().headers {
-            answer.headers_mut().insert(name, value.clone());
+            response.headers_mut().insert(name, value.clone());
         }
     }
 }
@@ -160,8 +162,8 @@ impl Rules {
     }
 }
 
-fn unauthorized() -> Answer {
-    let mut refusal = plain(StatusCode::UNAUTHORIZED, "Unauthorized.\n");
+fn unauthorized() -> BufferedResponse {
+    let mut refusal = plain_text(StatusCode::UNAUTHORIZED, "Unauthorized.\n");
     refusal.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE));
     refusal
 }

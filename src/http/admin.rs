@@ -22,7 +22,7 @@ use serde::Serialize;
 use tokio::time::timeout;
 use tracing::warn;
 
-use super::answer::{Answer, answer};
+use super::response::{BufferedResponse, response};
 use crate::metrics::{AdminCode, Process};
 use crate::reset::{Call, Caller, Credentials, Hook, Reply};
 use crate::snapshot::Directory;
@@ -51,7 +51,7 @@ pub struct Admin {
 
 /// A refusal before a token was found valid.
 #[derive(Serialize)]
-struct Refused {
+struct RefusalBody {
     code: &'static str,
     message: &'static str,
 }
@@ -76,7 +76,11 @@ impl Admin {
     }
 
     /// Answers one request from `peer`.
-    pub(super) async fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Answer {
+    pub(super) async fn respond(
+        &self,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+    ) -> BufferedResponse {
         let (head, body) = request.into_parts();
         let Some(account) = account_of(head.uri.path()) else {
             return self.refuse(AdminCode::NotFound, peer, None);
@@ -116,7 +120,11 @@ impl Admin {
     }
 
     /// What the rules for everybody say, in the form that answers have here.
-    pub(super) fn rephrase(&self, refusal: &Answer, peer: SocketAddr) -> Answer {
+    pub(super) fn rephrase(
+        &self,
+        refusal: &BufferedResponse,
+        peer: SocketAddr,
+    ) -> BufferedResponse {
         let code = match refusal.status() {
             StatusCode::UNAUTHORIZED => AdminCode::LoginRequired,
             StatusCode::TOO_MANY_REQUESTS => AdminCode::RateLimited,
@@ -129,7 +137,7 @@ impl Admin {
         rephrased
     }
 
-    fn refuse(&self, code: AdminCode, peer: SocketAddr, account: Option<&str>) -> Answer {
+    fn refuse(&self, code: AdminCode, peer: SocketAddr, account: Option<&str>) -> BufferedResponse {
         self.process.admin_refused(code);
         let account: Option<String> = account.map(|account| {
             let letters = account.chars().map(|one| if one.is_control() { ' ' } else { one });
@@ -137,7 +145,7 @@ impl Admin {
         });
         let words = code.label();
         warn!(code = words, caller = %peer, account, "a request to the admin listener was refused");
-        let refused = Refused { code: words, message: sentence(code) };
+        let refused = RefusalBody { code: words, message: sentence(code) };
         json(code.status(), &refused)
     }
 
@@ -193,21 +201,21 @@ fn only(headers: &HeaderMap, name: impl AsHeaderName) -> Option<Vec<u8>> {
     }
 }
 
-fn told(reply: &Reply) -> Answer {
-    let mut answer = json(reply.status, &reply.told);
+fn told(reply: &Reply) -> BufferedResponse {
+    let mut response = json(reply.status, &reply.told);
     if let Some(wait) = reply.retry_after() {
-        answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs()));
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs()));
     }
-    answer
+    response
 }
 
-fn json(status: u16, document: &impl Serialize) -> Answer {
+fn json(status: u16, document: &impl Serialize) -> BufferedResponse {
     let mut body = serde_json::to_vec(document).expect("an answer holds nothing that JSON cannot");
     body.push(b'\n');
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut answer = answer(status, "application/json", body);
-    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    answer
+    let mut response = response(status, "application/json", body);
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
 #[cfg(test)]

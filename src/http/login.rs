@@ -23,7 +23,7 @@ use crate::web_config::Users;
 
 /// Passwords tried at the same time; each takes a processor.
 const TRIALS_MAX: usize = 2;
-/// Requests that wait for their password to be tried.
+/// RequestsStatus that wait for their password to be tried.
 const WAITING_MAX: usize = 64;
 /// Good logins that are remembered; all are forgotten when more come.
 const REMEMBERED_MAX: usize = 1024;
@@ -39,7 +39,7 @@ pub(super) struct Logins {
 
 /// What is to be thought of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum LoginResult {
     Good,
     Bad,
     /// Too many passwords are being tried.
@@ -47,7 +47,7 @@ pub(super) enum Verdict {
 }
 
 /// What a request says about its sender.
-struct Credentials {
+struct BasicCredentials {
     name: String,
     password: SecretSlice<u8>,
 }
@@ -64,31 +64,31 @@ impl Logins {
     }
 
     /// Whether the sender of these headers may come in.
-    pub(super) async fn judge(&self, headers: &HeaderMap, users: &Users) -> Verdict {
-        let Some(credentials) = Credentials::of(headers) else { return Verdict::Bad };
-        let Some(trial) = users.trial(&credentials.name) else { return Verdict::Good };
+    pub(super) async fn check(&self, headers: &HeaderMap, users: &Users) -> LoginResult {
+        let Some(credentials) = BasicCredentials::of(headers) else { return LoginResult::Bad };
+        let Some(trial) = users.trial(&credentials.name) else { return LoginResult::Good };
         let digest = self.digest(&credentials, trial.hash.identity().as_ref());
         if self.remembers(&digest) {
-            return Verdict::Good;
+            return LoginResult::Good;
         }
-        let Ok(_place) = self.waiting.try_acquire() else { return Verdict::Busy };
+        let Ok(_place) = self.waiting.try_acquire() else { return LoginResult::Busy };
         let _turn = self.trials.acquire().await.expect("nobody closes this semaphore");
         // Somebody before us may have brought the same.
         if self.remembers(&digest) {
-            return Verdict::Good;
+            return LoginResult::Good;
         }
         let password = credentials.password;
         let hash = trial.hash;
         let matches = blocking::run(move || hash.matches(password.expose_secret())).await;
         if !(matches && trial.known) {
-            return Verdict::Bad;
+            return LoginResult::Bad;
         }
         let mut good = lock(&self.good);
         if good.len() >= REMEMBERED_MAX {
             good.clear();
         }
         good.insert(digest);
-        Verdict::Good
+        LoginResult::Good
     }
 
     fn remembers(&self, digest: &[u8; 32]) -> bool {
@@ -96,7 +96,7 @@ impl Logins {
     }
 
     /// One digest per name, password and hash: their lengths keep them apart.
-    fn digest(&self, credentials: &Credentials, hash: &[u8]) -> [u8; 32] {
+    fn digest(&self, credentials: &BasicCredentials, hash: &[u8]) -> [u8; 32] {
         let mut context = hmac::Context::with_key(&self.key);
         let password = credentials.password.expose_secret();
         for part in [credentials.name.as_bytes(), password, hash] {
@@ -107,7 +107,7 @@ impl Logins {
     }
 }
 
-impl Credentials {
+impl BasicCredentials {
     /// Reads `Basic` and the base64 of `name:password`.
     fn of(headers: &HeaderMap) -> Option<Self> {
         let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
@@ -132,7 +132,7 @@ mod tests {
     fn credentials(value: &'static str) -> Option<(String, String)> {
         let mut headers = HeaderMap::new();
         headers.insert(AUTHORIZATION, HeaderValue::from_static(value));
-        let Credentials { name, password } = Credentials::of(&headers)?;
+        let BasicCredentials { name, password } = BasicCredentials::of(&headers)?;
         Some((name, String::from_utf8(password.expose_secret().to_vec()).unwrap()))
     }
 
@@ -150,7 +150,7 @@ mod tests {
     fn names_and_passwords_do_not_run_into_each_other() {
         let logins = Logins::new();
         let digest = |name: &str, password: &str| {
-            let credentials = Credentials {
+            let credentials = BasicCredentials {
                 name: name.to_owned(),
                 password: password.as_bytes().to_vec().into(),
             };

@@ -16,9 +16,9 @@ pub struct InvalidPrefix;
 
 /// Where a path leads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place<'a> {
+pub(super) enum PathMatch<'a> {
     /// Below the prefix, to this path of the site.
-    Within(&'a str),
+    Below(&'a str),
     /// To the prefix or above it; how to get below it from there, relative to the path.
     Above(&'a str),
     /// Nowhere.
@@ -27,10 +27,10 @@ pub(super) enum Place<'a> {
 
 impl Prefix {
     /// Where `path` leads.
-    pub(super) fn place<'a>(&'a self, path: &'a str) -> Place<'a> {
+    pub(super) fn match_path<'a>(&'a self, path: &'a str) -> PathMatch<'a> {
         let bare = self.0.strip_suffix('/').unwrap_or(&self.0);
         if let Some(rest) = path.strip_prefix(bare).filter(|rest| rest.starts_with('/')) {
-            return Place::Within(rest);
+            return PathMatch::Below(rest);
         }
         let whole_segments =
             |rest: &&str| path.ends_with('/') || (rest.starts_with('/') && !path.is_empty());
@@ -38,9 +38,9 @@ impl Prefix {
             // A relative address holds behind every proxy, whatever it strips.
             Some(_) => {
                 let folder = path.rfind('/').map_or(0, |slash| slash + 1);
-                Place::Above(self.0.get(folder..).unwrap_or_default())
+                PathMatch::Above(self.0.get(folder..).unwrap_or_default())
             }
-            None => Place::Outside,
+            None => PathMatch::Outside,
         }
     }
 }
@@ -97,23 +97,23 @@ mod tests {
     #[test]
     fn paths_lead_below_the_prefix_to_it_or_nowhere() {
         let prefix: Prefix = "/a/b".parse().unwrap();
-        for (path, place) in [
-            ("/a/b/", Place::Within("/")),
-            ("/a/b/metrics", Place::Within("/metrics")),
-            ("/a/b//", Place::Within("//")),
-            ("/", Place::Above("a/b/")),
-            ("/a", Place::Above("a/b/")),
-            ("/a/", Place::Above("b/")),
-            ("/a/b", Place::Above("b/")),
-            ("/a/bc", Place::Outside),
-            ("/ab", Place::Outside),
-            ("/a/c", Place::Outside),
-            ("/metrics", Place::Outside),
-            ("//", Place::Outside),
-            ("*", Place::Outside),
-            ("", Place::Outside),
+        for (path, expected) in [
+            ("/a/b/", PathMatch::Below("/")),
+            ("/a/b/metrics", PathMatch::Below("/metrics")),
+            ("/a/b//", PathMatch::Below("//")),
+            ("/", PathMatch::Above("a/b/")),
+            ("/a", PathMatch::Above("a/b/")),
+            ("/a/", PathMatch::Above("b/")),
+            ("/a/b", PathMatch::Above("b/")),
+            ("/a/bc", PathMatch::Outside),
+            ("/ab", PathMatch::Outside),
+            ("/a/c", PathMatch::Outside),
+            ("/metrics", PathMatch::Outside),
+            ("//", PathMatch::Outside),
+            ("*", PathMatch::Outside),
+            ("", PathMatch::Outside),
         ] {
-            assert_eq!(prefix.place(path), place, "{path}");
+            assert_eq!(prefix.match_path(path), expected, "{path}");
         }
     }
 
@@ -121,8 +121,8 @@ mod tests {
     fn without_a_prefix_every_path_is_the_sites_own() {
         let none = Prefix::default();
         for path in ["/", "/metrics", "//", "/a/"] {
-            assert_eq!(none.place(path), Place::Within(path));
+            assert_eq!(none.match_path(path), PathMatch::Below(path));
         }
-        assert_eq!([none.place(""), none.place("*")], [Place::Outside; 2]);
+        assert_eq!([none.match_path(""), none.match_path("*")], [PathMatch::Outside; 2]);
     }
 }

@@ -5,8 +5,8 @@
 
 use hyper::{Method, Request, StatusCode};
 
-use super::answer::{Answer, plain, wrong_method};
-use super::prefix::{Place, Prefix};
+use super::prefix::{PathMatch, Prefix};
+use super::response::{BufferedResponse, method_not_allowed, plain_text};
 use crate::health::Health;
 
 /// What may be asked about the process.
@@ -20,8 +20,8 @@ impl Probe {
     /// What is asked at a path: below the prefix, or at the root, so that who probes need not know
     /// how the exporter is reached from outside.
     pub(super) fn at(path: &str, prefix: &Prefix) -> Option<Self> {
-        let within = match prefix.place(path) {
-            Place::Within(path) => path,
+        let within = match prefix.match_path(path) {
+            PathMatch::Below(path) => path,
             _ => path,
         };
         [within, path].into_iter().find_map(|path| match path {
@@ -31,23 +31,31 @@ impl Probe {
         })
     }
 
-    pub(super) fn answer(self, health: &Health) -> Answer {
+    pub(super) fn respond(self, health: &Health) -> BufferedResponse {
         let (good, yes, no) = match self {
             Self::Healthy => (health.healthy(), "Healthy.\n", "Not healthy.\n"),
             Self::Ready => (health.ready(), "Ready.\n", "Not ready.\n"),
         };
-        if good { plain(StatusCode::OK, yes) } else { plain(StatusCode::SERVICE_UNAVAILABLE, no) }
+        if good {
+            plain_text(StatusCode::OK, yes)
+        } else {
+            plain_text(StatusCode::SERVICE_UNAVAILABLE, no)
+        }
     }
 }
 
 /// Answers a request on a listener that is for probes alone.
-pub(super) fn answer<B>(health: &Health, prefix: &Prefix, request: &Request<B>) -> Answer {
+pub(super) fn respond<B>(
+    health: &Health,
+    prefix: &Prefix,
+    request: &Request<B>,
+) -> BufferedResponse {
     let Some(probe) = Probe::at(request.uri().path(), prefix) else {
         let text = "Not found: only /-/healthy and /-/ready are here.\n";
-        return plain(StatusCode::NOT_FOUND, text);
+        return plain_text(StatusCode::NOT_FOUND, text);
     };
     match *request.method() {
-        Method::GET | Method::HEAD => probe.answer(health),
-        _ => wrong_method("GET, HEAD"),
+        Method::GET | Method::HEAD => probe.respond(health),
+        _ => method_not_allowed("GET, HEAD"),
     }
 }

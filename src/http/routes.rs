@@ -5,17 +5,20 @@ use std::sync::Arc;
 use hyper::body::Incoming;
 use hyper::header::{
     ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, HeaderName,
-    HeaderValue, LOCATION, REFERRER_POLICY, RETRY_AFTER, VARY,
+    HeaderValue, LOCATION, REFERRER_POLICY, VARY,
 };
 use hyper::{HeaderMap, Request, StatusCode};
 use tokio::sync::Semaphore;
 
-use super::answer::{Answer, answer, compressed, holding, plain, wrong_method};
-use super::page::{self, Ask, Asset};
-use super::prefix::{Place, Prefix};
+use super::page::{self, Asset, PageQuery};
+use super::prefix::{PathMatch, Prefix};
 use super::probes::Probe;
-use super::running::RunningConfig;
-use super::status::{About, Status};
+use super::response::{
+    BufferedResponse, gzip_body, method_not_allowed, overloaded, plain_text, response,
+    response_with_permit,
+};
+use super::running_config::RunningConfig;
+use super::status::{ProcessInfo, Status};
 use crate::blocking;
 use crate::clock::Stamp;
 use crate::exposition::{accepts_gzip, document, negotiate};
@@ -56,7 +59,7 @@ enum Route<'a> {
     Probe(Probe),
     Reload,
     /// What is asked for is at another address, relative to this one.
-    Elsewhere(&'a str),
+    Redirect(&'a str),
 }
 
 impl Route<'_> {
@@ -109,21 +112,21 @@ impl Site {
     }
 
     /// Answers one request. The body of a request is never read: none of them needs one.
-    pub(super) async fn answer(&self, request: Request<Incoming>) -> Answer {
+    pub(super) async fn respond(&self, request: Request<Incoming>) -> BufferedResponse {
         let Some(route) = self.route(request.uri().path()) else {
-            return plain(StatusCode::NOT_FOUND, "Not found.\n");
+            return plain_text(StatusCode::NOT_FOUND, "Not found.\n");
         };
         if !route.methods().split(", ").any(|method| method == request.method().as_str()) {
-            return wrong_method(route.methods());
+            return method_not_allowed(route.methods());
         }
         match route {
             Route::Metrics => self.metrics(request.headers()).await,
             Route::Page => self.page(request.uri().query(), request.headers()).await,
-            Route::Asset(asset) => answer(StatusCode::OK, asset.content_type, asset.content),
+            Route::Asset(asset) => response(StatusCode::OK, asset.content_type, asset.content),
             Route::Status => self.status(request.headers()).await,
             Route::Config => self.config(request.headers()).await,
-            Route::Probe(probe) => probe.answer(&self.health),
-            Route::Elsewhere(address) => elsewhere(address),
+            Route::Probe(probe) => probe.respond(&self.health),
+            Route::Redirect(address) => redirect(address),
             Route::Reload => self.reload().await,
         }
     }
@@ -132,10 +135,10 @@ impl Site {
         if let Some(probe) = Probe::at(path, &self.prefix) {
             return Some(Route::Probe(probe));
         }
-        let path = match self.prefix.place(path) {
-            Place::Within(path) => path,
-            Place::Above(address) => return Some(Route::Elsewhere(address)),
-            Place::Outside => return None,
+        let path = match self.prefix.match_path(path) {
+            PathMatch::Below(path) => path,
+            PathMatch::Above(address) => return Some(Route::Redirect(address)),
+            PathMatch::Outside => return None,
         };
         if path == self.telemetry_path {
             return Some(Route::Metrics);
@@ -149,60 +152,61 @@ impl Site {
         }
     }
 
-    async fn reload(&self) -> Answer {
+    async fn reload(&self) -> BufferedResponse {
         let Some(reloads) = &self.reloads else {
             let text = "Reloading over HTTP is off; --web.enable-lifecycle turns it on.\n";
-            return plain(StatusCode::FORBIDDEN, text);
+            return plain_text(StatusCode::FORBIDDEN, text);
         };
         match reloads.reload().await {
-            Ok(()) => plain(StatusCode::OK, "The configuration is in use.\n"),
+            Ok(()) => plain_text(StatusCode::OK, "The configuration is in use.\n"),
             Err(why) => {
                 let text = format!("The earlier configuration stays in use:\n{why}\n");
-                plain(StatusCode::INTERNAL_SERVER_ERROR, text)
+                plain_text(StatusCode::INTERNAL_SERVER_ERROR, text)
             }
         }
     }
 
-    async fn metrics(&self, headers: &HeaderMap) -> Answer {
-        let Ok(permit) = Arc::clone(&self.scrapes).try_acquire_owned() else { return crowded() };
+    async fn metrics(&self, headers: &HeaderMap) -> BufferedResponse {
+        let Ok(permit) = Arc::clone(&self.scrapes).try_acquire_owned() else { return overloaded() };
         let format = negotiate(&joined(headers, &ACCEPT));
         let gzip = accepts_gzip(&joined(headers, &ACCEPT_ENCODING));
         let views = self.views();
         let process = Arc::clone(&self.process);
         let body =
             blocking::run(move || document(&views, &process.gather(), format, gzip, Stamp::now()));
-        let mut answer = holding(StatusCode::OK, format.content_type(), body.await, Some(permit));
-        let headers = answer.headers_mut();
+        let mut response =
+            response_with_permit(StatusCode::OK, format.content_type(), body.await, Some(permit));
+        let headers = response.headers_mut();
         headers.insert(VARY, HeaderValue::from_static("accept, accept-encoding"));
         if gzip {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
-        answer
+        response
     }
 
-    async fn status(&self, headers: &HeaderMap) -> Answer {
+    async fn status(&self, headers: &HeaderMap) -> BufferedResponse {
         let render = self.rendering(|status: &Status| {
             serde_json::to_vec(status).expect("a status holds nothing that JSON cannot")
         });
         self.view(headers, "application/json", render).await
     }
 
-    async fn config(&self, headers: &HeaderMap) -> Answer {
+    async fn config(&self, headers: &HeaderMap) -> BufferedResponse {
         let config = Arc::clone(&self.config);
         // Browsers would store what is called YAML instead of showing it.
         let render = move || config.text().into_bytes();
         self.view(headers, "text/plain; charset=utf-8", render).await
     }
 
-    async fn page(&self, query: Option<&str>, headers: &HeaderMap) -> Answer {
-        let (ask, metrics) = (Ask::of(query), self.telemetry_path.clone());
-        let render = move |status: &Status| page::render(status, &ask, &metrics).into_bytes();
+    async fn page(&self, query: Option<&str>, headers: &HeaderMap) -> BufferedResponse {
+        let (query, metrics) = (PageQuery::of(query), self.telemetry_path.clone());
+        let render = move |status: &Status| page::render(status, &query, &metrics).into_bytes();
         let render = self.rendering(render);
-        let mut answer = self.view(headers, "text/html; charset=utf-8", render).await;
-        let headers = answer.headers_mut();
+        let mut response = self.view(headers, "text/html; charset=utf-8", render).await;
+        let headers = response.headers_mut();
         headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(page::POLICY));
         headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-        answer
+        response
     }
 
     /// What `render` makes of the status.
@@ -211,7 +215,7 @@ impl Site {
         render: F,
     ) -> impl FnOnce() -> Vec<u8> + use<F> {
         let slots = self.directory.slots();
-        let about = About { started: self.started, config_hash: self.process.config_hash() };
+        let about = ProcessInfo { started: self.started, config_hash: self.process.config_hash() };
         move || render(&Status::new(&slots, about, Stamp::now()))
     }
 
@@ -221,22 +225,23 @@ impl Site {
         headers: &HeaderMap,
         content_type: &'static str,
         render: impl FnOnce() -> Vec<u8> + Send + 'static,
-    ) -> Answer {
-        let Ok(permit) = Arc::clone(&self.views).try_acquire_owned() else { return crowded() };
+    ) -> BufferedResponse {
+        let Ok(permit) = Arc::clone(&self.views).try_acquire_owned() else { return overloaded() };
         let gzip = accepts_gzip(&joined(headers, &ACCEPT_ENCODING));
         let body = blocking::run(move || {
             let body = render();
-            if gzip { compressed(&body) } else { body }
+            if gzip { gzip_body(&body) } else { body }
         });
-        let mut answer = holding(StatusCode::OK, content_type, body.await, Some(permit));
-        let headers = answer.headers_mut();
+        let mut response =
+            response_with_permit(StatusCode::OK, content_type, body.await, Some(permit));
+        let headers = response.headers_mut();
         headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
         // Old figures must not look current.
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if gzip {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
-        answer
+        response
     }
 
     /// The current view of every account, each one publication.
@@ -245,22 +250,14 @@ impl Site {
     }
 }
 
-/// The answer to one too many.
-pub(super) fn crowded() -> Answer {
-    let text = "Too many requests at once; try again.\n";
-    let mut refusal = plain(StatusCode::SERVICE_UNAVAILABLE, text);
-    refusal.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
-    refusal
-}
-
 /// Sends whoever asks to where the site is.
-fn elsewhere(address: &str) -> Answer {
-    let mut answer = plain(StatusCode::FOUND, format!("Found at {address}\n"));
+fn redirect(address: &str) -> BufferedResponse {
+    let mut response = plain_text(StatusCode::FOUND, format!("Found at {address}\n"));
     // A prefix consists of characters that a header may hold.
     if let Ok(address) = HeaderValue::from_str(address) {
-        answer.headers_mut().insert(LOCATION, address);
+        response.headers_mut().insert(LOCATION, address);
     }
-    answer
+    response
 }
 
 /// All values of a header that may be sent in several lines, as one list.

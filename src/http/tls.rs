@@ -10,7 +10,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::access::Encryption;
-use super::bounded::{Bounded, Deadline};
+use super::write_timeout::{WriteDeadline, WriteTimeout};
 
 /// What somebody reads who writes `http://` where TLS is spoken.
 const NOT_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n\
@@ -21,15 +21,15 @@ const NOT_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; c
 pub(super) async fn accept(
     mut stream: TcpStream,
     encryption: &Encryption,
-    deadline: &Arc<Deadline>,
-) -> io::Result<TlsStream<Bounded<TcpStream>>> {
+    deadline: &Arc<WriteDeadline>,
+) -> io::Result<TlsStream<WriteTimeout<TcpStream>>> {
     let mut first = [0];
     // Every method of HTTP begins with a letter, and no handshake does.
     if stream.peek(&mut first).await? == 1 && first.iter().all(u8::is_ascii_uppercase) {
         stream.write_all(NOT_TLS).await?;
         return Err(io::Error::other("the client speaks HTTP without TLS"));
     }
-    let stream = Bounded::new(stream, Arc::clone(deadline));
+    let stream = WriteTimeout::new(stream, Arc::clone(deadline));
     let mut stream = TlsAcceptor::from(encryption.server()).accept(stream).await?;
     let session = stream.get_ref().1;
     if session.handshake_kind() == Some(HandshakeKind::Resumed)

@@ -2,15 +2,19 @@
 
 use std::fmt::{self, Write as _};
 
-use super::ask::Part;
 use super::channels::{write_channels, write_count};
 use super::chart::write_chart;
-use super::people::write_people;
-use super::{AccountLink, View, write_joined};
-use crate::http::status::{AccountStatus, RedOf, Soundness, Trouble};
-use crate::http::text::{Age, Clock, Count, Escaped, Figure, Grouped};
+use super::context::{AccountLink, PageContext, write_joined};
+use super::query::AccountSelection;
+use super::users_table::write_users;
+use crate::http::format::{Age, Clock, Count, Escaped, Figure, Grouped};
+use crate::http::status::{AccountProblem, AccountStatus, Completeness, RedOf};
 
-pub(super) fn write_account(html: &mut String, part: &Part<'_>, view: &View<'_>) -> fmt::Result {
+pub(super) fn write_account(
+    html: &mut String,
+    part: &AccountSelection<'_>,
+    view: &PageContext<'_>,
+) -> fmt::Result {
     let account = part.account;
     let class = if account.trouble.is_some() { "account failing" } else { "account" };
     let name = Escaped(&account.name);
@@ -29,24 +33,24 @@ pub(super) fn write_account(html: &mut String, part: &Part<'_>, view: &View<'_>)
     write_reset(html, account, view)?;
     html.push_str("</div><div class=\"body\">");
     if let Some(trouble) = &account.trouble {
-        write_trouble(html, account, trouble)?;
+        write_problem(html, account, trouble)?;
     }
     write_channels(html, account, view)?;
-    write_people(html, part, view)?;
+    write_users(html, part, view)?;
     html.push_str("</div></section>");
     Ok(())
 }
 
 /// The sums, and whether they are sound.
-fn write_sum(html: &mut String, account: &AccountStatus, view: &View<'_>) -> fmt::Result {
+fn write_sum(html: &mut String, account: &AccountStatus, view: &PageContext<'_>) -> fmt::Result {
     if let Some(red) = account.red {
         let class = if red > 0 { " owes" } else { "" };
-        let doubt = match Soundness::of(account) {
-            Soundness::Sound => "",
-            Soundness::AtLeast => "<small>at least</small> ",
-            Soundness::InDoubt => "<small>in doubt</small> ",
+        let doubt = match Completeness::of(account) {
+            Completeness::Complete => "",
+            Completeness::AtLeast => "<small>at least</small> ",
+            Completeness::InDoubt => "<small>in doubt</small> ",
         };
-        let all = if view.ask.searches() { "all its " } else { "" };
+        let all = if view.query.searches() { "all its " } else { "" };
         write!(html, "<p class=\"sum{class}\">{doubt}<strong>{}</strong></p>", Grouped(red))?;
         html.push_str("<p class=\"beside\">");
         match account.red_of {
@@ -68,7 +72,7 @@ fn write_sum(html: &mut String, account: &AccountStatus, view: &View<'_>) -> fmt
 }
 
 /// The last reset, and what it took away.
-fn write_reset(html: &mut String, account: &AccountStatus, view: &View<'_>) -> fmt::Result {
+fn write_reset(html: &mut String, account: &AccountStatus, view: &PageContext<'_>) -> fmt::Result {
     let Some(last) = &account.last_reset else { return Ok(()) };
     let class = if last.text() == "cleared" { "beside" } else { "reason" };
     let at = Clock { at: last.time, now: view.status.time, seconds: false };
@@ -101,7 +105,11 @@ fn write_doubts(html: &mut String, account: &AccountStatus) -> fmt::Result {
     }
 }
 
-fn write_trouble(html: &mut String, account: &AccountStatus, trouble: &Trouble) -> fmt::Result {
+fn write_problem(
+    html: &mut String,
+    account: &AccountStatus,
+    trouble: &AccountProblem,
+) -> fmt::Result {
     write!(
         html,
         "<div class=\"trouble\"><p><strong>{}</strong> {}</p>",

@@ -2,9 +2,9 @@
 
 use std::fmt::{self, Write as _};
 
-use super::View;
+use super::context::PageContext;
+use crate::http::format::{Count, Escaped, Grouped};
 use crate::http::status::{AccountStatus, ChannelStatus};
-use crate::http::text::{Count, Escaped, Grouped};
 
 /// Channels that are listed; beyond, only how many they are.
 const CHANNELS_MAX: usize = 20;
@@ -29,9 +29,9 @@ pub(super) fn write_count(html: &mut String, channels: &[ChannelStatus]) -> fmt:
 pub(super) fn write_channels(
     html: &mut String,
     account: &AccountStatus,
-    view: &View<'_>,
+    view: &PageContext<'_>,
 ) -> fmt::Result {
-    let all = view.ask.account.is_some();
+    let all = view.query.account.is_some();
     let mut shown: Vec<&ChannelStatus> = account.channels.iter().collect();
     shown.retain(|channel| all || !channel.active);
     shown.sort_by_key(|channel| channel.active);

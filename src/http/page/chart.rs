@@ -6,8 +6,8 @@
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
+use crate::http::format::{Age, Figure};
 use crate::http::status::HistoryStatus;
-use crate::http::text::{Age, Figure};
 
 /// Widths of the chart, in points; the smallest into which everything fits is taken.
 const WIDTHS: [usize; 4] = [15, 60, 180, WIDTH_MAX];

@@ -2,10 +2,10 @@
 
 use std::fmt::{self, Write as _};
 
-use super::ask::{Ask, Part, Selection, by_red};
-use super::{AccountLink, View};
-use crate::http::status::{AccountStatus, RedOf, Soundness, Status, UserStatus};
-use crate::http::text::{Age, Clock, Count, Escaped, Figure, Grouped, Period};
+use super::context::{AccountLink, PageContext};
+use super::query::{AccountSelection, PageQuery, Selection, by_red};
+use crate::http::format::{Age, Clock, Count, Escaped, Figure, Grouped, Period};
+use crate::http::status::{AccountStatus, Completeness, RedOf, Status, UserStatus};
 
 /// How many of those who owe the most are named above the accounts.
 const TOP: usize = 5;
@@ -38,9 +38,9 @@ pub(super) struct Summary<'a> {
 
 impl<'a> Summary<'a> {
     /// Of everybody who is to be seen: of those whom a search found, of one account, or of all.
-    pub(super) fn of(status: &'a Status, ask: &Ask, selection: &Selection<'a>) -> Self {
+    pub(super) fn of(status: &'a Status, query: &PageQuery, selection: &Selection<'a>) -> Self {
         let mut summary = Self::default();
-        if ask.searches() {
+        if query.searches() {
             for part in selection.accounts.iter().chain(&selection.beyond) {
                 summary.add(part.account, part.rows.iter().chain(&part.left_out).copied());
             }
@@ -51,7 +51,7 @@ impl<'a> Summary<'a> {
             summary.kinds = (1, 0);
             summary.doubts = (summary.missing, summary.in_doubt);
         } else {
-            for account in status.accounts.iter().filter(|account| ask.includes(account)) {
+            for account in status.accounts.iter().filter(|account| query.includes(account)) {
                 summary.add(account, account.users.iter());
                 summary.add_sum(account);
             }
@@ -84,17 +84,17 @@ impl<'a> Summary<'a> {
         }
     }
 
-    fn soundness(&self) -> Soundness {
-        Soundness::new(self.doubts.0, self.doubts.1)
+    fn completeness(&self) -> Completeness {
+        Completeness::new(self.doubts.0, self.doubts.1)
     }
 
     /// In the fewest words, for the title of the tab.
     pub(super) fn title(&self) -> String {
-        let red = match (self.red, self.soundness()) {
+        let red = match (self.red, self.completeness()) {
             (None, _) => "nothing known".to_owned(),
-            (Some(red), Soundness::Sound) => format!("{} red", Grouped(red)),
-            (Some(red), Soundness::AtLeast) => format!("≥ {} red", Grouped(red)),
-            (Some(red), Soundness::InDoubt) => format!("{} red in doubt", Grouped(red)),
+            (Some(red), Completeness::Complete) => format!("{} red", Grouped(red)),
+            (Some(red), Completeness::AtLeast) => format!("≥ {} red", Grouped(red)),
+            (Some(red), Completeness::InDoubt) => format!("{} red in doubt", Grouped(red)),
         };
         match self.failing {
             0 => red,
@@ -115,7 +115,7 @@ impl<'a> Summary<'a> {
         }
         html.push_str("<ul>");
         if let Some(red) = self.red {
-            let least = if self.soundness() == Soundness::AtLeast { "at least " } else { "" };
+            let least = if self.completeness() == Completeness::AtLeast { "at least " } else { "" };
             let kind = match self.kinds {
                 (_, 0) => ", sum of counters",
                 (0, _) => " of sales reps",
@@ -221,11 +221,11 @@ pub(super) fn write_others(html: &mut String, others: &[&AccountStatus]) -> fmt:
 pub(super) fn write_exporter(
     html: &mut String,
     selection: &Selection<'_>,
-    view: &View<'_>,
+    view: &PageContext<'_>,
 ) -> fmt::Result {
     let status = view.status;
     html.push_str(
-        "<section class=\"exporter\"><h2>About this page</h2><p><b>Red</b>: messages without a reply of \
+        "<section class=\"exporter\"><h2>ProcessInfo this page</h2><p><b>Red</b>: messages without a reply of \
          customers the user is responsible for. <b>Grey</b>: the user only looks on. Sums are of \
          sales reps where roles are known; elsewhere they add up counters, not customers: one without a \
          responsible user counts for several. A dash means that nothing is known, never zero. In a \
@@ -258,14 +258,14 @@ fn users(status: &Status) -> usize {
 }
 
 /// How the accounts are read, and what of the limit that takes.
-fn write_sweeps(html: &mut String, parts: &[Part<'_>]) -> fmt::Result {
+fn write_sweeps(html: &mut String, parts: &[AccountSelection<'_>]) -> fmt::Result {
     if parts.is_empty() {
         return Ok(());
     }
     html.push_str(
         "<div class=\"wide\"><table><thead><tr><th scope=\"col\">Account</th>\
          <th scope=\"col\" class=\"number\">Read every</th><th scope=\"col\" class=\"number\">Last sweep</th>\
-         <th scope=\"col\" class=\"number\">Took</th><th scope=\"col\" class=\"number\">Requests</th>\
+         <th scope=\"col\" class=\"number\">Took</th><th scope=\"col\" class=\"number\">RequestsStatus</th>\
          <th scope=\"col\" class=\"number\">Failed</th><th scope=\"col\" class=\"number\">Limit</th>\
          <th scope=\"col\" class=\"number\">Used</th><th scope=\"col\" class=\"number\">Held back</th>\
          </tr></thead><tbody>",

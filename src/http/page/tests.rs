@@ -16,7 +16,7 @@ use crate::snapshot::{AccountView, FailingReason, UserView};
 const MINUTE: Duration = Duration::from_mins(1);
 
 fn page(views: Vec<AccountView>, query: &str) -> String {
-    render(&status(views), &Ask::of(Some(query)), "/metrics")
+    render(&status(views), &PageQuery::of(Some(query)), "/metrics")
 }
 
 /// What stands between two marks, from each first mark on.
@@ -203,19 +203,19 @@ fn markup_shows_as_text_wherever_it_comes_from() {
     let mut marked = channel(MARKUP, false);
     marked.name = Some(MARKUP.into());
     let status = status(vec![with_channels(view, vec![marked], MINUTE)]);
-    let html = render(&status, &Ask::of(Some("q=%3Cimg")), "/metrics");
+    let html = render(&status, &PageQuery::of(Some("q=%3Cimg")), "/metrics");
     assert!(!html.contains("<img") && !html.contains("<acme"), "{html}");
     // Name, id as text and key, label, reason; the channel's key, title and name.
     let shown = html.matches("&lt;img src=x onerror=alert(1)&gt;&quot;&#39;&amp;").count();
     assert_eq!(shown, 8, "{html}");
     let typed = "value=\"&lt;img&quot;\"";
-    assert!(render(&status, &Ask::of(Some("q=%3Cimg%22")), "/metrics").contains(typed));
+    assert!(render(&status, &PageQuery::of(Some("q=%3Cimg%22")), "/metrics").contains(typed));
 }
 
 #[test]
 fn every_address_is_relative_and_nothing_is_inline() {
     let views = vec![account("a/b c", vec![red("1", 3)])];
-    let html = render(&status(views), &Ask::of(Some("account=a%2Fb+c")), "/some/metrics");
+    let html = render(&status(views), &PageQuery::of(Some("account=a%2Fb+c")), "/some/metrics");
     let addresses = [between(&html, "href=\"", "\""), between(&html, "src=\"", "\"")].concat();
     let expected = [
         "favicon.svg",

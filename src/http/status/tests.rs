@@ -1,16 +1,20 @@
 //! The status of made-up accounts, and accounts for the tests of the page.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 
 use super::*;
 use crate::account::{Account, AccountId, LabelName, Reset, User, fixture};
-use crate::channel::{ChannelState, Standing, Surroundings, Transport};
+use crate::channel::{Channel, ChannelState, Role, Standing, Surroundings, Transport};
+use crate::clock::Stamp;
 use crate::counter::{CounterType, Reading, Trend};
-use crate::metrics::SweepResult;
-use crate::snapshot::{Attempt, Chunk, Facts, Listing, Point, Sweep};
+use crate::metrics::{LastReset, Outcome, ResetResult, SweepResult};
+use crate::snapshot::{
+    AccountView, Attempt, Chunk, Facts, FailingReason, Listing, Point, Slot, Sweep, UserView,
+};
 
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -104,7 +108,7 @@ pub(in crate::http) fn status(views: Vec<AccountView>) -> Status {
 }
 
 fn status_of(slots: &[Arc<Slot>]) -> Status {
-    let about = About { started: ago(MINUTE), config_hash: 209_876_242_034_240 };
+    let about = ProcessInfo { started: ago(MINUTE), config_hash: 209_876_242_034_240 };
     Status::new(slots, about, moment())
 }
 

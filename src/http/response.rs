@@ -9,12 +9,12 @@ use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use hyper::body::{Body, Frame, SizeHint};
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{Response, StatusCode};
 use tokio::sync::OwnedSemaphorePermit;
 
 /// An answer with a body that is ready in memory.
-pub(super) type Answer = Response<Slices>;
+pub(super) type BufferedResponse = Response<SlicedBody>;
 
 /// Size of the pieces a body is handed out in, so that its permit lives about as long as the
 /// sending takes.
@@ -22,12 +22,12 @@ const SLICE: usize = 64 * 1024;
 
 /// A body handed out in slices; holds a permit until the last one.
 #[derive(Debug)]
-pub(super) struct Slices {
+pub(super) struct SlicedBody {
     rest: Bytes,
     _permit: Option<OwnedSemaphorePermit>,
 }
 
-impl Slices {
+impl SlicedBody {
     /// Leaves nothing to send.
     pub(super) fn clear(&mut self) {
         self.rest.clear();
@@ -35,51 +35,59 @@ impl Slices {
 }
 
 /// An answer of the given type.
-pub(super) fn answer(
+pub(super) fn response(
     status: StatusCode,
     content_type: &'static str,
     body: impl Into<Bytes>,
-) -> Answer {
-    holding(status, content_type, body, None)
+) -> BufferedResponse {
+    response_with_permit(status, content_type, body, None)
 }
 
 /// An answer that holds `permit` until it is sent.
-pub(super) fn holding(
+pub(super) fn response_with_permit(
     status: StatusCode,
     content_type: &'static str,
     body: impl Into<Bytes>,
     permit: Option<OwnedSemaphorePermit>,
-) -> Answer {
-    let mut answer = Response::new(Slices { rest: body.into(), _permit: permit });
-    *answer.status_mut() = status;
-    let headers = answer.headers_mut();
+) -> BufferedResponse {
+    let mut response = Response::new(SlicedBody { rest: body.into(), _permit: permit });
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
-    answer
+    response
 }
 
 /// A short answer in plain words.
-pub(super) fn plain(status: StatusCode, text: impl Into<Bytes>) -> Answer {
-    answer(status, "text/plain; charset=utf-8", text)
+pub(super) fn plain_text(status: StatusCode, text: impl Into<Bytes>) -> BufferedResponse {
+    response(status, "text/plain; charset=utf-8", text)
 }
 
 /// The refusal of a method; `allow` lists those that a path knows.
-pub(super) fn wrong_method(allow: &'static str) -> Answer {
+pub(super) fn method_not_allowed(allow: &'static str) -> BufferedResponse {
     let words = allow.replace(", ", " and ");
     let text = format!("Only {words} are allowed here.\n");
-    let mut refusal = plain(StatusCode::METHOD_NOT_ALLOWED, text);
+    let mut refusal = plain_text(StatusCode::METHOD_NOT_ALLOWED, text);
     refusal.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
     refusal
 }
 
+/// The response while too many requests are served.
+pub(super) fn overloaded() -> BufferedResponse {
+    let text = "Too many requests at once; try again.\n";
+    let mut refusal = plain_text(StatusCode::SERVICE_UNAVAILABLE, text);
+    refusal.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    refusal
+}
+
 /// A body compressed with gzip, as a page or a document is once, where it is sent.
-pub(super) fn compressed(body: &[u8]) -> Vec<u8> {
+pub(super) fn gzip_body(body: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
     let written = encoder.write_all(body).and_then(|()| encoder.finish());
     written.expect("writing to memory cannot fail")
 }
 
-impl Body for Slices {
+impl Body for SlicedBody {
     type Data = Bytes;
     type Error = Infallible;
 

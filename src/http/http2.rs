@@ -23,13 +23,13 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep};
 
-use super::answer::Slices;
-use super::bounded::Deadline;
-use super::connection::{BUFFER, Early, Visit, WRITE_TIMEOUT};
-use super::front::Front;
+use super::connection::{Connection, ConnectionError, HEADERS_MAX, WRITE_TIMEOUT};
+use super::response::SlicedBody;
+use super::service::Service;
+use super::write_timeout::WriteDeadline;
 use crate::blocking::lock;
 
-/// Requests at the same time on one connection.
+/// RequestsStatus at the same time on one connection.
 const STREAMS_MAX: u32 = 16;
 /// Memory for what a client has not taken yet, per request.
 const SEND_BUFFER: usize = 64 * 1024;
@@ -39,7 +39,11 @@ const LOOK: Duration = Duration::from_secs(5);
 const LEAVE: Duration = Duration::from_secs(5);
 
 /// Serves one connection.
-pub(super) async fn serve<S>(visit: Visit, stream: S, deadline: Arc<Deadline>) -> Result<(), Early>
+pub(super) async fn serve<S>(
+    connection: Connection,
+    stream: S,
+    deadline: Arc<WriteDeadline>,
+) -> Result<(), ConnectionError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -47,15 +51,15 @@ where
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS_MAX)
-        .max_header_list_size(BUFFER as u32)
+        .max_header_list_size(HEADERS_MAX as u32)
         .max_send_buf_size(SEND_BUFFER);
-    let patience = visit.patience();
-    let Visit { front, peer, shutdown, .. } = visit;
+    let idle_timeout = connection.idle_timeout();
+    let Connection { service, peer, shutdown, .. } = connection;
     let streams = Arc::new(Streams::new());
     let seen = Arc::clone(&streams);
     let service = service_fn(move |request| {
         let stream = Stream::begin(&seen);
-        answer(Arc::clone(&front), (request, peer), stream, Arc::clone(&deadline))
+        respond(Arc::clone(&service), (request, peer), stream, Arc::clone(&deadline))
     });
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
     loop {
@@ -65,9 +69,9 @@ where
             () = sleep(LOOK) => {}
         }
         if streams.stuck() {
-            return Err(Early::Stuck);
+            return Err(ConnectionError::WriteTimeout);
         }
-        if streams.quiet() >= patience {
+        if streams.quiet() >= idle_timeout {
             break;
         }
     }
@@ -78,19 +82,19 @@ where
             () = sleep(LEAVE) => {}
         }
         if streams.stuck() || streams.quiet() >= LEAVE {
-            return Err(Early::Stuck);
+            return Err(ConnectionError::WriteTimeout);
         }
     }
 }
 
-async fn answer(
-    front: Arc<Front>,
+async fn respond(
+    service: Arc<Service>,
     (request, peer): (Request<Incoming>, SocketAddr),
     stream: Stream,
-    deadline: Arc<Deadline>,
+    deadline: Arc<WriteDeadline>,
 ) -> Result<Response<Sent>, Infallible> {
     let head = request.method() == Method::HEAD;
-    let (mut parts, mut body) = front.answer(request, peer).await.into_parts();
+    let (mut parts, mut body) = service.respond(request, peer).await.into_parts();
     if head {
         // Only in HTTP/1 the library leaves the body out by itself.
         let length = body.size_hint().exact().map(HeaderValue::from);
@@ -170,7 +174,7 @@ impl Drop for Stream {
 /// A body that ends its stream.
 #[derive(Debug)]
 struct Sent {
-    body: Slices,
+    body: SlicedBody,
     _stream: Stream,
 }
 

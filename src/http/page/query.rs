@@ -27,7 +27,7 @@ const ACCOUNTS_CALM: usize = 12;
 
 /// What was asked for in the query of the address.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(in crate::http) struct Ask {
+pub(in crate::http) struct PageQuery {
     /// The search text as it was typed.
     pub(super) text: String,
     /// Its words in lower case; all of them have to be found.
@@ -40,18 +40,18 @@ pub(in crate::http) struct Ask {
 #[derive(Debug)]
 pub(super) struct Selection<'a> {
     /// Accounts with their users.
-    pub(super) accounts: Vec<Part<'a>>,
+    pub(super) accounts: Vec<AccountSelection<'a>>,
     /// Accounts of which only the sums are shown.
     pub(super) others: Vec<&'a AccountStatus>,
     /// What a search found beyond what a page shows.
-    pub(super) beyond: Vec<Part<'a>>,
+    pub(super) beyond: Vec<AccountSelection<'a>>,
     /// How many users a search found; `None` without one.
     pub(super) found: Option<usize>,
 }
 
 /// What a page shows of an account.
 #[derive(Debug)]
-pub(super) struct Part<'a> {
+pub(super) struct AccountSelection<'a> {
     pub(super) account: &'a AccountStatus,
     /// Users in the table.
     pub(super) rows: Vec<&'a UserStatus>,
@@ -61,19 +61,19 @@ pub(super) struct Part<'a> {
     pub(super) left_out: Vec<&'a UserStatus>,
 }
 
-impl Ask {
+impl PageQuery {
     /// Reads `q` and `account`; anything else in the query is ignored.
-    pub(in crate::http) fn of(query: Option<&str>) -> Self {
-        let mut ask = Self::default();
-        for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+    pub(in crate::http) fn of(text: Option<&str>) -> Self {
+        let mut query = Self::default();
+        for (name, value) in form_urlencoded::parse(text.unwrap_or_default().as_bytes()) {
             match &*name {
-                "q" => ask.text = value.trim().chars().take(TEXT_MAX).collect(),
-                "account" if !value.is_empty() => ask.account = Some(value.into_owned()),
+                "q" => query.text = value.trim().chars().take(TEXT_MAX).collect(),
+                "account" if !value.is_empty() => query.account = Some(value.into_owned()),
                 _ => {}
             }
         }
-        ask.words = ask.text.split_whitespace().map(str::to_lowercase).collect();
-        ask
+        query.words = query.text.split_whitespace().map(str::to_lowercase).collect();
+        query
     }
 
     /// Whether only what a search finds is shown.
@@ -102,8 +102,8 @@ impl Ask {
         let (least, most) = ROWS_ACCOUNT;
         let short = (ROWS_SHORT / accounts.len().max(1)).clamp(least, most);
         let part = |account| match self.account {
-            Some(_) => Part::full(account),
-            None => Part::short(account, short),
+            Some(_) => AccountSelection::full(account),
+            None => AccountSelection::short(account, short),
         };
         let accounts = accounts.into_iter().map(part).collect();
         Selection { accounts, others, beyond: Vec::new(), found: None }
@@ -118,7 +118,7 @@ impl Ask {
             let room = ROWS_FOUND.saturating_sub(found);
             found += rows.len();
             let left_out = rows.split_off(room.min(rows.len()));
-            let part = Part { account, rows, folded: Vec::new(), left_out };
+            let part = AccountSelection { account, rows, folded: Vec::new(), left_out };
             if !part.rows.is_empty() {
                 shown.push(part);
             } else if !part.left_out.is_empty() {
@@ -135,7 +135,7 @@ impl Ask {
     }
 }
 
-impl<'a> Part<'a> {
+impl<'a> AccountSelection<'a> {
     fn full(account: &'a AccountStatus) -> Self {
         let mut rows = by_urgency(account);
         let left_out = rows.split_off(ROWS_FULL.min(rows.len()));

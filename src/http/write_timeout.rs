@@ -12,13 +12,13 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 /// Until when an answer has to be written; shared by a connection's service and its stream.
 #[derive(Debug)]
-pub(super) struct Deadline {
+pub(super) struct WriteDeadline {
     origin: Instant,
     allowed: Duration,
     millis: AtomicU64,
 }
 
-impl Deadline {
+impl WriteDeadline {
     pub(super) fn new(allowed: Duration) -> Self {
         Self { origin: Instant::now(), allowed, millis: AtomicU64::new(allowed.as_millis() as u64) }
     }
@@ -36,14 +36,14 @@ impl Deadline {
 
 /// A stream whose writes fail once the deadline has passed and the peer still takes nothing.
 #[derive(Debug)]
-pub(super) struct Bounded<S> {
+pub(super) struct WriteTimeout<S> {
     stream: S,
-    deadline: Arc<Deadline>,
+    deadline: Arc<WriteDeadline>,
     timer: Pin<Box<Sleep>>,
 }
 
-impl<S> Bounded<S> {
-    pub(super) fn new(stream: S, deadline: Arc<Deadline>) -> Self {
+impl<S> WriteTimeout<S> {
+    pub(super) fn new(stream: S, deadline: Arc<WriteDeadline>) -> Self {
         let timer = Box::pin(sleep_until(deadline.at()));
         Self { stream, deadline, timer }
     }
@@ -59,7 +59,7 @@ impl<S> Bounded<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Bounded<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for WriteTimeout<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -69,7 +69,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Bounded<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Bounded<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -116,8 +116,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_client_that_stops_reading_is_left_at_the_deadline() {
         let (stream, mut client) = duplex(8);
-        let deadline = Arc::new(Deadline::new(WRITE_TIMEOUT));
-        let mut bounded = Bounded::new(stream, Arc::clone(&deadline));
+        let deadline = Arc::new(WriteDeadline::new(WRITE_TIMEOUT));
+        let mut bounded = WriteTimeout::new(stream, Arc::clone(&deadline));
         sleep(WRITE_TIMEOUT * 2).await;
         deadline.restart();
         let started = Instant::now();

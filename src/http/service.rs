@@ -9,16 +9,16 @@ use hyper::body::Incoming;
 
 use super::access::{Access, Encryption};
 use super::admin::Admin;
-use super::answer::Answer;
 use super::prefix::Prefix;
 use super::probes;
+use super::response::BufferedResponse;
 use super::routes::Site;
 use crate::health::Health;
 use crate::shutdown::DRAIN;
 
 /// What the requests of a listener are answered from.
 #[derive(Debug)]
-pub struct Front(Kind);
+pub struct Service(Kind);
 
 #[derive(Debug)]
 enum Kind {
@@ -27,7 +27,7 @@ enum Kind {
     Probes { health: Arc<Health>, prefix: Prefix },
 }
 
-impl Front {
+impl Service {
     /// Everything that a site has, for those whom `access` lets in.
     pub fn site(site: Arc<Site>, access: Arc<Access>) -> Self {
         Self(Kind::Site { site, access })
@@ -60,27 +60,31 @@ impl Front {
     }
 
     /// Answers one request from `peer`.
-    pub(super) async fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Answer {
+    pub(super) async fn respond(
+        &self,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+    ) -> BufferedResponse {
         match &self.0 {
             Kind::Site { site, access } => {
                 let probe = site.is_probe(request.uri().path());
                 let admitted = if probe { Ok(()) } else { access.admit(&request).await };
-                let mut answer = match admitted {
-                    Ok(()) => site.answer(request).await,
+                let mut response = match admitted {
+                    Ok(()) => site.respond(request).await,
                     Err(refusal) => refusal,
                 };
-                access.dress(&mut answer);
-                answer
+                access.add_headers(&mut response);
+                response
             }
             Kind::Admin { admin, access } => {
-                let mut answer = match access.admit(&request).await {
-                    Ok(()) => admin.answer(request, peer).await,
+                let mut response = match access.admit(&request).await {
+                    Ok(()) => admin.respond(request, peer).await,
                     Err(refusal) => admin.rephrase(&refusal, peer),
                 };
-                access.dress(&mut answer);
-                answer
+                access.add_headers(&mut response);
+                response
             }
-            Kind::Probes { health, prefix } => probes::answer(health, prefix, &request),
+            Kind::Probes { health, prefix } => probes::respond(health, prefix, &request),
         }
     }
 }

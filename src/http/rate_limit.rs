@@ -10,13 +10,13 @@ use crate::web_config::RateLimit;
 
 /// A bucket, full at first.
 #[derive(Debug)]
-pub(super) struct Bucket {
+pub(super) struct RateLimiter {
     limit: RateLimit,
     /// When it will be full again.
     full: Mutex<Instant>,
 }
 
-impl Bucket {
+impl RateLimiter {
     pub(super) fn new(limit: RateLimit) -> Self {
         Self { limit, full: Mutex::new(Instant::now()) }
     }
@@ -44,13 +44,13 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn taken(bucket: &Bucket, times: usize) -> usize {
+    fn taken(bucket: &RateLimiter, times: usize) -> usize {
         (0..times).filter(|_| bucket.take()).count()
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_burst_and_then_one_per_interval() {
-        let bucket = Bucket::new(RateLimit { interval: SECOND, burst: 3 });
+        let bucket = RateLimiter::new(RateLimit { interval: SECOND, burst: 3 });
         assert_eq!(taken(&bucket, 10), 3);
         advance(Duration::from_millis(999)).await;
         assert_eq!(taken(&bucket, 10), 0);
@@ -64,7 +64,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_empty_bucket_stays_empty() {
-        let bucket = Bucket::new(RateLimit { interval: SECOND, burst: 0 });
+        let bucket = RateLimiter::new(RateLimit { interval: SECOND, burst: 0 });
         advance(100 * SECOND).await;
         assert_eq!(taken(&bucket, 10), 0);
     }
@@ -72,9 +72,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_largest_limits_do_not_overflow() {
         let long = Duration::from_nanos(i64::MAX as u64);
-        let bucket = Bucket::new(RateLimit { interval: long, burst: u32::MAX });
+        let bucket = RateLimiter::new(RateLimit { interval: long, burst: u32::MAX });
         assert_eq!(taken(&bucket, 1000), 1000);
-        let bucket = Bucket::new(RateLimit { interval: long, burst: 2 });
+        let bucket = RateLimiter::new(RateLimit { interval: long, burst: 2 });
         assert_eq!(taken(&bucket, 1000), 2);
     }
 }

@@ -2,21 +2,25 @@
 
 use std::fmt::{self, Write as _};
 
-use super::ask::{Part, own_reasons};
-use super::{AccountLink, View, write_joined};
+use super::context::{AccountLink, PageContext, write_joined};
+use super::query::{AccountSelection, own_reasons};
+use crate::http::format::{Age, Clock, Count, Escaped, Figure, Grouped};
 use crate::http::status::{AccountStatus, UserStatus};
-use crate::http::text::{Age, Clock, Count, Escaped, Figure, Grouped};
 
 /// Length of the longest bar in its own units.
 const BAR: u64 = 100;
 
 /// Writes what is shown of the users, and what is left out.
-pub(super) fn write_people(html: &mut String, part: &Part<'_>, view: &View<'_>) -> fmt::Result {
+pub(super) fn write_users(
+    html: &mut String,
+    part: &AccountSelection<'_>,
+    view: &PageContext<'_>,
+) -> fmt::Result {
     if !part.rows.is_empty() {
         write_table(html, part.account, &part.rows, view)?;
     }
     if !part.folded.is_empty() {
-        let summary = Rest { users: &part.folded, more: !part.rows.is_empty() };
+        let summary = HiddenUsers { users: &part.folded, more: !part.rows.is_empty() };
         write!(html, "<details><summary>{summary}</summary>")?;
         write_table(html, part.account, &part.folded, view)?;
         html.push_str("</details>");
@@ -24,11 +28,11 @@ pub(super) fn write_people(html: &mut String, part: &Part<'_>, view: &View<'_>) 
     if part.left_out.is_empty() {
         return Ok(());
     }
-    let summary = Rest { users: &part.left_out, more: !part.rows.is_empty() };
+    let summary = HiddenUsers { users: &part.left_out, more: !part.rows.is_empty() };
     write!(html, "<p class=\"more\">{summary}. ")?;
-    if view.ask.searches() {
+    if view.query.searches() {
         html.push_str("Search for more letters to see them.</p>");
-    } else if view.ask.account.is_some() {
+    } else if view.query.account.is_some() {
         html.push_str("Search for them.</p>");
     } else {
         let all = Count(part.account.users.len(), "user");
@@ -38,13 +42,13 @@ pub(super) fn write_people(html: &mut String, part: &Part<'_>, view: &View<'_>) 
 }
 
 /// What kind of users are not in sight.
-struct Rest<'a> {
+struct HiddenUsers<'a> {
     users: &'a [&'a UserStatus],
     /// Whether others are.
     more: bool,
 }
 
-impl fmt::Display for Rest<'_> {
+impl fmt::Display for HiddenUsers<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count =
             |wanted: fn(&UserStatus) -> bool| self.users.iter().filter(|user| wanted(user)).count();
@@ -74,7 +78,7 @@ fn write_table(
     html: &mut String,
     account: &AccountStatus,
     users: &[&UserStatus],
-    view: &View<'_>,
+    view: &PageContext<'_>,
 ) -> fmt::Result {
     html.push_str(
         "<table class=\"people\"><thead><tr><th scope=\"col\" class=\"number red\">Red</th>\
@@ -94,7 +98,7 @@ fn write_user(
     html: &mut String,
     account: &AccountStatus,
     user: &UserStatus,
-    view: &View<'_>,
+    view: &PageContext<'_>,
 ) -> fmt::Result {
     let class = match user.red {
         Some(0) if user.in_doubt => "doubted",

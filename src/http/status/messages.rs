@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Reason, Trouble};
+use super::document::{AccountProblem, Reason};
 use crate::clock::Stamp;
-use crate::http::text::{Age, Count};
+use crate::http::format::{Age, Count};
 use crate::metrics::Outcome;
 use crate::snapshot::{AccountView, FailingReason, UntrustedReason, UserView};
 
@@ -14,7 +14,7 @@ use crate::snapshot::{AccountView, FailingReason, UntrustedReason, UserView};
 const TOKEN_WARNING: Duration = Duration::from_mins(15);
 
 /// Why an account is not up. `None` while it is, and while its first sweep is still to come.
-pub(super) fn account_trouble(view: &AccountView, now: Stamp) -> Option<Trouble> {
+pub(super) fn account_problem(view: &AccountView, now: Stamp) -> Option<AccountProblem> {
     let facts = &view.facts;
     let (text, remedy) = if facts.down {
         (
@@ -33,7 +33,7 @@ pub(super) fn account_trouble(view: &AccountView, now: Stamp) -> Option<Trouble>
         )
     };
     let detail = view.users().find_map(|user| detail(user, facts.failing));
-    Some(Trouble { text, remedy, detail })
+    Some(AccountProblem { text, remedy, detail })
 }
 
 /// What went wrong for a user, if it is what fails the account.

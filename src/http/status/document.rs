@@ -1,0 +1,226 @@
+//! The status as it is serialized; `docs/status-page.md` names every field.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::metrics::ResetResult;
+
+/// Everything the exporter knows, as of one moment. Times are unix time in seconds.
+#[derive(Debug, Serialize)]
+pub(crate) struct Status {
+    pub(crate) version: &'static str,
+    pub(crate) revision: &'static str,
+    /// The moment.
+    pub(crate) time: f64,
+    pub(crate) started: f64,
+    pub(crate) uptime_seconds: f64,
+    pub(crate) config_hash: u64,
+    pub(crate) accounts: Vec<AccountStatus>,
+}
+
+/// One account. Sums are over users whose figures are known, and `null` where there is none: no sum
+/// is not a sum of zero.
+#[derive(Debug, Serialize)]
+pub(crate) struct AccountStatus {
+    pub(crate) name: String,
+    pub(crate) account_id: Option<String>,
+    pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) up: bool,
+    /// Why no user can be read, while that holds.
+    pub(crate) failing: Option<&'static str>,
+    /// Why it is not up, in words; `null` while it is, and before its first sweep has told.
+    pub(crate) trouble: Option<AccountProblem>,
+    /// What else is to be known.
+    pub(crate) notes: Vec<Reason>,
+    pub(crate) red: Option<u64>,
+    pub(crate) red_of: RedOf,
+    /// Users who count to `red`.
+    pub(crate) red_users: usize,
+    /// Those of them whose red is not known.
+    pub(crate) red_users_missing: usize,
+    /// Those of them whose red is known and may not count.
+    pub(crate) red_users_in_doubt: usize,
+    pub(crate) grey: Option<u64>,
+    /// Users whose figures are not known.
+    pub(crate) users_missing: usize,
+    pub(crate) interval_seconds: f64,
+    pub(crate) stale_after_seconds: f64,
+    /// Age of the newest good reading of any user.
+    pub(crate) age_seconds: Option<f64>,
+    /// When reading ends unless a person acts.
+    pub(crate) token_expires: Option<f64>,
+    pub(crate) last_sweep: Option<SweepStatus>,
+    /// The last reset of its counters, dry runs excluded, where it may be reset.
+    pub(crate) last_reset: Option<ResetStatus>,
+    pub(crate) requests: RequestsStatus,
+    pub(crate) channels: Vec<ChannelStatus>,
+    pub(crate) history: Option<HistoryStatus>,
+    pub(crate) users: Vec<UserStatus>,
+}
+
+/// Whose red counters a sum adds up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum RedOf {
+    /// Those of sales representatives, where roles are known.
+    SalesReps,
+    /// Those of everybody: a sum of counters, in which a customer may count for several.
+    Counters,
+}
+
+/// How far a sum of red can be relied on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Completeness {
+    /// It is of everybody who counts.
+    Complete,
+    /// Somebody is missing from it.
+    AtLeast,
+    /// It holds figures that may not count.
+    InDoubt,
+}
+
+/// What keeps an account from being read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct AccountProblem {
+    /// What is wrong.
+    pub(crate) text: String,
+    /// What to do.
+    pub(crate) remedy: &'static str,
+    /// What exactly went wrong at the last attempt.
+    pub(crate) detail: Option<Arc<str>>,
+}
+
+/// The last finished sweep.
+#[derive(Debug, Serialize)]
+pub(crate) struct SweepStatus {
+    pub(crate) result: &'static str,
+    pub(crate) age_seconds: f64,
+    pub(crate) duration_seconds: f64,
+}
+
+/// The last reset of an account's counters.
+#[derive(Debug, Serialize)]
+pub(crate) struct ResetStatus {
+    pub(crate) result: &'static str,
+    /// When it was decided.
+    pub(crate) time: f64,
+    /// Unanswered messages before it, of every type.
+    pub(crate) before: u64,
+    /// The same after it; `null` where that was not read.
+    pub(crate) after: Option<u64>,
+}
+
+/// What the account asks of upstream, and what it may ask.
+#[derive(Debug, Serialize)]
+pub(crate) struct RequestsStatus {
+    /// RequestsStatus since the start by how they ended; only outcomes that occurred.
+    pub(crate) outcomes: BTreeMap<&'static str, u64>,
+    /// RequestsStatus that the credential may make in each window.
+    pub(crate) limit: u32,
+    pub(crate) limit_window_seconds: f64,
+    /// Share of the limit that the account's sweeps need, 1 for all of it. Accounts of one
+    /// credential share the limit.
+    pub(crate) limit_share: f64,
+    /// Time for which requests were held back.
+    pub(crate) waited_seconds: f64,
+}
+
+/// A channel of an account. One that is not active receives nothing, so counters stand still.
+#[derive(Debug, Serialize)]
+pub(crate) struct ChannelStatus {
+    /// Its id.
+    pub(crate) channel: Arc<str>,
+    pub(crate) transport: &'static str,
+    pub(crate) state: &'static str,
+    pub(crate) active: bool,
+    /// Its name, usually a phone number, where it may be shown.
+    pub(crate) name: Option<Arc<str>>,
+    /// What it does, to be read behind its name.
+    pub(crate) text: &'static str,
+    /// What to do, or nothing.
+    pub(crate) remedy: &'static str,
+}
+
+/// The account's red sum over the last hours.
+#[derive(Debug, Serialize)]
+pub(crate) struct HistoryStatus {
+    pub(crate) period_seconds: f64,
+    /// Age of the last point.
+    pub(crate) age_seconds: f64,
+    /// Oldest first; `null` where nothing was known.
+    pub(crate) red: Vec<Option<u64>>,
+    /// Where the sum lacks users, or holds figures that may not count.
+    pub(crate) partial: Vec<bool>,
+}
+
+/// One user. Figures are `null` without a live reading.
+#[derive(Debug, Serialize)]
+pub(crate) struct UserStatus {
+    pub(crate) id: String,
+    pub(crate) name: Option<String>,
+    pub(crate) labels: BTreeMap<String, String>,
+    /// `null` where roles are not known.
+    pub(crate) role: Option<&'static str>,
+    /// Whether the user is not configured but was found in the account's list.
+    pub(crate) found: bool,
+    /// `null` before the first attempt.
+    pub(crate) up: Option<bool>,
+    pub(crate) red: Option<u64>,
+    pub(crate) grey: Option<u64>,
+    pub(crate) other: Option<u64>,
+    /// Whether the figures may not count.
+    pub(crate) in_doubt: bool,
+    /// Since when red has been above 0.
+    pub(crate) red_since: Option<f64>,
+    /// When the last message came, where upstream tells.
+    pub(crate) last_message: Option<f64>,
+    /// Age of the last good reading, however old.
+    pub(crate) age_seconds: Option<f64>,
+    /// Why a figure is missing or not to be trusted.
+    pub(crate) reasons: Vec<Reason>,
+}
+
+/// Why a figure is missing or not to be trusted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Reason {
+    pub(crate) code: &'static str,
+    pub(crate) text: String,
+}
+
+impl Completeness {
+    /// Of the account's sum.
+    pub(crate) fn of(account: &AccountStatus) -> Self {
+        Self::new(account.red_users_missing, account.red_users_in_doubt)
+    }
+
+    /// Of a sum that lacks some figures and holds some that may not count.
+    pub(crate) fn new(missing: usize, in_doubt: usize) -> Self {
+        match (missing, in_doubt) {
+            (0, 0) => Self::Complete,
+            (_, 0) => Self::AtLeast,
+            _ => Self::InDoubt,
+        }
+    }
+}
+
+impl AccountStatus {
+    /// Whether none of its channels is active, so that all its counters stand still.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        !self.channels.is_empty() && self.channels.iter().all(|channel| !channel.active)
+    }
+}
+
+impl ResetStatus {
+    /// What came of it, in words.
+    pub(crate) fn text(&self) -> &'static str {
+        if self.result == ResetResult::Cleared.label() {
+            "cleared"
+        } else if self.result == ResetResult::Unknown.label() {
+            "nobody knows whether it was carried out"
+        } else {
+            "failed"
+        }
+    }
+}
