@@ -108,7 +108,7 @@ pub struct Facts {
     /// Since when, and which reasons the log was told: a poller that follows goes on from there.
     pub failing_since: Option<Stamp>,
     /// See [`Facts::failing_since`]; none where somebody else's line says why.
-    pub failing_told: Vec<FailingReason>,
+    pub failing_logged: Vec<FailingReason>,
     /// Whether the account's poller has died or got stuck, and waits for its restart.
     pub down: bool,
     /// Our wall clock minus upstream's at the newest reading, in seconds.

@@ -41,7 +41,7 @@ pub struct Start {
     /// The account's slot.
     pub slot: Arc<Slot>,
     /// What to begin with.
-    pub begin: StartMode,
+    pub mode: StartMode,
     /// To be renewed whenever the poller knows when it will next act.
     pub heartbeat: Heartbeat,
     /// When to end in good order: a successor waits for that.
@@ -211,12 +211,12 @@ where
         slot
     }
 
-    fn begin(&mut self, slot: &Arc<Slot>, begin: StartMode) {
+    fn begin(&mut self, slot: &Arc<Slot>, mode: StartMode) {
         let heartbeat = Heartbeat::new();
         let poll = slot.view().account.poll;
-        let patience = begin.pause().max(poll.interval.min(PATIENCE)) + poll.timeout;
+        let patience = mode.delay().max(poll.interval.min(PATIENCE)) + poll.timeout;
         self.health.await_first_attempt(&heartbeat, patience);
-        self.spawn(Arc::clone(slot), heartbeat, Duration::ZERO, begin, 0);
+        self.spawn(Arc::clone(slot), heartbeat, Duration::ZERO, mode, 0);
     }
 
     /// Starts a poller after `pause`.
@@ -225,15 +225,15 @@ where
         slot: Arc<Slot>,
         heartbeat: Heartbeat,
         pause: Duration,
-        begin: StartMode,
+        mode: StartMode,
         deaths: u32,
     ) {
         let started = Instant::now() + pause;
-        heartbeat.next_action_at(started + begin.pause());
+        heartbeat.next_action_at(started + mode.delay());
         let (leave, ended) = (self.shutdown.part(), Ended::default());
         let start = Start {
             slot: Arc::clone(&slot),
-            begin,
+            mode,
             heartbeat: heartbeat.clone(),
             leave: leave.clone(),
             shutdown: self.shutdown.clone(),

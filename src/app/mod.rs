@@ -217,9 +217,9 @@ impl Daemon {
             .admin_address()
             .map(|_| Admin::new(hook, Arc::clone(&process), BODY_MAX, known, patience));
         let start = |start: Start| {
-            let Start { slot, begin, heartbeat, leave, shutdown } = start;
+            let Start { slot, mode, heartbeat, leave, shutdown } = start;
             let poller = crew.poller(&slot, heartbeat).expect("its client was set up before");
-            poller.run(begin, leave, shutdown)
+            poller.run(mode, leave, shutdown)
         };
         let (mut supervisor, handle) =
             Supervisor::new(start, Arc::clone(&directory), Arc::clone(&health), shutdown.clone());

@@ -1,7 +1,7 @@
-//! What a poller keeps over restarts of the exporter: since when users have been red.
+//! The trends that a poller keeps over restarts of the exporter: since when users have been red.
 //!
-//! The file is a convenience, never a reason not to poll: what cannot be read or written is logged
-//! once and gone without.
+//! The file is optional, never a reason not to poll: if it cannot be read or written, that is logged
+//! once and the poller works without it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,31 +18,31 @@ use crate::counter::Remembered;
 use crate::storage::{AccountStore, Storage, StorageError};
 
 /// The file in the account's folder.
-const FILE: &str = "trends.json";
+const TREND_FILE: &str = "trends.json";
 /// Longest time between two writings.
 const REFRESH_MAX: Duration = Duration::from_secs(30);
-/// Longest time that is waited for the disk.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Longest time that the disk may take.
+const DISK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The account's file, opened when it is first needed.
 #[derive(Debug)]
 pub(super) struct TrendFile {
     storage: Storage,
     account: AccountName,
-    /// What is older than this before the next writing would be of little use after a restart.
+    /// The file is written again after this time even without a change: old trends cannot be used.
     refresh: Duration,
     store: Option<Arc<AccountStore>>,
     written: Option<(SavedTrends, Stamp)>,
-    complained: bool,
+    failure_logged: bool,
 }
 
 /// The content of the file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct SavedTrends {
-    /// Whose users these are, as far as it can be told without the token: a name in the
+    /// The identity of the account, as far as it is known without the token: its name in the
     /// configuration may be given to another account.
     account: String,
-    /// By id of the user.
+    /// By user id.
     users: BTreeMap<String, SavedTrend>,
 }
 
@@ -61,27 +61,29 @@ impl SavedTrends {
         account: &Account,
         users: impl Iterator<Item = (&'a str, Remembered)>,
     ) -> Self {
-        let trend = |kept: Remembered| SavedTrend {
-            red_since: kept.red_since.map(|since| since.as_millis() as u64),
-            red: kept.red,
-            at: kept.at.as_millis() as u64,
+        let trend = |saved: Remembered| SavedTrend {
+            red_since: saved.red_since.map(|since| since.as_millis() as u64),
+            red: saved.red,
+            at: saved.at.as_millis() as u64,
         };
-        let users = users.map(|(user, kept)| (user.to_owned(), trend(kept))).collect();
+        let users = users.map(|(user, saved)| (user.to_owned(), trend(saved))).collect();
         Self { account: identity(account), users }
     }
 
-    /// What was kept of a user, if it was kept of this account.
+    /// The saved trend of a user, if it belongs to this account.
     pub(super) fn of(&self, account: &Account, user: &str) -> Option<Remembered> {
-        let kept = self.users.get(user).filter(|_| self.account == identity(account))?;
-        let red_since = kept.red_since.map(Duration::from_millis);
-        Some(Remembered { red_since, red: kept.red, at: Duration::from_millis(kept.at) })
+        let saved = self.users.get(user).filter(|_| self.account == identity(account))?;
+        let red_since = saved.red_since.map(Duration::from_millis);
+        Some(Remembered { red_since, red: saved.red, at: Duration::from_millis(saved.at) })
     }
 
-    /// Whether the same is known, be it of another time.
-    fn agrees_with(&self, other: &Self) -> bool {
-        let facts = |kept: &Self| {
-            let trends = kept.users.iter();
-            trends.map(|(user, kept)| (user.clone(), kept.red_since, kept.red)).collect::<Vec<_>>()
+    /// Whether the trends are the same, whenever they were saved.
+    fn same_trends(&self, other: &Self) -> bool {
+        let facts = |saved: &Self| {
+            let trends = saved.users.iter();
+            trends
+                .map(|(user, saved)| (user.clone(), saved.red_since, saved.red))
+                .collect::<Vec<_>>()
         };
         self.account == other.account && facts(self) == facts(other)
     }
@@ -94,79 +96,83 @@ fn identity(account: &Account) -> String {
 }
 
 impl TrendFile {
-    /// A memory that loses at most a quarter of `stale_after`, for which it is good.
+    /// A file that loses at most a quarter of `stale_after`, the time for which a trend can be used.
     pub(super) fn new(storage: Storage, account: AccountName, stale_after: Duration) -> Self {
-        // A little less, so that a sweep that comes a moment early does not wait for the next.
+        // A little less, so that a sweep that ends a moment early writes as well.
         let refresh = REFRESH_MAX.min(stale_after / 4).mul_f64(0.9);
-        Self { storage, account, refresh, store: None, written: None, complained: false }
+        Self { storage, account, refresh, store: None, written: None, failure_logged: false }
     }
 
-    /// What was kept; nothing if it cannot be read.
+    /// The saved trends; empty if they cannot be read.
     pub(super) async fn load(&mut self) -> SavedTrends {
         let Some(store) = self.open().await else { return SavedTrends::default() };
-        let Some(content) = bounded(move || store.read(FILE)).await else {
+        let Some(content) = with_disk_timeout(move || store.read(TREND_FILE)).await else {
             return SavedTrends::default();
         };
         match content.map(|content| content.map(|bytes| serde_json::from_slice(&bytes))) {
             Ok(None) => SavedTrends::default(),
-            Ok(Some(Ok(kept))) => kept,
+            Ok(Some(Ok(saved))) => saved,
             Ok(Some(Err(error))) => {
                 let account = &self.account;
-                warn!(%account, "cannot understand {FILE}, going on without: {error}");
+                warn!(%account, "the content of {TREND_FILE} is not valid, continuing without it: {error}");
                 SavedTrends::default()
             }
             Err(error) => {
-                self.complain(&error);
+                self.log_failure(&error);
                 SavedTrends::default()
             }
         }
     }
 
-    /// Keeps what is known `now`, if it is news.
-    pub(super) async fn save(&mut self, kept: SavedTrends, now: Stamp) {
+    /// Saves the trends, if they have changed or the file is old.
+    pub(super) async fn save(&mut self, saved: SavedTrends, now: Stamp) {
         if let Some((written, at)) = &self.written
-            && written.agrees_with(&kept)
+            && written.same_trends(&saved)
             && at.age(now) < self.refresh
         {
             return;
         }
         let Some(store) = self.open().await else { return };
-        let Ok(content) = serde_json::to_vec(&kept) else { return };
-        let Some(result) = bounded(move || store.write(FILE, &content)).await else { return };
+        let Ok(content) = serde_json::to_vec(&saved) else { return };
+        let Some(result) = with_disk_timeout(move || store.write(TREND_FILE, &content)).await
+        else {
+            return;
+        };
         match result {
             Ok(()) => {
-                self.written = Some((kept, now));
-                self.complained = false;
+                self.written = Some((saved, now));
+                self.failure_logged = false;
             }
-            Err(error) => self.complain(&error),
+            Err(error) => self.log_failure(&error),
         }
     }
 
-    /// The store, which the account's tokens may be kept in as well; tried again each time, since
-    /// another process may hold it no longer.
+    /// The account's store, which may hold its tokens as well; tried again each time, because another
+    /// process may have released it.
     async fn open(&mut self) -> Option<Arc<AccountStore>> {
         if self.store.is_none() {
             let (storage, account) = (self.storage.clone(), self.account.clone());
-            match bounded(move || storage.shared(account.as_str())).await? {
+            match with_disk_timeout(move || storage.shared(account.as_str())).await? {
                 Ok(store) => self.store = Some(store),
-                Err(error) => self.complain(&error),
+                Err(error) => self.log_failure(&error),
             }
         }
         self.store.clone()
     }
 
-    fn complain(&mut self, error: &StorageError) {
-        if !std::mem::replace(&mut self.complained, true) {
+    fn log_failure(&mut self, error: &StorageError) {
+        if !std::mem::replace(&mut self.failure_logged, true) {
             let account = &self.account;
             warn!(%account, "since when users are red is not kept over restarts: {error}");
         }
     }
 }
 
-/// Runs `work`, which waits for the disk, away from the threads that serve sockets; `None` if it is
-/// still waiting after [`PATIENCE`].
-async fn bounded<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-    timeout(PATIENCE, blocking::run(work)).await.ok()
+/// Runs `work`, which waits for the disk, outside the async threads; `None` if it still waits after [`DISK_TIMEOUT`].
+async fn with_disk_timeout<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    timeout(DISK_TIMEOUT, blocking::run(work)).await.ok()
 }
 
 #[cfg(test)]
@@ -175,15 +181,15 @@ mod tests {
     use crate::account::{AccountId, fixture};
 
     #[test]
-    fn what_was_kept_of_another_account_of_the_same_name_is_not_taken() {
+    fn trends_of_another_account_of_the_same_name_are_not_used() {
         let account = fixture("acme", &["1"]);
         let trend = Remembered {
             red_since: Some(Duration::from_millis(1_759_499_127_045)),
             red: 7,
             at: Duration::from_secs(1_759_499_187),
         };
-        let kept = SavedTrends::new(&account, [("1", trend)].into_iter());
-        let text = serde_json::to_vec(&kept).unwrap();
+        let saved = SavedTrends::new(&account, [("1", trend)].into_iter());
+        let text = serde_json::to_vec(&saved).unwrap();
         let read: SavedTrends = serde_json::from_slice(&text).unwrap();
         assert_eq!(read.of(&account, "1"), Some(trend));
         assert_eq!(read.of(&account, "2"), None);

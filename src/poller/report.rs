@@ -1,58 +1,58 @@
-//! What the log is told of an account that cannot be read, and of its lists: one line when it begins,
-//! one when it is over, and little in between, however often requests fail.
+//! What is logged of an account that cannot be read, and of its lists: one line when an outage begins,
+//! one when it ends, and few in between, however often requests fail.
 //!
-//! An [`Outage`] and a [`ListFailure`] are pure: the poller tells them what is the case and logs what
-//! they make of it.
+//! [`Outage`] and [`ListFailure`] are pure: the poller records results with them, and they decide what
+//! is to be logged.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tracing::{debug, info, warn};
 
-use super::Poller;
+use crate::account::AccountName;
 use crate::clock::{Stamp, span};
 use crate::snapshot::{Facts, FailingReason};
 
-/// How often in a row a list cannot be read, while no sweep says why, until that is logged.
-const PATIENCE: u32 = 3;
+/// Consecutive failures of a list, while no sweep fails for the same reason, until it is logged.
+const FAILURES_BEFORE_LOG: u32 = 3;
 
 /// The time in which an account cannot be read.
 #[derive(Debug, Default)]
 pub(super) struct Outage {
-    since: Option<Stamp>,
+    pub(super) since: Option<Stamp>,
     /// The reasons that were logged, each once: they may alternate for hours.
-    told: Vec<FailingReason>,
-    /// Whether it is known in the log by somebody else's line: a partner's login fails.
+    pub(super) logged: Vec<FailingReason>,
+    /// Whether the cause is logged elsewhere: by the login of a partner, once for all its accounts.
     logged_elsewhere: bool,
 }
 
-/// What is new about an account.
+/// A change that is to be logged.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum OutageEvent {
-    /// It cannot be read.
+    /// The account cannot be read.
     Began,
-    /// It cannot be read for as long already, and now for another reason.
+    /// It has not been readable for this long, and fails for another reason now.
     ReasonChanged(Duration),
-    /// It cannot be read, as somebody else has logged.
+    /// It cannot be read, and the cause is logged elsewhere.
     BeganLoggedElsewhere,
     /// It can be read again.
     Ended {
-        /// How long it could not.
+        /// How long it could not be read.
         down_for: Duration,
-        /// Why; none if only somebody else has logged it.
+        /// Why; empty if the cause was logged elsewhere.
         reasons: Vec<FailingReason>,
     },
 }
 
 impl Outage {
-    /// Goes on where another poller has left the account.
-    pub(super) fn going_on(facts: &Facts) -> Self {
-        let (since, told) = (facts.failing_since, facts.failing_told.clone());
-        Self { since, logged_elsewhere: since.is_some() && told.is_empty(), told }
+    /// Continues the outage that another poller has published.
+    pub(super) fn resume(facts: &Facts) -> Self {
+        let (since, logged) = (facts.failing_since, facts.failing_logged.clone());
+        Self { since, logged_elsewhere: since.is_some() && logged.is_empty(), logged }
     }
 
-    /// Takes down why the account fails at this time, if it does, and whether that is logged
-    /// `elsewhere`. It is back only at the `end` of a sweep: in mid-sweep the next answer may differ.
+    /// Records why the account fails now, if it does, and whether that is logged `elsewhere`. An outage
+    /// ends only at the `end` of a sweep: in the middle of one the next response may differ.
     pub(super) fn note(
         &mut self,
         failing: Option<FailingReason>,
@@ -62,7 +62,7 @@ impl Outage {
     ) -> Option<OutageEvent> {
         match (failing, self.since) {
             (None, Some(since)) if end => {
-                let reasons = std::mem::take(self).told;
+                let reasons = std::mem::take(self).logged;
                 Some(OutageEvent::Ended { down_for: since.age(now), reasons })
             }
             (None, _) => None,
@@ -71,11 +71,11 @@ impl Outage {
                 (!std::mem::replace(&mut self.logged_elsewhere, true))
                     .then_some(OutageEvent::BeganLoggedElsewhere)
             }
-            (Some(reason), _) if self.told.contains(&reason) => None,
+            (Some(reason), _) if self.logged.contains(&reason) => None,
             (Some(reason), since) => {
                 self.since.get_or_insert(now);
-                let first = self.told.is_empty();
-                self.told.push(reason);
+                let first = self.logged.is_empty();
+                self.logged.push(reason);
                 let age = since.filter(|_| !first).map(|since| since.age(now));
                 Some(age.map_or(OutageEvent::Began, OutageEvent::ReasonChanged))
             }
@@ -83,66 +83,64 @@ impl Outage {
     }
 }
 
-/// What the log is told of a list.
+/// Failures of one list, and whether they were logged.
 #[derive(Debug, Default)]
 pub(super) struct ListFailure {
-    /// What is wrong and was not logged: it may be the account as a whole.
-    waiting: Option<Arc<str>>,
-    /// How often in a row it could not be read.
+    /// The last problem, not logged yet: it may concern the account as a whole.
+    unlogged: Option<Arc<str>>,
+    /// Consecutive failures.
     times: u32,
-    told: bool,
+    logged: bool,
 }
 
 impl ListFailure {
-    /// The list could not be read. Returns what is to be logged now.
+    /// Records a failure. Returns the problem if it is to be logged now.
     pub(super) fn failed(&mut self, problem: Arc<str>) -> Option<Arc<str>> {
         self.times = self.times.saturating_add(1);
-        if !self.told {
-            self.waiting = Some(problem);
+        if !self.logged {
+            self.unlogged = Some(problem);
         }
-        if self.times >= PATIENCE { self.tell() } else { None }
+        if self.times >= FAILURES_BEFORE_LOG { self.take_unlogged() } else { None }
     }
 
-    /// The account as a whole can be read. Returns what is to be logged now.
-    pub(super) fn tell(&mut self) -> Option<Arc<str>> {
-        let problem = self.waiting.take();
-        self.told |= problem.is_some();
+    /// Returns a problem that was not logged yet: the account as a whole can be read.
+    pub(super) fn take_unlogged(&mut self) -> Option<Arc<str>> {
+        let problem = self.unlogged.take();
+        self.logged |= problem.is_some();
         problem
     }
 
-    /// The account cannot be read, and that is why the list cannot.
-    pub(super) fn excuse(&mut self) {
-        self.waiting = None;
+    /// Drops the problem: the account as a whole cannot be read, which is logged already.
+    pub(super) fn attribute_to_account(&mut self) {
+        self.unlogged = None;
         self.times = 0;
     }
 
-    /// Whether it was logged, so that the list can be read again is to be, too.
-    pub(super) fn was_told(self) -> bool {
-        self.told
+    /// Whether the failure was logged, so that its end has to be as well.
+    pub(super) fn was_logged(self) -> bool {
+        self.logged
     }
 }
 
-impl Poller {
-    /// Logs what is new about the account, at the `end` of a sweep or in the middle of one.
-    pub(super) fn report(&mut self, end: bool, now: Stamp) {
-        let failing = self.state.facts.failing;
-        let news = self.outage.note(failing, self.logged_elsewhere, end, now);
-        self.state.facts.failing_since = self.outage.since;
-        self.state.facts.failing_told.clone_from(&self.outage.told);
-        let account = &self.state.account.name;
-        let (reason, problem) = (failing.map(FailingReason::label), self.state.last_problem());
-        match news {
-            Some(OutageEvent::Began) => {
-                warn!(%account, reason, problem, "the account cannot be read")
-            }
-            Some(OutageEvent::ReasonChanged(age)) => {
+impl OutageEvent {
+    /// Logs it: one line where it begins, changes or ends; at debug level what is logged elsewhere.
+    pub(super) fn log(
+        self,
+        account: &AccountName,
+        failing: Option<FailingReason>,
+        problem: Option<&str>,
+    ) {
+        let reason = failing.map(FailingReason::label);
+        match self {
+            Self::Began => warn!(%account, reason, problem, "the account cannot be read"),
+            Self::ReasonChanged(age) => {
                 let down_for = span(age);
                 warn!(%account, reason, problem, down_for, "the account still cannot be read, for another reason");
             }
-            Some(OutageEvent::BeganLoggedElsewhere) => {
-                debug!(%account, reason, problem, "the account cannot be read")
+            Self::BeganLoggedElsewhere => {
+                debug!(%account, reason, problem, "the account cannot be read");
             }
-            Some(OutageEvent::Ended { down_for, reasons }) => {
+            Self::Ended { down_for, reasons } => {
                 let down_for = span(down_for);
                 let reason =
                     reasons.iter().map(|reason| reason.label()).collect::<Vec<_>>().join(",");
@@ -152,7 +150,6 @@ impl Poller {
                     info!(%account, reason, down_for, "the account can be read again");
                 }
             }
-            None => {}
         }
     }
 }
@@ -169,19 +166,19 @@ mod tests {
     #[test]
     fn an_outage_of_alternating_reasons_is_a_line_for_each_and_one_for_its_end() {
         let mut outage = Outage::default();
-        let mut told = Vec::new();
+        let mut logged = Vec::new();
         for second in 0..50 {
             let reason = if second % 2 == 0 { Unreachable } else { ServerError };
-            told.extend(outage.note(Some(reason), false, true, at(second)));
+            logged.extend(outage.note(Some(reason), false, true, at(second)));
         }
-        told.extend(outage.note(None, false, true, at(330)));
-        told.extend(outage.note(None, false, true, at(331)));
+        logged.extend(outage.note(None, false, true, at(330)));
+        logged.extend(outage.note(None, false, true, at(331)));
         let back = OutageEvent::Ended {
             down_for: Duration::from_secs(330),
             reasons: vec![Unreachable, ServerError],
         };
         assert_eq!(
-            told,
+            logged,
             [OutageEvent::Began, OutageEvent::ReasonChanged(Duration::from_secs(1)), back]
         );
     }
@@ -199,28 +196,28 @@ mod tests {
     }
 
     #[test]
-    fn a_poller_that_follows_tells_no_more_than_the_one_before_would_have() {
+    fn a_successor_logs_no_more_than_its_predecessor_would_have() {
         let facts = Facts {
             failing_since: Some(at(1)),
-            failing_told: vec![ServerError],
+            failing_logged: vec![ServerError],
             ..Facts::default()
         };
-        let mut outage = Outage::going_on(&facts);
+        let mut outage = Outage::resume(&facts);
         assert_eq!(outage.note(Some(ServerError), false, true, at(2)), None);
         let back =
             OutageEvent::Ended { down_for: Duration::from_secs(4), reasons: vec![ServerError] };
         assert_eq!(outage.note(None, false, true, at(5)), Some(back));
-        let logged_elsewhere = Facts { failing_told: Vec::new(), ..facts };
+        let logged_elsewhere = Facts { failing_logged: Vec::new(), ..facts };
         assert_eq!(
-            Outage::going_on(&logged_elsewhere).note(Some(ServerError), true, true, at(2)),
+            Outage::resume(&logged_elsewhere).note(Some(ServerError), true, true, at(2)),
             None
         );
-        let mut fresh = Outage::going_on(&Facts::default());
+        let mut fresh = Outage::resume(&Facts::default());
         assert_eq!(fresh.note(None, false, true, at(2)), None);
     }
 
     #[test]
-    fn what_a_partner_has_said_is_not_repeated_but_what_follows_is_told() {
+    fn what_a_partner_login_has_logged_is_not_repeated_but_what_follows_is_logged() {
         let mut outage = Outage::default();
         assert_eq!(
             outage.note(Some(Unreachable), true, true, at(1)),
@@ -240,23 +237,23 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_complained_about_once_and_not_while_the_account_fails() {
+    fn a_list_failure_is_logged_once_and_not_while_the_account_fails() {
         let mut failure = ListFailure::default();
         let problem: Arc<str> = "upstream answered 500".into();
         assert_eq!(failure.failed(Arc::clone(&problem)), None);
-        failure.excuse();
-        assert_eq!(failure.tell(), None);
+        failure.attribute_to_account();
+        assert_eq!(failure.take_unlogged(), None);
         assert_eq!(failure.failed(Arc::clone(&problem)), None);
-        assert_eq!(failure.tell(), Some(Arc::clone(&problem)));
+        assert_eq!(failure.take_unlogged(), Some(Arc::clone(&problem)));
         assert_eq!(failure.failed(Arc::clone(&problem)), None);
-        assert_eq!(failure.tell(), None);
-        assert!(failure.was_told());
+        assert_eq!(failure.take_unlogged(), None);
+        assert!(failure.was_logged());
         let mut failure = ListFailure::default();
         failure.failed(Arc::clone(&problem));
-        failure.excuse();
-        assert!(!failure.was_told());
+        failure.attribute_to_account();
+        assert!(!failure.was_logged());
         let mut failure = ListFailure::default();
-        let told = (0..9).filter(|_| failure.failed(Arc::clone(&problem)).is_some());
-        assert_eq!(told.count(), 1, "where sweeps are rare");
+        let logged = (0..9).filter(|_| failure.failed(Arc::clone(&problem)).is_some());
+        assert_eq!(logged.count(), 1, "where sweeps are rare");
     }
 }

@@ -1,4 +1,4 @@
-//! Slots of accounts at the edges of a poller's life: before the first, between two, after a death.
+//! Views that no running poller publishes: before the first, between two, after a failure.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use crate::exposition::{render_account, render_chunk};
 use crate::metrics::Tally;
 use crate::snapshot::{AccountView, CHUNK_USERS, Facts, Listing, Slot, UserView};
 
-/// A slot for an account nobody has polled yet.
+/// A slot for an account that has not been polled yet.
 pub fn new_slot(account: Arc<Account>) -> Slot {
     slot_of_users(account, Arc::default())
 }
@@ -22,7 +22,7 @@ fn slot_of_users(account: Arc<Account>, tally: Arc<Tally>) -> Slot {
     Slot::new(tally, view)
 }
 
-/// Whether two settings are of the same account at Wazzup24: by its number, where both tell it, or by
+/// Whether two settings are of the same account at Wazzup24: by its number, where both have it, or by
 /// the token.
 fn is_same(one: &Account, other: &Account) -> bool {
     match (&one.account_id, &other.account_id) {
@@ -31,15 +31,15 @@ fn is_same(one: &Account, other: &Account) -> bool {
     }
 }
 
-/// Whether counters of an account are asked for where they were, with the same right.
+/// Whether an account is read from the same place with the same credential.
 pub(super) fn is_read_alike(one: &Account, other: &Account) -> bool {
-    let way = |account: &Account| (account.api, account.base_url.clone(), account.tls.clone());
-    let same = way(one) == way(other) && one.proxy == other.proxy && one.auth == other.auth;
+    let source = |account: &Account| (account.api, account.base_url.clone(), account.tls.clone());
+    let same = source(one) == source(other) && one.proxy == other.proxy && one.auth == other.auth;
     same && is_same(one, other)
 }
 
-/// A slot for an account whose settings have changed: what is known of its users stays, unless it may
-/// be another account by now.
+/// A slot for an account whose settings have changed: readings of its users stay, unless it may be
+/// another account by now.
 pub fn changed_slot(earlier: &Slot, account: Arc<Account>) -> Slot {
     match changed_view(earlier, Arc::clone(&account)) {
         Some(view) => Slot::new(Arc::clone(&earlier.tally), view).continuing(earlier),
@@ -47,13 +47,13 @@ pub fn changed_slot(earlier: &Slot, account: Arc<Account>) -> Slot {
     }
 }
 
-/// What a slot shows, as the account's changed settings have it; `None` if it may be another account.
+/// The view of a slot under changed settings; `None` if it may be another account.
 pub(super) fn changed_view(earlier: &Slot, account: Arc<Account>) -> Option<AccountView> {
     let view = earlier.view();
     if !is_same(&view.account, &account) {
         return None;
     }
-    // Why it fails may be what was changed, but that is for the next sweep to tell.
+    // The change may have removed the cause of a failure; the next sweep shows that.
     let mut facts = Facts { down: false, ..view.facts.clone() };
     if account.channels.is_none() {
         facts.surroundings = Surroundings::default();
@@ -72,7 +72,7 @@ pub(super) fn changed_view(earlier: &Slot, account: Arc<Account>) -> Option<Acco
     Some(view_of(account, &earlier.tally, facts, &users))
 }
 
-/// The configured users with what is known of them.
+/// The configured users with their earlier readings.
 fn configured_users(account: &Account, view: &AccountView) -> Vec<UserView> {
     let known: HashMap<&UserId, &UserView> =
         view.users().map(|user| (&user.user.id, user)).collect();
@@ -83,7 +83,7 @@ fn configured_users(account: &Account, view: &AccountView) -> Vec<UserView> {
     users.collect()
 }
 
-/// Users who were found before and are not configured: they stay until the list is read again.
+/// Users that were discovered and are not configured: they stay until the list is read again.
 fn still_found(account: &Account, most: usize, view: &AccountView) -> Vec<UserView> {
     let configured: HashSet<&UserId> = account.users.iter().map(|user| &user.id).collect();
     let stays = |user: &&UserView| user.found && !configured.contains(&user.user.id);
@@ -100,7 +100,7 @@ fn view_of(account: Arc<Account>, tally: &Tally, facts: Facts, users: &[UserView
     AccountView { account, facts, chunks, blocks }
 }
 
-/// Shows an account whose poller has died as down; its readings stay until they are stale.
+/// Marks an account whose poller has failed as down; its readings stay until they are stale.
 pub fn mark_down(slot: &Arc<Slot>) {
     let writer = slot.writer();
     let view = slot.view();

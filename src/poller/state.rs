@@ -1,7 +1,7 @@
 //! What a poller knows between two publications.
 //!
-//! The [`PollState`] takes down answers and failures and remembers which chunks of users they touched;
-//! a [`Draft`] of it is rendered into the next view.
+//! [`PollState`] records readings and failures, and which chunks of users they changed; a [`Draft`] of it
+//! is rendered into the next view.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,19 +20,19 @@ use crate::transport::Error;
 pub(super) struct PollState {
     pub(super) account: Arc<Account>,
     pub(super) facts: Facts,
-    chunks: Vec<OpenChunk>,
-    /// What an earlier run of the exporter has kept.
-    kept: SavedTrends,
-    /// What went wrong last, in words.
+    chunks: Vec<ChunkState>,
+    /// Trends that an earlier run of the exporter has saved.
+    saved: SavedTrends,
+    /// The last error, as text.
     problem: Option<Arc<str>>,
-    /// Ends of attempts in the current sweep, in the order of [`Outcome::ALL`].
+    /// Outcomes of the current sweep, in the order of [`Outcome::ALL`].
     outcomes: [usize; Outcome::ALL.len()],
 }
 
 #[derive(Debug)]
-struct OpenChunk {
+struct ChunkState {
     users: Vec<UserView>,
-    touched: bool,
+    changed: bool,
 }
 
 /// A copy of what changed, to be rendered elsewhere.
@@ -41,48 +41,48 @@ pub(super) struct Draft {
     facts: Facts,
     /// How many chunks there are.
     chunks: usize,
-    touched: Vec<(usize, Vec<UserView>)>,
+    changed: Vec<(usize, Vec<UserView>)>,
     earlier: Arc<AccountView>,
 }
 
 impl PollState {
-    /// Goes on from a publication.
+    /// Continues from a published view.
     pub(super) fn from_view(view: &AccountView) -> Self {
         let chunks = view.chunks.iter();
         let chunks =
-            chunks.map(|chunk| OpenChunk { users: chunk.users.clone(), touched: false }).collect();
+            chunks.map(|chunk| ChunkState { users: chunk.users.clone(), changed: false }).collect();
         Self {
             account: Arc::clone(&view.account),
             facts: Facts { down: false, ..view.facts.clone() },
             chunks,
-            kept: SavedTrends::default(),
+            saved: SavedTrends::default(),
             problem: None,
             outcomes: Default::default(),
         }
     }
 
-    /// Takes over what was kept of users that have not been read yet, now or when they are found.
-    pub(super) fn load_trends(&mut self, kept: SavedTrends, now: Stamp) {
-        self.kept = kept;
+    /// Applies saved trends to users that have not been read yet, now or when they are discovered.
+    pub(super) fn load_trends(&mut self, saved: SavedTrends, now: Stamp) {
+        self.saved = saved;
         let users = self.chunks.iter_mut().flat_map(|chunk| &mut chunk.users);
         for user in users.filter(|user| user.last_good.is_none()) {
-            recall(user, &self.account, &self.kept, now);
+            restore_trend(user, &self.account, &self.saved, now);
         }
     }
 
-    /// Everybody, in the order of the view.
+    /// Every user, in the order of the view.
     pub(super) fn users(&self) -> impl Iterator<Item = &UserView> {
         self.chunks.iter().flat_map(|chunk| &chunk.users)
     }
 
-    /// Who is asked for, in the order of the view.
+    /// The user at an index of the view.
     pub(super) fn user_at(&self, index: usize) -> Option<Arc<User>> {
         let chunk = self.chunks.get(index / CHUNK_USERS)?;
         chunk.users.get(index % CHUNK_USERS).map(|view| Arc::clone(&view.user))
     }
 
-    /// Replaces the users by the configured ones and those who were `found`; what is known of them
-    /// stays. Not while requests for users are open, which know them by their place.
+    /// Replaces the users by the configured and the discovered ones (`found`); their readings stay. Not
+    /// while requests for users are open, which know them by their index.
     pub(super) fn set_users(&mut self, users: Vec<(Arc<User>, bool)>, now: Stamp) {
         let before: Vec<UserView> = self.chunks.drain(..).flat_map(|chunk| chunk.users).collect();
         let same = before.iter().map(|view| (&view.user, view.found));
@@ -95,30 +95,30 @@ impl PollState {
             }
             let standing = self.facts.surroundings.of(user.id.as_str());
             let mut view = UserView { standing, found, ..UserView::new(user) };
-            recall(&mut view, &self.account, &self.kept, now);
+            restore_trend(&mut view, &self.account, &self.saved, now);
             view
         });
         let views: Vec<UserView> = views.collect();
         self.facts.users = views.len();
-        let open = |users: &[UserView]| OpenChunk { users: users.to_vec(), touched: !unchanged };
+        let open = |users: &[UserView]| ChunkState { users: users.to_vec(), changed: !unchanged };
         self.chunks = views.chunks(CHUNK_USERS).map(open).collect();
     }
 
-    /// Judges every user by the channels and roles that are known now.
-    pub(super) fn judge_standing(&mut self) {
+    /// Decides from the current channels and roles what each user's counter is worth.
+    pub(super) fn update_trust(&mut self) {
         for chunk in &mut self.chunks {
             for view in &mut chunk.users {
                 let standing = self.facts.surroundings.of(view.user.id.as_str());
                 if view.standing != standing {
                     view.standing = standing;
-                    chunk.touched = true;
+                    chunk.changed = true;
                 }
             }
         }
     }
 
-    /// Takes into account that counters may be cleared from now on. Gives what was known before.
-    pub(super) fn doubt_trends(&mut self) -> Vec<Trend> {
+    /// Suspends all trends, because counters may be cleared from now on. Returns them as they were.
+    pub(super) fn suspend_trends(&mut self) -> Vec<Trend> {
         let users = self.chunks.iter_mut().flat_map(|chunk| &mut chunk.users);
         let doubt = |user: &mut UserView| {
             let before = user.trend;
@@ -128,7 +128,7 @@ impl PollState {
         users.map(doubt).collect()
     }
 
-    /// Takes that back: no counter was cleared.
+    /// Restores suspended trends: no counter was cleared.
     pub(super) fn restore_trends(&mut self, trends: Vec<Trend>) {
         let users = self.chunks.iter_mut().flat_map(|chunk| &mut chunk.users);
         for (user, trend) in users.zip(trends) {
@@ -136,10 +136,10 @@ impl PollState {
         }
     }
 
-    /// Forgets every reading, because counters were `cleared` or may have been.
+    /// Drops every reading, because counters were `cleared` or may have been.
     pub(super) fn forget_readings(&mut self, cleared: bool) {
         for chunk in &mut self.chunks {
-            chunk.touched = true;
+            chunk.changed = true;
             for user in &mut chunk.users {
                 user.last_good = None;
                 if cleared {
@@ -150,22 +150,22 @@ impl PollState {
         self.facts.newest_reading = None;
     }
 
-    /// Forgets how the requests of a sweep ended that was broken off.
+    /// Drops the outcomes of a sweep that was broken off.
     pub(super) fn forget_outcomes(&mut self) {
         self.outcomes = Default::default();
     }
 
-    /// What is to be kept.
+    /// The trends to save.
     pub(super) fn trends_to_save(&self) -> SavedTrends {
         let trends =
             self.users().filter_map(|user| Some((user.user.id.as_str(), user.trend.remember()?)));
         SavedTrends::new(&self.account, trends)
     }
 
-    /// Takes down a good reading.
+    /// Records a good reading.
     pub(super) fn succeeded(&mut self, index: usize, reading: Reading, at: Stamp) {
         self.count(Outcome::Ok);
-        self.note(index, Attempt { outcome: Outcome::Ok, problem: None });
+        self.set_attempt(index, Attempt { outcome: Outcome::Ok, problem: None });
         let stale_after = self.account.poll.stale_after;
         if let Some(user) = self.user(index) {
             user.trend.observe(&reading, at.unix, at.uptime, stale_after);
@@ -178,16 +178,15 @@ impl PollState {
         }
     }
 
-    /// Takes down a failure; an earlier good reading stays.
+    /// Records a failure; an earlier good reading stays.
     pub(super) fn failed(&mut self, index: usize, error: &Error) {
         let problem: Arc<str> = error.to_string().into();
         self.problem = Some(Arc::clone(&problem));
-        self.count(weight_of(error));
-        self.note(index, Attempt { outcome: error.outcome(), problem: Some(problem) });
+        self.count(account_outcome(error));
+        self.set_attempt(index, Attempt { outcome: error.outcome(), problem: Some(problem) });
     }
 
-    /// Counts a user as read in this sweep if one before it that was broken off has done so, which
-    /// began at `since`.
+    /// Counts a user as read in this sweep if it was read in an interrupted one that began at `since`.
     pub(super) fn was_read(&mut self, index: usize, since: Stamp) -> bool {
         let chunk = self.chunks.get(index / CHUNK_USERS);
         let user = chunk.and_then(|chunk| chunk.users.get(index % CHUNK_USERS));
@@ -199,25 +198,25 @@ impl PollState {
         read
     }
 
-    /// Takes down that nobody could be asked for, because there is no token.
-    pub(super) fn fail_everyone(&mut self, problem: &str, outcome: Outcome) {
+    /// Records that no user could be read, because there is no token.
+    pub(super) fn fail_all_users(&mut self, problem: &str, outcome: Outcome) {
         let problem: Arc<str> = problem.into();
         self.problem = Some(Arc::clone(&problem));
         let attempt = Attempt { outcome, problem: Some(problem) };
         for index in 0..self.facts.users {
             self.count(outcome);
-            self.note(index, attempt.clone());
+            self.set_attempt(index, attempt.clone());
         }
     }
 
-    /// Takes down that there is nobody to ask for, because users could not be found.
+    /// Records that there are no users to read, because their list could not be read.
     pub(super) fn fail_without_users(&mut self, problem: &str, outcome: Outcome) {
         self.problem = Some(problem.into());
-        // A list that is not there is no list of an API.
+        // A 404 for the list means that this is not the API.
         self.count(if outcome == Outcome::NotFound { Outcome::Malformed } else { outcome });
     }
 
-    /// Forgets that a request failed whose user is asked once more.
+    /// Removes a failure whose request is sent again.
     pub(super) fn retract(&mut self, error: Outcome) {
         if let Some(count) = self.outcomes.get_mut(error as usize) {
             *count = count.saturating_sub(1);
@@ -230,7 +229,7 @@ impl PollState {
         }
     }
 
-    fn note(&mut self, index: usize, attempt: Attempt) {
+    fn set_attempt(&mut self, index: usize, attempt: Attempt) {
         if let Some(user) = self.user(index) {
             user.last_attempt = Some(attempt);
         }
@@ -238,12 +237,12 @@ impl PollState {
 
     fn user(&mut self, index: usize) -> Option<&mut UserView> {
         let chunk = self.chunks.get_mut(index / CHUNK_USERS)?;
-        chunk.touched = true;
+        chunk.changed = true;
         chunk.users.get_mut(index % CHUNK_USERS)
     }
 
-    /// Closes a sweep: how it ended and why the account fails, which is why it `refused`, if it did,
-    /// and otherwise, where nobody could be read, the commonest reason.
+    /// The result of a sweep, and why the account fails: the reason why it `refused` all requests, or,
+    /// where no user could be read, the most frequent one.
     pub(super) fn verdict(
         &mut self,
         refused: Option<FailingReason>,
@@ -256,14 +255,14 @@ impl PollState {
         }
     }
 
-    /// Whether anybody has been asked for in this sweep or before.
+    /// Whether a request was made, in this sweep or before.
     pub(super) fn has_attempted(&self) -> bool {
         self.facts.sweep.is_some() || self.outcomes.iter().any(|count| *count > 0)
     }
 
-    /// Says in mid-sweep that the account fails: a sweep over an upstream that hangs or asks for
-    /// pauses takes long. That is the case if `enough` attempts have failed or it is `paused`, nobody
-    /// could be read in this sweep, and the last good reading is not of the sweep before.
+    /// Marks the account as failing in the middle of a sweep, because a sweep over an upstream that hangs
+    /// or asks for pauses takes long: if `enough` requests have failed or it is `paused`, no user could be
+    /// read in this sweep, and the last good reading is older than the sweep before.
     pub(super) fn judge_early(&mut self, enough: usize, paused: bool, now: Stamp) {
         let recent = self.account.poll.interval.saturating_mul(2);
         if self.facts.newest_reading.is_some_and(|at| at.age(now) < recent) {
@@ -271,20 +270,20 @@ impl PollState {
         }
         let (result, reason) = judge(self.outcomes);
         let attempts: usize = self.outcomes.iter().sum();
-        let nobody = result == SweepResult::Failed || attempts == 0;
-        if nobody && attempts >= enough && reason.is_some() {
+        let none_read = result == SweepResult::Failed || attempts == 0;
+        if none_read && attempts >= enough && reason.is_some() {
             self.facts.failing = reason;
-        } else if nobody && paused {
+        } else if none_read && paused {
             self.facts.failing = Some(FailingReason::RateLimited);
         }
     }
 
-    /// Takes down in other words what went wrong last.
-    pub(super) fn explain(&mut self, problem: &str) {
+    /// Replaces the last error by a more precise one.
+    pub(super) fn set_problem(&mut self, problem: &str) {
         self.problem = Some(problem.into());
     }
 
-    /// What went wrong last, in words.
+    /// The last error, as text.
     pub(super) fn last_problem(&self) -> Option<&str> {
         self.problem.as_deref()
     }
@@ -292,29 +291,29 @@ impl PollState {
     /// Copies what changed since the last draft.
     pub(super) fn draft(&mut self, earlier: Arc<AccountView>, tally: &Tally) -> Draft {
         self.facts.tally = tally.values();
-        let mut touched = Vec::new();
+        let mut changed = Vec::new();
         for (index, chunk) in self.chunks.iter_mut().enumerate() {
-            if std::mem::take(&mut chunk.touched) {
-                touched.push((index, chunk.users.clone()));
+            if std::mem::take(&mut chunk.changed) {
+                changed.push((index, chunk.users.clone()));
             }
         }
         let (account, facts) = (Arc::clone(&self.account), self.facts.clone());
-        Draft { account, facts, chunks: self.chunks.len(), touched, earlier }
+        Draft { account, facts, chunks: self.chunks.len(), changed, earlier }
     }
 }
 
 impl Draft {
-    /// Renders the next view; what nobody touched is shared with the earlier one.
+    /// Renders the next view; unchanged chunks are shared with the earlier one.
     pub(super) fn render(self, now: Stamp) -> AccountView {
-        let Self { account, facts, chunks: count, touched, earlier } = self;
+        let Self { account, facts, chunks: count, changed, earlier } = self;
         let mut chunks: Vec<Arc<Chunk>> = earlier.chunks.clone();
         chunks.truncate(count);
-        for (index, users) in touched {
+        for (index, users) in changed {
             let rendered =
                 |earlier: Option<&Chunk>| Arc::new(render_chunk(&account, users, earlier, now));
             match chunks.get_mut(index) {
                 Some(chunk) => *chunk = rendered(Some(chunk)),
-                // New chunks are touched, and in order.
+                // New chunks are changed, and in order.
                 None => chunks.push(rendered(None)),
             }
         }
@@ -323,44 +322,44 @@ impl Draft {
     }
 }
 
-/// What a failure counts as where it has to be told why nobody could be read: a 404 of some other
-/// server says nothing about users.
-fn weight_of(error: &Error) -> Outcome {
+/// The outcome that a failure counts as for the account: a 404 of another server says nothing about
+/// users.
+fn account_outcome(error: &Error) -> Outcome {
     match error.outcome() {
         Outcome::NotFound if !error.is_of_the_api() => Outcome::Malformed,
         outcome => outcome,
     }
 }
 
-fn recall(user: &mut UserView, account: &Account, kept: &SavedTrends, now: Stamp) {
-    if let Some(kept) = kept.of(account, user.user.id.as_str()) {
-        user.trend = Trend::recall(kept, now.unix, now.uptime, account.poll.stale_after);
+fn restore_trend(user: &mut UserView, account: &Account, saved: &SavedTrends, now: Stamp) {
+    if let Some(trend) = saved.of(account, user.user.id.as_str()) {
+        user.trend = Trend::recall(trend, now.unix, now.uptime, account.poll.stale_after);
     }
 }
 
-/// How a sweep with these outcomes ended. The commonest failure speaks for the account, and the
-/// first in [`Outcome::ALL`] among equals.
+/// The result of a sweep with these outcomes. The most frequent failure is the account's reason, and
+/// the first in [`Outcome::ALL`] among equals.
 fn judge(outcomes: [usize; Outcome::ALL.len()]) -> (SweepResult, Option<FailingReason>) {
     let counted = || Outcome::ALL.into_iter().zip(outcomes);
     let good: usize =
         counted().filter(|(outcome, _)| *outcome == Outcome::Ok).map(|(_, n)| n).sum();
     let all: usize = outcomes.iter().sum();
     if all == 0 {
-        // Nobody is on the list, and that is all there is to read.
+        // The list of users is empty: there was nothing to read.
         return (SweepResult::Ok, None);
     }
     if good > 0 {
         return (if good == all { SweepResult::Ok } else { SweepResult::Partial }, None);
     }
-    let mut commonest: Option<(FailingReason, usize)> = None;
+    let mut most_frequent: Option<(FailingReason, usize)> = None;
     for (outcome, count) in counted() {
         if let Some(reason) = FailingReason::of(outcome)
-            && count > commonest.map_or(0, |(_, most)| most)
+            && count > most_frequent.map_or(0, |(_, most)| most)
         {
-            commonest = Some((reason, count));
+            most_frequent = Some((reason, count));
         }
     }
-    (SweepResult::Failed, commonest.map(|(reason, _)| reason))
+    (SweepResult::Failed, most_frequent.map(|(reason, _)| reason))
 }
 
 /// Our wall clock minus upstream's, in seconds.
@@ -390,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn the_commonest_failure_speaks_for_the_account() {
+    fn the_most_frequent_failure_is_the_accounts_reason() {
         let ends = [(Outcome::Unauthorized, 1), (Outcome::Timeout, 2), (Outcome::NotFound, 9)];
         assert_eq!(judged(&ends), (SweepResult::Failed, Some(FailingReason::Unreachable)));
     }

@@ -1,4 +1,4 @@
-//! One run over the users of an account: who is asked, and what a failure means for the others.
+//! One sweep over the users of an account: which users are read, and what a failure means for the rest.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -7,8 +7,10 @@ use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until};
+use tracing::debug;
 
-use super::{PUBLISH_PERIOD, Poller, PollerCommand, next_command, reason_of, with_heartbeat};
+use super::actor::{PUBLISH_PERIOD, Poller, reason_of, with_heartbeat};
+use super::registry::{PollerCommand, next_command};
 use crate::account::User;
 use crate::api::Client;
 use crate::auth::{Token, TokenError};
@@ -16,50 +18,50 @@ use crate::clock::Stamp;
 use crate::counter::Reading;
 use crate::metrics::Outcome;
 use crate::schedule::{fnv1a, retry_pause};
-use crate::snapshot::FailingReason;
+use crate::snapshot::{FailingReason, Sweep};
 use crate::transport::Error;
 
-/// The least number of failures that show that everybody would fail.
-const ENOUGH_FAILURES: usize = 10;
+/// The least number of failures after which all others are expected to fail.
+const MIN_FAILURES: usize = 10;
 
-/// The least number of refusals in a row that show that a token has ended in mid-sweep.
-const DENIALS: usize = 3;
+/// The least number of refusals in a row after which the token counts as ended.
+const MIN_DENIALS: usize = 3;
 
-/// Who is asked.
+/// Which users are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum SweepScope {
-    /// Every user, until enough have failed to show that all would.
+enum SweepScope {
+    /// Every user, until enough have failed to expect that all would.
     AllUsers,
-    /// First only one user; the others once that shows that the account answers.
+    /// One user first; the others once that one shows that the account can be read.
     Probe,
 }
 
-/// The course of a run.
-struct SweepRun {
+/// The progress of one sweep.
+struct SweepProgress {
     token: Token,
-    /// How often the token has changed; an response to an older one says nothing about it.
+    /// How often the token has changed; a response to an older one says nothing about it.
     token_age: u32,
-    /// Whether the source of the token was read once more.
-    reread: bool,
-    /// Why it gave no other, if that failed.
-    without: Option<TokenError>,
-    /// Users to be asked.
+    /// Whether the token was fetched again.
+    refetched: bool,
+    /// Why that gave no token, if it failed.
+    renewal_error: Option<TokenError>,
+    /// Indices of the users still to be read.
     queue: VecDeque<usize>,
-    /// Users to be asked once somebody could be read.
+    /// Users to be read once a probe has succeeded.
     held: Vec<usize>,
-    /// Users whose request may succeed when it is sent again, and how it failed.
-    again: Vec<(usize, Outcome)>,
-    /// Users that were asked.
+    /// Users whose request may succeed on a retry, and how it failed.
+    retries: Vec<(usize, Outcome)>,
+    /// Requests that were sent.
     asked: usize,
     /// Requests that failed.
     failures: usize,
-    /// Answers 401 since the last that was none.
+    /// Consecutive responses 401.
     denials: usize,
-    /// Failures without a success after which nobody more is asked.
+    /// Failures without a success after which the sweep ends.
     enough: usize,
-    /// Whether upstream has accepted the token in this run.
+    /// Whether upstream has accepted the token in this sweep.
     accepted: bool,
-    /// Why nobody more is asked.
+    /// Why the sweep ended early.
     refused: Option<FailingReason>,
 }
 
@@ -70,8 +72,8 @@ struct SweepResponse {
     result: Result<(Reading, Stamp), Error>,
 }
 
-impl SweepRun {
-    /// A run over so many users that begins with the user `first`.
+impl SweepProgress {
+    /// A sweep over `users` users that begins with the user `first`.
     fn new(token: Token, scope: SweepScope, users: usize, first: usize, enough: usize) -> Self {
         let mut queue: VecDeque<usize> = (first..users).chain(0..first.min(users)).collect();
         let held = match scope {
@@ -81,11 +83,11 @@ impl SweepRun {
         Self {
             token,
             token_age: 0,
-            reread: false,
-            without: None,
+            refetched: false,
+            renewal_error: None,
             queue,
             held,
-            again: Vec::new(),
+            retries: Vec::new(),
             asked: 0,
             failures: 0,
             denials: 0,
@@ -95,7 +97,7 @@ impl SweepRun {
         }
     }
 
-    /// The next user to be asked, if any is to be asked at all.
+    /// The next user to read; `None` at the end of the sweep.
     fn next(&mut self) -> Option<usize> {
         if self.refused.is_some() || self.is_hopeless() {
             return None;
@@ -105,22 +107,22 @@ impl SweepRun {
         Some(user)
     }
 
-    /// Whether enough have failed, and nobody succeeded, to show that everybody would fail.
+    /// Whether enough requests have failed, and none has succeeded.
     fn is_hopeless(&self) -> bool {
         !self.accepted && self.failures >= self.enough
     }
 
-    /// A token was refused and has not changed. Once others were read with it this may be about one
-    /// user, but hardly about many in a row.
+    /// Records that a token was refused which has not changed. Once others were read with it, one refusal
+    /// may concern one user, but hardly many in a row.
     fn deny(&mut self, concurrency: usize) {
         self.denials += 1;
-        if !self.accepted || self.denials >= concurrency.max(DENIALS) {
-            let reason = self.without.as_ref().map(reason_of);
+        if !self.accepted || self.denials >= concurrency.max(MIN_DENIALS) {
+            let reason = self.renewal_error.as_ref().map(reason_of);
             self.refused = Some(reason.unwrap_or(FailingReason::Unauthorized));
         }
     }
 
-    /// Somebody's response shows that the token is good: the others may be asked.
+    /// A response shows that the token is good: the users held back may be read.
     fn accept(&mut self) {
         self.accepted = true;
         self.denials = 0;
@@ -130,10 +132,61 @@ impl SweepRun {
 }
 
 impl Poller {
-    /// Asks for the users in `scope`, but for those read since `skip_read_since`, and notes the answers, showing
-    /// them as they come. Returns why the account refused to be asked, if it did, and whether it is to
-    /// be asked more rarely then.
-    pub(super) async fn ask(
+    /// One sweep, which skips users that were read since `skip_read_since`. It is broken off when the
+    /// poller is asked to stop or a reset waits.
+    pub(super) async fn sweep(&mut self, skip_read_since: Option<Stamp>) {
+        let now = Stamp::now();
+        let started = skip_read_since.unwrap_or(now);
+        self.state.facts.begun = Some(started);
+        let stop = self.stop.clone();
+        tokio::select! {
+            () = self.find_first_users() => {}
+            () = stop.wait() => return,
+        }
+        let client = Arc::clone(&self.client);
+        let token = tokio::select! {
+            token = with_heartbeat(&self.heartbeat, &client, client.token()) => token,
+            () = stop.wait() => return,
+        };
+        let (refused, slow_down) = match token {
+            Ok(token) => {
+                self.logged_elsewhere = false;
+                let scope =
+                    if self.backoff.probing() { SweepScope::Probe } else { SweepScope::AllUsers };
+                self.request_counters(token, scope, skip_read_since).await
+            }
+            Err(error) => {
+                self.logged_elsewhere = error.is_shared();
+                self.state.fail_all_users(&error.to_string(), error.outcome());
+                // Trying again sends no request upstream: attempts to get a token have their own pace.
+                (Some(reason_of(&error)), false)
+            }
+        };
+        if stop.has_begun() || self.pending_reset.is_some() {
+            // What was read counts; the sweep as a whole has no result.
+            self.apply_all();
+            return;
+        }
+        let (result, failing) = self.state.verdict(refused);
+        let finished = Stamp::now();
+        let duration = started.age(finished);
+        let token = client.token_facts();
+        self.state.facts.token_expiry = token.expiry;
+        self.state.facts.token_refreshed = token.last_refresh;
+        self.state.facts.sweep = Some(Sweep { finished, duration, result });
+        self.state.facts.failing = failing;
+        self.writer.slot().tally.sweep(result);
+        self.backoff.note(slow_down, failing.is_some());
+        self.report(true, finished);
+        self.apply_all();
+        self.report_lists();
+        debug!(account = %self.account().name, result = result.label(), ?duration, "swept");
+    }
+
+    /// Reads the users in `scope`, except those read since `skip_read_since`, and publishes in between.
+    /// Returns why the account refused all requests, if it did, and whether the next sweeps have to be
+    /// rarer.
+    async fn request_counters(
         &mut self,
         token: Token,
         scope: SweepScope,
@@ -142,88 +195,88 @@ impl Poller {
         let started = Instant::now();
         let poll = self.account().poll;
         let users = self.state.facts.users;
-        let enough = poll.concurrency.saturating_mul(3).max(ENOUGH_FAILURES);
-        let mut run = SweepRun::new(token, scope, users, self.first_user, enough);
+        let enough = poll.concurrency.saturating_mul(3).max(MIN_FAILURES);
+        let mut progress = SweepProgress::new(token, scope, users, self.first_user, enough);
         if let Some(since) = skip_read_since {
-            run.queue.retain(|user| !self.state.was_read(*user, since));
+            progress.queue.retain(|user| !self.state.was_read(*user, since));
         }
-        self.ask_queue(&mut run).await;
-        if self.leave.has_begun() {
+        self.request_queue(&mut progress).await;
+        if self.stop.has_begun() {
             return (None, false);
         }
-        let worth = run.accepted || (self.backoff.is_new() && !run.is_hopeless());
-        let few = run.again.len() <= poll.concurrency.max(users / 10);
-        let free = self.waiting.is_none();
-        if free && run.refused.is_none() && worth && few && !run.again.is_empty() {
+        let worth = progress.accepted || (self.backoff.is_new() && !progress.is_hopeless());
+        let few = progress.retries.len() <= poll.concurrency.max(users / 10);
+        let free = self.pending_reset.is_none();
+        if free && progress.refused.is_none() && worth && few && !progress.retries.is_empty() {
             let pause = retry_pause(fnv1a(self.account().name.as_str().as_bytes()));
             // Only within the time that the next sweep leaves.
             if started.elapsed() + pause + poll.timeout < poll.interval {
-                let leave = self.leave.clone();
+                let stop = self.stop.clone();
                 tokio::select! {
                     () = sleep(pause) => {}
-                    () = leave.wait() => return (None, false),
+                    () = stop.wait() => return (None, false),
                 }
-                for (user, outcome) in std::mem::take(&mut run.again) {
+                for (user, outcome) in std::mem::take(&mut progress.retries) {
                     self.state.retract(outcome);
-                    run.queue.push_back(user);
+                    progress.queue.push_back(user);
                 }
-                self.ask_queue(&mut run).await;
+                self.request_queue(&mut progress).await;
             }
         }
-        if !run.accepted || run.refused.is_some() {
-            // Whoever cannot be read must not stand before the others for ever. The leap past them
-            // is the golden section, so that few leaps come near everybody.
-            let leap = run.asked + users * 382 / 1000;
+        if !progress.accepted || progress.refused.is_some() {
+            // The next sweep begins elsewhere, so that unreadable users do not block the others for
+            // ever. Steps of the golden section come near every user in few sweeps.
+            let leap = progress.asked + users * 382 / 1000;
             self.first_user = (self.first_user + leap) % users.max(1);
         }
-        if let (Some(error), Some(_)) = (&run.without, run.refused) {
-            // Says more than that the token was refused.
-            self.state.explain(&error.to_string());
+        if let (Some(error), Some(_)) = (&progress.renewal_error, progress.refused) {
+            // The reason why there is no new token says more than "unauthorized".
+            self.state.set_problem(&error.to_string());
             self.logged_elsewhere = error.is_shared();
         }
-        // Where new tokens come from, attempts are paced.
-        (run.refused, run.refused.is_some() && run.without.is_none())
+        // Attempts to get a token have their own pace.
+        (progress.refused, progress.refused.is_some() && progress.renewal_error.is_none())
     }
 
-    async fn ask_queue(&mut self, run: &mut SweepRun) {
+    async fn request_queue(&mut self, progress: &mut SweepProgress) {
         let account = Arc::clone(self.account());
         let client = Arc::clone(&self.client);
         let mut open: FuturesUnordered<BoxFuture<'_, SweepResponse>> = FuturesUnordered::new();
         let mut publish = interval_at(Instant::now() + PUBLISH_PERIOD, PUBLISH_PERIOD);
         publish.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let hold = self.holds_lists();
-        let leave = self.leave.clone();
+        let stop = self.stop.clone();
         let mut drained = None;
         loop {
             self.heartbeat.next_action_at(Instant::now() + PUBLISH_PERIOD);
-            // A reset, and a successor, wait for those who are being asked, and nobody more is asked.
-            let free = self.waiting.is_none() && !leave.has_begun();
+            // A reset and a successor wait for the requests in flight; no further ones are sent.
+            let free = self.pending_reset.is_none() && !stop.has_begun();
             while open.len() < account.poll.concurrency && free {
-                let Some(user) = run.next() else { break };
+                let Some(user) = progress.next() else { break };
                 if let Some(asked) = self.state.user_at(user) {
-                    open.push(Box::pin(request(&client, asked, user, run)));
+                    open.push(Box::pin(request(&client, asked, user, progress)));
                 }
             }
             tokio::select! {
                 response = open.next() => match response {
-                    Some(response) => self.take(run, response).await,
+                    Some(response) => self.record(progress, response).await,
                     None => return,
                 },
                 update = self.lists.next(&client, hold) => {
-                    self.lists.updates.push(update);
+                    self.lists.received.push(update);
                 }
-                call = next_command(&mut self.seat), if self.waiting.is_none() => {
-                    // What is to be shown is, with the skip_read_since.
-                    if let PollerCommand::Reset(job) = call {
-                        self.waiting = Some(job);
+                command = next_command(&mut self.registration), if self.pending_reset.is_none() => {
+                    // A requested publication comes with the next regular one.
+                    if let PollerCommand::Reset(job) = command {
+                        self.pending_reset = Some(job);
                         drained = Some(Instant::now() + account.poll.timeout);
                     }
                 }
-                () = leave.wait(), if drained.is_none() => {
+                () = stop.wait(), if drained.is_none() => {
                     drained = Some(Instant::now() + account.poll.timeout);
                 }
                 () = sleep_until(drained.unwrap_or_else(Instant::now)), if drained.is_some() => {
-                    // Upstream has asked for a pause; what is not sent yet will not be.
+                    // Upstream has asked for a pause; requests still held back are dropped.
                     return;
                 }
                 _ = publish.tick() => {
@@ -236,55 +289,57 @@ impl Poller {
         }
     }
 
-    /// Notes an response and what it means for the skip_read_since of the run.
-    async fn take(&mut self, run: &mut SweepRun, response: SweepResponse) {
+    /// Records a response and decides what it means for the rest of the sweep.
+    async fn record(&mut self, progress: &mut SweepProgress, response: SweepResponse) {
         let error = match response.result {
             Ok((reading, at)) => {
                 self.state.succeeded(response.user, reading, at);
-                run.accept();
+                progress.accept();
                 return;
             }
             Err(error) => error,
         };
         match error.outcome() {
-            Outcome::Unauthorized if self.token_is_new(run, response.token_age).await => {
-                run.queue.push_front(response.user);
+            Outcome::Unauthorized if self.token_is_new(progress, response.token_age).await => {
+                progress.queue.push_front(response.user);
                 return;
             }
-            Outcome::Unauthorized => run.deny(self.account().poll.concurrency),
-            // Before anybody could be read this is about the account; afterwards about the user.
-            Outcome::Forbidden if !run.accepted => run.refused = Some(FailingReason::Forbidden),
+            Outcome::Unauthorized => progress.deny(self.account().poll.concurrency),
+            // Before the first success this concerns the account, afterwards the user.
+            Outcome::Forbidden if !progress.accepted => {
+                progress.refused = Some(FailingReason::Forbidden)
+            }
             // Upstream looked for the user, so the token is good.
-            Outcome::NotFound if error.is_of_the_api() => run.accept(),
+            Outcome::NotFound if error.is_of_the_api() => progress.accept(),
             outcome @ (Outcome::Timeout | Outcome::Connect | Outcome::ServerError) => {
-                run.again.push((response.user, outcome));
+                progress.retries.push((response.user, outcome));
             }
             _ => {}
         }
-        run.failures += 1;
+        progress.failures += 1;
         self.state.failed(response.user, &error);
     }
 
-    /// Whether the token has changed since the refused request was made, or changes now that its
-    /// source is read once more; that is done once per run.
-    async fn token_is_new(&mut self, run: &mut SweepRun, used: u32) -> bool {
-        if used < run.token_age {
+    /// Whether the token has changed since the refused request was sent, or changes now that it is
+    /// fetched again; that is done once per sweep.
+    async fn token_is_new(&mut self, progress: &mut SweepProgress, used: u32) -> bool {
+        if used < progress.token_age {
             return true;
         }
-        if std::mem::replace(&mut run.reread, true) {
+        if std::mem::replace(&mut progress.refetched, true) {
             return false;
         }
         let client = Arc::clone(&self.client);
-        let other = client.other_token(&run.token);
+        let other = client.other_token(&progress.token);
         match with_heartbeat(&self.heartbeat, &client, other).await {
-            Ok(token) if token != run.token => {
-                run.token = token;
-                run.token_age += 1;
+            Ok(token) if token != progress.token => {
+                progress.token = token;
+                progress.token_age += 1;
                 true
             }
             Ok(_) => false,
             Err(error) => {
-                run.without = Some(error);
+                progress.renewal_error = Some(error);
                 false
             }
         }
@@ -295,8 +350,8 @@ fn request<'a>(
     client: &'a Client,
     asked: Arc<User>,
     user: usize,
-    run: &SweepRun,
+    progress: &SweepProgress,
 ) -> impl Future<Output = SweepResponse> + Send + use<'a> {
-    let (token, token_age) = (run.token.clone(), run.token_age);
+    let (token, token_age) = (progress.token.clone(), progress.token_age);
     async move { SweepResponse { user, token_age, result: client.counter(&token, &asked.id).await } }
 }

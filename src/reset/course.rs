@@ -61,7 +61,7 @@ impl Course<'_> {
         }
         let locked = self.affair.locked.load(SeqCst);
         guards::turn(!claimed, locked, self.affair.book.wait(self.bounds.cooldown))?;
-        let mut progress = self.poller.begin().map_err(|_| AWAY)?;
+        let mut progress = self.poller.start_reset().map_err(|_| AWAY)?;
         let read = (&mut progress.readings).await.map_err(|_| AWAY)?;
         let (before, read) = match read {
             Ok(readings) => {
@@ -93,7 +93,7 @@ impl Course<'_> {
         let id = line.id.clone();
         self.written(line, |affair, line| affair.book.note(line)).await?;
         self.poller.tally.resets.ended(ResetResult::DryRun);
-        self.poller.show();
+        self.poller.request_publish();
         let account = &self.poller.account.name;
         let before = figures(before);
         info!(%account, id, total = before.total, "a reset was rehearsed; nothing was sent");
@@ -142,7 +142,7 @@ impl Course<'_> {
             last.after = Some(after.total);
             let marks = self.affair.book.tell(|told| told.last = Some(last));
             self.poller.tally.resets.mark(marks);
-            self.poller.show();
+            self.poller.request_publish();
             let line =
                 Line { figures: Some(after), ..Line::new(Kind::After, &id, Stamp::now().unix) };
             let written = self.written(line, |affair, line| affair.book.note(line)).await;

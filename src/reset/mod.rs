@@ -178,7 +178,7 @@ impl Counter {
         let answer = asked.unwrap_or_else(|refusal| {
             let (code, caller) = (refusal.code(), call.caller.address);
             target.poller.tally.resets.refused(code);
-            target.poller.show();
+            target.poller.request_publish();
             warn!(%account, code = code.label(), %caller, "a reset was refused: {refusal}");
             let retry = refusal.retry_after().map(text::seconds_up);
             let told = Told {
@@ -236,7 +236,7 @@ impl Affair {
         let told = self.book.told();
         if found > 0 || poller.tally.resets.values().marks != told {
             poller.tally.resets.mark(told);
-            poller.show();
+            poller.request_publish();
         }
         Ok(())
     }

@@ -139,7 +139,7 @@ async fn relay(leaving: Duration, replaced: &[&[&str]]) -> (Vec<String>, u64) {
         async move {
             let users = start.slot.view().users().count();
             let note = |what: &str| noted.lock().unwrap().push(format!("{users} {what}"));
-            if let StartMode::TakeOver(predecessor) = start.begin {
+            if let StartMode::TakeOver(predecessor) = start.mode {
                 start.heartbeat.next_action_at(Instant::now() + 3600 * SECOND);
                 predecessor.ended.wait().await;
             }

@@ -1,0 +1,166 @@
+//! The [`Poller`] itself: what it holds, and what every part of its work uses.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+use super::lists::Lists;
+use super::persist::TrendFile;
+use super::registry::{Registration, Registry, ResetJob};
+use super::report::Outage;
+use super::state::PollState;
+use crate::account::Account;
+use crate::api::Client;
+use crate::auth::TokenError;
+use crate::blocking;
+use crate::clock::Stamp;
+use crate::health::Heartbeat;
+use crate::schedule::Trouble;
+use crate::shutdown::Shutdown;
+use crate::snapshot::{FailingReason, Slot, Writer};
+use crate::storage::Storage;
+
+/// Shortest time between two publications within a sweep.
+pub const PUBLISH_PERIOD: Duration = Duration::from_secs(1);
+
+/// Longest time that a token or a first list of users may take: a few requests, each with its own
+/// timeout.
+pub(super) const REQUESTS_TIMEOUT: Duration = Duration::from_mins(2);
+
+/// Longest time that the poller's files may take before it counts as stuck: opening, reading and
+/// writing have five seconds each.
+const FILES_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Polls one account.
+#[derive(Debug)]
+pub struct Poller {
+    pub(super) client: Arc<Client>,
+    pub(super) writer: Writer,
+    pub(super) state: PollState,
+    pub(super) lists: Lists,
+    pub(super) heartbeat: Heartbeat,
+    pub(super) backoff: Trouble,
+    /// Where trends are kept over restarts of the exporter, if there is a storage.
+    trend_file: Option<TrendFile>,
+    /// What was logged since the account cannot be read.
+    pub(super) outage: Outage,
+    /// Whether the failure is logged by the partner login that several accounts share.
+    pub(super) logged_elsewhere: bool,
+    /// The index of the user that the next sweep begins with.
+    pub(super) first_user: usize,
+    /// Asks the poller to stop after the requests in flight.
+    pub(super) stop: Shutdown,
+    /// The poller's entry in the registry of pollers that accept resets.
+    pub(super) registration: Option<Registration>,
+    /// A reset that waits for the end of the sweep.
+    pub(super) pending_reset: Option<ResetJob>,
+}
+
+impl Poller {
+    /// A poller that takes over `slot` and continues from the view in it.
+    pub fn new(client: Client, slot: &Arc<Slot>, heartbeat: Heartbeat) -> Self {
+        let view = slot.view();
+        let (state, outage) = (PollState::from_view(&view), Outage::resume(&view.facts));
+        let lists = Lists::new(&state.account);
+        Self {
+            client: Arc::new(client),
+            writer: slot.writer(),
+            state,
+            lists,
+            heartbeat,
+            backoff: Trouble::default(),
+            trend_file: None,
+            outage,
+            logged_elsewhere: false,
+            first_user: 0,
+            stop: Shutdown::new(),
+            registration: None,
+            pending_reset: None,
+        }
+    }
+
+    /// The same poller, which keeps trends in `storage` over restarts of the exporter.
+    #[must_use]
+    pub fn with_storage(self, storage: Storage) -> Self {
+        let account = self.account();
+        let stale_after = account.poll.stale_after;
+        let trend_file = Some(TrendFile::new(storage, account.name.clone(), stale_after));
+        Self { trend_file, ..self }
+    }
+
+    /// The same poller, registered to accept resets of its account.
+    #[must_use]
+    pub fn with_registry(self, registry: &Arc<Registry>) -> Self {
+        let registration = Some(registry.register(self.account(), &self.writer.slot().tally));
+        Self { registration, ..self }
+    }
+
+    pub(super) fn account(&self) -> &Arc<Account> {
+        &self.state.account
+    }
+
+    /// Whether lists have to wait: until a first sweep has shown that the account can be read, and
+    /// while it cannot.
+    pub(super) fn holds_lists(&self) -> bool {
+        self.state.facts.sweep.is_none() || self.backoff.probing()
+    }
+
+    /// Renders what changed, outside the async threads, and replaces the view in the slot.
+    pub(super) async fn publish(&mut self) {
+        let slot = self.writer.slot();
+        let token = self.client.token_facts();
+        self.state.facts.token_expiry = token.expiry;
+        self.state.facts.token_refreshed = token.last_refresh;
+        let draft = self.state.draft(slot.view(), &slot.tally);
+        // A panic there is a panic of this poller, which the supervisor handles.
+        let view = blocking::run(move || draft.render(Stamp::now())).await;
+        self.writer.publish(view);
+        if self.state.has_attempted() {
+            self.heartbeat.note_attempt();
+        }
+    }
+
+    /// Continues from the trends that an earlier run of the exporter has saved.
+    pub(super) async fn load_trends(&mut self) {
+        self.heartbeat.next_action_at(Instant::now() + FILES_TIMEOUT);
+        if let Some(file) = &mut self.trend_file {
+            self.state.load_trends(file.load().await, Stamp::now());
+        }
+    }
+
+    pub(super) async fn save_trends(&mut self) {
+        self.heartbeat.next_action_at(Instant::now() + FILES_TIMEOUT);
+        if let Some(file) = &mut self.trend_file {
+            let now = Stamp::now();
+            file.save(self.state.trends_to_save(), now).await;
+        }
+    }
+}
+
+/// Waits for `work` and keeps the heartbeat going: for up to [`REQUESTS_TIMEOUT`], and while upstream
+/// has asked for a pause.
+pub(super) async fn with_heartbeat<T>(
+    heartbeat: &Heartbeat,
+    client: &Client,
+    work: impl Future<Output = T>,
+) -> T {
+    let until = Instant::now() + REQUESTS_TIMEOUT;
+    let mut work = std::pin::pin!(work);
+    loop {
+        let soon = Instant::now() + PUBLISH_PERIOD;
+        heartbeat.next_action_at(if client.paused() { soon } else { soon.min(until) });
+        tokio::select! {
+            done = &mut work => return done,
+            () = sleep_until(soon) => {}
+        }
+    }
+}
+
+/// Why the account fails when there is no token.
+pub(super) fn reason_of(error: &TokenError) -> FailingReason {
+    if error.login_needed() {
+        return FailingReason::LoginNeeded;
+    }
+    FailingReason::of(error.outcome()).unwrap_or(FailingReason::Unauthorized)
+}
