@@ -12,7 +12,7 @@ use std::time::Duration;
 use tracing::warn;
 use wazzup_exporter::systemd::{self, Sockets};
 
-use self::cli::Failure;
+use self::cli::CommandError;
 use self::cli::flags::{Cli, Command};
 use self::cli::help;
 use self::cli::logging::Log;
@@ -42,7 +42,7 @@ fn main() -> ExitCode {
     warn_of_idle_sockets(&cli);
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
-        Err(error) => return report(Err(Failure::runtime(error)), &log),
+        Err(error) => return report(Err(CommandError::runtime(error)), &log),
     };
     let result = runtime.block_on(cli::run(cli, sockets));
     runtime.shutdown_timeout(LAST_WORK);
@@ -50,9 +50,9 @@ fn main() -> ExitCode {
 }
 
 /// The listeners that systemd has opened, if they are to be used. Called before there are threads.
-fn sockets(cli: &Cli) -> Result<Option<Sockets>, Failure> {
+fn sockets(cli: &Cli) -> Result<Option<Sockets>, CommandError> {
     if listens(cli) && cli.web.systemd_socket {
-        return Sockets::take().map(Some).map_err(Failure::usage);
+        return Sockets::take().map(Some).map_err(CommandError::usage);
     }
     Ok(None)
 }
@@ -69,12 +69,12 @@ fn listens(cli: &Cli) -> bool {
     matches!(cli.command, None | Some(Command::Demo(_)))
 }
 
-fn report(result: Result<(), Failure>, log: &Log) -> ExitCode {
+fn report(result: Result<(), CommandError>, log: &Log) -> ExitCode {
     let (code, text) = match result {
         Ok(()) => return ExitCode::SUCCESS,
-        Err(Failure::Runtime(text)) => (1, format!("wazzup-exporter: {text}")),
-        Err(Failure::Usage(text)) => (2, text),
+        Err(CommandError::Runtime(text)) => (1, format!("wazzup-exporter: {text}")),
+        Err(CommandError::Usage(text)) => (2, text),
     };
-    log.last_words(&text);
+    log.exit_reason(&text);
     ExitCode::from(code)
 }

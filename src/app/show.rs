@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use crate::account::Account;
 use crate::clock::Stamp;
-use crate::config::{self, Settings};
+use crate::config::{self, GlobalSettings};
 use crate::snapshot::Directory;
 
 /// What `/config` shows; rendered when somebody asks.
 pub(super) fn config(
-    settings: Settings,
+    settings: GlobalSettings,
     accounts: Vec<Arc<Account>>,
 ) -> impl Fn() -> String + Send + Sync + 'static {
     move || config::render(&settings, &accounts)

@@ -11,7 +11,7 @@ use crate::clock::Stamp;
 use crate::http::Access;
 use crate::metrics::Process;
 use crate::shutdown::Shutdown;
-use crate::web_config::{News, Watch, WebConfig};
+use crate::web_config::{Watch, WatchEvent, WebConfig};
 
 /// How often the files are looked at; a change counts from the second look on.
 pub(super) const LOOK: Duration = Duration::from_secs(2);
@@ -45,9 +45,9 @@ pub(super) async fn follow(
     }
 }
 
-fn apply(news: News, access: &Access, process: &Process) {
+fn apply(news: WatchEvent, access: &Access, process: &Process) {
     match news {
-        News::Changed(config) => {
+        WatchEvent::Changed(config) => {
             let waiting = access.replace(&config);
             process.web_config_loaded(Stamp::now().unix);
             tell(&config, "the web configuration has changed and is in use");
@@ -56,7 +56,7 @@ fn apply(news: News, access: &Access, process: &Process) {
                 warn!("a part of the web configuration needs a restart: {waiting}");
             }
         }
-        News::Broken(problems) => {
+        WatchEvent::Broken(problems) => {
             process.web_config_refused();
             let problems = problems.to_string().replace('\n', "; ");
             error!("the web configuration is broken, the earlier one stays in use: {problems}");

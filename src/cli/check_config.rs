@@ -4,7 +4,7 @@ use wazzup_exporter::config;
 use wazzup_exporter::storage::Storage;
 use wazzup_exporter::web_config;
 
-use super::failure::Failure;
+use super::error::CommandError;
 use super::flags::{ConfigFlags, StorageFlags, WebFlags};
 use super::output::print_line;
 
@@ -12,7 +12,7 @@ pub(super) fn run(
     flags: &ConfigFlags,
     flags_web: &WebFlags,
     storage: &StorageFlags,
-) -> Result<(), Failure> {
+) -> Result<(), CommandError> {
     let loaded = config::load(&flags.file, flags.permissions());
     let prefix = flags_web.route_prefix();
     let web_file = flags_web.config_file();
@@ -29,12 +29,12 @@ pub(super) fn run(
         print_line(std::io::stderr(), &format!("warning: {warning}"));
     }
     let (config, web) = match (loaded, web) {
-        (Err(error), Err(web)) => return Err(Failure::Usage(format!("{error}\n{web}"))),
-        (loaded, web) => (loaded.map_err(Failure::usage)?, web.map_err(Failure::usage)?),
+        (Err(error), Err(web)) => return Err(CommandError::Usage(format!("{error}\n{web}"))),
+        (loaded, web) => (loaded.map_err(CommandError::usage)?, web.map_err(CommandError::usage)?),
     };
-    prefix.map_err(Failure::Usage)?;
+    prefix.map_err(CommandError::Usage)?;
     let storage = super::startup::storage(storage, &config);
-    storage.as_ref().map_or(Ok(()), Storage::check).map_err(Failure::usage)?;
+    storage.as_ref().map_or(Ok(()), Storage::check).map_err(CommandError::usage)?;
     super::startup::check_admin(flags_web, web.as_ref())?;
     let users: usize = config.accounts.iter().map(|account| account.users.len()).sum();
     let accounts = config.accounts.len();

@@ -6,7 +6,7 @@ use wazzup_exporter::reload::Source;
 use wazzup_exporter::storage::Storage;
 use wazzup_exporter::systemd::{Notifier, Sockets};
 
-use super::failure::Failure;
+use super::error::CommandError;
 use super::flags::{self, WebFlags};
 use super::startup::{check_admin, load_web, until_signalled};
 
@@ -17,13 +17,13 @@ pub(super) async fn run(
     web: &WebFlags,
     storage: Option<Storage>,
     sockets: Option<Sockets>,
-) -> Result<(), Failure> {
+) -> Result<(), CommandError> {
     let usual = || vec![flags::default_listen_address()];
     let listen = if web.listen.is_empty() { usual() } else { web.listen.clone() };
     let options = Options {
         listen,
         sockets,
-        route_prefix: web.route_prefix().map_err(Failure::Usage)?,
+        route_prefix: web.route_prefix().map_err(CommandError::Usage)?,
         telemetry_path: web.telemetry_path.clone(),
         storage,
         web: load_web(web)?,
@@ -34,6 +34,6 @@ pub(super) async fn run(
         admin_listen: web.admin_listen(),
     };
     check_admin(web, options.web.as_ref())?;
-    let daemon = Daemon::bind(&options, config).await.map_err(Failure::runtime)?;
+    let daemon = Daemon::bind(&options, config).await.map_err(CommandError::runtime)?;
     until_signalled(|shutdown| daemon.run(shutdown)).await
 }

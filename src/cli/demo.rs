@@ -14,7 +14,7 @@ use wazzup_exporter::simulator::{Settings, Simulator};
 use wazzup_exporter::systemd::{Notifier, Sockets};
 use wazzup_exporter::web_config::WebConfig;
 
-use super::failure::Failure;
+use super::error::CommandError;
 use super::flags::{DemoFlags, WebFlags};
 use super::output::print_line;
 use super::startup::until_signalled;
@@ -31,12 +31,12 @@ pub(super) async fn run(
     flags: &DemoFlags,
     web: &WebFlags,
     sockets: Option<Sockets>,
-) -> Result<(), Failure> {
-    let prefix = web.route_prefix().map_err(Failure::Usage)?;
+) -> Result<(), CommandError> {
+    let prefix = web.route_prefix().map_err(CommandError::Usage)?;
     let api = bind_api().await?;
-    let api_url = format!("http://{}", api.local_addr().map_err(Failure::runtime)?);
+    let api_url = format!("http://{}", api.local_addr().map_err(CommandError::runtime)?);
     let simulator = Simulator::new(Settings { speed: flags.speed, ..Settings::demo(flags.seed) });
-    let secrets = PrivateFolder::create().map_err(Failure::runtime)?;
+    let secrets = PrivateFolder::create().map_err(CommandError::runtime)?;
     let config = configure(&simulator, &api_url, &secrets)?;
     let guard = super::startup::load_web(web)?;
     let usual = options(web, &prefix, guard, sockets);
@@ -54,10 +54,10 @@ fn configure(
     simulator: &Simulator,
     api_url: &str,
     secrets: &PrivateFolder,
-) -> Result<Config, Failure> {
-    simulator.write_secrets(&secrets.path).map_err(Failure::runtime)?;
+) -> Result<Config, CommandError> {
+    simulator.write_secrets(&secrets.path).map_err(CommandError::runtime)?;
     let yaml = simulator.exporter_config(api_url, INTERVAL);
-    config::parse(yaml.as_bytes(), &secrets.path.join("demo.yaml")).map_err(Failure::usage)
+    config::parse(yaml.as_bytes(), &secrets.path.join("demo.yaml")).map_err(CommandError::usage)
 }
 
 /// A folder that only this user can look into, and that goes with its owner.
@@ -92,11 +92,11 @@ impl Drop for PrivateFolder {
     }
 }
 
-async fn bind_api() -> Result<TcpListener, Failure> {
+async fn bind_api() -> Result<TcpListener, CommandError> {
     let usual = address(API);
     match usual.bind().await {
         Ok(listener) => Ok(listener),
-        Err(_) => usual.with_port(0).bind().await.map_err(Failure::runtime),
+        Err(_) => usual.with_port(0).bind().await.map_err(CommandError::runtime),
     }
 }
 
@@ -123,14 +123,18 @@ fn options(
 }
 
 /// Binds where the flags say; where they say nothing, at the usual port or, if it is taken, any.
-async fn bind_daemon(web: &WebFlags, usual: Options, config: Config) -> Result<Daemon, Failure> {
+async fn bind_daemon(
+    web: &WebFlags,
+    usual: Options,
+    config: Config,
+) -> Result<Daemon, CommandError> {
     if !web.listen.is_empty() {
-        return Daemon::bind(&usual, config).await.map_err(Failure::runtime);
+        return Daemon::bind(&usual, config).await.map_err(CommandError::runtime);
     }
     let any = Options { listen: vec![address(WEB).with_port(0)], ..usual.clone() };
     match Daemon::bind(&usual, config.clone()).await {
         Ok(daemon) => Ok(daemon),
-        Err(_) => Daemon::bind(&any, config).await.map_err(Failure::runtime),
+        Err(_) => Daemon::bind(&any, config).await.map_err(CommandError::runtime),
     }
 }
 

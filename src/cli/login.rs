@@ -6,16 +6,16 @@ use tokio::sync::mpsc;
 use wazzup_exporter::app::{Login, LoginError};
 use wazzup_exporter::config::Config;
 
-use super::failure::Failure;
+use super::error::CommandError;
 use super::flags::LoginFlags;
 use super::output::print_line;
 
 /// Longest line that is read; browsers have addresses of some thousand characters at most.
 const LINE_MAX: u64 = 64 * 1024;
 
-pub(super) async fn run(config: &Config, flags: &LoginFlags) -> Result<(), Failure> {
+pub(super) async fn run(config: &Config, flags: &LoginFlags) -> Result<(), CommandError> {
     let failure = |error: LoginError| {
-        if error.is_of_usage() { Failure::usage(error) } else { Failure::runtime(error) }
+        if error.is_of_usage() { CommandError::usage(error) } else { CommandError::runtime(error) }
     };
     let login = Login::new(config, &flags.account).map_err(failure)?;
     let (tell, typed) = mpsc::channel(1);

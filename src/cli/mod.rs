@@ -1,13 +1,13 @@
 //! The command line: flags, logging and one file for each command.
 //!
 //! `main` parses the [`flags`] with [`help`] and sets up [`logging`]; [`run`] carries the command out and
-//! gives the [`Failure`] that `main` turns into an exit code.
+//! gives the [`CommandError`] that `main` turns into an exit code.
 
 mod check_config;
 mod daemon;
 mod demo;
 mod doctor;
-mod failure;
+mod error;
 pub(crate) mod flags;
 #[cfg(test)]
 mod generated;
@@ -23,12 +23,12 @@ mod startup;
 use wazzup_exporter::app;
 use wazzup_exporter::systemd::Sockets;
 
-pub(crate) use self::failure::Failure;
+pub(crate) use self::error::CommandError;
 use self::flags::{Cli, Command};
 use self::startup::{load, storage};
 
 /// Carries out the command; `sockets` are the listeners that systemd has opened.
-pub(crate) async fn run(cli: Cli, sockets: Option<Sockets>) -> Result<(), Failure> {
+pub(crate) async fn run(cli: Cli, sockets: Option<Sockets>) -> Result<(), CommandError> {
     match cli.command {
         None => {
             let config = load(&cli.config)?;
@@ -52,7 +52,7 @@ pub(crate) async fn run(cli: Cli, sockets: Option<Sockets>) -> Result<(), Failur
             reset::run(*flags, &cli.config, &cli.web, &cli.storage).await
         }
         Some(Command::Healthcheck(flags)) => {
-            app::healthcheck(flags.url, flags.insecure).await.map_err(Failure::runtime)
+            app::healthcheck(flags.url, flags.insecure).await.map_err(CommandError::runtime)
         }
         Some(Command::Simulator(flags)) => simulator::run(*flags).await,
     }

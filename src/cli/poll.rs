@@ -6,20 +6,20 @@ use wazzup_exporter::app;
 use wazzup_exporter::config::Config;
 use wazzup_exporter::storage::Storage;
 
-use super::failure::Failure;
+use super::error::CommandError;
 
-pub(super) async fn run(config: Config, storage: Option<Storage>) -> Result<(), Failure> {
-    let report = app::poll_once(config, storage).await.map_err(Failure::runtime)?;
+pub(super) async fn run(config: Config, storage: Option<Storage>) -> Result<(), CommandError> {
+    let report = app::poll_once(config, storage).await.map_err(CommandError::runtime)?;
     match std::io::stdout().write_all(&report.exposition) {
         // Whoever reads has seen enough.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
         written => written.map_err(|error| {
-            Failure::Runtime(format!("cannot write the metrics to standard output: {error}"))
+            CommandError::Runtime(format!("cannot write the metrics to standard output: {error}"))
         })?,
     }
     if report.incomplete.is_empty() {
         return Ok(());
     }
     let names = report.incomplete.join(", ");
-    Err(Failure::Runtime(format!("some users could not be read; accounts: {names}")))
+    Err(CommandError::Runtime(format!("some users could not be read; accounts: {names}")))
 }

@@ -8,7 +8,7 @@ use wazzup_exporter::config;
 use wazzup_exporter::files::OpenFile;
 use wazzup_exporter::storage::Storage;
 
-use super::failure::Failure;
+use super::error::CommandError;
 use super::flags::{ConfigFlags, ResetFlags, StorageFlags, WebFlags};
 use super::output::print_line;
 
@@ -17,12 +17,12 @@ pub(super) async fn run(
     config: &ConfigFlags,
     web: &WebFlags,
     storage: &StorageFlags,
-) -> Result<(), Failure> {
+) -> Result<(), CommandError> {
     if flags.history {
         return history(flags.account.as_deref(), config, storage);
     }
     let (Some(account), Some(confirm)) = (flags.account, flags.confirm) else {
-        return Err(Failure::Usage("name the account and --confirm its number".to_owned()));
+        return Err(CommandError::Usage("name the account and --confirm its number".to_owned()));
     };
     let token = match &flags.token_file {
         Some(path) => read_token(path)?,
@@ -40,20 +40,23 @@ pub(super) async fn run(
         insecure: flags.insecure,
     };
     let failure = |error: ResetError| {
-        if error.is_of_usage() { Failure::usage(error) } else { Failure::runtime(error) }
+        if error.is_of_usage() { CommandError::usage(error) } else { CommandError::runtime(error) }
     };
     let answer = app::ask_reset(order).await.map_err(failure)?;
     if answer.is_good() {
         print_line(io::stdout(), &answer.to_string());
         return Ok(());
     }
-    Err(Failure::runtime(answer))
+    Err(CommandError::runtime(answer))
 }
 
 /// The token file that the configuration names for an account.
-fn configured_token(flags: &ConfigFlags, account: &str) -> Result<std::path::PathBuf, Failure> {
+fn configured_token(
+    flags: &ConfigFlags,
+    account: &str,
+) -> Result<std::path::PathBuf, CommandError> {
     let config = config::load(&flags.file, flags.permissions()).map_err(|error| {
-        Failure::Usage(format!(
+        CommandError::Usage(format!(
             "{error}\nWithout the configuration, name the token with --token-file."
         ))
     })?;
@@ -61,19 +64,21 @@ fn configured_token(flags: &ConfigFlags, account: &str) -> Result<std::path::Pat
     let found = accounts.find(|known| known.name.as_str() == account);
     let found = found.ok_or_else(|| {
         let file = flags.file.display();
-        Failure::Usage(format!("{file} configures no account {account}; check the name"))
+        CommandError::Usage(format!("{file} configures no account {account}; check the name"))
     })?;
     let bounds = found.reset.ok_or_else(|| {
-        Failure::Usage(format!("the account {account} has no reset enabled; see docs/reset.md"))
+        CommandError::Usage(format!(
+            "the account {account} has no reset enabled; see docs/reset.md"
+        ))
     })?;
     Ok(bounds.token_file)
 }
 
-fn read_token(path: &Path) -> Result<String, Failure> {
+fn read_token(path: &Path) -> Result<String, CommandError> {
     let text = OpenFile::any(path).and_then(|file| file.read_secret("a token"));
     let text = text.map_err(|error| {
         let (path, error) = (path.display(), io::Error::from(error));
-        Failure::Usage(format!("the reset token cannot be read from {path}: {error}"))
+        CommandError::Usage(format!("the reset token cannot be read from {path}: {error}"))
     })?;
     Ok(text.trim().to_owned())
 }
@@ -82,17 +87,17 @@ fn history(
     account: Option<&str>,
     config: &ConfigFlags,
     storage: &StorageFlags,
-) -> Result<(), Failure> {
+) -> Result<(), CommandError> {
     let Some(storage) = storage.storage(false) else {
         let what =
             "nothing is on record here: there is no folder data; name it with --storage.path";
-        return Err(Failure::Runtime(what.to_owned()));
+        return Err(CommandError::Runtime(what.to_owned()));
     };
     let accounts = if let Some(account) = account {
         vec![account.to_owned()]
     } else {
         let config = config::load(&config.file, config.permissions()).map_err(|error| {
-            Failure::Usage(format!("{error}\nWithout the configuration, name an account."))
+            CommandError::Usage(format!("{error}\nWithout the configuration, name an account."))
         })?;
         config.accounts.iter().map(|account| account.name.to_string()).collect()
     };
@@ -106,7 +111,7 @@ fn history(
     Ok(())
 }
 
-fn tell(storage: &Storage, account: &str) -> Result<bool, Failure> {
+fn tell(storage: &Storage, account: &str) -> Result<bool, CommandError> {
     let mut tell = |line: &str| print_line(io::stdout(), line);
-    app::reset_history(storage, account, &mut tell).map_err(Failure::runtime)
+    app::reset_history(storage, account, &mut tell).map_err(CommandError::runtime)
 }

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use wazzup_exporter::simulator::{AccountSpec, Settings, Simulator};
 
-use super::failure::Failure;
+use super::error::CommandError;
 use super::flags::SimulatorFlags;
 use super::output::print_line;
 use super::startup::until_signalled;
@@ -15,7 +15,7 @@ const INTERVAL: f64 = 30.0;
 /// Share of the limit that a written configuration uses at most.
 const USED: f64 = 0.9;
 
-pub(super) async fn run(flags: SimulatorFlags) -> Result<(), Failure> {
+pub(super) async fn run(flags: SimulatorFlags) -> Result<(), CommandError> {
     let preset = match flags.accounts {
         Some(accounts) => Settings::load(accounts, flags.users, flags.seed),
         None if flags.label => Settings::demo(flags.seed).with_label_accounts(),
@@ -30,8 +30,8 @@ pub(super) async fn run(flags: SimulatorFlags) -> Result<(), Failure> {
     };
     let interval = interval(&settings);
     let simulator = Simulator::new(settings);
-    let listener = flags.listen.bind().await.map_err(Failure::runtime)?;
-    let mut address = listener.local_addr().map_err(Failure::runtime)?;
+    let listener = flags.listen.bind().await.map_err(CommandError::runtime)?;
+    let mut address = listener.local_addr().map_err(CommandError::runtime)?;
     if address.ip().is_unspecified() {
         // Nobody can ask for "every interface"; this machine can ask for itself.
         address.set_ip(Ipv4Addr::LOCALHOST.into());
@@ -41,10 +41,10 @@ pub(super) async fn run(flags: SimulatorFlags) -> Result<(), Failure> {
     if let Some(file) = &flags.write_config {
         let written = simulator.write_config(file, &url, &interval);
         written.map_err(|error| match error.source.kind() {
-            ErrorKind::AlreadyExists => Failure::runtime(format!(
+            ErrorKind::AlreadyExists => CommandError::runtime(format!(
                 "{error}; name a configuration in a folder without files of another simulation"
             )),
-            _ => Failure::runtime(error),
+            _ => CommandError::runtime(error),
         })?;
         let file = file.display();
         print_line(

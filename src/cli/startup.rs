@@ -8,23 +8,23 @@ use wazzup_exporter::shutdown::{Shutdown, Signals};
 use wazzup_exporter::storage::Storage;
 use wazzup_exporter::web_config::{self, WebConfig};
 
-use super::failure::Failure;
+use super::error::CommandError;
 use super::flags::{ConfigFlags, StorageFlags, WebFlags};
 
 /// Runs `work` until a signal begins its shutdown and it ends; a second signal aborts it.
 pub(super) async fn until_signalled<F: Future<Output = ()>>(
     work: impl FnOnce(Shutdown) -> F,
-) -> Result<(), Failure> {
+) -> Result<(), CommandError> {
     let shutdown = Shutdown::new();
-    let signals = Signals::catch().map_err(Failure::runtime)?;
+    let signals = Signals::catch().map_err(CommandError::runtime)?;
     tokio::select! {
         () = work(shutdown.clone()) => Ok(()),
-        () = signals.watch(shutdown) => Err(Failure::runtime("aborted by a second signal")),
+        () = signals.watch(shutdown) => Err(CommandError::runtime("aborted by a second signal")),
     }
 }
 
-pub(super) fn load(flags: &ConfigFlags) -> Result<Config, Failure> {
-    let config = config::load(&flags.file, flags.permissions()).map_err(Failure::usage)?;
+pub(super) fn load(flags: &ConfigFlags) -> Result<Config, CommandError> {
+    let config = config::load(&flags.file, flags.permissions()).map_err(CommandError::usage)?;
     for warning in &config.warnings {
         warn!("{warning}");
     }
@@ -37,14 +37,14 @@ pub(super) fn storage(flags: &StorageFlags, config: &Config) -> Option<Storage> 
 }
 
 /// Whether the admin listener may be opened where the flags say.
-pub(super) fn check_admin(flags: &WebFlags, web: Option<&WebConfig>) -> Result<(), Failure> {
+pub(super) fn check_admin(flags: &WebFlags, web: Option<&WebConfig>) -> Result<(), CommandError> {
     match flags.admin_listen() {
-        Some(address) => app::check_admin(&address, web).map_err(Failure::usage),
+        Some(address) => app::check_admin(&address, web).map_err(CommandError::usage),
         None => Ok(()),
     }
 }
 
 /// The web configuration, if there is one. Its warnings are logged when it is taken into use.
-pub(super) fn load_web(web: &WebFlags) -> Result<Option<WebConfig>, Failure> {
-    web.config_file().map(web_config::load).transpose().map_err(Failure::usage)
+pub(super) fn load_web(web: &WebFlags) -> Result<Option<WebConfig>, CommandError> {
+    web.config_file().map(web_config::load).transpose().map_err(CommandError::usage)
 }

@@ -7,18 +7,18 @@ use std::path::PathBuf;
 
 use crate::account::{Account, AccountId, AccountName, Api, Auth, Export};
 
-use super::auth::{Origin, Trust, read_auth};
+use super::auth::{FileTrust, Origin, read_auth};
 use super::budget::{self, Placed};
 use super::lists::{read_channels, read_discovery, read_working_hours};
 use super::network::{self, Network};
-use super::node::{Node, Section};
 use super::partners::Partners;
-use super::report::{Noted, Report, Spot};
 use super::reset::{check_reset, read_reset};
 use super::settings::PollKeys;
-use super::tree::Tree;
 use super::users::read_users;
 use super::value::{labels, named};
+use crate::yaml::node::{MappingSection, Node};
+use crate::yaml::report::{Noted, Report, Spot};
+use crate::yaml::tree::Tree;
 
 /// Turns nodes into accounts.
 pub(super) struct AccountReader {
@@ -72,7 +72,7 @@ impl AccountReader {
         origin: &mut Origin<'_>,
         report: &mut Report,
     ) -> Option<Account> {
-        let section = Section::open(node, &[&KEYS[..], &network::KEYS].concat(), report)?;
+        let section = MappingSection::open(node, &[&KEYS[..], &network::KEYS].concat(), report)?;
         let name = self.name(&section, report);
         let api = section.get("api").map_or(Some(Api::V2), |node| api(&node, report));
         let account_id = section.get("account_id");
@@ -124,7 +124,7 @@ impl AccountReader {
         })
     }
 
-    fn name(&mut self, section: &Section<'_>, report: &mut Report) -> Option<AccountName> {
+    fn name(&mut self, section: &MappingSection<'_>, report: &mut Report) -> Option<AccountName> {
         let remedy = "give each account one, it becomes the label account";
         let node = section.require("name", remedy, report)?;
         let name = named(&node, AccountName::parse, report)?;
@@ -140,7 +140,7 @@ impl AccountReader {
     /// Whether no other account resets the same one: each has a cooldown of its own.
     fn is_only_reset(
         &mut self,
-        section: &Section<'_>,
+        section: &MappingSection<'_>,
         account_id: Option<&AccountId>,
         report: &mut Report,
     ) -> bool {
@@ -157,7 +157,7 @@ impl AccountReader {
 
     fn auth(
         &mut self,
-        section: &Section<'_>,
+        section: &MappingSection<'_>,
         origin: &mut Origin<'_>,
         report: &mut Report,
     ) -> Option<Auth> {
@@ -213,7 +213,7 @@ fn api(node: &Node<'_>, report: &mut Report) -> Option<Api> {
 
 /// Whether the token fits the API and can be had.
 fn check_auth(
-    section: &Section<'_>,
+    section: &MappingSection<'_>,
     api: Api,
     auth: &Auth,
     account_id: Option<&AccountId>,
@@ -237,14 +237,14 @@ fn check_auth(
 
 /// Whether a partner's login would be sent where only an account file wants it.
 fn check_origin(
-    section: &Section<'_>,
+    section: &MappingSection<'_>,
     auth: &Auth,
     origin: &Origin<'_>,
     report: &mut Report,
 ) -> bool {
     let login = matches!(auth, Auth::Partner(_) | Auth::OAuth { .. });
     let mut fits = true;
-    if let (Trust::AccountFile { .. }, true) = (origin.trust, login) {
+    if let (FileTrust::AccountFile { .. }, true) = (origin.trust, login) {
         for key in ["base_url", "proxy_url", "tls"] {
             if let Some(node) = section.get(key) {
                 let what = "works only in the main file for an account of a partner, \

@@ -9,18 +9,21 @@ use std::path::{Path, PathBuf};
 
 use crate::account::Auth;
 
-use super::Permissions;
-use super::hint::tellable_variable;
-use super::node::{Node, Section};
 use super::partners::Partners;
-use super::problem::name_of;
-use super::report::Report;
 use super::token::{check_token_file, confine, token_fault};
-use super::tree::Tree;
-use super::value::line;
+use super::value::{PATH_MAX, line};
+use crate::yaml::hint::tellable_variable;
+use crate::yaml::node::{MappingSection, Node};
+use crate::yaml::problem::name_of;
+use crate::yaml::report::Report;
+use crate::yaml::tree::Tree;
 
-/// Longest path in the configuration; the kernel's limit is the same.
-pub(super) const PATH_MAX: usize = 4096;
+/// What a configuration may ask for only if the command line allows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Permissions {
+    /// Whether programs may be run for tokens (`--config.allow-token-command`).
+    pub token_command: bool,
+}
 
 /// Looks up an environment variable; a parameter so that tests need not change their own.
 pub(super) type Environment<'a> = &'a dyn Fn(&str) -> Option<OsString>;
@@ -34,7 +37,7 @@ pub(super) struct Origin<'a> {
     /// What the command line allows.
     pub(super) permissions: Permissions,
     /// What the file may name.
-    pub(super) trust: Trust<'a>,
+    pub(super) trust: FileTrust<'a>,
     /// Whether the file holds a secret itself.
     pub(super) literal: bool,
 }
@@ -44,19 +47,19 @@ impl Origin<'_> {
     pub(super) fn reach(&self, written: &str) -> Result<PathBuf, String> {
         let path = self.folder.join(written);
         match self.trust {
-            Trust::Main => Ok(path),
-            Trust::AccountFile { secrets_dir: None } => {
+            FileTrust::Main => Ok(path),
+            FileTrust::AccountFile { secrets_dir: None } => {
                 Err("needs secrets_dir in the main file, a directory that holds the file"
                     .to_owned())
             }
-            Trust::AccountFile { secrets_dir: Some(dir) } => confine(&path, dir),
+            FileTrust::AccountFile { secrets_dir: Some(dir) } => confine(&path, dir),
         }
     }
 }
 
 /// How far a file is trusted.
 #[derive(Clone, Copy)]
-pub(super) enum Trust<'a> {
+pub(super) enum FileTrust<'a> {
     /// The main file: whoever writes it runs the exporter.
     Main,
     /// An account file: files only below `secrets_dir`, no environment.
@@ -81,7 +84,7 @@ pub(super) fn read_auth(
     partners: &Partners,
     report: &mut Report,
 ) -> Option<Auth> {
-    let section = Section::open(node, &WAYS, report)?;
+    let section = MappingSection::open(node, &WAYS, report)?;
     let given: Vec<Node<'_>> = WAYS.iter().filter_map(|way| section.get(way)).collect();
     if let Some(token) = section.get("token")
         && !matches!(token.tree(), Tree::Null)
@@ -124,7 +127,7 @@ fn literal(node: &Node<'_>, report: &mut Report) -> Option<Auth> {
 }
 
 fn variable(node: &Node<'_>, origin: &Origin<'_>, report: &mut Report) -> Option<Auth> {
-    if let Trust::AccountFile { .. } = origin.trust {
+    if let FileTrust::AccountFile { .. } = origin.trust {
         let what = "works only in the main file; use token_file below secrets_dir, or token";
         node.key_problem(report, what);
         return None;
@@ -154,7 +157,7 @@ fn file(node: &Node<'_>, origin: &Origin<'_>, report: &mut Report) -> Option<Aut
 }
 
 fn command(node: &Node<'_>, origin: &mut Origin<'_>, report: &mut Report) -> Option<Auth> {
-    if let Trust::AccountFile { .. } = origin.trust {
+    if let FileTrust::AccountFile { .. } = origin.trust {
         let what = "works only in the main file, because it runs a program";
         node.key_problem(report, what);
         return None;
@@ -191,7 +194,7 @@ fn oauth(
     partners: &Partners,
     report: &mut Report,
 ) -> Option<Auth> {
-    let section = Section::open(*node, &["partner", "refresh_token_file"], report)?;
+    let section = MappingSection::open(*node, &["partner", "refresh_token_file"], report)?;
     let remedy = "name the login under partners whose application the customer lets in";
     let partner = section.require("partner", remedy, report);
     let partner = partner.and_then(|node| {

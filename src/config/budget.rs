@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use crate::account::{Account, RateLimit};
 
-use super::report::{Report, Spot};
 use crate::text;
+use crate::yaml::report::{Report, Spot};
 
 /// Share of a limit that may be planned for. The rest is for what no plan foresees: the windows of
 /// upstream are not ours, and a refused request costs a pause of all.

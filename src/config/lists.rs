@@ -7,9 +7,9 @@ use std::time::Duration;
 use crate::account::{Channels, Discovery, LabelRule, Pattern};
 use crate::schedule::WorkingHours;
 
-use super::node::{Node, Section};
-use super::report::{Noted, Report};
 use super::value::{count, duration, flag, labels, line};
+use crate::yaml::node::{MappingSection, Node};
+use crate::yaml::report::{Noted, Report};
 
 const REFRESH: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_hours(24);
 const MAX_USERS: RangeInclusive<usize> = 1..=100_000;
@@ -29,7 +29,7 @@ pub(super) fn read_discovery(
     report: &mut Report,
 ) -> Result<Option<Discovery>, Noted> {
     let known = ["enabled", "refresh_interval", "include", "exclude", "max_users", "labels"];
-    let section = Section::open(node, &known, report).ok_or(Noted)?;
+    let section = MappingSection::open(node, &known, report).ok_or(Noted)?;
     let enabled = switch(&section, false, report);
     let refresh_interval = refresh(&section, DEFAULT_DISCOVERY, report);
     let include = match section.get("include") {
@@ -60,7 +60,7 @@ pub(super) fn read_channels(
         return Ok(Some(Channels { refresh_interval: DEFAULT_CHANNELS }));
     };
     let known = ["enabled", "refresh_interval"];
-    let section = Section::open(node, &known, report).ok_or(Noted)?;
+    let section = MappingSection::open(node, &known, report).ok_or(Noted)?;
     let enabled = switch(&section, true, report);
     let refresh_interval = refresh(&section, DEFAULT_CHANNELS, report);
     let channels = Channels { refresh_interval: refresh_interval.ok_or(Noted)? };
@@ -69,7 +69,7 @@ pub(super) fn read_channels(
 
 /// Reads a mapping `working_hours`.
 pub(super) fn read_working_hours(node: Node<'_>, report: &mut Report) -> Option<WorkingHours> {
-    let section = Section::open(node, &["timezone", "days", "from", "to"], report)?;
+    let section = MappingSection::open(node, &["timezone", "days", "from", "to"], report)?;
     let mut text = |key, remedy| {
         let node = section.require(key, remedy, report)?;
         node.text(report).map(str::to_owned)
@@ -89,11 +89,15 @@ pub(super) fn read_working_hours(node: Node<'_>, report: &mut Report) -> Option<
     }
 }
 
-fn switch(section: &Section<'_>, default: bool, report: &mut Report) -> Option<bool> {
+fn switch(section: &MappingSection<'_>, default: bool, report: &mut Report) -> Option<bool> {
     section.get("enabled").map_or(Some(default), |node| flag(&node, report))
 }
 
-fn refresh(section: &Section<'_>, default: Duration, report: &mut Report) -> Option<Duration> {
+fn refresh(
+    section: &MappingSection<'_>,
+    default: Duration,
+    report: &mut Report,
+) -> Option<Duration> {
     let node = section.get("refresh_interval");
     node.map_or(Some(default), |node| duration(&node, &REFRESH, report))
 }
@@ -117,7 +121,7 @@ fn rules(node: &Node<'_>, report: &mut Report) -> Option<Vec<LabelRule>> {
 }
 
 fn rule(node: Node<'_>, report: &mut Report) -> Option<LabelRule> {
-    let section = Section::open(node, &["match", "set"], report)?;
+    let section = MappingSection::open(node, &["match", "set"], report)?;
     let matched = section.require("match", "write a pattern, \"name: .*Sales.*\"", report);
     let matched = matched.and_then(|node| pattern(&node, report));
     let set = section.require("set", "write the labels, {team: sales}", report)?;

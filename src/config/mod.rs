@@ -14,9 +14,9 @@ mod auth;
 mod budget;
 mod ca;
 mod lists;
+mod load;
 mod network;
 mod partners;
-mod reading;
 mod render;
 mod reset;
 mod settings;
@@ -25,76 +25,11 @@ mod token;
 mod users;
 mod value;
 
+pub use self::auth::Permissions;
+pub use self::load::{Config, load, parse};
+pub use self::render::render;
+pub use self::settings::GlobalSettings;
+pub use crate::yaml::{ConfigError, ConfigProblem};
+
 #[cfg(test)]
 mod tests;
-
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-
-use crate::account::{Account, Export, Partner, Poll};
-use crate::yaml::{hint, node, problem, report, tree};
-
-pub use self::render::render;
-pub use crate::yaml::{ConfigError, Problem};
-use source::Source;
-
-/// A complete, valid configuration.
-#[derive(Debug, Clone)]
-pub struct Config {
-    /// The accounts in the order of the files and within them; at least one, no name twice.
-    pub accounts: Vec<Account>,
-    /// What is said beside the accounts.
-    pub settings: Settings,
-    /// FNV-1a over the contents of all files in the order of reading, and over the certificates of
-    /// authorities that they name.
-    pub hash: u64,
-    /// What is legal but unwise.
-    pub warnings: Vec<Problem>,
-}
-
-/// What a configuration says beside its accounts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
-    /// The rhythm of accounts that set none of their own.
-    pub poll: Poll,
-    /// Requests in flight at the same time over all accounts.
-    pub max_in_flight: usize,
-    /// What of the accounts is shown.
-    pub export: Export,
-    /// Below which directory files lie that account files name.
-    pub secrets_dir: Option<PathBuf>,
-    /// The logins that accounts may name, in the order of their names.
-    pub partners: Vec<Arc<Partner>>,
-}
-
-/// What a configuration may ask for only if the command line allows it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Permissions {
-    /// Whether programs may be run for tokens (`--config.allow-token-command`).
-    pub token_command: bool,
-}
-
-/// Reads a configuration from a file and from the account files that it names.
-///
-/// # Errors
-/// Everything that is wrong, with its place and what to do.
-pub fn load(path: &Path, permissions: Permissions) -> Result<Config, ConfigError> {
-    match source::read_main(path) {
-        Ok(main) => reading::read(main, permissions, &|name| std::env::var_os(name)),
-        Err(message) => {
-            let file = path.to_owned();
-            let problem = Problem { file, line: None, column: None, message };
-            Err(ConfigError { problems: vec![problem], more: 0, warnings: Vec::new() })
-        }
-    }
-}
-
-/// Reads a configuration from bytes, with no permissions. `file` gives it a name, and a folder against which the relative
-/// paths in it count.
-///
-/// # Errors
-/// Everything that is wrong, with its place and what to do.
-pub fn parse(text: &[u8], file: &Path) -> Result<Config, ConfigError> {
-    let main = Source { path: file.to_owned(), bytes: text.to_owned(), mode: None };
-    reading::read(main, Permissions::default(), &|name| std::env::var_os(name))
-}

@@ -11,13 +11,13 @@ use url::Url;
 
 use crate::account::{Api, ProxyUrl, RateLimit, Tls};
 
-use super::auth::{Origin, PATH_MAX};
+use super::auth::Origin;
 use super::ca::read_ca;
-use super::node::{Node, Section};
-use super::problem::name_of;
-use super::report::Report;
-use super::value::{count, duration, flag, line};
+use super::value::{PATH_MAX, count, duration, flag, line};
 use crate::net::is_loopback;
+use crate::yaml::node::{MappingSection, Node};
+use crate::yaml::problem::name_of;
+use crate::yaml::report::Report;
 
 /// Where an API lives, unless configured.
 fn default_base_url(api: Api) -> &'static str {
@@ -45,7 +45,7 @@ pub(super) struct Network {
 impl Network {
     /// Reads the keys of an account.
     pub(super) fn read(
-        section: &Section<'_>,
+        section: &MappingSection<'_>,
         api: Api,
         origin: &mut Origin<'_>,
         report: &mut Report,
@@ -69,7 +69,7 @@ impl Network {
 
 /// The address of an API, encrypted unless it never leaves the host or somebody insists.
 fn base_url(
-    section: &Section<'_>,
+    section: &MappingSection<'_>,
     api: Api,
     proxy: Option<&ProxyUrl>,
     report: &mut Report,
@@ -134,7 +134,7 @@ pub(super) fn leak(url: &Url, proxy: Option<&ProxyUrl>) -> Option<&'static str> 
 }
 
 fn rate_limit(node: Node<'_>, report: &mut Report) -> Option<RateLimit> {
-    let section = Section::open(node, &["requests", "per"], report)?;
+    let section = MappingSection::open(node, &["requests", "per"], report)?;
     let default = RateLimit::default();
     let requests = match section.get("requests") {
         Some(node) => count(&node, &REQUESTS, report).and_then(|count| u32::try_from(count).ok()),
@@ -151,7 +151,7 @@ fn rate_limit(node: Node<'_>, report: &mut Report) -> Option<RateLimit> {
 }
 
 fn tls(node: Node<'_>, origin: &Origin<'_>, report: &mut Report) -> Option<Tls> {
-    let section = Section::open(node, &["ca_file", "insecure_skip_verify"], report)?;
+    let section = MappingSection::open(node, &["ca_file", "insecure_skip_verify"], report)?;
     let ca = match section.get("ca_file") {
         Some(node) => {
             let written = line(&node, PATH_MAX, report)?;

@@ -10,14 +10,13 @@ use url::Url;
 
 use crate::account::Partner;
 
-use super::auth::PATH_MAX;
-use super::hint::{similar, tellable};
-use super::node::{Node, Section, unique_entries};
-use super::problem::name_of;
-use super::report::Report;
 use super::token::check_password_file;
-use super::tree::Tree;
-use super::value::line;
+use super::value::{PATH_MAX, line};
+use crate::yaml::hint::{similar, tellable};
+use crate::yaml::node::{MappingSection, Node, unique_entries};
+use crate::yaml::problem::name_of;
+use crate::yaml::report::Report;
+use crate::yaml::tree::Tree;
 
 /// What tokens are asked for, unless configured.
 const DEFAULT_SCOPE: &str = "transport,crm";
@@ -69,7 +68,7 @@ impl Partners {
 
 fn partner(name: &str, node: Node<'_>, folder: &Path, report: &mut Report) -> Option<Partner> {
     let known = ["email", "password_file", "scope", "client_id", "redirect_uri"];
-    let section = Section::open(node, &known, report)?;
+    let section = MappingSection::open(node, &known, report)?;
     let email = section.require("email", "write the user name of the partner's login", report);
     let email = email.and_then(|node| user_name(&node, report));
     let remedy = "name a file that holds the password of the partner's login";

@@ -19,22 +19,22 @@ use crate::account::{
 };
 use crate::schedule::WorkingHours;
 
-use super::Settings;
 use super::network::leak;
+use super::settings::GlobalSettings;
 use crate::text;
 
 /// What stands in place of a secret.
 const SECRET: &str = "<secret>";
 
 /// Writes a configuration in full and without its secrets.
-pub fn render(settings: &Settings, accounts: &[Arc<Account>]) -> String {
+pub fn render(settings: &GlobalSettings, accounts: &[Arc<Account>]) -> String {
     let Export { user_names, channel_names, profile } = settings.export;
     let profile = match profile {
         Profile::Full => "full",
         Profile::Minimal => "minimal",
     };
     let partners = settings.partners.iter();
-    let document = Document {
+    let document = ConfigDocument {
         poll: PollText::of(settings.poll),
         max_in_flight: settings.max_in_flight,
         export: ExportText { user_names, channel_names, profile },
@@ -46,7 +46,7 @@ pub fn render(settings: &Settings, accounts: &[Arc<Account>]) -> String {
 }
 
 #[derive(Serialize)]
-struct Document<'a> {
+struct ConfigDocument<'a> {
     poll: PollText,
     max_in_flight: usize,
     export: ExportText,

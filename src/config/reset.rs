@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use crate::account::{AccountId, Api, Reset};
 
-use super::auth::{Origin, PATH_MAX};
-use super::node::{Node, Section};
-use super::problem::name_of;
-use super::report::{Noted, Report};
+use super::auth::Origin;
 use super::token::check_reset_token_file;
-use super::value::{count, duration, flag, line};
+use super::value::{PATH_MAX, count, duration, flag, line};
+use crate::yaml::node::{MappingSection, Node};
+use crate::yaml::problem::name_of;
+use crate::yaml::report::{Noted, Report};
 
 const COOLDOWN: RangeInclusive<Duration> = Duration::from_mins(1)..=Duration::from_hours(24 * 30);
 const MAX_UNANSWERED: RangeInclusive<usize> = 0..=1_000_000_000;
@@ -29,7 +29,7 @@ pub(super) fn read_reset(
     report: &mut Report,
 ) -> Result<Option<Reset>, Noted> {
     let known = ["enabled", "cooldown", "max_unanswered", "token_file"];
-    let section = Section::open(node, &known, report).ok_or(Noted)?;
+    let section = MappingSection::open(node, &known, report).ok_or(Noted)?;
     let enabled =
         section.get("enabled").map_or(Some(false), |node| flag(&node, report)).ok_or(Noted);
     let cooldown = section.get("cooldown");
@@ -60,7 +60,7 @@ fn token_file(node: &Node<'_>, origin: &Origin<'_>, report: &mut Report) -> Opti
 
 /// Whether an account can be cleared at all: the number has to be confirmed, and only v2 has a reset.
 pub(super) fn check_reset(
-    section: &Section<'_>,
+    section: &MappingSection<'_>,
     api: Api,
     account_id: Option<&AccountId>,
     report: &mut Report,

@@ -4,16 +4,17 @@
 //! `poll`. [`PollKeys::resolve`] puts both together.
 
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::account::{Export, Poll, Profile};
+use crate::account::{Export, Partner, Poll, Profile};
 use crate::schedule::{DEFAULT_INTERVAL, DEFAULT_TIMEOUT, default_stale_after, least_stale_after};
 
-use super::Settings;
-use super::node::{Node, Section};
-use super::report::Report;
 use super::value::{count, duration, flag, profile};
 use crate::text;
+use crate::yaml::node::{MappingSection, Node};
+use crate::yaml::report::Report;
 
 /// Requests of an account in flight at the same time, unless configured.
 const DEFAULT_CONCURRENCY: usize = 8;
@@ -30,7 +31,22 @@ const CONCURRENCY: RangeInclusive<usize> = 1..=1024;
 const STALE_AFTER: RangeInclusive<Duration> =
     Duration::from_millis(100)..=Duration::from_hours(168);
 
-impl Default for Settings {
+/// What a configuration says beside its accounts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GlobalSettings {
+    /// The rhythm of accounts that set none of their own.
+    pub poll: Poll,
+    /// Requests in flight at the same time over all accounts.
+    pub max_in_flight: usize,
+    /// What of the accounts is shown.
+    pub export: Export,
+    /// Below which directory files lie that account files name.
+    pub secrets_dir: Option<PathBuf>,
+    /// The logins that accounts may name, in the order of their names.
+    pub partners: Vec<Arc<Partner>>,
+}
+
+impl Default for GlobalSettings {
     fn default() -> Self {
         let poll = Poll {
             interval: DEFAULT_INTERVAL,
@@ -63,7 +79,7 @@ impl PollKeys {
     /// Reads a mapping `poll`.
     pub(super) fn read(node: Node<'_>, report: &mut Report) -> Self {
         let known = ["interval", "timeout", "concurrency", "stale_after"];
-        let Some(section) = Section::open(node, &known, report) else {
+        let Some(section) = MappingSection::open(node, &known, report) else {
             return Self { spoilt: true, ..Self::default() };
         };
         let interval = section.get("interval").map(|node| duration(&node, &INTERVAL, report));
@@ -137,7 +153,7 @@ fn note_short(node: &Node<'_>, stale_after: Duration, least: Duration, report: &
 pub(super) fn read_export(node: Option<Node<'_>>, report: &mut Report) -> Export {
     let mut export = DEFAULT_EXPORT;
     let known = ["user_names", "channel_names", "profile"];
-    let section = node.and_then(|node| Section::open(node, &known, report));
+    let section = node.and_then(|node| MappingSection::open(node, &known, report));
     if let Some(section) = section {
         let names = section.get("user_names").and_then(|node| flag(&node, report));
         export.user_names = names.unwrap_or(export.user_names);

@@ -7,7 +7,7 @@ use glob::{MatchOptions, Pattern};
 use crate::files::OpenFile;
 use crate::text;
 
-pub(super) use crate::yaml::source::Source;
+pub(super) use crate::yaml::source::SourceFile;
 
 /// Largest file that is read; some 200,000 users, and the end of `/dev/zero`.
 const SIZE_MAX: u64 = 16 << 20;
@@ -15,13 +15,13 @@ const SIZE_MAX: u64 = 16 << 20;
 const FILES_MAX: usize = 10_000;
 
 /// Reads the main file, which may be a pipe. The error follows the file's name.
-pub(super) fn read_main(path: &Path) -> Result<Source, String> {
+pub(super) fn read_main(path: &Path) -> Result<SourceFile, String> {
     read(path, OpenFile::any(path)?)
 }
 
 /// Reads an open file. The error follows the file's name.
-pub(super) fn read(path: &Path, file: OpenFile) -> Result<Source, String> {
-    Source::read(path, file, SIZE_MAX, "split it with account_files")
+pub(super) fn read(path: &Path, file: OpenFile) -> Result<SourceFile, String> {
+    SourceFile::read(path, file, SIZE_MAX, "split it with account_files")
 }
 
 /// The files that a name or pattern in `account_files` stands for, in sorted order.

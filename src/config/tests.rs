@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use crate::account::{AccountId, Auth, Export, Poll, Profile, ProxyUrl, RateLimit, Tls};
 
-use super::source::Source;
-use super::{Config, ConfigError, Permissions, parse, reading};
+use super::source::SourceFile;
+use super::{Config, ConfigError, Permissions, load, parse};
 
 /// One good account, for texts that need one.
 const ACME: &str = "accounts: [{name: acme, auth: {token: t0k3n}, users: [{id: '1'}]}]\n";
@@ -34,8 +34,8 @@ fn environment(name: &str) -> Option<OsString> {
 
 fn read(text: &str) -> Result<Config, ConfigError> {
     let path = PathBuf::from("config.yaml");
-    let main = Source { path, bytes: text.as_bytes().to_vec(), mode: None };
-    reading::read(main, Permissions::default(), &environment)
+    let main = SourceFile { path, bytes: text.as_bytes().to_vec(), mode: None };
+    load::read(main, Permissions::default(), &environment)
 }
 
 /// The problems of a text without the file's name, one per line.

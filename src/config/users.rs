@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use crate::account::{USER_NAME_MAX, User, UserId};
 
-use super::node::{Node, Section};
-use super::report::Report;
-use super::tree::Tree;
 use super::value::{labels, line, named};
+use crate::yaml::node::{MappingSection, Node};
+use crate::yaml::report::Report;
+use crate::yaml::tree::Tree;
 
 /// Reads the list `users` of an account, which may be missing or empty if users are `found` anyway.
 /// Without `names` none is kept.
 pub(super) fn read_users(
-    section: &Section<'_>,
+    section: &MappingSection<'_>,
     found: bool,
     names: bool,
     report: &mut Report,
@@ -48,7 +48,7 @@ pub(super) fn read_users(
 }
 
 fn user(node: Node<'_>, names: bool, report: &mut Report) -> Option<User> {
-    let section = Section::open(node, &["id", "name", "labels"], report)?;
+    let section = MappingSection::open(node, &["id", "name", "labels"], report)?;
     let id = section.require("id", "write the user's id in the CRM, id: \"1\"", report);
     let id = id.and_then(|id| named(&id, UserId::parse, report));
     let name = section.get("name").and_then(|name| line(&name, USER_NAME_MAX, report));

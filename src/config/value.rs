@@ -8,10 +8,13 @@ use std::time::Duration;
 
 use crate::account::{InvalidName, LABEL_VALUE_MAX, LabelName, Labels, Profile, check_text};
 
-use super::node::{Node, unique_entries};
-use super::report::Report;
-use super::tree::Tree;
 use crate::text;
+use crate::yaml::node::{Node, unique_entries};
+use crate::yaml::report::Report;
+use crate::yaml::tree::Tree;
+
+/// Longest path in the configuration; the kernel's limit is the same.
+pub(super) const PATH_MAX: usize = 4096;
 
 /// A duration within bounds, in units of h, m, s and ms.
 pub(super) fn duration(

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::Examination;
+use super::examination::Examination;
+use super::remedies::{answer_remedy, host_remedy, token_remedy};
 use super::report::{Check, Finding, named};
-use super::words::{answer_remedy, host_remedy, token_remedy};
 use crate::account::Api;
 use crate::api::ListError;
 use crate::auth::Token;
@@ -20,7 +20,7 @@ const TIGHT: f64 = 0.9;
 
 impl Examination<'_> {
     /// Whether something answers at the account's address.
-    pub(super) async fn look_at_host(&mut self) -> bool {
+    pub(super) async fn check_host(&mut self) -> bool {
         let (client, url) = (self.client, &self.account.base_url);
         let host = url.origin().ascii_serialization();
         match client.reach().await {
@@ -44,7 +44,7 @@ impl Examination<'_> {
     }
 
     /// Whether there is a token to ask with.
-    pub(super) async fn look_at_token(&mut self) -> bool {
+    pub(super) async fn check_token(&mut self) -> bool {
         let auth = &self.account.auth;
         if let Err(error) = self.client.token().await {
             let finding = Finding::problem(Check::Token, error.to_string(), token_remedy(auth));
@@ -74,7 +74,7 @@ impl Examination<'_> {
     }
 
     /// Whether the token is taken and the channels work.
-    pub(super) async fn look_at_channels(&mut self) -> bool {
+    pub(super) async fn check_channels(&mut self) -> bool {
         let client = self.client;
         let channels = match self.timed(client.channels()).await {
             Ok(channels) => channels,
@@ -145,7 +145,7 @@ impl Examination<'_> {
     }
 
     /// Whether anybody subscribes to events.
-    pub(super) async fn look_at_webhooks(&mut self) {
+    pub(super) async fn check_webhooks(&mut self) {
         let client = self.client;
         let finding = match self.timed(client.webhooks()).await {
             Ok(0) => Finding::problem(
@@ -162,12 +162,13 @@ impl Examination<'_> {
     }
 
     /// Whether the limit has room for the interval.
-    pub(super) fn look_at_limit(&mut self) {
+    pub(super) fn check_limit(&mut self) {
         let (poll, limit) = (self.account.poll, self.account.rate_limit);
         let users = self.polled().len();
         let allowed = f64::from(limit.requests) / limit.per.as_secs_f64();
         let needed = users as f64 / poll.interval.as_secs_f64();
-        let slowest = self.took.iter().sum::<Duration>().div_f64(self.took.len().max(1) as f64);
+        let slowest =
+            self.durations.iter().sum::<Duration>().div_f64(self.durations.len().max(1) as f64);
         let sweep = slowest.mul_f64(users as f64 / poll.concurrency as f64);
         let words = format!(
             "{users} users every {} need {needed:.2} requests/s; the limit allows {allowed:.0}/s",

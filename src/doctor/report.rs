@@ -97,7 +97,7 @@ pub struct UserReport {
 
 impl Diagnosis {
     /// Whether nothing is wrong.
-    pub fn is_well(&self) -> bool {
+    pub fn is_healthy(&self) -> bool {
         self.findings.iter().all(|finding| finding.verdict != Verdict::Problem)
     }
 }
@@ -211,7 +211,7 @@ mod tests {
             findings: vec![Finding::ok(Check::Host, "answers"), problem],
             user: None,
         };
-        assert!(!diagnosis.is_well());
+        assert!(!diagnosis.is_healthy());
         assert_eq!(
             diagnosis.to_string(),
             "acme (v2, https://x/)\n  ok       host      answers\n  PROBLEM  roles     \

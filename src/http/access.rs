@@ -16,7 +16,7 @@ use rustls::pki_types::CertificateDer;
 use super::login::{LoginResult, Logins};
 use super::rate_limit::RateLimiter;
 use super::response::{BufferedResponse, overloaded, plain_text};
-use crate::web_config::{Headers, RateLimit, Tls, Users, WebConfig};
+use crate::web_config::{Headers, RequestRate, ServerTls, Users, WebConfig};
 
 /// What browsers show when they ask for a name and a password.
 const CHALLENGE: &str = "Basic realm=\"wazzup-exporter\", charset=\"UTF-8\"";
@@ -38,14 +38,14 @@ pub struct Access {
 struct Started {
     tls: bool,
     http2: bool,
-    limit: Option<RateLimit>,
+    limit: Option<RequestRate>,
 }
 
 /// How connections are encrypted.
 #[derive(Debug)]
 pub(super) struct Encryption {
     server: Arc<ServerConfig>,
-    tls: Tls,
+    tls: ServerTls,
 }
 
 #[derive(Debug)]
@@ -135,7 +135,7 @@ impl Started {
 }
 
 impl Encryption {
-    fn new(tls: &Tls, http2: bool) -> Self {
+    fn new(tls: &ServerTls, http2: bool) -> Self {
         Self { server: tls.server(http2), tls: tls.clone() }
     }
 

@@ -66,8 +66,8 @@ impl Logins {
     /// Whether the sender of these headers may come in.
     pub(super) async fn check(&self, headers: &HeaderMap, users: &Users) -> LoginResult {
         let Some(credentials) = BasicCredentials::of(headers) else { return LoginResult::Bad };
-        let Some(trial) = users.trial(&credentials.name) else { return LoginResult::Good };
-        let digest = self.digest(&credentials, trial.hash.identity().as_ref());
+        let Some(check) = users.check_for(&credentials.name) else { return LoginResult::Good };
+        let digest = self.digest(&credentials, check.hash.identity().as_ref());
         if self.remembers(&digest) {
             return LoginResult::Good;
         }
@@ -78,9 +78,9 @@ impl Logins {
             return LoginResult::Good;
         }
         let password = credentials.password;
-        let hash = trial.hash;
+        let hash = check.hash;
         let matches = blocking::run(move || hash.matches(password.expose_secret())).await;
-        if !(matches && trial.known) {
+        if !(matches && check.known) {
             return LoginResult::Bad;
         }
         let mut good = lock(&self.good);

@@ -6,24 +6,24 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::blocking::lock;
-use crate::web_config::RateLimit;
+use crate::web_config::RequestRate;
 
 /// A bucket, full at first.
 #[derive(Debug)]
 pub(super) struct RateLimiter {
-    limit: RateLimit,
+    limit: RequestRate,
     /// When it will be full again.
     full: Mutex<Instant>,
 }
 
 impl RateLimiter {
-    pub(super) fn new(limit: RateLimit) -> Self {
+    pub(super) fn new(limit: RequestRate) -> Self {
         Self { limit, full: Mutex::new(Instant::now()) }
     }
 
     /// Takes a request out of the bucket, if there is one.
     pub(super) fn take(&self) -> bool {
-        let RateLimit { interval, burst } = self.limit;
+        let RequestRate { interval, burst } = self.limit;
         let Some(others) = burst.checked_sub(1) else { return false };
         let now = Instant::now();
         let mut full = lock(&self.full);
@@ -50,7 +50,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_burst_and_then_one_per_interval() {
-        let bucket = RateLimiter::new(RateLimit { interval: SECOND, burst: 3 });
+        let bucket = RateLimiter::new(RequestRate { interval: SECOND, burst: 3 });
         assert_eq!(taken(&bucket, 10), 3);
         advance(Duration::from_millis(999)).await;
         assert_eq!(taken(&bucket, 10), 0);
@@ -64,7 +64,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_empty_bucket_stays_empty() {
-        let bucket = RateLimiter::new(RateLimit { interval: SECOND, burst: 0 });
+        let bucket = RateLimiter::new(RequestRate { interval: SECOND, burst: 0 });
         advance(100 * SECOND).await;
         assert_eq!(taken(&bucket, 10), 0);
     }
@@ -72,9 +72,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_largest_limits_do_not_overflow() {
         let long = Duration::from_nanos(i64::MAX as u64);
-        let bucket = RateLimiter::new(RateLimit { interval: long, burst: u32::MAX });
+        let bucket = RateLimiter::new(RequestRate { interval: long, burst: u32::MAX });
         assert_eq!(taken(&bucket, 1000), 1000);
-        let bucket = RateLimiter::new(RateLimit { interval: long, burst: 2 });
+        let bucket = RateLimiter::new(RequestRate { interval: long, burst: 2 });
         assert_eq!(taken(&bucket, 1000), 2);
     }
 }

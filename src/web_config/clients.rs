@@ -1,6 +1,6 @@
 //! Whether the certificate that a client shows is good.
 //!
-//! rustls asks [`Clients`] in every full handshake; [`http`](crate::http) asks once more where a
+//! rustls asks [`ClientVerifier`] in every full handshake; [`http`](crate::http) asks once more where a
 //! session was resumed, in which nobody shows anything. Verifying a chain is webpki's work; what the
 //! format wants beyond that is here: certificates that are only asked for, those that stand in the
 //! file of authorities themselves, and lists of allowed names.
@@ -22,10 +22,10 @@ use rustls::{
 
 use super::names::ClientAuth;
 use super::pem::Authority;
-use super::x509::Fields;
+use super::x509::CertificateFields;
 
 /// What is asked of clients.
-pub(super) struct Clients {
+pub(super) struct ClientVerifier {
     mandatory: bool,
     verification: Verification,
     /// Names of which a certificate must have one, where there is a list.
@@ -42,7 +42,7 @@ enum Verification {
     By { authorities: Vec<Authority>, provider: Arc<CryptoProvider> },
 }
 
-impl Clients {
+impl ClientVerifier {
     /// What `auth` asks for; nothing if it asks for nothing. Without authorities those of the system
     /// decide.
     pub(super) fn new(
@@ -86,7 +86,7 @@ impl Clients {
         }
     }
 
-    fn check_name(&self, fields: &Fields<'_>) -> Result<(), Error> {
+    fn check_name(&self, fields: &CertificateFields<'_>) -> Result<(), Error> {
         match &self.allowed {
             Some(allowed) if !fields.names.iter().any(|name| allowed.contains(name)) => {
                 Err(CertificateError::ApplicationVerificationFailure.into())
@@ -100,7 +100,7 @@ impl Verification {
     fn verify(
         &self,
         own: &CertificateDer<'_>,
-        fields: &Fields<'_>,
+        fields: &CertificateFields<'_>,
         chain: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<(), Error> {
@@ -125,7 +125,7 @@ impl Verification {
     }
 }
 
-impl ClientCertVerifier for Clients {
+impl ClientCertVerifier for ClientVerifier {
     fn client_auth_mandatory(&self) -> bool {
         self.mandatory
     }
@@ -140,7 +140,7 @@ impl ClientCertVerifier for Clients {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        let fields = Fields::of(end_entity).ok_or(CertificateError::BadEncoding)?;
+        let fields = CertificateFields::of(end_entity).ok_or(CertificateError::BadEncoding)?;
         self.verification.verify(end_entity, &fields, intermediates, now)?;
         self.check_name(&fields)?;
         Ok(ClientCertVerified::assertion())
@@ -169,9 +169,9 @@ impl ClientCertVerifier for Clients {
     }
 }
 
-impl fmt::Debug for Clients {
+impl fmt::Debug for ClientVerifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Clients").field("mandatory", &self.mandatory).finish_non_exhaustive()
+        f.debug_struct("ClientVerifier").field("mandatory", &self.mandatory).finish_non_exhaustive()
     }
 }
 

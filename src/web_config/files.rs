@@ -1,7 +1,7 @@
 //! The files of a web configuration, and whether any of them has changed.
 //!
 //! Content is compared, not times: Kubernetes and most tools swap symlinks or whole files. A
-//! [`Print`] holds digests, no content.
+//! [`FileDigests`] holds digests, no content.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -16,35 +16,35 @@ const SIZE_MAX: u64 = 1 << 20;
 /// Reads files and notes what was in them.
 #[derive(Default)]
 pub(super) struct Files {
-    print: Print,
+    digests: FileDigests,
 }
 
 /// Which files were read, and a digest of each content or of the reason why there was none.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub(super) struct Print(Vec<(PathBuf, [u8; 32])>);
+pub(super) struct FileDigests(Vec<(PathBuf, [u8; 32])>);
 
 impl Files {
     /// Reads a file; what fails is told in words that follow the file's name.
     pub(super) fn read(&mut self, path: &Path) -> Result<Vec<u8>, String> {
         let content = read(path);
-        self.print.0.push((path.to_owned(), sum(&content)));
+        self.digests.0.push((path.to_owned(), sum(&content)));
         content
     }
 
     /// What was read so far.
-    pub(super) fn print(self) -> Print {
-        self.print
+    pub(super) fn digests(self) -> FileDigests {
+        self.digests
     }
 }
 
-impl Print {
+impl FileDigests {
     /// The same files as they are now.
     pub(super) fn again(&self) -> Self {
         Self(self.0.iter().map(|(path, _)| (path.clone(), sum(&read(path)))).collect())
     }
 }
 
-impl fmt::Debug for Print {
+impl fmt::Debug for FileDigests {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.0.iter().map(|(path, _)| path)).finish()
     }

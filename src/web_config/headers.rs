@@ -4,7 +4,7 @@
 
 use hyper::header::{HeaderName, HeaderValue};
 
-use super::reading::Reading;
+use super::section_reader::SectionReader;
 use crate::yaml::node::Node;
 use crate::yaml::tree::Tree;
 
@@ -20,22 +20,22 @@ const KNOWN: [(&str, &[&str]); 5] = [
     ("Strict-Transport-Security", &[]),
 ];
 
-pub(super) fn read(node: &Node<'_>, reading: &mut Reading<'_>) -> Headers {
+pub(super) fn read(node: &Node<'_>, reader: &mut SectionReader<'_>) -> Headers {
     let mut headers: Headers = Vec::new();
-    for (name, entry) in reading.mapping(node, "X-Frame-Options: deny") {
+    for (name, entry) in reader.mapping(node, "X-Frame-Options: deny") {
         let Some((known, values)) = KNOWN.iter().find(|(known, _)| *known == name) else {
             let known = KNOWN.map(|(known, _)| known).join(", ");
             let what = format!("{}cannot be configured; only these can: {known}", shown(&name));
-            entry.key_problem(&mut reading.report, &what);
+            entry.key_problem(&mut reader.report, &what);
             continue;
         };
         if matches!(entry.tree(), Tree::Null) {
             continue;
         }
-        let Some(value) = reading.text(&entry) else { continue };
+        let Some(value) = reader.text(&entry) else { continue };
         if !values.is_empty() && !values.contains(&value.as_str()) {
             let values = values.join(" or ");
-            entry.problem(&mut reading.report, &format!("{known} must be {values}"));
+            entry.problem(&mut reader.report, &format!("{known} must be {values}"));
             continue;
         }
         let header = HeaderName::from_bytes(known.as_bytes());
@@ -44,7 +44,7 @@ pub(super) fn read(node: &Node<'_>, reading: &mut Reading<'_>) -> Headers {
             headers.push((header, value));
         } else {
             let what = format!("{known} holds a character that no header has; write it again");
-            entry.problem(&mut reading.report, &what);
+            entry.problem(&mut reader.report, &what);
         }
     }
     headers

@@ -14,56 +14,24 @@ mod clients;
 mod duration;
 mod files;
 mod headers;
+mod load;
 mod names;
 mod pem;
 mod protocol;
 mod rate;
-mod reading;
+mod section_reader;
 mod tls;
+mod tls_section;
 mod users;
 mod watch;
 mod x509;
 
+pub use self::headers::Headers;
+pub use self::load::{WebConfig, load};
+pub use self::rate::RequestRate;
+pub use self::tls::ServerTls;
+pub use self::users::{PasswordCheck, PasswordHash, Users};
+pub use self::watch::{Watch, WatchEvent};
+
 #[cfg(test)]
 mod tests;
-
-use std::path::{Path, PathBuf};
-
-use crate::yaml::{ConfigError, Problem};
-
-pub use self::headers::Headers;
-pub use self::rate::RateLimit;
-pub use self::tls::Tls;
-pub use self::users::{Hash, Trial, Users};
-pub use self::watch::{News, Watch};
-
-use self::files::Print;
-
-/// A valid web configuration.
-#[derive(Debug, Clone)]
-pub struct WebConfig {
-    /// How to encrypt; in plain HTTP if `None`.
-    pub tls: Option<Tls>,
-    /// Whether HTTP/2 is offered to clients that come with TLS.
-    pub http2: bool,
-    /// What is added to every answer.
-    pub headers: Headers,
-    /// Who may log in; if nobody is named, everybody may come in without.
-    pub users: Users,
-    /// How many requests are answered, unless all are.
-    pub rate_limit: Option<RateLimit>,
-    /// What is legal but unwise.
-    pub warnings: Vec<Problem>,
-    /// Whether the file says nothing at all.
-    empty: bool,
-    path: PathBuf,
-    print: Print,
-}
-
-/// Reads a web configuration and the files that it names.
-///
-/// # Errors
-/// Everything that is wrong, with its place and what to do.
-pub fn load(path: &Path) -> Result<WebConfig, ConfigError> {
-    reading::read(path).0
-}

@@ -7,11 +7,11 @@ use rustls::{CipherSuite, NamedGroup};
 
 /// A name of something that exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Known<T> {
+pub(super) enum TlsName<T> {
     /// We have it.
-    Had(T),
+    Supported(T),
     /// It exists, but not here; the reason.
-    Lacking(&'static str),
+    Unsupported(&'static str),
 }
 
 /// A version of TLS.
@@ -39,26 +39,28 @@ pub(super) const CURVES: &str = "X25519, CurveP256 and CurveP384";
 pub(super) const CLIENT_AUTHS: &str = "NoClientCert, RequestClientCert, RequireAnyClientCert, \
                                        VerifyClientCertIfGiven and RequireAndVerifyClientCert";
 
-pub(super) fn version(name: &str) -> Option<Known<Version>> {
+pub(super) fn version(name: &str) -> Option<TlsName<Version>> {
     Some(match name {
-        "TLS12" => Known::Had(Version::Tls12),
-        "TLS13" => Known::Had(Version::Tls13),
-        "TLS10" | "TLS11" => Known::Lacking("TLS 1.0 and 1.1 are broken, and rustls lacks them"),
+        "TLS12" => TlsName::Supported(Version::Tls12),
+        "TLS13" => TlsName::Supported(Version::Tls13),
+        "TLS10" | "TLS11" => {
+            TlsName::Unsupported("TLS 1.0 and 1.1 are broken, and rustls lacks them")
+        }
         _ => return None,
     })
 }
 
-pub(super) fn curve(name: &str) -> Option<Known<NamedGroup>> {
+pub(super) fn curve(name: &str) -> Option<TlsName<NamedGroup>> {
     Some(match name {
-        "X25519" => Known::Had(NamedGroup::X25519),
-        "CurveP256" => Known::Had(NamedGroup::secp256r1),
-        "CurveP384" => Known::Had(NamedGroup::secp384r1),
-        "CurveP521" => Known::Lacking("rustls has no P-521"),
+        "X25519" => TlsName::Supported(NamedGroup::X25519),
+        "CurveP256" => TlsName::Supported(NamedGroup::secp256r1),
+        "CurveP384" => TlsName::Supported(NamedGroup::secp384r1),
+        "CurveP521" => TlsName::Unsupported("rustls has no P-521"),
         _ => return None,
     })
 }
 
-pub(super) fn cipher(name: &str) -> Option<Known<CipherSuite>> {
+pub(super) fn cipher(name: &str) -> Option<TlsName<CipherSuite>> {
     let had = match name {
         "TLS_AES_128_GCM_SHA256" => CipherSuite::TLS13_AES_128_GCM_SHA256,
         "TLS_AES_256_GCM_SHA384" => CipherSuite::TLS13_AES_256_GCM_SHA384,
@@ -83,11 +85,11 @@ pub(super) fn cipher(name: &str) -> Option<Known<CipherSuite>> {
         }
         _ => return lacking_cipher(name),
     };
-    Some(Known::Had(had))
+    Some(TlsName::Supported(had))
 }
 
 /// The others of Go's `CipherSuites` and `InsecureCipherSuites`.
-fn lacking_cipher<T>(name: &str) -> Option<Known<T>> {
+fn lacking_cipher<T>(name: &str) -> Option<TlsName<T>> {
     let suite = name.strip_prefix("TLS_")?;
     let (exchange, bulk) = suite.split_once("_WITH_")?;
     let bulk_exists = |names: &[&str]| names.contains(&bulk);
@@ -116,7 +118,7 @@ fn lacking_cipher<T>(name: &str) -> Option<Known<T>> {
     } else {
         "rustls lacks CBC, RC4 and 3DES"
     };
-    known.then_some(Known::Lacking(why))
+    known.then_some(TlsName::Unsupported(why))
 }
 
 pub(super) fn client_auth(name: &str) -> Option<ClientAuth> {
@@ -144,7 +146,7 @@ mod tests {
             "TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA",
             "TLS_ECDHE_RSA_WITH_3DES_EDE_CBC_SHA",
         ] {
-            assert!(matches!(cipher(name), Some(Known::Lacking(_))), "{name}");
+            assert!(matches!(cipher(name), Some(TlsName::Unsupported(_))), "{name}");
         }
         for name in [
             "",

@@ -10,7 +10,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, TrustAnchor};
 use rustls::sign::{CertifiedKey, SigningKey};
 
-use super::x509::{Fields, Validity};
+use super::x509::{CertificateFields, Validity};
 use crate::files;
 
 /// Somebody who signs certificates.
@@ -48,7 +48,7 @@ pub(super) fn pair(
     chain: Vec<CertificateDer<'static>>,
     key: Arc<dyn SigningKey>,
 ) -> Result<CertifiedKey, String> {
-    let fields = chain.first().and_then(|certificate| Fields::of(certificate));
+    let fields = chain.first().and_then(|certificate| CertificateFields::of(certificate));
     let fields = fields.ok_or("is not an X.509 certificate")?;
     let of_the_key = key.public_key().ok_or("cannot be compared with its key")?;
     if of_the_key.as_ref() != fields.public_key {
@@ -73,7 +73,7 @@ pub(super) fn authorities(pem: &[u8]) -> Result<Vec<Authority>, String> {
 impl Authority {
     /// Nothing if the certificate is broken.
     pub(super) fn new(certificate: CertificateDer<'static>) -> Option<Self> {
-        let valid = Fields::of(&certificate)?.valid;
+        let valid = CertificateFields::of(&certificate)?.valid;
         let mut roots = RootCertStore::empty();
         roots.add(certificate.clone()).ok()?;
         Some(Self { anchor: roots.roots.pop()?, valid, certificate })

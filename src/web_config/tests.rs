@@ -9,7 +9,7 @@ use std::time::Duration;
 use rcgen::{CertificateParams, KeyPair};
 use tempfile::TempDir;
 
-use super::{RateLimit, WebConfig, load};
+use super::{RequestRate, WebConfig, load};
 
 /// A folder with `server.crt`, `server.key`, `other.key` and `ca.crt`.
 struct Folder(TempDir);
@@ -129,10 +129,10 @@ rate_limit: {{interval: 1m30s, burst: 20}}
     ];
     assert_eq!(headers, expected);
     for name in ["alice", "0x1F", "true"] {
-        assert!(config.users.trial(name).unwrap().known, "{name}");
+        assert!(config.users.check_for(name).unwrap().known, "{name}");
     }
-    assert!(!config.users.trial("31").unwrap().known);
-    let limit = RateLimit { interval: Duration::from_secs(90), burst: 20 };
+    assert!(!config.users.check_for("31").unwrap().known);
+    let limit = RequestRate { interval: Duration::from_secs(90), burst: 20 };
     assert_eq!((config.rate_limit, config.warnings), (Some(limit), Vec::new()));
 }
 
@@ -241,7 +241,7 @@ fn rate_limits_are_read_as_the_toolkit_reads_them() {
     let folder = Folder::new();
     let limit =
         |section: &str| folder.load(&format!("rate_limit: {section}\n")).unwrap().rate_limit;
-    let of = |nanos, burst| Some(RateLimit { interval: Duration::from_nanos(nanos), burst });
+    let of = |nanos, burst| Some(RequestRate { interval: Duration::from_nanos(nanos), burst });
     for (section, expected) in [
         ("{interval: 1s, burst: 20}", of(1_000_000_000, 20)),
         ("{interval: \"1.5ms\", burst: 1}", of(1_500_000, 1)),
@@ -369,6 +369,6 @@ fn the_documented_example_is_good() {
     folder.write("clients.crt", &certificate);
     let config = folder.load(example).unwrap();
     assert_eq!((config.warnings.len(), config.tls.is_some(), config.headers.len()), (0, true, 2));
-    let trial = config.users.trial("prometheus").unwrap();
-    assert!(trial.known && trial.hash.matches(b"open sesame"));
+    let check = config.users.check_for("prometheus").unwrap();
+    assert!(check.known && check.hash.matches(b"open sesame"));
 }

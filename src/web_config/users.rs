@@ -13,7 +13,7 @@ use base64::alphabet::BCRYPT;
 use base64::engine::{DecodePaddingMode, Engine as _, GeneralPurpose, GeneralPurposeConfig};
 use subtle::ConstantTimeEq as _;
 
-use super::reading::Reading;
+use super::section_reader::SectionReader;
 use crate::yaml::node::Node;
 
 /// The costs that exist, as powers of two.
@@ -31,18 +31,18 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 /// Who may log in.
 #[derive(Clone, Default)]
 pub struct Users {
-    named: HashMap<String, Hash>,
+    named: HashMap<String, PasswordHash>,
     /// The same hashes, to keep those busy who are not named.
-    hashes: Vec<Hash>,
+    hashes: Vec<PasswordHash>,
     /// Spreads unknown names over the hashes in a way that nobody outside can foresee.
     spread: RandomState,
 }
 
 /// The bcrypt hash of a password.
 #[derive(Clone)]
-pub struct Hash(Arc<Parts>);
+pub struct PasswordHash(Arc<HashParts>);
 
-struct Parts {
+struct HashParts {
     cost: u32,
     salt: [u8; 16],
     digest: [u8; 23],
@@ -50,27 +50,27 @@ struct Parts {
 
 /// Which hash a password has to be tried against.
 #[derive(Debug)]
-pub struct Trial {
+pub struct PasswordCheck {
     /// The hash.
-    pub hash: Hash,
+    pub hash: PasswordHash,
     /// Whether it is that of the user; otherwise it belongs to another one, and trying it only takes
     /// the time that a known user would have taken.
     pub known: bool,
 }
 
 impl Users {
-    pub(super) fn read(node: &Node<'_>, reading: &mut Reading<'_>) -> Self {
+    pub(super) fn read(node: &Node<'_>, reader: &mut SectionReader<'_>) -> Self {
         let mut users = Self::default();
-        for (name, entry) in reading.mapping(node, "alice: $2y$10$…") {
-            let hash = reading.text(&entry).unwrap_or_default();
-            match Hash::parse(&hash) {
+        for (name, entry) in reader.mapping(node, "alice: $2y$10$…") {
+            let hash = reader.text(&entry).unwrap_or_default();
+            match PasswordHash::parse(&hash) {
                 Ok(hash) => {
                     users.hashes.push(hash.clone());
                     users.named.insert(name, hash);
                 }
                 Err(why) => {
                     let what = format!("{why}; make one with htpasswd -nBC 10 \"\"");
-                    entry.problem(&mut reading.report, &what);
+                    entry.problem(&mut reader.report, &what);
                 }
             }
         }
@@ -89,14 +89,14 @@ impl Users {
 
     /// What the password of somebody who says he is `name` has to be tried against; nothing if
     /// nobody is named at all.
-    pub fn trial(&self, name: &str) -> Option<Trial> {
+    pub fn check_for(&self, name: &str) -> Option<PasswordCheck> {
         if let Some(hash) = self.named.get(name) {
-            return Some(Trial { hash: hash.clone(), known: true });
+            return Some(PasswordCheck { hash: hash.clone(), known: true });
         }
         let count = u64::try_from(self.hashes.len()).ok()?;
         let index = self.spread.hash_one(name).checked_rem(count)?;
         let hash = self.hashes.get(usize::try_from(index).ok()?)?;
-        Some(Trial { hash: hash.clone(), known: false })
+        Some(PasswordCheck { hash: hash.clone(), known: false })
     }
 }
 
@@ -106,7 +106,7 @@ impl fmt::Debug for Users {
     }
 }
 
-impl Hash {
+impl PasswordHash {
     /// Reads `$2y$10$` and 53 characters of base64; says in words that follow a name what is wrong.
     fn parse(text: &str) -> Result<Self, &'static str> {
         const NONE: &str = "is not a bcrypt hash";
@@ -122,8 +122,11 @@ impl Hash {
         let cost = cost.parse().ok().filter(|cost| digits && COSTS.contains(cost));
         let cost = cost.ok_or("has a cost that bcrypt does not have; it goes from 04 to 31")?;
         let (salt, digest) = rest.split_at_checked(22).ok_or(NONE)?;
-        let parts =
-            Parts { cost, salt: decode(salt).ok_or(NONE)?, digest: decode(digest).ok_or(NONE)? };
+        let parts = HashParts {
+            cost,
+            salt: decode(salt).ok_or(NONE)?,
+            digest: decode(digest).ok_or(NONE)?,
+        };
         Ok(Self(Arc::new(parts)))
     }
 
@@ -134,7 +137,7 @@ impl Hash {
         if key.len() < PASSWORD_MAX {
             key.push(0);
         }
-        let Parts { cost, salt, digest } = &*self.0;
+        let HashParts { cost, salt, digest } = &*self.0;
         let made = bcrypt::bcrypt(*cost, *salt, &key);
         let made = made.get(..digest.len()).unwrap_or_default();
         made.ct_eq(digest).into()
@@ -142,12 +145,12 @@ impl Hash {
 
     /// What tells it from every other hash.
     pub fn identity(&self) -> impl AsRef<[u8]> + use<> {
-        let Parts { cost, salt, digest } = &*self.0;
+        let HashParts { cost, salt, digest } = &*self.0;
         [cost.to_be_bytes().as_slice(), salt, digest].concat()
     }
 }
 
-impl fmt::Debug for Hash {
+impl fmt::Debug for PasswordHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("<secret>")
     }
@@ -165,19 +168,19 @@ mod tests {
     fn hashes_of_every_kind_match_their_password_and_no_other() {
         let made = bcrypt::hash("open sesame", 4).unwrap();
         for kind in ["$2a$", "$2b$", "$2x$", "$2y$"] {
-            let hash = Hash::parse(&made.replace("$2b$", kind)).unwrap();
+            let hash = PasswordHash::parse(&made.replace("$2b$", kind)).unwrap();
             assert!(hash.matches(b"open sesame"), "{kind}");
             assert!(!hash.matches(b"open sesam") && !hash.matches(b""), "{kind}");
         }
         // Of the tests of OpenBSD's bcrypt.
         let empty = "$2a$06$DCq7YPn5Rq63x1Lad4cll.TV4S6ytwfsfvkgY8jIucDrjc8deX1s.";
-        assert!(Hash::parse(empty).unwrap().matches(b""));
+        assert!(PasswordHash::parse(empty).unwrap().matches(b""));
     }
 
     #[test]
     fn passwords_are_cut_at_72_bytes() {
         let long = "x".repeat(72);
-        let hash = Hash::parse(&bcrypt::hash(&long, 4).unwrap()).unwrap();
+        let hash = PasswordHash::parse(&bcrypt::hash(&long, 4).unwrap()).unwrap();
         assert!(hash.matches(long.as_bytes()));
         assert!(hash.matches(format!("{long}anything").as_bytes()));
         assert!(!hash.matches(&long.as_bytes()[..71]));
@@ -186,9 +189,9 @@ mod tests {
     #[test]
     fn a_salt_may_have_odd_last_bits() {
         let hash = "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW";
-        assert!(Hash::parse(hash).unwrap().matches(b"U*U"));
+        assert!(PasswordHash::parse(hash).unwrap().matches(b"U*U"));
         let odd = hash.replacen("CCCCC.E5", "CCCCC/E5", 1);
-        assert!(Hash::parse(&odd).unwrap().matches(b"U*U"));
+        assert!(PasswordHash::parse(&odd).unwrap().matches(b"U*U"));
     }
 
     #[test]
@@ -207,28 +210,28 @@ mod tests {
             &format!("{}!", &good[..59]),
             &"ü".repeat(30),
         ] {
-            assert!(Hash::parse(bad).is_err(), "{bad}");
+            assert!(PasswordHash::parse(bad).is_err(), "{bad}");
         }
-        assert_eq!(Hash::parse(&good.replace("$04$", "$18$")).unwrap().0.cost, 18);
+        assert_eq!(PasswordHash::parse(&good.replace("$04$", "$18$")).unwrap().0.cost, 18);
     }
 
     #[test]
     fn unknown_users_are_tried_against_a_hash_of_the_file() {
         let mut users = Users::default();
-        assert!(users.trial("anybody").is_none());
+        assert!(users.check_for("anybody").is_none());
         for name in ["alice", "bob"] {
-            let hash = Hash::parse(&bcrypt::hash(name, 4).unwrap()).unwrap();
+            let hash = PasswordHash::parse(&bcrypt::hash(name, 4).unwrap()).unwrap();
             users.hashes.push(hash.clone());
             users.named.insert(name.to_owned(), hash);
         }
-        assert!(users.trial("alice").unwrap().known);
-        let mallory = users.trial("mallory").unwrap();
+        assert!(users.check_for("alice").unwrap().known);
+        let mallory = users.check_for("mallory").unwrap();
         assert!(!mallory.known);
-        let again = users.trial("mallory").unwrap();
+        let again = users.check_for("mallory").unwrap();
         assert_eq!(mallory.hash.identity().as_ref(), again.hash.identity().as_ref());
         assert_eq!(
             format!("{users:?} {mallory:?}"),
-            "Users { count: 2, .. } Trial { hash: <secret>, known: false }"
+            "Users { count: 2, .. } PasswordCheck { hash: <secret>, known: false }"
         );
     }
 }

@@ -3,9 +3,8 @@
 //! A [`Watch`] judges a change when it finds the same content twice in a row, because a file may be
 //! found half written and a certificate without its new key. It tells every change once.
 
-use super::WebConfig;
-use super::files::Print;
-use super::reading::{self, broken};
+use super::files::FileDigests;
+use super::load::{WebConfig, broken, read};
 use crate::yaml::ConfigError;
 
 /// The files of a web configuration under observation.
@@ -13,16 +12,16 @@ use crate::yaml::ConfigError;
 pub struct Watch {
     path: std::path::PathBuf,
     /// What was judged last.
-    judged: Print,
+    judged: FileDigests,
     /// What was found last, if it differs and is not judged yet.
-    found: Option<Print>,
+    found: Option<FileDigests>,
     /// Whether the configuration in use keeps anybody out or anything secret.
     guarding: bool,
 }
 
 /// What became of the files.
 #[derive(Debug)]
-pub enum News {
+pub enum WatchEvent {
     /// They are good and are to be used from now on.
     Changed(Box<WebConfig>),
     /// They are broken; what is in use stays in use.
@@ -34,36 +33,36 @@ impl Watch {
     pub fn new(config: &WebConfig) -> Self {
         Self {
             path: config.path.clone(),
-            judged: config.print.clone(),
+            judged: config.digests.clone(),
             found: None,
             guarding: config.guards(),
         }
     }
 
     /// Reads the files, and tells what is new since the last time. Waits for disks, so call it aside.
-    pub fn look(&mut self) -> Option<News> {
+    pub fn look(&mut self) -> Option<WatchEvent> {
         if self.judged.again() == self.judged {
             self.found = None;
             return None;
         }
-        let (read, print) = reading::read(&self.path);
-        if self.found.as_ref() != Some(&print) {
-            self.found = Some(print);
+        let (read, digests) = read(&self.path);
+        if self.found.as_ref() != Some(&digests) {
+            self.found = Some(digests);
             return None;
         }
         self.found = None;
-        self.judged = print;
+        self.judged = digests;
         Some(match read {
             Ok(config) if config.empty && self.guarding => {
                 let what = "is empty, and would let everybody in; write what it held, or {} if \
                             that is meant";
-                News::Broken(broken(&self.path, what.to_owned()))
+                WatchEvent::Broken(broken(&self.path, what.to_owned()))
             }
             Ok(config) => {
                 self.guarding = config.guards();
-                News::Changed(Box::new(config))
+                WatchEvent::Changed(Box::new(config))
             }
-            Err(error) => News::Broken(error),
+            Err(error) => WatchEvent::Broken(error),
         })
     }
 }

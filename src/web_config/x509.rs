@@ -9,7 +9,7 @@ use rustls::pki_types::UnixTime;
 
 /// The fields.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Fields<'a> {
+pub(super) struct CertificateFields<'a> {
     /// The public key with its algorithm, as a whole DER value.
     pub(super) public_key: &'a [u8],
     pub(super) valid: Validity,
@@ -45,7 +45,7 @@ const EXTENDED_KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x25];
 const ANY_USAGE: &[u8] = &[0x55, 0x1d, 0x25, 0x00];
 const CLIENT_USAGE: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x02];
 
-impl<'a> Fields<'a> {
+impl<'a> CertificateFields<'a> {
     /// Finds the fields of a certificate in DER.
     pub(super) fn of(der: &'a [u8]) -> Option<Self> {
         let mut whole = Der(der);
@@ -208,10 +208,10 @@ mod tests {
     #[test]
     fn the_fields_are_found() {
         let (der, key) = certificate();
-        let fields = Fields::of(&der).unwrap();
+        let fields = CertificateFields::of(&der).unwrap();
         let server_usage: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x01];
         let names = ["host.test", "10.1.2.3", "2001:db8::1", "a@b.test", "spiffe://c/d"];
-        let expected = Fields {
+        let expected = CertificateFields {
             public_key: &key.subject_public_key_info(),
             valid: Validity(20_210_203_000_000, 20_550_607_000_000),
             usages: Some(vec![server_usage]),
@@ -233,7 +233,7 @@ mod tests {
     fn a_certificate_without_limits_is_for_clients() {
         let key = KeyPair::generate().unwrap();
         let der = CertificateParams::default().self_signed(&key).unwrap().der().to_vec();
-        let fields = Fields::of(&der).unwrap();
+        let fields = CertificateFields::of(&der).unwrap();
         assert!(fields.for_clients() && fields.names.is_empty());
     }
 
@@ -241,14 +241,14 @@ mod tests {
     fn broken_certificates_are_answered() {
         let (der, _) = certificate();
         for length in 0..der.len() {
-            assert_eq!(Fields::of(&der[..length]), None, "{length}");
+            assert_eq!(CertificateFields::of(&der[..length]), None, "{length}");
         }
         for at in 0..der.len() {
             for value in [0, 0x7f, 0x80, 0x84, 0xff] {
                 let mut broken = der.clone();
                 broken[at] = value;
                 // Whatever comes out: it must come out.
-                let _ = Fields::of(&broken);
+                let _ = CertificateFields::of(&broken);
             }
         }
     }

@@ -14,4 +14,4 @@ pub(crate) mod report;
 pub(crate) mod source;
 pub(crate) mod tree;
 
-pub use self::problem::{ConfigError, Problem};
+pub use self::problem::{ConfigError, ConfigProblem};

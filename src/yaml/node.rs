@@ -1,7 +1,7 @@
 //! A place in a tree that knows how it was reached, and the reading of mappings and lists.
 //!
 //! A [`Node`] is a value with its [`Trail`], from which a problem gets its words
-//! (`accounts[0] "acme": users[3].id`) and its [`Spot`]. A [`Section`] is a mapping of which the
+//! (`accounts[0] "acme": users[3].id`) and its [`Spot`]. A [`MappingSection`] is a mapping of which the
 //! keys are known. Readers note what is wrong and go on, so that one run finds everything.
 
 use std::collections::BTreeMap;
@@ -219,13 +219,13 @@ impl<'a> Node<'a> {
 }
 
 /// A mapping whose keys were compared with those that exist.
-pub(crate) struct Section<'a> {
+pub(crate) struct MappingSection<'a> {
     node: Node<'a>,
     /// Keys that an unknown one was probably meant to be.
     meant: Vec<&'static str>,
 }
 
-impl<'a> Section<'a> {
+impl<'a> MappingSection<'a> {
     /// Checks that `node` is a mapping and notes all of its keys that are not `known`. Nothing at
     /// all stands for an empty mapping: its keys are often all commented out.
     pub(crate) fn open(

@@ -1,6 +1,6 @@
 //! What is wrong with a configuration, in the words an operator reads.
 //!
-//! [`Problem`] is one line of `check-config`; [`ConfigError`] is all of them at once. The `report`
+//! [`ConfigProblem`] is one line of `check-config`; [`ConfigError`] is all of them at once. The `report`
 //! module makes them. Their text never holds a value that may be a secret.
 
 use crate::text;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// One thing that is wrong, or worth a warning, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Problem {
+pub struct ConfigProblem {
     /// The file it is in.
     pub file: PathBuf,
     /// The line, from 1, where it has one.
@@ -24,11 +24,11 @@ pub struct Problem {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
     /// The problems, by file and line.
-    pub problems: Vec<Problem>,
+    pub problems: Vec<ConfigProblem>,
     /// How many more were found than `problems` holds.
     pub more: usize,
     /// What would have been warned of had the configuration been good.
-    pub warnings: Vec<Problem>,
+    pub warnings: Vec<ConfigProblem>,
 }
 
 /// What to call the file at `path` in a message, where `written` stands in the configuration. A token
@@ -37,7 +37,7 @@ pub(crate) fn name_of(written: &str, path: &Path) -> String {
     if written.contains('/') || path.exists() { text::path(path) } else { "the file".to_owned() }
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for ConfigProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&text::path(&self.file))?;
         for number in [self.line, self.column].into_iter().flatten() {
@@ -68,7 +68,7 @@ mod tests {
 
     #[test]
     fn one_problem_stays_on_one_line() {
-        let problem = Problem {
+        let problem = ConfigProblem {
             file: PathBuf::from("a\nb.yaml"),
             line: Some(3),
             column: Some(7),
@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn an_error_lists_its_problems_and_counts_the_rest() {
-        let problem = |message: &str| Problem {
+        let problem = |message: &str| ConfigProblem {
             file: PathBuf::from("c.yaml"),
             line: None,
             column: None,

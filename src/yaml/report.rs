@@ -5,8 +5,8 @@
 //! more. Hence the limits below.
 
 use super::locate::locate;
-use super::problem::{ConfigError, Problem};
-use super::source::Source;
+use super::problem::{ConfigError, ConfigProblem};
+use super::source::SourceFile;
 use crate::text;
 
 /// Most problems that are told in full.
@@ -37,7 +37,7 @@ pub(crate) enum Place {
     Key(Vec<usize>),
 }
 
-struct Finding {
+struct ReportEntry {
     spot: Spot,
     message: String,
     /// Another place that the end of the message names.
@@ -50,15 +50,15 @@ pub(crate) struct Noted;
 /// What has been found so far.
 #[derive(Default)]
 pub(crate) struct Report {
-    problems: Vec<Finding>,
+    problems: Vec<ReportEntry>,
     more: usize,
-    warnings: Vec<Finding>,
+    warnings: Vec<ReportEntry>,
 }
 
 impl Report {
     /// Notes a problem.
     pub(crate) fn problem(&mut self, spot: Spot, message: String) {
-        self.note(Finding { spot, message, other: None });
+        self.note(ReportEntry { spot, message, other: None });
     }
 
     /// Notes a problem whose message ends in `joint` and the place of `other`.
@@ -69,13 +69,13 @@ impl Report {
         joint: &'static str,
         other: Spot,
     ) {
-        self.note(Finding { spot, message, other: Some((joint, other)) });
+        self.note(ReportEntry { spot, message, other: Some((joint, other)) });
     }
 
     /// Notes what is legal but unwise.
     pub(crate) fn warn(&mut self, spot: Spot, message: String) {
         if self.warnings.len() < TOLD_MAX {
-            self.warnings.push(Finding { spot, message, other: None });
+            self.warnings.push(ReportEntry { spot, message, other: None });
         }
     }
 
@@ -84,16 +84,16 @@ impl Report {
         self.problems.is_empty()
     }
 
-    fn note(&mut self, finding: Finding) {
+    fn note(&mut self, entry: ReportEntry) {
         if self.problems.len() < TOLD_MAX {
-            self.problems.push(finding);
+            self.problems.push(entry);
         } else {
             self.more += 1;
         }
     }
 
     /// The warnings, or everything if there was a problem.
-    pub(crate) fn finish(self, sources: &[Source]) -> Result<Vec<Problem>, ConfigError> {
+    pub(crate) fn finish(self, sources: &[SourceFile]) -> Result<Vec<ConfigProblem>, ConfigError> {
         let mut places = Places { sources, left: REREAD_MAX };
         let problems = places.tell(self.problems);
         let warnings = places.tell(self.warnings);
@@ -106,25 +106,25 @@ impl Report {
 }
 
 struct Places<'a> {
-    sources: &'a [Source],
+    sources: &'a [SourceFile],
     left: usize,
 }
 
 impl Places<'_> {
     /// Problems in the order of reading the files, within one by line.
-    fn tell(&mut self, findings: Vec<Finding>) -> Vec<Problem> {
-        let mut told: Vec<(usize, Problem)> = findings
+    fn tell(&mut self, entries: Vec<ReportEntry>) -> Vec<ConfigProblem> {
+        let mut told: Vec<(usize, ConfigProblem)> = entries
             .into_iter()
-            .map(|finding| {
-                let file = finding.spot.file;
-                let at = self.find(&finding.spot);
-                let mut message = finding.message;
-                if let Some((joint, other)) = finding.other {
+            .map(|entry| {
+                let file = entry.spot.file;
+                let at = self.find(&entry.spot);
+                let mut message = entry.message;
+                if let Some((joint, other)) = entry.other {
                     message.push_str(joint);
                     message.push_str(&self.name(&other));
                 }
                 let (line, column) = at.unzip();
-                (file, Problem { file: self.path(file), line, column, message })
+                (file, ConfigProblem { file: self.path(file), line, column, message })
             })
             .collect();
         told.sort_by_key(|(file, problem)| (*file, problem.line, problem.column));

@@ -1,4 +1,4 @@
-//! The files of a configuration: a [`Source`] and the checks around reading one.
+//! The files of a configuration: a [`SourceFile`] and the checks around reading one.
 //!
 //! A source keeps its bytes until all problems have their line; it has no `Debug`, for the bytes
 //! may hold secrets.
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::files::{FileMode, OpenFile};
 
 /// One file of the configuration.
-pub(crate) struct Source {
+pub(crate) struct SourceFile {
     /// Where it is, as it shall be called in messages.
     pub(crate) path: PathBuf,
     /// What is in it.
@@ -17,7 +17,7 @@ pub(crate) struct Source {
     pub(crate) mode: Option<FileMode>,
 }
 
-impl Source {
+impl SourceFile {
     /// Reads an open file of up to `limit` bytes. The error follows the file's name; `remedy` is
     /// what to do about a larger one.
     pub(crate) fn read(

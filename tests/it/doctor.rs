@@ -70,7 +70,7 @@ async fn an_account_that_is_well_has_no_problem_and_nothing_unknown() {
         Check::Limit,
     ];
     assert_eq!(verdicts, checks.map(|check| (check, Verdict::Ok)), "{diagnosis}");
-    assert!(diagnosis.is_well());
+    assert!(diagnosis.is_healthy());
 }
 
 #[tokio::test]
@@ -147,7 +147,7 @@ async fn what_v3_does_not_tell_is_no_problem() {
     let (_api, url) = api(v3).await;
     let keys = format!("api: v3, {USERS}");
     let diagnosis = examined(&yaml(&url, "0123456789abcdef0123456789abcdef", &keys), None).await;
-    assert!(diagnosis.is_well(), "{diagnosis}");
+    assert!(diagnosis.is_healthy(), "{diagnosis}");
     assert_eq!(finding(&diagnosis, Check::Roles).verdict, Verdict::Unknown);
 }
 

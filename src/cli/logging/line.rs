@@ -17,16 +17,16 @@ const OURS: [&str; 4] = ["time", "level", "source", "msg"];
 
 /// A line in the making.
 #[derive(Debug)]
-pub(super) struct Line {
+pub(super) struct LogLine {
     format: LogFormat,
     text: String,
 }
 
-impl Line {
+impl LogLine {
     /// The line of an event that happens now.
     pub(super) fn of(format: LogFormat, event: &Event<'_>) -> String {
         let about = event.metadata();
-        let mut message = Message::default();
+        let mut message = MessageVisitor::default();
         event.record(&mut message);
         let mut line = Self::new(format, *about.level(), &source(about), &message.0);
         event.record(&mut line);
@@ -90,7 +90,7 @@ impl Line {
 }
 
 /// Everything but the message, which stands before.
-impl Visit for Line {
+impl Visit for LogLine {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         if field.name() != "message" {
             self.add(&Self::field(field), &format!("{value:?}"));
@@ -127,9 +127,9 @@ impl Visit for Line {
 
 /// The message of an event.
 #[derive(Default)]
-struct Message(String);
+struct MessageVisitor(String);
 
-impl Visit for Message {
+impl Visit for MessageVisitor {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         if field.name() == "message" {
             self.0 = format!("{value:?}");
@@ -204,7 +204,7 @@ mod tests {
 
     fn lines(format: LogFormat) -> Vec<String> {
         let line = |value: &&str| {
-            let mut line = Line::new(format, Level::WARN, "a/b.rs:7", value);
+            let mut line = LogLine::new(format, Level::WARN, "a/b.rs:7", value);
             line.add("problem", value);
             line.add_bare("users", 7);
             line.finish()
@@ -238,7 +238,7 @@ mod tests {
     #[test]
     fn logfmt_is_quoted_where_it_must_be() {
         let line = |value| {
-            let mut line = Line::new(LogFormat::Logfmt, Level::INFO, "a.rs:1", "x");
+            let mut line = LogLine::new(LogFormat::Logfmt, Level::INFO, "a.rs:1", "x");
             line.add("key", value);
             line.finish().split_once("msg=x ").unwrap().1.trim_end().to_owned()
         };

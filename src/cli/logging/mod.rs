@@ -17,23 +17,24 @@ use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 use wazzup_exporter::metrics::dropped_log_lines;
 
-use self::line::{Line, OUR_CRATE};
-use self::queue::{Patience, Queue};
+use self::line::{LogLine, OUR_CRATE};
+use self::queue::{FlushTimeout, Queue};
 use super::flags::{LogFlags, LogFormat};
 
 /// Most bytes of lines that wait for a reader; some thousand lines.
 const LIMIT: usize = 1024 * 1024;
 /// How long a daemon that ends waits for a reader who has stopped reading, and for a slow one.
-const PATIENCE: Patience = Patience { line: Duration::from_secs(1), all: Duration::from_secs(3) };
+const FLUSH_TIMEOUT: FlushTimeout =
+    FlushTimeout { line: Duration::from_secs(1), all: Duration::from_secs(3) };
 
 /// The log of this process.
 pub(crate) struct Log {
     queue: Arc<Queue>,
-    patience: Option<Patience>,
+    timeout: Option<FlushTimeout>,
 }
 
 /// Turns events into lines of the queue.
-struct Lines {
+struct LogLayer {
     format: LogFormat,
     queue: Arc<Queue>,
 }
@@ -46,7 +47,7 @@ impl Log {
         let notice = move |lost| {
             let place = concat!("cli/logging/mod.rs:", line!());
             let words = "lines of the log were lost, because it was not read in time";
-            let mut line = Line::new(format, Level::WARN, place, words);
+            let mut line = LogLine::new(format, Level::WARN, place, words);
             line.add_bare("lines", lost);
             line.finish()
         };
@@ -55,28 +56,28 @@ impl Log {
         // Of the libraries only warnings: their chatter is not about accounts.
         let filter =
             Targets::new().with_default(Level::WARN).with_target(OUR_CRATE, flags.level.tracing());
-        let lines = Lines { format, queue: Arc::clone(&queue) };
+        let lines = LogLayer { format, queue: Arc::clone(&queue) };
         tracing_subscriber::registry().with(filter).with(lines).init();
         // The usual hook writes to standard error itself, and waits for it.
         std::panic::set_hook(Box::new(log_panic));
-        Ok(Self { queue, patience: daemon.then_some(PATIENCE) })
+        Ok(Self { queue, timeout: daemon.then_some(FLUSH_TIMEOUT) })
     }
 
     /// Writes the reason why the program ends, as it stands.
-    pub(crate) fn last_words(&self, text: &str) {
+    pub(crate) fn exit_reason(&self, text: &str) {
         self.queue.push_last(format!("{text}\n"));
     }
 }
 
 impl Drop for Log {
     fn drop(&mut self) {
-        self.queue.flush(self.patience);
+        self.queue.flush(self.timeout);
     }
 }
 
-impl<S: Subscriber> Layer<S> for Lines {
+impl<S: Subscriber> Layer<S> for LogLayer {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        self.queue.push(Line::of(self.format, event));
+        self.queue.push(LogLine::of(self.format, event));
     }
 }
 

@@ -1,6 +1,6 @@
 //! What stands between whoever logs and standard error, which may stall: a pipe that nobody reads.
 //!
-//! Lines go into a [`Queue`] without waiting and a thread writes them. While the queue is full, lines
+//! LogLayer go into a [`Queue`] without waiting and a thread writes them. While the queue is full, lines
 //! are lost and counted; once the reader has taken half of it, one line tells how many there were,
 //! where they would have stood.
 
@@ -18,7 +18,7 @@ const NOT_READY: Duration = Duration::from_millis(20);
 /// The line that tells how many were lost.
 type Notice = Box<dyn Fn(u64) -> String + Send + Sync>;
 
-/// Lines on their way.
+/// LogLayer on their way.
 pub(super) struct Queue {
     state: Mutex<State>,
     filled: Condvar,
@@ -36,15 +36,15 @@ struct State {
     bytes: usize,
     /// Whether lines are being lost until there is room again.
     full: bool,
-    /// Lines that were lost since then.
+    /// LogLayer that were lost since then.
     lost: u64,
-    /// Lines that were written, or could not be.
+    /// LogLayer that were written, or could not be.
     done: u64,
 }
 
 /// How long to wait for a reader at the end.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Patience {
+pub(super) struct FlushTimeout {
     /// For each line.
     pub(super) line: Duration,
     /// For all of them.
@@ -85,12 +85,12 @@ impl Queue {
         self.append(self.state(), line);
     }
 
-    /// Waits until everything is written; with a limit to its `patience`, not for ever.
-    pub(super) fn flush(&self, patience: Option<Patience>) {
+    /// Waits until everything is written; with a limit to its `timeout`, not for ever.
+    pub(super) fn flush(&self, timeout: Option<FlushTimeout>) {
         let begun = Instant::now();
         let mut state = self.state();
         while state.bytes > 0 {
-            let Some(Patience { line, all }) = patience else {
+            let Some(FlushTimeout { line, all }) = timeout else {
                 state = self.written.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
@@ -180,7 +180,7 @@ mod tests {
 
     fn start(limit: usize) -> (Arc<Queue>, mpsc::Receiver<String>, IntCounter) {
         let (send, read) = mpsc::sync_channel(0);
-        let dropped = IntCounter::new("dropped", "Lines").unwrap();
+        let dropped = IntCounter::new("dropped", "LogLayer").unwrap();
         let notice = Box::new(|lost| format!("lost {lost}\n"));
         (Queue::start(limit, notice, dropped.clone(), Slow(send)).unwrap(), read, dropped)
     }
@@ -212,7 +212,7 @@ mod tests {
         (0..1_000).for_each(|number| queue.push(line(number)));
         queue.push_last("the reason\n".to_owned());
         let reader = std::thread::spawn(move || read.iter().take(1_001).collect::<Vec<_>>());
-        queue.flush(Some(Patience { line: FOREVER, all: FOREVER }));
+        queue.flush(Some(FlushTimeout { line: FOREVER, all: FOREVER }));
         let lines = reader.join().unwrap();
         assert_eq!((lines.len(), &*lines[1_000]), (1_001, "the reason\n"));
         queue.flush(None);
@@ -223,8 +223,8 @@ mod tests {
         let (queue, read, _) = start(1_000);
         queue.push(line(0));
         queue.push(line(1));
-        let patience = Patience { line: Duration::from_millis(20), all: FOREVER };
-        queue.flush(Some(patience));
+        let timeout = FlushTimeout { line: Duration::from_millis(20), all: FOREVER };
+        queue.flush(Some(timeout));
         assert_eq!(read.recv_timeout(FOREVER).unwrap(), line(0));
     }
 

@@ -31,7 +31,7 @@ impl Folder {
     }
 
     fn load(&self) -> Result<Config, ConfigError> {
-        crate::config::load(&self.path("c.yaml"), Permissions::default())
+        load(&self.path("c.yaml"), Permissions::default())
     }
 
     fn hide(&self, text: &str) -> String {
@@ -318,9 +318,7 @@ fn many_tokens_in_one_file_are_one_warning() {
 
 #[test]
 fn a_file_without_end_is_not_read_to_it() {
-    let told = crate::config::load(Path::new("/dev/zero"), Permissions::default())
-        .unwrap_err()
-        .to_string();
+    let told = load(Path::new("/dev/zero"), Permissions::default()).unwrap_err().to_string();
     assert_eq!(told, "/dev/zero: is larger than 16 MiB; split it with account_files");
 }
 

@@ -88,8 +88,8 @@ fn a_login_of_a_customer_needs_an_application_and_a_file_of_its_own() {
 #[test]
 fn a_command_has_to_be_allowed() {
     let text = "accounts: [{name: a, auth: {token_command: [get, acme]}, users: [{id: '1'}]}]";
-    let main = || Source { path: "c.yaml".into(), bytes: text.as_bytes().to_vec(), mode: None };
-    let read = |token_command| reading::read(main(), Permissions { token_command }, &environment);
+    let main = || SourceFile { path: "c.yaml".into(), bytes: text.as_bytes().to_vec(), mode: None };
+    let read = |token_command| load::read(main(), Permissions { token_command }, &environment);
     let told = read(false).unwrap_err().to_string();
     assert!(told.contains("start with --config.allow-token-command"), "{told}");
     let Auth::TokenCommand(words) = &read(true).unwrap().accounts[0].auth else {

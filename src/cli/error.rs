@@ -3,14 +3,14 @@
 use std::fmt::Display;
 
 /// Why the program ends without having done what it was asked.
-pub(crate) enum Failure {
+pub(crate) enum CommandError {
     /// Bad usage or bad configuration; nothing was started.
     Usage(String),
     /// Anything that went wrong at run time.
     Runtime(String),
 }
 
-impl Failure {
+impl CommandError {
     pub(crate) fn usage(error: impl Display) -> Self {
         Self::Usage(error.to_string())
     }

@@ -3,20 +3,20 @@
 
 use std::collections::HashSet;
 
-use super::Examination;
 use super::account::SKEW_MAX;
+use super::examination::Examination;
+use super::remedies::answer_remedy;
 use super::report::{Check, Finding, named};
-use super::words::answer_remedy;
 use crate::account::{Api, Auth, UserId};
 use crate::api::ListError;
 use crate::channel::Role;
 use crate::metrics::Outcome;
 
 /// Most users who are asked for one by one.
-const ASKED_MAX: usize = 50;
+const QUERIED_MAX: usize = 50;
 
 impl Examination<'_> {
-    pub(super) async fn look_at_people(&mut self) {
+    pub(super) async fn check_users(&mut self) {
         let client = self.client;
         let listed = self.timed(client.users()).await;
         let forbidden = matches!(&listed, Err(error) if error.outcome() == Outcome::Forbidden);
@@ -24,11 +24,11 @@ impl Examination<'_> {
             Ok(users) => self.listed = Some(users),
             Err(error) => self.note_list(&error),
         }
-        if !self.look_at_a_counter(forbidden).await {
+        if !self.check_one_counter(forbidden).await {
             return;
         }
-        self.look_for_unknown().await;
-        self.look_at_roles().await;
+        self.check_unknown_users().await;
+        self.check_roles().await;
     }
 
     fn note_list(&mut self, error: &ListError) {
@@ -45,7 +45,7 @@ impl Examination<'_> {
     }
 
     /// Reads one counter: whether that is allowed, and what the clock says.
-    async fn look_at_a_counter(&mut self, no_list: bool) -> bool {
+    async fn check_one_counter(&mut self, no_list: bool) -> bool {
         let Some(user) = self.polled().into_iter().find_map(|id| UserId::parse(&id).ok()) else {
             let remedy = "list users, or switch on discover_users";
             self.findings.push(Finding::problem(Check::Users, "there is nobody to poll", remedy));
@@ -88,14 +88,14 @@ impl Examination<'_> {
 
     /// Configured users whom the account does not have. One who is not on the list is asked for, so
     /// that a list that is not complete accuses nobody.
-    async fn look_for_unknown(&mut self) {
+    async fn check_unknown_users(&mut self) {
         let known: HashSet<&str> =
             self.listed.iter().flatten().map(|user| user.id.as_str()).collect();
         let configured = self.account.users.iter().map(|user| user.id.clone());
         let missing: Vec<UserId> = configured.filter(|id| !known.contains(id.as_str())).collect();
         let Ok(token) = self.client.token().await else { return };
         let mut unknown = Vec::new();
-        for id in missing.iter().take(ASKED_MAX) {
+        for id in missing.iter().take(QUERIED_MAX) {
             if let Err(error) = self.client.counter(&token, id).await
                 && error.outcome() == Outcome::NotFound
             {
@@ -107,8 +107,8 @@ impl Examination<'_> {
             let words = format!("configured, but not users of the account: {}", named(&unknown));
             let remedy = "correct their ids, or remove them from the configuration";
             Finding::problem(Check::Users, words, remedy).about(unknown)
-        } else if missing.len() > ASKED_MAX {
-            Finding::unknown(Check::Users, format!("only {ASKED_MAX} of {count} were asked for"))
+        } else if missing.len() > QUERIED_MAX {
+            Finding::unknown(Check::Users, format!("only {QUERIED_MAX} of {count} were asked for"))
         } else if count == 0 {
             Finding::ok(Check::Users, format!("{} users are found", self.polled().len()))
         } else {
@@ -116,7 +116,7 @@ impl Examination<'_> {
         });
     }
 
-    async fn look_at_roles(&mut self) {
+    async fn check_roles(&mut self) {
         let client = self.client;
         match self.timed(client.roles()).await {
             Ok(Some(roles)) => self.surroundings.roles = Some(roles.into()),

@@ -1,6 +1,4 @@
-//! The reading of a whole configuration: the main file first, then the account files it names.
-//!
-//! [`read`] is what [`load`](super::load) and [`parse`](super::parse) share.
+//! Loads a whole configuration: the main file first, then the account files it names.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -10,43 +8,81 @@ use crate::files::OpenFile;
 use crate::schedule::fnv1a;
 
 use super::accounts::AccountReader;
-use super::auth::{Environment, Origin, PATH_MAX, Trust};
-use super::node::{Node, Section};
+use super::auth::{Environment, FileTrust, Origin, Permissions};
 use super::partners::Partners;
-use super::problem::{ConfigError, name_of};
-use super::report::{Place, Report, Spot};
-use super::settings::{DEFAULT_MAX_IN_FLIGHT, PollKeys, read_export};
-use super::source::{self, Source, expand};
-use super::tree::{self, Tree};
-use super::value::{count, line};
-use super::{Config, Permissions, Settings};
+use super::settings::{DEFAULT_MAX_IN_FLIGHT, GlobalSettings, PollKeys, read_export};
+use super::source::{self, SourceFile, expand};
+use super::value::{PATH_MAX, count, line};
 use crate::text;
+use crate::yaml::node::{MappingSection, Node};
+use crate::yaml::problem::{ConfigError, ConfigProblem, name_of};
+use crate::yaml::report::{Place, Report, Spot};
+use crate::yaml::tree::{self, Tree};
 
 /// Most requests in flight: as many as there are local ports.
 const MAX_IN_FLIGHT_MAX: usize = 65_536;
 
+/// A complete, valid configuration.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The accounts in the order of the files and within them; at least one, no name twice.
+    pub accounts: Vec<Account>,
+    /// What is said beside the accounts.
+    pub settings: GlobalSettings,
+    /// FNV-1a over the contents of all files in the order of reading, and over the certificates of
+    /// authorities that they name.
+    pub hash: u64,
+    /// What is legal but unwise.
+    pub warnings: Vec<ConfigProblem>,
+}
+
+/// Reads a configuration from a file and from the account files that it names.
+///
+/// # Errors
+/// Everything that is wrong, with its place and what to do.
+pub fn load(path: &Path, permissions: Permissions) -> Result<Config, ConfigError> {
+    match source::read_main(path) {
+        Ok(main) => read(main, permissions, &|name| std::env::var_os(name)),
+        Err(message) => {
+            let file = path.to_owned();
+            let problem = ConfigProblem { file, line: None, column: None, message };
+            Err(ConfigError { problems: vec![problem], more: 0, warnings: Vec::new() })
+        }
+    }
+}
+
+/// Reads a configuration from bytes, with no permissions. `file` gives it a name, and a folder against which the relative
+/// paths in it count.
+///
+/// # Errors
+/// Everything that is wrong, with its place and what to do.
+pub fn parse(text: &[u8], file: &Path) -> Result<Config, ConfigError> {
+    let main = SourceFile { path: file.to_owned(), bytes: text.to_owned(), mode: None };
+    read(main, Permissions::default(), &|name| std::env::var_os(name))
+}
+
 /// Reads the main file and everything that it names.
 pub(super) fn read(
-    main: Source,
+    main: SourceFile,
     permissions: Permissions,
     environment: Environment<'_>,
 ) -> Result<Config, ConfigError> {
-    let mut reading = Reading {
+    let mut reading = ConfigReader {
         folder: main.folder(),
         environment,
         permissions,
         sources: vec![main],
         report: Report::default(),
-        settings: Settings::default(),
+        settings: GlobalSettings::default(),
     };
     let accounts = reading.read_main().unwrap_or_default();
-    let Reading { sources, report, settings, .. } = reading;
+    let ConfigReader { sources, report, settings, .. } = reading;
     let warnings = report.finish(&sources)?;
     let hash = hash(&sources, &accounts);
     Ok(Config { accounts, settings, hash, warnings })
 }
 
-fn hash(sources: &[Source], accounts: &[Account]) -> u64 {
+fn hash(sources: &[SourceFile], accounts: &[Account]) -> u64 {
     let files = sources.iter().map(|source| source.bytes.as_slice());
     let authorities = accounts.iter().filter_map(|account| account.tls.ca.as_ref());
     let contents = files.chain(authorities.flat_map(Authorities::certificates));
@@ -54,17 +90,17 @@ fn hash(sources: &[Source], accounts: &[Account]) -> u64 {
 }
 
 /// A configuration on its way.
-struct Reading<'a> {
+struct ConfigReader<'a> {
     /// The folder of the main file, absolute.
     folder: PathBuf,
     environment: Environment<'a>,
     permissions: Permissions,
-    sources: Vec<Source>,
+    sources: Vec<SourceFile>,
     report: Report,
-    settings: Settings,
+    settings: GlobalSettings,
 }
 
-impl Reading<'_> {
+impl ConfigReader<'_> {
     /// The accounts; nothing if the main file is no mapping at all.
     fn read_main(&mut self) -> Option<Vec<Account>> {
         const KEYS: [&str; 7] = [
@@ -77,10 +113,10 @@ impl Reading<'_> {
             "accounts",
         ];
         let tree = self.tree(0)?;
-        let section = Section::open(Node::top(&tree, 0), &KEYS, &mut self.report)?;
+        let section = MappingSection::open(Node::top(&tree, 0), &KEYS, &mut self.report)?;
         let mut reader = self.read_settings(&section);
         if let Some(list) = section.get("accounts") {
-            self.read_list(&list, 0, Trust::Main, &mut reader);
+            self.read_list(&list, 0, FileTrust::Main, &mut reader);
         }
         if let Some(list) = section.get("account_files") {
             self.read_account_files(&list, &mut reader);
@@ -109,7 +145,7 @@ impl Reading<'_> {
         None
     }
 
-    fn read_settings(&mut self, section: &Section<'_>) -> AccountReader {
+    fn read_settings(&mut self, section: &MappingSection<'_>) -> AccountReader {
         let report = &mut self.report;
         let poll = section.get("poll");
         let keys = poll.map(|node| PollKeys::read(node, report)).unwrap_or_default();
@@ -144,10 +180,10 @@ impl Reading<'_> {
         &mut self,
         list: &Node<'_>,
         file: usize,
-        trust: Trust<'_>,
+        trust: FileTrust<'_>,
         reader: &mut AccountReader,
     ) {
-        let folder = self.sources.get(file).map(Source::folder).unwrap_or_default();
+        let folder = self.sources.get(file).map(SourceFile::folder).unwrap_or_default();
         let environment = self.environment;
         let permissions = self.permissions;
         let mut origin =
@@ -223,11 +259,11 @@ impl Reading<'_> {
         let Some(tree) = self.tree(file) else { return Ok(()) };
         let report = &mut self.report;
         let remedy = "an account file holds that list and nothing else";
-        if let Some(section) = Section::open(Node::top(&tree, file), &["accounts"], report)
+        if let Some(section) = MappingSection::open(Node::top(&tree, file), &["accounts"], report)
             && let Some(list) = section.require("accounts", remedy, report)
         {
             let secrets_dir = self.settings.secrets_dir.clone();
-            let trust = Trust::AccountFile { secrets_dir: secrets_dir.as_deref() };
+            let trust = FileTrust::AccountFile { secrets_dir: secrets_dir.as_deref() };
             self.read_list(&list, file, trust, reader);
         }
         Ok(())

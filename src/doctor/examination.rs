@@ -1,0 +1,93 @@
+//! The examination of an account, check by check, and of one user.
+
+use std::time::{Duration, Instant};
+
+use super::report::{Diagnosis, Finding, UserReport};
+use crate::account::{Account, Api, UserId};
+use crate::api::{Client, ListedUser};
+use crate::channel::Surroundings;
+
+/// What was learnt of an account so far.
+pub(super) struct Examination<'a> {
+    pub(super) client: &'a Client,
+    pub(super) account: &'a Account,
+    pub(super) findings: Vec<Finding>,
+    pub(super) surroundings: Surroundings,
+    /// Everybody on the account's list, if it could be read.
+    pub(super) listed: Option<Vec<ListedUser>>,
+    /// How long the answers durations.
+    pub(super) durations: Vec<Duration>,
+}
+
+/// Looks at an account.
+pub async fn examine(client: &Client, account: &Account) -> Diagnosis {
+    let mut examination = Examination {
+        client,
+        account,
+        findings: Vec::new(),
+        surroundings: Surroundings::default(),
+        listed: None,
+        durations: Vec::new(),
+    };
+    examination.examine().await;
+    Diagnosis {
+        account: account.name.to_string(),
+        api: if account.api == Api::V2 { "v2" } else { "v3" },
+        base_url: account.base_url.to_string(),
+        findings: examination.findings,
+        user: None,
+    }
+}
+
+/// Looks at one user: the answer as it comes, the role and the channels. The series are for the
+/// caller to add.
+pub async fn examine_user(client: &Client, user: &UserId) -> UserReport {
+    let (channels, roles) = (client.channels().await.ok(), client.roles().await.ok().flatten());
+    let (status, answer) = match client.raw_counter(user).await {
+        Ok(raw) => (Some(raw.status), raw.body),
+        Err(error) => (None, error.to_string()),
+    };
+    let own: Vec<String> = roles
+        .iter()
+        .flat_map(|roles| roles.channels_of(user.as_str()))
+        .map(str::to_owned)
+        .collect();
+    let own = own.into_iter().map(|id| {
+        match channels.iter().flatten().find(|channel| *channel.id == *id) {
+            Some(channel) => {
+                format!("{id} ({}, {})", channel.transport.label(), channel.state.label())
+            }
+            None => format!("{id} (no such channel any more)"),
+        }
+    });
+    UserReport {
+        id: user.to_string(),
+        status,
+        answer,
+        role: roles.as_ref().map(|roles| roles.of(user.as_str()).label()),
+        channels: own.collect(),
+        series: Vec::new(),
+    }
+}
+
+impl Examination<'_> {
+    async fn examine(&mut self) {
+        if !self.check_host().await || !self.check_token().await {
+            return;
+        }
+        if !self.check_channels().await {
+            return;
+        }
+        self.check_webhooks().await;
+        self.check_users().await;
+        self.check_limit();
+    }
+
+    /// Waits for an answer and remembers how long it durations.
+    pub(super) async fn timed<T>(&mut self, answer: impl Future<Output = T>) -> T {
+        let asked = Instant::now();
+        let answer = answer.await;
+        self.durations.push(asked.elapsed());
+        answer
+    }
+}
