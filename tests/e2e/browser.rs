@@ -11,8 +11,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::process::{Process, until};
-use super::support::{client, guard};
+use super::support::http::client;
+use super::support::process::Process;
+use super::support::wait::{guard, until};
 
 /// What `WebDriver` calls the property of an object that refers to an element.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
@@ -34,7 +35,7 @@ impl Browser {
         let told = folder.path().join("driver.log");
         let mut command = Command::new("chromedriver");
         command.arg("--port=0").stdout(File::create(&told).unwrap());
-        let driver = Process::start_speaking("chromedriver", &mut command);
+        let driver = Process::start_with_stdout("chromedriver", &mut command);
         let port: u16 = until("the driver's port", &[&driver], async || {
             let log = std::fs::read_to_string(&told).map_err(|error| error.to_string())?;
             let (_, rest) = log.split_once("successfully on port ").ok_or("it is not told")?;

@@ -8,7 +8,7 @@ mod queries;
 use std::path::Path;
 use std::process::Command;
 
-use super::process::run;
+use super::support::process::run;
 
 /// Files of `grafana/dashboards`, without their ending.
 const NAMES: [&str; 3] = ["team-backlog", "manager", "exporter-health"];

@@ -8,7 +8,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 use wazzup_exporter::config;
 
-use super::process::{promtool, run};
+use super::support::process::{promtool, run};
 
 /// An account with these keys and a user.
 fn account(keys: &str) -> String {

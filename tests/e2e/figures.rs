@@ -4,10 +4,13 @@ use std::collections::BTreeSet;
 
 use wazzup_exporter::simulator::{AccountSpec, RateLimit, Role, Settings, Simulator, UserSpec};
 
-use super::exporter::{Exporter, held, odd};
-use super::process::{logs, until};
+use super::expected::{held, odd};
 use super::prometheus::Prometheus;
-use super::support::{samples, serve, value};
+use super::support::exporter::Exporter;
+use super::support::process::logs;
+use super::support::samples::{samples, value};
+use super::support::upstream::serve;
+use super::support::wait::until;
 
 /// The shortest times that the rule `stale_after ≥ 2 × interval + timeout` allows for this interval.
 const POLL: &str = "interval: 500ms, timeout: 1s, stale_after: 2s";
@@ -34,7 +37,7 @@ fn businesses() -> Settings {
 
 async fn start(settings: Settings) -> (Simulator, Exporter, Prometheus) {
     let (api, url) = serve(settings).await;
-    let exporter = Exporter::start(&api, &url, POLL).await;
+    let exporter = Exporter::polling(&api, &url, POLL);
     let prometheus = Prometheus::start(&exporter).await;
     (api, exporter, prometheus)
 }

@@ -6,9 +6,14 @@ use std::process::Command;
 
 use wazzup_exporter::simulator::{AccountSpec, Role, Settings, UserSpec};
 
-use super::exporter::{Exporter, Figures, command, held, odd, write_config};
-use super::process::{promtool, run, until};
-use super::support::{client, configuration, samples, serve};
+use super::expected::{Figures, held, odd};
+use super::support::exporter::{Exporter, command, config_flag};
+use super::support::files::write_config;
+use super::support::http::client;
+use super::support::process::{promtool, run};
+use super::support::samples::samples;
+use super::support::upstream::{configuration, serve};
+use super::support::wait::until;
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 /// More than one chunk of users, each of which is compressed on its own.
@@ -35,7 +40,7 @@ async fn promtool_finds_nothing_to_say_but_of_one_name() {
     let yaml = configuration(&api, &url, "interval: 30s");
     let yaml = yaml.replace("\n    channels: {enabled: false}", hours);
     let config = write_config(folder.path(), &yaml);
-    let polled = run("wazzup-exporter", command(&config).arg("poll"), b"");
+    let polled = run("wazzup-exporter", command().arg("poll").arg(config_flag(&config)), b"");
     let complaints = String::from_utf8_lossy(&polled.stderr);
     assert!(polled.status.success() && !polled.stdout.is_empty(), "{complaints}");
     let checked = run("promtool", promtool().args(["check", "metrics"]), &polled.stdout);
@@ -49,7 +54,7 @@ async fn promtool_finds_nothing_to_say_but_of_one_name() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_independent_parser_reads_openmetrics_as_it_was_meant() {
     let (api, url) = serve(odd_and_many()).await;
-    let exporter = swept(Exporter::start(&api, &url, "interval: 1s").await, 2).await;
+    let exporter = swept(Exporter::polling(&api, &url, "interval: 1s"), 2).await;
     let answer = client().get(exporter.url("/metrics")).header("Accept", OPEN_METRICS);
     let answer = answer.send().await.unwrap();
     assert_eq!(answer.headers()["content-type"], OPEN_METRICS);
@@ -69,7 +74,7 @@ async fn an_independent_parser_reads_openmetrics_as_it_was_meant() {
 #[tokio::test(flavor = "multi_thread")]
 async fn curl_unpacks_compressed_answers_to_the_same_series() {
     let (api, url) = serve(odd_and_many()).await;
-    let exporter = swept(Exporter::start(&api, &url, "interval: 1s").await, 2).await;
+    let exporter = swept(Exporter::polling(&api, &url, "interval: 1s"), 2).await;
     let url = exporter.url("/metrics");
     let folder = tempfile::tempdir().unwrap();
     let open_metrics = |compressed| {

@@ -4,11 +4,13 @@ use std::path::Path;
 
 use wazzup_exporter::simulator::{Settings, Simulator};
 
-use super::exporter::{Exporter, held};
-use super::pki::{Pair, Pki, host};
-use super::process::{promtool, run, until};
+use super::expected::held;
 use super::prometheus::Prometheus;
-use super::support::{serve, still};
+use super::support::exporter::Exporter;
+use super::support::pki::{Pair, Pki, host};
+use super::support::process::{promtool, run};
+use super::support::upstream::{serve, still};
+use super::support::wait::until;
 
 const POLL: &str = "interval: 500ms, timeout: 1s, stale_after: 2s";
 const PASSWORD: &str = "open sesame";
@@ -29,7 +31,7 @@ async fn start(pki: &Pki, settings: Settings) -> (Simulator, Exporter) {
     let (api, url) = serve(settings).await;
     pki.write("web.yml", &web_config());
     let flag = format!("--web.config.file={}", pki.path("web.yml").display());
-    let exporter = Exporter::start_with(&api, &url, POLL, &[flag]).await;
+    let exporter = Exporter::polling_with(&api, &url, POLL, &[flag]);
     (api, exporter)
 }
 

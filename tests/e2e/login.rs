@@ -6,9 +6,10 @@ use std::process::{Command, Stdio};
 use tokio::task::spawn_blocking;
 use wazzup_exporter::simulator::{AccountSpec, PartnerSpec, RateLimit, Role, Settings, UserSpec};
 
-use super::exporter::command;
-use super::process::run;
-use super::support::{guard, serve};
+use super::support::exporter::{command, config_flag};
+use super::support::process::run;
+use super::support::upstream::serve;
+use super::support::wait::guard;
 
 #[tokio::test]
 async fn a_browser_ends_at_the_login_that_waits_for_it() {
@@ -25,8 +26,11 @@ async fn a_browser_ends_at_the_login_that_waits_for_it() {
     api.log_browser_in(Some("acme")).unwrap();
     let profile = format!("--user-data-dir={}", folder.path().join("profile").display());
     let done = spawn_blocking(move || {
-        let mut login = command(&file);
-        let login = login.args(["login", "acme"]).stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut login = command();
+        let login = login
+            .args(["login", "acme", &config_flag(&file)])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped());
         let mut login = login.spawn().unwrap();
         let mut said = BufReader::new(login.stdout.take().unwrap()).lines();
         let address = said

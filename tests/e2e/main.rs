@@ -10,7 +10,7 @@ mod alerting;
 mod browser;
 mod dashboards;
 mod documents;
-mod exporter;
+mod expected;
 mod figures;
 mod formats;
 mod guarded;
@@ -18,15 +18,10 @@ mod login;
 mod manual;
 mod negotiation;
 mod page;
-#[allow(dead_code, reason = "what it holds for the tests in one process is not needed here")]
-#[path = "../it/pki.rs"]
-mod pki;
-mod process;
 mod prometheus;
 mod proxy;
 mod reset;
 mod screenshots;
 mod series;
-#[allow(dead_code, reason = "what it holds for the tests in one process is not needed here")]
-#[path = "../it/support.rs"]
+#[path = "../support/mod.rs"]
 mod support;

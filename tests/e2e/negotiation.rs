@@ -7,10 +7,11 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::exporter::{Exporter, held, odd};
-use super::process::until;
+use super::expected::{held, odd};
 use super::prometheus::Prometheus;
-use super::support::serve;
+use super::support::exporter::Exporter;
+use super::support::upstream::serve;
+use super::support::wait::until;
 
 const POLL: &str = "interval: 500ms, timeout: 1s, stale_after: 2s";
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -63,7 +64,7 @@ async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, notes: Arc<Mutex<
 /// Lets Prometheus scrape until it holds everything; returns what it has asked for and got.
 async fn negotiated(keys: &str) -> (String, Vec<String>, Vec<String>) {
     let (api, url) = serve(odd()).await;
-    let exporter = Exporter::start(&api, &url, POLL).await;
+    let exporter = Exporter::polling(&api, &url, POLL);
     let ear = Ear::before(exporter.address).await;
     let prometheus = Prometheus::start_at(ear.address, keys).await;
     prometheus.until_figures(&exporter, "all figures", &held(&api)).await;
@@ -119,8 +120,9 @@ async fn prometheus_3_that_prefers_its_protobuf_or_another_text_gets_what_there_
 
 /// The version of the Prometheus in use.
 fn installed() -> String {
-    let mut command = std::process::Command::new(super::process::peer("PROMETHEUS", "prometheus"));
-    let told = super::process::run("prometheus", command.arg("--version"), b"");
+    let mut command =
+        std::process::Command::new(super::support::process::peer("PROMETHEUS", "prometheus"));
+    let told = super::support::process::run("prometheus", command.arg("--version"), b"");
     let told = String::from_utf8([told.stdout, told.stderr].concat()).unwrap();
     let (_, version) = told.split_once("version ").unwrap();
     version.split(' ').next().unwrap().to_owned()

@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 use wazzup_exporter::simulator::{AccountSpec, RateLimit, Role, Settings, Simulator, UserSpec};
 
 use super::browser::Browser;
-use super::exporter::{Exporter, Figures, held, odd};
-use super::support::serve;
+use super::expected::{Figures, held, odd};
+use super::support::exporter::Exporter;
+use super::support::upstream::serve;
 
 /// The shortest times that the rule `stale_after ≥ 2 × interval + timeout` allows for this interval.
 pub(crate) const POLL: &str = "interval: 500ms, timeout: 1s, stale_after: 2s";
@@ -50,7 +51,7 @@ fn large(users: u64) -> Settings {
 
 async fn start(settings: Settings) -> (Simulator, Exporter, Browser) {
     let (api, url) = serve(settings).await;
-    let exporter = Exporter::start(&api, &url, POLL).await;
+    let exporter = Exporter::polling(&api, &url, POLL);
     (api, exporter, Browser::start().await)
 }
 

@@ -9,9 +9,11 @@ use serde_json::Value;
 use tempfile::TempDir;
 use url::Url;
 
-use super::exporter::{Exporter, Figures};
-use super::process::{Process, peer, until};
-use super::support::client;
+use super::expected::Figures;
+use super::support::exporter::Exporter;
+use super::support::http::client;
+use super::support::process::{Process, peer};
+use super::support::wait::until;
 
 /// How many ports are tried: one that was free may be taken a moment later.
 const PORTS: usize = 5;

@@ -2,17 +2,20 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::process::Command;
-use std::time::Duration;
 
 use reqwest::redirect::Policy;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::browser::Browser;
-use super::exporter::{Exporter, held};
+use super::expected::held;
 use super::page::{POLL, businesses, until_figures};
-use super::process::{Process, until};
-use super::support::{samples, serve};
+use super::support::exporter::Exporter;
+use super::support::http::builder;
+use super::support::process::Process;
+use super::support::samples::samples;
+use super::support::upstream::serve;
+use super::support::wait::until;
 
 /// A running nginx.
 struct Proxy {
@@ -51,17 +54,17 @@ impl Proxy {
         command.env("PATH", places).args(["-e", "stderr", "-p"]).arg(folder.path());
         let process = Process::start("nginx", command.arg("-c").arg(&file));
         let proxy = Self { process, address, _folder: folder };
-        loop {
+        until("nginx to answer or to end", &[], async || {
             if let Some(status) = proxy.process.ended() {
-                return Err(format!("{status}: {}", proxy.process.log()));
+                return Ok(Err(format!("{status}: {}", proxy.process.log())));
             }
-            let asked = Self::client().get(proxy.url("/")).send().await;
-            if asked.is_ok_and(|answer| answer.headers()["server"].as_bytes().starts_with(b"nginx"))
-            {
-                return Ok(proxy);
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+            let response = Self::client().get(proxy.url("/")).send().await;
+            let response = response.map_err(|error| error.to_string())?;
+            let server = response.headers()["server"].to_str().unwrap_or_default();
+            if server.starts_with("nginx") { Ok(Ok(())) } else { Err(server.to_owned()) }
+        })
+        .await?;
+        Ok(proxy)
     }
 
     fn url(&self, path: &str) -> String {
@@ -70,8 +73,7 @@ impl Proxy {
 
     /// A client that follows redirects, as Prometheus does.
     fn client() -> reqwest::Client {
-        let client = wazzup_exporter::transport::http_client().unwrap().no_proxy();
-        client.redirect(Policy::limited(5)).build().unwrap()
+        builder().redirect(Policy::limited(5)).build().unwrap()
     }
 }
 
@@ -114,7 +116,7 @@ async fn check(
     let metrics = Proxy::client().get(proxy.url(&format!("{home}metrics"))).send().await.unwrap();
     let metrics = samples(&metrics.text().await.unwrap());
     for ((account, user, kind), value) in held(api) {
-        let series = super::support::counter(&account, &user, &kind);
+        let series = super::support::samples::counter(&account, &user, &kind);
         assert_eq!(metrics.get(&series), Some(&value), "{series}");
     }
 }
@@ -123,7 +125,7 @@ async fn check(
 async fn the_page_works_behind_a_proxy_that_keeps_the_prefix() {
     let (api, url) = serve(businesses()).await;
     let flags = ["--web.external-url=https://example.com/team/wazzup/".to_owned()];
-    let exporter = Exporter::start_with(&api, &url, POLL, &flags).await;
+    let exporter = Exporter::polling_with(&api, &url, POLL, &flags);
     let proxy = Proxy::start("/team", &format!("http://{}", exporter.address)).await;
     check(&proxy, &exporter, &api, "/team", "/team/wazzup/").await;
 }
@@ -132,7 +134,7 @@ async fn the_page_works_behind_a_proxy_that_keeps_the_prefix() {
 async fn the_page_works_behind_a_proxy_that_removes_the_prefix() {
     let (api, url) = serve(businesses()).await;
     let flags = ["--web.external-url=https://example.com/wazzup/", "--web.route-prefix=/"];
-    let exporter = Exporter::start_with(&api, &url, POLL, &flags.map(str::to_owned)).await;
+    let exporter = Exporter::polling_with(&api, &url, POLL, &flags.map(str::to_owned));
     let target = format!("http://{}/", exporter.address);
     let proxy = Proxy::start("/wazzup/", &target).await;
     check(&proxy, &exporter, &api, "/wazzup", "/wazzup/").await;
@@ -142,7 +144,7 @@ async fn the_page_works_behind_a_proxy_that_removes_the_prefix() {
 async fn a_proxy_that_exchanges_the_prefix_for_another_finds_the_page_too() {
     let (api, url) = serve(businesses()).await;
     let flags = ["--web.route-prefix=/inside".to_owned()];
-    let exporter = Exporter::start_with(&api, &url, POLL, &flags).await;
+    let exporter = Exporter::polling_with(&api, &url, POLL, &flags);
     let target = format!("http://{}/", exporter.address);
     let proxy = Proxy::start("/outside/", &target).await;
     check(&proxy, &exporter, &api, "/outside/", "/outside/inside/").await;

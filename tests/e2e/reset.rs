@@ -9,9 +9,11 @@ use tokio::net::TcpListener;
 use wazzup_exporter::simulator::{Endpoint, Simulator};
 
 use super::browser::Browser;
-use super::exporter::{command, write_config};
-use super::process::{Process, until};
-use super::support::{serve, still};
+use super::support::exporter::{Exporter, config_flag};
+use super::support::files::{write_config, write_private};
+use super::support::process::Process;
+use super::support::upstream::{serve, still};
+use super::support::wait::until;
 
 /// It is known to the page: nothing else may be what stops it.
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
@@ -51,29 +53,20 @@ async fn host(page: String) -> SocketAddr {
 }
 
 /// An exporter that would reset `acme` for whoever has the token.
-async fn start(folder: &Path) -> (Simulator, Process, SocketAddr, SocketAddr) {
+async fn start(folder: &Path) -> (Simulator, Process, SocketAddr) {
     let (api, url) = serve(still(&["acme"], 2)).await;
-    write_config(folder, TOKEN);
-    std::fs::rename(folder.join("config.yaml"), folder.join("reset-token")).unwrap();
+    write_private(&folder.join("reset-token"), TOKEN);
     let yaml = format!(
         "poll: {{interval: 500ms, timeout: 5s}}\naccounts:\n- name: acme\n  base_url: {url}\n  \
          account_id: '{ID}'\n  auth: {{token: token-of-acme}}\n  users: [{{id: u0}}]\n  \
          reset: {{enabled: true, token_file: reset-token}}\n"
     );
-    let mut command = command(&write_config(folder, &yaml));
-    command.arg("--web.listen-address=127.0.0.1:0").arg("--web.enable-admin-api");
-    command.arg("--web.admin-listen-address=127.0.0.1:0");
-    command.arg(format!("--storage.path={}", folder.join("data").display()));
-    let process = Process::start("wazzup-exporter", &mut command);
-    let admin = until("the admin listener", &[&process], async || {
-        let log = process.log();
-        let line = log.lines().find(|line| line.contains("listening for resets"));
-        let (_, rest) = line.and_then(|line| line.split_once("address=")).ok_or("not yet")?;
-        rest.split_whitespace().next().ok_or("half")?.parse().map_err(|_| "half".to_owned())
-    })
-    .await;
-    let site = process.address().unwrap();
-    (api, process, admin, site)
+    let config = config_flag(&write_config(folder, &yaml));
+    let storage = format!("--storage.path={}", folder.join("data").display());
+    let admin = ["--web.enable-admin-api", "--web.admin-listen-address=127.0.0.1:0"];
+    let exporter = Exporter::start(&[&config, &storage, admin[0], admin[1]]);
+    let admin = exporter.until_admin().await;
+    (api, exporter.process, admin)
 }
 
 /// How often the log tells of a refusal with this code.
@@ -94,7 +87,7 @@ async fn refused(process: &Process, code: &str, count: usize) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_in_a_browser_cannot_reset_an_account() {
     let folder = tempfile::tempdir().unwrap();
-    let (api, process, admin, _site) = start(folder.path()).await;
+    let (api, process, admin) = start(folder.path()).await;
     let target = format!("http://{admin}/api/v1/admin/accounts/acme/reset");
     let page = host(evil(&target)).await;
     let browser = Browser::start().await;

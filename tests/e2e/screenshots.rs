@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 
 use super::browser::Browser;
-use super::process::{Process, run, until};
-use super::support::client;
+use super::support::exporter::Exporter;
+use super::support::http::client;
+use super::support::process::run;
 
 /// Points of the charts that the demo should have before its picture is taken, one a second.
 const POINTS: usize = 170;
@@ -32,10 +33,8 @@ const PICTURES: [(&str, u32, u32, &str, bool); 3] = [
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes minutes and changes files of the repository"]
 async fn screenshots() {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_wazzup-exporter"));
-    command.args(["demo", "--web.listen-address=127.0.0.1:0"]);
-    let demo = Process::start("demo", &mut command);
-    let site = until("the demo's address", &[&demo], async || demo.address()).await;
+    let demo = Exporter::start(&["demo"]);
+    let site = demo.address;
     let charts = timeout(PATIENCE, async {
         while points(&format!("http://{site}/api/v1/status")).await < POINTS {
             sleep(Duration::from_secs(1)).await;

@@ -1,8 +1,9 @@
 //! How many series there are, as docs/privacy.md tells it to those who pay for each.
 
-use super::exporter::{command, write_config};
-use super::process::run;
-use super::support::{serve, still};
+use super::support::exporter::{command, config_flag};
+use super::support::files::write_config;
+use super::support::process::run;
+use super::support::upstream::{serve, still};
 
 const ACCOUNTS: usize = 10;
 const USERS: usize = 50;
@@ -14,9 +15,10 @@ async fn count(export: &str) -> [usize; 3] {
     let (api, url) = serve(still(&names, USERS)).await;
     let yaml = format!("{export}\n{}", api.exporter_config(&url, "30s"));
     let folder = tempfile::tempdir().unwrap();
-    let mut polled = command(&write_config(folder.path(), &yaml));
-    let output =
-        tokio::task::spawn_blocking(move || run("wazzup-exporter", polled.arg("poll"), b""));
+    let file = write_config(folder.path(), &yaml);
+    let mut polled = command();
+    polled.arg("poll").arg(config_flag(&file));
+    let output = tokio::task::spawn_blocking(move || run("wazzup-exporter", &mut polled, b""));
     let output = output.await.unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).unwrap();

@@ -1,16 +1,16 @@
 //! The program as a user starts it: commands, exit codes, signals.
 
 use std::io::{BufRead as _, BufReader};
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
 use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
-use tempfile::TempDir;
 
-use super::process::{Process, command, config_flag};
-use super::support::{configuration, guard, serve, still};
+use super::support::exporter::{Exporter, command, config_flag};
+use super::support::files::write_config;
+use super::support::samples::{Samples, value};
+use super::support::upstream::{configuration, serve, still};
+use super::support::wait::guard;
 
 pub(crate) fn run(arguments: &[&str]) -> Output {
     command().args(arguments).output().unwrap()
@@ -20,25 +20,20 @@ pub(crate) fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
 }
 
-pub(crate) fn write_config(folder: &TempDir, yaml: &str) -> PathBuf {
-    let file = folder.path().join("config.yaml");
-    std::fs::write(&file, yaml).unwrap();
-    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
-    file
-}
-
 #[test]
 fn a_good_configuration_is_fine_and_a_bad_one_is_explained() {
     let folder = tempfile::tempdir().unwrap();
     let good = write_config(
-        &folder,
+        folder.path(),
         "accounts:\n- name: acme\n  auth: {token: x}\n  users: [{id: '1'}]\n",
     );
     let checked = run(&["check-config", &config_flag(&good)]);
     assert_eq!(checked.status.code(), Some(0), "{checked:?}");
     assert!(text(&checked.stdout).ends_with("config.yaml: fine; accounts: 1, users: 1\n"));
-    let bad =
-        write_config(&folder, "poll: {interval: -5s}\naccounts:\n- name: acme\n  usres: []\n");
+    let bad = write_config(
+        folder.path(),
+        "poll: {interval: -5s}\naccounts:\n- name: acme\n  usres: []\n",
+    );
     for command in ["check-config", "poll"] {
         let checked = run(&[command, &config_flag(&bad)]);
         assert_eq!(checked.status.code(), Some(2), "{checked:?}");
@@ -93,7 +88,8 @@ fn version_and_help_are_printed() {
 fn a_taken_port_is_exit_code_1() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let file = write_config(&folder, "accounts: [{name: a, auth: {token: x}, users: [{id: '1'}]}]");
+    let file =
+        write_config(folder.path(), "accounts: [{name: a, auth: {token: x}, users: [{id: '1'}]}]");
     let address = format!("--web.listen-address={}", taken.local_addr().unwrap());
     let output = run(&[&config_flag(&file), &address]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
@@ -104,7 +100,7 @@ fn a_taken_port_is_exit_code_1() {
 async fn poll_prints_the_metrics_and_fails_if_a_reading_failed() {
     let (api, url) = serve(still(&["acme"], 3)).await;
     let folder = tempfile::tempdir().unwrap();
-    let file = write_config(&folder, &configuration(&api, &url, "interval: 30s"));
+    let file = write_config(folder.path(), &configuration(&api, &url, "interval: 30s"));
     let good = run(&["poll", &config_flag(&file)]);
     assert_eq!(good.status.code(), Some(0), "{good:?}");
     let series = r#"wazzup_unanswered_messages{account="acme",user="u2",type="red"} 21"#;
@@ -124,7 +120,7 @@ async fn a_signal_in_the_middle_of_a_hanging_sweep_ends_the_daemon_within_two_se
         let (api, url) = serve(settings).await;
         let folder = tempfile::tempdir().unwrap();
         let yaml = configuration(&api, &url, "interval: 200ms, timeout: 60s");
-        let daemon = Process::start(&[&config_flag(&write_config(&folder, &yaml))]);
+        let daemon = Exporter::start(&[&config_flag(&write_config(folder.path(), &yaml))]);
         guard("hanging requests", api.wait_until(|log| log.open() >= 8)).await;
         daemon.signal(Signal::HUP);
         assert_eq!(daemon.get("/-/healthy").await.status(), 200);
@@ -143,7 +139,7 @@ async fn a_second_signal_aborts() {
     let (api, url) = serve(still(&["acme"], 60_000)).await;
     let folder = tempfile::tempdir().unwrap();
     let yaml = configuration(&api, &url, "interval: 24h");
-    let daemon = Process::start(&[&config_flag(&write_config(&folder, &yaml))]);
+    let daemon = Exporter::start(&[&config_flag(&write_config(folder.path(), &yaml))]);
     // A scrape that is not read keeps the daemon from ending at the first signal.
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
@@ -163,10 +159,10 @@ async fn a_daemon_without_descriptors_listens_on_when_there_are_some_again() {
     let (api, url) = serve(still(&["acme"], 1)).await;
     let folder = tempfile::tempdir().unwrap();
     let yaml = configuration(&api, &url, "interval: 1h");
-    let daemon = Process::start(&[&config_flag(&write_config(&folder, &yaml))]);
+    let daemon = Exporter::start(&[&config_flag(&write_config(folder.path(), &yaml))]);
     assert_eq!(daemon.get("/-/healthy").await.status(), 200);
     let limit = Rlimit { current: Some(30), maximum: Some(30) };
-    prlimit(Some(Pid::from_child(&daemon.child)), Resource::Nofile, limit).unwrap();
+    prlimit(Some(daemon.process.pid()), Resource::Nofile, limit).unwrap();
     let mut open = Vec::new();
     for _ in 0..40 {
         open.push(tokio::net::TcpStream::connect(daemon.address).await.unwrap());
@@ -182,8 +178,8 @@ async fn a_daemon_without_descriptors_listens_on_when_there_are_some_again() {
 async fn healthcheck_tells_a_healthy_daemon_from_none() {
     let (api, url) = serve(still(&["acme"], 1)).await;
     let folder = tempfile::tempdir().unwrap();
-    let file = write_config(&folder, &configuration(&api, &url, "interval: 30s"));
-    let daemon = Process::start(&[&config_flag(&file)]);
+    let file = write_config(folder.path(), &configuration(&api, &url, "interval: 30s"));
+    let daemon = Exporter::start(&[&config_flag(&file)]);
     let flag = format!("--url=http://{}/-/healthy", daemon.address);
     assert_eq!(run(&["healthcheck", &flag]).status.code(), Some(0));
     let wrong = format!("--url=http://{}/-/nothing", daemon.address);
@@ -200,32 +196,26 @@ async fn healthcheck_tells_a_healthy_daemon_from_none() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_demo_shows_life() {
-    let demo = Process::start(&["demo"]);
-    let alive = async {
-        loop {
-            let metrics = demo.get("/metrics").await.text().await.unwrap();
-            let has = |needle: &str| metrics.contains(needle);
-            let samples = super::support::samples(&metrics);
-            let red = samples.iter().any(|(series, value)| {
-                series.starts_with("wazzup_unanswered_messages{")
-                    && series.ends_with(r#"type="red"}"#)
-                    && value != "0"
-            });
-            let up = |account: &str| has(&format!("wazzup_up{{account=\"{account}\"}} 1\n"));
-            // Tokens of a partner's, an API key, and what the demo has to show of trouble.
-            let whole = ["alatau-fitness", "bereke-market", "zebra-print"].into_iter().all(up)
-                && has(r#"account="gulder-flowers",user="101",reason="no_active_channel""#)
-                && has(r#"account="avtoservis-plus",reason="unauthorized""#);
-            if red && whole {
-                return samples;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+    let demo = Exporter::start(&["demo"]);
+    let whole = |samples: &Samples| {
+        let has = |labels: &str| samples.keys().any(|series| series.contains(labels));
+        let red = samples.iter().any(|(series, value)| {
+            series.starts_with("wazzup_unanswered_messages{")
+                && series.ends_with(r#"type="red"}"#)
+                && value != "0"
+        });
+        let up = |account: &str| {
+            value(samples, &format!("wazzup_up{{account=\"{account}\"}}")) == Some(1.0)
+        };
+        // Accounts of a partner, one with an API key, a user whose reading is not trusted and a failing account.
+        red && ["alatau-fitness", "bereke-market", "zebra-print"].into_iter().all(up)
+            && has(r#"account="gulder-flowers",user="101",reason="no_active_channel""#)
+            && has(r#"account="avtoservis-plus",reason="unauthorized""#)
     };
-    let samples = guard("life", alive).await;
+    let samples = demo.until("the accounts of the demo", whole).await;
     let accounts = samples.keys().filter(|series| series.starts_with("wazzup_up{")).count();
     assert_eq!(accounts, 8);
-    let secrets = format!("wazzup-exporter-demo-{}-1", demo.child.id());
+    let secrets = format!("wazzup-exporter-demo-{}-1", demo.process.pid());
     let secrets = std::env::temp_dir().join(secrets);
     assert!(secrets.is_dir());
     demo.signal(Signal::INT);

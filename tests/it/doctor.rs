@@ -9,7 +9,8 @@ use wazzup_exporter::simulator::{
     AccountSpec, ChannelSpec, Credential, RateLimit, Role, Settings, Simulator, UserSpec,
 };
 
-use super::support::{guard, serve};
+use super::support::upstream::serve;
+use super::support::wait::guard;
 
 /// An account with a channel, a subscription and these users.
 fn account(users: &[(&str, Role)]) -> AccountSpec {

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use wazzup_exporter::simulator::{Access, Fault, Log};
 
-use super::support::{Samples, World, configuration, counter, serve, still, value};
+use super::support::daemon::World;
+use super::support::samples::{Samples, counter, value};
+use super::support::upstream::{configuration, serve, still};
 
 const FAST: &str = "interval: 200ms, timeout: 5s";
 
@@ -74,7 +76,8 @@ async fn what_fails_once_is_asked_again_in_the_same_sweep() {
         wazzup_exporter::config::parse(yaml.as_bytes(), std::path::Path::new("test.yaml")).unwrap();
     let report = wazzup_exporter::app::poll_once(config, None).await.unwrap();
     assert!(report.incomplete.is_empty(), "{:?}", report.incomplete);
-    let samples = super::support::samples(std::str::from_utf8(&report.exposition).unwrap());
+    let samples =
+        super::support::samples::samples(std::str::from_utf8(&report.exposition).unwrap());
     let ok = r#"wazzup_sweeps_total{account="acme",result="ok"}"#;
     assert_eq!(value(&samples, ok), Some(1.0));
     assert_eq!(value(&samples, &counter("acme", "u1", "red")), Some(11.0));
@@ -264,7 +267,7 @@ async fn one_sweep_of_everything_tells_what_could_not_be_read() {
     let report = wazzup_exporter::app::poll_once(config, None).await.unwrap();
     assert_eq!(report.incomplete, ["globex"]);
     let samples: Samples =
-        super::support::samples(std::str::from_utf8(&report.exposition).unwrap());
+        super::support::samples::samples(std::str::from_utf8(&report.exposition).unwrap());
     assert_eq!(value(&samples, &counter("globex", "u2", "red")), Some(21.0));
     assert_eq!(value(&samples, &counter("globex", "u1", "red")), None);
     let partial = r#"wazzup_sweeps_total{account="globex",result="partial"}"#;

@@ -1,13 +1,14 @@
 //! What the status tells of the last hours, here of the last seconds.
 
 use std::path::Path;
-use std::time::Duration;
 
 use serde_json::Value;
 use wazzup_exporter::config;
 use wazzup_exporter::simulator::{Fault, FaultKind};
 
-use super::support::{World, configuration, guard, serve, still};
+use super::support::daemon::World;
+use super::support::upstream::{configuration, serve, still};
+use super::support::wait::until;
 
 const QUICK: &str = "interval: 200ms, timeout: 1500ms, stale_after: 3s";
 
@@ -29,14 +30,9 @@ async fn until_last(
     what: &str,
     last: (Option<u64>, bool),
 ) -> Vec<(Option<u64>, bool)> {
-    guard(what, async {
-        loop {
-            let points = points(world, 0).await;
-            if points.last() == Some(&last) {
-                return points;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+    until(what, &[], async || {
+        let points = points(world, 0).await;
+        if points.last() == Some(&last) { Ok(points) } else { Err(format!("{points:?}")) }
     })
     .await
 }

@@ -5,7 +5,10 @@ use wazzup_exporter::simulator::{
 };
 use wazzup_exporter::storage::Storage;
 
-use super::support::{Samples, World, counter, serve, value};
+use super::support::daemon::World;
+use super::support::samples::{Samples, counter, value};
+use super::support::upstream::serve;
+use super::support::wait::guard;
 
 const PHONE: &str = "77001112233";
 
@@ -55,7 +58,7 @@ async fn listed_again(api: &Simulator, times: u64) {
     let before = api.counts().endpoint(Endpoint::Users);
     let read =
         |log: &wazzup_exporter::simulator::Log<'_>| log.endpoint(Endpoint::Users) >= before + times;
-    super::support::guard("another list", api.wait_until(read)).await;
+    guard("another list", api.wait_until(read)).await;
 }
 
 const QUICK: &str = "channels: {refresh_interval: 200ms}";

@@ -8,9 +8,12 @@ use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use url::Url;
 use wazzup_exporter::simulator::{Endpoint, PartnerSpec, TokenQuirk};
 
-use super::partners::{REDIRECT, Scene, id, label, main_partner, replace};
-use super::process::{Process, command, config_flag, run};
-use super::support::{client, counter, guard, value};
+use super::partners::{REDIRECT, Scene, id, label, main_partner};
+use super::support::exporter::{Exporter, command, config_flag, run};
+use super::support::files::write_private;
+use super::support::http::client;
+use super::support::samples::{counter, value};
+use super::support::wait::guard;
 
 /// A login that waits for its person.
 struct Terminal {
@@ -100,7 +103,7 @@ async fn browse(scene: &Scene, account: &str, address: &Url) -> Url {
 async fn a_login_is_stored_tells_what_it_sees_and_is_taken_up_by_the_exporter() {
     let (scene, file) = scene(main_partner(3600)).await;
     let data = format!("--storage.path={}", scene.path("data").display());
-    let exporter = Process::start(&[&config_flag(&file), &data]);
+    let exporter = Exporter::start(&[&config_flag(&file), &data]);
     let needed = r#"wazzup_account_failing{account="acme",reason="login_needed"}"#;
     exporter.until("the reason", |samples| samples.contains_key(needed)).await;
     let mut terminal = Terminal::open(&file).await;
@@ -179,7 +182,7 @@ async fn what_is_pasted_by_mistake_is_explained_and_asked_for_again() {
 #[tokio::test]
 async fn a_login_that_comes_to_nothing_stores_nothing_and_says_why() {
     let (scene, file) = scene(main_partner(3600)).await;
-    replace(&scene.login_file("acme"), "what-was-there");
+    write_private(&scene.login_file("acme"), "what-was-there");
     for (pasted, words) in [
         ("error=access_denied&state={state}", "whoever logs in has to agree"),
         ("error=server_error&state={state}", "Wazzup24 has ended the login: server_error"),
@@ -197,7 +200,7 @@ async fn a_login_that_comes_to_nothing_stores_nothing_and_says_why() {
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("run the command again"), "{said}");
     // The partner's password has changed.
-    replace(&scene.path("main.password"), "wrong");
+    write_private(&scene.path("main.password"), "wrong");
     let mut terminal = Terminal::open(&file).await;
     let back = browse(&scene, "acme", &terminal.address).await;
     terminal.paste(back.as_str());
@@ -243,12 +246,12 @@ async fn what_cannot_work_is_told_before_anybody_opens_a_browser() {
     assert_eq!(code, Some(2), "{said}");
     assert!(said.contains("configured are acme, globex"), "{said}");
     let yaml = std::fs::read_to_string(&file).unwrap();
-    replace(&file, &yaml.replace("acme.refresh-token", "none/acme.refresh-token"));
+    write_private(&file, &yaml.replace("acme.refresh-token", "none/acme.refresh-token"));
     let (code, said) = login("acme", &file).await;
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("/none: No such file") && !said.contains("--storage.path"), "{said}");
     let token = "accounts:\n- name: acme\n  auth: {token: x}\n  users: [{id: '1'}]\n";
-    replace(&file, token);
+    write_private(&file, token);
     let (code, said) = login("acme", &file).await;
     assert_eq!(code, Some(2), "{said}");
     assert!(said.contains("acme needs no login"), "{said}");

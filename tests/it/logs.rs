@@ -8,9 +8,12 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use wazzup_exporter::simulator::{AccountSpec, Discovery, Role, UserSpec};
 
-use super::cli::write_config;
-use super::process::{Process, command, config_flag};
-use super::support::{Samples, client, configuration, guard, samples, serve, still, value};
+use super::support::exporter::{Exporter, command, config_flag};
+use super::support::files::write_config;
+use super::support::http::client;
+use super::support::samples::{Samples, samples, value};
+use super::support::upstream::{configuration, serve, still};
+use super::support::wait::{guard, until, until_true};
 
 /// A line as its keys and values, in their order.
 type Line = Vec<(String, String)>;
@@ -77,11 +80,12 @@ async fn lines_are_as_prometheus_writes_them_in_both_formats() {
     settings.faults = vec!["status=500".parse().unwrap()];
     let (api, url) = serve(settings).await;
     let folder = tempfile::tempdir().unwrap();
-    let file = write_config(&folder, &configuration(&api, &url, "interval: 200ms, timeout: 5s"));
+    let file =
+        write_config(folder.path(), &configuration(&api, &url, "interval: 200ms, timeout: 5s"));
     let mut told = Vec::new();
     for (format, read) in [("logfmt", logfmt as fn(&str) -> Line), ("json", json)] {
         let format = format!("--log.format={format}");
-        let daemon = Process::start(&[&config_flag(&file), &format, "--log.level=trace"]);
+        let daemon = Exporter::start(&[&config_flag(&file), &format, "--log.level=trace"]);
         daemon.until_logged("the account cannot be read").await;
         daemon.signal(Signal::TERM);
         let (code, log) = daemon.end();
@@ -120,7 +124,7 @@ async fn a_long_outage_is_one_line_for_each_reason_and_one_for_its_end() {
     let folder = tempfile::tempdir().unwrap();
     let yaml = configuration(&api, &url, "interval: 100ms, timeout: 5s, stale_after: 10s");
     let yaml = yaml.replace("\n    channels: {enabled: false}", "");
-    let daemon = Process::start(&[&config_flag(&write_config(&folder, &yaml))]);
+    let daemon = Exporter::start(&[&config_flag(&write_config(folder.path(), &yaml))]);
     let ok = r#"wazzup_sweeps_total{account="acme",result="ok"}"#;
     daemon.until("figures", |samples| value(samples, ok) >= Some(3.0)).await;
     let mut sweeps = 0.0;
@@ -171,7 +175,7 @@ async fn a_list_that_fails_alone_is_one_line_and_one_for_its_end() {
     let folder = tempfile::tempdir().unwrap();
     let yaml = configuration(&api, &url, "interval: 100ms, timeout: 5s, stale_after: 10s");
     let yaml = yaml.replace("\n    channels: {enabled: false}", "");
-    let daemon = Process::start(&[&config_flag(&write_config(&folder, &yaml))]);
+    let daemon = Exporter::start(&[&config_flag(&write_config(folder.path(), &yaml))]);
     api.add_fault("status=403,endpoint=channels".parse().unwrap());
     daemon.until_logged("the list of channels cannot be read").await;
     let ok = r#"wazzup_sweeps_total{account="acme",result="ok"}"#;
@@ -191,9 +195,9 @@ async fn an_outage_that_a_new_configuration_ends_is_told_to_be_over() {
     let good = configuration(&api, &url, "interval: 200ms, timeout: 5s");
     let bad = good.replace("token-of-acme", "token-of-nobody");
     assert_ne!(good, bad);
-    let daemon = Process::start(&[&config_flag(&write_config(&folder, &bad))]);
+    let daemon = Exporter::start(&[&config_flag(&write_config(folder.path(), &bad))]);
     daemon.until_logged("the account cannot be read").await;
-    write_config(&folder, &good);
+    write_config(folder.path(), &good);
     daemon.signal(Signal::HUP);
     daemon.until_logged("the account can be read again").await;
     daemon.signal(Signal::TERM);
@@ -255,15 +259,10 @@ impl Stalled {
     /// Ends it with a signal.
     async fn end(mut self) -> ExitStatus {
         kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
-        let end = async {
-            loop {
-                if let Some(status) = self.child.try_wait().unwrap() {
-                    return status;
-                }
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        guard("the end of the demo", end).await
+        until("the end of the demo", &[], async || {
+            self.child.try_wait().unwrap().ok_or_else(|| "it runs".to_owned())
+        })
+        .await
     }
 }
 
@@ -286,12 +285,7 @@ fn sweeps(samples: &Samples) -> f64 {
 async fn a_log_that_nobody_reads_holds_up_neither_sweeps_nor_scrapes_nor_the_end() {
     let stalled = Stalled::start().await;
     let before = sweeps(&stalled.scrape().await);
-    guard("sweeps", async {
-        while sweeps(&stalled.scrape().await) < before + 10.0 {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    })
-    .await;
+    until_true("sweeps", async || sweeps(&stalled.scrape().await) >= before + 10.0).await;
     assert_eq!(stalled.end().await.code(), Some(0));
 }
 

@@ -15,10 +15,8 @@ mod logs;
 mod methods;
 mod network;
 mod partners;
-mod pki;
 mod polling;
 mod prefix;
-mod process;
 mod recovery;
 mod relays;
 mod reload;
@@ -28,6 +26,7 @@ mod reset_crash;
 mod running_config;
 mod secrets;
 mod storage;
+#[path = "../support/mod.rs"]
 mod support;
 mod systemd;
 mod tokens;

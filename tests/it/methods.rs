@@ -10,8 +10,10 @@ use wazzup_exporter::app::Options;
 use wazzup_exporter::config;
 use wazzup_exporter::web_config;
 
-use super::pki::Pki;
-use super::support::{World, configuration, guard, options, serve, still};
+use super::support::daemon::{World, options};
+use super::support::pki::Pki;
+use super::support::upstream::{configuration, serve, still};
+use super::support::wait::guard;
 use super::web_config::{ALICE, Guarded, send, tls, users};
 
 const METHODS: [&str; 11] =

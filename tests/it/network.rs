@@ -1,14 +1,19 @@
 //! The way to upstream: whose certificates are good, which proxy is used, and who sees what.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use hyper::{Method, Version};
 use wazzup_exporter::config;
 use wazzup_exporter::simulator::Simulator;
 
 use super::relays::{Authority, Proxy, Seen, TlsFront};
-use super::support::{Samples, World, counter, guard, serve, still, value};
+use super::support::daemon::World;
+use super::support::exporter::{command, config_flag};
+use super::support::files::write_config;
+use super::support::samples::{Samples, counter, value};
+use super::support::upstream::{serve, still};
+use super::support::wait::guard;
 
 /// User name and password of a proxy, and how they travel.
 const USER: &str = "pr0xy-user";
@@ -259,13 +264,9 @@ async fn proxies_of_the_environment_are_obeyed_but_not_for_loopback() {
 
 /// Runs `poll` with this configuration and no variables of proxies but these.
 async fn poll(yaml: &str, variables: &[(&str, &str)]) -> Output {
-    use std::os::unix::fs::PermissionsExt as _;
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("config.yaml");
-    std::fs::write(&file, yaml).unwrap();
-    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_wazzup-exporter"));
-    command.arg("poll").arg(format!("--config.file={}", file.display()));
+    let mut command = command();
+    command.arg("poll").arg(config_flag(&write_config(folder.path(), yaml)));
     for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUEST_METHOD"] {
         command.env_remove(name).env_remove(name.to_lowercase());
     }
@@ -276,7 +277,8 @@ async fn poll(yaml: &str, variables: &[(&str, &str)]) -> Output {
 
 fn assert_figure(polled: &Output) {
     assert_eq!(polled.status.code(), Some(0), "{polled:?}");
-    let samples: Samples = super::support::samples(std::str::from_utf8(&polled.stdout).unwrap());
+    let samples: Samples =
+        super::support::samples::samples(std::str::from_utf8(&polled.stdout).unwrap());
     assert_eq!(value(&samples, &counter("acme", "u0", "red")), Some(1.0));
     assert_no_password(&format!("{polled:?}"));
 }

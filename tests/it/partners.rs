@@ -1,6 +1,6 @@
 //! Worlds whose accounts' tokens come from a partner's login.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -11,7 +11,11 @@ use wazzup_exporter::simulator::{
 };
 use wazzup_exporter::storage::Storage;
 
-use super::support::{World, client, guard, serve};
+use super::support::daemon::World;
+use super::support::files::write_private;
+use super::support::http::client;
+use super::support::upstream::serve;
+use super::support::wait::until_true;
 
 /// Where customers' browsers are sent; nobody is there.
 pub(crate) const REDIRECT: &str = "https://partner.example/wazzup";
@@ -73,7 +77,7 @@ impl Scene {
         let (_, rest) = yaml.split_once("accounts:").unwrap();
         // Lists would be requests that nobody in these tests asks for.
         let rest = rest.replace("    users:", "    channels: {enabled: false}\n    users:");
-        replace(&file, &format!("poll: {{{poll}}}\naccounts:{rest}"));
+        write_private(&file, &format!("poll: {{{poll}}}\naccounts:{rest}"));
         file
     }
 
@@ -104,7 +108,7 @@ impl Scene {
     /// where the exporter looks for it.
     pub(crate) async fn log_in(&self, account: usize, name: &str) {
         let token = refresh_token(&self.url, account).await;
-        replace(&self.login_file(name), &token);
+        write_private(&self.login_file(name), &token);
     }
 
     /// What the exporter keeps of an account's tokens.
@@ -127,27 +131,13 @@ impl Scene {
 
     /// Waits until the partner got so many tokens of this kind.
     pub(crate) async fn until_granted(&self, kind: Endpoint, times: u64) {
-        let granted = async {
-            while self.granted(kind) < times {
-                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-            }
-        };
-        guard(format!("{times} tokens"), granted).await;
+        until_true(format!("{times} tokens"), async || self.granted(kind) >= times).await;
     }
 
     /// How often the partner asked for tokens of this kind.
     pub(crate) fn asked(&self, kind: Endpoint) -> u64 {
         self.api.counts().partners.get("main").map_or(0, |counts| counts.asked(kind))
     }
-}
-
-/// Puts other content in the place of a file.
-pub(crate) fn replace(file: &Path, content: &str) {
-    let new = file.with_extension("new");
-    std::fs::write(&new, content).unwrap();
-    let owner_only = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-    std::fs::set_permissions(&new, owner_only).unwrap();
-    std::fs::rename(new, file).unwrap();
 }
 
 /// Goes through the owner's login and the exchange of its code.

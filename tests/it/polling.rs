@@ -10,7 +10,11 @@ use wazzup_exporter::config;
 
 use wazzup_exporter::simulator::{AccountSpec, Latency, RateLimit, Role, Settings, UserSpec};
 
-use super::support::{World, configuration, counter, guard, serve, still, value};
+use super::support::daemon::World;
+use super::support::files::write_private;
+use super::support::samples::{counter, value};
+use super::support::upstream::{configuration, serve, still};
+use super::support::wait::{guard, until_true};
 
 const FAST: &str = "interval: 200ms, timeout: 5s";
 
@@ -157,7 +161,7 @@ async fn a_replaced_token_file_is_read_again() {
     .await;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("token");
-    write_secret(&file, "old-token\n");
+    write_private(&file, "old-token\n");
     let yaml = format!(
         "poll: {{{FAST}}}\naccounts: [{{name: acme, base_url: '{url}', auth: {{token_file: {}}}, users: [{{id: '1'}}]}}]",
         file.display()
@@ -165,7 +169,7 @@ async fn a_replaced_token_file_is_read_again() {
     let world = World::start_with(api, &yaml).await;
     let unknown = r#"wazzup_user_untrusted{account="acme",user="1",reason="unknown_user"}"#;
     world.until("the old account's answer", |samples| samples.contains_key(unknown)).await;
-    write_secret(&file, "new-token\n");
+    write_private(&file, "new-token\n");
     let series = counter("acme", "1", "red");
     world.until("the new account's answer", |samples| value(samples, &series) == Some(7.0)).await;
     world.stop().await;
@@ -174,18 +178,14 @@ async fn a_replaced_token_file_is_read_again() {
 #[tokio::test]
 async fn readiness_comes_with_the_first_attempt_of_every_account() {
     let world = World::start(still(&["acme", "globex"], 1), "interval: 1s, timeout: 5s").await;
-    let ready = async {
-        loop {
-            // Asked before readiness, so that it cannot have been answered in between.
-            let total = world.api.counts().total;
-            if world.get("/-/ready").await.status() == 200 {
-                return;
-            }
-            assert!(total <= 10, "not ready after many attempts");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    guard("readiness", ready).await;
+    until_true("readiness", async || {
+        // Counted before readiness is read, so that no request is answered in between.
+        let total = world.api.counts().total;
+        let ready = world.get("/-/ready").await.status() == 200;
+        assert!(ready || total <= 10, "not ready after many attempts");
+        ready
+    })
+    .await;
     let counts = world.api.counts();
     assert_eq!(counts.accounts.len(), 2, "{counts:?}");
     assert_eq!(world.get("/-/healthy").await.status(), 200);
@@ -224,10 +224,4 @@ async fn accounts_are_replaced_while_running_without_a_gap() {
     world.until("the new account", |samples| value(samples, &red("comes")) == Some(11.0)).await;
     world.until("the old one's rhythm", |samples| value(samples, swept) > Some(before + 1.0)).await;
     world.stop().await;
-}
-
-fn write_secret(file: &Path, text: &str) {
-    use std::os::unix::fs::PermissionsExt as _;
-    std::fs::write(file, text).unwrap();
-    std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600)).unwrap();
 }

@@ -3,9 +3,13 @@
 use reqwest::Method;
 use wazzup_exporter::app::Options;
 
-use super::cli::{run, text, write_config};
-use super::process::{Process, config_flag};
-use super::support::{World, client, configuration, guard, options, serve, still};
+use super::cli::{run, text};
+use super::support::daemon::{World, options};
+use super::support::exporter::{Exporter, config_flag};
+use super::support::files::write_config;
+use super::support::http::client;
+use super::support::upstream::{configuration, serve, still};
+use super::support::wait::guard;
 
 async fn start(prefix: &str) -> World {
     let (api, url) = serve(still(&["acme"], 2)).await;
@@ -81,7 +85,8 @@ async fn probes_are_told_with_and_without_the_prefix_on_both_listeners() {
 async fn the_prefix_is_the_path_of_the_external_url_unless_given() {
     let (api, url) = serve(still(&["acme"], 1)).await;
     let folder = tempfile::tempdir().unwrap();
-    let config = config_flag(&write_config(&folder, &configuration(&api, &url, "interval: 1h")));
+    let config =
+        config_flag(&write_config(folder.path(), &configuration(&api, &url, "interval: 1h")));
     for (flags, metrics) in [
         (&["--web.external-url=https://example.com/wazzup/"][..], "/wazzup/metrics"),
         (&["--web.external-url=/wazzup"], "/wazzup/metrics"),
@@ -94,7 +99,7 @@ async fn the_prefix_is_the_path_of_the_external_url_unless_given() {
         (&["--web.route-prefix=/in/side/"], "/in/side/metrics"),
         (&["--web.external-url=", "--web.route-prefix="], "/metrics"),
     ] {
-        let process = Process::start(&[&[&*config], flags].concat());
+        let process = Exporter::start(&[&[&*config], flags].concat());
         assert_eq!(process.get(metrics).await.status(), 200, "{flags:?}");
         let health = format!("--url=http://{}/-/healthy", process.address);
         assert_eq!(run(&["healthcheck", &health]).status.code(), Some(0), "{flags:?}");
@@ -105,7 +110,7 @@ async fn the_prefix_is_the_path_of_the_external_url_unless_given() {
 fn a_bad_prefix_is_exit_code_2_and_says_what_to_write() {
     let folder = tempfile::tempdir().unwrap();
     let good = "accounts: [{name: acme, auth: {token: x}, users: [{id: '1'}]}]\n";
-    let config = config_flag(&write_config(&folder, good));
+    let config = config_flag(&write_config(folder.path(), good));
     for (flag, told) in [
         ("--web.route-prefix=/a b", "write a path of letters, digits and -_.~, as /wazzup"),
         ("--web.route-prefix=/../x", "write a path of letters"),

@@ -5,7 +5,10 @@ use std::time::{Duration, Instant};
 use wazzup_exporter::simulator::{Access, AccountSpec, RateLimit, Role, Settings, UserSpec};
 use wazzup_exporter::storage::Storage;
 
-use super::support::{World, configuration, counter, serve, still, value};
+use super::support::daemon::World;
+use super::support::files::write_private;
+use super::support::samples::{counter, value};
+use super::support::upstream::{configuration, serve, still};
 
 const FAST: &str = "interval: 200ms, timeout: 5s";
 
@@ -153,7 +156,6 @@ async fn one_forbidden_user_does_not_forbid_the_account() {
 
 #[tokio::test]
 async fn a_token_that_was_replaced_in_its_file_costs_no_reading() {
-    use std::os::unix::fs::PermissionsExt as _;
     let user = |id: &str| UserSpec::new(id, "Anna", Role::SalesRep).pinned(7, "red");
     let new = (0..30).fold(AccountSpec::new("new", "10000002", "new-token"), |account, number| {
         account.user(user(&format!("u{number}")))
@@ -165,8 +167,7 @@ async fn a_token_that_was_replaced_in_its_file_costs_no_reading() {
     let (api, url) = serve(Settings { accounts, limit, ..Settings::default() }).await;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("token");
-    std::fs::write(&file, "old-token").unwrap();
-    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    write_private(&file, "old-token");
     // The first answers come late enough for the token to be replaced meanwhile.
     api.add_fault("latency=300ms,account=old".parse().unwrap());
     let users: Vec<String> = (0..30).map(|number| format!("{{id: 'u{number}'}}")).collect();

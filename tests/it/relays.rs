@@ -12,14 +12,15 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rcgen::{CertificateParams, CertifiedIssuer, KeyPair};
 use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-use super::support::client;
+use super::support::http::client;
+use super::support::pki::authority;
 
 /// A private authority and the file that holds its certificate.
 pub(crate) struct Authority {
@@ -54,11 +55,7 @@ type Answer = Result<Response<Full<Bytes>>, Infallible>;
 impl Authority {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut params = CertificateParams::default();
-        // A name of its own, as authorities have.
-        params.distinguished_name.push(DnType::CommonName, folder.path().to_str().unwrap());
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        let issuer = authority(folder.path().to_str().unwrap());
         let authority = Self { issuer, folder };
         std::fs::write(authority.file(), authority.issuer.pem()).unwrap();
         authority

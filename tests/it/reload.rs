@@ -1,7 +1,7 @@
 //! Reading the configuration anew: by signal, by request, by itself; and what stays as it is meanwhile.
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
@@ -13,20 +13,16 @@ use wazzup_exporter::config::{self, Permissions};
 use wazzup_exporter::reload::Source;
 use wazzup_exporter::simulator::Simulator;
 
-use super::process::{Process, config_flag};
-use super::support::{World, configuration, counter, guard, options, serve, still, value};
+use super::support::daemon::{World, options};
+use super::support::exporter::{Exporter, config_flag};
+use super::support::files::write_private;
+use super::support::samples::{counter, value};
+use super::support::upstream::{configuration, serve, still};
+use super::support::wait::until_true;
 
 const SUCCESSFUL: &str = "wazzup_exporter_config_last_reload_successful";
 const HASH: &str = "wazzup_exporter_config_hash";
 const FAST: &str = "interval: 200ms, timeout: 5s";
-
-/// Writes a file as an editor with care would: whole, closed to others.
-fn write(file: &Path, text: &str) {
-    let new = file.with_extension("new");
-    std::fs::write(&new, text).unwrap();
-    std::fs::set_permissions(&new, std::fs::Permissions::from_mode(0o600)).unwrap();
-    std::fs::rename(&new, file).unwrap();
-}
 
 /// An exporter that reads its configuration from a file.
 struct Filed {
@@ -42,7 +38,7 @@ impl Filed {
         let yaml = configuration(&api, &url, poll);
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("config.yaml");
-        write(&file, &yaml);
+        write_private(&file, &yaml);
         let world = Self::world(api, &file, look).await;
         Self { world, file, yaml, _folder: folder }
     }
@@ -61,7 +57,7 @@ impl Filed {
     }
 
     async fn take(&self, yaml: &str) {
-        write(&self.file, yaml);
+        write_private(&self.file, yaml);
         let (status, text) = self.reload().await;
         assert_eq!(status, 200, "{text}");
     }
@@ -117,7 +113,7 @@ async fn a_broken_configuration_changes_nothing_and_is_told() {
         (String::new(), "is empty"),
         (filed.yaml.replacen("auth:", "allow_insecure_http: true\n    auth2:", 1), "auth"),
     ] {
-        write(&filed.file, &broken);
+        write_private(&filed.file, &broken);
         let (status, text) = filed.reload().await;
         assert_eq!(status, 500, "{broken}: {text}");
         assert!(text.contains(why) && !text.contains("hunter2"), "{text}");
@@ -136,12 +132,12 @@ async fn a_broken_configuration_changes_nothing_and_is_told() {
 async fn refresh_tokens_are_not_taken_on_without_a_place_to_keep_them() {
     let filed = Filed::start(&["acme"], 1, FAST, None).await;
     let folder = filed.file.parent().unwrap();
-    write(&folder.join("password"), "password");
+    write_private(&folder.join("password"), "password");
     let partner = "partners: {main: {email: a@example.com, password_file: password, client_id: x, \
                    redirect_uri: 'https://example.com/'}}";
     let auth = "oauth: {partner: main, refresh_token_file: refresh}";
     let yaml = filed.yaml.replace(r#"token: "token-of-acme""#, auth);
-    write(&filed.file, &format!("{partner}\n{yaml}"));
+    write_private(&filed.file, &format!("{partner}\n{yaml}"));
     let (status, text) = filed.reload().await;
     assert_eq!(status, 500, "{text}");
     assert!(text.contains("acme") && text.contains("--storage.path"), "{text}");
@@ -250,13 +246,13 @@ async fn files_are_looked_at_where_that_is_wanted_and_links_are_followed() {
     let version = |name: &str, accounts: &[&str]| {
         let version = folder.path().join(name);
         std::fs::create_dir_all(version.join("accounts.d")).unwrap();
-        write(
+        write_private(
             &version.join("config.yaml"),
             &format!("{head}account_files: ['accounts.d/*.yaml']\n"),
         );
         for (number, account) in accounts.iter().enumerate() {
             let yaml = format!("accounts:\n  - name: {account}");
-            write(&version.join(format!("accounts.d/{number}.yaml")), &yaml);
+            write_private(&version.join(format!("accounts.d/{number}.yaml")), &yaml);
         }
         let link = folder.path().join("link");
         symlink(&version, &link).unwrap();
@@ -300,25 +296,21 @@ async fn reloads_leave_no_task_behind() {
         }
         let labels = format!("\n    labels: {{number: '{number}'}}\n    users:");
         filed.take(&filed.yaml.replace("\n    users:", &labels)).await;
-        write(&filed.file, "accounts: broken");
+        write_private(&filed.file, "accounts: broken");
         assert_eq!(filed.reload().await.0, 500);
     }
     filed.take(&filed.without(&["globex"])).await;
     filed.take(&filed.yaml).await;
-    let settled = async {
-        while tasks() > most {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    guard(format!("at most {most} tasks again"), settled).await;
+    until_true(format!("at most {most} tasks again"), async || tasks() <= most).await;
     filed.world.stop().await;
 }
 
 /// Scrapes without a pause; counts the scrapes in which a series was missing.
-async fn watch(daemon: &Process, wanted: &[String], stop: &AtomicBool) -> (usize, usize) {
+async fn watch(daemon: &Exporter, wanted: &[String], stop: &AtomicBool) -> (usize, usize) {
     let (mut scrapes, mut gaps) = (0, 0);
     while !stop.load(SeqCst) {
-        let samples = super::support::samples(&daemon.get("/metrics").await.text().await.unwrap());
+        let samples =
+            super::support::samples::samples(&daemon.get("/metrics").await.text().await.unwrap());
         scrapes += 1;
         gaps += usize::from(!wanted.iter().all(|series| samples.contains_key(series)));
     }
@@ -335,8 +327,8 @@ async fn two_hundred_signals_under_a_running_sweep_leave_no_trace() {
     let file = folder.path().join("config.yaml");
     let interval = Duration::from_secs(2);
     let yaml = configuration(&api, &url, "interval: 2s, timeout: 5s, concurrency: 2");
-    write(&file, &yaml);
-    let daemon = Process::start(&[&config_flag(&file)]);
+    write_private(&file, &yaml);
+    let daemon = Exporter::start(&[&config_flag(&file)]);
     let last = |account| counter(account, &format!("u{}", users - 1), "red");
     let all = [last("changes"), last("stays")];
     daemon.until("figures", |samples| all.iter().all(|series| samples.contains_key(series))).await;
@@ -353,7 +345,7 @@ async fn two_hundred_signals_under_a_running_sweep_leave_no_trace() {
             for good in [false, true] {
                 let team = format!("labels: {{team: t{number}}}\n    users:");
                 let new = yaml.replacen("users:", &team, 1);
-                write(&file, if good { &new } else { "accounts: [" });
+                write_private(&file, if good { &new } else { "accounts: [" });
                 daemon.signal(Signal::HUP);
                 let wanted = f64::from(u8::from(good));
                 daemon.until("the verdict", |all| value(all, SUCCESSFUL) == Some(wanted)).await;

@@ -1,6 +1,5 @@
 //! Resets of an account's counters, from the request to what upstream, the disk and the metrics hold.
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,7 +13,12 @@ use wazzup_exporter::simulator::{
 };
 use wazzup_exporter::storage::Storage;
 
-use super::support::{Samples, World, client, guard, options, serve, value};
+use super::support::daemon::{World, options};
+use super::support::files::write_private;
+use super::support::http::client;
+use super::support::samples::{Samples, value};
+use super::support::upstream::serve;
+use super::support::wait::{guard, until_true};
 
 pub(crate) const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 pub(crate) const ID: &str = "78231464";
@@ -55,10 +59,7 @@ impl Scene {
     }
 
     pub(crate) fn write(&self, name: &str, text: &str) {
-        let new = self.path("new");
-        std::fs::write(&new, text).unwrap();
-        std::fs::set_permissions(&new, std::fs::Permissions::from_mode(0o600)).unwrap();
-        std::fs::rename(new, self.path(name)).unwrap();
+        write_private(&self.path(name), text);
     }
 
     /// A configuration of `acme`, which may be reset, and `other`, which may not.
@@ -122,7 +123,7 @@ pub(crate) fn audit(data: &Path) -> Vec<Value> {
 
 fn unanswered(samples: &Samples, kind: &str) -> Option<f64> {
     let user = if kind == "red" { "1" } else { "2" };
-    value(samples, &super::support::counter("acme", user, kind))
+    value(samples, &super::support::samples::counter("acme", user, kind))
 }
 
 /// The value of a series that has to exist.
@@ -718,12 +719,7 @@ async fn a_changed_token_is_taken_up_and_the_old_one_is_not_any_more() {
         |token| Ask { token: Some(token), ..Ask::with(&json!({"confirm": ID, "dry_run": true})) };
     assert_eq!(dry(TOKEN).code(&world).await, code(200, "dry_run"));
     scene.write("reset-token", NEW);
-    guard("the new token", async {
-        while dry(NEW).code(&world).await.0 == 401 {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    })
-    .await;
+    until_true("the new token", async || dry(NEW).code(&world).await.0 != 401).await;
     assert_eq!(dry(TOKEN).code(&world).await, code(401, "unauthorized"));
     world.stop().await;
 }

@@ -5,14 +5,14 @@ use std::process::Output;
 use wazzup_exporter::simulator::Endpoint;
 
 use super::cli::{run as run_now, text};
-use super::pki::Pki;
-use super::process::{Process, config_flag, run};
 use super::reset::{ID, Scene, TOKEN};
+use super::support::exporter::{Exporter, command, config_flag, run};
+use super::support::pki::Pki;
 
 /// A scene, a daemon and the flags of commands beside it.
 struct Desk {
     scene: Scene,
-    _process: Process,
+    _process: Exporter,
     flags: Vec<String>,
 }
 
@@ -29,13 +29,10 @@ impl Desk {
         );
         daemon.extend_from_slice(more);
         let daemon: Vec<&str> = daemon.iter().map(String::as_str).collect();
-        let process = Process::start(&daemon);
-        process.until_logged("listening for resets").await;
-        let log = process.log();
-        let line = log.lines().find(|line| line.contains("listening for resets")).unwrap();
-        let (_, rest) = line.split_once("address=").unwrap();
+        let process = Exporter::start(&daemon);
+        let admin = process.until_admin().await;
         let scheme = if more.is_empty() { "http" } else { "https" };
-        flags.push(format!("--url={scheme}://{}", rest.split_whitespace().next().unwrap()));
+        flags.push(format!("--url={scheme}://{admin}"));
         Self { scene, _process: process, flags }
     }
 
@@ -158,15 +155,15 @@ async fn a_daemon_with_resets_makes_its_storage_and_check_config_looks_at_it() {
     let scene = Scene::new().await;
     scene.write("config.yaml", &scene.yaml("interval: 200ms, timeout: 5s", ""));
     let config = config_flag(&scene.path("config.yaml"));
-    let mut command = super::process::command();
-    command.arg(&config).current_dir(scene.folder.path());
-    let process = Process::run(&mut command);
+    let mut daemon = command();
+    daemon.arg(&config).current_dir(scene.folder.path());
+    let process = Exporter::spawn(&mut daemon);
     let made = scene.path("data/acme");
     process.until("the folder", |_| made.is_dir()).await;
     drop(process);
     std::fs::remove_dir_all(scene.path("data")).unwrap();
     scene.write("data", "a file in its place");
-    let mut check = super::process::command();
+    let mut check = command();
     let checked = check.args(["check-config", &config]).current_dir(scene.folder.path()).output();
     let checked = checked.unwrap();
     assert_eq!(checked.status.code(), Some(2), "{checked:?}");

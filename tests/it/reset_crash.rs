@@ -4,23 +4,24 @@
 //! `make crash-test` does it a hundred times. Upstream counts what reaches it, and the disk is what a
 //! restarted program finds.
 
-use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher as _, Hasher as _};
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use rustix::process::Signal;
 use serde_json::Value;
 
-use super::process::{Process, config_flag};
 use super::reset::{Scene, TOKEN, audit, body};
-use super::support::{Samples, client, guard, value};
+use super::support::exporter::{Exporter, config_flag};
+use super::support::http::client;
+use super::support::samples::{Samples, value};
+use super::support::wait::{guard, random_below};
 
 /// How often the program is killed unless `CRASHES` says otherwise.
 const CRASHES: u32 = 15;
 
 /// The program with an admin listener, and where that is.
 struct Running {
-    process: Process,
+    process: Exporter,
     admin: SocketAddr,
 }
 
@@ -32,12 +33,8 @@ impl Running {
             "--web.enable-admin-api".to_owned(),
             "--web.admin-listen-address=127.0.0.1:0".to_owned(),
         ];
-        let process = Process::start(&flags.each_ref().map(String::as_str));
-        process.until_logged("listening for resets").await;
-        let log = process.log();
-        let line = log.lines().find(|line| line.contains("listening for resets")).unwrap();
-        let (_, rest) = line.split_once("address=").unwrap();
-        let admin = rest.split_whitespace().next().unwrap().parse().unwrap();
+        let process = Exporter::start(&flags.each_ref().map(String::as_str));
+        let admin = process.until_admin().await;
         Self { process, admin }
     }
 
@@ -60,12 +57,6 @@ fn fill(scene: &Scene) {
     let _ = std::fs::remove_dir_all(scene.path("data"));
 }
 
-/// A moment before `latest`.
-fn random(latest: Duration) -> Duration {
-    let random = RandomState::new().build_hasher().finish();
-    Duration::from_micros(random % latest.as_micros() as u64)
-}
-
 #[tokio::test]
 async fn a_kill_never_sends_twice_nor_without_a_record_nor_opens_the_cooldown() {
     let crashes = std::env::var("CRASHES").map_or(CRASHES, |crashes| crashes.parse().unwrap());
@@ -84,10 +75,10 @@ async fn a_kill_never_sends_twice_nor_without_a_record_nor_opens_the_cooldown() 
     for crash in 0..crashes {
         fill(&scene);
         let before = scene.deletes();
-        let mut running = Running::start(&scene).await;
+        let running = Running::start(&scene).await;
         let asked = tokio::spawn(running.ask());
-        tokio::time::sleep(random(whole)).await;
-        running.process.child.kill().unwrap();
+        tokio::time::sleep(random_below(whole)).await;
+        running.process.signal(Signal::KILL);
         running.process.end();
         guard("the end of the call", asked).await.unwrap();
         let record = audit_if_any(&scene);

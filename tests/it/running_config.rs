@@ -1,7 +1,6 @@
 //! `/config`: what runs, in full, without secrets.
 
 use std::collections::BTreeSet;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,7 +9,9 @@ use tempfile::TempDir;
 use wazzup_exporter::config::{self, Config, Permissions};
 
 use super::docs::keys::known;
-use super::support::{World, configuration, serve, still};
+use super::support::daemon::World;
+use super::support::files::write_private;
+use super::support::upstream::{configuration, serve, still};
 
 /// In the order in which they are shown.
 const SECRETS: [&str; 4] =
@@ -90,9 +91,7 @@ fn folder() -> TempDir {
         ("secrets/more", "s3cr3t-file"),
         ("ca.pem", &ca),
     ] {
-        let path = folder.path().join(name);
-        std::fs::write(&path, content).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        write_private(&folder.path().join(name), content);
     }
     folder
 }
@@ -143,8 +142,7 @@ fn what_is_shown_is_the_configuration_that_runs_with_every_key_and_no_secret() {
     // Read from another folder: what is shown does not depend on where it is kept.
     let elsewhere = tempfile::tempdir().unwrap();
     let path = elsewhere.path().join("again.yaml");
-    std::fs::write(&path, fill(&shown, &SECRETS)).unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    write_private(&path, &fill(&shown, &SECRETS));
     let again = load(&path);
     assert_eq!(again.settings, config.settings);
     assert_eq!(again.accounts, config.accounts, "{shown}");

@@ -4,7 +4,6 @@
 //! way it can, repeats the credentials it was sent, and changes its mind. Everything the program
 //! prints or serves is searched for every secret. What is added to the program is to be added here.
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Output;
 use std::time::Duration;
@@ -16,8 +15,11 @@ use wazzup_exporter::simulator::{
     AccountSpec, Login, PartnerSpec, RateLimit, Role, Settings, Simulator, UserSpec,
 };
 
-use super::process::{Process, command};
-use super::support::{client, guard, serve};
+use super::support::exporter::{Exporter, command};
+use super::support::files::{write_private, write_script};
+use super::support::http::client;
+use super::support::upstream::serve;
+use super::support::wait::guard;
 
 const TOKEN: &str = "s3cr3t-token-4f2a77c09be14c0d";
 const FILE: &str = "s3cr3t-file-8d5f3a6e1b2c3d4e";
@@ -65,16 +67,16 @@ impl Scene {
         let settings = Settings { accounts, partners, speed: 0.0, limit, ..Settings::default() };
         let (api, url) = serve(settings).await;
         let folder = tempfile::tempdir().unwrap();
-        write(&folder, "token", FILE, 0o600);
-        write(&folder, "password", PASSWORD, 0o600);
-        write(&folder, "seed", SEED, 0o600);
-        write(&folder, "reset", RESET, 0o600);
+        write_private(&folder.path().join("token"), FILE);
+        write_private(&folder.path().join("password"), PASSWORD);
+        write_private(&folder.path().join("seed"), SEED);
+        write_private(&folder.path().join("reset"), RESET);
         let script = format!(
             "#!/bin/sh\n[ -f {0}/broken ] && {{ echo {COMMAND}; exit 3; }}\n\
              echo '{{\"access_token\":\"{COMMAND}\",\"expires_in\":1}}'\n",
             folder.path().display()
         );
-        write(&folder, "get-token", &script, 0o700);
+        write_script(&folder.path().join("get-token"), &script);
         let get_token = folder.path().join("get-token").display().to_string();
         let account = |name: &str, id: u32, more: &str| {
             format!(
@@ -116,7 +118,7 @@ impl Scene {
              accounts:\n{}",
             accounts.concat()
         );
-        write(&folder, "config.yaml", &yaml, 0o600);
+        write_private(&folder.path().join("config.yaml"), &yaml);
         let config = format!("--config.file={}", folder.path().join("config.yaml").display());
         let storage = format!("--storage.path={}", folder.path().join("data").display());
         Self { api, folder, config, storage }
@@ -128,7 +130,7 @@ impl Scene {
         command().args(words).args(flags).arg("--log.level=trace").output().unwrap()
     }
 
-    fn start(&self, format: &str) -> Process {
+    fn start(&self, format: &str) -> Exporter {
         let format = format!("--log.format={format}");
         let flags = [
             &*self.config,
@@ -137,7 +139,7 @@ impl Scene {
             "--web.enable-admin-api",
             "--web.admin-listen-address=127.0.0.1:0",
         ];
-        Process::start(&[&flags[..], &["--log.level=trace", &format]].concat())
+        Exporter::start(&[&flags[..], &["--log.level=trace", &format]].concat())
     }
 
     /// All that nobody may see.
@@ -154,20 +156,10 @@ impl Scene {
         secrets
     }
 
-    /// Where accounts are reset.
-    fn admin(process: &Process) -> String {
-        let log = process.log();
-        let line = log.lines().find(|line| line.contains("listening for resets")).unwrap();
-        let (_, rest) = line.split_once("127.0.0.1:").unwrap();
-        let port: String = rest.chars().take_while(char::is_ascii_digit).collect();
-        format!("http://127.0.0.1:{port}")
-    }
-
     /// Asks for resets with the right token and with wrong ones, and listens.
-    async fn reset(&self, process: &Process) {
-        process.until_logged("listening for resets").await;
-        let admin = Self::admin(process);
-        let url = format!("{admin}/api/v1/admin/accounts/literal/reset");
+    async fn reset(&self, process: &Exporter) {
+        let admin = process.until_admin().await;
+        let url = format!("http://{admin}/api/v1/admin/accounts/literal/reset");
         let body = format!(r#"{{"confirm":"10000001","{TOKEN}":"{RESET}"}}"#);
         let good = r#"{"confirm":"10000001","reason":"why"}"#;
         for (token, body) in [(RESET, &*body), (FILE, good), (RESET, good), (RESET, good)] {
@@ -177,7 +169,7 @@ impl Scene {
             self.assert_clean("the headers of a reset", &format!("{:?}", answer.headers()));
             self.assert_clean("the answer to a reset", &answer.text().await.unwrap());
         }
-        let url = format!("--url={admin}");
+        let url = format!("--url=http://{admin}");
         for words in [
             &["reset", "literal", "--confirm=10000001", &url][..],
             &["reset", "literal", "--confirm=10000001", "--url=http://user:secret@127.0.0.1:9"],
@@ -201,12 +193,6 @@ impl Scene {
     }
 }
 
-fn write(folder: &TempDir, name: &str, text: &str, mode: u32) {
-    let path = folder.path().join(name);
-    std::fs::write(&path, text).unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
-}
-
 /// Lets upstream fail in each of these ways, one after the other, and listens.
 async fn suffer(faults: &[&str], format: &str, login: Login) {
     let scene = Scene::new().await;
@@ -214,7 +200,7 @@ async fn suffer(faults: &[&str], format: &str, login: Login) {
     let process = scene.start(format);
     for (number, fault) in faults.iter().enumerate() {
         if number == 1 {
-            write(&scene.folder, "broken", "", 0o600);
+            write_private(&scene.folder.path().join("broken"), "");
         }
         scene.api.add_fault(fault.parse().unwrap());
         scene.api.expire_tokens("label").unwrap();

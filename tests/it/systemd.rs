@@ -11,9 +11,12 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 use wazzup_exporter::simulator::Simulator;
 
-use super::cli::{text, write_config};
-use super::process::{Process, command, config_flag};
-use super::support::{GUARD, Samples, configuration, serve, still};
+use super::cli::text;
+use super::support::exporter::{Exporter, command, config_flag};
+use super::support::files::{write_config, write_script};
+use super::support::samples::Samples;
+use super::support::upstream::{configuration, serve, still};
+use super::support::wait::GUARD;
 
 /// Where the daemon tells how it is doing.
 struct Manager {
@@ -33,7 +36,7 @@ impl Manager {
 
     /// The daemon, with a watchdog of so many microseconds.
     fn command(&self, api: &Simulator, url: &str, poll: &str, watchdog: &str) -> Command {
-        let config = write_config(&self.folder, &configuration(api, url, poll));
+        let config = write_config(self.folder.path(), &configuration(api, url, poll));
         let mut command = command();
         command.arg(config_flag(&config)).env("NOTIFY_SOCKET", &self.path);
         command.env("WATCHDOG_USEC", watchdog);
@@ -63,7 +66,7 @@ async fn it_tells_that_it_is_ready_that_it_lives_and_that_it_stops() {
     let (api, url) = serve(still(&["acme", "globex"], 2)).await;
     let manager = Manager::new();
     let poll = "interval: 500ms, timeout: 10s, stale_after: 1m";
-    let process = Process::run(&mut manager.command(&api, &url, poll, "200000"));
+    let process = Exporter::spawn(&mut manager.command(&api, &url, poll, "200000"));
     let start = manager.hear_until("READY=1");
     assert_eq!(process.get("/-/ready").await.status(), 200);
     let whole = [start, manager.hear_until("WATCHDOG=1")].concat();
@@ -85,7 +88,7 @@ async fn before_the_first_readings_it_asks_for_patience_and_is_not_ready() {
     api.add_fault("hang".parse().unwrap());
     let manager = Manager::new();
     let poll = "interval: 24h, timeout: 10m";
-    let process = Process::run(&mut manager.command(&api, &url, poll, "200000"));
+    let process = Exporter::spawn(&mut manager.command(&api, &url, poll, "200000"));
     assert!(manager.hear().contains(&"EXTEND_TIMEOUT_USEC=30000000".to_owned()));
     for _ in 0..3 {
         assert_eq!(manager.hear(), ["WATCHDOG=1"]);
@@ -103,7 +106,7 @@ async fn the_status_tells_that_an_account_is_down_and_no_watchdog_means_no_pings
     api.add_fault("status=401,account=acme".parse().unwrap());
     let manager = Manager::new();
     let poll = "interval: 500ms, timeout: 10s, stale_after: 1m";
-    let process = Process::run(&mut manager.command(&api, &url, poll, ""));
+    let process = Exporter::spawn(&mut manager.command(&api, &url, poll, ""));
     let heard = manager.hear_until("STATUS=polling 2 accounts, 1 down");
     api.clear_faults();
     let more = manager.hear_until("STATUS=polling 2 accounts");
@@ -117,13 +120,13 @@ async fn it_tells_of_every_reload_and_shows_the_configuration_that_came_of_it() 
     let manager = Manager::new();
     let poll = "interval: 500ms, timeout: 10s, stale_after: 1m";
     let yaml = configuration(&api, &url, poll);
-    let process = Process::run(&mut manager.command(&api, &url, poll, ""));
+    let process = Exporter::spawn(&mut manager.command(&api, &url, poll, ""));
     manager.hear_until("STATUS=polling 2 accounts");
     let shown = async || process.get("/config").await.text().await.unwrap();
     assert!(shown().await.contains("name: globex"));
     let (one, _) = yaml.split_once("  - name: \"globex\"").unwrap();
     for (yaml, accounts) in [(one, 1), ("accounts: 7\n", 1), (&*yaml, 2)] {
-        write_config(&manager.folder, yaml);
+        write_config(manager.folder.path(), yaml);
         process.signal(Signal::HUP);
         let begin = manager.hear_until("RELOADING=1");
         assert!(begin.last().unwrap().starts_with("MONOTONIC_USEC="), "{begin:?}");
@@ -144,7 +147,7 @@ async fn a_service_manager_that_is_gone_stops_nothing() {
     let mut command = manager.command(&api, &url, "interval: 1h", "200000");
     let Manager { socket, folder: _folder, .. } = manager;
     drop(socket);
-    let process = Process::run(&mut command);
+    let process = Exporter::spawn(&mut command);
     process.until_logged("the service manager cannot be told").await;
     process.until("a figure", |samples| samples.contains_key("wazzup_up{account=\"acme\"}")).await;
     process.signal(Signal::TERM);
@@ -161,15 +164,14 @@ async fn a_token_command_hears_nothing_of_the_service_manager() {
     let print = "{\"access_token\":\"token-of-acme\"}";
     let body =
         format!("#!/bin/sh\nenv > {0}.new; mv {0}.new {0}; echo '{print}'\n", told.display());
-    std::fs::write(&script, body).unwrap();
-    std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    write_script(&script, &body);
     let yaml = configuration(&api, &url, "interval: 500ms");
     let token = yaml.lines().find(|line| line.contains("token: ")).unwrap();
     let indent = &token[..token.len() - token.trim_start().len()];
     let auth = token.trim_start().starts_with("auth:");
     let way = format!("token_command: ['{}']", script.display());
     let way = if auth { format!("{indent}auth: {{{way}}}") } else { format!("{indent}{way}") };
-    let config = write_config(&manager.folder, &yaml.replace(token, &way));
+    let config = write_config(manager.folder.path(), &yaml.replace(token, &way));
     let mut command = command();
     command.args([&config_flag(&config), "--config.allow-token-command"]);
     for (name, value) in [
@@ -183,7 +185,7 @@ async fn a_token_command_hears_nothing_of_the_service_manager() {
     ] {
         command.env(name, value);
     }
-    let process = Process::run(&mut command);
+    let process = Exporter::spawn(&mut command);
     let up =
         |samples: &Samples| samples.get("wazzup_up{account=\"acme\"}").is_some_and(|up| up == "1");
     process.until("a figure", up).await;
@@ -215,11 +217,12 @@ fn listener() -> (TcpListener, Stdio) {
 async fn it_serves_on_the_sockets_that_it_is_passed() {
     let (api, url) = serve(still(&["acme"], 2)).await;
     let folder = tempfile::tempdir().unwrap();
-    let config = config_flag(&write_config(&folder, &configuration(&api, &url, "interval: 1h")));
+    let config =
+        config_flag(&write_config(folder.path(), &configuration(&api, &url, "interval: 1h")));
     let ((first, one), (second, two)) = (listener(), listener());
     let mut command = activated(2);
     command.args([&config, "--web.systemd-socket"]).stdin(one);
-    let mut process = Process::run_speaking(&mut command, two);
+    let mut process = Exporter::spawn_with_stdout(command.stdout(two));
     let addresses = [&first, &second].map(|listener| listener.local_addr().unwrap());
     assert_eq!(process.address, addresses[0]);
     for address in addresses {
@@ -239,7 +242,7 @@ async fn it_serves_on_the_sockets_that_it_is_passed() {
 fn sockets_that_are_none_are_refused_with_exit_code_2() {
     let folder = tempfile::tempdir().unwrap();
     let good = "accounts: [{name: acme, auth: {token: x}, users: [{id: '1'}]}]\n";
-    let config = config_flag(&write_config(&folder, good));
+    let config = config_flag(&write_config(folder.path(), good));
     let (listener, _) = listener();
     let connection = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (datagram, _other) = UnixDatagram::pair().unwrap();
@@ -261,9 +264,10 @@ fn sockets_that_are_none_are_refused_with_exit_code_2() {
 async fn sockets_that_nobody_asked_for_are_warned_of() {
     let (api, url) = serve(still(&["acme"], 1)).await;
     let folder = tempfile::tempdir().unwrap();
-    let config = config_flag(&write_config(&folder, &configuration(&api, &url, "interval: 1h")));
+    let config =
+        config_flag(&write_config(folder.path(), &configuration(&api, &url, "interval: 1h")));
     let (listener, passed) = listener();
-    let process = Process::run(activated(1).arg(&config).stdin(passed));
+    let process = Exporter::spawn(activated(1).arg(&config).stdin(passed));
     assert_ne!(process.address, listener.local_addr().unwrap());
     let log = process.log();
     assert!(

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use wazzup_exporter::simulator::{Endpoint, Login};
 
-use super::partners::{COUNT, Scene, main_partner, replace, white};
-use super::process::{Process, config_flag};
-use super::support::{Samples, World, counter, value};
+use super::partners::{COUNT, Scene, main_partner, white};
+use super::support::daemon::World;
+use super::support::exporter::{Exporter, config_flag};
+use super::support::files::write_private;
+use super::support::samples::{Samples, counter, value};
 
 const FAST: &str = "interval: 200ms, timeout: 5s";
 
@@ -113,7 +115,7 @@ async fn a_dead_login_is_one_failure_one_request_and_one_line() {
     let scene = Scene::new(main_partner(3600), accounts).await;
     scene.api.set_login("main", Login::Refused).unwrap();
     let file = scene.config_file(FAST);
-    let process = Process::start(&[&config_flag(&file)]);
+    let process = Exporter::start(&[&config_flag(&file)]);
     let asked_often = |samples: &Samples| all_sweeps(samples, "failed") >= 100.0;
     let samples = process.until("failed sweeps", asked_often).await;
     for account in 0..20 {
@@ -123,7 +125,7 @@ async fn a_dead_login_is_one_failure_one_request_and_one_line() {
     }
     assert_eq!(scene.api.counts().total, 1, "{:?}", scene.api.log());
     scene.api.set_login("main", Login::Good).unwrap();
-    replace(&scene.path("main.password"), "pa55word");
+    write_private(&scene.path("main.password"), "pa55word");
     let all_read = |samples: &Samples| all_sweeps(samples, "ok") >= 20.0;
     process.until("figures", all_read).await;
     assert_eq!(scene.granted(Endpoint::MachineToken), 1);

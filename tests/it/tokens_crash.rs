@@ -4,16 +4,16 @@
 //! crash-test` does it a hundred times. Upstream counts what it has given out, so that a test knows
 //! whether the program still holds what it needs.
 
-use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher as _, Hasher as _};
 use std::time::Duration;
 
+use rustix::process::Signal;
 use serde_json::Value;
 use wazzup_exporter::simulator::Endpoint;
 
 use super::partners::{Scene, label, main_partner};
-use super::process::{Process, config_flag};
-use super::support::{Samples, guard, value};
+use super::support::exporter::{Exporter, config_flag};
+use super::support::samples::{Samples, value};
+use super::support::wait::{guard, random_below};
 
 /// How often the program is killed unless `CRASHES` says otherwise.
 const CRASHES: u32 = 20;
@@ -39,13 +39,13 @@ impl Stage {
         Self { scene, flags }
     }
 
-    fn start(&self) -> Process {
-        Process::start(&self.flags.each_ref().map(String::as_str))
+    fn start(&self) -> Exporter {
+        Exporter::start(&self.flags.each_ref().map(String::as_str))
     }
 
     /// Waits until the program has renewed and reads with what it got, or says that somebody has to
     /// log in. Whether it renewed.
-    async fn renews(&self, process: &Process) -> bool {
+    async fn renews(&self, process: &Exporter) -> bool {
         let done = |samples: &Samples| {
             renewals(samples) >= 1.0 && sweeps(samples, "ok") >= 1.0
                 || samples.contains_key(LOGIN_NEEDED)
@@ -54,7 +54,7 @@ impl Stage {
     }
 
     /// Sees that the program has asked once to find out that somebody has to log in, and does so.
-    async fn log_in(&self, process: &Process) {
+    async fn log_in(&self, process: &Exporter) {
         let later = sweeps(&process.until("it", |_| true).await, "failed") + 5.0;
         let samples = process.until("sweeps", |samples| sweeps(samples, "failed") >= later).await;
         assert_eq!(requests_for_tokens(&samples), 1);
@@ -86,12 +86,6 @@ fn requests_for_tokens(samples: &Samples) -> u64 {
     found.map(|(_, value)| value.parse::<u64>().unwrap()).sum()
 }
 
-/// A moment before `latest`.
-fn random(latest: Duration) -> Duration {
-    let random = RandomState::new().build_hasher().finish();
-    Duration::from_micros(random % latest.as_micros() as u64)
-}
-
 /// The figures behind a word in the lines that tell of renewals.
 fn micros(log: &str, word: &str) -> Vec<u64> {
     let lines = log.lines().filter(|line| line.contains("renewed the token"));
@@ -111,21 +105,21 @@ async fn a_kill_loses_a_login_only_between_upstreams_answer_and_the_disk() {
     assert!(stage.renews(&process).await);
     for crash in 0..crashes {
         match crash % 4 {
-            0 => tokio::time::sleep(random(LIFE)).await,
+            0 => tokio::time::sleep(random_below(LIFE)).await,
             1 => {
-                process.child.kill().unwrap();
+                process.signal(Signal::KILL);
                 process = stage.start();
-                tokio::time::sleep(random(LIFE / 4)).await;
+                tokio::time::sleep(random_below(LIFE / 4)).await;
             }
             _ => {
                 let asked = stage.scene.asked(Endpoint::Refresh);
                 let refresh =
                     stage.scene.api.wait_until(|log| log.endpoint(Endpoint::Refresh) > asked);
                 guard("a refresh", refresh).await;
-                tokio::time::sleep(random(AFTER_ARRIVAL)).await;
+                tokio::time::sleep(random_below(AFTER_ARRIVAL)).await;
             }
         }
-        process.child.kill().unwrap();
+        process.signal(Signal::KILL);
         let (_, log) = process.end();
         let (whole, answered) = (micros(&log, "stored_micros="), micros(&log, "answered_micros="));
         disk.extend(whole.iter().zip(answered).map(|(whole, answered)| whole - answered));
@@ -153,12 +147,12 @@ fn spread(figures: &mut [u64]) -> String {
 #[tokio::test]
 async fn a_kill_while_the_answer_is_on_its_way_costs_one_attempt_and_a_login() {
     let stage = Stage::new().await;
-    let mut process = stage.start();
+    let process = stage.start();
     assert!(stage.renews(&process).await);
     stage.scene.api.add_fault("late=20s,endpoint=refresh".parse().unwrap());
     let granted = stage.scene.granted(Endpoint::Refresh);
     stage.scene.until_granted(Endpoint::Refresh, granted + 1).await;
-    process.child.kill().unwrap();
+    process.signal(Signal::KILL);
     process.end();
     stage.scene.api.clear_faults();
     let process = stage.start();

@@ -3,9 +3,12 @@
 use wazzup_exporter::simulator::{Endpoint, Login, TokenQuirk};
 use wazzup_exporter::storage::Storage;
 
-use super::partners::{Scene, id, label, main_partner, replace};
-use super::process::{Process, config_flag, run};
-use super::support::{Samples, World, counter, guard, value};
+use super::partners::{Scene, id, label, main_partner};
+use super::support::daemon::World;
+use super::support::exporter::{Exporter, config_flag, run};
+use super::support::files::write_private;
+use super::support::samples::{Samples, counter, value};
+use super::support::wait::until_true;
 
 const FAST: &str = "interval: 100ms, timeout: 5s";
 
@@ -119,7 +122,7 @@ async fn a_revoked_token_is_told_once_asked_once_and_over_with_the_next_login() 
     let scene = acme(3600).await;
     let file = scene.config_file(FAST);
     let data = format!("--storage.path={}", scene.path("data").display());
-    let process = Process::start(&[&config_flag(&file), &data]);
+    let process = Exporter::start(&[&config_flag(&file), &data]);
     process.until("figures", |samples| sweeps(samples, "ok") >= 1.0).await;
     scene.api.revoke_tokens("acme").unwrap();
     let reason = failing("login_needed");
@@ -133,7 +136,7 @@ async fn a_revoked_token_is_told_once_asked_once_and_over_with_the_next_login() 
     let lines: Vec<_> = log.lines().filter(|line| line.contains("level=WARN")).collect();
     assert_eq!(lines.len(), 1, "{log}");
     assert!(lines[0].contains("wazzup-exporter login acme"), "{log}");
-    let process = Process::start(&[&config_flag(&file), &data]);
+    let process = Exporter::start(&[&config_flag(&file), &data]);
     process.until("sweeps", |samples| sweeps(samples, "failed") >= 5.0).await;
     assert_eq!(scene.asked(Endpoint::Refresh), 2);
     scene.log_in(0, "acme").await;
@@ -273,7 +276,7 @@ async fn a_login_to_another_account_is_refused() {
     let scene = acme(3600).await;
     let file = scene.config_file(FAST);
     let yaml = std::fs::read_to_string(&file).unwrap().replace(&id(0), &id(1));
-    replace(&file, &yaml);
+    write_private(&file, &yaml);
     let config =
         wazzup_exporter::config::load(&file, wazzup_exporter::config::Permissions::default())
             .unwrap();
@@ -297,12 +300,7 @@ async fn an_account_that_is_gone_leaves_its_storage_to_others() {
     let accounts = scene.config(FAST).accounts.into_iter().map(std::sync::Arc::new);
     let rest = accounts.filter(|account| account.name.as_str() != "acme").collect();
     world.accounts.replace(rest).await;
-    let free = async {
-        while stranger.account("acme").is_err() {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
-    };
-    guard("the storage", free).await;
+    until_true("the storage", async || stranger.account("acme").is_ok()).await;
     world.stop().await;
 }
 
@@ -329,12 +327,12 @@ async fn poll_beside_an_exporter_spends_nothing() {
     assert!(alone.status.success(), "{alone:?}");
     assert_eq!(scene.asked(Endpoint::Refresh), 1);
     assert!(scene.keeps_the_live_one("acme"));
-    let process = Process::start(&[&flags[0], &flags[1]]);
+    let process = Exporter::start(&[&flags[0], &flags[1]]);
     process.until("figures", |samples| sweeps(samples, "ok") >= 1.0).await;
     let beside = run(&poll).await;
     assert!(beside.status.success(), "{beside:?}");
     let text = String::from_utf8(beside.stdout).unwrap();
-    let samples = super::support::samples(&text);
+    let samples = super::support::samples::samples(&text);
     assert_eq!(value(&samples, &counter("acme", "u2", "red")), Some(7.0));
     assert_eq!(scene.asked(Endpoint::Refresh), 1);
     // Once the token is over and the exporter cannot renew it, there is nothing to poll with.

@@ -5,7 +5,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 use wazzup_exporter::http::{SCRAPES_MAX, VIEWS_MAX};
 
-use super::support::{World, guard, still};
+use super::support::daemon::World;
+use super::support::upstream::still;
+use super::support::wait::{guard, until_true};
 
 const SLOW: &str = "interval: 1h";
 
@@ -73,7 +75,7 @@ async fn the_page_shows_accounts_and_users_and_markup_as_text() {
     let mut settings = still(&["acme"], 2);
     settings.accounts[0].users[1].name = "<img src=x onerror=alert(1)>".to_owned();
     let world = World::start(settings, "interval: 200ms, timeout: 5s").await;
-    let red = super::support::counter("acme", "u1", "red");
+    let red = super::support::samples::counter("acme", "u1", "red");
     world.until("a figure", |samples| samples.contains_key(&red)).await;
     let page = world.get("/").await;
     let headers = |name: &str| page.headers()[name].to_str().unwrap().to_owned();
@@ -169,12 +171,7 @@ async fn take_all_places(world: &World, path: &str, places: usize) {
     assert_eq!(refused.headers()["retry-after"], "1", "{path}");
     assert_eq!(world.get("/-/healthy").await.status(), 200);
     drop(stuck);
-    let free = async {
-        while world.get(path).await.status() != 200 {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
-    };
-    guard("a free place", free).await;
+    until_true("a free place", async || world.get(path).await.status() == 200).await;
 }
 
 #[tokio::test]

@@ -11,10 +11,14 @@ use wazzup_exporter::app::Options;
 use wazzup_exporter::config;
 use wazzup_exporter::web_config;
 
-use super::cli::{run, text, write_config};
-use super::pki::{Pair, Pki};
-use super::process::config_flag;
-use super::support::{World, configuration, guard, options, serve, still};
+use super::cli::{run, text};
+use super::support::daemon::{World, options};
+use super::support::exporter::config_flag;
+use super::support::files::write_config;
+use super::support::http::{builder, client};
+use super::support::pki::{Pair, Pki};
+use super::support::upstream::{configuration, serve, still};
+use super::support::wait::guard;
 
 /// A name, its password, and the header that says both.
 pub(crate) const ALICE: (&str, &str) = ("alice", "open sesame");
@@ -81,14 +85,6 @@ impl Guarded {
     }
 }
 
-pub(crate) fn builder() -> ClientBuilder {
-    wazzup_exporter::transport::http_client().unwrap().no_proxy()
-}
-
-pub(crate) fn client() -> Client {
-    builder().build().unwrap()
-}
-
 pub(crate) fn identity(pair: &Pair) -> Identity {
     Identity::from_pem(format!("{}{}", pair.certificate, pair.key).as_bytes()).unwrap()
 }
@@ -121,7 +117,8 @@ pub(crate) fn tls(lines: &str) -> String {
 async fn a_bad_file_is_exit_code_2_before_anything_is_bound() {
     let (api, url) = serve(still(&["acme"], 1)).await;
     let folder = tempfile::tempdir().unwrap();
-    let config = config_flag(&write_config(&folder, &configuration(&api, &url, "interval: 30s")));
+    let config =
+        config_flag(&write_config(folder.path(), &configuration(&api, &url, "interval: 30s")));
     let pki = Pki::new();
     let web = format!("--web.config.file={}", pki.path("web.yml").display());
     for (yaml, told) in [
@@ -160,7 +157,7 @@ async fn a_bad_file_is_exit_code_2_before_anything_is_bound() {
 async fn check_config_checks_both_files_and_says_what_the_second_guards() {
     let folder = tempfile::tempdir().unwrap();
     let good = "accounts: [{name: acme, auth: {token: x}, users: [{id: '1'}]}]\n";
-    let config = config_flag(&write_config(&folder, good));
+    let config = config_flag(&write_config(folder.path(), good));
     let pki = Pki::new();
     let web = format!("--web.config.file={}", pki.path("web.yml").display());
     pki.write("web.yml", &format!("{}{}", tls("client_allowed_sans: [x]"), users(4)));
@@ -169,13 +166,13 @@ async fn check_config_checks_both_files_and_says_what_the_second_guards() {
     assert!(text(&checked.stdout).ends_with("web.yml: fine; TLS: on, users: 1\n"), "{checked:?}");
     assert!(text(&checked.stderr).contains("warning: "), "{checked:?}");
     assert!(text(&checked.stderr).contains("asks no client for a certificate"), "{checked:?}");
-    let bad = config_flag(&write_config(&folder, "accounts: 7\n"));
+    let bad = config_flag(&write_config(folder.path(), "accounts: 7\n"));
     pki.write("web.yml", "tls_config: {}\n");
     let checked = run(&["check-config", &bad, &web]);
     assert_eq!(checked.status.code(), Some(2), "{checked:?}");
     let errors = text(&checked.stderr);
     assert!(errors.contains("config.yaml:1:") && errors.contains("web.yml:1:"), "{errors}");
-    write_config(&folder, good);
+    write_config(folder.path(), good);
     let none = run(&["check-config", &config, "--web.config.file="]);
     assert!(text(&none.stdout).ends_with("config.yaml: fine; accounts: 1, users: 1\n"), "{none:?}");
 }

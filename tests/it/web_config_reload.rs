@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
-use std::time::Duration;
 
 use reqwest::Client;
 use rustix::process::Signal;
@@ -11,11 +10,14 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::cli::write_config;
-use super::pki::{Pki, host};
-use super::process::{Process, config_flag};
-use super::support::{configuration, guard, samples, serve, still};
-use super::web_config::{ALICE, Guarded, client, send, tls, users};
+use super::support::exporter::{Exporter, config_flag};
+use super::support::files::write_config;
+use super::support::http::client;
+use super::support::pki::{Pki, host};
+use super::support::samples::samples;
+use super::support::upstream::{configuration, serve, still};
+use super::support::wait::{guard, until, until_true};
+use super::web_config::{ALICE, Guarded, send, tls, users};
 
 const GAUGE: &str = "wazzup_exporter_config_last_reload_successful";
 
@@ -28,36 +30,25 @@ async fn until_status(
     login: bool,
     wanted: u16,
 ) {
-    let asked = async {
-        loop {
-            let mut request = client().get(url);
-            if login {
-                request = request.basic_auth(ALICE.0, Some(ALICE.1));
-            }
-            let status = request.send().await.map_or(0, |answer| answer.status().as_u16());
-            if status == wanted {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+    until(what, &[], async || {
+        let mut request = client().get(url);
+        if login {
+            request = request.basic_auth(ALICE.0, Some(ALICE.1));
         }
-    };
-    guard(what, asked).await;
+        let status = request.send().await.map_or(0, |answer| answer.status().as_u16());
+        if status == wanted { Ok(()) } else { Err(format!("the status is {status}")) }
+    })
+    .await;
 }
 
 /// Waits until the gauge has this value.
 async fn until_gauge(client: &Client, url: &str, wanted: &str) {
-    let asked = async {
-        loop {
-            let answer = send(client, url, "GET", Some(ALICE)).await;
-            assert_eq!(answer.status(), 200, "{url}");
-            let found = samples(&answer.text().await.unwrap());
-            if found[GAUGE] == wanted {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    guard(format!("{GAUGE} {wanted}"), asked).await;
+    until_true(format!("{GAUGE} {wanted}"), async || {
+        let answer = send(client, url, "GET", Some(ALICE)).await;
+        assert_eq!(answer.status(), 200, "{url}");
+        samples(&answer.text().await.unwrap())[GAUGE] == wanted
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -72,8 +63,9 @@ async fn certificates_are_renewed_under_load_without_a_failed_request() {
         let ca = reqwest::Certificate::from_pem(guarded.pki.ca().as_bytes()).unwrap();
         load.push(tokio::spawn(async move {
             while !stop.load(Relaxed) {
-                let fresh =
-                    || super::web_config::builder().tls_certs_only([ca.clone()]).build().unwrap();
+                let fresh = || {
+                    super::support::http::builder().tls_certs_only([ca.clone()]).build().unwrap()
+                };
                 let client = if kept { one.clone() } else { fresh() };
                 assert_eq!(send(&client, &url, "GET", None).await.status(), 200);
                 answered.fetch_add(1, Relaxed);
@@ -83,20 +75,12 @@ async fn certificates_are_renewed_under_load_without_a_failed_request() {
     for _ in 0..2 {
         let certificate = guarded.pki.renew();
         let certificate = CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap();
-        let served = async {
-            while served(&guarded).await != certificate {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        };
-        guard("the renewed certificate", served).await;
+        let shown = async || served(&guarded).await == certificate;
+        until_true("the renewed certificate", shown).await;
     }
     let before = answered.load(Relaxed);
-    let more = async {
-        while answered.load(Relaxed) < before + 20 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    guard("requests with the last certificate", more).await;
+    let more = async || answered.load(Relaxed) >= before + 20;
+    until_true("requests with the last certificate", more).await;
     stop.store(true, Relaxed);
     for one in load {
         one.await.unwrap();
@@ -215,12 +199,13 @@ async fn a_broken_renewal_keeps_what_was_there_until_it_is_mended() {
 async fn the_log_tells_a_broken_file_once_and_what_needs_a_restart() {
     let (api, url) = serve(still(&["acme"], 1)).await;
     let folder = tempfile::tempdir().unwrap();
-    let config = config_flag(&write_config(&folder, &configuration(&api, &url, "interval: 30s")));
+    let config =
+        config_flag(&write_config(folder.path(), &configuration(&api, &url, "interval: 30s")));
     let pki = Pki::new();
     let users = users(4);
     pki.write("web.yml", &users);
     let web = format!("--web.config.file={}", pki.path("web.yml").display());
-    let daemon = Process::start(&[&config, &web, "--web.health-listen-address=127.0.0.1:0"]);
+    let daemon = Exporter::start(&[&config, &web, "--web.health-listen-address=127.0.0.1:0"]);
     let metrics = format!("http://{}/metrics", daemon.address);
     until_gauge(&client(), &metrics, "1").await;
     pki.write("web.yml", "basic_auth_users: {alice: hunter2}\nunknown: hunter2\n");
@@ -253,16 +238,17 @@ async fn the_log_tells_a_broken_file_once_and_what_needs_a_restart() {
 async fn tls_that_is_taken_out_of_the_file_stays_until_a_restart() {
     let (api, url) = serve(still(&["acme"], 1)).await;
     let folder = tempfile::tempdir().unwrap();
-    let config = config_flag(&write_config(&folder, &configuration(&api, &url, "interval: 30s")));
+    let config =
+        config_flag(&write_config(folder.path(), &configuration(&api, &url, "interval: 30s")));
     let pki = Pki::new();
     pki.write("web.yml", &tls(""));
     let web = format!("--web.config.file={}", pki.path("web.yml").display());
-    let daemon = Process::start(&[&config, &web]);
+    let daemon = Exporter::start(&[&config, &web]);
     pki.write("web.yml", "http_server_config: {http2: false}\n");
     let told = "a part of the web configuration needs a restart: turning TLS off, http2";
     daemon.until_logged(told).await;
     let ca = reqwest::Certificate::from_pem(pki.ca().as_bytes()).unwrap();
-    let client = super::web_config::builder().tls_certs_only([ca]).build().unwrap();
+    let client = super::support::http::builder().tls_certs_only([ca]).build().unwrap();
     let answer = send(&client, &format!("https://{}/metrics", daemon.address), "GET", None).await;
     assert_eq!((answer.status().as_u16(), answer.version()), (200, reqwest::Version::HTTP_2));
 }

@@ -21,11 +21,14 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use wazzup_exporter::http::{SCRAPES_MAX, VIEWS_MAX};
 
-use super::cli::{run, write_config};
-use super::pki::{Pair, Pki, authority, host, self_signed};
-use super::process::{Process, command, config_flag};
-use super::support::{configuration, guard, serve, still};
-use super::web_config::{ALICE, Guarded, client, send, tls, users};
+use super::cli::run;
+use super::support::exporter::{Exporter, command, config_flag};
+use super::support::files::write_config;
+use super::support::http::client;
+use super::support::pki::{Pair, Pki, authority, host, self_signed};
+use super::support::upstream::{configuration, serve, still};
+use super::support::wait::{guard, until_true};
+use super::web_config::{ALICE, Guarded, send, tls, users};
 
 const BOTH: [&SupportedProtocolVersion; 2] = [&version::TLS13, &version::TLS12];
 
@@ -214,16 +217,17 @@ async fn what_is_asked_of_clients_follows_the_type() {
 async fn without_a_file_of_authorities_those_of_the_system_decide() {
     let (api, url) = serve(still(&["acme"], 1)).await;
     let folder = tempfile::tempdir().unwrap();
-    let config = config_flag(&write_config(&folder, &configuration(&api, &url, "interval: 30s")));
+    let config =
+        config_flag(&write_config(folder.path(), &configuration(&api, &url, "interval: 30s")));
     let pki = Pki::new();
     pki.write("web.yml", &tls("client_auth_type: RequireAndVerifyClientCert"));
     let mut command = command();
     command.arg(config).arg(format!("--web.config.file={}", pki.path("web.yml").display()));
     command.env("SSL_CERT_FILE", pki.path("ca.crt")).env_remove("SSL_CERT_DIR");
-    let daemon = Process::run(&mut command);
+    let daemon = Exporter::spawn(&mut command);
     let ca = reqwest::Certificate::from_pem(pki.ca().as_bytes()).unwrap();
     let url = format!("https://{}/-/healthy", daemon.address);
-    let trusting = || super::web_config::builder().tls_certs_only([ca.clone()]);
+    let trusting = || super::support::http::builder().tls_certs_only([ca.clone()]);
     let friend = super::web_config::identity(&pki.client(&[]));
     let stranger = super::web_config::identity(&self_signed(&CertificateParams::default()));
     let friend = trusting().identity(friend).build().unwrap();
@@ -421,13 +425,11 @@ async fn clients_of_http_2_that_do_not_read_take_all_places_but_no_more() {
         let health = send(&client, &guarded.url("/-/healthy"), "GET", None).await;
         assert_eq!(health.status(), 200);
         drop((stuck, refused, health, client));
-        let free = async {
-            let client = guarded.client();
-            while send(&client, &guarded.url(path), "GET", None).await.status() != 200 {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        guard("a free place", free).await;
+        let client = guarded.client();
+        until_true("a free place", async || {
+            send(&client, &guarded.url(path), "GET", None).await.status() == 200
+        })
+        .await;
     }
     guarded.stop().await;
 }

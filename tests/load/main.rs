@@ -4,13 +4,15 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 #![allow(clippy::print_stdout, reason = "the achieved share is what this is run for")]
 
-#[allow(dead_code, reason = "shared with the integration tests, which use all of it")]
-#[path = "../it/support.rs"]
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::time::Duration;
 
-use support::{GUARD, World, configuration, serve, still, value};
+use support::daemon::World;
+use support::samples::value;
+use support::upstream::{configuration, serve, still};
+use support::wait::GUARD;
 use wazzup_exporter::simulator::{Latency, RateLimit};
 
 /// How many users to poll, from the environment; ten seconds' worth of the limit unless told.

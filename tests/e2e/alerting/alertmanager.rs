@@ -10,8 +10,9 @@ use url::Url;
 
 use super::receiver::Receiver;
 use super::{deploy, shortened};
-use crate::process::{Process, peer, run, until};
-use crate::support::client;
+use crate::support::http::client;
+use crate::support::process::{Process, peer, run};
+use crate::support::wait::until;
 
 /// How many ports are tried: one that was free may be taken a moment later.
 const PORTS: usize = 5;

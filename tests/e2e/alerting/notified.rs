@@ -9,10 +9,11 @@ use wazzup_exporter::simulator::{
 use super::alertmanager::Alertmanager;
 use super::prometheus_folder;
 use super::receiver::{Receiver, Told};
-use crate::exporter::Exporter;
-use crate::process::{Process, until};
 use crate::prometheus::Prometheus;
-use crate::support::serve;
+use crate::support::exporter::Exporter;
+use crate::support::process::Process;
+use crate::support::upstream::serve;
+use crate::support::wait::until;
 
 /// Messages about an account that have to come without one about its users in between, to show that
 /// there will be none. Without inhibition every second one would be about a user.
@@ -43,7 +44,7 @@ impl Stage {
             ..Settings::default()
         };
         let (api, url) = serve(settings).await;
-        let exporter = Exporter::start(&api, &url, "interval: 200ms, stale_after: 2m").await;
+        let exporter = Exporter::polling(&api, &url, "interval: 200ms, stale_after: 2m");
         let receiver = Receiver::start().await;
         let alertmanager = Alertmanager::start(&receiver).await;
         let folder = prometheus_folder(exporter.address, &alertmanager.address(), "");

@@ -11,10 +11,10 @@ use wazzup_exporter::simulator::{Settings, Simulator};
 
 use super::promql::selectors;
 use super::{grafana, prometheus_folder, rules};
-use crate::exporter::Exporter;
-use crate::process::until;
 use crate::prometheus::Prometheus;
-use crate::support::serve;
+use crate::support::exporter::Exporter;
+use crate::support::upstream::serve;
+use crate::support::wait::until;
 
 /// What this world cannot show: resets, of which there are none here, and a log that is always read.
 const NOT_HERE: [&str; 3] = [
@@ -93,7 +93,7 @@ async fn world() -> World {
     let yaml = with_hours(&yaml, GROWING.0, &open);
     let data = tempfile::tempdir().unwrap();
     let flags = [format!("--storage.path={}", data.path().display())];
-    let exporter = Exporter::start_yaml(&api, &yaml, &flags).await;
+    let exporter = Exporter::configured(&api, &yaml, &flags);
     // Port 1 of loopback stands for an exporter that is down.
     let folder = prometheus_folder(exporter.address, "127.0.0.1:1", &overrides());
     let file = folder.path().join("prometheus.yaml");

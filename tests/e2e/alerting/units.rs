@@ -8,7 +8,7 @@ use serde_yaml::Value;
 
 use super::rules::{alerts, files};
 use super::{deploy, root};
-use crate::process::{promtool, run};
+use crate::support::process::{promtool, run};
 
 fn tests() -> Vec<PathBuf> {
     let files = std::fs::read_dir(deploy().join("prometheus/tests")).unwrap();

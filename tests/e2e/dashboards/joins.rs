@@ -7,10 +7,10 @@ use serde_json::json;
 use wazzup_exporter::simulator::{AccountSpec, RateLimit, Role, Settings, Simulator, UserSpec};
 
 use super::grafana::{Query, Variables, queries};
-use crate::exporter::Exporter;
-use crate::process::until;
 use crate::prometheus::Prometheus;
-use crate::support::serve;
+use crate::support::exporter::Exporter;
+use crate::support::upstream::serve;
+use crate::support::wait::until;
 
 /// One account with every role, and one of which roles are not known.
 fn companies() -> Settings {
@@ -33,8 +33,8 @@ fn companies() -> Settings {
     }
 }
 
-async fn exporter(api: &Simulator, url: &str) -> Exporter {
-    Exporter::start_yaml(api, &api.exporter_config(url, "500ms"), &[]).await
+fn exporter(api: &Simulator, url: &str) -> Exporter {
+    Exporter::configured(api, &api.exporter_config(url, "500ms"), &[])
 }
 
 fn all() -> Variables {
@@ -103,7 +103,7 @@ const COUNTERS: (&str, &[(&str, &str)]) = ("Red now B", &[("/", "23")]);
 #[tokio::test(flavor = "multi_thread")]
 async fn figures_are_those_of_the_api_and_totals_those_of_sales_reps() {
     let (api, url) = serve(companies()).await;
-    let exporter = exporter(&api, &url).await;
+    let exporter = exporter(&api, &url);
     let prometheus = Prometheus::start(&exporter).await;
     let told = [RED, PILED_UP, GREY, SALES_REPS, COUNTERS];
     tells(&prometheus, &exporter, &all(), &told).await;
@@ -119,7 +119,7 @@ async fn figures_are_those_of_the_api_and_totals_those_of_sales_reps() {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_exporters_at_once_count_once() {
     let (api, url) = serve(companies()).await;
-    let (one, other) = (exporter(&api, &url).await, exporter(&api, &url).await);
+    let (one, other) = (exporter(&api, &url), exporter(&api, &url));
     let folder = tempfile::tempdir().unwrap();
     let targets = folder.path().join("targets.json");
     std::fs::write(&targets, json!([{"targets": [other.address.to_string()]}]).to_string())
@@ -141,7 +141,7 @@ async fn two_exporters_at_once_count_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_names_and_roles_every_figure_stays() {
     let (api, url) = serve(companies()).await;
-    let exporter = exporter(&api, &url).await;
+    let exporter = exporter(&api, &url);
     let keys = "metric_relabel_configs: [{source_labels: [__name__], regex: wazzup_user_info, action: drop}]";
     let prometheus = Prometheus::start_with(&exporter, keys).await;
     // Roles are not known now, so it is a sum of counters.

@@ -12,9 +12,9 @@ use tokio::time::sleep;
 use super::grafana::dashboard;
 use super::queries::demo;
 use crate::browser::Browser;
-use crate::process::run;
 use crate::prometheus::Prometheus;
 use crate::screenshots::keep;
+use crate::support::process::run;
 
 /// Largest picture, in bytes.
 const SIZE_MAX: usize = 600_000;

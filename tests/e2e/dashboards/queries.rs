@@ -4,10 +4,10 @@ use wazzup_exporter::simulator::Settings;
 
 use super::NAMES;
 use super::grafana::{Query, Variables, dashboard, offered, queries, several};
-use crate::exporter::Exporter;
-use crate::process::until;
 use crate::prometheus::Prometheus;
-use crate::support::serve;
+use crate::support::exporter::Exporter;
+use crate::support::upstream::serve;
+use crate::support::wait::until;
 
 /// All of everything, as the dashboards open.
 fn all() -> Variables {
@@ -37,7 +37,7 @@ pub(super) async fn demo() -> (Exporter, Prometheus) {
     let yaml = api.exporter_config(&url, "1s");
     let yaml = yaml.replace("    account_id:", &format!("{hours}    account_id:"));
     assert!(yaml.contains("working_hours"), "{yaml}");
-    let exporter = Exporter::start_yaml(&api, &yaml, &[]).await;
+    let exporter = Exporter::configured(&api, &yaml, &[]);
     let prometheus = Prometheus::start(&exporter).await;
     (exporter, prometheus)
 }

@@ -18,8 +18,11 @@ use wazzup_exporter::simulator::{
 use wazzup_exporter::snapshot::{FailingReason, UntrustedReason};
 use wazzup_exporter::storage::Storage;
 
-use super::super::partners::replace;
-use super::super::support::{GUARD, World, client, guard, options, serve};
+use super::super::support::daemon::{World, options};
+use super::super::support::files::write_private;
+use super::super::support::http::client;
+use super::super::support::upstream::serve;
+use super::super::support::wait::{GUARD, guard};
 use super::{code, one_code, page, rows};
 
 pub(super) type Words = BTreeSet<String>;
@@ -186,9 +189,9 @@ async fn every_metric_is_documented_with_type_and_labels_and_no_other() {
     let (api, url) = serve(settings()).await;
     let folder = tempfile::tempdir().unwrap();
     let password = folder.path().join("password");
-    replace(&password, "pa55word");
+    write_private(&password, "pa55word");
     let token = folder.path().join("reset-token");
-    replace(&token, RESET_TOKEN);
+    write_private(&token, RESET_TOKEN);
     let (password, token) = (password.to_str().unwrap(), token.to_str().unwrap());
     let config = |profile| yaml(&url, password, token, profile);
     let all = documented.keys().cloned().collect();

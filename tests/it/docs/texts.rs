@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::super::process::command;
+use super::super::support::exporter::command;
 use super::{code, one_code, page, path, rows};
 
 /// All files below a folder with one of these extensions.

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType};
 use tempfile::TempDir;
 
+use super::files::write_private;
+
 /// An authority, and a folder with what a server needs.
 pub(crate) struct Pki {
     issuer: CertifiedIssuer<'static, KeyPair>,
@@ -76,9 +78,7 @@ impl Pki {
 
     /// Puts a file into the folder, whole at once.
     pub(crate) fn write(&self, name: &str, content: &str) {
-        let draft = self.path(&format!("{name}.new"));
-        std::fs::write(&draft, content).unwrap();
-        std::fs::rename(draft, self.path(name)).unwrap();
+        write_private(&self.path(name), content);
     }
 }
 
