@@ -14,7 +14,7 @@ use super::lists::ListError;
 use super::urls::counter_url;
 use super::wire::parse_counter;
 use crate::account::{Account, UserId};
-use crate::auth::{Token, TokenError, TokenFacts, TokenSource};
+use crate::auth::{Token, TokenError, TokenSource, TokenTimes};
 use crate::clock::Stamp;
 use crate::counter::Reading;
 use crate::limit::{Lane, Limiter};
@@ -80,8 +80,8 @@ impl Client {
     }
 
     /// What is known of the token, apart from itself.
-    pub fn token_facts(&self) -> TokenFacts {
-        self.tokens.facts()
+    pub fn token_times(&self) -> TokenTimes {
+        self.tokens.times()
     }
 
     /// Whether upstream has asked for a pause that is not over.

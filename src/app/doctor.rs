@@ -53,10 +53,10 @@ pub async fn diagnose(
 ) -> Result<Vec<Diagnosis>, DiagnoseError> {
     let user = user.map(UserId::parse).transpose()?;
     let wanted = chosen(&config, account)?;
-    let crew = Crew::new(&config, Tokens::aside(storage), None)?;
+    let crew = Crew::new(&config, Tokens::read_only(storage), None)?;
     let rounds = wanted.into_iter().map(|account| look_at(&crew, account, user.as_ref()));
     let rounds: Vec<_> = stream::iter(rounds).buffered(AT_ONCE).collect().await;
-    crew.tokens.settle().await;
+    crew.tokens.finish_renewals().await;
     Ok(rounds.into_iter().collect::<Result<_, _>>()?)
 }
 

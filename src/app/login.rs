@@ -19,7 +19,7 @@ pub use self::attempt::Unfit;
 use self::browser::Browser;
 use super::crew::Crew;
 use crate::account::{Account, Auth, Partner};
-use crate::auth::{LoggedIn, TokenError, Tokens};
+use crate::auth::{LoginTokens, TokenError, Tokens};
 use crate::blocking;
 use crate::config::Config;
 use crate::metrics::Tally;
@@ -118,7 +118,7 @@ impl Login {
         check_replace_file(&file).map_err(LoginError::File)?;
         let redirect = partner.redirect_uri.clone().ok_or(TokenError::NoRedirect)?;
         let attempt = Attempt::new(redirect).map_err(|_| LoginError::Random)?;
-        let crew = Crew::new(config, Tokens::aside(None), None)?;
+        let crew = Crew::new(config, Tokens::read_only(None), None)?;
         let (account, partner) = (Arc::new(account.clone()), Arc::clone(partner));
         Ok(Self { crew, account, partner, file, attempt })
     }
@@ -209,7 +209,7 @@ impl Login {
     /// Whether the tokens are of the account that is meant, as far as they tell.
     fn check_owner(
         &self,
-        tokens: &LoggedIn,
+        tokens: &LoginTokens,
         say: &mut (dyn FnMut(&str) + Send),
     ) -> Result<(), LoginError> {
         let wanted = self.account.account_id.as_ref().map(|id| id.as_str().to_owned());

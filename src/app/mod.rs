@@ -253,7 +253,7 @@ impl Daemon {
             supervisor.run().await;
             // A refresh token that was sent must not be lost, nor what came of a reset.
             let patience = patience(known.longest_timeout());
-            tokio::join!(servers.join_all(), tokens.settle(), settling.settle(patience));
+            tokio::join!(servers.join_all(), tokens.finish_renewals(), settling.settle(patience));
         };
         tokio::select! {
             biased;
@@ -284,14 +284,14 @@ async fn follow(
 /// # Errors
 /// When a way to upstream cannot be set up. Readings that fail are no error here, they are in the report.
 pub async fn poll_once(config: Config, storage: Option<Storage>) -> Result<PollReport, BuildError> {
-    let crew = Crew::new(&config, Tokens::aside(storage), None)?;
+    let crew = Crew::new(&config, Tokens::read_only(storage), None)?;
     let slots = config.accounts.into_iter();
     let slots: Vec<_> =
         slots.map(|account| Arc::new(poller::new_slot(Arc::new(account)))).collect();
     let pollers = slots.iter().map(|slot| crew.poller(slot, Heartbeat::new()));
     let pollers = pollers.collect::<Result<Vec<_>, _>>()?;
     join_all(pollers.into_iter().map(Poller::run_once)).await;
-    crew.tokens.settle().await;
+    crew.tokens.finish_renewals().await;
     let views: Vec<_> = slots.iter().map(|slot| slot.view()).collect();
     let incomplete = views.iter().filter(|view| !swept_whole(view));
     let incomplete = incomplete.map(|view| view.account.name.to_string()).collect();

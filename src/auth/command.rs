@@ -16,19 +16,16 @@ use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-use super::Token;
-use super::cell::Fresh;
+use super::cached_token::ObtainedToken;
+use super::command_error::{CommandError, OUTPUT_MAX, TIME_LIMIT};
 use super::error::TokenError;
 use super::jwt::Claims;
+use super::token::Token;
 use crate::clock::Stamp;
 use crate::text;
 
 /// Longest complaint of a program that is repeated, in characters.
 const COMPLAINT_SHOWN_MAX: usize = 200;
-/// How long a command may take.
-pub(super) const TIME_LIMIT: Duration = Duration::from_secs(10);
-/// How much it may print; a JWT has about a thousand bytes.
-const OUTPUT_MAX: u64 = 64 * 1024;
 /// How much of its complaints is kept.
 const COMPLAINT_MAX: u64 = 4 * 1024;
 /// What a service manager has told the exporter alone. A child that speaks to it, or takes the
@@ -43,50 +40,6 @@ const NOT_INHERITED: [&str; 6] = [
 ];
 /// Longest life of a token that makes sense; more is taken as this.
 const LIFE_MAX: Duration = Duration::from_hours(24 * 366);
-
-/// Why a command gave no token.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum CommandError {
-    /// It cannot be run.
-    #[error("cannot run token_command {program}: {source}")]
-    NotRun {
-        /// The first word.
-        program: String,
-        /// What the operating system says.
-        source: Arc<io::Error>,
-    },
-    /// It was stopped because it took too long.
-    #[error("token_command {program} took longer than {} s and was killed", TIME_LIMIT.as_secs())]
-    TimedOut {
-        /// The first word.
-        program: String,
-    },
-    /// It was stopped because it printed too much.
-    #[error("token_command {program} printed more than {} KiB and was killed", OUTPUT_MAX >> 10)]
-    TooLong {
-        /// The first word.
-        program: String,
-    },
-    /// It says that it failed.
-    #[error("token_command {program} failed, {status}{}{complaint}", if complaint.is_empty() { "" } else { ": " })]
-    Failed {
-        /// The first word.
-        program: String,
-        /// How it ended.
-        status: ExitStatus,
-        /// The first line that it printed to standard error, cut and cleaned; may be empty.
-        complaint: String,
-    },
-    /// It printed something else.
-    #[error(
-        "token_command {program} printed no {{\"access_token\": \"…\", \"expires_in\": 3600}} \
-         on standard output; expires_in may be missing"
-    )]
-    Malformed {
-        /// The first word.
-        program: String,
-    },
-}
 
 /// What a command prints.
 #[derive(Deserialize)]
@@ -109,14 +62,14 @@ impl Drop for Group {
 }
 
 /// Runs a command and reads the token that it prints.
-pub(super) async fn run(words: &[String]) -> Result<Fresh, TokenError> {
+pub(super) async fn run(words: &[String]) -> Result<ObtainedToken, TokenError> {
     let asked = Stamp::now();
     let program = words.first().map_or("", String::as_str);
     let output = output(words, program).await?;
     let malformed = || CommandError::Malformed { program: program.to_owned() };
     let (token, life) = parse(&output, asked).ok_or_else(malformed)?;
     let token = Token::new(&token, || format!("that token_command {program} printed"))?;
-    Ok(Fresh::new(token, asked, life))
+    Ok(ObtainedToken::new(token, asked, life))
 }
 
 /// What a command prints if it succeeds.
@@ -205,7 +158,7 @@ fn parse(output: &[u8], asked: Stamp) -> Option<(String, Option<Duration>)> {
 mod tests {
     use super::*;
 
-    async fn sh(script: &str) -> Result<Fresh, TokenError> {
+    async fn sh(script: &str) -> Result<ObtainedToken, TokenError> {
         run(&["sh", "-c", script, "s3cret-argument"].map(str::to_owned)).await
     }
 

@@ -15,8 +15,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::Token;
 use super::jwt::Claims;
+use super::token::Token;
 use crate::account::AccountId;
 use crate::clock::Stamp;
 use crate::limit::{Limiter, Permit};
@@ -33,7 +33,7 @@ const TIMEOUT_MIN: Duration = Duration::from_secs(10);
 
 /// On whose behalf tokens are asked for.
 #[derive(Debug, Clone)]
-pub(super) struct Asker {
+pub(super) struct TokenClient {
     pub(super) http: reqwest::Client,
     pub(super) base_url: Url,
     timeout: Duration,
@@ -54,7 +54,7 @@ pub(super) enum Grant<'a> {
 }
 
 /// What came of a request.
-pub(super) struct Granted {
+pub(super) struct GrantedTokens {
     pub(super) access: Token,
     /// When it was asked for.
     pub(super) asked: Stamp,
@@ -66,7 +66,7 @@ pub(super) struct Granted {
 
 /// Why nothing came of it.
 #[derive(Debug)]
-pub(super) struct NotGranted {
+pub(super) struct GrantRefusal {
     pub(super) error: Error,
     /// The code in the body of a refusal, in small letters without separators.
     code: Option<String>,
@@ -74,12 +74,12 @@ pub(super) struct NotGranted {
 
 /// The login of a partner, as the header of a request.
 #[derive(Clone)]
-pub(super) struct Login {
+pub(super) struct BasicAuth {
     header: HeaderValue,
     password: SecretString,
 }
 
-impl Asker {
+impl TokenClient {
     pub(super) fn new(
         http: reqwest::Client,
         base_url: Url,
@@ -100,16 +100,16 @@ impl Asker {
         &self,
         permit: Permit,
         limiter: &Limiter,
-        login: &Login,
+        login: &BasicAuth,
         grant: &Grant<'_>,
-    ) -> Result<Granted, NotGranted> {
+    ) -> Result<GrantedTokens, GrantRefusal> {
         let sent = Instant::now();
         let result = self.send(login, grant).await;
         self.process.observe_request(Endpoint::Token, sent.elapsed());
         let outcome = result.as_ref().map_or_else(|failed| failed.error.outcome(), |_| Outcome::Ok);
         self.tally.request(Endpoint::Token, outcome);
         limiter.ended(outcome == Outcome::Timeout);
-        if let Err(NotGranted { error: Error::Status { status: 429, retry_after, .. }, .. }) =
+        if let Err(GrantRefusal { error: Error::Status { status: 429, retry_after, .. }, .. }) =
             &result
         {
             limiter.pause(*retry_after);
@@ -118,7 +118,11 @@ impl Asker {
         result
     }
 
-    async fn send(&self, login: &Login, grant: &Grant<'_>) -> Result<Granted, NotGranted> {
+    async fn send(
+        &self,
+        login: &BasicAuth,
+        grant: &Grant<'_>,
+    ) -> Result<GrantedTokens, GrantRefusal> {
         let asked = Stamp::now();
         let timeout = self.timeout;
         let mut url = self.base_url.clone();
@@ -136,7 +140,7 @@ impl Asker {
         let mask = |text: &str| grant.mask(&login.mask(text));
         let body = body.unwrap_or_default();
         let error = refusal(status, &headers, &body, mask);
-        Err(NotGranted { error, code: parse_code(&body) })
+        Err(GrantRefusal { error, code: parse_code(&body) })
     }
 }
 
@@ -185,7 +189,7 @@ impl Grant<'_> {
     }
 }
 
-impl Login {
+impl BasicAuth {
     /// The login with an email address and a password.
     pub(super) fn new(email: &str, password: SecretString) -> Self {
         let pair = STANDARD.encode(format!("{email}:{}", password.expose_secret()));
@@ -205,7 +209,7 @@ fn mask(text: &str, secret: &str) -> String {
     if secret.is_empty() { text.to_owned() } else { text.replace(secret, "<secret>") }
 }
 
-impl NotGranted {
+impl GrantRefusal {
     /// Whether upstream says that the very token, code or login in the grant is no good.
     pub(super) fn is_of_the_grant(&self) -> bool {
         let known = ["oauthtokenunknownorrevoked", "invalidgrant"];
@@ -224,13 +228,13 @@ impl NotGranted {
     }
 }
 
-impl From<Error> for NotGranted {
+impl From<Error> for GrantRefusal {
     fn from(error: Error) -> Self {
         Self { error, code: None }
     }
 }
 
-impl From<Malformed> for NotGranted {
+impl From<Malformed> for GrantRefusal {
     fn from(error: Malformed) -> Self {
         Error::from(error).into()
     }
@@ -247,19 +251,19 @@ fn parse_code(body: &[u8]) -> Option<String> {
 /// `{"data":{"access_token":"…","refresh_token":"…","expires_in":3600},"meta":…}`, also seen without
 /// the envelope.
 #[derive(Deserialize)]
-struct Answer {
+struct TokenResponse {
     access_token: String,
     refresh_token: Option<String>,
     expires_in: Option<Value>,
     refresh_expires_in: Option<Value>,
 }
 
-fn parse(body: &[u8], asked: Stamp) -> Result<Granted, Malformed> {
+fn parse(body: &[u8], asked: Stamp) -> Result<GrantedTokens, Malformed> {
     let envelope: Value = serde_json::from_slice(body)?;
     let answer = envelope.get("data").filter(|data| data.is_object()).unwrap_or(&envelope);
     // The answer was read above: what is wrong with it now is nowhere in particular.
     let shape = |_| Malformed::Shape { line: 1, column: 1 };
-    let answer = Answer::deserialize(answer).map_err(shape)?;
+    let answer = TokenResponse::deserialize(answer).map_err(shape)?;
     let access = Token::new(&answer.access_token, String::new);
     let access = access.map_err(|_| Malformed::Shape { line: 1, column: 1 })?;
     let seconds = |value: Option<Value>| {
@@ -270,7 +274,13 @@ fn parse(body: &[u8], asked: Stamp) -> Result<Granted, Malformed> {
     let told = || Claims::of(&answer.access_token).end.map(|end| end.saturating_sub(asked.unix));
     let life = seconds(answer.expires_in).or_else(told);
     let refresh = answer.refresh_token.filter(|token| !token.is_empty()).map(SecretString::from);
-    Ok(Granted { access, asked, life, refresh, refresh_life: seconds(answer.refresh_expires_in) })
+    Ok(GrantedTokens {
+        access,
+        asked,
+        life,
+        refresh,
+        refresh_life: seconds(answer.refresh_expires_in),
+    })
 }
 
 #[cfg(test)]
@@ -336,7 +346,7 @@ mod tests {
         }
         let refused = include_bytes!("../../tests/fixtures/v2-error-401.json");
         let error = Error::Status { status: 401, detail: String::new(), retry_after: None };
-        assert!(NotGranted { error, code: parse_code(refused) }.is_of_the_grant());
+        assert!(GrantRefusal { error, code: parse_code(refused) }.is_of_the_grant());
     }
 
     #[test]
@@ -391,21 +401,21 @@ mod tests {
 
     #[test]
     fn nothing_of_a_request_is_repeated() {
-        let login = Login::new("partner@example.com", "pa55word".into());
+        let login = BasicAuth::new("partner@example.com", "pa55word".into());
         let token = "r3fresh".into();
         let grant = Grant::Refresh { token: &token, client: "id" };
         let basic = STANDARD.encode("partner@example.com:pa55word");
         let text = format!("not r3fresh, not pa55word, not {basic}");
         let masked = grant.mask(&login.mask(&text));
         assert_eq!(masked, "not <secret>, not <secret>, not <secret>");
-        assert_eq!(Login::new("a", "".into()).mask("text"), "text");
+        assert_eq!(BasicAuth::new("a", "".into()).mask("text"), "text");
     }
 
     #[test]
     fn a_refusal_of_the_grant_is_told_from_other_refusals() {
         let refused = |status: u16, body: &str| {
             let error = Error::Status { status, detail: String::new(), retry_after: None };
-            NotGranted { error, code: parse_code(body.as_bytes()) }
+            GrantRefusal { error, code: parse_code(body.as_bytes()) }
         };
         for (status, body, of_the_grant) in [
             (401, r#"{"code":"OAUTH_TOKEN_UNKNOWN_OR_REVOKED"}"#, true),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::command::CommandError;
+use super::command_error::CommandError;
 use crate::account::AccountName;
 use crate::metrics::Outcome;
 use crate::schedule::{refused_pause, unreached_pause};
@@ -113,7 +113,7 @@ pub enum TokenError {
         "cannot understand {file} in the account's storage; remove it \
          and run `wazzup-exporter login {account}`"
     )]
-    Garbled {
+    Corrupt {
         /// The file.
         file: &'static str,
         /// The account's name in the configuration.
@@ -205,7 +205,7 @@ impl TokenError {
     }
 
     /// Whether it came of an attempt, and not only of what was known before.
-    pub(super) fn is_of_an_attempt(&self) -> bool {
+    pub(super) fn counts_as_attempt(&self) -> bool {
         !matches!(self, Self::Partner { .. } | Self::Pending(_))
     }
 

@@ -3,7 +3,7 @@
 //! A refresh token is good once: upstream answers with the next. So each step is on disk before the
 //! following begins: that the token is about to be sent, then what came of it. A process that ends
 //! anywhere leaves a file from which the next one goes on; only what upstream answered and nobody had
-//! stored yet is lost. A [`Journal`] belongs to one account and gives its [`Book`] to one renewal at
+//! stored yet is lost. A [`TokenJournal`] belongs to one account and gives its [`OpenJournal`] to one renewal at
 //! a time.
 
 use std::fmt;
@@ -17,10 +17,10 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use super::Token;
-use super::cell::Fresh;
-use super::endpoint::Granted;
+use super::cached_token::ObtainedToken;
+use super::endpoint::GrantedTokens;
 use super::error::{LoginReason, TokenError};
+use super::token::Token;
 use crate::account::AccountName;
 use crate::blocking;
 use crate::clock::Stamp;
@@ -33,13 +33,13 @@ const REFRESH_LIFE: Duration = Duration::from_hours(7 * 24);
 
 /// The content of the file.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Kept {
+pub(super) struct StoredTokens {
     /// A hash of the refresh token that a login gave and that this one descends from.
     seed: String,
     refresh_token: String,
     /// Unix time in milliseconds.
     refresh_end: Option<u64>,
-    access: Option<KeptAccess>,
+    access: Option<StoredAccessToken>,
     /// When tokens came last, as unix time in milliseconds.
     renewed: Option<u64>,
     /// Whether the refresh token may have been sent without its answer having been stored.
@@ -48,10 +48,10 @@ pub(super) struct Kept {
     login_needed: Option<LoginReason>,
 }
 
-/// Kept so that whoever looks on beside the owner can read the account, and so that a restart costs
+/// StoredTokens so that whoever looks on beside the owner can read the account, and so that a restart costs
 /// no renewal.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct KeptAccess {
+struct StoredAccessToken {
     token: String,
     /// Unix time in milliseconds.
     from: u64,
@@ -61,22 +61,22 @@ struct KeptAccess {
 
 /// Where an account's refresh token is kept.
 #[derive(Debug)]
-pub(super) struct Journal {
+pub(super) struct TokenJournal {
     storage: Option<Storage>,
     pub(super) account: AccountName,
-    book: Arc<Mutex<Book>>,
+    journal: Arc<Mutex<OpenJournal>>,
 }
 
 /// What is kept and what is yet to be kept, in the hands of one renewal.
 #[derive(Debug, Default)]
-pub(super) struct Book {
+pub(super) struct OpenJournal {
     store: Option<Arc<AccountStore>>,
-    kept: Option<Kept>,
+    stored: Option<StoredTokens>,
     /// What could not be written.
-    unsaved: Option<Kept>,
+    unsaved: Option<StoredTokens>,
 }
 
-impl Kept {
+impl StoredTokens {
     /// What a login gave.
     pub(super) fn from_login(token: &SecretString) -> Self {
         Self {
@@ -121,14 +121,14 @@ impl Kept {
     }
 
     /// The access token, if it is not over.
-    pub(super) fn access(&self, now: Stamp) -> Option<Fresh> {
+    pub(super) fn access(&self, now: Stamp) -> Option<ObtainedToken> {
         let access = self.access.as_ref()?;
         let from = Duration::from_millis(access.from);
         let life = access.until.map(|until| Duration::from_millis(until).saturating_sub(from));
         let spent = now.unix.saturating_sub(from);
         let token = Token::new(&access.token, String::new).ok()?;
         let over = life.is_some_and(|life| spent >= life);
-        (!over).then_some(Fresh { token, asked: now, life, spent, new: false })
+        (!over).then_some(ObtainedToken { token, asked: now, life, spent, new: false })
     }
 
     /// The same, about to be sent.
@@ -147,7 +147,7 @@ impl Kept {
     }
 
     /// What follows it.
-    pub(super) fn followed_by(&self, granted: &Granted) -> Self {
+    pub(super) fn followed_by(&self, granted: &GrantedTokens) -> Self {
         let asked = granted.asked.unix;
         let after = |life: Duration| millis(asked.saturating_add(life));
         let (refresh_token, refresh_end) = match (&granted.refresh, granted.refresh_life) {
@@ -158,7 +158,7 @@ impl Kept {
             (None, Some(life)) => (self.refresh_token.clone(), Some(after(life))),
             (None, None) => (self.refresh_token.clone(), self.refresh_end),
         };
-        let access = KeptAccess {
+        let access = StoredAccessToken {
             token: granted.access.expose().to_owned(),
             from: millis(asked),
             until: granted.life.map(after),
@@ -190,25 +190,25 @@ fn millis(time: Duration) -> u64 {
     time.as_millis() as u64
 }
 
-impl fmt::Debug for Kept {
+impl fmt::Debug for StoredTokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Kept")
+        f.debug_struct("StoredTokens")
             .field("started", &self.started)
             .field("login_needed", &self.login_needed)
             .finish_non_exhaustive()
     }
 }
 
-impl Journal {
+impl TokenJournal {
     /// The journal of an account in `storage`; nothing is opened yet.
     pub(super) fn new(storage: Option<Storage>, account: AccountName) -> Self {
-        Self { storage, account, book: Arc::default() }
+        Self { storage, account, journal: Arc::default() }
     }
 
     /// The book, once nobody else has it. Makes and locks the account's folder the first time.
-    pub(super) async fn open(&self) -> Result<OwnedMutexGuard<Book>, TokenError> {
-        let mut book = Arc::clone(&self.book).lock_owned().await;
-        if book.store.is_none() {
+    pub(super) async fn open(&self) -> Result<OwnedMutexGuard<OpenJournal>, TokenError> {
+        let mut journal = Arc::clone(&self.journal).lock_owned().await;
+        if journal.store.is_none() {
             let storage = self.storage.clone().ok_or(TokenError::NoStorage)?;
             let account = self.account.clone();
             let (store, content) = blocking::run(move || {
@@ -217,38 +217,38 @@ impl Journal {
                 Ok::<_, StorageError>((store, content))
             })
             .await?;
-            book.kept = content.map(|content| self.parse(&content)).transpose()?;
-            book.store = Some(store);
+            journal.stored = content.map(|content| self.parse(&content)).transpose()?;
+            journal.store = Some(store);
         }
-        Ok(book)
+        Ok(journal)
     }
 
     /// What the owner has written, if anything, without becoming the owner.
-    pub(super) async fn peek(&self) -> Result<Option<Kept>, TokenError> {
+    pub(super) async fn read_unlocked(&self) -> Result<Option<StoredTokens>, TokenError> {
         let storage = self.storage.clone().ok_or(TokenError::NoStorage)?;
         let account = self.account.clone();
-        let content = blocking::run(move || storage.peek(account.as_str(), FILE)).await?;
+        let content = blocking::run(move || storage.read_unlocked(account.as_str(), FILE)).await?;
         content.map(|content| self.parse(&content)).transpose()
     }
 
-    fn parse(&self, content: &[u8]) -> Result<Kept, TokenError> {
-        let garbled = |_| TokenError::Garbled { file: FILE, account: self.account.clone() };
-        serde_json::from_slice(content).map_err(garbled)
+    fn parse(&self, content: &[u8]) -> Result<StoredTokens, TokenError> {
+        let corrupt = |_| TokenError::Corrupt { file: FILE, account: self.account.clone() };
+        serde_json::from_slice(content).map_err(corrupt)
     }
 }
 
-impl Book {
-    pub(super) fn kept(&self) -> Option<&Kept> {
-        self.kept.as_ref()
+impl OpenJournal {
+    pub(super) fn stored(&self) -> Option<&StoredTokens> {
+        self.stored.as_ref()
     }
 
     /// Goes on from what a login gave; what was kept is forgotten with the next writing.
-    pub(super) fn begin(&mut self, kept: Kept) {
-        self.kept = Some(kept);
+    pub(super) fn begin(&mut self, stored: StoredTokens) {
+        self.stored = Some(stored);
     }
 
     /// Writes what could not be written before.
-    pub(super) async fn rescue(&mut self) -> Result<(), TokenError> {
+    pub(super) async fn write_pending(&mut self) -> Result<(), TokenError> {
         let Some(unsaved) = self.unsaved.clone() else { return Ok(()) };
         self.write(unsaved).await?;
         self.unsaved = None;
@@ -256,27 +256,27 @@ impl Book {
     }
 
     /// Writes `kept`. After `Ok` it survives a power loss.
-    pub(super) async fn write(&mut self, kept: Kept) -> Result<(), TokenError> {
+    pub(super) async fn write(&mut self, stored: StoredTokens) -> Result<(), TokenError> {
         let store = self.store.clone().expect("a book is opened before it is given to anybody");
-        let content = serde_json::to_vec(&kept).expect("texts and numbers become JSON");
+        let content = serde_json::to_vec(&stored).expect("texts and numbers become JSON");
         blocking::run(move || store.write(FILE, &content)).await?;
-        self.kept = Some(kept);
+        self.stored = Some(stored);
         Ok(())
     }
 
     /// Writes what upstream has answered. If that fails it is not lost: it is written before anything
     /// else is done, and the old refresh token is not sent again.
-    pub(super) async fn write_answer(&mut self, kept: Kept) -> Result<(), TokenError> {
-        let written = self.write(kept.clone()).await;
-        self.unsaved = written.is_err().then_some(kept);
+    pub(super) async fn write_response(&mut self, stored: StoredTokens) -> Result<(), TokenError> {
+        let written = self.write(stored.clone()).await;
+        self.unsaved = written.is_err().then_some(stored);
         written
     }
 
     /// Takes down what need not be on disk: it would be found out anew.
-    pub(super) async fn try_write(&mut self, kept: Kept) {
+    pub(super) async fn try_write(&mut self, stored: StoredTokens) {
         // The next writing fails as well, and is told.
-        if self.write(kept.clone()).await.is_err() {
-            self.kept = Some(kept);
+        if self.write(stored.clone()).await.is_err() {
+            self.stored = Some(stored);
         }
     }
 }
@@ -288,15 +288,15 @@ mod tests {
     const NOW: Stamp = Stamp { uptime: Duration::from_secs(9), unix: Duration::from_secs(1000) };
     const HOUR: Duration = Duration::from_hours(1);
 
-    fn granted(refresh: Option<&str>, refresh_life: Option<Duration>) -> Granted {
+    fn granted(refresh: Option<&str>, refresh_life: Option<Duration>) -> GrantedTokens {
         let access = Token::new("access", String::new).unwrap();
         let refresh = refresh.map(SecretString::from);
-        Granted { access, asked: NOW, life: Some(HOUR), refresh, refresh_life }
+        GrantedTokens { access, asked: NOW, life: Some(HOUR), refresh, refresh_life }
     }
 
     #[test]
     fn a_new_refresh_token_takes_the_place_of_the_old_one_and_no_answer_leaves_it() {
-        let login = Kept::from_login(&"first".into());
+        let login = StoredTokens::from_login(&"first".into());
         let end = |hours: u64| Some(NOW.unix + Duration::from_hours(hours));
         let second = login.followed_by(&granted(Some("second"), None));
         assert_eq!(second.refresh_token().expose_secret(), "second");
@@ -311,18 +311,19 @@ mod tests {
 
     #[test]
     fn an_access_token_is_taken_up_with_the_age_that_it_has() {
-        let kept = Kept::from_login(&"first".into()).followed_by(&granted(None, None));
-        let fresh = kept.access(NOW.plus(HOUR / 4)).unwrap();
+        let stored = StoredTokens::from_login(&"first".into()).followed_by(&granted(None, None));
+        let fresh = stored.access(NOW.plus(HOUR / 4)).unwrap();
         assert_eq!((fresh.life, fresh.spent, fresh.new), (Some(HOUR), HOUR / 4, false));
-        assert!(kept.access(NOW.plus(HOUR)).is_none());
+        assert!(stored.access(NOW.plus(HOUR)).is_none());
     }
 
     #[test]
     fn what_is_dead_ends_with_its_access_token() {
-        let kept = Kept::from_login(&"first".into()).followed_by(&granted(Some("second"), None));
-        let dead = kept.dead(LoginReason::Revoked);
+        let stored =
+            StoredTokens::from_login(&"first".into()).followed_by(&granted(Some("second"), None));
+        let dead = stored.dead(LoginReason::Revoked);
         assert_eq!(dead.end(), Some(NOW.unix + HOUR));
-        let other = kept.of_other_account("1".to_owned());
+        let other = stored.of_other_account("1".to_owned());
         assert!(other.access(NOW).is_none() && other.end().is_none());
     }
 
@@ -330,19 +331,19 @@ mod tests {
     async fn what_was_written_is_found_by_the_next_owner_and_by_lookers_on() {
         let temporary = tempfile::tempdir().unwrap();
         let account = AccountName::parse("acme").unwrap();
-        let journal = |storage| Journal::new(Some(storage), account.clone());
-        let first = journal(Storage::new(temporary.path().join("data")));
-        let mut book = first.open().await.unwrap();
-        assert!(book.kept().is_none());
-        let kept = Kept::from_login(&"first".into()).started();
-        book.write(kept.clone()).await.unwrap();
-        let second = journal(Storage::new(temporary.path().join("data")));
-        assert_eq!(second.peek().await.unwrap(), Some(kept.clone()));
+        let open = |storage| TokenJournal::new(Some(storage), account.clone());
+        let first = open(Storage::new(temporary.path().join("data")));
+        let mut journal = first.open().await.unwrap();
+        assert!(journal.stored().is_none());
+        let stored = StoredTokens::from_login(&"first".into()).started();
+        journal.write(stored.clone()).await.unwrap();
+        let second = open(Storage::new(temporary.path().join("data")));
+        assert_eq!(second.read_unlocked().await.unwrap(), Some(stored.clone()));
         let refused = second.open().await.map(drop).unwrap_err().to_string();
         let process = format!("is locked by process {}", std::process::id());
         assert!(refused.contains(&process), "{refused}");
-        drop((book, first));
-        assert_eq!(second.open().await.unwrap().kept(), Some(&kept));
+        drop((journal, first));
+        assert_eq!(second.open().await.unwrap().stored(), Some(&stored));
     }
 
     #[tokio::test]
@@ -350,16 +351,16 @@ mod tests {
         let temporary = tempfile::tempdir().unwrap();
         let file = temporary.path().join("data/acme/oauth.json");
         let storage = Storage::new(temporary.path().join("data"));
-        let journal = Journal::new(Some(storage), AccountName::parse("acme").unwrap());
-        let mut book = journal.open().await.unwrap();
+        let journal = TokenJournal::new(Some(storage), AccountName::parse("acme").unwrap());
+        let mut open = journal.open().await.unwrap();
         // A folder in its place is refused.
         std::fs::create_dir(&file).unwrap();
-        let answer = Kept::from_login(&"first".into());
-        assert!(book.write_answer(answer.clone()).await.is_err());
-        assert!(book.rescue().await.is_err());
+        let answer = StoredTokens::from_login(&"first".into());
+        assert!(open.write_response(answer.clone()).await.is_err());
+        assert!(open.write_pending().await.is_err());
         std::fs::remove_dir(&file).unwrap();
-        book.rescue().await.unwrap();
-        assert_eq!(journal.peek().await.unwrap(), Some(answer));
+        open.write_pending().await.unwrap();
+        assert_eq!(journal.read_unlocked().await.unwrap(), Some(answer));
     }
 
     #[tokio::test]
@@ -367,14 +368,14 @@ mod tests {
         let temporary = tempfile::tempdir().unwrap();
         let storage = Storage::new(temporary.path());
         storage.account("acme").unwrap().write(FILE, b"{}").unwrap();
-        let journal = Journal::new(Some(storage), AccountName::parse("acme").unwrap());
+        let journal = TokenJournal::new(Some(storage), AccountName::parse("acme").unwrap());
         let told = journal.open().await.map(drop).unwrap_err().to_string();
         assert!(told.contains("oauth.json") && told.contains("login acme"), "{told}");
     }
 
     #[test]
     fn no_secret_is_in_debug_output() {
-        let kept = Kept::from_login(&"s3cret".into());
-        assert!(!format!("{kept:?}").contains("s3cret"));
+        let stored = StoredTokens::from_login(&"s3cret".into());
+        assert!(!format!("{stored:?}").contains("s3cret"));
     }
 }

@@ -1,7 +1,7 @@
 //! Tokens of a customer who has logged in (Wazzup label): an access token and the refresh token that
 //! gets the next one, once.
 //!
-//! A [`Renewer`] goes on from what its [`Journal`] keeps, or from what a login has put into the
+//! A [`OAuthRenewer`] goes on from what its [`TokenJournal`] keeps, or from what a login has put into the
 //! account's `refresh_token_file` since. It never forgets a refresh token before the next one is on
 //! disk, and never asks again with one that upstream has definitely refused: only another login
 //! helps then. docs/tokens.md tells what is lost by which crash.
@@ -15,14 +15,15 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, error};
 
-use super::Token;
-use super::cell::{Cell, Fresh, Holder, Want};
-use super::endpoint::{Asker, Grant, Granted};
+use super::cached_token::{CachedToken, ObtainedToken, TokenOwner, TokenRequest};
+use super::endpoint::{Grant, GrantedTokens, TokenClient};
 use super::error::{LoginReason, TokenError};
-use super::file::SecretFile;
-use super::journal::{Book, Journal, Kept};
+use super::journal::{OpenJournal, StoredTokens, TokenJournal};
 use super::jwt::Claims;
-use super::partner::Desk;
+use super::partner::PartnerLogin;
+use super::secret_file::SecretFile;
+use super::times::TokenTimes;
+use super::token::Token;
 use crate::account::{AccountId, AccountName};
 use crate::blocking::lock;
 use crate::clock::Stamp;
@@ -31,129 +32,134 @@ use crate::storage::StorageError;
 
 /// What all renewals of a process have in common.
 #[derive(Debug, Default)]
-pub(super) struct Renewals {
+pub(super) struct RenewalTasks {
     /// Those under way, which the end of the process waits for.
     pub(super) tasks: TaskTracker,
     /// Ended when the process is to end: nothing more is sent then.
     pub(super) closing: CancellationToken,
     /// Those whose answer could not be stored.
-    pub(super) unsaved: Mutex<Vec<Arc<Journal>>>,
+    pub(super) unsaved: Mutex<Vec<Arc<TokenJournal>>>,
     /// Whether somebody else may hold an account's refresh token, whose access token is used then.
-    pub(super) aside: bool,
+    pub(super) read_only: bool,
 }
 
 /// Renews the tokens of one account.
-pub(super) struct Renewer {
-    cell: Arc<Cell>,
-    journal: Arc<Journal>,
-    desk: Arc<Desk>,
+pub(super) struct OAuthRenewer {
+    cached: Arc<CachedToken>,
+    journal: Arc<TokenJournal>,
+    partner_login: Arc<PartnerLogin>,
     login: SecretFile,
     account_id: Option<AccountId>,
-    renewals: Arc<Renewals>,
-    facts: Mutex<Facts>,
+    renewals: Arc<RenewalTasks>,
+    times: Mutex<TokenTimes>,
 }
 
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Facts {
-    /// When reading ends unless somebody logs in, in unix time.
-    pub(super) end: Option<Duration>,
-    /// When tokens came last, in unix time.
-    pub(super) renewed: Option<Duration>,
-}
-
-impl Renewer {
+impl OAuthRenewer {
     pub(super) fn new(
-        journal: Arc<Journal>,
-        desk: Arc<Desk>,
+        journal: Arc<TokenJournal>,
+        partner_login: Arc<PartnerLogin>,
         login: SecretFile,
         account_id: Option<AccountId>,
-        renewals: Arc<Renewals>,
+        renewals: Arc<RenewalTasks>,
     ) -> Self {
-        let cell = Cell::new(Holder::Account(journal.account.clone()));
-        Self { cell, journal, desk, login, account_id, renewals, facts: Mutex::default() }
+        let cached = CachedToken::new(TokenOwner::Account(journal.account.clone()));
+        Self {
+            cached,
+            journal,
+            partner_login,
+            login,
+            account_id,
+            renewals,
+            times: Mutex::default(),
+        }
     }
 
     /// The access token that is wanted.
     pub(super) async fn token(
         self: &Arc<Self>,
-        asker: &Asker,
-        want: Want<'_>,
+        token_client: &TokenClient,
+        request: TokenRequest<'_>,
     ) -> Result<Token, TokenError> {
         if self.login.has_changed().await {
-            self.cell.renew_soon();
+            self.cached.renew_soon();
         }
-        let attempt = |held| {
-            let (renewer, asker) = (Arc::clone(self), asker.clone());
+        let attempt = |current| {
+            let (renewer, token_client) = (Arc::clone(self), token_client.clone());
             async move {
-                let result = renewer.renew(&asker, held).await;
-                count(&asker, &result);
+                let result = renewer.renew(&token_client, current).await;
+                count(&token_client, &result);
                 result
             }
         };
-        self.cell.token(want, Some(&self.renewals.tasks), attempt).await
+        self.cached.token(request, Some(&self.renewals.tasks), attempt).await
     }
 
-    pub(super) fn facts(&self) -> Facts {
-        *self.own_facts()
+    pub(super) fn times(&self) -> TokenTimes {
+        *self.own_times()
     }
 
-    fn own_facts(&self) -> MutexGuard<'_, Facts> {
-        lock(&self.facts)
+    fn own_times(&self) -> MutexGuard<'_, TokenTimes> {
+        lock(&self.times)
     }
 
     /// Gets another access token than the one in use, `held`: the one that is kept, or a new one.
-    async fn renew(&self, asker: &Asker, held: Option<Token>) -> Result<Fresh, TokenError> {
-        let mut book = match self.journal.open().await {
-            Ok(book) => book,
-            Err(TokenError::Storage(error)) if self.renewals.aside => {
-                return self.look_on(error).await;
+    async fn renew(
+        &self,
+        token_client: &TokenClient,
+        current: Option<Token>,
+    ) -> Result<ObtainedToken, TokenError> {
+        let mut journal = match self.journal.open().await {
+            Ok(journal) => journal,
+            Err(TokenError::Storage(error)) if self.renewals.read_only => {
+                return self.owners_token(error).await;
             }
             Err(error) => return Err(error),
         };
-        book.rescue().await?;
+        journal.write_pending().await?;
         self.unsaved().retain(|journal| !Arc::ptr_eq(journal, &self.journal));
-        self.take_login(&mut book).await?;
-        let result = self.go_on(asker, held, &mut book).await;
-        if let Some(kept) = book.kept() {
-            *self.own_facts() = Facts { end: kept.end(), renewed: kept.renewed() };
+        self.adopt_login(&mut journal).await?;
+        let result = self.renew_stored(token_client, current, &mut journal).await;
+        if let Some(stored) = journal.stored() {
+            *self.own_times() = TokenTimes { expiry: stored.end(), last_refresh: stored.renewed() };
         }
         result
     }
 
-    async fn go_on(
+    async fn renew_stored(
         &self,
-        asker: &Asker,
-        held: Option<Token>,
-        book: &mut Book,
-    ) -> Result<Fresh, TokenError> {
-        let kept = book.kept().cloned().ok_or_else(|| self.login_needed(LoginReason::Never))?;
-        let access = kept.access(Stamp::now());
-        if let Some(fresh) = access.filter(|fresh| Some(&fresh.token) != held.as_ref()) {
+        token_client: &TokenClient,
+        current: Option<Token>,
+        journal: &mut OpenJournal,
+    ) -> Result<ObtainedToken, TokenError> {
+        let stored =
+            journal.stored().cloned().ok_or_else(|| self.login_needed(LoginReason::Never))?;
+        let access = stored.access(Stamp::now());
+        if let Some(fresh) = access.filter(|fresh| Some(&fresh.token) != current.as_ref()) {
             return Ok(fresh);
         }
-        if let Some(reason) = kept.login_needed() {
+        if let Some(reason) = stored.login_needed() {
             return Err(self.login_needed(reason.clone()));
         }
-        let login = self.desk.read_login().await?;
+        let login = self.partner_login.read_login().await?;
         let permit = self.permit().await?;
-        if !kept.is_started() {
-            book.write(kept.started()).await?;
+        if !stored.is_started() {
+            journal.write(stored.started()).await?;
         }
-        let client = self.desk.partner.client_id.as_deref().unwrap_or_default();
-        let token = kept.refresh_token();
+        let client = self.partner_login.partner.client_id.as_deref().unwrap_or_default();
+        let token = stored.refresh_token();
         let grant = Grant::Refresh { token: &token, client };
         let sent = Instant::now();
-        match self.desk.ask(asker, permit, &login, &grant).await {
-            Ok(granted) => self.store(book, &kept, granted, sent).await,
+        match self.partner_login.ask(token_client, permit, &login, &grant).await {
+            Ok(granted) => self.store(journal, &stored, granted, sent).await,
             Err(refused) if refused.is_of_the_grant() => {
-                let lost = kept.is_started();
+                let lost = stored.is_started();
                 let reason = if lost { LoginReason::AnswerLost } else { LoginReason::Revoked };
-                book.try_write(kept.dead(reason.clone())).await;
+                journal.try_write(stored.dead(reason.clone())).await;
                 Err(self.login_needed(reason))
             }
             Err(refused) => {
-                if refused.is_without_effect() && !kept.is_started() {
-                    book.try_write(kept.not_sent()).await;
+                if refused.is_without_effect() && !stored.is_started() {
+                    journal.try_write(stored.not_sent()).await;
                 }
                 Err(refused.into_error("cannot renew the token"))
             }
@@ -163,18 +169,18 @@ impl Renewer {
     /// Stores what upstream has answered, and only then gives it out.
     async fn store(
         &self,
-        book: &mut Book,
-        kept: &Kept,
-        granted: Granted,
+        journal: &mut OpenJournal,
+        stored: &StoredTokens,
+        granted: GrantedTokens,
         sent: Instant,
-    ) -> Result<Fresh, TokenError> {
+    ) -> Result<ObtainedToken, TokenError> {
         let answered = sent.elapsed();
-        let mut next = kept.followed_by(&granted);
-        if let Some(found) = self.stranger(&granted.access) {
+        let mut next = stored.followed_by(&granted);
+        if let Some(found) = self.other_account(&granted.access) {
             next = next.of_other_account(found);
         }
         let refused = next.login_needed().cloned();
-        if let Err(problem) = book.write_answer(next).await {
+        if let Err(problem) = journal.write_response(next).await {
             let account = &self.journal.account;
             error!(
                 %account, %problem,
@@ -190,19 +196,19 @@ impl Renewer {
     }
 
     /// The account that the token is of, if it is not the one it should be of.
-    fn stranger(&self, token: &Token) -> Option<String> {
+    fn other_account(&self, token: &Token) -> Option<String> {
         let wanted = self.account_id.as_ref()?;
         Claims::of(token.expose()).account.filter(|found| found != wanted.as_str())
     }
 
     /// Takes up what a login has given since.
-    async fn take_login(&self, book: &mut Book) -> Result<(), TokenError> {
+    async fn adopt_login(&self, journal: &mut OpenJournal) -> Result<(), TokenError> {
         match self.read_login().await {
-            Ok(Some(token)) if !book.kept().is_some_and(|kept| kept.is_of(&token)) => {
-                book.begin(Kept::from_login(&token));
+            Ok(Some(token)) if !journal.stored().is_some_and(|stored| stored.is_of(&token)) => {
+                journal.begin(StoredTokens::from_login(&token));
             }
             // What is kept is as good without it.
-            Err(error) if book.kept().is_none() => return Err(error),
+            Err(error) if journal.stored().is_none() => return Err(error),
             _ => {}
         }
         Ok(())
@@ -225,21 +231,21 @@ impl Renewer {
     }
 
     /// The access token of the process that owns the account's storage.
-    async fn look_on(&self, owner: Arc<StorageError>) -> Result<Fresh, TokenError> {
+    async fn owners_token(&self, owner: Arc<StorageError>) -> Result<ObtainedToken, TokenError> {
         let StorageError::Locked { pid, .. } = *owner else { return Err(owner.into()) };
-        let kept = self.journal.peek().await?;
-        let access = kept.and_then(|kept| kept.access(Stamp::now()));
+        let stored = self.journal.read_unlocked().await?;
+        let access = stored.and_then(|stored| stored.access(Stamp::now()));
         access.ok_or(TokenError::HeldElsewhere { pid })
     }
 
     async fn permit(&self) -> Result<Permit, TokenError> {
         tokio::select! {
-            permit = self.desk.permit() => permit,
+            permit = self.partner_login.permit() => permit,
             () = self.renewals.closing.cancelled() => Err(TokenError::Pending(Duration::ZERO)),
         }
     }
 
-    fn unsaved(&self) -> MutexGuard<'_, Vec<Arc<Journal>>> {
+    fn unsaved(&self) -> MutexGuard<'_, Vec<Arc<TokenJournal>>> {
         lock(&self.renewals.unsaved)
     }
 
@@ -250,18 +256,20 @@ impl Renewer {
 }
 
 /// Counts an attempt that was one.
-pub(super) fn count(asker: &Asker, result: &Result<Fresh, TokenError>) {
+pub(super) fn count(token_client: &TokenClient, result: &Result<ObtainedToken, TokenError>) {
     let counts = match result {
         Ok(fresh) => fresh.new,
-        Err(error) => error.is_of_an_attempt(),
+        Err(error) => error.counts_as_attempt(),
     };
     if counts {
-        asker.tally.token_refresh(result.is_ok());
+        token_client.tally.token_refresh(result.is_ok());
     }
 }
 
-impl fmt::Debug for Renewer {
+impl fmt::Debug for OAuthRenewer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Renewer").field("account", &self.journal.account).finish_non_exhaustive()
+        f.debug_struct("OAuthRenewer")
+            .field("account", &self.journal.account)
+            .finish_non_exhaustive()
     }
 }

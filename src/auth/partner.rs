@@ -1,6 +1,6 @@
 //! The login of a technical partner, and the accounts' tokens that come from it (white label).
 //!
-//! A [`Desk`] serves all accounts of one partner: it holds the one machine token, lets one login at a
+//! A [`PartnerLogin`] serves all accounts of one partner: it holds the one machine token, lets one login at a
 //! time out, and has a limit of its own, so that requests for tokens never wait behind readings. A
 //! login that fails is one failure: the desk logs it once and asks again by itself, with growing
 //! pauses, whoever of its accounts needs a token; the others are told what is known.
@@ -11,11 +11,11 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::Token;
-use super::cell::{Cell, Fresh, Holder, Want};
-use super::endpoint::{Asker, Grant, Granted, Login, NotGranted};
+use super::cached_token::{CachedToken, ObtainedToken, TokenOwner, TokenRequest};
+use super::endpoint::{BasicAuth, Grant, GrantRefusal, GrantedTokens, TokenClient};
 use super::error::TokenError;
-use super::file::SecretFile;
+use super::secret_file::SecretFile;
+use super::token::Token;
 use crate::account::{AccountId, Partner, RateLimit};
 use crate::blocking::lock;
 use crate::limit::{Global, Lane, Limiter, Pace, Permit};
@@ -24,26 +24,26 @@ use crate::metrics::{Outcome, Tally};
 /// Requests of one partner for tokens in flight at the same time.
 const CONCURRENCY: usize = 8;
 /// How often one that waits for its turn looks whether upstream has asked for a pause meanwhile.
-const LOOK: Duration = Duration::from_secs(1);
+const PAUSE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Where the tokens of a partner's accounts come from.
-pub(super) struct Desk {
+pub(super) struct PartnerLogin {
     pub(super) partner: Arc<Partner>,
     limiter: Limiter,
-    machine: Arc<Cell>,
+    machine: Arc<CachedToken>,
     password: SecretFile,
     /// The login that the machine token came of.
-    login: Mutex<Option<Login>>,
+    login: Mutex<Option<BasicAuth>>,
 }
 
-impl Desk {
+impl PartnerLogin {
     /// A desk that has asked for nothing yet. Must be called within a runtime.
     pub(super) fn new(partner: Arc<Partner>) -> Self {
         // A cap of its own: a token must not wait until other accounts' hung requests time out.
         let global = Global::new(CONCURRENCY);
         let pace = Arc::new(Pace::new(RateLimit::default()));
         let limiter = Limiter::new(CONCURRENCY, pace, global, Arc::new(Tally::default()));
-        let machine = Cell::new(Holder::Partner(partner.name.clone()));
+        let machine = CachedToken::new(TokenOwner::Partner(partner.name.clone()));
         let password = SecretFile::new("password file", partner.password_file.clone());
         Self { partner, limiter, machine, password, login: Mutex::default() }
     }
@@ -51,10 +51,10 @@ impl Desk {
     /// A token of an account of this partner.
     pub(super) async fn exchange(
         self: Arc<Self>,
-        asker: Asker,
+        token_client: TokenClient,
         account: AccountId,
-    ) -> Result<Fresh, TokenError> {
-        let mut machine = self.machine(&asker, Want::Any).await?;
+    ) -> Result<ObtainedToken, TokenError> {
+        let mut machine = self.machine(&token_client, TokenRequest::Current).await?;
         let mut renewed = false;
         loop {
             let grant =
@@ -62,12 +62,13 @@ impl Desk {
             // The machine token came of it.
             let login = self.last_login().ok_or(TokenError::Pending(Duration::ZERO))?;
             let permit = self.permit().await?;
-            let refused = match asker.ask(permit, &self.limiter, &login, &grant).await {
+            let refused = match token_client.ask(permit, &self.limiter, &login, &grant).await {
                 Ok(granted) => return Ok(granted.into()),
                 Err(refused) => refused,
             };
             if refused.error.outcome() == Outcome::Unauthorized && !renewed {
-                let other = self.machine(&asker, Want::OtherThan(&machine)).await?;
+                let other =
+                    self.machine(&token_client, TokenRequest::Replacement(&machine)).await?;
                 renewed = true;
                 if other != machine {
                     machine = other;
@@ -78,12 +79,16 @@ impl Desk {
         }
     }
 
-    async fn machine(self: &Arc<Self>, asker: &Asker, want: Want<'_>) -> Result<Token, TokenError> {
+    async fn machine(
+        self: &Arc<Self>,
+        token_client: &TokenClient,
+        request: TokenRequest<'_>,
+    ) -> Result<Token, TokenError> {
         if self.machine.is_failing() && self.password.has_changed().await {
-            self.machine.hurry();
+            self.machine.end_pause();
         }
-        let attempt = |_| Arc::clone(self).log_in(asker.clone());
-        self.machine.token(want, None, attempt).await.map_err(|source| match source {
+        let attempt = |_| Arc::clone(self).log_in(token_client.clone());
+        self.machine.token(request, None, attempt).await.map_err(|source| match source {
             // Nobody has told why yet.
             TokenError::Pending(_) => source,
             source => {
@@ -93,22 +98,25 @@ impl Desk {
         })
     }
 
-    async fn log_in(self: Arc<Self>, asker: Asker) -> Result<Fresh, TokenError> {
+    async fn log_in(
+        self: Arc<Self>,
+        token_client: TokenClient,
+    ) -> Result<ObtainedToken, TokenError> {
         let login = self.read_login().await?;
         let permit = self.permit().await?;
         let grant = Grant::Machine { scope: self.scope() };
-        let granted = asker.ask(permit, &self.limiter, &login, &grant).await;
+        let granted = token_client.ask(permit, &self.limiter, &login, &grant).await;
         let granted = granted.map_err(|refused| refused.into_error("cannot log in"))?;
         *lock(&self.login) = Some(login);
         Ok(granted.into())
     }
 
     /// The partner's login as it is now.
-    pub(super) async fn read_login(&self) -> Result<Login, TokenError> {
-        Ok(Login::new(&self.partner.email, self.password.read().await?))
+    pub(super) async fn read_login(&self) -> Result<BasicAuth, TokenError> {
+        Ok(BasicAuth::new(&self.partner.email, self.password.read().await?))
     }
 
-    fn last_login(&self) -> Option<Login> {
+    fn last_login(&self) -> Option<BasicAuth> {
         lock(&self.login).clone()
     }
 
@@ -117,7 +125,7 @@ impl Desk {
     pub(super) async fn permit(&self) -> Result<Permit, TokenError> {
         let mut permit = std::pin::pin!(self.limiter.acquire(Lane::Urgent));
         while !self.limiter.paused() {
-            if let Ok(permit) = timeout(LOOK, &mut permit).await {
+            if let Ok(permit) = timeout(PAUSE_CHECK_INTERVAL, &mut permit).await {
                 return Ok(permit);
             }
         }
@@ -127,12 +135,12 @@ impl Desk {
     /// Asks for something else than the machine token and what is exchanged for it.
     pub(super) async fn ask(
         &self,
-        asker: &Asker,
+        token_client: &TokenClient,
         permit: Permit,
-        login: &Login,
+        login: &BasicAuth,
         grant: &Grant<'_>,
-    ) -> Result<Granted, NotGranted> {
-        asker.ask(permit, &self.limiter, login, grant).await
+    ) -> Result<GrantedTokens, GrantRefusal> {
+        token_client.ask(permit, &self.limiter, login, grant).await
     }
 
     fn scope(&self) -> &str {
@@ -140,20 +148,20 @@ impl Desk {
     }
 }
 
-impl fmt::Debug for Desk {
+impl fmt::Debug for PartnerLogin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Desk").field("partner", &self.partner.name).finish_non_exhaustive()
+        f.debug_struct("PartnerLogin").field("partner", &self.partner.name).finish_non_exhaustive()
     }
 }
 
-impl NotGranted {
+impl GrantRefusal {
     pub(super) fn into_error(self, what: &'static str) -> TokenError {
         TokenError::Refused { what, source: Arc::new(self.error) }
     }
 }
 
-impl From<Granted> for Fresh {
-    fn from(granted: Granted) -> Self {
+impl From<GrantedTokens> for ObtainedToken {
+    fn from(granted: GrantedTokens) -> Self {
         Self::new(granted.access, granted.asked, granted.life)
     }
 }

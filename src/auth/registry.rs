@@ -14,15 +14,15 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::timeout;
 use url::Url;
 
-use super::cell::{Cell, Holder};
-use super::endpoint::{Asker, Grant};
+use super::cached_token::{CachedToken, TokenOwner};
+use super::endpoint::{Grant, TokenClient};
 use super::error::TokenError;
-use super::file::SecretFile;
-use super::journal::Journal;
+use super::journal::TokenJournal;
 use super::jwt::Claims;
-use super::oauth::{Renewals, Renewer};
-use super::partner::Desk;
-use super::{TokenSource, Way};
+use super::oauth::{OAuthRenewer, RenewalTasks};
+use super::partner::PartnerLogin;
+use super::secret_file::SecretFile;
+use super::source::{TokenKind, TokenSource};
 use crate::account::{Account, AccountName, Auth, Credential, Partner, ProxyUrl, Tls};
 use crate::blocking::lock;
 use crate::clock::Stamp;
@@ -31,24 +31,24 @@ use crate::storage::Storage;
 use crate::transport::Error;
 
 /// How long the disk may take at the end of the process.
-const DISK: Duration = Duration::from_secs(5);
+const STORAGE_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// Makes the sources of tokens of all accounts, and holds what they share.
 #[derive(Debug)]
 pub struct Tokens {
     storage: Option<Storage>,
-    renewals: Arc<Renewals>,
-    desks: Mutex<HashMap<DeskKey, Arc<Desk>>>,
-    cells: Mutex<HashMap<Credential, Arc<Cell>>>,
-    journals: Mutex<HashMap<AccountName, Weak<Journal>>>,
-    renewers: Mutex<HashMap<RenewerKey, Weak<Renewer>>>,
+    renewals: Arc<RenewalTasks>,
+    partner_logins: Mutex<HashMap<PartnerLoginKey, Arc<PartnerLogin>>>,
+    cached: Mutex<HashMap<Credential, Arc<CachedToken>>>,
+    journals: Mutex<HashMap<AccountName, Weak<TokenJournal>>>,
+    renewers: Mutex<HashMap<OAuthRenewerKey, Weak<OAuthRenewer>>>,
     /// Longest time limit of a request for a token, in milliseconds.
     longest: AtomicU64,
 }
 
 /// What two accounts must have in common to come to the same desk.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct DeskKey {
+struct PartnerLoginKey {
     partner: Arc<Partner>,
     api: Url,
     tls: Tls,
@@ -57,22 +57,22 @@ struct DeskKey {
 
 /// What must not change for a renewer to go on.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct RenewerKey {
+struct OAuthRenewerKey {
     account: AccountName,
     id: Option<String>,
-    desk: DeskKey,
+    partner_login: PartnerLoginKey,
     login: PathBuf,
 }
 
 /// What a login gave.
 #[derive(Debug)]
-pub struct LoggedIn {
+pub struct LoginTokens {
     /// The access token.
     pub access: SecretString,
     refresh: SecretString,
 }
 
-impl LoggedIn {
+impl LoginTokens {
     /// Wazzup's number of the account that the tokens are good for, where they tell.
     pub fn account(&self) -> Option<String> {
         Claims::of(self.access.expose_secret()).account
@@ -92,16 +92,16 @@ impl Tokens {
 
     /// The same for commands that run beside a daemon: where it holds a refresh token, they use the
     /// access token that it keeps.
-    pub fn aside(storage: Option<Storage>) -> Self {
+    pub fn read_only(storage: Option<Storage>) -> Self {
         Self::with(storage, true)
     }
 
-    fn with(storage: Option<Storage>, aside: bool) -> Self {
+    fn with(storage: Option<Storage>, read_only: bool) -> Self {
         Self {
             storage,
-            renewals: Arc::new(Renewals { aside, ..Renewals::default() }),
-            desks: Mutex::default(),
-            cells: Mutex::default(),
+            renewals: Arc::new(RenewalTasks { read_only, ..RenewalTasks::default() }),
+            partner_logins: Mutex::default(),
+            cached: Mutex::default(),
             journals: Mutex::default(),
             renewers: Mutex::default(),
             longest: AtomicU64::default(),
@@ -118,22 +118,23 @@ impl Tokens {
         tally: Arc<Tally>,
     ) -> TokenSource {
         let base_url = account.base_url.clone();
-        let asker = Asker::new(http, base_url, account.poll.timeout, process, tally);
-        self.longest.fetch_max(asker.timeout().as_millis() as u64, Relaxed);
-        let way = match &account.auth {
-            Auth::Token(secret) => Way::Fixed(secret.clone()),
-            Auth::TokenFile(path) => Way::File(SecretFile::new("token file", path.clone())),
+        let token_client = TokenClient::new(http, base_url, account.poll.timeout, process, tally);
+        self.longest.fetch_max(token_client.timeout().as_millis() as u64, Relaxed);
+        let kind = match &account.auth {
+            Auth::Token(secret) => TokenKind::Fixed(secret.clone()),
+            Auth::TokenFile(path) => TokenKind::File(SecretFile::new("token file", path.clone())),
             Auth::TokenCommand(words) => {
-                Way::Command { words: Arc::clone(words), cell: self.cell(account) }
+                TokenKind::Command { words: Arc::clone(words), cached: self.cached(account) }
             }
-            Auth::Partner(partner) => {
-                Way::Partner { desk: self.desk(account, partner), cell: self.cell(account) }
-            }
+            Auth::Partner(partner) => TokenKind::Partner {
+                partner_login: self.partner_login(account, partner),
+                cached: self.cached(account),
+            },
             Auth::OAuth { partner, refresh_token_file } => {
-                Way::OAuth(self.renewer(account, partner, refresh_token_file.clone()))
+                TokenKind::OAuth(self.renewer(account, partner, refresh_token_file.clone()))
             }
         };
-        TokenSource::new(Arc::clone(account), asker, way)
+        TokenSource::new(Arc::clone(account), token_client, kind)
     }
 
     /// Exchanges what a customer's login ended with for the first tokens of the account, whose
@@ -147,81 +148,86 @@ impl Tokens {
         partner: &Arc<Partner>,
         asked_by: (reqwest::Client, Arc<Process>, Arc<Tally>),
         (code, verifier): (&SecretString, &SecretString),
-    ) -> Result<LoggedIn, TokenError> {
+    ) -> Result<LoginTokens, TokenError> {
         let (http, process, tally) = asked_by;
         let base_url = account.base_url.clone();
-        let asker = Asker::new(http, base_url, account.poll.timeout, process, tally);
-        let desk = self.desk(account, partner);
-        let login = desk.read_login().await?;
+        let token_client = TokenClient::new(http, base_url, account.poll.timeout, process, tally);
+        let partner_login = self.partner_login(account, partner);
+        let login = partner_login.read_login().await?;
         let client = partner.client_id.as_deref().unwrap_or_default();
         let redirect = partner.redirect_uri.as_ref().ok_or(TokenError::NoRedirect)?;
         let grant = Grant::Code { code, redirect, client, verifier };
-        let permit = desk.permit().await?;
-        let granted = desk.ask(&asker, permit, &login, &grant).await;
+        let permit = partner_login.permit().await?;
+        let granted = partner_login.ask(&token_client, permit, &login, &grant).await;
         let granted = granted.map_err(|refused| match &refused.error {
             Error::Status { status: 400, .. } => TokenError::CodeRefused(Arc::new(refused.error)),
             _ if refused.is_of_the_grant() => TokenError::CodeRefused(Arc::new(refused.error)),
             _ => refused.into_error("cannot redeem the code"),
         })?;
         let refresh = granted.refresh.ok_or(TokenError::NoRefreshToken)?;
-        Ok(LoggedIn { access: granted.access.expose().into(), refresh })
+        Ok(LoginTokens { access: granted.access.expose().into(), refresh })
     }
 
     /// Waits until every renewal of a refresh token that was sent is stored, or given up.
-    pub async fn settle(&self) {
+    pub async fn finish_renewals(&self) {
         self.renewals.closing.cancel();
         self.renewals.tasks.close();
         let longest = Duration::from_millis(self.longest.load(Relaxed));
-        let _ = timeout(longest + DISK, self.renewals.tasks.wait()).await;
+        let _ = timeout(longest + STORAGE_WAIT_MAX, self.renewals.tasks.wait()).await;
         let unsaved = std::mem::take(&mut *lock(&self.renewals.unsaved));
         for journal in unsaved {
-            let _ = timeout(DISK, async {
-                if let Ok(mut book) = journal.open().await {
+            let _ = timeout(STORAGE_WAIT_MAX, async {
+                if let Ok(mut journal) = journal.open().await {
                     // Why it fails was told when it first did.
-                    let _ = book.rescue().await;
+                    let _ = journal.write_pending().await;
                 }
             })
             .await;
         }
     }
 
-    fn desk(&self, account: &Account, partner: &Arc<Partner>) -> Arc<Desk> {
-        let mut desks = lock(&self.desks);
-        desks.retain(|_, desk| Arc::strong_count(desk) > 1);
-        let new = || Arc::new(Desk::new(Arc::clone(partner)));
-        Arc::clone(desks.entry(DeskKey::new(account, partner)).or_insert_with(new))
+    fn partner_login(&self, account: &Account, partner: &Arc<Partner>) -> Arc<PartnerLogin> {
+        let mut partner_logins = lock(&self.partner_logins);
+        partner_logins.retain(|_, partner_login| Arc::strong_count(partner_login) > 1);
+        let new = || Arc::new(PartnerLogin::new(Arc::clone(partner)));
+        Arc::clone(partner_logins.entry(PartnerLoginKey::new(account, partner)).or_insert_with(new))
     }
 
-    fn cell(&self, account: &Account) -> Arc<Cell> {
+    fn cached(&self, account: &Account) -> Arc<CachedToken> {
         let now = Stamp::now();
-        let mut cells = lock(&self.cells);
+        let mut cached = lock(&self.cached);
         // An account that is on its way from one poller to the next keeps its token.
-        cells.retain(|_, cell| Arc::strong_count(cell) > 1 || cell.is_good(now));
-        let new = || Cell::new(Holder::Account(account.name.clone()));
-        Arc::clone(cells.entry(account.credential()).or_insert_with(new))
+        cached.retain(|_, cached| Arc::strong_count(cached) > 1 || cached.is_valid(now));
+        let new = || CachedToken::new(TokenOwner::Account(account.name.clone()));
+        Arc::clone(cached.entry(account.credential()).or_insert_with(new))
     }
 
-    fn renewer(&self, account: &Account, partner: &Arc<Partner>, login: PathBuf) -> Arc<Renewer> {
-        let desk = self.desk(account, partner);
-        let key = RenewerKey {
+    fn renewer(
+        &self,
+        account: &Account,
+        partner: &Arc<Partner>,
+        login: PathBuf,
+    ) -> Arc<OAuthRenewer> {
+        let partner_login = self.partner_login(account, partner);
+        let key = OAuthRenewerKey {
             account: account.name.clone(),
             id: account.account_id.as_ref().map(|id| id.as_str().to_owned()),
-            desk: DeskKey::new(account, partner),
+            partner_login: PartnerLoginKey::new(account, partner),
             login: login.clone(),
         };
         // What they know is on disk; without an account its folder must not stay locked.
         let journal = shared(&self.journals, account.name.clone(), || {
-            Journal::new(self.storage.clone(), account.name.clone())
+            TokenJournal::new(self.storage.clone(), account.name.clone())
         });
         shared(&self.renewers, key, || {
             let login = SecretFile::new("refresh token file", login);
             let id = account.account_id.clone();
-            Renewer::new(journal, desk, login, id, Arc::clone(&self.renewals))
+            OAuthRenewer::new(journal, partner_login, login, id, Arc::clone(&self.renewals))
         })
     }
 }
 
-impl DeskKey {
+impl PartnerLoginKey {
     fn new(account: &Account, partner: &Arc<Partner>) -> Self {
         Self {
             partner: Arc::clone(partner),

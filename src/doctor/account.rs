@@ -51,7 +51,7 @@ impl Examination<'_> {
             self.findings.push(finding);
             return false;
         }
-        let end = self.client.token_facts().expiry;
+        let end = self.client.token_times().expiry;
         let finding = match end.map(|end| end.saturating_sub(Stamp::now().unix)) {
             Some(Duration::ZERO) => Finding::problem(
                 Check::Token,

@@ -124,7 +124,7 @@ impl Storage {
     ///
     /// # Errors
     /// As [`AccountStore::read`].
-    pub fn peek(&self, name: &str, file: &str) -> Result<Option<Vec<u8>>, StorageError> {
+    pub fn read_unlocked(&self, name: &str, file: &str) -> Result<Option<Vec<u8>>, StorageError> {
         let Some(root) = Folder::open(&self.root)? else { return Ok(None) };
         let Some(folder) = root.inside(OsStr::new(&folder_name(name)))? else { return Ok(None) };
         check_name(&folder, file)?;

@@ -31,7 +31,7 @@ fn what_is_written_is_read() {
     for content in [b"first".as_slice(), b"", b"the third\n\0\xff"] {
         store.write("state", content).unwrap();
         assert_eq!(store.read("state").unwrap().as_deref(), Some(content));
-        assert_eq!(storage.peek("acme", "state").unwrap().as_deref(), Some(content));
+        assert_eq!(storage.read_unlocked("acme", "state").unwrap().as_deref(), Some(content));
     }
     drop(store);
     let store = storage.account("acme").unwrap();
@@ -43,11 +43,11 @@ fn what_is_written_is_read() {
 fn nothing_is_created_by_looking() {
     let (temporary, storage) = storage();
     storage.check().unwrap();
-    assert_eq!(storage.peek("acme", "state").unwrap(), None);
+    assert_eq!(storage.read_unlocked("acme", "state").unwrap(), None);
     assert!(names(temporary.path()).is_empty());
     drop(storage.account("other").unwrap());
     storage.check().unwrap();
-    assert_eq!(storage.peek("acme", "state").unwrap(), None);
+    assert_eq!(storage.read_unlocked("acme", "state").unwrap(), None);
     assert_eq!(names(&storage.root), ["other"]);
 }
 
@@ -143,7 +143,7 @@ fn mistaken_names_and_lines_are_refused() {
         assert!(store.write(file, b"").is_err(), "{file:?}");
         assert!(store.append(file, b"").is_err(), "{file:?}");
         assert!(store.read(file).is_err(), "{file:?}");
-        assert!(storage.peek("acme", file).is_err(), "{file:?}");
+        assert!(storage.read_unlocked("acme", file).is_err(), "{file:?}");
     }
     let error = store.append("log", b"one\ntwo").unwrap_err().to_string();
     assert!(error.ends_with("acme/log: a line must not hold a line break"), "{error}");
@@ -166,7 +166,7 @@ fn links_and_other_things_in_the_place_of_a_file_are_refused() {
             store.write(file, b"x").unwrap_err(),
             store.append(file, b"x").unwrap_err(),
             store.read(file).unwrap_err(),
-            storage.peek("acme", file).unwrap_err(),
+            storage.read_unlocked("acme", file).unwrap_err(),
         ] {
             assert!(matches!(refused, StorageError::NotPlain { .. }), "{file}: {refused:?}");
         }
@@ -184,12 +184,12 @@ fn a_link_in_the_place_of_an_account_is_refused_but_may_lead_to_the_storage() {
     for name in ["linked", "dangling", "file"] {
         let refused = storage.account(name).unwrap_err();
         assert!(matches!(refused, StorageError::NotPlain { .. }), "{name}: {refused:?}");
-        assert!(storage.peek(name, "state").is_err(), "{name}");
+        assert!(storage.read_unlocked(name, "state").is_err(), "{name}");
     }
     let link = temporary.path().join("link");
     symlink(&storage.root, &link).unwrap();
     Storage::new(&link).account("acme").unwrap().write("state", b"x").unwrap();
-    assert_eq!(storage.peek("acme", "state").unwrap().unwrap(), b"x");
+    assert_eq!(storage.read_unlocked("acme", "state").unwrap().unwrap(), b"x");
 }
 
 #[test]
@@ -237,7 +237,7 @@ fn a_file_is_read_up_to_its_limit() {
     file.set_len(SIZE_MAX + 1).unwrap();
     let too_large = |error| matches!(error, StorageError::TooLarge { .. });
     assert!(too_large(store.read("state").unwrap_err()));
-    assert!(too_large(storage.peek("acme", "state").unwrap_err()));
+    assert!(too_large(storage.read_unlocked("acme", "state").unwrap_err()));
     assert!(too_large(store.write("new", &vec![0; SIZE_MAX as usize + 1]).unwrap_err()));
     store.write("state", b"small again").unwrap();
 }

@@ -113,7 +113,7 @@ impl Scene {
 
     /// What the exporter keeps of an account's tokens.
     pub(crate) fn kept(&self, account: &str) -> Option<Value> {
-        let content = self.storage().peek(account, "oauth.json").unwrap()?;
+        let content = self.storage().read_unlocked(account, "oauth.json").unwrap()?;
         Some(serde_json::from_slice(&content).unwrap())
     }
 

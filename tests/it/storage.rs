@@ -66,7 +66,7 @@ fn a_kill_at_any_moment_leaves_whole_content_no_older_than_reported() {
         child.kill().unwrap();
         child.wait().unwrap();
         reported = told.last().map_or(reported, |line| line.parse().unwrap());
-        let bytes = storage.peek("acme", "state").unwrap();
+        let bytes = storage.read_unlocked("acme", "state").unwrap();
         let found = bytes.map_or(0, |bytes| number_in(&bytes));
         assert!((reported..=reported + 1).contains(&found), "{found} after {reported}");
         reported = found;

@@ -14,7 +14,7 @@ use crate::blocking::lock;
 use crate::files::{FileFingerprint, OpenFile};
 
 /// Longest time that is waited for the file system.
-const PATIENCE: Duration = Duration::from_secs(5);
+const WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// A file with a secret, read each time anew, so that a replaced one is picked up.
 #[derive(Debug)]
@@ -68,7 +68,7 @@ impl SecretFile {
             .await
         };
         let slow = |_| TokenError::Slow { what: self.what, path: self.path.clone() };
-        timeout(PATIENCE, looking).await.map_err(slow)
+        timeout(WAIT_MAX, looking).await.map_err(slow)
     }
 }
 

@@ -1,6 +1,6 @@
 //! A token that is renewed by one attempt at a time, whoever needs it and however many do.
 //!
-//! A [`Cell`] holds the token in use. [`Cell::token`] is asked whenever one is needed: it hands out
+//! A [`CachedToken`] holds the token in use. [`CachedToken::token`] is asked whenever one is needed: it hands out
 //! the one in use, begins a renewal ahead of its end, or lets the caller wait for the one attempt
 //! under way. Attempts run in tasks of their own, so that no caller who goes away ends one. After a
 //! failure nobody attempts anything for a while, and then only one caller; the others are told the
@@ -15,8 +15,8 @@ use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
-use super::Token;
 use super::error::TokenError;
+use super::token::Token;
 use crate::account::AccountName;
 use crate::blocking::lock;
 use crate::clock::{Stamp, span};
@@ -24,20 +24,20 @@ use crate::metrics::Outcome;
 use crate::schedule::{refused_pause, renewal_after};
 
 /// How old a token of unknown life must be, for its refusal not to be suspicious.
-const YOUNG: Duration = Duration::from_mins(1);
+const RECENT: Duration = Duration::from_mins(1);
 
 /// Which token is wanted.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Want<'a> {
+pub(super) enum TokenRequest<'a> {
     /// The one in use.
-    Any,
+    Current,
     /// Another one than this, which upstream has refused.
-    OtherThan(&'a Token),
+    Replacement(&'a Token),
 }
 
 /// A token as its source gave it.
 #[derive(Debug)]
-pub(super) struct Fresh {
+pub(super) struct ObtainedToken {
     pub(super) token: Token,
     /// When it was asked for, which is the earliest time at which its life may have begun.
     pub(super) asked: Stamp,
@@ -51,7 +51,7 @@ pub(super) struct Fresh {
 
 /// Whose token it is; decides what is logged.
 #[derive(Debug)]
-pub(super) enum Holder {
+pub(super) enum TokenOwner {
     /// An account's: its poller logs when it cannot be read.
     Account(AccountName),
     /// A partner's: nobody else logs that it fails.
@@ -60,31 +60,31 @@ pub(super) enum Holder {
 
 /// The token in use and the state of its renewal.
 #[derive(Debug)]
-pub(super) struct Cell {
-    holder: Holder,
+pub(super) struct CachedToken {
+    owner: TokenOwner,
     state: Mutex<State>,
 }
 
-type Landing = Option<Result<Token, TokenError>>;
+type AttemptResult = Option<Result<Token, TokenError>>;
 
 #[derive(Debug, Default)]
 struct State {
-    held: Option<Held>,
+    current: Option<CurrentToken>,
     /// How the last attempt failed, if it did.
-    failure: Option<Failure>,
+    failure: Option<RenewalFailure>,
     /// The attempt under way.
-    flight: Option<watch::Receiver<Landing>>,
+    renewal: Option<watch::Receiver<AttemptResult>>,
     /// How many tokens there have been.
     count: u64,
-    last_new: Option<Stamp>,
+    last_renewed: Option<Stamp>,
     /// How often in a row a young token was replaced because it was refused.
-    denials: u32,
+    quick_refusals: u32,
     /// When the token in use took the place of such a one.
-    denied_at: Option<Stamp>,
+    quickly_refused_at: Option<Stamp>,
 }
 
 #[derive(Debug)]
-struct Held {
+struct CurrentToken {
     token: Token,
     asked: Stamp,
     life: Option<Duration>,
@@ -96,7 +96,7 @@ struct Held {
 }
 
 #[derive(Debug, Clone)]
-struct Failure {
+struct RenewalFailure {
     error: TokenError,
     at: Stamp,
     first: Stamp,
@@ -113,56 +113,57 @@ struct Failure {
 enum Step {
     Use(Token),
     Fail(TokenError),
-    Wait(watch::Receiver<Landing>),
+    Wait(watch::Receiver<AttemptResult>),
     /// Begin an attempt; the token serves meanwhile.
     Renew(Option<Token>),
 }
 
 /// Lets an attempt end even if its task does not come to its end.
-struct Flight {
-    cell: Arc<Cell>,
-    told: watch::Sender<Landing>,
-    landed: bool,
+struct Renewal {
+    cached: Arc<CachedToken>,
+    told: watch::Sender<AttemptResult>,
+    finished: bool,
 }
 
-impl Fresh {
+impl ObtainedToken {
     /// A new token.
     pub(super) fn new(token: Token, asked: Stamp, life: Option<Duration>) -> Self {
         Self { token, asked, life, spent: Duration::ZERO, new: true }
     }
 }
 
-impl Cell {
+impl CachedToken {
     /// No token yet.
-    pub(super) fn new(holder: Holder) -> Arc<Self> {
-        Arc::new(Self { holder, state: Mutex::default() })
+    pub(super) fn new(owner: TokenOwner) -> Arc<Self> {
+        Arc::new(Self { owner, state: Mutex::default() })
     }
 
     /// The token that is wanted. `attempt` gets a new one, if one is needed; it runs in a task of its
     /// own, one of `tasks` where these are given, and is told the token in use.
     pub(super) async fn token<F>(
         self: &Arc<Self>,
-        want: Want<'_>,
+        request: TokenRequest<'_>,
         tasks: Option<&TaskTracker>,
         attempt: impl FnOnce(Option<Token>) -> F,
     ) -> Result<Token, TokenError>
     where
-        F: Future<Output = Result<Fresh, TokenError>> + Send + 'static,
+        F: Future<Output = Result<ObtainedToken, TokenError>> + Send + 'static,
     {
         let (mut landing, meanwhile) = {
             let mut state = self.state();
-            match state.step(want, Stamp::now()) {
+            match state.step(request, Stamp::now()) {
                 Step::Use(token) => return Ok(token),
                 Step::Fail(error) => return Err(error),
                 Step::Wait(landing) => (landing, None),
                 Step::Renew(meanwhile) => {
                     let (told, landing) = watch::channel(None);
-                    state.flight = Some(landing.clone());
-                    let flight = Flight { cell: Arc::clone(self), told, landed: false };
-                    let attempt = attempt(state.held.as_ref().map(|held| held.token.clone()));
+                    state.renewal = Some(landing.clone());
+                    let renewal = Renewal { cached: Arc::clone(self), told, finished: false };
+                    let attempt =
+                        attempt(state.current.as_ref().map(|current| current.token.clone()));
                     let task = async move {
                         let result = attempt.await;
-                        flight.land(result);
+                        renewal.finish(result);
                     };
                     // Nobody waits for the others at the end of the process.
                     drop(match tasks {
@@ -176,12 +177,14 @@ impl Cell {
         if let Some(token) = meanwhile {
             return Ok(token);
         }
-        let landed = landing.wait_for(Option::is_some).await.ok();
-        landed.and_then(|landed| landed.clone()).unwrap_or(Err(TokenError::Pending(Duration::ZERO)))
+        let finished = landing.wait_for(Option::is_some).await.ok();
+        finished
+            .and_then(|finished| finished.clone())
+            .unwrap_or(Err(TokenError::Pending(Duration::ZERO)))
     }
 
     /// Ends the pause after a failure, because what caused it may have changed.
-    pub(super) fn hurry(&self) {
+    pub(super) fn end_pause(&self) {
         if let Some(failure) = &mut self.state().failure {
             failure.pause = Duration::ZERO;
         }
@@ -189,9 +192,9 @@ impl Cell {
 
     /// Has the token in use replaced as soon as possible.
     pub(super) fn renew_soon(&self) {
-        self.hurry();
-        if let Some(held) = &mut self.state().held {
-            held.renew_after = Some(Duration::ZERO);
+        self.end_pause();
+        if let Some(current) = &mut self.state().current {
+            current.renew_after = Some(Duration::ZERO);
         }
     }
 
@@ -201,113 +204,124 @@ impl Cell {
     }
 
     /// Whether there is a token that is not over.
-    pub(super) fn is_good(&self, now: Stamp) -> bool {
-        self.state().held.as_ref().is_some_and(|held| !held.is_over(now))
+    pub(super) fn is_valid(&self, now: Stamp) -> bool {
+        self.state().current.as_ref().is_some_and(|current| !current.has_ended(now))
     }
 
     /// When a new token came, in unix time.
-    pub(super) fn last_new(&self) -> Option<Duration> {
-        self.state().last_new.map(|at| at.unix)
+    pub(super) fn last_renewed(&self) -> Option<Duration> {
+        self.state().last_renewed.map(|at| at.unix)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
     }
 
-    fn land(&self, result: Result<Fresh, TokenError>) -> Result<Token, TokenError> {
+    fn finish(&self, result: Result<ObtainedToken, TokenError>) -> Result<Token, TokenError> {
         let now = Stamp::now();
         let mut state = self.state();
         let earlier = state.failure.take();
         let result = match result {
-            Ok(fresh) => Ok(state.take(fresh, self.holder.name(), now)),
+            Ok(fresh) => Ok(state.take(fresh, self.owner.name(), now)),
             Err(error) => Err(state.fail(error, earlier.as_ref(), now)),
         };
-        let good = state.held.as_ref().is_some_and(|held| !held.is_over(now) && !held.refused);
+        let good = state
+            .current
+            .as_ref()
+            .is_some_and(|current| !current.has_ended(now) && !current.refused);
         if let Some(failure) = &mut state.failure {
             failure.told |= good && !failure.error.is_shared();
         }
         let failure = state.failure.clone();
         drop(state);
-        self.holder.report(earlier.as_ref(), failure.as_ref(), good, now);
+        self.owner.report(earlier.as_ref(), failure.as_ref(), good, now);
         result
     }
 }
 
-impl Flight {
-    fn land(mut self, result: Result<Fresh, TokenError>) {
-        self.landed = true;
-        let result = self.cell.land(result);
+impl Renewal {
+    fn finish(mut self, result: Result<ObtainedToken, TokenError>) {
+        self.finished = true;
+        let result = self.cached.finish(result);
         // Everybody may have stopped waiting.
         let _ = self.told.send(Some(result));
-        self.cell.state().flight = None;
+        self.cached.state().renewal = None;
     }
 }
 
-impl Drop for Flight {
+impl Drop for Renewal {
     fn drop(&mut self) {
-        if !self.landed {
-            self.cell.state().flight = None;
+        if !self.finished {
+            self.cached.state().renewal = None;
         }
     }
 }
 
 impl State {
-    fn step(&mut self, want: Want<'_>, now: Stamp) -> Step {
+    fn step(&mut self, request: TokenRequest<'_>, now: Stamp) -> Step {
         let paused = self.failure.as_ref().is_some_and(|failure| failure.holds(now));
-        let free = self.flight.is_none();
-        let hopeless = self.failure.as_ref().is_some_and(Failure::is_definite);
-        let denied_lately = self.has_denied_lately(now);
-        if let Some(held) = self.held.as_mut().filter(|held| !held.is_over(now)) {
-            let young = held.is_young(now);
-            match want {
-                Want::OtherThan(refused) if held.token == *refused => {
-                    held.refused = true;
-                    if young && free && denied_lately {
+        let free = self.renewal.is_none();
+        let hopeless = self.failure.as_ref().is_some_and(RenewalFailure::is_definite);
+        let quickly_refused_lately = self.was_quickly_refused_lately(now);
+        if let Some(current) = self.current.as_mut().filter(|current| !current.has_ended(now)) {
+            let recent = current.is_recent(now);
+            match request {
+                TokenRequest::Replacement(refused) if current.token == *refused => {
+                    current.refused = true;
+                    if recent && free && quickly_refused_lately {
                         // New ones are refused as well: another would not help.
-                        return Step::Use(held.token.clone());
+                        return Step::Use(current.token.clone());
                     }
                 }
                 // Of no use, and known to be followed by none.
-                _ if held.refused && hopeless => {}
-                _ if held.is_due(now) && free && !paused => {
-                    return Step::Renew(Some(held.token.clone()));
+                _ if current.refused && hopeless => {}
+                _ if current.is_due(now) && free && !paused => {
+                    return Step::Renew(Some(current.token.clone()));
                 }
-                _ => return Step::Use(held.token.clone()),
+                _ => return Step::Use(current.token.clone()),
             }
         }
-        match (&self.failure, &self.flight) {
-            (Some(failure), flight) if paused || flight.is_some() => {
+        match (&self.failure, &self.renewal) {
+            (Some(failure), renewal) if paused || renewal.is_some() => {
                 Step::Fail(failure.error.clone())
             }
-            (_, Some(flight)) => Step::Wait(flight.clone()),
+            (_, Some(renewal)) => Step::Wait(renewal.clone()),
             (_, None) => Step::Renew(None),
         }
     }
 
-    fn has_denied_lately(&self, now: Stamp) -> bool {
-        self.denied_at.is_some_and(|at| at.age(now) < refused_pause(self.denials))
+    fn was_quickly_refused_lately(&self, now: Stamp) -> bool {
+        self.quickly_refused_at.is_some_and(|at| at.age(now) < refused_pause(self.quick_refusals))
     }
 
-    fn take(&mut self, fresh: Fresh, holder: &str, now: Stamp) -> Token {
-        let Fresh { token, asked, life, spent, new } = fresh;
-        let renew_after = life.map(|life| renewal_after(life, holder, self.count));
-        let denied = self.held.as_ref().is_some_and(|held| held.refused && held.is_young(now));
-        self.denials = if denied { self.denials.saturating_add(1) } else { 0 };
-        self.denied_at = denied.then_some(now);
+    fn take(&mut self, fresh: ObtainedToken, owner: &str, now: Stamp) -> Token {
+        let ObtainedToken { token, asked, life, spent, new } = fresh;
+        let renew_after = life.map(|life| renewal_after(life, owner, self.count));
+        let quickly_refused =
+            self.current.as_ref().is_some_and(|current| current.refused && current.is_recent(now));
+        self.quick_refusals =
+            if quickly_refused { self.quick_refusals.saturating_add(1) } else { 0 };
+        self.quickly_refused_at = quickly_refused.then_some(now);
         if new {
             self.count += 1;
-            self.last_new = Some(now);
+            self.last_renewed = Some(now);
         }
         let given = token.clone();
-        self.held = Some(Held { token, asked, life, spent, renew_after, refused: false });
+        self.current =
+            Some(CurrentToken { token, asked, life, spent, renew_after, refused: false });
         given
     }
 
-    fn fail(&mut self, error: TokenError, earlier: Option<&Failure>, now: Stamp) -> TokenError {
+    fn fail(
+        &mut self,
+        error: TokenError,
+        earlier: Option<&RenewalFailure>,
+        now: Stamp,
+    ) -> TokenError {
         let times = earlier.map_or(0, |earlier| earlier.times).saturating_add(1);
         let first = earlier.map_or(now, |earlier| earlier.first);
         let pause = error.pause(times);
-        let mut failure = Failure {
+        let mut failure = RenewalFailure {
             error: error.clone(),
             at: now,
             first,
@@ -328,12 +342,12 @@ impl State {
     }
 }
 
-impl Held {
+impl CurrentToken {
     fn spent(&self, now: Stamp) -> Duration {
         self.spent.saturating_add(self.asked.age(now))
     }
 
-    fn is_over(&self, now: Stamp) -> bool {
+    fn has_ended(&self, now: Stamp) -> bool {
         self.life.is_some_and(|life| self.spent(now) >= life)
     }
 
@@ -342,12 +356,12 @@ impl Held {
     }
 
     /// Whether it is so new that upstream has no reason to refuse it.
-    fn is_young(&self, now: Stamp) -> bool {
-        self.spent(now) < self.life.map_or(YOUNG, |life| life / 2)
+    fn is_recent(&self, now: Stamp) -> bool {
+        self.spent(now) < self.life.map_or(RECENT, |life| life / 2)
     }
 }
 
-impl Failure {
+impl RenewalFailure {
     fn holds(&self, now: Stamp) -> bool {
         self.at.age(now) < self.pause
     }
@@ -363,7 +377,7 @@ impl Failure {
     }
 }
 
-impl Holder {
+impl TokenOwner {
     fn name(&self) -> &str {
         match self {
             Self::Account(account) => account.as_str(),
@@ -373,7 +387,13 @@ impl Holder {
 
     /// Logs one line when attempts begin to fail or have a reason that is new since then, and one when
     /// they succeed again; for an account only while its token is `good`, because otherwise its poller does.
-    fn report(&self, earlier: Option<&Failure>, failure: Option<&Failure>, good: bool, now: Stamp) {
+    fn report(
+        &self,
+        earlier: Option<&RenewalFailure>,
+        failure: Option<&RenewalFailure>,
+        good: bool,
+        now: Stamp,
+    ) {
         let known = earlier.map_or(0, |earlier| earlier.kinds.len());
         let news = failure.is_some_and(|failure| failure.kinds.len() > known);
         match (self, failure) {

@@ -1,3 +1,4 @@
+use super::super::registry::Tokens;
 use super::*;
 use crate::account::{Auth, fixture};
 use crate::metrics::{Process, Tally};
@@ -45,10 +46,10 @@ async fn neither_debug_nor_masked_text_shows_the_token() {
 #[tokio::test]
 async fn a_fixed_token_tells_when_it_ends() {
     let source = source(Auth::Token(JWT.into()), Some("78231464"));
-    assert_eq!(source.facts(), TokenFacts::default());
+    assert_eq!(source.times(), TokenTimes::default());
     source.token().await.unwrap();
     let expiry = Some(Duration::from_secs(1_759_499_127));
-    assert_eq!(source.facts(), TokenFacts { expiry, last_refresh: None });
+    assert_eq!(source.times(), TokenTimes { expiry, last_refresh: None });
 }
 
 #[tokio::test]
@@ -72,8 +73,8 @@ async fn a_command_is_run_again_only_once_its_token_is_refused() {
     assert_eq!(source.token().await.unwrap(), first);
     let second = source.other_token(&first).await.unwrap();
     assert_eq!([first.header(), second.header()], ["Bearer t1", "Bearer t2"]);
-    assert!(source.facts().last_refresh.is_some());
-    assert_eq!(source.asker.tally.values().token_refreshes, [2, 0]);
+    assert!(source.times().last_refresh.is_some());
+    assert_eq!(source.token_client.tally.values().token_refreshes, [2, 0]);
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ fn refused(status: u16) -> TokenError {
 /// A state that holds a token with this life since [`START`].
 fn holding(text: &str, life: Option<Duration>) -> State {
     let mut state = State::default();
-    state.take(Fresh::new(token(text), START, life), "acme", START);
+    state.take(ObtainedToken::new(token(text), START, life), "acme", START);
     state
 }
 
@@ -37,15 +37,15 @@ fn word(step: &Step) -> String {
 }
 
 fn any(state: &mut State, after: Duration) -> String {
-    word(&state.step(Want::Any, START.plus(after)))
+    word(&state.step(TokenRequest::Current, START.plus(after)))
 }
 
 fn other(state: &mut State, refused: &str, after: Duration) -> String {
-    word(&state.step(Want::OtherThan(&token(refused)), START.plus(after)))
+    word(&state.step(TokenRequest::Replacement(&token(refused)), START.plus(after)))
 }
 
-fn fly(state: &mut State) {
-    state.flight = Some(watch::channel(None).1);
+fn begin_renewal(state: &mut State) {
+    state.renewal = Some(watch::channel(None).1);
 }
 
 fn fail(state: &mut State, error: TokenError, after: Duration) {
@@ -58,10 +58,10 @@ fn a_token_is_used_until_it_is_due_and_while_it_is_renewed() {
     let mut state = holding("a", Some(HOUR));
     assert_eq!(any(&mut state, HOUR.mul_f64(0.69)), "use a");
     assert_eq!(any(&mut state, HOUR.mul_f64(0.86)), "renew, using a");
-    fly(&mut state);
+    begin_renewal(&mut state);
     assert_eq!(any(&mut state, HOUR.mul_f64(0.87)), "use a");
     assert_eq!(any(&mut state, HOUR), "wait");
-    state.flight = None;
+    state.renewal = None;
     assert_eq!(any(&mut state, HOUR), "renew");
 }
 
@@ -93,7 +93,7 @@ fn after_a_failure_one_attempts_and_the_others_are_told() {
     fail(&mut state, refused(503), Duration::ZERO);
     assert_eq!(any(&mut state, SECOND / 2), "fail");
     assert_eq!(any(&mut state, SECOND), "renew");
-    fly(&mut state);
+    begin_renewal(&mut state);
     assert_eq!(any(&mut state, SECOND), "fail");
 }
 
@@ -101,7 +101,7 @@ fn after_a_failure_one_attempts_and_the_others_are_told() {
 fn before_a_failure_everybody_waits_for_the_first_attempt() {
     let mut state = State::default();
     assert_eq!(any(&mut state, Duration::ZERO), "renew");
-    fly(&mut state);
+    begin_renewal(&mut state);
     assert_eq!(any(&mut state, Duration::ZERO), "wait");
     assert_eq!(other(&mut state, "a", Duration::ZERO), "wait");
 }
@@ -109,15 +109,15 @@ fn before_a_failure_everybody_waits_for_the_first_attempt() {
 #[test]
 fn young_tokens_that_are_refused_are_replaced_rarely() {
     let mut state = holding("a", Some(HOUR));
-    let come = |state: &mut State, text: &str, at: Duration| {
+    let obtain = |state: &mut State, text: &str, at: Duration| {
         let at = START.plus(at);
-        state.take(Fresh::new(token(text), at, Some(HOUR)), "acme", at);
+        state.take(ObtainedToken::new(token(text), at, Some(HOUR)), "acme", at);
     };
     assert_eq!(other(&mut state, "a", SECOND), "renew");
-    come(&mut state, "b", SECOND);
+    obtain(&mut state, "b", SECOND);
     assert_eq!(other(&mut state, "b", 2 * SECOND), "use b");
     assert_eq!(other(&mut state, "b", 32 * SECOND), "renew");
-    come(&mut state, "c", 32 * SECOND);
+    obtain(&mut state, "c", 32 * SECOND);
     assert_eq!(other(&mut state, "c", 64 * SECOND), "use c");
     assert_eq!(other(&mut state, "c", 93 * SECOND), "renew");
 }
@@ -147,7 +147,7 @@ fn an_old_token_that_is_refused_is_replaced_at_once_each_time() {
     let mut state = State::default();
     for number in 0..5 {
         let asked = START.plus(SECOND * number);
-        state.take(Fresh::new(token("a"), asked, Some(SECOND)), "acme", asked);
+        state.take(ObtainedToken::new(token("a"), asked, Some(SECOND)), "acme", asked);
         assert_eq!(other(&mut state, "a", SECOND * number + SECOND * 3 / 4), "renew");
     }
 }
@@ -155,28 +155,29 @@ fn an_old_token_that_is_refused_is_replaced_at_once_each_time() {
 #[test]
 fn a_token_that_was_kept_somewhere_is_as_old_as_it_is() {
     let mut state = State::default();
-    let fresh = Fresh::new(token("a"), START, Some(HOUR));
-    let kept = Fresh { spent: HOUR.mul_f64(0.9), new: false, ..fresh };
-    state.take(kept, "acme", START);
+    let fresh = ObtainedToken::new(token("a"), START, Some(HOUR));
+    let stored = ObtainedToken { spent: HOUR.mul_f64(0.9), new: false, ..fresh };
+    state.take(stored, "acme", START);
     assert_eq!(any(&mut state, SECOND), "renew, using a");
     assert_eq!(any(&mut state, HOUR.mul_f64(0.11)), "renew");
-    assert!(state.last_new.is_none());
+    assert!(state.last_renewed.is_none());
 }
 
 #[tokio::test]
 async fn fifty_who_need_a_token_at_once_cause_one_attempt_that_outlives_them() {
-    let cell = Cell::new(Holder::Partner("main".to_owned()));
+    let cached = CachedToken::new(TokenOwner::Partner("main".to_owned()));
     let attempts = Arc::new(AtomicUsize::new(0));
     let (go, gone) = watch::channel(false);
     let ask = || {
-        let (cell, attempts, mut gone) = (Arc::clone(&cell), Arc::clone(&attempts), gone.clone());
+        let (cached, attempts, mut gone) =
+            (Arc::clone(&cached), Arc::clone(&attempts), gone.clone());
         async move {
             let attempt = |_| async move {
                 attempts.fetch_add(1, Relaxed);
                 gone.wait_for(|go| *go).await.unwrap();
-                Ok(Fresh::new(token("a"), Stamp::now(), Some(HOUR)))
+                Ok(ObtainedToken::new(token("a"), Stamp::now(), Some(HOUR)))
             };
-            cell.token(Want::Any, None, attempt).await
+            cached.token(TokenRequest::Current, None, attempt).await
         }
     };
     // The one that begins the attempt goes away.
@@ -196,9 +197,12 @@ async fn fifty_who_need_a_token_at_once_cause_one_attempt_that_outlives_them() {
 
 #[tokio::test]
 async fn an_attempt_that_dies_does_not_stop_the_next() {
-    let cell = Cell::new(Holder::Partner("main".to_owned()));
+    let cached = CachedToken::new(TokenOwner::Partner("main".to_owned()));
     let dies = |_| async { panic!("a mistake") };
-    assert!(matches!(cell.token(Want::Any, None, dies).await, Err(TokenError::Pending(_))));
-    let succeeds = |_| async { Ok(Fresh::new(token("a"), Stamp::now(), None)) };
-    assert_eq!(cell.token(Want::Any, None, succeeds).await.unwrap(), token("a"));
+    assert!(matches!(
+        cached.token(TokenRequest::Current, None, dies).await,
+        Err(TokenError::Pending(_))
+    ));
+    let succeeds = |_| async { Ok(ObtainedToken::new(token("a"), Stamp::now(), None)) };
+    assert_eq!(cached.token(TokenRequest::Current, None, succeeds).await.unwrap(), token("a"));
 }

@@ -1,0 +1,129 @@
+//! An account's token, from the kind of source that the configuration names.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio::time::timeout;
+
+use super::cached_token::{CachedToken, TokenRequest};
+use super::command;
+use super::endpoint::TokenClient;
+use super::error::TokenError;
+use super::jwt::Claims;
+use super::oauth::{OAuthRenewer, count};
+use super::partner::PartnerLogin;
+use super::secret_file::SecretFile;
+use super::times::TokenTimes;
+use super::token::Token;
+use crate::account::{Account, AccountId};
+use crate::blocking::lock;
+
+/// How long somebody who needs a token waits for it, beside the time limit of a request.
+const WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// Gives an account's token.
+#[derive(Debug)]
+pub struct TokenSource {
+    account: Arc<Account>,
+    token_client: TokenClient,
+    kind: TokenKind,
+    /// The end of a token that nobody renews.
+    end: Mutex<Option<Duration>>,
+}
+
+/// Where the token comes from.
+#[derive(Debug)]
+pub(super) enum TokenKind {
+    Fixed(SecretString),
+    File(SecretFile),
+    Command { words: Arc<[String]>, cached: Arc<CachedToken> },
+    Partner { partner_login: Arc<PartnerLogin>, cached: Arc<CachedToken> },
+    OAuth(Arc<OAuthRenewer>),
+}
+
+impl TokenSource {
+    pub(super) fn new(account: Arc<Account>, token_client: TokenClient, kind: TokenKind) -> Self {
+        Self { account, token_client, kind, end: Mutex::default() }
+    }
+
+    /// The token to use now.
+    pub(crate) async fn token(&self) -> Result<Token, TokenError> {
+        self.requested(TokenRequest::Current).await
+    }
+
+    /// Another token than one that was refused, if there is one; otherwise that one.
+    pub(crate) async fn other_token(&self, refused: &Token) -> Result<Token, TokenError> {
+        self.requested(TokenRequest::Replacement(refused)).await
+    }
+
+    /// What is known of the token.
+    pub(crate) fn times(&self) -> TokenTimes {
+        match &self.kind {
+            TokenKind::Fixed(_) | TokenKind::File(_) => {
+                let expiry = *lock(&self.end);
+                TokenTimes { expiry, last_refresh: None }
+            }
+            TokenKind::Command { cached, .. } | TokenKind::Partner { cached, .. } => {
+                TokenTimes { expiry: None, last_refresh: cached.last_renewed() }
+            }
+            TokenKind::OAuth(renewer) => renewer.times(),
+        }
+    }
+
+    async fn requested(&self, request: TokenRequest<'_>) -> Result<Token, TokenError> {
+        let wait_max = WAIT_MAX.saturating_add(self.account.poll.timeout);
+        let token = timeout(wait_max, self.of_kind(request)).await;
+        let token = token.map_err(|_| TokenError::Pending(wait_max))??;
+        let claims = Claims::of(token.expose());
+        let wanted = self.account.account_id.as_ref().map(AccountId::as_str);
+        if let (Some(found), Some(wanted)) = (claims.account, wanted)
+            && found != wanted
+        {
+            return Err(TokenError::OtherAccount { found, wanted: wanted.to_owned() });
+        }
+        *lock(&self.end) = claims.end;
+        Ok(token)
+    }
+
+    async fn of_kind(&self, request: TokenRequest<'_>) -> Result<Token, TokenError> {
+        match &self.kind {
+            TokenKind::Fixed(secret) => {
+                Token::new(secret.expose_secret(), || "of the configuration".to_owned())
+            }
+            // Read each time, so that a replaced one is picked up.
+            TokenKind::File(file) => {
+                let place = || format!("in {}", file.path().display());
+                Token::new(file.read().await?.expose_secret().trim(), place)
+            }
+            TokenKind::Command { words, cached } => {
+                let attempt = |_| {
+                    let (words, token_client) = (Arc::clone(words), self.token_client.clone());
+                    async move {
+                        let result = command::run(&words).await;
+                        count(&token_client, &result);
+                        result
+                    }
+                };
+                cached.token(request, None, attempt).await
+            }
+            TokenKind::Partner { partner_login, cached } => {
+                let number = self.account.account_id.clone().ok_or(TokenError::NoAccountId)?;
+                let attempt = |_| {
+                    let (partner_login, token_client) =
+                        (Arc::clone(partner_login), self.token_client.clone());
+                    async move {
+                        let result = partner_login.exchange(token_client.clone(), number).await;
+                        count(&token_client, &result);
+                        result
+                    }
+                };
+                cached.token(request, None, attempt).await
+            }
+            TokenKind::OAuth(renewer) => renewer.token(&self.token_client, request).await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,52 @@
+//! A token as it is sent: checked, and shown nowhere.
+
+use reqwest::header::HeaderValue;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::error::TokenError;
+
+/// A token that is fit to be sent.
+#[derive(Debug, Clone)]
+pub struct Token {
+    secret: SecretString,
+    header: HeaderValue,
+}
+
+impl PartialEq for Token {
+    fn eq(&self, other: &Self) -> bool {
+        self.secret.expose_secret() == other.secret.expose_secret()
+    }
+}
+
+impl Token {
+    pub(super) fn new(secret: &str, place: impl Fn() -> String) -> Result<Self, TokenError> {
+        if secret.is_empty() || !secret.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(TokenError::Unusable { place: place() });
+        }
+        let mut header = HeaderValue::from_str(&format!("Bearer {secret}"))
+            .map_err(|_| TokenError::Unusable { place: place() })?;
+        header.set_sensitive(true);
+        Ok(Self { secret: secret.into(), header })
+    }
+
+    /// Whether it has the form of the tokens of v2: three parts, separated by dots (docs/upstream.md,
+    /// "Tokens"). The keys of v3 have none.
+    pub fn is_jwt(&self) -> bool {
+        self.expose().split('.').count() == 3
+            && self.expose().split('.').all(|part| !part.is_empty())
+    }
+
+    /// The value of the `Authorization` header; marked as sensitive.
+    pub(crate) fn header(&self) -> HeaderValue {
+        self.header.clone()
+    }
+
+    /// Replaces the token in `text`, in case upstream repeats it to us.
+    pub(crate) fn mask(&self, text: &str) -> String {
+        text.replace(self.secret.expose_secret(), "<secret>")
+    }
+
+    pub(super) fn expose(&self) -> &str {
+        self.secret.expose_secret()
+    }
+}
