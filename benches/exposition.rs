@@ -12,11 +12,11 @@ use divan::counter::ItemsCount;
 use wazzup_exporter::account::{
     Account, AccountName, Api, Auth, Export, Labels, Poll, Profile, RateLimit, Tls, User, UserId,
 };
-use wazzup_exporter::channel::{Role, Standing};
+use wazzup_exporter::channel::{CounterTrust, Role};
 use wazzup_exporter::clock::Stamp;
 use wazzup_exporter::counter::{CounterType, Reading, Trend};
 use wazzup_exporter::exposition::{Format, document, render_account, render_chunk};
-use wazzup_exporter::metrics::{Outcome, Process};
+use wazzup_exporter::metrics::{Outcome, ProcessMetrics};
 use wazzup_exporter::snapshot::{AccountView, Attempt, CHUNK_USERS, Chunk, Facts, UserView};
 
 const USERS: [usize; 3] = [10, 1_000, 100_000];
@@ -71,7 +71,7 @@ fn read(account: &Account, seed: u64, at: Stamp) -> Vec<Vec<UserView>> {
         )),
         last_attempt: Some(Attempt { outcome: Outcome::Ok, problem: None }),
         trend: Trend::default(),
-        standing: Standing { role: Some(Role::SalesRep), cut_off: false },
+        trust: CounterTrust { role: Some(Role::SalesRep), cut_off: false },
         found: false,
     };
     let users: Vec<UserView> = account.users.iter().enumerate().map(view).collect();
@@ -143,7 +143,7 @@ fn scrape_gzip_all_stale(bencher: Bencher<'_, '_>, users: usize) {
 fn scrape(bencher: Bencher<'_, '_>, users: usize, gzip: bool, later: Duration) {
     let (view, now) = view(users);
     let views = [view];
-    let process = Process::new();
+    let process = ProcessMetrics::new();
     let now = now.plus(later);
     bencher
         .counter(ItemsCount::new(users))

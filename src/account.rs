@@ -10,7 +10,6 @@ mod names;
 mod network;
 mod reset;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,16 +18,13 @@ use url::Url;
 pub use self::auth::{Auth, Credential, Partner};
 pub use self::lists::{Channels, Discovery, InvalidPattern, LabelRule, Pattern};
 pub use self::names::{
-    ACCOUNT_NAME_MAX, AccountId, AccountName, InvalidName, LABEL_VALUE_MAX, LabelName, USER_ID_MAX,
-    USER_NAME_MAX, UserId, check_text,
+    ACCOUNT_NAME_MAX, AccountId, AccountName, InvalidName, LABEL_VALUE_MAX, LabelName, Labels,
+    USER_ID_MAX, USER_NAME_MAX, UserId, check_text,
 };
 pub use self::network::{Authorities, InvalidProxy, ProxyUrl, RateLimit, Tls};
 pub use self::reset::{RESET_TOKEN_MIN, Reset};
 
 use crate::schedule::WorkingHours;
-
-/// Extra labels from the configuration, in the order of their names.
-pub type Labels = BTreeMap<LabelName, String>;
 
 /// One customer account of Wazzup24: whom to ask, with what, how often and for whom.
 ///
@@ -131,8 +127,8 @@ impl Account {
 
     /// Whether something of it has to survive a restart of the exporter: refresh tokens, or what is on
     /// record of its resets.
-    pub fn must_keep(&self) -> bool {
-        self.auth.must_be_kept() || self.reset.is_some()
+    pub fn needs_storage(&self) -> bool {
+        self.auth.needs_storage() || self.reset.is_some()
     }
 }
 

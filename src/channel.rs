@@ -2,11 +2,11 @@
 //!
 //! Both decide whether a counter means anything: a channel that is not active receives nothing, and a
 //! user without a role on any channel always has 0 (docs/upstream.md, "Channels" and "Roles").
-//! [`upstream`](crate::api) reads them, the poller judges users by them ([`Surroundings`]), and
+//! [`upstream`](crate::api) reads them, the poller judges users by them ([`ChannelsAndRoles`]), and
 //! the exposition shows them. Words of upstream become one of a closed list here, so that no label
 //! value is ever invented elsewhere.
 
-mod words;
+mod messages;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -52,7 +52,7 @@ pub enum Role {
 
 /// What is known around an account's counters. What has never been read is `None`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Surroundings {
+pub struct ChannelsAndRoles {
     /// The channels.
     pub channels: Option<Arc<[Channel]>>,
     /// The roles.
@@ -61,7 +61,7 @@ pub struct Surroundings {
 
 /// What the surroundings say of one user's counter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Standing {
+pub struct CounterTrust {
     /// The role that weighs most; `None` where roles are not known.
     pub role: Option<Role>,
     /// Whether no message can reach the user, because none of the channels is active.
@@ -70,7 +70,7 @@ pub struct Standing {
 
 impl Role {
     /// The role that a word of the settings means.
-    pub fn of_word(word: &str) -> Self {
+    pub fn from_upstream(word: &str) -> Self {
         match word.to_ascii_lowercase().as_str() {
             "seller" => Self::SalesRep,
             "manager" => Self::Manager,
@@ -109,10 +109,10 @@ impl Roles {
     }
 }
 
-impl Surroundings {
+impl ChannelsAndRoles {
     /// What is known of a user. Nothing is said of channels without reading them: a user is cut off if
     /// no channel of the account is active, or none on which the user has a role.
-    pub fn of(&self, user: &str) -> Standing {
+    pub fn of(&self, user: &str) -> CounterTrust {
         let role = self.roles.as_ref().map(|roles| roles.of(user));
         let cut_off = self.channels.as_ref().is_some_and(|channels| {
             let active = |id: &str| channels.iter().any(|one| one.active && *one.id == *id);
@@ -122,7 +122,7 @@ impl Surroundings {
                 None => !channels.iter().any(|channel| channel.active),
             }
         });
-        Standing { role, cut_off }
+        CounterTrust { role, cut_off }
     }
 }
 
@@ -142,7 +142,7 @@ macro_rules! closed_list {
             pub const ALL: &[Self] = &[$(Self::$variant,)+ Self::Other];
 
             /// What a word of upstream means.
-            pub fn of_word(word: &str) -> Self {
+            pub fn from_upstream(word: &str) -> Self {
                 $(if word.eq_ignore_ascii_case($word) {
                     return Self::$variant;
                 })+
@@ -207,12 +207,15 @@ mod tests {
         Channel { id: id.into(), transport: Transport::Whatsapp, state, active, name: None }
     }
 
-    fn surroundings(channels: &[(&str, bool)], roles: &[(&str, &str, Role)]) -> Surroundings {
+    fn channels_and_roles(
+        channels: &[(&str, bool)],
+        roles: &[(&str, &str, Role)],
+    ) -> ChannelsAndRoles {
         let mut known = Roles::default();
         for (user, channel, role) in roles {
             known.add((*user).to_owned(), (*channel).into(), *role);
         }
-        Surroundings {
+        ChannelsAndRoles {
             channels: Some(channels.iter().map(|(id, active)| channel(id, *active)).collect()),
             roles: Some(Arc::new(known)),
         }
@@ -220,47 +223,47 @@ mod tests {
 
     #[test]
     fn words_are_compared_without_case_and_unknown_ones_are_other() {
-        assert_eq!(ChannelState::of_word("PHONEUNAVAILABLE"), ChannelState::PhoneUnavailable);
-        assert_eq!(ChannelState::of_word("qrIdle").label(), "qridle");
-        assert_eq!(ChannelState::of_word("levitating").label(), "other");
-        assert_eq!(Transport::of_word("WhatsApp").label(), "whatsapp");
-        assert_eq!(Role::of_word("Seller").label(), "sales_rep");
-        assert_eq!(Role::of_word("emperor").label(), "other");
+        assert_eq!(ChannelState::from_upstream("PHONEUNAVAILABLE"), ChannelState::PhoneUnavailable);
+        assert_eq!(ChannelState::from_upstream("qrIdle").label(), "qridle");
+        assert_eq!(ChannelState::from_upstream("levitating").label(), "other");
+        assert_eq!(Transport::from_upstream("WhatsApp").label(), "whatsapp");
+        assert_eq!(Role::from_upstream("Seller").label(), "sales_rep");
+        assert_eq!(Role::from_upstream("emperor").label(), "other");
         for state in ChannelState::ALL {
-            assert_eq!(ChannelState::of_word(state.label()), *state);
+            assert_eq!(ChannelState::from_upstream(state.label()), *state);
         }
     }
 
     #[test]
     fn the_role_that_weighs_most_counts() {
-        let around = surroundings(
+        let around = channels_and_roles(
             &[("a", true), ("b", true)],
             &[("1", "a", Role::QualityControl), ("1", "b", Role::SalesRep)],
         );
-        assert_eq!(around.of("1"), Standing { role: Some(Role::SalesRep), cut_off: false });
-        assert_eq!(around.of("2"), Standing { role: Some(Role::None), cut_off: false });
+        assert_eq!(around.of("1"), CounterTrust { role: Some(Role::SalesRep), cut_off: false });
+        assert_eq!(around.of("2"), CounterTrust { role: Some(Role::None), cut_off: false });
     }
 
     #[test]
     fn a_user_is_cut_off_when_none_of_the_own_channels_is_active() {
         let roles = [("1", "a", Role::SalesRep), ("2", "b", Role::Manager)];
-        let around = surroundings(&[("a", false), ("b", true)], &roles);
+        let around = channels_and_roles(&[("a", false), ("b", true)], &roles);
         assert!(around.of("1").cut_off);
         assert!(!around.of("2").cut_off);
         assert!(!around.of("3").cut_off, "without a role, an active channel is enough");
-        let gone = surroundings(&[("b", true)], &roles);
+        let gone = channels_and_roles(&[("b", true)], &roles);
         assert!(gone.of("1").cut_off, "the channel was removed");
-        let none = surroundings(&[], &[]);
+        let none = channels_and_roles(&[], &[]);
         assert!(none.of("1").cut_off, "the account has no channel at all");
     }
 
     #[test]
     fn nothing_is_claimed_of_what_was_not_read() {
-        assert_eq!(Surroundings::default().of("1"), Standing::default());
-        let around = surroundings(&[("a", true)], &[]);
-        let unread = Surroundings { roles: None, ..around.clone() };
-        assert_eq!(unread.of("1"), Standing { role: None, cut_off: false });
-        let unread = Surroundings { channels: None, ..around };
-        assert_eq!(unread.of("1"), Standing { role: Some(Role::None), cut_off: false });
+        assert_eq!(ChannelsAndRoles::default().of("1"), CounterTrust::default());
+        let around = channels_and_roles(&[("a", true)], &[]);
+        let unread = ChannelsAndRoles { roles: None, ..around.clone() };
+        assert_eq!(unread.of("1"), CounterTrust { role: None, cut_off: false });
+        let unread = ChannelsAndRoles { channels: None, ..around };
+        assert_eq!(unread.of("1"), CounterTrust { role: Some(Role::None), cut_off: false });
     }
 }

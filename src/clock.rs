@@ -7,8 +7,6 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use jiff::SignedDuration;
-use jiff::fmt::friendly::{Spacing, SpanPrinter};
 use rustix::time::{ClockId, clock_gettime};
 
 /// The clock for ages: since boot, suspended time included.
@@ -56,16 +54,6 @@ pub fn boot() -> Option<String> {
 
 fn read(clock: ClockId) -> Duration {
     Duration::try_from(clock_gettime(clock)).unwrap_or_default()
-}
-
-/// A time span as Prometheus' programs log it: `5m30s`; whole seconds, or milliseconds below one.
-pub fn span(duration: Duration) -> String {
-    let whole = if duration < Duration::from_secs(1) {
-        SignedDuration::from_millis(duration.as_millis() as i64)
-    } else {
-        SignedDuration::from_secs(i64::try_from(duration.as_secs()).unwrap_or(i64::MAX))
-    };
-    SpanPrinter::new().spacing(Spacing::None).duration_to_string(&whole)
 }
 
 #[cfg(test)]

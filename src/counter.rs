@@ -1,7 +1,7 @@
 //! What upstream answers when asked for a user's counter, and what follows from it.
 //!
 //! A [`Reading`] is made only by [`upstream`](crate::api) from a well-formed answer, so a number
-//! in it is a number that Wazzup24 said. [`Reading::shown`] is the one place that decides which
+//! in it is a number that Wazzup24 said. [`Reading::values`] is the one place that decides which
 //! figures such an answer justifies, and a [`Trend`] is what a row of readings tells: since when red
 //! has been above 0, and how many messages came and were answered.
 
@@ -38,7 +38,7 @@ pub struct Reading {
 
 /// The figures that a reading justifies; `None` means: nothing is known, show no series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shown {
+pub struct CounterValues {
     /// Messages of the user's own customers.
     pub red: Option<u64>,
     /// Messages the user only looks on.
@@ -69,12 +69,12 @@ struct LastRed {
     at: Duration,
     /// Until when, on the clock for ages, the next reading still belongs to it. Not when it was read:
     /// before a restart of the machine, that clock had not begun.
-    bridged_until: Duration,
+    gap_until: Duration,
 }
 
 /// The part of a [`Trend`] that is worth keeping while the exporter is not running.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Remembered {
+pub struct StoredTrend {
     /// See [`Trend::red_since`].
     pub red_since: Option<Duration>,
     /// The last red counter.
@@ -100,17 +100,19 @@ impl Reading {
     /// A known type carries the counter and the other one is 0, because a user has only one of
     /// them. Zero messages are zero of either type. Messages of an unknown type are neither red nor
     /// grey, and claiming 0 for these would be a guess.
-    pub fn shown(&self) -> Shown {
+    pub fn values(&self) -> CounterValues {
         match (self.kind, self.count) {
-            (CounterType::Red, count) => Shown::known(count, 0),
-            (CounterType::Grey, count) => Shown::known(0, count),
-            (CounterType::Other, 0) => Shown::known(0, 0),
-            (CounterType::Other, count) => Shown { red: None, grey: None, other: Some(count) },
+            (CounterType::Red, count) => CounterValues::known(count, 0),
+            (CounterType::Grey, count) => CounterValues::known(0, count),
+            (CounterType::Other, 0) => CounterValues::known(0, 0),
+            (CounterType::Other, count) => {
+                CounterValues { red: None, grey: None, other: Some(count) }
+            }
         }
     }
 }
 
-impl Shown {
+impl CounterValues {
     /// No figure at all: the user has no live reading.
     pub const NOTHING: Self = Self { red: None, grey: None, other: None };
 
@@ -121,7 +123,7 @@ impl Shown {
 
 impl Trend {
     /// Takes a reading into account that was made at `unix`, which is `uptime` on the clock for
-    /// ages. Readings further apart than `bridge` are strangers to each other.
+    /// ages. Readings further apart than `gap_max` are strangers to each other.
     ///
     /// Only the difference between two counters that are not grey counts as messages that came or were
     /// answered: when a counter turns to grey and back, nobody wrote or answered. While messages are
@@ -131,50 +133,50 @@ impl Trend {
         reading: &Reading,
         unix: Duration,
         uptime: Duration,
-        bridge: Duration,
+        gap_max: Duration,
     ) {
-        let Some(red) = reading.shown().red else { return };
+        let Some(red) = reading.values().red else { return };
         let was_red = reading.kind != CounterType::Grey;
-        let last = self.last.filter(|last| uptime <= last.bridged_until);
+        let last = self.last.filter(|last| uptime <= last.gap_until);
         if let Some(last) = last.filter(|last| last.was_red && was_red) {
             self.increase = self.increase.saturating_add(red.saturating_sub(last.red));
             self.decrease = self.decrease.saturating_add(last.red.saturating_sub(red));
         }
         let unbroken = last.filter(|last| last.red > 0).and(self.red_since);
         self.red_since = (red > 0).then(|| unbroken.unwrap_or(unix));
-        let bridged_until = uptime.saturating_add(bridge);
-        self.last = Some(LastRed { red, was_red, at: unix, bridged_until });
+        let gap_until = uptime.saturating_add(gap_max);
+        self.last = Some(LastRed { red, was_red, at: unix, gap_until });
     }
 
     /// Takes into account that the counter was cleared: what was red was not answered, and what is red
     /// next has come since.
-    pub fn cleared(&mut self) {
+    pub fn mark_cleared(&mut self) {
         self.red_since = None;
         self.last = None;
     }
 
     /// Takes into account that the counter may have been cleared: the difference to the next reading
     /// says nothing about answers, and red lasts if that still shows it.
-    pub fn doubted(&mut self) {
+    pub fn mark_doubtful(&mut self) {
         if let Some(last) = &mut self.last {
             last.was_red = false;
         }
     }
 
     /// What to keep, if the last counter was red.
-    pub fn remember(&self) -> Option<Remembered> {
+    pub fn to_stored(&self) -> Option<StoredTrend> {
         let last = self.last.filter(|last| last.was_red)?;
-        Some(Remembered { red_since: self.red_since, red: last.red, at: last.at })
+        Some(StoredTrend { red_since: self.red_since, red: last.red, at: last.at })
     }
 
-    /// Goes on from what was kept, unless it is older than `bridge` or from the future.
-    pub fn recall(kept: Remembered, unix: Duration, uptime: Duration, bridge: Duration) -> Self {
+    /// Goes on from what was kept, unless it is older than `gap_max` or from the future.
+    pub fn restore(kept: StoredTrend, unix: Duration, uptime: Duration, gap_max: Duration) -> Self {
         let age = unix.checked_sub(kept.at);
-        let Some(left) = age.and_then(|age| bridge.checked_sub(age)) else {
+        let Some(left) = age.and_then(|age| gap_max.checked_sub(age)) else {
             return Self::default();
         };
-        let bridged_until = uptime.saturating_add(left);
-        let last = Some(LastRed { red: kept.red, was_red: true, at: kept.at, bridged_until });
+        let gap_until = uptime.saturating_add(left);
+        let last = Some(LastRed { red: kept.red, was_red: true, at: kept.at, gap_until });
         Self { red_since: kept.red_since.filter(|_| kept.red > 0), last, ..Self::default() }
     }
 }
@@ -184,30 +186,39 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn shown(count: u64, kind: CounterType) -> Shown {
-        Reading { count, kind, server_time: None, last_message: None }.shown()
+    fn shown(count: u64, kind: CounterType) -> CounterValues {
+        Reading { count, kind, server_time: None, last_message: None }.values()
     }
 
     #[test]
     fn the_reported_type_carries_the_counter_and_the_other_is_zero() {
-        assert_eq!(shown(5, CounterType::Red), Shown { red: Some(5), grey: Some(0), other: None });
-        assert_eq!(shown(5, CounterType::Grey), Shown { red: Some(0), grey: Some(5), other: None });
+        assert_eq!(
+            shown(5, CounterType::Red),
+            CounterValues { red: Some(5), grey: Some(0), other: None }
+        );
+        assert_eq!(
+            shown(5, CounterType::Grey),
+            CounterValues { red: Some(0), grey: Some(5), other: None }
+        );
     }
 
     #[test]
     fn an_unknown_type_is_neither_red_nor_grey() {
-        assert_eq!(shown(5, CounterType::Other), Shown { red: None, grey: None, other: Some(5) });
+        assert_eq!(
+            shown(5, CounterType::Other),
+            CounterValues { red: None, grey: None, other: Some(5) }
+        );
     }
 
     #[test]
     fn zero_of_an_unknown_type_is_zero_of_both() {
         assert_eq!(
             shown(0, CounterType::Other),
-            Shown { red: Some(0), grey: Some(0), other: None }
+            CounterValues { red: Some(0), grey: Some(0), other: None }
         );
     }
 
-    const BRIDGE: Duration = Duration::from_mins(2);
+    const GAP_MAX: Duration = Duration::from_mins(2);
     const EPOCH: u64 = 1_759_499_000;
 
     /// The trend after readings at these seconds.
@@ -217,13 +228,13 @@ mod tests {
             let reading =
                 Reading { count: *count, kind: *kind, server_time: None, last_message: None };
             let at = Duration::from_secs(*seconds);
-            trend.observe(&reading, Duration::from_secs(EPOCH + seconds), at, BRIDGE);
+            trend.observe(&reading, Duration::from_secs(EPOCH + seconds), at, GAP_MAX);
         }
         trend
     }
 
     /// Since when (in seconds of the readings), came, answered.
-    fn told(readings: &[(u64, CounterType, u64)]) -> (Option<u64>, u64, u64) {
+    fn outcome(readings: &[(u64, CounterType, u64)]) -> (Option<u64>, u64, u64) {
         let trend = trend(readings);
         let since = trend.red_since.map(|since| since.as_secs() - EPOCH);
         (since, trend.increase, trend.decrease)
@@ -232,53 +243,53 @@ mod tests {
     #[test]
     fn a_row_above_zero_lasts_until_the_first_zero() {
         use CounterType::Red;
-        assert_eq!(told(&[(0, Red, 0)]), (None, 0, 0));
-        assert_eq!(told(&[(0, Red, 0), (30, Red, 2), (60, Red, 5)]), (Some(30), 5, 0));
-        assert_eq!(told(&[(0, Red, 2), (30, Red, 5), (60, Red, 1)]), (Some(0), 3, 4));
-        assert_eq!(told(&[(0, Red, 2), (30, Red, 0)]), (None, 0, 2));
-        assert_eq!(told(&[(0, Red, 2), (30, Red, 0), (60, Red, 3)]), (Some(60), 3, 2));
+        assert_eq!(outcome(&[(0, Red, 0)]), (None, 0, 0));
+        assert_eq!(outcome(&[(0, Red, 0), (30, Red, 2), (60, Red, 5)]), (Some(30), 5, 0));
+        assert_eq!(outcome(&[(0, Red, 2), (30, Red, 5), (60, Red, 1)]), (Some(0), 3, 4));
+        assert_eq!(outcome(&[(0, Red, 2), (30, Red, 0)]), (None, 0, 2));
+        assert_eq!(outcome(&[(0, Red, 2), (30, Red, 0), (60, Red, 3)]), (Some(60), 3, 2));
     }
 
     #[test]
     fn a_turn_to_grey_is_a_break_and_no_answer() {
         use CounterType::{Grey, Red};
-        assert_eq!(told(&[(0, Red, 5), (30, Grey, 5)]), (None, 0, 0));
-        assert_eq!(told(&[(0, Red, 5), (30, Grey, 5), (60, Red, 5)]), (Some(60), 0, 0));
+        assert_eq!(outcome(&[(0, Red, 5), (30, Grey, 5)]), (None, 0, 0));
+        assert_eq!(outcome(&[(0, Red, 5), (30, Grey, 5), (60, Red, 5)]), (Some(60), 0, 0));
     }
 
     #[test]
     fn an_unknown_type_neither_continues_nor_breaks_a_row() {
         use CounterType::{Other, Red};
-        assert_eq!(told(&[(0, Red, 5), (30, Other, 9), (60, Red, 6)]), (Some(0), 1, 0));
-        assert_eq!(told(&[(0, Red, 5), (60, Other, 9), (180, Red, 6)]), (Some(180), 0, 0));
-        assert_eq!(told(&[(0, Red, 5), (30, Other, 0), (60, Red, 3)]), (Some(60), 3, 5));
+        assert_eq!(outcome(&[(0, Red, 5), (30, Other, 9), (60, Red, 6)]), (Some(0), 1, 0));
+        assert_eq!(outcome(&[(0, Red, 5), (60, Other, 9), (180, Red, 6)]), (Some(180), 0, 0));
+        assert_eq!(outcome(&[(0, Red, 5), (30, Other, 0), (60, Red, 3)]), (Some(60), 3, 5));
     }
 
     #[test]
     fn a_row_survives_gaps_up_to_the_bridge() {
         use CounterType::Red;
-        assert_eq!(told(&[(0, Red, 5), (120, Red, 6)]), (Some(0), 1, 0));
-        assert_eq!(told(&[(0, Red, 5), (121, Red, 6)]), (Some(121), 0, 0));
+        assert_eq!(outcome(&[(0, Red, 5), (120, Red, 6)]), (Some(0), 1, 0));
+        assert_eq!(outcome(&[(0, Red, 5), (121, Red, 6)]), (Some(121), 0, 0));
     }
 
     #[test]
     fn a_row_survives_a_restart_that_is_no_longer_than_the_bridge() {
         let before = trend(&[(0, CounterType::Red, 0), (30, CounterType::Red, 5)]);
         let second = Duration::from_secs;
-        let kept = before.remember().unwrap();
+        let kept = before.to_stored().unwrap();
         assert_eq!(kept.at, second(EPOCH + 30));
         let after = |down: u64| {
             // The machine was restarted, too: its clock for ages has only just begun.
             let (unix, uptime) = (second(EPOCH + 30 + down), second(10));
-            let mut trend = Trend::recall(kept, unix, uptime, BRIDGE);
+            let mut trend = Trend::restore(kept, unix, uptime, GAP_MAX);
             let reading =
                 Reading { count: 7, kind: CounterType::Red, server_time: None, last_message: None };
-            trend.observe(&reading, unix, uptime, BRIDGE);
+            trend.observe(&reading, unix, uptime, GAP_MAX);
             (trend.red_since.map(|since| since.as_secs() - EPOCH), trend.increase)
         };
         assert_eq!(after(120), (Some(30), 2));
         assert_eq!(after(121), (Some(151), 0));
-        let future = Trend::recall(kept, second(EPOCH), second(10), BRIDGE);
+        let future = Trend::restore(kept, second(EPOCH), second(10), GAP_MAX);
         assert_eq!(future, Trend::default());
     }
 
@@ -288,26 +299,26 @@ mod tests {
         let observe = |trend: &mut Trend, seconds: u64, count: u64| {
             let reading = Reading { count, kind: Red, server_time: None, last_message: None };
             let at = Duration::from_secs(seconds);
-            trend.observe(&reading, Duration::from_secs(EPOCH + seconds), at, BRIDGE);
+            trend.observe(&reading, Duration::from_secs(EPOCH + seconds), at, GAP_MAX);
             let since = trend.red_since.map(|since| since.as_secs() - EPOCH);
             (since, trend.increase, trend.decrease)
         };
         let before = trend(&[(0, Red, 2), (30, Red, 500)]);
-        assert!(before.remember().is_some());
+        assert!(before.to_stored().is_some());
         let mut cleared = before;
-        cleared.cleared();
-        assert_eq!((cleared.red_since, cleared.remember()), (None, None));
+        cleared.mark_cleared();
+        assert_eq!((cleared.red_since, cleared.to_stored()), (None, None));
         assert_eq!(observe(&mut cleared, 60, 0), (None, 498, 0));
         let mut cleared = before;
-        cleared.cleared();
+        cleared.mark_cleared();
         assert_eq!(observe(&mut cleared, 60, 3), (Some(60), 498, 0));
         assert_eq!(observe(&mut cleared, 90, 4), (Some(60), 499, 0));
         let mut doubted = before;
-        doubted.doubted();
-        assert_eq!(doubted.remember(), None, "a restart must not count it either");
+        doubted.mark_doubtful();
+        assert_eq!(doubted.to_stored(), None, "a restart must not count it either");
         assert_eq!(observe(&mut doubted, 60, 500), (Some(0), 498, 0));
         let mut doubted = before;
-        doubted.doubted();
+        doubted.mark_doubtful();
         assert_eq!(observe(&mut doubted, 60, 0), (None, 498, 0));
     }
 

@@ -3,7 +3,7 @@
 //! A [`Pace`] spaces the requests of one credential evenly, so that no window of the limit, however
 //! aligned, holds too many; accounts that share a credential share it, and an answer 429 pauses all
 //! of them. A [`Limiter`] bounds the requests of one account in flight and serves its [`Lane`]s in
-//! order; a [`Global`] bounds those of all accounts. The account's permit comes first, so that a
+//! order; a [`GlobalLimit`] bounds those of all accounts. The account's permit comes first, so that a
 //! hanging account that waits for itself does not sit on permits the others could use.
 //! [`upstream`](crate::api) holds a [`Permit`] for as long as a request is open.
 
@@ -37,16 +37,16 @@ const LANES: usize = 4;
 
 /// The cap on requests in flight over all accounts.
 #[derive(Debug, Clone)]
-pub struct Global(Arc<Cap>);
+pub struct GlobalLimit(Arc<GlobalState>);
 
 #[derive(Debug)]
-struct Cap {
+struct GlobalState {
     permits: Arc<Semaphore>,
-    size: Mutex<Size>,
+    size: Mutex<Capacity>,
 }
 
 #[derive(Debug)]
-struct Size {
+struct Capacity {
     allowed: usize,
     /// Permits that are to vanish when they come back.
     surplus: usize,
@@ -56,7 +56,7 @@ struct Size {
 #[derive(Debug)]
 struct GlobalPermit {
     permit: Option<OwnedSemaphorePermit>,
-    cap: Arc<Cap>,
+    state: Arc<GlobalState>,
 }
 
 /// The even spacing of the requests of one credential.
@@ -66,7 +66,7 @@ pub struct Pace {
     spacing: Spacing,
     state: Mutex<PaceState>,
     /// Accounts that share the credential take turns.
-    turn: tokio::sync::Mutex<()>,
+    queue: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug)]
@@ -84,13 +84,13 @@ pub struct Paces(Mutex<HashMap<Credential, Arc<Pace>>>);
 
 /// Hands out permits to the requests of one account.
 #[derive(Debug, Clone)]
-pub struct Limiter(Arc<Handle>);
+pub struct Limiter(Arc<Dispatcher>);
 
 /// Ends the dispatcher with the last clone of its limiter.
 #[derive(Debug)]
-struct Handle {
+struct Dispatcher {
     inner: Arc<Inner>,
-    dispatcher: AbortHandle,
+    task: AbortHandle,
 }
 
 #[derive(Debug)]
@@ -99,7 +99,7 @@ struct Inner {
     /// A waiter came, a permit came back, or more became allowed.
     changed: Notify,
     pace: Arc<Pace>,
-    global: Global,
+    global: GlobalLimit,
     tally: Arc<Tally>,
 }
 
@@ -118,16 +118,16 @@ pub struct Permit {
     _global: GlobalPermit,
 }
 
-impl Global {
+impl GlobalLimit {
     /// Allows `requests` in flight.
     pub fn new(requests: usize) -> Self {
         let permits = Arc::new(Semaphore::new(requests));
-        let size = Mutex::new(Size { allowed: requests, surplus: 0 });
-        Self(Arc::new(Cap { permits, size }))
+        let size = Mutex::new(Capacity { allowed: requests, surplus: 0 });
+        Self(Arc::new(GlobalState { permits, size }))
     }
 
     /// Allows `requests` from now on; those in flight beyond that are let be.
-    pub fn allow(&self, requests: usize) {
+    pub fn set_limit(&self, requests: usize) {
         let mut size = lock(&self.0.size);
         let more = requests.saturating_sub(size.allowed);
         let kept = more.min(size.surplus);
@@ -141,13 +141,13 @@ impl Global {
     async fn acquire(&self) -> GlobalPermit {
         let permit = Arc::clone(&self.0.permits).acquire_owned().await;
         let permit = Some(permit.expect("nobody closes this semaphore"));
-        GlobalPermit { permit, cap: Arc::clone(&self.0) }
+        GlobalPermit { permit, state: Arc::clone(&self.0) }
     }
 }
 
 impl Drop for GlobalPermit {
     fn drop(&mut self) {
-        let mut size = lock(&self.cap.size);
+        let mut size = lock(&self.state.size);
         if size.surplus > 0
             && let Some(permit) = self.permit.take()
         {
@@ -163,13 +163,13 @@ impl Paces {
         let limit = account.rate_limit;
         let mut paces = lock(&self.0);
         let now = Instant::now();
-        paces.retain(|_, pace| Arc::strong_count(pace) > 1 || pace.free_at() > now);
+        paces.retain(|_, pace| Arc::strong_count(pace) > 1 || pace.next_slot() > now);
         match paces.get(&account.credential()) {
             Some(pace) if pace.limit == limit => Arc::clone(pace),
             changed => {
                 let pace = Arc::new(Pace::new(limit));
                 if let Some(earlier) = changed {
-                    pace.pause(earlier.free_at().saturating_duration_since(now));
+                    pace.pause(earlier.next_slot().saturating_duration_since(now));
                 }
                 paces.insert(account.credential(), Arc::clone(&pace));
                 pace
@@ -184,7 +184,7 @@ impl Pace {
         let spacing = Spacing::new(limit.requests, limit.per);
         let now = Instant::now();
         let state = Mutex::new(PaceState { next: now, paused_until: now });
-        Self { limit, spacing, state, turn: tokio::sync::Mutex::default() }
+        Self { limit, spacing, state, queue: tokio::sync::Mutex::default() }
     }
 
     /// Sends nothing for `pause`; a pause that is already longer stays.
@@ -207,7 +207,7 @@ impl Pace {
         Ok(())
     }
 
-    fn free_at(&self) -> Instant {
+    fn next_slot(&self) -> Instant {
         let state = lock(&self.state);
         state.next.max(state.paused_until)
     }
@@ -216,13 +216,18 @@ impl Pace {
 impl Limiter {
     /// Allows `concurrency` requests of an account in flight, in the pace of its credential. Must be
     /// called within a runtime, which runs its dispatcher.
-    pub fn new(concurrency: usize, pace: Arc<Pace>, global: Global, tally: Arc<Tally>) -> Self {
+    pub fn new(
+        concurrency: usize,
+        pace: Arc<Pace>,
+        global: GlobalLimit,
+        tally: Arc<Tally>,
+    ) -> Self {
         let waiters = Default::default();
         let state = State { waiters, in_flight: 0, concurrency, timeouts_in_a_row: 0 };
         let state = Mutex::new(state);
         let inner = Arc::new(Inner { state, changed: Notify::new(), pace, global, tally });
-        let dispatcher = tokio::spawn(dispatch(Arc::clone(&inner))).abort_handle();
-        Self(Arc::new(Handle { inner, dispatcher }))
+        let task = tokio::spawn(dispatch(Arc::clone(&inner))).abort_handle();
+        Self(Arc::new(Dispatcher { inner, task }))
     }
 
     /// Waits for a permit: first come, first served within a lane.
@@ -249,7 +254,7 @@ impl Limiter {
     /// Takes down how a request ended. Once as many in a row as may be in flight have timed out, the
     /// account goes on with a single one, so that it does not take up the global cap; the first answer
     /// of any kind ends that.
-    pub fn ended(&self, timed_out: bool) {
+    pub fn request_ended(&self, timed_out: bool) {
         let mut state = lock(&self.0.inner.state);
         state.timeouts_in_a_row = if timed_out { state.timeouts_in_a_row + 1 } else { 0 };
         drop(state);
@@ -257,9 +262,9 @@ impl Limiter {
     }
 }
 
-impl Drop for Handle {
+impl Drop for Dispatcher {
     fn drop(&mut self) {
-        self.dispatcher.abort();
+        self.task.abort();
     }
 }
 
@@ -268,7 +273,7 @@ impl State {
         self.waiters.get_mut(lane as usize).expect("there is a queue for each lane")
     }
 
-    fn has_room(&self) -> bool {
+    fn has_capacity(&self) -> bool {
         let allowed = if self.timeouts_in_a_row >= self.concurrency { 1 } else { self.concurrency };
         self.in_flight < allowed
     }
@@ -299,22 +304,22 @@ impl Drop for Permit {
 /// Grants permits for ever: one at a time, when the account, the pace and the global cap allow it.
 async fn dispatch(inner: Arc<Inner>) {
     loop {
-        inner.wanted().await;
-        let turn = inner.paced().await;
+        inner.wait_for_demand().await;
+        let queue = inner.wait_for_pace().await;
         let global = inner.global.acquire().await;
         inner.grant(global);
-        drop(turn);
+        drop(queue);
     }
 }
 
 impl Inner {
     /// Waits until somebody wants a permit that the account has room for.
-    async fn wanted(&self) {
+    async fn wait_for_demand(&self) {
         loop {
             let changed = self.changed.notified();
             {
                 let mut state = lock(&self.state);
-                if state.has_room() && state.has_waiter() {
+                if state.has_capacity() && state.has_waiter() {
                     return;
                 }
             }
@@ -323,18 +328,18 @@ impl Inner {
     }
 
     /// Waits for a turn and for the pace, and counts how long they held the account back.
-    async fn paced(&self) -> tokio::sync::MutexGuard<'_, ()> {
+    async fn wait_for_pace(&self) -> tokio::sync::MutexGuard<'_, ()> {
         let started = Instant::now();
-        let turn = self.pace.turn.lock().await;
+        let queue = self.pace.queue.lock().await;
         loop {
-            let free = self.pace.free_at();
+            let free = self.pace.next_slot();
             if free <= Instant::now() {
                 break;
             }
             sleep_until(free).await;
         }
         self.tally.rate_limit_waited(started.elapsed());
-        turn
+        queue
     }
 
     /// Grants one permit, unless meanwhile nobody wants it or a pause began.

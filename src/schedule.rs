@@ -3,11 +3,14 @@
 //! Nothing here looks at a clock or waits; [`config`](crate::config) takes the defaults from here,
 //! [`poller`](crate::poller) and [`upstream`](crate::api) the times.
 
+mod hash;
 mod hours;
 mod renewal;
 
 use std::time::Duration;
 
+pub use self::hash::fnv1a;
+use self::hash::mix;
 pub use self::hours::{InvalidHours, WorkingHours};
 pub use self::renewal::{refused_pause, renewal_after, unreached_pause};
 
@@ -54,8 +57,8 @@ impl Spacing {
 
 /// When the next sweep is due, and whether the one before it outlasted its interval.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Next {
-    /// The due time, on the same scale as the arguments of [`Trouble::next`].
+pub struct NextSweep {
+    /// The due time, on the same scale as the arguments of [`Backoff::next`].
     pub due: Duration,
     /// Whether the sweep took longer than the interval.
     pub overrun: bool,
@@ -63,17 +66,17 @@ pub struct Next {
 
 /// How an account has failed in a row, which decides whom to ask next and when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Trouble {
+pub struct Backoff {
     /// Sweeps that ended with the token refused.
     refusals: u32,
     /// Sweeps in which nobody could be read for any reason.
     failures: u32,
 }
 
-impl Trouble {
+impl Backoff {
     /// Takes down the end of a sweep: whether the account refused its token and whether nobody could
     /// be read.
-    pub fn note(&mut self, refused: bool, failing: bool) {
+    pub fn record(&mut self, refused: bool, failing: bool) {
         self.refusals = if refused { self.refusals.saturating_add(1) } else { 0 };
         self.failures = if failing { self.failures.saturating_add(1) } else { 0 };
     }
@@ -91,10 +94,10 @@ impl Trouble {
 
     /// When to start after the sweep that was `due` and ended at `finished`: in the rhythm of
     /// the interval, or at growing intervals while the token is refused.
-    pub fn next(&self, due: Duration, finished: Duration, interval: Duration) -> Next {
+    pub fn next(&self, due: Duration, finished: Duration, interval: Duration) -> NextSweep {
         match self.refusals {
             0 => next_sweep(due, finished, interval),
-            refusals => Next {
+            refusals => NextSweep {
                 due: finished.saturating_add(probe_pause(interval, refusals)),
                 overrun: false,
             },
@@ -104,7 +107,7 @@ impl Trouble {
 
 /// Where the rhythm of an account's sweeps goes on after its settings have changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Resumed {
+pub struct ResumePoint {
     /// When to sweep next, counted from the beginning of the last sweep.
     pub due: Duration,
     /// Whether only for those whom the last sweep has not read.
@@ -113,8 +116,8 @@ pub struct Resumed {
 
 /// How to go on: a sweep that is `complete` is followed by the next in time; one that was broken off,
 /// or has not read everybody who is there now, is completed at once.
-pub fn resume(complete: bool, interval: Duration) -> Resumed {
-    Resumed { due: if complete { interval } else { Duration::ZERO }, rest: !complete }
+pub fn resume(complete: bool, interval: Duration) -> ResumePoint {
+    ResumePoint { due: if complete { interval } else { Duration::ZERO }, rest: !complete }
 }
 
 /// The shortest `stale_after` that does not hide good readings: a reading at the start of one sweep
@@ -143,12 +146,12 @@ pub fn phase(account: &str, interval: Duration) -> Duration {
 ///
 /// Sweeps never overlap. One that outlasts its interval is followed at once by the next, and the
 /// rhythm starts anew from there instead of catching up on what was missed.
-fn next_sweep(due: Duration, finished: Duration, interval: Duration) -> Next {
+fn next_sweep(due: Duration, finished: Duration, interval: Duration) -> NextSweep {
     let next = due.saturating_add(interval);
     if finished > next {
-        Next { due: finished, overrun: true }
+        NextSweep { due: finished, overrun: true }
     } else {
-        Next { due: next, overrun: false }
+        NextSweep { due: next, overrun: false }
     }
 }
 
@@ -172,21 +175,6 @@ pub fn restart_pause(deaths: u32) -> Duration {
     Duration::from_secs(seconds.min(60))
 }
 
-/// FNV-1a, 64 bits: small, and unlike the standard library's hasher the same in every release.
-pub fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    })
-}
-
-/// The finalizer of `MurmurHash3`: FNV leaves the upper bits of short, similar names alike.
-fn mix(mut hash: u64) -> u64 {
-    for factor in [0xff51_afd7_ed55_8ccd, 0xc4ce_b9fe_1a85_ec53] {
-        hash = (hash ^ (hash >> 33)).wrapping_mul(factor);
-    }
-    hash ^ (hash >> 33)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -195,30 +183,22 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn fnv1a_gives_the_values_of_its_authors() {
-        // Test vectors of draft-eastlake-fnv.
-        assert_eq!(fnv1a(b""), 0xcbf2_9ce4_8422_2325);
-        assert_eq!(fnv1a(b"a"), 0xaf63_dc4c_8601_ec8c);
-        assert_eq!(fnv1a(b"foobar"), 0x8594_4171_f739_67e8);
-    }
-
-    #[test]
     fn sweeps_keep_their_rhythm() {
         let next = next_sweep(10 * SECOND, 15 * SECOND, 30 * SECOND);
-        assert_eq!(next, Next { due: 40 * SECOND, overrun: false });
+        assert_eq!(next, NextSweep { due: 40 * SECOND, overrun: false });
     }
 
     #[test]
     fn a_sweep_that_was_broken_off_is_completed_and_not_repeated() {
-        let rest = Resumed { due: Duration::ZERO, rest: true };
-        let next = Resumed { due: 30 * SECOND, rest: false };
+        let rest = ResumePoint { due: Duration::ZERO, rest: true };
+        let next = ResumePoint { due: 30 * SECOND, rest: false };
         assert_eq!([false, true].map(|complete| resume(complete, 30 * SECOND)), [rest, next]);
     }
 
     #[test]
     fn a_sweep_that_outlasts_its_interval_is_followed_at_once() {
         let next = next_sweep(10 * SECOND, 41 * SECOND, 30 * SECOND);
-        assert_eq!(next, Next { due: 41 * SECOND, overrun: true });
+        assert_eq!(next, NextSweep { due: 41 * SECOND, overrun: true });
     }
 
     #[test]
@@ -231,13 +211,13 @@ mod tests {
     /// Requests within each hour of a day in which a hundred users are polled every 30 s, each sweep
     /// takes 10 s, and `fails` says for each second whether everything fails then, and how.
     fn requests_per_hour(fails: impl Fn(u64) -> Option<&'static str>) -> [u64; 24] {
-        let (mut trouble, mut due, mut requests) = (Trouble::default(), 7 * SECOND, [0; 24]);
+        let (mut backoff, mut due, mut requests) = (Backoff::default(), 7 * SECOND, [0; 24]);
         while due < 86_400 * SECOND {
             let failure = fails(due.as_secs());
-            let asked = if trouble.probing() && failure.is_some() { 1 } else { 100 };
+            let asked = if backoff.probing() && failure.is_some() { 1 } else { 100 };
             requests[(due.as_secs() / 3600) as usize] += asked;
-            trouble.note(failure == Some("refused"), failure.is_some());
-            due = trouble.next(due, due + 10 * SECOND, 30 * SECOND).due;
+            backoff.record(failure == Some("refused"), failure.is_some());
+            due = backoff.next(due, due + 10 * SECOND, 30 * SECOND).due;
         }
         requests
     }

@@ -21,9 +21,9 @@ pub use self::totals::Totals;
 
 use crate::account::{Account, User};
 use crate::blocking::lock;
-use crate::channel::{Channel, Role, Standing, Surroundings};
+use crate::channel::{Channel, ChannelsAndRoles, CounterTrust, Role};
 use crate::clock::Stamp;
-use crate::counter::{CounterType, Reading, Shown, Trend};
+use crate::counter::{CounterType, CounterValues, Reading, Trend};
 use crate::metrics::{Outcome, SweepResult, Tally, TallyValues};
 
 /// Users per [`Chunk`], the grain of rendering and compressing anew.
@@ -114,7 +114,7 @@ pub struct Facts {
     /// Our wall clock minus upstream's at the newest reading, in seconds.
     pub clock_skew_seconds: Option<f64>,
     /// The channels and roles that were last read.
-    pub surroundings: Surroundings,
+    pub channels_and_roles: ChannelsAndRoles,
     /// How reading the channels went.
     pub channels: Listing,
     /// How reading the roles went.
@@ -163,7 +163,7 @@ pub struct UserView {
     /// What the row of good answers tells.
     pub trend: Trend,
     /// What channels and roles say of the user.
-    pub standing: Standing,
+    pub trust: CounterTrust,
     /// Whether the user is not configured but was found in the account's list.
     pub found: bool,
 }
@@ -292,7 +292,7 @@ impl Facts {
     pub fn channels_shown(&self, account: &Account, now: Stamp) -> &[Channel] {
         let good_for = channels_good_for(account);
         let live = self.channels.read.filter(|at| at.age(now) < good_for);
-        live.and(self.surroundings.channels.as_deref()).unwrap_or_default()
+        live.and(self.channels_and_roles.channels.as_deref()).unwrap_or_default()
     }
 
     /// See [`AccountView::up`].
@@ -310,7 +310,7 @@ impl UserView {
             last_good: None,
             last_attempt: None,
             trend: Trend::default(),
-            standing: Standing::default(),
+            trust: CounterTrust::default(),
             found: false,
         }
     }
@@ -322,8 +322,8 @@ impl UserView {
     }
 
     /// The figures to show: those of a live reading, otherwise none.
-    pub fn shown(&self, stale_after: Duration, now: Stamp) -> Shown {
-        self.live(stale_after, now).map_or(Shown::NOTHING, |reading| reading.shown())
+    pub fn shown(&self, stale_after: Duration, now: Stamp) -> CounterValues {
+        self.live(stale_after, now).map_or(CounterValues::NOTHING, |reading| reading.values())
     }
 
     /// Since when red has been above 0 without a break, while a live reading says that it is.
@@ -349,8 +349,8 @@ impl UserView {
         let live = self.live(stale_after, now);
         let odd = |reading: Reading| reading.kind == CounterType::Other && reading.count > 0;
         UntrustedReason::ALL.into_iter().filter(move |reason| match reason {
-            UntrustedReason::NoRole => self.standing.role == Some(Role::None),
-            UntrustedReason::NoActiveChannel => self.standing.cut_off,
+            UntrustedReason::NoRole => self.trust.role == Some(Role::None),
+            UntrustedReason::NoActiveChannel => self.trust.cut_off,
             UntrustedReason::UnknownUser => {
                 attempt.is_some_and(|last| last.outcome == Outcome::NotFound)
             }

@@ -42,6 +42,16 @@ pub fn duration(duration: Duration) -> String {
     }
 }
 
+/// An age as Prometheus' programs log it: `5m30s`; whole seconds, or milliseconds below one.
+pub fn elapsed(age: Duration) -> String {
+    let whole = if age < Duration::from_secs(1) {
+        Duration::from_millis(age.as_millis() as u64)
+    } else {
+        Duration::from_secs(age.as_secs())
+    };
+    duration(whole)
+}
+
 /// A duration in whole seconds, rounded up, so that whoever waits as long as it says is not early.
 pub fn duration_up(value: Duration) -> String {
     duration(Duration::from_secs(seconds_up(value)))

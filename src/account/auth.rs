@@ -8,7 +8,7 @@ use std::sync::Arc;
 use secrecy::{ExposeSecret, SecretString};
 use url::{Origin, Url};
 
-use super::AccountId;
+use super::names::AccountId;
 
 /// Where an account's bearer token comes from. Two are equal when they lead to the same token as
 /// far as the configuration tells: the same text, the same file, the same command.
@@ -76,26 +76,26 @@ impl Auth {
     }
 
     /// Whether each new token depends on the one before, so that it has to survive a restart.
-    pub fn must_be_kept(&self) -> bool {
+    pub fn needs_storage(&self) -> bool {
         matches!(self, Self::OAuth { .. })
     }
 
     /// What two ways have to agree in to be equal; the number keeps kinds apart.
-    fn key(&self) -> (u8, Key<'_>) {
+    fn identity(&self) -> (u8, AuthKey<'_>) {
         match self {
-            Self::Token(token) => (0, Key::Text(token.expose_secret())),
-            Self::TokenFile(path) => (1, Key::File(path, None)),
-            Self::TokenCommand(words) => (2, Key::Words(words)),
-            Self::Partner(partner) => (3, Key::Login(partner)),
+            Self::Token(token) => (0, AuthKey::Text(token.expose_secret())),
+            Self::TokenFile(path) => (1, AuthKey::File(path, None)),
+            Self::TokenCommand(words) => (2, AuthKey::Words(words)),
+            Self::Partner(partner) => (3, AuthKey::Login(partner)),
             Self::OAuth { partner, refresh_token_file } => {
-                (4, Key::File(refresh_token_file, Some(partner)))
+                (4, AuthKey::File(refresh_token_file, Some(partner)))
             }
         }
     }
 }
 
 #[derive(PartialEq, Eq, Hash)]
-enum Key<'a> {
+enum AuthKey<'a> {
     Text(&'a str),
     File(&'a PathBuf, Option<&'a Partner>),
     Words(&'a [String]),
@@ -104,7 +104,7 @@ enum Key<'a> {
 
 impl PartialEq for Auth {
     fn eq(&self, other: &Self) -> bool {
-        self.key() == other.key()
+        self.identity() == other.identity()
     }
 }
 
@@ -112,7 +112,7 @@ impl Eq for Auth {}
 
 impl Hash for Auth {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.key().hash(state);
+        self.identity().hash(state);
     }
 }
 

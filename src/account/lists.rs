@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use regex::Regex;
 
-use super::Labels;
+use super::names::Labels;
 
 /// How users are found in the account's own list, in addition to the configured ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +60,7 @@ pub struct InvalidPattern(String);
 
 impl Discovery {
     /// Whether a user with this id and name belongs to those who are polled.
-    pub fn takes(&self, id: &str, name: Option<&str>) -> bool {
+    pub fn includes(&self, id: &str, name: Option<&str>) -> bool {
         let matches = |pattern: &Pattern| pattern.matches(id, name);
         self.include.iter().any(matches) && !self.exclude.iter().any(matches)
     }
@@ -192,8 +192,8 @@ mod tests {
                 LabelRule { pattern: one, set: set("one") },
             ],
         };
-        assert!(discovery.takes("1", None) && discovery.takes("x", Some("Anna")));
-        assert!(!discovery.takes("x", None) && !discovery.takes("1", Some("chat bot")));
+        assert!(discovery.includes("1", None) && discovery.includes("x", Some("Anna")));
+        assert!(!discovery.includes("x", None) && !discovery.includes("1", Some("chat bot")));
         assert_eq!(discovery.labels_of("1", None), set("one"));
         assert_eq!(discovery.labels_of("2", None), set("all"));
     }

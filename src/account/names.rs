@@ -1,5 +1,6 @@
 //! Names, ids and label names: what they are made of, and what is wrong with those that are not.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -27,6 +28,9 @@ pub struct AccountId(Arc<str>);
 /// A label name that is valid in Prometheus and not taken by the exporter.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LabelName(Arc<str>);
+
+/// Extra labels from the configuration, in the order of their names.
+pub type Labels = BTreeMap<LabelName, String>;
 
 /// Why a name, an id or a label was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -2,9 +2,9 @@
 //! (docs/upstream.md, "Reset").
 //!
 //! It goes out over a client of its own, made for this one request: HTTP/1.1, no idle connection that
-//! could be used again, no redirect, no second attempt ([`Single`]). It runs in a task of its own, so
+//! could be used again, no redirect, no second attempt ([`SingleUseClient`]). It runs in a task of its own, so
 //! that nobody who stops waiting cancels it half-way ([`Client::clear`]). What came of it is told
-//! apart by one question: can it have been carried out ([`Clearing`])?
+//! apart by one question: can it have been carried out ([`ClearOutcome`])?
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,7 +21,7 @@ use crate::account::AccountId;
 use crate::auth::Token;
 use crate::limit::Lane;
 use crate::metrics::{Endpoint, Outcome};
-use crate::transport::{BODY_MAX, BuildError, Error, Transport, read_body, refusal};
+use crate::transport::{BODY_MAX, BuildError, ConnectionPools, Error, read_body, refusal};
 use crate::{blocking, text};
 
 /// Longest account number of an answer that is repeated, in characters.
@@ -29,11 +29,11 @@ const FOUND_MAX: usize = 40;
 
 /// A client for one request.
 #[derive(Debug)]
-pub struct Single(reqwest::Client);
+pub struct SingleUseClient(reqwest::Client);
 
 /// What is known of a reset that was to be sent.
 #[derive(Debug)]
-pub enum Clearing {
+pub enum ClearOutcome {
     /// Upstream says that the account's counters are cleared.
     Cleared,
     /// Upstream names another account, so something was cleared that should not have been.
@@ -46,14 +46,14 @@ pub enum Clearing {
     /// Upstream refused before doing anything.
     Refused(Error),
     /// It never left: there was no connection, or no room in the limit.
-    NotSent(Unsent),
+    NotSent(NotSentReason),
     /// It may have left, and no answer says what came of it.
     Unknown(Error),
 }
 
 /// Why a reset was not sent.
 #[derive(Debug, thiserror::Error)]
-pub enum Unsent {
+pub enum NotSentReason {
     /// There is no connection to upstream.
     #[error(transparent)]
     NoConnection(Error),
@@ -67,75 +67,75 @@ impl Client {
     ///
     /// # Errors
     /// When TLS or the proxy cannot be set up, which a validated configuration rules out.
-    pub async fn single(&self) -> Result<Single, BuildError> {
+    pub async fn single_use_client(&self) -> Result<SingleUseClient, BuildError> {
         let account = Arc::clone(&self.account);
         // The system's certificates are read from disk.
-        let built = blocking::run(move || Transport::single_use(&account)).await;
-        built.map(Single)
+        let built = blocking::run(move || ConnectionPools::single_use(&account)).await;
+        built.map(SingleUseClient)
     }
 
     /// Clears the counters of all chats of the account. Sent once, whatever happens; once this is
     /// called nothing takes it back, and `tell` is told what came of it.
     pub fn clear(
         self: &Arc<Self>,
-        single: Single,
+        http: SingleUseClient,
         token: Token,
-        tell: impl FnOnce(Clearing) + Send + 'static,
+        on_outcome: impl FnOnce(ClearOutcome) + Send + 'static,
     ) -> JoinHandle<()> {
         let client = Arc::clone(self);
-        tokio::spawn(async move { tell(client.send_reset(single, token).await) })
+        tokio::spawn(async move { on_outcome(client.send_reset(http, token).await) })
     }
 
-    async fn send_reset(&self, single: Single, token: Token) -> Clearing {
+    async fn send_reset(&self, http: SingleUseClient, token: Token) -> ClearOutcome {
         let limit = self.account.poll.timeout;
         // A request that waits for ever would come when nobody expects it any more.
         let Ok(permit) = timeout(limit, self.limiter.acquire(Lane::Urgent)).await else {
-            return Clearing::NotSent(Unsent::NoRoom(limit));
+            return ClearOutcome::NotSent(NotSentReason::NoRoom(limit));
         };
         let url = below(&self.account.base_url, "v2/chats/unanswered");
         let sent = Instant::now();
-        let request = single.0.delete(url).timeout(limit).header(AUTHORIZATION, token.header());
+        let request = http.0.delete(url).timeout(limit).header(AUTHORIZATION, token.header());
         let clearing = match request.send().await {
-            Ok(response) => self.judge(response, &token).await,
+            Ok(response) => self.interpret(response, &token).await,
             Err(error) if error.is_connect() && !error.is_timeout() => {
-                Clearing::NotSent(Unsent::NoConnection(Error::sending(error, limit)))
+                ClearOutcome::NotSent(NotSentReason::NoConnection(Error::sending(error, limit)))
             }
-            Err(error) => Clearing::Unknown(Error::sending(error, limit)),
+            Err(error) => ClearOutcome::Unknown(Error::sending(error, limit)),
         };
         self.process.observe_request(Endpoint::Reset, sent.elapsed());
         let outcome = clearing.outcome();
         self.tally.request(Endpoint::Reset, outcome);
-        self.limiter.ended(outcome == Outcome::Timeout);
+        self.limiter.request_ended(outcome == Outcome::Timeout);
         drop(permit);
-        if let Clearing::Refused(Error::Status { status: 429, retry_after, .. }) = &clearing {
+        if let ClearOutcome::Refused(Error::Status { status: 429, retry_after, .. }) = &clearing {
             self.limiter.pause(*retry_after);
         }
         clearing
     }
 
-    async fn judge(&self, response: Response, token: &Token) -> Clearing {
+    async fn interpret(&self, response: Response, token: &Token) -> ClearOutcome {
         let (status, headers) = (response.status(), response.headers().clone());
         let body = read_body(response, BODY_MAX, self.account.poll.timeout).await;
         if status != StatusCode::OK {
             let mask = |text: &str| token.mask(text);
             let error = refusal(status, &headers, &body.unwrap_or_default(), mask);
             return if is_refusal(status.as_u16()) {
-                Clearing::Refused(error)
+                ClearOutcome::Refused(error)
             } else {
-                Clearing::Unknown(error)
+                ClearOutcome::Unknown(error)
             };
         }
         let answer = body.and_then(|body| Ok(parse_reset(&body)?));
         let answer = match answer {
             Ok(answer) => answer,
-            Err(error) => return Clearing::Unknown(error),
+            Err(error) => return ClearOutcome::Unknown(error),
         };
         let found = AccountId::parse(&answer.account_id).ok();
         if found.is_none() || found != self.account.account_id {
             let found = text::one_line(&token.mask(&answer.account_id), FOUND_MAX);
-            return Clearing::OtherAccount { found };
+            return ClearOutcome::OtherAccount { found };
         }
-        if answer.cleared { Clearing::Cleared } else { Clearing::NotCleared }
+        if answer.cleared { ClearOutcome::Cleared } else { ClearOutcome::NotCleared }
     }
 }
 
@@ -146,16 +146,16 @@ fn is_refusal(status: u16) -> bool {
     (400..500).contains(&status) && !matches!(status, 408 | 499)
 }
 
-impl Clearing {
+impl ClearOutcome {
     /// The label value under which the request is counted.
     fn outcome(&self) -> Outcome {
         match self {
             Self::Cleared => Outcome::Ok,
             Self::OtherAccount { .. } | Self::NotCleared => Outcome::Malformed,
             Self::Refused(error) | Self::Unknown(error) => error.outcome(),
-            Self::NotSent(Unsent::NoConnection(_)) => Outcome::Connect,
+            Self::NotSent(NotSentReason::NoConnection(_)) => Outcome::Connect,
             // It is not counted as one, because there was none.
-            Self::NotSent(Unsent::NoRoom(_)) => Outcome::RateLimited,
+            Self::NotSent(NotSentReason::NoRoom(_)) => Outcome::RateLimited,
         }
     }
 }

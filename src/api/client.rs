@@ -10,7 +10,7 @@ use reqwest::header::AUTHORIZATION;
 use reqwest::{Response, StatusCode};
 use url::Url;
 
-use super::lists::ListError;
+use super::error::ListError;
 use super::urls::counter_url;
 use super::wire::parse_counter;
 use crate::account::{Account, UserId};
@@ -18,7 +18,7 @@ use crate::auth::{Token, TokenError, TokenSource, TokenTimes};
 use crate::clock::Stamp;
 use crate::counter::Reading;
 use crate::limit::{Lane, Limiter};
-use crate::metrics::{Endpoint, Outcome, Process, Tally};
+use crate::metrics::{Endpoint, Outcome, ProcessMetrics, Tally};
 use crate::text;
 use crate::transport::{BODY_MAX, Error, Malformed, read_body, refusal};
 
@@ -29,12 +29,12 @@ pub const ATTEMPTS_MAX: u32 = 5;
 
 /// What is asked, and how.
 #[derive(Debug)]
-pub(super) struct Request {
+pub(super) struct ApiRequest {
     pub(super) endpoint: Endpoint,
     pub(super) lane: Lane,
     pub(super) url: Url,
     /// Longest answer that is read, in bytes.
-    pub(super) longest: usize,
+    pub(super) body_max: usize,
 }
 
 /// Asks the API on behalf of one account.
@@ -43,19 +43,19 @@ pub struct Client {
     http: reqwest::Client,
     pub(super) account: Arc<Account>,
     pub(super) limiter: Limiter,
-    pub(super) process: Arc<Process>,
+    pub(super) process: Arc<ProcessMetrics>,
     pub(super) tally: Arc<Tally>,
     tokens: TokenSource,
 }
 
 impl Client {
-    /// A client for `account` that sends through `http`, which [`Transport`] keeps for it, after
+    /// A client for `account` that sends through `http`, which [`ConnectionPools`] keeps for it, after
     /// passing `limiter`, with tokens from `tokens`, and counts in `tally`.
     pub fn new(
         http: reqwest::Client,
         account: Arc<Account>,
         limiter: Limiter,
-        process: Arc<Process>,
+        process: Arc<ProcessMetrics>,
         tally: Arc<Tally>,
         tokens: TokenSource,
     ) -> Self {
@@ -95,7 +95,7 @@ impl Client {
     /// # Errors
     /// Everything but a well-formed counter is an error.
     pub async fn counter(&self, token: &Token, user: &UserId) -> Result<(Reading, Stamp), Error> {
-        self.counter_in(Lane::Counter, token, user).await
+        self.counter_in_lane(Lane::Counter, token, user).await
     }
 
     /// The same ahead of all counters that are read for their own sake, because a reset waits for it.
@@ -107,10 +107,10 @@ impl Client {
         token: &Token,
         user: &UserId,
     ) -> Result<(Reading, Stamp), Error> {
-        self.counter_in(Lane::Fresh, token, user).await
+        self.counter_in_lane(Lane::Fresh, token, user).await
     }
 
-    async fn counter_in(
+    async fn counter_in_lane(
         &self,
         lane: Lane,
         token: &Token,
@@ -118,15 +118,15 @@ impl Client {
     ) -> Result<(Reading, Stamp), Error> {
         let api = self.account.api;
         let url = counter_url(&self.account.base_url, api, user);
-        let request = Request { endpoint: Endpoint::Counter, lane, url, longest: BODY_MAX };
-        self.ask(request, token, |body| parse_counter(api, body)).await
+        let request = ApiRequest { endpoint: Endpoint::Counter, lane, url, body_max: BODY_MAX };
+        self.request(request, token, |body| parse_counter(api, body)).await
     }
 
     /// Asks for a user's counter and gives the answer as it came, for people to look at.
     ///
     /// # Errors
     /// When there is no answer.
-    pub async fn raw_counter(&self, user: &UserId) -> Result<RawAnswer, ListError> {
+    pub async fn raw_counter(&self, user: &UserId) -> Result<RawResponse, ListError> {
         let token = self.token().await?;
         let url = counter_url(&self.account.base_url, self.account.api, user);
         let _permit = self.limiter.acquire(Lane::Counter).await;
@@ -135,28 +135,28 @@ impl Client {
         let status = response.status().as_u16();
         let body = read_body(response, BODY_MAX, timeout).await?;
         let body = text::one_line(&token.mask(&String::from_utf8_lossy(&body)), BODY_SHOWN_MAX);
-        Ok(RawAnswer { status, body })
+        Ok(RawResponse { status, body })
     }
 
     /// Whether anything answers at the account's address, whatever it says; asked without the token.
     ///
     /// # Errors
     /// When nobody answers.
-    pub async fn reach(&self) -> Result<(), Error> {
+    pub async fn check_reachable(&self) -> Result<(), Error> {
         let _permit = self.limiter.acquire(Lane::List).await;
         self.send(self.account.base_url.clone(), None).await.map(|_| ())
     }
 
     /// Sends a request, again after each pause that upstream asks for, and reads the answer.
-    pub(super) async fn ask<T>(
+    pub(super) async fn request<T>(
         &self,
-        request: Request,
+        request: ApiRequest,
         token: &Token,
         parse: impl Fn(&[u8]) -> Result<T, Malformed>,
     ) -> Result<(T, Stamp), Error> {
         let mut attempt = 1;
         loop {
-            match self.ask_once(&request, token, &parse).await {
+            match self.request_once(&request, token, &parse).await {
                 Err(Error::Status { status: 429, retry_after, .. }) if attempt < ATTEMPTS_MAX => {
                     self.limiter.pause(retry_after);
                     attempt += 1;
@@ -166,9 +166,9 @@ impl Client {
         }
     }
 
-    async fn ask_once<T>(
+    async fn request_once<T>(
         &self,
-        request: &Request,
+        request: &ApiRequest,
         token: &Token,
         parse: impl Fn(&[u8]) -> Result<T, Malformed>,
     ) -> Result<(T, Stamp), Error> {
@@ -178,18 +178,18 @@ impl Client {
         self.process.observe_request(request.endpoint, sent.elapsed());
         let outcome = result.as_ref().map_or_else(Error::outcome, |_| Outcome::Ok);
         self.tally.request(request.endpoint, outcome);
-        self.limiter.ended(outcome == Outcome::Timeout);
+        self.limiter.request_ended(outcome == Outcome::Timeout);
         drop(permit);
         result.map(|answer| (answer, asked))
     }
 
-    async fn get(&self, request: &Request, token: &Token) -> Result<Vec<u8>, Error> {
+    async fn get(&self, request: &ApiRequest, token: &Token) -> Result<Vec<u8>, Error> {
         let response = self.send(request.url.clone(), Some(token)).await?;
         let status = response.status();
         let headers = response.headers().clone();
-        let longest = if status == StatusCode::OK { request.longest } else { BODY_MAX };
+        let body_max = if status == StatusCode::OK { request.body_max } else { BODY_MAX };
         let timeout = self.account.poll.timeout;
-        let body = read_body(response, longest, timeout).await;
+        let body = read_body(response, body_max, timeout).await;
         if status == StatusCode::OK {
             return body;
         }
@@ -209,7 +209,7 @@ impl Client {
 
 /// An answer as it came, but without the token in it, and shortened.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RawAnswer {
+pub struct RawResponse {
     /// The HTTP status.
     pub status: u16,
     /// The body.

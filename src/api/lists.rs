@@ -7,11 +7,12 @@ use std::collections::HashSet;
 
 use futures_util::future::BoxFuture;
 
-use super::client::{Client, Request};
+use super::client::{ApiRequest, Client};
+use super::error::ListError;
 use super::urls::list_url;
 use super::wire::{ListedUser, UserPage, parse_channels, parse_roles, parse_users, parse_webhooks};
 use crate::account::Api;
-use crate::auth::{Token, TokenError};
+use crate::auth::Token;
 use crate::channel::{Channel, Roles};
 use crate::limit::Lane;
 use crate::metrics::{Endpoint, Outcome};
@@ -23,27 +24,6 @@ const LIST_MAX: usize = 32 * 1024 * 1024;
 const PAGE: usize = 100;
 /// Most users of an account that are read.
 const USERS_MAX: usize = 100_000;
-
-/// Why there is no list.
-#[derive(Debug, thiserror::Error)]
-pub enum ListError {
-    /// There is no token to ask with.
-    #[error(transparent)]
-    Token(#[from] TokenError),
-    /// Upstream did not answer with a list.
-    #[error(transparent)]
-    Upstream(#[from] Error),
-}
-
-impl ListError {
-    /// The label value under which the failure is counted.
-    pub fn outcome(&self) -> Outcome {
-        match self {
-            Self::Token(error) => error.outcome(),
-            Self::Upstream(error) => error.outcome(),
-        }
-    }
-}
 
 impl Client {
     /// Reads all users of the account, each id once.
@@ -124,7 +104,8 @@ impl Client {
         let mut users: Vec<ListedUser> = Vec::new();
         let mut known = HashSet::new();
         loop {
-            let page = self.list_in(lane, Endpoint::Users, users.len(), &token, parse_users).await;
+            let page =
+                self.list_in_lane(lane, Endpoint::Users, users.len(), &token, parse_users).await;
             let UserPage { users: page, count } = match page {
                 Err(error) if !users.is_empty() && self.may_have_no_pages(&error) => break,
                 page => page?,
@@ -162,10 +143,10 @@ impl Client {
         token: &Token,
         parse: impl Fn(&[u8]) -> Result<T, Malformed>,
     ) -> Result<T, Error> {
-        self.list_in(Lane::List, endpoint, offset, token, parse).await
+        self.list_in_lane(Lane::List, endpoint, offset, token, parse).await
     }
 
-    async fn list_in<T>(
+    async fn list_in_lane<T>(
         &self,
         lane: Lane,
         endpoint: Endpoint,
@@ -175,7 +156,7 @@ impl Client {
     ) -> Result<T, Error> {
         let url = list_url(&self.account, endpoint, offset)
             .expect("each API is asked only for lists that it has");
-        let request = Request { endpoint, lane, url, longest: LIST_MAX };
-        self.ask(request, token, parse).await.map(|(list, _)| list)
+        let request = ApiRequest { endpoint, lane, url, body_max: LIST_MAX };
+        self.request(request, token, parse).await.map(|(list, _)| list)
     }
 }

@@ -7,15 +7,16 @@
 
 mod clear;
 mod client;
+mod error;
 mod lists;
 mod urls;
 mod wire;
 
-pub use self::clear::{Clearing, Single, Unsent};
-pub use self::client::{ATTEMPTS_MAX, Client, RawAnswer};
-pub use self::lists::ListError;
+pub use self::clear::{ClearOutcome, NotSentReason, SingleUseClient};
+pub use self::client::{ATTEMPTS_MAX, Client, RawResponse};
+pub use self::error::ListError;
 pub use self::urls::counter_url;
 pub use self::wire::{
-    ListedUser, ResetAnswer, UserPage, parse_channels, parse_counter, parse_reset, parse_roles,
+    ClearResponse, ListedUser, UserPage, parse_channels, parse_counter, parse_reset, parse_roles,
     parse_users, parse_webhooks,
 };

@@ -8,23 +8,23 @@ use crate::auth::Tokens;
 use crate::clock::Stamp;
 use crate::config::Config;
 use crate::health::Heartbeat;
-use crate::limit::{Global, Limiter, Paces};
-use crate::metrics::{Process, Tally};
+use crate::limit::{GlobalLimit, Limiter, Paces};
+use crate::metrics::{ProcessMetrics, Tally};
 use crate::poller::{Poller, Registry};
 use crate::snapshot::Slot;
 use crate::storage::Storage;
-use crate::transport::{BuildError, Transport};
+use crate::transport::{BuildError, ConnectionPools};
 
 /// Shared by all pollers of a process.
 #[derive(Debug)]
 pub(super) struct Crew {
-    transport: Transport,
+    transport: ConnectionPools,
     paces: Paces,
-    global: Global,
+    global: GlobalLimit,
     pub(super) storage: Option<Storage>,
     pub(super) registry: Arc<Registry>,
     pub(super) tokens: Arc<Tokens>,
-    pub(super) process: Arc<Process>,
+    pub(super) process: Arc<ProcessMetrics>,
 }
 
 impl Crew {
@@ -35,11 +35,11 @@ impl Crew {
         tokens: Tokens,
         storage: Option<Storage>,
     ) -> Result<Self, BuildError> {
-        let process = Arc::new(Process::new());
+        let process = Arc::new(ProcessMetrics::new());
         process.config_loaded(config.hash, Stamp::now().unix);
         process.set_accounts(config.accounts.len(), config.accounts.len());
-        let (paces, global) = (Paces::default(), Global::new(config.settings.max_in_flight));
-        let (transport, tokens) = (Transport::new(), Arc::new(tokens));
+        let (paces, global) = (Paces::default(), GlobalLimit::new(config.settings.max_in_flight));
+        let (transport, tokens) = (ConnectionPools::new(), Arc::new(tokens));
         let registry = Arc::default();
         let crew = Self { transport, paces, global, storage, registry, tokens, process };
         crew.connect(config)?;
@@ -56,7 +56,7 @@ impl Crew {
     /// # Errors
     /// What stands against using it.
     pub(super) fn prepare(&self, config: &Config) -> Result<(), String> {
-        let keeps = |account: &&Account| account.must_keep();
+        let keeps = |account: &&Account| account.needs_storage();
         match (&self.storage, config.accounts.iter().find(keeps)) {
             (None, Some(account)) => {
                 let name = &account.name;
@@ -73,8 +73,8 @@ impl Crew {
 
     /// Takes down which accounts there are now, and how many requests may be in flight over all.
     pub(super) fn use_from_now_on(&self, accounts: &[Arc<Account>], max_in_flight: usize) {
-        self.transport.keep_for(accounts);
-        self.global.allow(max_in_flight);
+        self.transport.retain_for(accounts);
+        self.global.set_limit(max_in_flight);
         self.process.set_accounts(accounts.len(), accounts.len());
     }
 

@@ -12,7 +12,7 @@ use super::listen::BindError;
 use super::{ListenAddress, Options, StartError, web};
 use crate::health::Health;
 use crate::http::{Access, Admin, Prefix, Service, Site, serve};
-use crate::metrics::Process;
+use crate::metrics::ProcessMetrics;
 use crate::shutdown::Shutdown;
 use crate::web_config::{Watch, WebConfig};
 
@@ -79,7 +79,7 @@ impl Doors {
         site: &Arc<Site>,
         admin: Option<Admin>,
         health: &Arc<Health>,
-        process: &Arc<Process>,
+        process: &Arc<ProcessMetrics>,
         shutdown: &Shutdown,
     ) -> JoinSet<()> {
         let access = Arc::new(Access::new(self.web.as_ref()));

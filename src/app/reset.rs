@@ -223,7 +223,7 @@ pub fn reset_history(
     account: &str,
     tell: &mut dyn FnMut(&str),
 ) -> Result<bool, StorageError> {
-    let Some(log) = storage.look(account, AUDIT_FILE)? else { return Ok(false) };
+    let Some(log) = storage.open_unlocked(account, AUDIT_FILE)? else { return Ok(false) };
     let mut any = false;
     let read = each_line(log, |line| {
         any = true;

@@ -9,7 +9,7 @@ use tracing::{error, info, warn};
 use crate::blocking;
 use crate::clock::Stamp;
 use crate::http::Access;
-use crate::metrics::Process;
+use crate::metrics::ProcessMetrics;
 use crate::shutdown::Shutdown;
 use crate::web_config::{Watch, WatchEvent, WebConfig};
 
@@ -21,7 +21,7 @@ pub(super) async fn follow(
     mut watch: Watch,
     period: Duration,
     access: Arc<Access>,
-    process: Arc<Process>,
+    process: Arc<ProcessMetrics>,
     shutdown: Shutdown,
 ) {
     loop {
@@ -45,7 +45,7 @@ pub(super) async fn follow(
     }
 }
 
-fn apply(news: WatchEvent, access: &Access, process: &Process) {
+fn apply(news: WatchEvent, access: &Access, process: &ProcessMetrics) {
     match news {
         WatchEvent::Changed(config) => {
             let waiting = access.replace(&config);

@@ -19,9 +19,10 @@ use super::error::TokenError;
 use super::token::Token;
 use crate::account::AccountName;
 use crate::blocking::lock;
-use crate::clock::{Stamp, span};
+use crate::clock::Stamp;
 use crate::metrics::Outcome;
 use crate::schedule::{refused_pause, renewal_after};
+use crate::text;
 
 /// How old a token of unknown life must be, for its refusal not to be suspicious.
 const RECENT: Duration = Duration::from_mins(1);
@@ -403,13 +404,13 @@ impl TokenOwner {
             }
             (Self::Partner(partner), None) => {
                 if let Some(earlier) = earlier {
-                    let down_for = span(earlier.first.age(now));
+                    let down_for = text::elapsed(earlier.first.age(now));
                     info!(partner, down_for, "the login of the partner works again");
                 }
             }
             (Self::Account(account), None) => {
                 if let Some(earlier) = earlier.filter(|earlier| earlier.told) {
-                    let down_for = span(earlier.first.age(now));
+                    let down_for = text::elapsed(earlier.first.age(now));
                     info!(%account, down_for, "the token can be renewed again");
                 }
             }

@@ -20,7 +20,7 @@ use super::token::Token;
 use crate::account::AccountId;
 use crate::clock::Stamp;
 use crate::limit::{Limiter, Permit};
-use crate::metrics::{Endpoint, Outcome, Process, Tally};
+use crate::metrics::{Endpoint, Outcome, ProcessMetrics, Tally};
 use crate::transport::{BODY_MAX, Error, Malformed, read_body, refusal};
 
 /// The path of the endpoint, below the base of the API.
@@ -37,7 +37,7 @@ pub(super) struct TokenClient {
     pub(super) http: reqwest::Client,
     pub(super) base_url: Url,
     timeout: Duration,
-    process: Arc<Process>,
+    process: Arc<ProcessMetrics>,
     pub(super) tally: Arc<Tally>,
 }
 
@@ -84,7 +84,7 @@ impl TokenClient {
         http: reqwest::Client,
         base_url: Url,
         timeout: Duration,
-        process: Arc<Process>,
+        process: Arc<ProcessMetrics>,
         tally: Arc<Tally>,
     ) -> Self {
         Self { http, base_url, timeout: timeout.max(TIMEOUT_MIN), process, tally }
@@ -108,7 +108,7 @@ impl TokenClient {
         self.process.observe_request(Endpoint::Token, sent.elapsed());
         let outcome = result.as_ref().map_or_else(|failed| failed.error.outcome(), |_| Outcome::Ok);
         self.tally.request(Endpoint::Token, outcome);
-        limiter.ended(outcome == Outcome::Timeout);
+        limiter.request_ended(outcome == Outcome::Timeout);
         if let Err(GrantRefusal { error: Error::Status { status: 429, retry_after, .. }, .. }) =
             &result
         {

@@ -18,7 +18,7 @@ use super::secret_file::SecretFile;
 use super::token::Token;
 use crate::account::{AccountId, Partner, RateLimit};
 use crate::blocking::lock;
-use crate::limit::{Global, Lane, Limiter, Pace, Permit};
+use crate::limit::{GlobalLimit, Lane, Limiter, Pace, Permit};
 use crate::metrics::{Outcome, Tally};
 
 /// Requests of one partner for tokens in flight at the same time.
@@ -40,7 +40,7 @@ impl PartnerLogin {
     /// A desk that has asked for nothing yet. Must be called within a runtime.
     pub(super) fn new(partner: Arc<Partner>) -> Self {
         // A cap of its own: a token must not wait until other accounts' hung requests time out.
-        let global = Global::new(CONCURRENCY);
+        let global = GlobalLimit::new(CONCURRENCY);
         let pace = Arc::new(Pace::new(RateLimit::default()));
         let limiter = Limiter::new(CONCURRENCY, pace, global, Arc::new(Tally::default()));
         let machine = CachedToken::new(TokenOwner::Partner(partner.name.clone()));

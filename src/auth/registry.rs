@@ -26,7 +26,7 @@ use super::source::{TokenKind, TokenSource};
 use crate::account::{Account, AccountName, Auth, Credential, Partner, ProxyUrl, Tls};
 use crate::blocking::lock;
 use crate::clock::Stamp;
-use crate::metrics::{Process, Tally};
+use crate::metrics::{ProcessMetrics, Tally};
 use crate::storage::Storage;
 use crate::transport::Error;
 
@@ -114,7 +114,7 @@ impl Tokens {
         &self,
         account: &Arc<Account>,
         http: reqwest::Client,
-        process: Arc<Process>,
+        process: Arc<ProcessMetrics>,
         tally: Arc<Tally>,
     ) -> TokenSource {
         let base_url = account.base_url.clone();
@@ -146,7 +146,7 @@ impl Tokens {
         &self,
         account: &Account,
         partner: &Arc<Partner>,
-        asked_by: (reqwest::Client, Arc<Process>, Arc<Tally>),
+        asked_by: (reqwest::Client, Arc<ProcessMetrics>, Arc<Tally>),
         (code, verifier): (&SecretString, &SecretString),
     ) -> Result<LoginTokens, TokenError> {
         let (http, process, tally) = asked_by;

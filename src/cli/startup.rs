@@ -33,7 +33,7 @@ pub(super) fn load(flags: &ConfigFlags) -> Result<Config, CommandError> {
 
 /// Where to keep what must survive; refresh tokens must, and the record of resets.
 pub(super) fn storage(flags: &StorageFlags, config: &Config) -> Option<Storage> {
-    flags.storage(config.accounts.iter().any(Account::must_keep))
+    flags.storage(config.accounts.iter().any(Account::needs_storage))
 }
 
 /// Whether the admin listener may be opened where the flags say.

@@ -23,7 +23,7 @@ impl Examination<'_> {
     pub(super) async fn check_host(&mut self) -> bool {
         let (client, url) = (self.client, &self.account.base_url);
         let host = url.origin().ascii_serialization();
-        match client.reach().await {
+        match client.check_reachable().await {
             Ok(()) => {
                 let good =
                     if url.scheme() == "https" { ", and its certificate is good" } else { "" };
@@ -90,7 +90,7 @@ impl Examination<'_> {
         self.findings.push(Finding::ok(Check::Access, "the token is taken"));
         let dead: Vec<_> = channels.iter().filter(|channel| !channel.active).collect();
         for channel in &dead {
-            let (words, remedy) = channel.words();
+            let (words, remedy) = channel.messages();
             let (id, transport) = (&channel.id, channel.transport.label());
             let shown = channel.name.as_deref().filter(|_| self.account.export.channel_names);
             let name = shown.map(|name| format!(" {name}")).unwrap_or_default();
@@ -115,7 +115,7 @@ impl Examination<'_> {
             };
             self.findings.push(Finding::ok(Check::Channels, words));
         }
-        self.surroundings.channels = Some(channels.into());
+        self.channels_and_roles.channels = Some(channels.into());
         true
     }
 

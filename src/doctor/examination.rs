@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 use super::report::{Diagnosis, Finding, UserReport};
 use crate::account::{Account, Api, UserId};
 use crate::api::{Client, ListedUser};
-use crate::channel::Surroundings;
+use crate::channel::ChannelsAndRoles;
 
 /// What was learnt of an account so far.
 pub(super) struct Examination<'a> {
     pub(super) client: &'a Client,
     pub(super) account: &'a Account,
     pub(super) findings: Vec<Finding>,
-    pub(super) surroundings: Surroundings,
+    pub(super) channels_and_roles: ChannelsAndRoles,
     /// Everybody on the account's list, if it could be read.
     pub(super) listed: Option<Vec<ListedUser>>,
     /// How long the answers durations.
@@ -25,7 +25,7 @@ pub async fn examine(client: &Client, account: &Account) -> Diagnosis {
         client,
         account,
         findings: Vec::new(),
-        surroundings: Surroundings::default(),
+        channels_and_roles: ChannelsAndRoles::default(),
         listed: None,
         durations: Vec::new(),
     };

@@ -119,7 +119,7 @@ impl Examination<'_> {
     async fn check_roles(&mut self) {
         let client = self.client;
         match self.timed(client.roles()).await {
-            Ok(Some(roles)) => self.surroundings.roles = Some(roles.into()),
+            Ok(Some(roles)) => self.channels_and_roles.roles = Some(roles.into()),
             Ok(None) => {
                 self.findings.push(Finding::unknown(Check::Roles, "v3 does not tell roles"));
             }
@@ -135,7 +135,7 @@ impl Examination<'_> {
             .collect();
         let polled: Vec<String> =
             self.polled().into_iter().filter(|id| !unknown.contains(id)).collect();
-        let of = |id: &String| self.surroundings.of(id);
+        let of = |id: &String| self.channels_and_roles.of(id);
         let without: Vec<String> =
             polled.iter().filter(|id| of(id).role == Some(Role::None)).cloned().collect();
         let cut_off: Vec<String> = polled
@@ -144,7 +144,7 @@ impl Examination<'_> {
             .cloned()
             .collect();
         let count = polled.len();
-        if self.surroundings.roles.is_some() {
+        if self.channels_and_roles.roles.is_some() {
             self.findings.push(if without.is_empty() {
                 Finding::ok(Check::Roles, format!("all {count} users have a role on a channel"))
             } else {
@@ -156,7 +156,7 @@ impl Examination<'_> {
                 Finding::problem(Check::Roles, words, remedy).about(without)
             });
         }
-        if self.surroundings.channels.is_some() {
+        if self.channels_and_roles.channels.is_some() {
             self.findings.push(if cut_off.is_empty() {
                 Finding::ok(Check::Reach, "every user with a role has an active channel")
             } else {
@@ -189,7 +189,7 @@ impl Examination<'_> {
         let configured: HashSet<&str> =
             self.account.users.iter().map(|user| user.id.as_str()).collect();
         let listed = self.listed.iter().flatten();
-        let found = listed.filter(|user| discovery.takes(&user.id, user.name.as_deref()));
+        let found = listed.filter(|user| discovery.includes(&user.id, user.name.as_deref()));
         let found = found.filter(|user| !configured.contains(user.id.as_str()));
         found.map(|user| user.id.clone()).collect()
     }

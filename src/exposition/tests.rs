@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::*;
 use crate::account::{LabelName, Profile, User, fixture};
 use crate::counter::{CounterType, Reading};
-use crate::metrics::{Outcome, Process, TallyValues};
+use crate::metrics::{Outcome, ProcessMetrics, TallyValues};
 use crate::snapshot::{Attempt, FailingReason};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -208,7 +208,7 @@ fn the_lines_of_a_family_stand_together_over_all_accounts() {
         read(&mut list[1], 5, CounterType::Red, start());
         publish(&account, list, Facts::default(), start())
     });
-    let process = Process::new().gather();
+    let process = ProcessMetrics::new().gather();
     for (format, now) in [
         (Format::Text, start()),
         (Format::OpenMetrics, start()),
@@ -234,7 +234,7 @@ fn compressed_and_plain_say_the_same_fresh_or_stale() {
     read(&mut list[0], 5, CounterType::Red, start());
     read(&mut list[1], 7, CounterType::Grey, start().plus(30 * SECOND));
     let view = [publish(&account, list, Facts::default(), start().plus(30 * SECOND))];
-    let process = Process::new().gather();
+    let process = ProcessMetrics::new().gather();
     for later in [30, 130, 600] {
         let now = start().plus(later * SECOND);
         let plain = document(&view, &process, Format::OpenMetrics, false, now);

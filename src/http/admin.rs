@@ -23,7 +23,7 @@ use tokio::time::timeout;
 use tracing::warn;
 
 use super::response::{BufferedResponse, response};
-use crate::metrics::{AdminCode, Process};
+use crate::metrics::{AdminCode, ProcessMetrics};
 use crate::reset::{Call, Caller, Credentials, Hook, Reply};
 use crate::snapshot::Directory;
 
@@ -40,7 +40,7 @@ const NAME_MAX: usize = 64;
 #[derive(Debug)]
 pub struct Admin {
     hook: Hook,
-    process: Arc<Process>,
+    process: Arc<ProcessMetrics>,
     /// Longest body of a request.
     body_max: usize,
     directory: Arc<Directory>,
@@ -62,7 +62,7 @@ impl Admin {
     /// because what is sent to upstream cannot be taken back.
     pub fn new(
         hook: Hook,
-        process: Arc<Process>,
+        process: Arc<ProcessMetrics>,
         body_max: usize,
         directory: Arc<Directory>,
         patience: fn(Duration) -> Duration,

@@ -23,7 +23,7 @@ use crate::blocking;
 use crate::clock::Stamp;
 use crate::exposition::{accepts_gzip, document, negotiate};
 use crate::health::Health;
-use crate::metrics::Process;
+use crate::metrics::ProcessMetrics;
 use crate::reload::Reloads;
 use crate::snapshot::{AccountView, Directory};
 
@@ -36,7 +36,7 @@ pub const VIEWS_MAX: usize = 8;
 #[derive(Debug)]
 pub struct Site {
     directory: Arc<Directory>,
-    process: Arc<Process>,
+    process: Arc<ProcessMetrics>,
     health: Arc<Health>,
     config: Arc<RunningConfig>,
     prefix: Prefix,
@@ -73,7 +73,7 @@ impl Site {
     /// A site below no prefix that shows `config`, and the metrics at `telemetry_path`.
     pub fn new(
         directory: Arc<Directory>,
-        process: Arc<Process>,
+        process: Arc<ProcessMetrics>,
         health: Arc<Health>,
         config: Arc<RunningConfig>,
         telemetry_path: String,

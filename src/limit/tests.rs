@@ -13,7 +13,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 fn limiter(concurrency: usize, requests: u32, per: Duration) -> Limiter {
     let pace = Arc::new(Pace::new(RateLimit { requests, per }));
-    Limiter::new(concurrency, pace, Global::new(1000), Arc::default())
+    Limiter::new(concurrency, pace, GlobalLimit::new(1000), Arc::default())
 }
 
 /// The most requests within any window of `per`.
@@ -117,7 +117,7 @@ async fn an_account_that_is_started_anew_remembers_a_pause() {
     let account = crate::account::fixture("acme", &["1"]);
     let started = Instant::now();
     paces.of(&account).pause(300 * SECOND);
-    let again = Limiter::new(8, paces.of(&account), Global::new(10), Arc::default());
+    let again = Limiter::new(8, paces.of(&account), GlobalLimit::new(10), Arc::default());
     assert!(again.paused());
     let sent = send_all(&again, vec![(0, 0)]).await;
     assert!(sent[0].duration_since(started) >= 300 * SECOND);
@@ -150,7 +150,7 @@ async fn lanes_are_served_in_order_and_each_in_turn() {
 #[tokio::test(start_paused = true)]
 async fn accounts_of_one_credential_share_its_limit() {
     let pace = Arc::new(Pace::new(RateLimit { requests: 10, per: SECOND }));
-    let account = || Limiter::new(4, Arc::clone(&pace), Global::new(1000), Arc::default());
+    let account = || Limiter::new(4, Arc::clone(&pace), GlobalLimit::new(1000), Arc::default());
     let (one, two) = (account(), account());
     let (first, second) =
         tokio::join!(send_all(&one, vec![(0, 5); 30]), send_all(&two, vec![(0, 5); 30]));
@@ -184,7 +184,7 @@ async fn a_waiter_that_goes_away_takes_no_place() {
 async fn an_account_that_only_times_out_goes_on_with_one_request() {
     let limiter = limiter(3, 500, 5 * SECOND);
     for _ in 0..3 {
-        limiter.ended(true);
+        limiter.request_ended(true);
     }
     let open = limiter.acquire(Lane::Counter).await;
     let served = Arc::new(AtomicBool::new(false));
@@ -198,14 +198,14 @@ async fn an_account_that_only_times_out_goes_on_with_one_request() {
     });
     advance(60 * SECOND).await;
     assert!(!served.load(SeqCst), "two requests are open");
-    limiter.ended(false);
+    limiter.request_ended(false);
     drop(second.await.unwrap());
     drop(open);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_waiting_account_leaves_the_global_permits_to_others() {
-    let global = Global::new(2);
+    let global = GlobalLimit::new(2);
     let account = || {
         let pace = Arc::new(Pace::new(RateLimit::default()));
         Limiter::new(1, pace, global.clone(), Arc::default())
@@ -240,21 +240,21 @@ fn accounts_with_the_same_token_share_a_pace_while_one_of_them_is_there() {
 
 #[tokio::test(start_paused = true)]
 async fn the_global_cap_changes_while_requests_are_in_flight() {
-    let global = Global::new(3);
+    let global = GlobalLimit::new(3);
     let mut open = vec![global.acquire().await, global.acquire().await, global.acquire().await];
-    let free = |global: &Global| global.0.permits.available_permits();
-    global.allow(1);
+    let free = |global: &GlobalLimit| global.0.permits.available_permits();
+    global.set_limit(1);
     open.pop();
     open.pop();
     assert_eq!(free(&global), 0, "two too many have ended");
-    global.allow(2);
+    global.set_limit(2);
     assert_eq!(free(&global), 1);
     open.push(global.acquire().await);
-    global.allow(1);
-    global.allow(3);
+    global.set_limit(1);
+    global.set_limit(3);
     assert_eq!(free(&global), 1, "what was to vanish may stay");
     open.clear();
     assert_eq!(free(&global), 3);
-    global.allow(1);
+    global.set_limit(1);
     assert_eq!(free(&global), 1);
 }

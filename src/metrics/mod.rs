@@ -2,7 +2,7 @@
 //!
 //! Two kinds, because they live and end differently. [`Tally`] holds an account's counters: atomics
 //! that end with the account and that [`exposition`](crate::exposition) renders with its
-//! publications. [`Process`] holds what concerns the whole process, in a registry of the
+//! publications. [`ProcessMetrics`] holds what concerns the whole process, in a registry of the
 //! `prometheus` crate that is gathered at every scrape. Whoever does the work counts it.
 
 mod os;
@@ -10,7 +10,7 @@ mod process;
 mod resets;
 mod tally;
 
-pub use process::{BuildInfo, Process, dropped_log_lines};
+pub use process::{BuildInfo, ProcessMetrics, dropped_log_lines};
 pub use resets::{
     AdminCode, LastReset, RefusalCode, ResetMarks, ResetResult, ResetTally, ResetValues,
 };

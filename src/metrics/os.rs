@@ -25,7 +25,7 @@ pub(super) struct OsCollector {
     max_fds: IntGauge,
     threads: IntGauge,
     start_time: prometheus::Gauge,
-    turn: Arc<Mutex<()>>,
+    refresh_lock: Arc<Mutex<()>>,
 }
 
 /// The fields of `/proc/self/stat` that are exported.
@@ -57,7 +57,7 @@ impl OsCollector {
                 "Start time of the process since unix epoch in seconds.",
             )
             .expect("the literal name is valid"),
-            turn: Arc::default(),
+            refresh_lock: Arc::default(),
         };
         if let Some(limit) = getrlimit(Resource::Nofile).current {
             this.max_fds.set(i64::try_from(limit).unwrap_or(i64::MAX));
@@ -71,7 +71,7 @@ impl OsCollector {
 
     fn refresh(&self) {
         // Two scrapes at once must not both add the time since the last one.
-        let _turn = lock(&self.turn);
+        let _refreshing = lock(&self.refresh_lock);
         let used = Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).unwrap_or_default();
         self.cpu.inc_by((used.as_secs_f64() - self.cpu.get()).max(0.0));
         if let Some(stat) = read_stat() {

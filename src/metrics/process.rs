@@ -30,12 +30,12 @@ pub struct BuildInfo {
 
 /// Metrics that belong to no account; one per process.
 #[derive(Debug)]
-pub struct Process {
+pub struct ProcessMetrics {
     registry: Registry,
     request_duration: HistogramVec,
     reload_successful: IntGauge,
     /// What the gauge says: 1 while nothing is refused.
-    refused: Mutex<Refused>,
+    failed: Mutex<FailedLoads>,
     reload_timestamp: Gauge,
     config_hash: Gauge,
     accounts: IntGauge,
@@ -45,7 +45,7 @@ pub struct Process {
 
 /// Which files are worse than what is in use.
 #[derive(Debug, Default)]
-struct Refused {
+struct FailedLoads {
     config: bool,
     web_config: bool,
 }
@@ -61,7 +61,7 @@ impl BuildInfo {
     };
 }
 
-impl Process {
+impl ProcessMetrics {
     /// Registers every metric of the process, so that all of them exist from the first scrape on.
     pub fn new() -> Self {
         let registry = Registry::new();
@@ -89,7 +89,7 @@ impl Process {
                 "wazzup_exporter_config_last_reload_successful",
                 "1 if the last attempt to load the configuration and the web configuration succeeded, 0 if one of them was refused and the earlier one is still in use.",
             ),
-            refused: Mutex::default(),
+            failed: Mutex::default(),
             reload_timestamp: gauge(
                 &registry,
                 "wazzup_exporter_config_last_reload_success_timestamp_seconds",
@@ -134,7 +134,7 @@ impl Process {
 
     /// Notes that a configuration with this hash was taken into use at `unix`.
     pub fn config_loaded(&self, hash: u64, unix: Duration) {
-        self.refuse(|refused| refused.config = false);
+        self.set_failed(|failed| failed.config = false);
         self.reload_timestamp.set(unix.as_secs_f64());
         // A float holds 53 bits exactly; 48 leave no doubt.
         self.config_hash.set((hash >> 16) as f64);
@@ -147,25 +147,25 @@ impl Process {
 
     /// Notes that a configuration was refused and the earlier one is still in use.
     pub fn config_refused(&self) {
-        self.refuse(|refused| refused.config = true);
+        self.set_failed(|failed| failed.config = true);
     }
 
     /// Notes that a web configuration was taken into use at `unix`.
     pub fn web_config_loaded(&self, unix: Duration) {
-        self.refuse(|refused| refused.web_config = false);
+        self.set_failed(|failed| failed.web_config = false);
         self.reload_timestamp.set(unix.as_secs_f64());
     }
 
     /// Notes that a web configuration was refused and the earlier one is still in use.
     pub fn web_config_refused(&self) {
-        self.refuse(|refused| refused.web_config = true);
+        self.set_failed(|failed| failed.web_config = true);
     }
 
-    fn refuse(&self, change: impl FnOnce(&mut Refused)) {
-        let mut refused = lock(&self.refused);
-        change(&mut refused);
+    fn set_failed(&self, change: impl FnOnce(&mut FailedLoads)) {
+        let mut failed = lock(&self.failed);
+        change(&mut failed);
         // Set while it is locked, so that the gauge tells what was noted last.
-        self.reload_successful.set(i64::from(!refused.config && !refused.web_config));
+        self.reload_successful.set(i64::from(!failed.config && !failed.web_config));
     }
 
     /// Notes how many accounts there are, and how many of them this process polls.
@@ -180,14 +180,14 @@ impl Process {
     }
 }
 
-impl Default for Process {
+impl Default for ProcessMetrics {
     fn default() -> Self {
         Self::new()
     }
 }
 
 /// Counts lines that were lost because the log was not read in time. Of the process and not of a
-/// [`Process`]: there is one log, and it is set up before anything else.
+/// [`ProcessMetrics`]: there is one log, and it is set up before anything else.
 pub fn dropped_log_lines() -> &'static IntCounter {
     static DROPPED: LazyLock<IntCounter> = LazyLock::new(|| {
         let help = "Lines of the log that were lost, because nobody read them in time or the log was closed.";
@@ -241,7 +241,7 @@ mod tests {
 
     #[test]
     fn one_broken_configuration_of_two_is_a_failed_reload() {
-        let process = Process::new();
+        let process = ProcessMetrics::new();
         let gauge = || process.reload_successful.get();
         process.config_loaded(1, Duration::ZERO);
         assert_eq!(gauge(), 1);
@@ -260,7 +260,7 @@ mod tests {
     #[test]
     fn every_metric_exists_from_the_start() {
         let names: Vec<String> =
-            Process::new().gather().iter().map(|family| family.name().to_owned()).collect();
+            ProcessMetrics::new().gather().iter().map(|family| family.name().to_owned()).collect();
         for name in [
             "process_cpu_seconds_total",
             "wazzup_api_request_duration_seconds",

@@ -16,7 +16,7 @@ use crate::auth::TokenError;
 use crate::blocking;
 use crate::clock::Stamp;
 use crate::health::Heartbeat;
-use crate::schedule::Trouble;
+use crate::schedule::Backoff;
 use crate::shutdown::Shutdown;
 use crate::snapshot::{FailingReason, Slot, Writer};
 use crate::storage::Storage;
@@ -40,7 +40,7 @@ pub struct Poller {
     pub(super) state: PollState,
     pub(super) lists: Lists,
     pub(super) heartbeat: Heartbeat,
-    pub(super) backoff: Trouble,
+    pub(super) backoff: Backoff,
     /// Where trends are kept over restarts of the exporter, if there is a storage.
     trend_file: Option<TrendFile>,
     /// What was logged since the account cannot be read.
@@ -69,7 +69,7 @@ impl Poller {
             state,
             lists,
             heartbeat,
-            backoff: Trouble::default(),
+            backoff: Backoff::default(),
             trend_file: None,
             outage,
             logged_elsewhere: false,
@@ -109,7 +109,7 @@ impl Poller {
     /// Renders what changed, outside the async threads, and replaces the view in the slot.
     pub(super) async fn publish(&mut self) {
         let slot = self.writer.slot();
-        let token = self.client.token_facts();
+        let token = self.client.token_times();
         self.state.facts.token_expiry = token.expiry;
         self.state.facts.token_refreshed = token.last_refresh;
         let draft = self.state.draft(slot.view(), &slot.tally);

@@ -117,7 +117,7 @@ impl Poller {
     fn apply_channels(&mut self, channels: Result<Vec<Channel>, ListError>, now: Stamp) {
         match channels {
             Ok(channels) => {
-                self.state.facts.surroundings.channels = Some(channels.into());
+                self.state.facts.channels_and_roles.channels = Some(channels.into());
                 self.list_read(|poller| &mut poller.state.facts.channels, "channels", now);
             }
             Err(error) => {
@@ -129,7 +129,7 @@ impl Poller {
     fn apply_roles(&mut self, roles: Result<Option<Roles>, ListError>, now: Stamp) {
         match roles {
             Ok(roles) => {
-                self.state.facts.surroundings.roles = roles.map(Arc::new);
+                self.state.facts.channels_and_roles.roles = roles.map(Arc::new);
                 self.list_read(|poller| &mut poller.state.facts.roles, "roles", now);
             }
             Err(error) => {
@@ -198,7 +198,8 @@ fn next(good: bool, refresh: Duration) -> Instant {
 
 /// The users of a list that are to be polled. A user with an invalid id cannot be requested.
 fn found_users(account: &Account, discovery: &Discovery, listed: Vec<ListedUser>) -> Vec<User> {
-    let taken = listed.into_iter().filter(|user| discovery.takes(&user.id, user.name.as_deref()));
+    let taken =
+        listed.into_iter().filter(|user| discovery.includes(&user.id, user.name.as_deref()));
     let found = taken.filter_map(|user| {
         let labels = discovery.labels_of(&user.id, user.name.as_deref());
         let id = UserId::parse(&user.id).ok()?;

@@ -14,7 +14,7 @@ use tracing::warn;
 use crate::account::{Account, AccountName};
 use crate::blocking;
 use crate::clock::Stamp;
-use crate::counter::Remembered;
+use crate::counter::StoredTrend;
 use crate::storage::{AccountStore, Storage, StorageError};
 
 /// The file in the account's folder.
@@ -59,9 +59,9 @@ struct SavedTrend {
 impl SavedTrends {
     pub(super) fn new<'a>(
         account: &Account,
-        users: impl Iterator<Item = (&'a str, Remembered)>,
+        users: impl Iterator<Item = (&'a str, StoredTrend)>,
     ) -> Self {
-        let trend = |saved: Remembered| SavedTrend {
+        let trend = |saved: StoredTrend| SavedTrend {
             red_since: saved.red_since.map(|since| since.as_millis() as u64),
             red: saved.red,
             at: saved.at.as_millis() as u64,
@@ -71,10 +71,10 @@ impl SavedTrends {
     }
 
     /// The saved trend of a user, if it belongs to this account.
-    pub(super) fn of(&self, account: &Account, user: &str) -> Option<Remembered> {
+    pub(super) fn of(&self, account: &Account, user: &str) -> Option<StoredTrend> {
         let saved = self.users.get(user).filter(|_| self.account == identity(account))?;
         let red_since = saved.red_since.map(Duration::from_millis);
-        Some(Remembered { red_since, red: saved.red, at: Duration::from_millis(saved.at) })
+        Some(StoredTrend { red_since, red: saved.red, at: Duration::from_millis(saved.at) })
     }
 
     /// Whether the trends are the same, whenever they were saved.
@@ -183,7 +183,7 @@ mod tests {
     #[test]
     fn trends_of_another_account_of_the_same_name_are_not_used() {
         let account = fixture("acme", &["1"]);
-        let trend = Remembered {
+        let trend = StoredTrend {
             red_since: Some(Duration::from_millis(1_759_499_127_045)),
             red: 7,
             at: Duration::from_secs(1_759_499_187),

@@ -12,7 +12,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::readings::{FullReadError, Readings};
 use crate::account::{Account, AccountName};
-use crate::api::Clearing;
+use crate::api::ClearOutcome;
 use crate::blocking::lock;
 use crate::metrics::Tally;
 
@@ -67,7 +67,7 @@ pub(super) enum PollerCommand {
 pub(super) struct ResetJob {
     pub(super) readings: oneshot::Sender<Result<Readings, FullReadError>>,
     pub(super) decision: oneshot::Receiver<()>,
-    pub(super) outcome: oneshot::Sender<Clearing>,
+    pub(super) outcome: oneshot::Sender<ClearOutcome>,
     pub(super) after: oneshot::Sender<Readings>,
 }
 
@@ -80,7 +80,7 @@ pub struct ResetProgress {
     /// The decision to clear them. Once it is received, the request is sent.
     pub decision: oneshot::Sender<()>,
     /// The result of the request. If this closes without one, the request may have been sent.
-    pub outcome: oneshot::Receiver<Clearing>,
+    pub outcome: oneshot::Receiver<ClearOutcome>,
     /// The counters afterwards; closes if not every user could be read.
     pub after: oneshot::Receiver<Readings>,
 }

@@ -10,8 +10,9 @@ use std::time::Duration;
 use tracing::{debug, info, warn};
 
 use crate::account::AccountName;
-use crate::clock::{Stamp, span};
+use crate::clock::Stamp;
 use crate::snapshot::{Facts, FailingReason};
+use crate::text;
 
 /// Consecutive failures of a list, while no sweep fails for the same reason, until it is logged.
 const FAILURES_BEFORE_LOG: u32 = 3;
@@ -134,14 +135,14 @@ impl OutageEvent {
         match self {
             Self::Began => warn!(%account, reason, problem, "the account cannot be read"),
             Self::ReasonChanged(age) => {
-                let down_for = span(age);
+                let down_for = text::elapsed(age);
                 warn!(%account, reason, problem, down_for, "the account still cannot be read, for another reason");
             }
             Self::BeganLoggedElsewhere => {
                 debug!(%account, reason, problem, "the account cannot be read");
             }
             Self::Ended { down_for, reasons } => {
-                let down_for = span(down_for);
+                let down_for = text::elapsed(down_for);
                 let reason =
                     reasons.iter().map(|reason| reason.label()).collect::<Vec<_>>().join(",");
                 if reasons.is_empty() {

@@ -14,7 +14,7 @@ use super::actor::{PUBLISH_PERIOD, Poller, with_heartbeat};
 use super::readings::{FullReadError, Readings};
 use super::registry::ResetJob;
 use crate::account::UserId;
-use crate::api::Clearing;
+use crate::api::ClearOutcome;
 use crate::shutdown::Shutdown;
 
 /// What a reset has done to the counters, as far as it concerns the poller.
@@ -26,13 +26,13 @@ enum Effect {
 }
 
 impl Effect {
-    fn of(clearing: &Clearing) -> Self {
+    fn of(clearing: &ClearOutcome) -> Self {
         match clearing {
-            Clearing::Cleared => Self::Cleared,
-            Clearing::Refused(_) | Clearing::NotSent(_) => Self::Nothing,
-            Clearing::NotCleared | Clearing::OtherAccount { .. } | Clearing::Unknown(_) => {
-                Self::Unknown
-            }
+            ClearOutcome::Cleared => Self::Cleared,
+            ClearOutcome::Refused(_) | ClearOutcome::NotSent(_) => Self::Nothing,
+            ClearOutcome::NotCleared
+            | ClearOutcome::OtherAccount { .. }
+            | ClearOutcome::Unknown(_) => Self::Unknown,
         }
     }
 }
@@ -58,13 +58,14 @@ impl Poller {
             }
         };
         let client = Arc::clone(&self.client);
-        let single = match with_heartbeat(&self.heartbeat, &client, client.single()).await {
-            Ok(single) => single,
-            Err(error) => {
-                let _ = readings.send(Err(FullReadError::Client(error)));
-                return;
-            }
-        };
+        let single =
+            match with_heartbeat(&self.heartbeat, &client, client.single_use_client()).await {
+                Ok(single) => single,
+                Err(error) => {
+                    let _ = readings.send(Err(FullReadError::Client(error)));
+                    return;
+                }
+            };
         let users: Vec<UserId> = before.users.iter().map(|(user, _)| user.clone()).collect();
         if readings.send(Ok(before)).is_err() {
             return;

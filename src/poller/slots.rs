@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::account::{Account, UserId};
-use crate::channel::Surroundings;
+use crate::channel::ChannelsAndRoles;
 use crate::clock::Stamp;
 use crate::exposition::{render_account, render_chunk};
 use crate::metrics::Tally;
@@ -56,7 +56,7 @@ pub(super) fn changed_view(earlier: &Slot, account: Arc<Account>) -> Option<Acco
     // The change may have removed the cause of a failure; the next sweep shows that.
     let mut facts = Facts { down: false, ..view.facts.clone() };
     if account.channels.is_none() {
-        facts.surroundings = Surroundings::default();
+        facts.channels_and_roles = ChannelsAndRoles::default();
         (facts.channels, facts.roles) = Default::default();
     }
     let mut users = configured_users(&account, &view);
@@ -65,7 +65,7 @@ pub(super) fn changed_view(earlier: &Slot, account: Arc<Account>) -> Option<Acco
         None => facts.discovery = Listing::default(),
     }
     for user in &mut users {
-        user.standing = facts.surroundings.of(user.user.id.as_str());
+        user.trust = facts.channels_and_roles.of(user.user.id.as_str());
     }
     let newest = users.iter().filter_map(|user| user.last_good).map(|(_, at)| at);
     facts.newest_reading = newest.max_by_key(|at| at.uptime);

@@ -93,8 +93,8 @@ impl PollState {
             if let Some(view) = known.remove(&user.id) {
                 return UserView { user, found, ..view };
             }
-            let standing = self.facts.surroundings.of(user.id.as_str());
-            let mut view = UserView { standing, found, ..UserView::new(user) };
+            let trust = self.facts.channels_and_roles.of(user.id.as_str());
+            let mut view = UserView { trust, found, ..UserView::new(user) };
             restore_trend(&mut view, &self.account, &self.saved, now);
             view
         });
@@ -108,9 +108,9 @@ impl PollState {
     pub(super) fn update_trust(&mut self) {
         for chunk in &mut self.chunks {
             for view in &mut chunk.users {
-                let standing = self.facts.surroundings.of(view.user.id.as_str());
-                if view.standing != standing {
-                    view.standing = standing;
+                let trust = self.facts.channels_and_roles.of(view.user.id.as_str());
+                if view.trust != trust {
+                    view.trust = trust;
                     chunk.changed = true;
                 }
             }
@@ -122,7 +122,7 @@ impl PollState {
         let users = self.chunks.iter_mut().flat_map(|chunk| &mut chunk.users);
         let doubt = |user: &mut UserView| {
             let before = user.trend;
-            user.trend.doubted();
+            user.trend.mark_doubtful();
             before
         };
         users.map(doubt).collect()
@@ -143,7 +143,7 @@ impl PollState {
             for user in &mut chunk.users {
                 user.last_good = None;
                 if cleared {
-                    user.trend.cleared();
+                    user.trend.mark_cleared();
                 }
             }
         }
@@ -158,7 +158,7 @@ impl PollState {
     /// The trends to save.
     pub(super) fn trends_to_save(&self) -> SavedTrends {
         let trends =
-            self.users().filter_map(|user| Some((user.user.id.as_str(), user.trend.remember()?)));
+            self.users().filter_map(|user| Some((user.user.id.as_str(), user.trend.to_stored()?)));
         SavedTrends::new(&self.account, trends)
     }
 
@@ -333,7 +333,7 @@ fn account_outcome(error: &Error) -> Outcome {
 
 fn restore_trend(user: &mut UserView, account: &Account, saved: &SavedTrends, now: Stamp) {
     if let Some(trend) = saved.of(account, user.user.id.as_str()) {
-        user.trend = Trend::recall(trend, now.unix, now.uptime, account.poll.stale_after);
+        user.trend = Trend::restore(trend, now.unix, now.uptime, account.poll.stale_after);
     }
 }
 

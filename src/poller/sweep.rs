@@ -170,13 +170,13 @@ impl Poller {
         let (result, failing) = self.state.verdict(refused);
         let finished = Stamp::now();
         let duration = started.age(finished);
-        let token = client.token_facts();
+        let token = client.token_times();
         self.state.facts.token_expiry = token.expiry;
         self.state.facts.token_refreshed = token.last_refresh;
         self.state.facts.sweep = Some(Sweep { finished, duration, result });
         self.state.facts.failing = failing;
         self.writer.slot().tally.sweep(result);
-        self.backoff.note(slow_down, failing.is_some());
+        self.backoff.record(slow_down, failing.is_some());
         self.report(true, finished);
         self.apply_all();
         self.report_lists();

@@ -15,7 +15,7 @@ use super::request::{Request, Requests, Unloaded};
 use crate::blocking;
 use crate::clock::Stamp;
 use crate::config::{self, Config, Permissions};
-use crate::metrics::Process;
+use crate::metrics::ProcessMetrics;
 use crate::shutdown::{Hangups, Shutdown};
 use crate::systemd::Notifier;
 
@@ -64,7 +64,7 @@ enum Wish {
 struct Reloader<'a, A> {
     source: Source,
     apply: A,
-    process: &'a Process,
+    process: &'a ProcessMetrics,
     notifier: &'a Notifier,
     /// What was judged last.
     judged: Print,
@@ -80,7 +80,7 @@ pub async fn run<A, F>(
     hash: u64,
     mut triggers: Triggers,
     apply: A,
-    process: &Process,
+    process: &ProcessMetrics,
     notifier: &Notifier,
     shutdown: Shutdown,
 ) where

@@ -85,7 +85,7 @@ impl Book {
             }
             None => None,
         };
-        let history = match storage.look(&self.account, AUDIT_FILE)? {
+        let history = match storage.open_unlocked(&self.account, AUDIT_FILE)? {
             Some(log) => History::of(log)?,
             None => History::default(),
         };

@@ -1,6 +1,6 @@
 //! How a reset ended that was written down: what the caller, the audit log and the metrics are told.
 
-use crate::api::Clearing;
+use crate::api::ClearOutcome;
 use crate::metrics::ResetResult;
 use crate::transport::Error;
 
@@ -33,13 +33,13 @@ const KEPT: &str = "The cooldown holds all the same";
 
 impl End {
     /// What upstream's answer, or the lack of one, means.
-    pub(super) fn of(clearing: &Clearing) -> Self {
+    pub(super) fn of(clearing: &ClearOutcome) -> Self {
         match clearing {
-            Clearing::Cleared => Self::new(
+            ClearOutcome::Cleared => Self::new(
                 (ResetResult::Cleared, "cleared", 200),
                 "the counters of all chats of the account are cleared".to_owned(),
             ),
-            Clearing::OtherAccount { found } => Self {
+            ClearOutcome::OtherAccount { found } => Self {
                 problem: Some(format!("the answer names the account {found}")),
                 ..Self::new(
                     (ResetResult::Failed, "account_mismatch", 502),
@@ -50,14 +50,14 @@ impl End {
                     ),
                 )
             },
-            Clearing::NotCleared => Self::new(
+            ClearOutcome::NotCleared => Self::new(
                 (ResetResult::Failed, "not_cleared", 502),
                 format!(
                     "Wazzup24 answers that the counters were not cleared. {KEPT}; look at the figures, \
                      and ask Wazzup24 before trying again"
                 ),
             ),
-            Clearing::Refused(error) => Self {
+            ClearOutcome::Refused(error) => Self {
                 upstream_status: status_of(error),
                 problem: Some(error.to_string()),
                 ..Self::new(
@@ -68,8 +68,8 @@ impl End {
                     ),
                 )
             },
-            Clearing::NotSent(why) => Self::not_sent(&why.to_string()),
-            Clearing::Unknown(error) => {
+            ClearOutcome::NotSent(why) => Self::not_sent(&why.to_string()),
+            ClearOutcome::Unknown(error) => {
                 Self { upstream_status: status_of(error), ..Self::unknown(&error.to_string()) }
             }
         }
@@ -125,7 +125,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::api::Unsent;
+    use crate::api::NotSentReason;
 
     fn status(status: u16) -> Error {
         Error::Status { status, detail: "why".to_owned(), retry_after: None }
@@ -134,22 +134,22 @@ mod tests {
     #[test]
     fn every_end_has_its_result_code_and_status() {
         use ResetResult::{Cleared, Failed, Unknown};
-        let other = Clearing::OtherAccount { found: "99999999".to_owned() };
+        let other = ClearOutcome::OtherAccount { found: "99999999".to_owned() };
         for (clearing, result, code, answered, upstream) in [
-            (Clearing::Cleared, Cleared, "cleared", 200, None),
+            (ClearOutcome::Cleared, Cleared, "cleared", 200, None),
             (other, Failed, "account_mismatch", 502, None),
-            (Clearing::NotCleared, Failed, "not_cleared", 502, None),
-            (Clearing::Refused(status(403)), Failed, "upstream_refused", 502, Some(403)),
+            (ClearOutcome::NotCleared, Failed, "not_cleared", 502, None),
+            (ClearOutcome::Refused(status(403)), Failed, "upstream_refused", 502, Some(403)),
             (
-                Clearing::NotSent(Unsent::NoRoom(Duration::from_secs(1))),
+                ClearOutcome::NotSent(NotSentReason::NoRoom(Duration::from_secs(1))),
                 Failed,
                 "not_sent",
                 502,
                 None,
             ),
-            (Clearing::Unknown(status(500)), Unknown, "outcome_unknown", 504, Some(500)),
+            (ClearOutcome::Unknown(status(500)), Unknown, "outcome_unknown", 504, Some(500)),
             (
-                Clearing::Unknown(Error::Timeout(Duration::from_secs(1))),
+                ClearOutcome::Unknown(Error::Timeout(Duration::from_secs(1))),
                 Unknown,
                 "outcome_unknown",
                 504,

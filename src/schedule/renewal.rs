@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{fnv1a, mix};
+use super::hash::{fnv1a, mix};
 
 /// Share of a token's life after which it may be renewed.
 const EARLIEST: f64 = 0.70;

@@ -33,8 +33,8 @@ impl AccountView {
     /// The sums over the users with a live reading.
     pub fn totals(&self, now: Stamp) -> Totals {
         let stale_after = self.account.poll.stale_after;
-        let is_rep = |user: &UserView| user.standing.role == Some(Role::SalesRep);
-        let known = self.users().all(|user| user.standing.role.is_some());
+        let is_rep = |user: &UserView| user.trust.role == Some(Role::SalesRep);
+        let known = self.users().all(|user| user.trust.role.is_some());
         let sales_reps_only = known && self.users().any(is_rep);
         let mut totals = Totals { sales_reps_only, ..Totals::default() };
         for user in self.users() {
@@ -75,7 +75,7 @@ mod tests {
 
     use super::*;
     use crate::account::fixture;
-    use crate::channel::Standing;
+    use crate::channel::CounterTrust;
     use crate::counter::{CounterType, Reading};
     use crate::snapshot::{Chunk, Facts};
 
@@ -91,7 +91,7 @@ mod tests {
                 last_message: None,
             };
             let last_good = red.map(|red| (reading(red), now));
-            UserView { standing: Standing { role: *role, cut_off: *cut_off }, last_good, ..user }
+            UserView { trust: CounterTrust { role: *role, cut_off: *cut_off }, last_good, ..user }
         };
         let chunk = Chunk { users: users.iter().map(user).collect(), blocks: Vec::new() };
         let (account, facts) = (Arc::new(fixture("acme", &[])), Facts::default());

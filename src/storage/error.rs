@@ -43,11 +43,13 @@ pub enum StorageError {
         /// Its permission bits.
         mode: u32,
     },
-    /// More than [`SIZE_MAX`](super::SIZE_MAX).
-    #[error("{} is larger than {} MiB; move it away", path.display(), super::SIZE_MAX >> 20)]
+    /// More than may be written or read.
+    #[error("{} is larger than {} MiB; move it away", path.display(), limit >> 20)]
     TooLarge {
         /// The file.
         path: PathBuf,
+        /// The limit in bytes.
+        limit: u64,
     },
     /// What the operating system says.
     #[error("cannot {action} {}: {source}{}", path.display(), remedy(source))]

@@ -14,8 +14,8 @@ use rustix::io::Errno;
 
 use super::error::StorageError;
 
-/// Largest file that is read, in bytes.
-pub(super) const SIZE_MAX: u64 = 64 << 20;
+/// Largest file that is written or read, logs excepted, in bytes.
+pub const SIZE_MAX: u64 = 64 << 20;
 
 /// How folders are opened: enough to use and to sync them.
 const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
@@ -35,7 +35,7 @@ pub(super) struct Folder {
 impl Folder {
     /// Opens the folder at a path, which may lead through links; `None` if there is nothing.
     pub(super) fn open(path: &Path) -> Result<Option<Self>, StorageError> {
-        Self::opened(open(here(path), FOLDER, Mode::empty()), path.to_owned())
+        Self::opened(open(or_current(path), FOLDER, Mode::empty()), path.to_owned())
     }
 
     /// Opens the folder at a path at which there is something.
@@ -85,7 +85,7 @@ impl Folder {
     }
 
     /// Itself, unless others may write to it.
-    pub(super) fn guarded(self) -> Result<Self, StorageError> {
+    pub(super) fn check_private(self) -> Result<Self, StorageError> {
         let stat = fstat(&self.fd).map_err(|error| failed("open", self.path.clone(), error))?;
         let mode = Mode::from_raw_mode(stat.st_mode);
         if mode.intersects(Mode::WGRP | Mode::WOTH) {
@@ -147,7 +147,7 @@ impl Folder {
         let read = file.take(SIZE_MAX + 1).read_to_end(&mut bytes);
         let length = read.map_err(|source| self.failed("read", name, source))?;
         if length as u64 > SIZE_MAX {
-            return Err(StorageError::TooLarge { path: self.path(name) });
+            return Err(StorageError::TooLarge { path: self.path(name), limit: SIZE_MAX });
         }
         Ok(Some(bytes))
     }
@@ -206,7 +206,7 @@ impl Folder {
 }
 
 /// The empty path, above every relative one, as the system knows it.
-pub(super) fn here(path: &Path) -> &Path {
+pub(super) fn or_current(path: &Path) -> &Path {
     if path.as_os_str().is_empty() { Path::new(".") } else { path }
 }
 

@@ -15,20 +15,20 @@ pub const BODY_MAX: usize = 64 * 1024;
 /// When it has more than `longest` bytes, or ends or stalls before it is complete.
 pub async fn read_body(
     mut response: Response,
-    longest: usize,
+    limit: usize,
     timeout: Duration,
 ) -> Result<Vec<u8>, Error> {
     let mut body = Vec::new();
-    while let Some(part) = response.chunk().await.map_err(|error| broken(error, timeout))? {
-        if body.len() + part.len() > longest {
-            return Err(Malformed::TooLong { limit: longest }.into());
+    while let Some(part) = response.chunk().await.map_err(|error| body_error(error, timeout))? {
+        if body.len() + part.len() > limit {
+            return Err(Malformed::TooLong { limit }.into());
         }
         body.extend_from_slice(&part);
     }
     Ok(body)
 }
 
-fn broken(error: reqwest::Error, timeout: Duration) -> Error {
+fn body_error(error: reqwest::Error, timeout: Duration) -> Error {
     if error.is_timeout() {
         return Error::sending(error, timeout);
     }

@@ -1,6 +1,6 @@
 //! HTTP to the outside: connection pools, TLS, proxies, and the bounds of every answer.
 //!
-//! [`Transport`] keeps the connections that accounts share; [`auth`](crate::auth) and
+//! [`ConnectionPools`] keeps the connections that accounts share; [`auth`](crate::auth) and
 //! [`api`](crate::api) send through them, read bodies with [`read_body`] and say with [`Error`] why a
 //! request gave nothing.
 
@@ -11,5 +11,5 @@ mod refusal;
 
 pub use self::body::{BODY_MAX, read_body};
 pub use self::error::{BuildError, Error, Malformed, causes};
-pub use self::pools::{Transport, http_client};
+pub use self::pools::{ConnectionPools, http_client};
 pub use self::refusal::refusal;

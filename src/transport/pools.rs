@@ -1,6 +1,6 @@
 //! The connections to upstream: TLS roots, proxies, and what no request may do.
 //!
-//! [`Transport`] keeps one HTTP client, and with it one pool of connections, for every way of
+//! [`ConnectionPools`] keeps one HTTP client, and with it one pool of connections, for every way of
 //! reaching upstream; accounts that go the same way share it. What sets two ways apart keeps their
 //! connections apart: one made without checking the certificate never serves an account that wants
 //! it checked.
@@ -18,36 +18,36 @@ use crate::net::is_loopback;
 
 /// Connection pools, shared by all accounts. Clones hold the same pools.
 #[derive(Clone, Default)]
-pub struct Transport {
-    pools: Arc<Mutex<HashMap<Way, reqwest::Client>>>,
+pub struct ConnectionPools {
+    pools: Arc<Mutex<HashMap<Route, reqwest::Client>>>,
 }
 
-/// A way of reaching upstream.
+/// What a connection to upstream depends on.
 #[derive(Clone, PartialEq, Eq, Hash)]
-struct Way {
-    trust: Trust,
-    via: Via,
+struct Route {
+    trust: TrustedRoots,
+    proxy: ProxyChoice,
 }
 
-/// Whose certificates are good.
+/// Which server certificates are accepted.
 #[derive(Clone, PartialEq, Eq, Hash)]
-enum Trust {
+enum TrustedRoots {
     System,
     Only(Authorities),
-    Anybody,
+    AnyCertificate,
 }
 
-/// Through what.
+/// Which proxy is used.
 #[derive(Clone, PartialEq, Eq, Hash)]
-enum Via {
+enum ProxyChoice {
     /// The proxy that the usual variables name for the address, if any.
-    Environment,
-    /// Nothing: a proxy has another loopback than we have.
-    Nothing,
-    Proxy(ProxyUrl),
+    FromEnvironment,
+    /// None: the loopback of a proxy is another one.
+    Direct,
+    Given(ProxyUrl),
 }
 
-impl Transport {
+impl ConnectionPools {
     /// No pools yet; each is set up when the first account wants it.
     pub fn new() -> Self {
         Self::default()
@@ -59,14 +59,14 @@ impl Transport {
     /// # Errors
     /// When TLS or the proxy cannot be set up, which a validated configuration rules out.
     pub fn client_for(&self, account: &Account) -> Result<reqwest::Client, BuildError> {
-        let way = Way::of(account);
+        let route = Route::of(account);
         // A panic while it was held has left a map that is still whole.
         let mut pools = lock(&self.pools);
-        if let Some(client) = pools.get(&way) {
+        if let Some(client) = pools.get(&route) {
             return Ok(client.clone());
         }
-        let client = way.client()?;
-        pools.insert(way, client.clone());
+        let client = route.client()?;
+        pools.insert(route, client.clone());
         Ok(client)
     }
 
@@ -77,41 +77,39 @@ impl Transport {
     /// # Errors
     /// As for [`client_for`](Self::client_for).
     pub fn single_use(account: &Account) -> Result<reqwest::Client, BuildError> {
-        let builder = Way::of(account).builder()?;
+        let builder = Route::of(account).builder()?;
         builder.http1_only().pool_max_idle_per_host(0).build().map_err(BuildError)
     }
-}
 
-impl Transport {
     /// Forgets the pools that none of `accounts` goes through. Requests that are open in them end as
     /// they would have.
-    pub fn keep_for(&self, accounts: &[Arc<Account>]) {
-        let ways: HashSet<Way> = accounts.iter().map(|account| Way::of(account)).collect();
+    pub fn retain_for(&self, accounts: &[Arc<Account>]) {
+        let routes: HashSet<Route> = accounts.iter().map(|account| Route::of(account)).collect();
         let mut pools = lock(&self.pools);
-        pools.retain(|way, _| ways.contains(way));
+        pools.retain(|route, _| routes.contains(route));
     }
 }
 
-impl fmt::Debug for Transport {
+impl fmt::Debug for ConnectionPools {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let pools = lock(&self.pools).len();
-        f.debug_struct("Transport").field("pools", &pools).finish()
+        f.debug_struct("ConnectionPools").field("pools", &pools).finish()
     }
 }
 
-impl Way {
+impl Route {
     fn of(account: &Account) -> Self {
         let trust = match &account.tls.ca {
-            _ if account.tls.insecure_skip_verify => Trust::Anybody,
-            Some(authorities) => Trust::Only(authorities.clone()),
-            None => Trust::System,
+            _ if account.tls.insecure_skip_verify => TrustedRoots::AnyCertificate,
+            Some(authorities) => TrustedRoots::Only(authorities.clone()),
+            None => TrustedRoots::System,
         };
-        let via = match &account.proxy {
-            Some(proxy) => Via::Proxy(proxy.clone()),
-            None if is_loopback(&account.base_url) => Via::Nothing,
-            None => Via::Environment,
+        let proxy = match &account.proxy {
+            Some(proxy) => ProxyChoice::Given(proxy.clone()),
+            None if is_loopback(&account.base_url) => ProxyChoice::Direct,
+            None => ProxyChoice::FromEnvironment,
         };
-        Self { trust, via }
+        Self { trust, proxy }
     }
 
     fn client(&self) -> Result<reqwest::Client, BuildError> {
@@ -120,19 +118,21 @@ impl Way {
 
     fn builder(&self) -> Result<reqwest::ClientBuilder, BuildError> {
         let builder = match &self.trust {
-            Trust::System => http_client()?,
-            Trust::Only(authorities) => {
+            TrustedRoots::System => http_client()?,
+            TrustedRoots::Only(authorities) => {
                 let certificates: Result<Vec<_>, _> =
                     authorities.certificates().map(Certificate::from_der).collect();
                 bare_client().tls_certs_only(certificates.map_err(BuildError)?)
             }
-            Trust::Anybody => bare_client().tls_danger_accept_invalid_certs(true),
+            TrustedRoots::AnyCertificate => bare_client().tls_danger_accept_invalid_certs(true),
         };
-        Ok(match &self.via {
-            Via::Environment => builder,
-            Via::Nothing => builder.no_proxy(),
+        Ok(match &self.proxy {
+            ProxyChoice::FromEnvironment => builder,
+            ProxyChoice::Direct => builder.no_proxy(),
             // Takes the place of what the environment says, NO_PROXY included.
-            Via::Proxy(proxy) => builder.proxy(Proxy::all(proxy.expose()).map_err(BuildError)?),
+            ProxyChoice::Given(proxy) => {
+                builder.proxy(Proxy::all(proxy.expose()).map_err(BuildError)?)
+            }
         })
     }
 }
@@ -180,34 +180,37 @@ mod tests {
 
     #[test]
     fn accounts_that_go_the_same_way_share_a_client() {
-        let transport = Transport::new();
+        let transport = ConnectionPools::new();
         let remote = "https://tech.wazzup24.com";
         let (one, other) = (authority(), authority());
         let tls = |ca: &Authorities| Tls { ca: Some(ca.clone()), insecure_skip_verify: false };
-        let anybody = Tls { ca: None, insecure_skip_verify: true };
-        let ways = [
+        let any = Tls { ca: None, insecure_skip_verify: true };
+        let routes = [
             account(remote, Tls::default(), None),
             account("http://127.0.0.1:1", Tls::default(), None),
             account(remote, tls(&one), None),
             account(remote, tls(&other), None),
-            account(remote, anybody, None),
+            account(remote, any, None),
             account(remote, Tls::default(), Some("http://proxy:3128")),
             account(remote, Tls::default(), Some("http://user:password@proxy:3128")),
         ];
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
-                    for account in &ways {
+                    for account in &routes {
                         transport.clone().client_for(account).unwrap();
                     }
                 });
             }
         });
-        assert_eq!(format!("{transport:?}"), format!("Transport {{ pools: {} }}", ways.len()));
+        assert_eq!(
+            format!("{transport:?}"),
+            format!("ConnectionPools {{ pools: {} }}", routes.len())
+        );
         let elsewhere = account("https://example.com/prefix", tls(&one), None);
         transport.client_for(&elsewhere).unwrap();
-        assert_eq!(transport.pools.lock().unwrap().len(), ways.len());
-        transport.keep_for(&[Arc::new(elsewhere)]);
+        assert_eq!(transport.pools.lock().unwrap().len(), routes.len());
+        transport.retain_for(&[Arc::new(elsewhere)]);
         assert_eq!(transport.pools.lock().unwrap().len(), 1);
     }
 }

@@ -18,7 +18,7 @@ const RETRY_AFTER_MAX: Duration = Duration::from_mins(15);
 /// The bodies of refusals, in the two spellings that are known.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Problem {
+struct ErrorBody {
     code: Option<String>,
     error: Option<String>,
     detail: Option<String>,
@@ -38,7 +38,7 @@ pub fn refusal(
             let target = parse_target(target.as_bytes());
             format!("redirected to {target}, which is not followed; check base_url")
         }
-        None => parse_problem(body, mask),
+        None => parse_error(body, mask),
     };
     let retry_after = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
     let retry_after = retry_after.and_then(|text| parse_retry_after(text, SystemTime::now()));
@@ -49,10 +49,10 @@ pub fn refusal(
 ///
 /// `mask` takes out secrets that upstream repeats. It sees the text after unescaping, which could
 /// hide them, and before the cut, which could leave half of one.
-fn parse_problem(body: &[u8], mask: impl Fn(&str) -> String) -> String {
-    let problem: Problem = serde_json::from_slice(body).unwrap_or_default();
-    let code = problem.code.or(problem.error);
-    let words = problem.detail.or(problem.description).or(problem.title);
+fn parse_error(body: &[u8], mask: impl Fn(&str) -> String) -> String {
+    let error: ErrorBody = serde_json::from_slice(body).unwrap_or_default();
+    let code = error.code.or(error.error);
+    let words = error.detail.or(error.description).or(error.title);
     let parts = [code, words].into_iter().flatten();
     let parts: Vec<String> = parts.map(|part| text::one_line(&mask(&part), DETAIL_MAX)).collect();
     parts.join(": ")
@@ -85,10 +85,10 @@ mod tests {
     fn refusals_are_explained_in_either_spelling() {
         let v2 =
             r#"{"code":"VALIDATION_FAILED","title":"t","detail":"no\nsuch\u0000id","errors":[]}"#;
-        assert_eq!(parse_problem(v2.as_bytes(), str::to_owned), "VALIDATION_FAILED: no such id");
+        assert_eq!(parse_error(v2.as_bytes(), str::to_owned), "VALIDATION_FAILED: no such id");
         let v3 = r#"{"error":"INVALID_APIKEY","description":"bad key","data":{}}"#;
-        assert_eq!(parse_problem(v3.as_bytes(), str::to_owned), "INVALID_APIKEY: bad key");
-        assert_eq!(parse_problem(b"<html>", str::to_owned), "");
+        assert_eq!(parse_error(v3.as_bytes(), str::to_owned), "INVALID_APIKEY: bad key");
+        assert_eq!(parse_error(b"<html>", str::to_owned), "");
     }
 
     #[test]
@@ -103,8 +103,8 @@ mod tests {
             (include_str!("../../tests/fixtures/v3-error-401.json"), "INVALID_APIKEY"),
             (include_str!("../../tests/fixtures/error-429.json"), "TOO_MANY_REQUESTS"),
         ] {
-            let problem = parse_problem(body.as_bytes(), str::to_owned);
-            assert!(problem.starts_with(code), "{problem}");
+            let error = parse_error(body.as_bytes(), str::to_owned);
+            assert!(error.starts_with(code), "{error}");
         }
     }
 
@@ -112,9 +112,9 @@ mod tests {
     fn secrets_are_masked_however_they_are_escaped_and_before_the_cut() {
         let mask = |text: &str| text.replace("s3cr/et", "<secret>");
         let escaped = br#"{"detail":"bad s3cr\/et, \u00733cr/et"}"#;
-        assert_eq!(parse_problem(escaped, mask), "bad <secret>, <secret>");
+        assert_eq!(parse_error(escaped, mask), "bad <secret>, <secret>");
         let long = format!(r#"{{"detail":"{}s3cr/et"}}"#, "x".repeat(DETAIL_MAX - 3));
-        assert!(!parse_problem(long.as_bytes(), mask).contains("s3"));
+        assert!(!parse_error(long.as_bytes(), mask).contains("s3"));
     }
 
     #[test]
@@ -139,7 +139,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_body_breaks_the_parser(body in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = parse_problem(&body, str::to_owned);
+            let _ = parse_error(&body, str::to_owned);
         }
     }
 }

@@ -3,8 +3,10 @@
 
 use std::time::Duration;
 
-use super::*;
+use super::{parse_channels, parse_counter, parse_roles, parse_users, parse_webhooks};
+use crate::account::Api;
 use crate::channel::{ChannelState, Role, Transport};
+use crate::counter::{CounterType, Reading};
 
 macro_rules! fixture {
     ($name:literal) => {
@@ -26,7 +28,7 @@ fn counters_are_understood() {
     };
     assert_eq!(reading, expected);
     let zero = parse_counter(Api::V3, fixture!("v3-counter-zero")).unwrap();
-    let shown = zero.shown();
+    let shown = zero.values();
     assert_eq!((shown.red, shown.grey, zero.last_message), (Some(0), Some(0), None));
 }
 
@@ -79,8 +81,8 @@ fn roles_are_understood_in_each_shape() {
         fixture!("v2-settings-camel-case"),
     ] {
         let roles = parse_roles(body).unwrap();
-        let told = ["7", "8", "9", "1"].map(|user| roles.of(user));
-        assert_eq!(told, [Role::SalesRep, Role::Manager, Role::QualityControl, Role::None]);
+        let states = ["7", "8", "9", "1"].map(|user| roles.of(user));
+        assert_eq!(states, [Role::SalesRep, Role::Manager, Role::QualityControl, Role::None]);
     }
 }
 

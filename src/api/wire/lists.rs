@@ -54,11 +54,11 @@ enum UserData {
 
 #[derive(Deserialize)]
 struct WireUser {
-    #[serde(deserialize_with = "word")]
+    #[serde(deserialize_with = "text_or_number")]
     id: String,
     #[serde(default)]
     name: Option<String>,
-    /// See `CounterAnswer`.
+    /// See `CounterResponse`.
     #[serde(flatten)]
     _rest: IgnoredAny,
 }
@@ -104,7 +104,7 @@ struct WireChannel {
 /// `{"user_roles":[…]}`, with or without the envelope `data`, in snake or camel case.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Settings {
+enum SettingsResponse {
     Data { data: SettingsData },
     Bare(SettingsData),
 }
@@ -121,7 +121,7 @@ struct SettingsData {
 struct WireRole {
     #[serde(alias = "channelId")]
     channel_id: String,
-    #[serde(alias = "userId", deserialize_with = "word")]
+    #[serde(alias = "userId", deserialize_with = "text_or_number")]
     user_id: String,
     role: String,
     #[serde(flatten)]
@@ -188,10 +188,11 @@ pub fn parse_channels(body: &[u8]) -> Result<Vec<Channel>, Malformed> {
 /// # Errors
 /// Everything that is not JSON of one of the known shapes with a list of roles in it.
 pub fn parse_roles(body: &[u8]) -> Result<Roles, Malformed> {
-    let (Settings::Data { data } | Settings::Bare(data)) = serde_json::from_slice(body)?;
+    let (SettingsResponse::Data { data } | SettingsResponse::Bare(data)) =
+        serde_json::from_slice(body)?;
     let mut roles = Roles::default();
     for role in data.user_roles {
-        roles.add(role.user_id, shortened(&role.channel_id), Role::of_word(&role.role));
+        roles.add(role.user_id, shortened(&role.channel_id), Role::from_upstream(&role.role));
     }
     Ok(roles)
 }
@@ -209,13 +210,14 @@ pub fn parse_webhooks(body: &[u8]) -> Result<usize, Malformed> {
 
 impl From<WireChannel> for Channel {
     fn from(wire: WireChannel) -> Self {
-        let told = [&wire.state, &wire.status].into_iter().flatten();
-        let states: Vec<ChannelState> = told.map(|word| ChannelState::of_word(word)).collect();
+        let words = [&wire.state, &wire.status].into_iter().flatten();
+        let states: Vec<ChannelState> =
+            words.map(|word| ChannelState::from_upstream(word)).collect();
         let all_active = states.iter().all(|state| *state == ChannelState::Active);
         let name = wire.name.or(wire.plain_id).or(wire.phone);
         Self {
             id: shortened(&wire.channel_id),
-            transport: Transport::of_word(wire.transport.as_deref().unwrap_or_default()),
+            transport: Transport::from_upstream(wire.transport.as_deref().unwrap_or_default()),
             state: states.first().copied().unwrap_or(ChannelState::Other),
             active: all_active && !states.is_empty(),
             name: name.map(|name| shortened(&name)),
@@ -229,16 +231,16 @@ fn shortened(text: &str) -> Arc<str> {
 }
 
 /// An id, which some systems write as a number.
-fn word<'de, D: Deserializer<'de>>(source: D) -> Result<String, D::Error> {
+fn text_or_number<'de, D: Deserializer<'de>>(source: D) -> Result<String, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
-    enum Word {
+    enum TextOrNumber {
         Text(String),
         Number(u64),
     }
-    Ok(match Word::deserialize(source)? {
-        Word::Text(text) => text,
-        Word::Number(number) => number.to_string(),
+    Ok(match TextOrNumber::deserialize(source)? {
+        TextOrNumber::Text(text) => text,
+        TextOrNumber::Number(number) => number.to_string(),
     })
 }
 

@@ -65,7 +65,7 @@ fn name_of(user: &ListedUser, with_name: bool) -> String {
 }
 
 fn words(reading: &Reading) -> String {
-    let shown = reading.shown();
+    let shown = reading.values();
     let parts = [(shown.red, "red"), (shown.grey, "grey"), (shown.other, "of an unknown type")];
     let parts = parts.into_iter().filter_map(|(count, kind)| Some(format!("{} {kind}", count?)));
     parts.collect::<Vec<_>>().join(", ")

@@ -1,14 +1,14 @@
 use super::super::registry::Tokens;
 use super::*;
 use crate::account::{Auth, fixture};
-use crate::metrics::{Process, Tally};
+use crate::metrics::{ProcessMetrics, Tally};
 
 /// A source for an account with this auth, as the configuration would give it.
 fn source(auth: Auth, id: Option<&str>) -> TokenSource {
     let account_id = id.map(|id| AccountId::parse(id).unwrap());
     let account = Arc::new(Account { account_id, auth, ..fixture("acme", &["1"]) });
     let http = crate::transport::http_client().unwrap().build().unwrap();
-    let (process, tally) = (Arc::new(Process::new()), Arc::new(Tally::default()));
+    let (process, tally) = (Arc::new(ProcessMetrics::new()), Arc::new(Tally::default()));
     Tokens::new(None).source(&account, http, process, tally)
 }
 

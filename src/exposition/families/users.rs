@@ -123,7 +123,7 @@ fn user_info(labels: &str, account: &Account, view: &UserView) -> String {
     let (mut text, user) = (labels.to_owned(), &view.user);
     let name = user.name.as_deref().filter(|_| account.export.user_names);
     push_label(&mut text, "name", name.unwrap_or_default());
-    push_label(&mut text, "role", view.standing.role.map_or("", Role::label));
+    push_label(&mut text, "role", view.trust.role.map_or("", Role::label));
     // A user's own label wins over the account's of the same name.
     let inherited = account.labels.iter().filter(|(name, _)| !user.labels.contains_key(*name));
     for (name, value) in inherited.chain(&user.labels) {

@@ -99,7 +99,7 @@ impl RedOf {
 
 impl ChannelStatus {
     fn new(channel: &Channel, names: bool) -> Self {
-        let (text, remedy) = channel.words();
+        let (text, remedy) = channel.messages();
         Self {
             channel: Arc::clone(&channel.id),
             transport: channel.transport.label(),
@@ -155,7 +155,7 @@ impl UserStatus {
             id: view.user.id.to_string(),
             name: view.user.name.clone().filter(|_| settings.export.user_names),
             labels: texts(&view.user.labels),
-            role: view.standing.role.map(Role::label),
+            role: view.trust.role.map(Role::label),
             found: view.found,
             up: view.up(stale_after, now),
             red: shown.red,

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::account::{Account, AccountId, LabelName, Reset, User, fixture};
-use crate::channel::{Channel, ChannelState, Role, Standing, Surroundings, Transport};
+use crate::channel::{Channel, ChannelState, ChannelsAndRoles, CounterTrust, Role, Transport};
 use crate::clock::Stamp;
 use crate::counter::{CounterType, Reading, Trend};
 use crate::metrics::{LastReset, Outcome, ResetResult, SweepResult};
@@ -119,8 +119,8 @@ pub(in crate::http) fn with_channels(
     age: Duration,
 ) -> AccountView {
     let listing = Listing { read: Some(ago(age)), problem: None };
-    let surroundings = Surroundings { channels: Some(channels.into()), roles: None };
-    AccountView { facts: Facts { channels: listing, surroundings, ..view.facts }, ..view }
+    let channels_and_roles = ChannelsAndRoles { channels: Some(channels.into()), roles: None };
+    AccountView { facts: Facts { channels: listing, channels_and_roles, ..view.facts }, ..view }
 }
 
 /// A channel with a telephone number for a name.
@@ -132,7 +132,7 @@ pub(in crate::http) fn channel(id: &str, active: bool) -> Channel {
 
 /// The same user in a role, perhaps on channels none of which is active.
 pub(in crate::http) fn placed(view: UserView, role: Role, cut_off: bool) -> UserView {
-    UserView { standing: Standing { role: Some(role), cut_off }, ..view }
+    UserView { trust: CounterTrust { role: Some(role), cut_off }, ..view }
 }
 
 /// A status in which no list is empty and nothing is left out.

@@ -5,18 +5,18 @@ use super::{Channel, ChannelState};
 impl Channel {
     /// What the channel does, to be read behind its name, and what to do about it, which is empty while
     /// there is nothing to do.
-    pub fn words(&self) -> (&'static str, &'static str) {
+    pub fn messages(&self) -> (&'static str, &'static str) {
         match self.state {
             // Two words of upstream may contradict each other.
             ChannelState::Active if !self.active => {
                 ("is active by one word and not by another", "look at it in Wazzup24")
             }
-            state => state_words(state),
+            state => state_messages(state),
         }
     }
 }
 
-fn state_words(state: ChannelState) -> (&'static str, &'static str) {
+fn state_messages(state: ChannelState) -> (&'static str, &'static str) {
     match state {
         ChannelState::Active => ("is active", ""),
         ChannelState::Init => ("is starting", "wait some minutes; if it stays, connect it again"),

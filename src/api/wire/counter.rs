@@ -1,0 +1,184 @@
+//! The counter of one user. A body that is not exactly a counter must never become a number.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::Value;
+
+use crate::account::Api;
+use crate::counter::{COUNT_MAX, CounterType, Reading};
+use crate::transport::Malformed;
+
+/// `{"data":{"counter":5,"type":"red"},"meta":{"timestamp":1759499127}}`
+#[derive(Deserialize)]
+struct CounterResponse {
+    data: CounterData,
+    meta: Option<Value>,
+    /// A struct without a flattened rest may also be written as an array.
+    #[serde(flatten)]
+    _rest: IgnoredAny,
+}
+
+/// `{"counterV2":7,"type":"red","lastMsgDateTime":"2023-05-25T12:30:46.000Z"}`
+#[derive(Deserialize)]
+struct CounterResponseV3 {
+    #[serde(rename = "counterV2")]
+    counter: Value,
+    #[serde(rename = "type", deserialize_with = "Option::deserialize")]
+    kind: Option<String>,
+    #[serde(rename = "lastMsgDateTime")]
+    last_message: Option<Value>,
+    #[serde(flatten)]
+    _rest: IgnoredAny,
+}
+
+#[derive(Deserialize)]
+struct CounterData {
+    counter: Value,
+    /// A missing type is no answer to rely on; `null` has been seen, and is an unknown type.
+    #[serde(rename = "type", deserialize_with = "Option::deserialize")]
+    kind: Option<String>,
+    #[serde(flatten)]
+    _rest: IgnoredAny,
+}
+
+/// Reads the answer to a request for a user's counter.
+///
+/// # Errors
+/// Everything that is not JSON of the documented shape with a whole number from 0 to
+/// [`COUNT_MAX`].
+pub fn parse_counter(api: Api, body: &[u8]) -> Result<Reading, Malformed> {
+    match api {
+        Api::V2 => {
+            let answer: CounterResponse = serde_json::from_slice(body)?;
+            let server_time = answer.meta.as_ref().and_then(|meta| meta.get("timestamp")?.as_i64());
+            let (count, kind) = figures(&answer.data.counter, answer.data.kind.as_deref())?;
+            Ok(Reading { count, kind, server_time, last_message: None })
+        }
+        Api::V3 => {
+            let answer: CounterResponseV3 = serde_json::from_slice(body)?;
+            let last_message =
+                answer.last_message.as_ref().and_then(|value| moment(value.as_str()?));
+            let (count, kind) = figures(&answer.counter, answer.kind.as_deref())?;
+            Ok(Reading { count, kind, server_time: None, last_message })
+        }
+    }
+}
+
+fn figures(counter: &Value, kind: Option<&str>) -> Result<(u64, CounterType), Malformed> {
+    let count = counter.as_u64().filter(|count| *count <= COUNT_MAX);
+    let kind = match kind {
+        Some("red") => CounterType::Red,
+        Some("grey") => CounterType::Grey,
+        _ => CounterType::Other,
+    };
+    Ok((count.ok_or(Malformed::NotACount)?, kind))
+}
+
+/// A time as `2023-05-25T12:30:46.000Z`, since 1970.
+fn moment(text: &str) -> Option<Duration> {
+    let millis = text.parse::<jiff::Timestamp>().ok()?.as_millisecond();
+    u64::try_from(millis).ok().map(Duration::from_millis)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const RECORDED: &str = r#"{"data":{"counter":5,"type":"red"},"meta":{"timestamp":1759499127}}"#;
+
+    #[test]
+    fn reads_the_documented_answer() {
+        let reading = parse_counter(Api::V2, RECORDED.as_bytes()).unwrap();
+        let expected = Reading {
+            count: 5,
+            kind: CounterType::Red,
+            server_time: Some(1_759_499_127),
+            last_message: None,
+        };
+        assert_eq!(reading, expected);
+    }
+
+    #[test]
+    fn words_never_documented_are_an_unknown_type() {
+        for kind in [r#""blue""#, "null", r#""""#, r#""RED""#] {
+            let body = format!(r#"{{"data":{{"counter":5,"type":{kind}}},"extra":[1]}}"#);
+            let expected = Reading {
+                count: 5,
+                kind: CounterType::Other,
+                server_time: None,
+                last_message: None,
+            };
+            assert_eq!(parse_counter(Api::V2, body.as_bytes()).unwrap(), expected, "{kind}");
+        }
+    }
+
+    #[test]
+    fn impossible_counters_never_become_numbers() {
+        for counter in [
+            "-1",
+            "0.5",
+            "5.0",
+            "9007199254740993",
+            "1e300",
+            "\"5\"",
+            "null",
+            "true",
+            "[5]",
+            "1e999",
+        ] {
+            let body = format!(r#"{{"data":{{"counter":{counter},"type":"red"}}}}"#);
+            assert!(parse_counter(Api::V2, body.as_bytes()).is_err(), "{counter}");
+        }
+        let body = r#"{"data":{"counter":9007199254740992,"type":"red"}}"#;
+        assert_eq!(parse_counter(Api::V2, body.as_bytes()).unwrap().count, COUNT_MAX);
+    }
+
+    #[test]
+    fn other_shapes_are_malformed() {
+        for body in [
+            "",
+            "{}",
+            "null",
+            "<html></html>",
+            r#"{"counter":5,"type":"red"}"#,
+            r#"{"data":{"type":"red"}}"#,
+            r#"{"data":{"counter":0}}"#,
+            r#"{"data":{"counter":5,"type":7}}"#,
+            r#"{"data":{"counter":5,"counter":0,"type":"red"}}"#,
+            r#"{"data":[{"counter":5,"type":"red"}]}"#,
+            r#"{"data":[5,"red"]}"#,
+            r#"[{"counter":5,"type":"red"},{}]"#,
+            &RECORDED[..RECORDED.len() - 1],
+            &format!("{RECORDED}{RECORDED}"),
+        ] {
+            assert!(parse_counter(Api::V2, body.as_bytes()).is_err(), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_strange_meta_costs_only_the_clock() {
+        for meta in ["[]", "7", "null", r#"{"timestamp":"soon"}"#] {
+            let body = format!(r#"{{"data":{{"counter":5,"type":"grey"}},"meta":{meta}}}"#);
+            assert_eq!(
+                parse_counter(Api::V2, body.as_bytes()).unwrap().server_time,
+                None,
+                "{meta}"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_breaks_the_parser(body in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = parse_counter(Api::V2, &body);
+        }
+
+        #[test]
+        fn no_cut_of_a_good_answer_is_a_counter(length in 0..RECORDED.len()) {
+            prop_assert!(parse_counter(Api::V2, &RECORDED.as_bytes()[..length]).is_err());
+        }
+    }
+}

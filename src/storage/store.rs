@@ -1,0 +1,255 @@
+//! The folders of accounts: who may write there, and how.
+
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::fs::{File, TryLockError};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
+
+use rustix::fs::OFlags;
+
+use super::error::StorageError;
+use super::folder::{self, Folder, SIZE_MAX};
+use super::folder_name::folder_name;
+use crate::blocking::lock;
+
+/// The file that is locked by the owner of a folder.
+const LOCK: &str = ".lock";
+/// The file that is about to replace another one. One name is enough: the lock keeps other processes
+/// away and a mutex the other threads.
+const NEW: &str = ".new";
+
+/// The folder below which every account has one. Clones share what [`Storage::shared`] opens.
+#[derive(Debug, Clone)]
+pub struct Storage {
+    root: PathBuf,
+    shared: Arc<Mutex<HashMap<String, SharedStore>>>,
+}
+
+/// What a process has open of an account.
+type SharedStore = Arc<Mutex<Weak<AccountStore>>>;
+
+/// One account's folder, locked until this is dropped.
+#[derive(Debug)]
+pub struct AccountStore {
+    folder: Folder,
+    lock: File,
+    writing: Mutex<()>,
+}
+
+impl Storage {
+    /// Names the place; nothing is created until an account is opened.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into(), shared: Arc::default() }
+    }
+
+    /// Whether something could be stored here, found out without changing anything: where the folder
+    /// does not exist, the nearest one above it must be writable.
+    ///
+    /// # Errors
+    /// What would be in the way, as far as that can be known in advance.
+    pub fn check(&self) -> Result<(), StorageError> {
+        if let Some(root) = Folder::open(&self.root)? {
+            return root.check_private()?.check_writable();
+        }
+        let exists = |path: &&Path| folder::or_current(path).symlink_metadata().is_ok();
+        let nearest = self.root.ancestors().find(exists).unwrap_or(&self.root);
+        Folder::existing(nearest)?.check_writable()
+    }
+
+    /// Makes the account's folder where there is none, and locks it.
+    ///
+    /// # Errors
+    /// [`StorageError::Locked`] if it has an owner already, in this process or in another one;
+    /// otherwise what is in the way.
+    pub fn account(&self, name: &str) -> Result<AccountStore, StorageError> {
+        let root = Folder::open_or_make(&self.root)?.check_private()?;
+        let folder = root.make(OsStr::new(&folder_name(name)))?.check_private()?;
+        let lock = lock_file(&folder)?;
+        folder.remove(NEW)?;
+        // What the last owner renamed just before it was killed may not have reached the disk.
+        folder.sync()?;
+        Ok(AccountStore { folder, lock, writing: Mutex::new(()) })
+    }
+
+    /// The account's folder as several parts of this process use it at the same time: locked by the
+    /// first, unlocked when the last has dropped it.
+    ///
+    /// # Errors
+    /// As [`Storage::account`]; an owner is one that has opened it otherwise.
+    pub fn shared(&self, name: &str) -> Result<Arc<AccountStore>, StorageError> {
+        let shared_store = Arc::clone(lock(&self.shared).entry(name.to_owned()).or_default());
+        // One account's slow disk work keeps nobody else waiting.
+        let mut shared_store = lock(&shared_store);
+        if let Some(store) = shared_store.upgrade() {
+            return Ok(store);
+        }
+        let store = Arc::new(self.account(name)?);
+        *shared_store = Arc::downgrade(&store);
+        Ok(store)
+    }
+
+    /// Reads an account's file without locking anything; the content is whole, but its owner may
+    /// replace it at any time.
+    ///
+    /// # Errors
+    /// As [`AccountStore::read`].
+    pub fn read_unlocked(&self, name: &str, file: &str) -> Result<Option<Vec<u8>>, StorageError> {
+        let Some(root) = Folder::open(&self.root)? else { return Ok(None) };
+        let Some(folder) = root.inside(OsStr::new(&folder_name(name)))? else { return Ok(None) };
+        check_name(&folder, file)?;
+        folder.read(file)
+    }
+
+    /// Opens an account's file to be read piece by piece, of any size and without locking anything; a
+    /// line that is being added may be there in part.
+    ///
+    /// # Errors
+    /// As [`AccountStore::read`], but of any size.
+    pub fn open_unlocked(&self, name: &str, file: &str) -> Result<Option<File>, StorageError> {
+        let Some(root) = Folder::open(&self.root)? else { return Ok(None) };
+        let Some(folder) = root.inside(OsStr::new(&folder_name(name)))? else { return Ok(None) };
+        check_name(&folder, file)?;
+        folder.file(file, OFlags::RDONLY)
+    }
+
+    /// The error for a file that could be opened and not be read.
+    pub fn unreadable(&self, name: &str, file: &str, source: io::Error) -> StorageError {
+        let path = self.root.join(folder_name(name)).join(file);
+        StorageError::Io { action: "read", path, source }
+    }
+}
+
+impl AccountStore {
+    /// The whole content of a file, or `None` if there is no such file.
+    ///
+    /// # Errors
+    /// [`StorageError::TooLarge`] above [`SIZE_MAX`]; [`StorageError::NotPlain`] if a symbolic link
+    /// or anything else but a file is in its place; otherwise what the system says.
+    pub fn read(&self, file: &str) -> Result<Option<Vec<u8>>, StorageError> {
+        check_name(&self.folder, file)?;
+        self.folder.read(file)
+    }
+
+    /// Puts `bytes` in the place of the file's content. After `Ok` they survive a power loss. After
+    /// an error, and whenever the process is killed, either the old content is there or the new one.
+    ///
+    /// # Errors
+    /// As for [`read`](Self::read); the old content remains, except that the new one may already be
+    /// there, not yet safe from a power loss, if the very last step fails.
+    pub fn write(&self, file: &str, bytes: &[u8]) -> Result<(), StorageError> {
+        check_name(&self.folder, file)?;
+        if bytes.len() as u64 > SIZE_MAX {
+            return Err(StorageError::TooLarge { path: self.folder.path(file), limit: SIZE_MAX });
+        }
+        let _alone = self.alone();
+        // Only to refuse what is no plain file: renaming would replace it silently.
+        self.folder.file(file, OFlags::RDONLY)?;
+        self.folder.replace(file, NEW, bytes)
+    }
+
+    /// Adds `line` and a line break to the end of a file, for logs. After `Ok` it survives a power
+    /// loss; after an error or a kill a part of it may be there, and the next line starts on a line
+    /// of its own all the same.
+    ///
+    /// # Errors
+    /// As for [`read`](Self::read), but of any size, and if `line` holds a line break itself.
+    pub fn append(&self, file: &str, line: &[u8]) -> Result<(), StorageError> {
+        check_name(&self.folder, file)?;
+        if line.contains(&b'\n') {
+            return Err(self.folder.invalid(file, "a line must not hold a line break"));
+        }
+        let _alone = self.alone();
+        let log = self.folder.open_or_create(file, OFlags::RDWR | OFlags::APPEND)?;
+        let failed = |source| self.folder.failed("write", file, source);
+        let length = log.metadata().map_err(failed)?.len();
+        if length == 0 {
+            // Before the first line, so that no line is ever in a file that may yet vanish.
+            self.folder.sync()?;
+        }
+        append_line(log, length, line).map_err(failed)
+    }
+
+    fn alone(&self) -> MutexGuard<'_, ()> {
+        lock(&self.writing)
+    }
+}
+
+/// Puts a file of 0600 with `bytes` in the place of whatever file is at `path`, which may be a link to
+/// one. After `Ok` it survives a power loss; otherwise the old one is there, or the new one.
+///
+/// # Errors
+/// What is in the way; the folder is not made.
+pub fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), StorageError> {
+    let (folder, name, new) = place_of(path)?;
+    folder.replace(&name, &new, bytes)
+}
+
+/// Whether [`replace_file`] could work, found out without changing anything.
+///
+/// # Errors
+/// What would be in the way, as far as that can be known in advance.
+pub fn check_replace_file(path: &Path) -> Result<(), StorageError> {
+    place_of(path)?.0.check_writable()
+}
+
+/// The folder of a file, its name, and the name of what is about to replace it.
+fn place_of(path: &Path) -> Result<(Folder, String, String), StorageError> {
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let folder = Folder::existing(folder::or_current(path.parent().unwrap_or(&path)))?;
+    let Some(name) = path.file_name().and_then(OsStr::to_str).map(str::to_owned) else {
+        return Err(folder.invalid("", "the file's name is not text"));
+    };
+    // Refuses a folder or a pipe, which renaming would not replace or replace silently.
+    folder.file(&name, OFlags::RDONLY)?;
+    let new = format!(".{name}.new");
+    Ok((folder, name, new))
+}
+
+impl Drop for AccountStore {
+    fn drop(&mut self) {
+        // Closing is not enough while a child process, not yet at its exec, has the file open, too.
+        let _ = self.lock.unlock();
+    }
+}
+
+fn lock_file(folder: &Folder) -> Result<File, StorageError> {
+    let mut lock = folder.open_or_create(LOCK, OFlags::RDWR)?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut owner = String::new();
+            // Who it is only helps; an owner that has just come has not written it yet.
+            let _ = lock.take(20).read_to_string(&mut owner);
+            let pid = owner.trim().parse().ok();
+            return Err(StorageError::Locked { path: folder.path(LOCK), pid });
+        }
+        Err(TryLockError::Error(source)) => return Err(folder.failed("lock", LOCK, source)),
+    }
+    // On a full disk the lock holds all the same.
+    let _ = lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id()));
+    Ok(lock)
+}
+
+fn append_line(mut log: File, length: u64, line: &[u8]) -> io::Result<()> {
+    let mut last = [b'\n'];
+    if let Some(end) = length.checked_sub(1) {
+        log.read_exact_at(&mut last, end)?;
+    }
+    let torn: &[u8] = if last == [b'\n'] { b"" } else { b"\n" };
+    log.write_all(&[torn, line, b"\n"].concat())?;
+    log.sync_all()
+}
+
+/// Names are chosen by callers, not by users; this only keeps a mistake inside the folder.
+fn check_name(folder: &Folder, file: &str) -> Result<(), StorageError> {
+    if file.is_empty() || file.starts_with('.') || file.contains(['/', '\0']) {
+        return Err(folder.invalid(file, "a file's name has no slash and no dot in front"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
