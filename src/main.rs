@@ -1,5 +1,5 @@
-//! The program wazzup-exporter: it reads flags, sets up logging and turns what happened into an exit
-//! code. Everything else is in [`cli`] and the library.
+//! The program wazzup-exporter: it reads flags, sets up logging and maps the result to an exit code.
+//! Everything else is in [`cli`] and the library.
 //!
 //! Exit codes: 0 done or stopped as asked; 1 a failure at run time; 2 bad usage or bad
 //! configuration, and then nothing was bound, started or written.
@@ -57,7 +57,7 @@ fn sockets(cli: &Cli) -> Result<Option<Sockets>, CommandError> {
     Ok(None)
 }
 
-/// Warns of listeners that systemd has opened and nobody uses.
+/// Warns of listeners that systemd has opened and that are not used.
 fn warn_of_idle_sockets(cli: &Cli) {
     let passed = systemd::passed();
     if listens(cli) && !cli.web.systemd_socket && passed > 0 {

@@ -10,7 +10,7 @@ use super::error::CommandError;
 use super::flags::{self, WebFlags};
 use super::startup::{check_admin, load_web, until_signalled};
 
-/// Runs the daemon until it is told to stop.
+/// Runs the daemon until a signal stops it.
 pub(super) async fn run(
     config: Config,
     source: Source,

@@ -23,7 +23,7 @@ use super::startup::until_signalled;
 const INTERVAL: &str = "2s";
 /// A day passes in minutes, so what the charts show must, too.
 const SAMPLING_PERIOD: Duration = Duration::from_secs(1);
-/// The demo stays on this machine unless told otherwise.
+/// The demo listens on loopback unless a flag says otherwise.
 const WEB: &str = "127.0.0.1:10117";
 const API: &str = "127.0.0.1:10119";
 
@@ -60,7 +60,7 @@ fn configure(
     config::parse(yaml.as_bytes(), &secrets.path.join("demo.yaml")).map_err(CommandError::usage)
 }
 
-/// A folder that only this user can look into, and that goes with its owner.
+/// A folder that only this user can read, removed on drop.
 struct PrivateFolder {
     path: PathBuf,
 }
@@ -74,7 +74,7 @@ impl PrivateFolder {
             let path = std::env::temp_dir().join(name);
             match DirBuilder::new().mode(0o700).create(&path) {
                 Ok(()) => return Ok(Self { path }),
-                // Left behind by a demo that was killed, or somebody else's.
+                // Left behind by a demo that was killed, or created by another user.
                 Err(error) if error.kind() == ErrorKind::AlreadyExists && attempt < ATTEMPTS => {
                     attempt += 1;
                 }
@@ -100,7 +100,7 @@ async fn bind_api() -> Result<TcpListener, CommandError> {
     }
 }
 
-/// How the demo serves, at the usual port unless told otherwise.
+/// The options of the daemon; without flags it listens on the usual port.
 fn options(
     web: &WebFlags,
     prefix: &Prefix,
@@ -122,7 +122,7 @@ fn options(
     }
 }
 
-/// Binds where the flags say; where they say nothing, at the usual port or, if it is taken, any.
+/// Binds the addresses of the flags; without flags the usual port or, if it is taken, any.
 async fn bind_daemon(
     web: &WebFlags,
     usual: Options,
@@ -146,10 +146,10 @@ fn greet(daemon: &Daemon, web: &WebFlags, prefix: &Prefix, api_url: &str) {
     let text = format!(
         "The demo runs: eight companies in a simulated Wazzup24.\n\
          \n\
-         Two have tokens that a partner gets and that end every minute; half a minute from now\n\
-         somebody new joins one of them, bereke-market. One is read through the public API, v3.\n\
+         Two have tokens that a partner gets and that expire every minute; half a minute from now\n\
+         a new user joins one of them, bereke-market. One is read through the public API, v3.\n\
          avtoservis-plus has a token that is refused, gulder-flowers a WhatsApp channel that has lost\n\
-         its phone, so that its counters stand still.\n\
+         its phone, so that its counters do not change.\n\
          \n  page           {site}\n  metrics        {metrics}\n  simulated API  {api_url}/\n\
          \nWatch it:  curl -s {metrics} | grep ^wazzup_unanswered_messages\n\
          Stop it with Ctrl-C.\n"

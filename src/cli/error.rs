@@ -1,8 +1,8 @@
-//! Why a command ends without having done what it was asked, and the exit code that stands for it.
+//! Why a command failed, and its exit code.
 
 use std::fmt::Display;
 
-/// Why the program ends without having done what it was asked.
+/// Why a command failed.
 pub(crate) enum CommandError {
     /// Bad usage or bad configuration; nothing was started.
     Usage(String),

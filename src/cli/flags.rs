@@ -35,7 +35,7 @@ pub(crate) struct Cli {
 }
 
 impl Cli {
-    /// Whether it is to run until it is told to stop.
+    /// Whether it runs until a signal stops it.
     pub(crate) fn is_daemon(&self) -> bool {
         matches!(self.command, None | Some(Command::Demo(_) | Command::Simulator(_)))
     }
@@ -59,7 +59,7 @@ pub(crate) struct ConfigFlags {
         global = true
     )]
     pub(crate) allow_token_command: bool,
-    /// Look this often whether the configuration has changed, and use it then [default: never].
+    /// How often to check whether the configuration has changed, and reload it then [default: never].
     #[arg(
         long = "config.auto-reload-interval",
         value_name = "DURATION",
@@ -75,7 +75,7 @@ impl ConfigFlags {
         Permissions { token_command: self.allow_token_command }
     }
 
-    /// What is read when the configuration is to be read anew.
+    /// What a reload reads.
     pub(crate) fn source(&self) -> Source {
         let (file, permissions) = (self.file.clone(), self.permissions());
         let look = self.auto_reload_interval.filter(|interval| !interval.is_zero());
@@ -98,7 +98,7 @@ pub(crate) struct WebFlags {
     /// --web.listen-address.
     #[arg(long = "web.systemd-socket", env = "WAZZUP_EXPORTER_WEB_SYSTEMD_SOCKET", global = true)]
     pub(crate) systemd_socket: bool,
-    /// Where to tell health and readiness alone, in plain HTTP, for probes that have no certificate.
+    /// Where to serve only health and readiness, in plain HTTP, for probes that have no certificate.
     #[arg(
         long = "web.health-listen-address",
         value_name = "ADDRESS",
@@ -161,7 +161,7 @@ pub(crate) struct WebFlags {
         global = true
     )]
     pub(crate) telemetry_path: String,
-    /// Let a POST to /-/reload have the configuration read anew.
+    /// Let a POST to /-/reload reload the configuration.
     #[arg(
         long = "web.enable-lifecycle",
         env = "WAZZUP_EXPORTER_WEB_ENABLE_LIFECYCLE",
@@ -219,7 +219,7 @@ pub(crate) struct StorageFlags {
 }
 
 impl StorageFlags {
-    /// The folder that was named, or the usual one where somebody has made it or it is needed.
+    /// The folder of the flag, or the default one if it exists or is needed.
     pub(crate) fn storage(&self, needed: bool) -> Option<Storage> {
         let usual = || Some(PathBuf::from("data")).filter(|folder| needed || folder.is_dir());
         self.path.clone().or_else(usual).map(Storage::new)
@@ -228,7 +228,7 @@ impl StorageFlags {
 
 #[derive(Debug, Args)]
 pub(crate) struct LogFlags {
-    /// Log only what is at least this important.
+    /// Log only events of at least this level.
     #[arg(
         long = "log.level",
         value_name = "LEVEL",
@@ -237,7 +237,7 @@ pub(crate) struct LogFlags {
         global = true
     )]
     pub(crate) level: LogLevel,
-    /// How log lines look.
+    /// The format of log lines.
     #[arg(
         long = "log.format",
         value_name = "FORMAT",
@@ -273,15 +273,15 @@ pub(crate) enum Command {
     Poll,
     /// Asks the API why counters may be missing, frozen or meaningless, and what to do.
     Doctor(DoctorFlags),
-    /// Lets the owner of an account let the partner in (auth: oauth) and stores the refresh token.
+    /// Lets the owner of an account authorise the partner (auth: oauth) and stores the refresh token.
     ///
     /// Prints an address to open in a browser and takes the one at which the browser ends. Run it as
-    /// the user that the exporter runs as; a running exporter takes the login up by itself.
+    /// the user that the exporter runs as; a running exporter notices the new login by itself.
     Login(LoginFlags),
     /// Asks a running daemon to clear the counters of all chats of an account, which nothing undoes.
     ///
     /// The daemon has to run with --web.enable-admin-api, and the account has to allow it (reset: in
-    /// the configuration). Try --dry-run first. With --history it tells what is on record instead.
+    /// the configuration). Try --dry-run first. With --history it prints the records instead.
     Reset(Box<ResetFlags>),
     /// Asks a running daemon whether it is healthy; for containers.
     Healthcheck(HealthcheckFlags),
@@ -301,9 +301,9 @@ pub(crate) struct DemoFlags {
 
 #[derive(Debug, Args)]
 pub(crate) struct DoctorFlags {
-    /// Look at this account only.
+    /// Examine this account only.
     pub(crate) account: Option<String>,
-    /// Look at this user, too: the raw answer, the role, the channels and the series.
+    /// Examine this user, too: the raw response, the role, the channels and the series.
     pub(crate) user: Option<String>,
     /// Print JSON for scripts.
     #[arg(long)]
@@ -324,7 +324,7 @@ pub(crate) struct ResetFlags {
     /// The account's number at Wazzup24, its `account_id`, to be sure which account is meant.
     #[arg(long, value_name = "ACCOUNT_ID", required_unless_present = "history")]
     pub(crate) confirm: Option<String>,
-    /// Do everything but the reset: check every guard, read everybody, write it down.
+    /// Do everything but the reset: check every guard, read every user, write it to the audit log.
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Why, for the audit log.
@@ -339,20 +339,20 @@ pub(crate) struct ResetFlags {
     /// The file with the account's reset token [default: the one that the configuration names].
     #[arg(long, value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
-    /// The certificates of whoever has issued the daemon's, for an https:// address.
+    /// The certificates of the authority that issued the daemon's, for an https:// address.
     #[arg(long, value_name = "FILE")]
     pub(crate) ca_file: Option<PathBuf>,
     /// Take any certificate of an https:// address of this machine.
     #[arg(long)]
     pub(crate) insecure: bool,
-    /// Print what is on record of an account's resets, or of everybody's, and ask nobody.
+    /// Print the recorded resets of an account, or of all accounts, without a request to the daemon.
     #[arg(long, conflicts_with_all = ["confirm", "dry_run", "reason", "expected_unanswered"])]
     pub(crate) history: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct HealthcheckFlags {
-    /// What to ask.
+    /// The address of the probe.
     #[arg(
         long,
         value_name = "URL",
@@ -368,7 +368,7 @@ pub(crate) struct HealthcheckFlags {
 
 #[derive(Debug, Args)]
 pub(crate) struct SimulatorFlags {
-    /// Where to listen; everybody who can reach it is answered, so stay on loopback.
+    /// Where to listen; every client that can reach it is served, so stay on loopback.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:10119")]
     pub(crate) listen: ListenAddress,
     /// Simulate this many accounts of made-up users instead of the demo's.
@@ -377,7 +377,7 @@ pub(crate) struct SimulatorFlags {
     /// Users per account, with --accounts.
     #[arg(long, value_name = "NUMBER", requires = "accounts", default_value_t = 10)]
     pub(crate) users: usize,
-    /// Add two accounts under the Wazzup label, one of which has yet to let the partner in.
+    /// Add two accounts under the Wazzup label, one of which has not authorised the partner yet.
     #[arg(long, conflicts_with = "accounts")]
     pub(crate) label: bool,
     /// Simulated seconds per second.
@@ -386,13 +386,13 @@ pub(crate) struct SimulatorFlags {
     /// The same seed gives the same day.
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     pub(crate) seed: u64,
-    /// Time that each answer takes, as 50ms or 10ms..300ms.
+    /// Time that each response takes, as 50ms or 10ms..300ms.
     #[arg(long, value_name = "RANGE")]
     pub(crate) latency: Option<Latency>,
-    /// Something that goes wrong, as `status=500,probability=0.1`; may be repeated.
+    /// A fault to simulate, as `status=500,probability=0.1`; may be repeated.
     #[arg(long, value_name = "FAULT")]
     pub(crate) fault: Vec<Fault>,
-    /// Take orders at /_control/ from whoever can reach it.
+    /// Accept commands at /_control/ from every client that can reach it.
     #[arg(long)]
     pub(crate) control: bool,
     /// Write a configuration of the exporter for what is simulated.
@@ -412,7 +412,7 @@ impl LogLevel {
     }
 }
 
-/// Where the daemon listens unless told otherwise: every interface, our registered port.
+/// The default listen address of the daemon: every interface, our registered port.
 pub(crate) fn default_listen_address() -> ListenAddress {
     ":10117".parse().expect("the literal is an address")
 }
@@ -437,7 +437,7 @@ fn telemetry_path(text: &str) -> Result<String, String> {
         return Err("write a path of letters, digits and -_.~, as /metrics".to_owned());
     }
     if TAKEN.contains(&text) {
-        return Err("something else is there already; choose another path".to_owned());
+        return Err("this path is already in use; choose another one".to_owned());
     }
     Ok(text.to_owned())
 }
@@ -472,9 +472,7 @@ fn external_path(text: &str) -> Result<String, String> {
     }
     let url = http_url(text).map_err(|_| remedy.to_owned())?;
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(
-            "a URL with a user name or a password is nothing to show; remove them".to_owned()
-        );
+        return Err("a URL must not contain a user name or a password; remove them".to_owned());
     }
     if url.query().is_some() || url.fragment().is_some() {
         return Err("no page has this address; remove what follows ? or #".to_owned());

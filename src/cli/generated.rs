@@ -15,7 +15,7 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The day that man pages show, of the last change worth a date: they are the same on every day.
 const DATE: &str = "2026-11-25";
 const APOSTROPHE: &str = ".ie \\n(.g .ds Aq \\(aq\n.el .ds Aq '\n";
-/// What no flag tells; in the language of man pages.
+/// The sections of the man page that are not made from flags.
 const MORE: &str = include_str!("more.man");
 
 #[test]

@@ -51,7 +51,7 @@ pub(crate) fn parse() -> Cli {
     }
 }
 
-/// What is running, as Prometheus' programs tell it.
+/// The version in the format of Prometheus' programs.
 fn version() -> String {
     let BuildInfo { version, revision } = BuildInfo::THIS;
     let compiler = option_env!("WAZZUP_EXPORTER_RUSTC").unwrap_or("unknown");
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn the_version_tells_what_was_built() {
+    fn the_version_names_compiler_and_platform() {
         let version = version();
         let lines: Vec<&str> = version.lines().collect();
         assert!(lines[0].starts_with(concat!(

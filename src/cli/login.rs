@@ -18,18 +18,18 @@ pub(super) async fn run(config: &Config, flags: &LoginFlags) -> Result<(), Comma
         if error.is_of_usage() { CommandError::usage(error) } else { CommandError::runtime(error) }
     };
     let login = Login::new(config, &flags.account).map_err(failure)?;
-    let (tell, typed) = mpsc::channel(1);
+    let (sender, typed) = mpsc::channel(1);
     // Reading standard input cannot be interrupted; the thread ends with the process.
     std::thread::spawn(move || {
         let mut input = std::io::stdin().lock();
         loop {
             let mut line = String::new();
             let read = (&mut input).take(LINE_MAX).read_line(&mut line);
-            if !read.is_ok_and(|length| length > 0) || tell.blocking_send(line).is_err() {
+            if !read.is_ok_and(|length| length > 0) || sender.blocking_send(line).is_err() {
                 return;
             }
         }
     });
-    let mut tell = |words: &str| print_line(std::io::stdout(), words);
-    login.run(typed, &mut tell).await.map_err(failure)
+    let mut print = |text: &str| print_line(std::io::stdout(), text);
+    login.run(typed, &mut print).await.map_err(failure)
 }

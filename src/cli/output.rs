@@ -1,4 +1,4 @@
-//! Lines for people, on standard output or standard error.
+//! Lines on standard output or standard error.
 
 /// Prints a line; there is no place left to report a failure to.
 pub(crate) fn print_line(mut stream: impl std::io::Write, line: &str) {

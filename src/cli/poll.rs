@@ -11,7 +11,7 @@ use super::error::CommandError;
 pub(super) async fn run(config: Config, storage: Option<Storage>) -> Result<(), CommandError> {
     let report = app::poll_once(config, storage).await.map_err(CommandError::runtime)?;
     match std::io::stdout().write_all(&report.exposition) {
-        // Whoever reads has seen enough.
+        // The reader closed the pipe early, which is no failure.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
         written => written.map_err(|error| {
             CommandError::Runtime(format!("cannot write the metrics to standard output: {error}"))

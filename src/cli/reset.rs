@@ -1,4 +1,4 @@
-//! `reset`: asks a running daemon to clear an account's counters, or tells what is on record.
+//! `reset`: asks a running daemon to clear an account's counters, or prints the recorded resets.
 
 use std::io;
 use std::path::Path;
@@ -103,7 +103,7 @@ fn history(
     };
     let mut any = false;
     for account in accounts {
-        any |= tell(&storage, &account)?;
+        any |= print_history(&storage, &account)?;
     }
     if !any {
         print_line(io::stdout(), "No reset is on record.");
@@ -111,7 +111,7 @@ fn history(
     Ok(())
 }
 
-fn tell(storage: &Storage, account: &str) -> Result<bool, CommandError> {
-    let mut tell = |line: &str| print_line(io::stdout(), line);
-    app::reset_history(storage, account, &mut tell).map_err(CommandError::runtime)
+fn print_history(storage: &Storage, account: &str) -> Result<bool, CommandError> {
+    let mut print = |line: &str| print_line(io::stdout(), line);
+    app::reset_history(storage, account, &mut print).map_err(CommandError::runtime)
 }

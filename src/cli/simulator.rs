@@ -33,7 +33,7 @@ pub(super) async fn run(flags: SimulatorFlags) -> Result<(), CommandError> {
     let listener = flags.listen.bind().await.map_err(CommandError::runtime)?;
     let mut address = listener.local_addr().map_err(CommandError::runtime)?;
     if address.ip().is_unspecified() {
-        // Nobody can ask for "every interface"; this machine can ask for itself.
+        // The wildcard address is no address to connect to; loopback is.
         address.set_ip(Ipv4Addr::LOCALHOST.into());
     }
     let url = format!("http://{address}");
@@ -53,7 +53,10 @@ pub(super) async fn run(flags: SimulatorFlags) -> Result<(), CommandError> {
         );
     }
     if flags.control {
-        print_line(std::io::stdout(), &format!("It takes orders at {url}/_control/ from anybody."));
+        print_line(
+            std::io::stdout(),
+            &format!("It accepts commands at {url}/_control/ from every client."),
+        );
     }
     until_signalled(|shutdown| async move { simulator.serve(listener, shutdown.wait()).await })
         .await

@@ -1,6 +1,6 @@
 //! Where an account's token comes from: the mapping `auth`.
 //!
-//! What a main file may name, an account file may not: whoever may add an account also chooses the
+//! What a main file may name, an account file may not: who may add an account also chooses the
 //! address that its token is sent to, and must not be able to send any file or variable of the host
 //! there. Called by [`accounts`](super::accounts).
 
@@ -60,7 +60,7 @@ impl Origin<'_> {
 /// How far a file is trusted.
 #[derive(Clone, Copy)]
 pub(super) enum FileTrust<'a> {
-    /// The main file: whoever writes it runs the exporter.
+    /// The main file: its author runs the exporter.
     Main,
     /// An account file: files only below `secrets_dir`, no environment.
     AccountFile {

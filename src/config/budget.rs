@@ -139,7 +139,7 @@ fn names(group: &[&Placed]) -> String {
     }
 }
 
-/// The shortest interval that serves all of them when nobody has a shorter one.
+/// The shortest interval for all of them when none has a shorter one.
 fn suggest(demands: &[Demand], limit: RateLimit) -> Option<Duration> {
     let (mut low, mut high) = (0, ticks(INTERVAL_MAX));
     if !fits(demands, INTERVAL_MAX, limit) {

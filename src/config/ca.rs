@@ -1,7 +1,7 @@
 //! Files with the certificates of authorities: the key `ca_file`.
 //!
 //! Read once, when the configuration is: [`network`](super::network) calls [`read_ca`]. Failures are
-//! told in words that follow the file's name.
+//! reported in words that follow the file's name.
 
 use std::path::Path;
 
@@ -63,14 +63,14 @@ mod tests {
         let cut = &good[..good.len() / 2];
         let empty = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         let none = "holds no certificate in PEM, -----BEGIN CERTIFICATE-----";
-        for (pem, told) in [
+        for (pem, expected) in [
             (String::new(), none),
             (rcgen::KeyPair::generate().unwrap().serialize_pem(), none),
             (cut.to_owned(), "is not PEM at certificate 1; copy it again"),
             (format!("{good}{cut}"), "is not PEM at certificate 2; copy it again"),
             (format!("{good}{empty}"), "holds a certificate, number 2, that cannot be used"),
         ] {
-            assert_eq!(authorities(pem.as_bytes()).unwrap_err(), told, "{pem}");
+            assert_eq!(authorities(pem.as_bytes()).unwrap_err(), expected, "{pem}");
         }
         assert_eq!(authorities(b"\xff\0").unwrap_err(), none);
     }

@@ -67,7 +67,7 @@ impl Network {
     }
 }
 
-/// The address of an API, encrypted unless it never leaves the host or somebody insists.
+/// The address of an API: https unless it is on loopback or plain HTTP is allowed explicitly.
 fn base_url(
     section: &MappingSection<'_>,
     api: Api,
@@ -92,7 +92,7 @@ fn base_url(
             return None;
         }
         let what = "sends the token unencrypted, as allow_insecure_http says; \
-                    whoever is on the way can read it";
+                    everyone on the network path can read it";
         node.warn(report, what);
     }
     Some(url)
@@ -168,7 +168,7 @@ fn tls(node: Node<'_>, origin: &Origin<'_>, report: &mut Report) -> Option<Tls> 
         None => false,
     };
     if let Some(node) = skip.filter(|_| insecure_skip_verify) {
-        let what = "takes every certificate, so whoever is on the way can read the token; \
+        let what = "takes every certificate, so everyone on the network path can read the token; \
                     ca_file trusts an authority of your own";
         node.warn(report, what);
     }

@@ -77,9 +77,9 @@ fn partner(name: &str, node: Node<'_>, folder: &Path, report: &mut Report) -> Op
         let written = line(&node, PATH_MAX, report)?;
         let path = folder.join(&written);
         let checked = check_password_file(&path);
-        let told =
+        let report_fault =
             |fault: String| node.problem(report, &format!("{} {fault}", name_of(&written, &path)));
-        checked.map_err(told).ok()?;
+        checked.map_err(report_fault).ok()?;
         Some(path)
     });
     let mut text = |key| match section.get(key) {

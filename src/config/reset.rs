@@ -68,7 +68,7 @@ pub(super) fn check_reset(
     let what = match (api, account_id) {
         (Api::V3, _) => "works only with api: v2, v3 has no reset; remove it",
         (Api::V2, None) => {
-            "needs the account's number, which whoever resets has to confirm; \
+            "needs the account's number, which every reset has to confirm; \
              write account_id: \"78231464\""
         }
         (Api::V2, Some(_)) => return true,

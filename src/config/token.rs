@@ -1,7 +1,7 @@
 //! Tokens and the files that hold them: what they must look like and where they may lie.
 //!
 //! Pure checks but for the looks at the file system, used by [`auth`](super::auth). Every failure is
-//! told in words without the token.
+//! reported without the token.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -41,7 +41,7 @@ pub(super) fn check_token_file(path: &Path) -> Result<(), String> {
     token_fault(text.trim()).map_or(Ok(()), |fault| Err(format!("holds a token that {fault}")))
 }
 
-/// Checks that a file can serve as the file of a reset token, which nobody must be able to guess.
+/// Checks that a file can serve as the file of a reset token, which must be hard to guess.
 pub(super) fn check_reset_token_file(path: &Path) -> Result<(), String> {
     let text = read_secret(path, "a reset token")?;
     let token = text.trim();
@@ -78,7 +78,7 @@ fn read_secret(path: &Path, what: &'static str) -> Result<Zeroizing<String>, Str
 /// The path under which a token file of an account file may be used: one below `secrets_dir`.
 ///
 /// Two conditions, because the file is read again later: by its name the path must go through the
-/// directory, so that nobody outside can redirect it afterwards; and with symlinks followed it must
+/// directory, so that it cannot be redirected from outside afterwards; and with symlinks followed it must
 /// end there, so that a link within does not lead out now.
 pub(super) fn confine(path: &Path, secrets_dir: &Path) -> Result<PathBuf, String> {
     let shown = text::path(secrets_dir);
@@ -87,7 +87,7 @@ pub(super) fn confine(path: &Path, secrets_dir: &Path) -> Result<PathBuf, String
     })?;
     let path = clean(path);
     let named_below = path.starts_with(clean(secrets_dir)) || path.starts_with(&real_dir);
-    // That a file is missing is told by the next check.
+    // A missing file is reported by the next check.
     let ends_below = path.canonicalize().map_or(true, |real| real.starts_with(&real_dir));
     if named_below && ends_below {
         Ok(path)

@@ -40,7 +40,7 @@ pub(super) fn read_users(
     if listed == 0 && !found && matches!(node.tree(), Tree::List(_) | Tree::Null) {
         node.problem(
             report,
-            "lists nobody; list the CRM users to poll, - id: \"1\", \
+            "lists no user; list the CRM users to poll, - id: \"1\", \
                             or switch on discover_users",
         );
     }

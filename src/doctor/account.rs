@@ -11,15 +11,15 @@ use crate::auth::Token;
 use crate::clock::Stamp;
 use crate::metrics::Outcome;
 
-/// A fixed token that ends sooner than this is a problem by now.
-const ENDS_SOON: Duration = Duration::from_hours(24);
-/// Clocks may be so far apart; upstream tells whole seconds.
+/// A fixed token that expires sooner than this is a problem.
+const EXPIRES_SOON: Duration = Duration::from_hours(24);
+/// Largest difference between the clocks that is no problem; upstream reports whole seconds.
 pub(super) const SKEW_MAX: f64 = 10.0;
-/// Share of the limit from which on a little more is too much.
+/// Share of the limit from which on it is a problem.
 const TIGHT: f64 = 0.9;
 
 impl Examination<'_> {
-    /// Whether something answers at the account's address.
+    /// Whether the account's address can be reached.
     pub(super) async fn check_host(&mut self) -> bool {
         let (client, url) = (self.client, &self.account.base_url);
         let host = url.origin().ascii_serialization();
@@ -43,7 +43,7 @@ impl Examination<'_> {
         }
     }
 
-    /// Whether there is a token to ask with.
+    /// Whether there is a token.
     pub(super) async fn check_token(&mut self) -> bool {
         let auth = &self.account.auth;
         if let Err(error) = self.client.token().await {
@@ -55,39 +55,39 @@ impl Examination<'_> {
         let finding = match end.map(|end| end.saturating_sub(Stamp::now().unix)) {
             Some(Duration::ZERO) => Finding::problem(
                 Check::Token,
-                "the token has ended",
+                "the token has expired",
                 "replace it; auth: {partner: …} or {oauth: …} renews it by itself",
             ),
-            Some(left) if left < ENDS_SOON => Finding::problem(
+            Some(left) if left < EXPIRES_SOON => Finding::problem(
                 Check::Token,
-                format!("the token ends in {}, and then nothing can be read", span(left)),
+                format!("the token expires in {}, and then nothing can be read", span(left)),
                 "auth: {partner: …} or {oauth: …} renews it by itself",
             ),
-            Some(left) => Finding::ok(Check::Token, format!("ends in {}", span(left))),
+            Some(left) => Finding::ok(Check::Token, format!("expires in {}", span(left))),
             None if auth.renews() => {
-                Finding::ok(Check::Token, "there is one, and it renews itself")
+                Finding::ok(Check::Token, "there is one, and it is renewed automatically")
             }
-            None => Finding::ok(Check::Token, "there is one; it does not tell when it ends"),
+            None => Finding::ok(Check::Token, "there is one; its expiry is not known"),
         };
         self.findings.push(finding);
         true
     }
 
-    /// Whether the token is taken and the channels work.
+    /// Whether the token is accepted and the channels are active.
     pub(super) async fn check_channels(&mut self) -> bool {
         let client = self.client;
         let channels = match self.timed(client.channels()).await {
             Ok(channels) => channels,
             Err(error) => {
-                let told = self.refused(&error).await;
-                self.findings.push(told);
+                let finding = self.refusal(&error).await;
+                self.findings.push(finding);
                 return !matches!(
                     error.outcome(),
                     Outcome::Unauthorized | Outcome::Timeout | Outcome::Connect
                 );
             }
         };
-        self.findings.push(Finding::ok(Check::Access, "the token is taken"));
+        self.findings.push(Finding::ok(Check::Access, "the token is accepted"));
         let dead: Vec<_> = channels.iter().filter(|channel| !channel.active).collect();
         for channel in &dead {
             let (words, remedy) = channel.messages();
@@ -96,7 +96,7 @@ impl Examination<'_> {
             let name = shown.map(|name| format!(" {name}")).unwrap_or_default();
             let state = channel.state.label();
             let words = format!(
-                "{transport} channel{name} {id} {words} ({state}); counters of its users stand still"
+                "{transport} channel{name} {id} {words} ({state}); counters of its users do not change"
             );
             let finding = Finding::problem(Check::Channels, words, remedy);
             self.findings.push(finding.about(vec![id.to_string()]));
@@ -119,8 +119,8 @@ impl Examination<'_> {
         true
     }
 
-    /// Why upstream did not tell the channels, with an eye for keys of the wrong kind.
-    async fn refused(&self, error: &ListError) -> Finding {
+    /// Why upstream refused the list of channels; a key of the wrong kind is recognized.
+    async fn refusal(&self, error: &ListError) -> Finding {
         let problem = error.to_string();
         if error.outcome() == Outcome::Unauthorized
             && let Ok(token) = self.client.token().await
@@ -133,24 +133,24 @@ impl Examination<'_> {
     fn wrong_kind(&self, token: &Token) -> &'static str {
         match self.account.api {
             Api::V3 if token.is_jwt() => {
-                "this is a technical partner's token, which only v2 takes: remove api: v3, or put \
+                "this is a technical partner's token, which only v2 accepts: remove api: v3, or put \
                  the account's API key in its place"
             }
             Api::V2 if !token.is_jwt() => {
-                "this looks like an API key, which only v3 takes: set api: v3, or put a \
+                "this looks like an API key, which only v3 accepts: set api: v3, or put a \
                  client_access_token in its place"
             }
-            _ => "the token is unknown, revoked or has ended: replace it",
+            _ => "the token is unknown, revoked or has expired: replace it",
         }
     }
 
-    /// Whether anybody subscribes to events.
+    /// Whether there is a subscription to events.
     pub(super) async fn check_webhooks(&mut self) {
         let client = self.client;
         let finding = match self.timed(client.webhooks()).await {
             Ok(0) => Finding::problem(
                 Check::Webhooks,
-                "nobody subscribes to events; Wazzup24 warns that such an account may not connect \
+                "no subscription to events; Wazzup24 warns that such an account may not connect \
                  some channels",
                 "let the CRM's integration subscribe; the exporter changes no subscription",
             ),
@@ -161,7 +161,7 @@ impl Examination<'_> {
         self.findings.push(finding);
     }
 
-    /// Whether the limit has room for the interval.
+    /// Whether the limit allows the interval.
     pub(super) fn check_limit(&mut self) {
         let (poll, limit) = (self.account.poll, self.account.rate_limit);
         let users = self.polled().len();
@@ -178,7 +178,7 @@ impl Examination<'_> {
             Finding::problem(Check::Limit, words, "raise poll.interval")
         } else if sweep > poll.interval {
             let words = format!(
-                "answers take {slowest:.1?}, so a sweep takes about {sweep:.0?}, longer than the \
+                "responses take {slowest:.1?}, so a sweep takes about {sweep:.0?}, longer than the \
                  interval"
             );
             Finding::problem(Check::Limit, words, "raise poll.interval or poll.concurrency")
@@ -199,7 +199,7 @@ impl Examination<'_> {
     }
 }
 
-/// A duration for a sentence: the two units that matter.
+/// A duration, rounded for a sentence.
 pub(super) fn span(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {

@@ -7,19 +7,19 @@ use crate::account::{Account, Api, UserId};
 use crate::api::{Client, ListedUser};
 use crate::channel::ChannelsAndRoles;
 
-/// What was learnt of an account so far.
+/// The findings about an account so far.
 pub(super) struct Examination<'a> {
     pub(super) client: &'a Client,
     pub(super) account: &'a Account,
     pub(super) findings: Vec<Finding>,
     pub(super) channels_and_roles: ChannelsAndRoles,
-    /// Everybody on the account's list, if it could be read.
+    /// The users of the account's list, if it could be read.
     pub(super) listed: Option<Vec<ListedUser>>,
-    /// How long the answers durations.
+    /// How long the responses took.
     pub(super) durations: Vec<Duration>,
 }
 
-/// Looks at an account.
+/// Examines an account.
 pub async fn examine(client: &Client, account: &Account) -> Diagnosis {
     let mut examination = Examination {
         client,
@@ -39,8 +39,7 @@ pub async fn examine(client: &Client, account: &Account) -> Diagnosis {
     }
 }
 
-/// Looks at one user: the answer as it comes, the role and the channels. The series are for the
-/// caller to add.
+/// Examines one user: the raw response, the role and the channels. The caller adds the series.
 pub async fn examine_user(client: &Client, user: &UserId) -> UserReport {
     let (channels, roles) = (client.channels().await.ok(), client.roles().await.ok().flatten());
     let (status, answer) = match client.raw_counter(user).await {
@@ -83,11 +82,11 @@ impl Examination<'_> {
         self.check_limit();
     }
 
-    /// Waits for an answer and remembers how long it durations.
+    /// Awaits a response and records how long it took.
     pub(super) async fn timed<T>(&mut self, answer: impl Future<Output = T>) -> T {
-        let asked = Instant::now();
+        let started = Instant::now();
         let answer = answer.await;
-        self.durations.push(asked.elapsed());
+        self.durations.push(started.elapsed());
         answer
     }
 }

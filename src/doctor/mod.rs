@@ -1,8 +1,8 @@
-//! Asks the API why counters may be missing, frozen or meaningless, and says it in words.
+//! Diagnoses why counters may be missing, frozen or meaningless.
 //!
-//! [`examine`] looks at one account from the outside in: can its host be reached, is there a token, is
-//! it taken, do channels work, do the users exist and have roles, has the limit room. What is wrong
-//! comes with a remedy. [`app`](crate::app) gives it the same client that a poller would use, and
+//! [`examine`] checks one account from the outside in: whether its host can be reached, there is a token,
+//! the token is accepted, channels are active, users exist and have roles, and the limit suffices. Every
+//! problem comes with a remedy. [`app`](crate::app) passes the client that a poller would use, and
 //! `wazzup-exporter doctor` prints the [`Diagnosis`].
 
 mod account;

@@ -1,9 +1,9 @@
-//! What to do about failures, in words.
+//! What to do about failures.
 
 use crate::account::Auth;
 use crate::metrics::Outcome;
 
-/// What to do when nobody answers.
+/// What to do when the host cannot be reached.
 pub(super) fn host_remedy(problem: &str) -> &'static str {
     if problem.contains("certificate") {
         "compare the clock of this host; a proxy that opens TLS needs tls.ca_file with its authority"
@@ -27,14 +27,14 @@ pub(super) fn token_remedy(auth: &Auth) -> &'static str {
     }
 }
 
-/// What to do when upstream does not answer as it should.
+/// What to do when a request fails.
 pub(super) fn answer_remedy(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::RateLimited => {
             "something else uses up the limit of this token; set rate_limit lower"
         }
-        Outcome::ServerError => "Wazzup24 has a failure of its own; try again later",
-        Outcome::Timeout | Outcome::Connect => "try again; if it stays, check network and proxy",
+        Outcome::ServerError => "Wazzup24 reports an error of its own; try again later",
+        Outcome::Timeout | Outcome::Connect => "try again; if it persists, check network and proxy",
         Outcome::Forbidden => "ask Wazzup24 for a token that may read this",
         Outcome::Unauthorized => "replace the token",
         _ => "check base_url: something else than the API of Wazzup24 may answer there",

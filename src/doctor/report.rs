@@ -1,4 +1,4 @@
-//! What the doctor says: findings in words, as text for people and as JSON for scripts.
+//! The report of the doctor: findings as text and as JSON.
 
 use std::fmt::{self, Display};
 
@@ -7,7 +7,7 @@ use serde::Serialize;
 /// How many users or channels a sentence names; JSON has all of them.
 const NAMED_MAX: usize = 20;
 
-/// What was found in one account.
+/// The findings about one account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Diagnosis {
     /// The account's name.
@@ -16,31 +16,31 @@ pub struct Diagnosis {
     pub api: &'static str,
     /// Where its API is.
     pub base_url: String,
-    /// What was looked at, in the order of looking.
+    /// The results of the checks, in their order.
     pub findings: Vec<Finding>,
-    /// The user who was asked about.
+    /// The examined user.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<UserReport>,
 }
 
-/// One thing that was looked at.
+/// The result of one check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// What was looked at.
+    /// The check.
     pub check: Check,
-    /// How it is.
+    /// The result.
     pub verdict: Verdict,
-    /// The same in a sentence.
+    /// A sentence about it.
     pub words: String,
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remedy: Option<&'static str>,
-    /// Ids of the users or channels that it concerns.
+    /// Ids of the users or channels concerned.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub concerns: Vec<String>,
 }
 
-/// What is looked at, in this order.
+/// The checks, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Check {
@@ -48,13 +48,13 @@ pub enum Check {
     Host,
     /// Whether there is a token, and when it ends.
     Token,
-    /// Whether upstream takes it, and for everything that is needed.
+    /// Whether upstream accepts it for everything that is needed.
     Access,
-    /// Whether somebody subscribes to events.
+    /// Whether there is a subscription to events.
     Webhooks,
-    /// How far the clocks are apart.
+    /// The difference between the clocks.
     Clock,
-    /// Whether messages come through the channels.
+    /// Whether the channels are active.
     Channels,
     /// Whether the configured users exist.
     Users,
@@ -62,48 +62,48 @@ pub enum Check {
     Roles,
     /// Whether messages can reach them.
     Reach,
-    /// Whether the limit has room for the interval.
+    /// Whether the limit allows the interval.
     Limit,
 }
 
-/// How something is.
+/// The verdict of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// As it should be.
+    /// No problem.
     Ok,
-    /// Not as it should be.
+    /// A problem.
     Problem,
-    /// Could not be found out.
+    /// Not known.
     Unknown,
 }
 
-/// What one user's counter is and means.
+/// One user's counter and its meaning.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct UserReport {
     /// The user's id.
     pub id: String,
-    /// The status of the answer, or nothing if there was none.
+    /// The status of the response, if there was one.
     pub status: Option<u16>,
-    /// The answer as it came, without secrets and shortened, or why there is none.
+    /// The raw response, shortened and without secrets, or why there is none.
     pub answer: String,
     /// The role that weighs most, where roles are known.
     pub role: Option<&'static str>,
     /// The channels on which the user has a role, where they are known.
     pub channels: Vec<String>,
-    /// The series that follow, with their HELP.
+    /// The resulting series, with their HELP.
     pub series: Vec<String>,
 }
 
 impl Diagnosis {
-    /// Whether nothing is wrong.
+    /// Whether there is no problem.
     pub fn is_healthy(&self) -> bool {
         self.findings.iter().all(|finding| finding.verdict != Verdict::Problem)
     }
 }
 
 impl Finding {
-    /// Something that is as it should be.
+    /// A finding without a problem.
     pub(super) fn ok(check: Check, words: impl Into<String>) -> Self {
         Self {
             check,
@@ -114,24 +114,24 @@ impl Finding {
         }
     }
 
-    /// Something that is wrong.
+    /// A problem.
     pub(super) fn problem(check: Check, words: impl Into<String>, remedy: &'static str) -> Self {
         Self { verdict: Verdict::Problem, remedy: Some(remedy), ..Self::ok(check, words) }
     }
 
-    /// Something that could not be found out.
+    /// A check without a result.
     pub(super) fn unknown(check: Check, words: impl Into<String>) -> Self {
         Self { verdict: Verdict::Unknown, ..Self::ok(check, words) }
     }
 
-    /// The same about these.
+    /// The same finding with the ids concerned.
     pub(super) fn about(self, concerns: Vec<String>) -> Self {
         Self { concerns, ..self }
     }
 }
 
 impl Check {
-    fn word(self) -> &'static str {
+    fn label(self) -> &'static str {
         match self {
             Self::Host => "host",
             Self::Token => "token",
@@ -164,7 +164,7 @@ impl Display for Finding {
             Verdict::Problem => "PROBLEM",
             Verdict::Unknown => "unknown",
         };
-        writeln!(f, "  {verdict:<8} {:<9} {}", self.check.word(), self.words)?;
+        writeln!(f, "  {verdict:<8} {:<9} {}", self.check.label(), self.words)?;
         match self.remedy {
             Some(remedy) => writeln!(f, "  {:<8} {:<9} → {remedy}", "", ""),
             None => Ok(()),
@@ -188,7 +188,7 @@ impl Display for UserReport {
     }
 }
 
-/// Some of many, for a sentence.
+/// The first of many names, for a sentence.
 pub(super) fn named(names: &[String]) -> String {
     let shown = names.iter().take(NAMED_MAX).map(String::as_str).collect::<Vec<_>>().join(", ");
     match names.len().saturating_sub(NAMED_MAX) {

@@ -1,5 +1,5 @@
-//! The users: do they exist, have they roles, do messages reach them; and the clock, which the first
-//! counter tells.
+//! The users: whether they exist, have roles and can receive messages; and the clock, which comes with
+//! the first counter.
 
 use std::collections::HashSet;
 
@@ -12,7 +12,7 @@ use crate::api::ListError;
 use crate::channel::Role;
 use crate::metrics::Outcome;
 
-/// Most users who are asked for one by one.
+/// Limit of users that are queried one by one.
 const QUERIED_MAX: usize = 50;
 
 impl Examination<'_> {
@@ -33,7 +33,7 @@ impl Examination<'_> {
 
     fn note_list(&mut self, error: &ListError) {
         if error.outcome() == Outcome::Forbidden && self.account.api == Api::V3 {
-            // The counter will tell the same in better words.
+            // The counter will fail for the same reason, with a better message.
             return;
         }
         let words = format!("the list of users cannot be read: {error}");
@@ -48,7 +48,7 @@ impl Examination<'_> {
     async fn check_one_counter(&mut self, no_list: bool) -> bool {
         let Some(user) = self.polled().into_iter().find_map(|id| UserId::parse(&id).ok()) else {
             let remedy = "list users, or switch on discover_users";
-            self.findings.push(Finding::problem(Check::Users, "there is nobody to poll", remedy));
+            self.findings.push(Finding::problem(Check::Users, "there is no user to poll", remedy));
             return false;
         };
         let client = self.client;
@@ -56,7 +56,7 @@ impl Examination<'_> {
         match self.timed(client.counter(&token, &user)).await {
             Ok((reading, asked)) => {
                 self.findings.push(match reading.server_time {
-                    None => Finding::unknown(Check::Clock, "v3 does not tell the time"),
+                    None => Finding::unknown(Check::Clock, "v3 does not report the time"),
                     Some(theirs) => clock(asked.unix.as_secs_f64() - theirs as f64),
                 });
                 true
@@ -86,8 +86,8 @@ impl Examination<'_> {
         }
     }
 
-    /// Configured users whom the account does not have. One who is not on the list is asked for, so
-    /// that a list that is not complete accuses nobody.
+    /// Configured users that the account does not have. A user missing from the list is queried, in case
+    /// the list is not complete.
     async fn check_unknown_users(&mut self) {
         let known: HashSet<&str> =
             self.listed.iter().flatten().map(|user| user.id.as_str()).collect();
@@ -108,7 +108,7 @@ impl Examination<'_> {
             let remedy = "correct their ids, or remove them from the configuration";
             Finding::problem(Check::Users, words, remedy).about(unknown)
         } else if missing.len() > QUERIED_MAX {
-            Finding::unknown(Check::Users, format!("only {QUERIED_MAX} of {count} were asked for"))
+            Finding::unknown(Check::Users, format!("only {QUERIED_MAX} of {count} were queried"))
         } else if count == 0 {
             Finding::ok(Check::Users, format!("{} users are found", self.polled().len()))
         } else {
@@ -121,7 +121,7 @@ impl Examination<'_> {
         match self.timed(client.roles()).await {
             Ok(Some(roles)) => self.channels_and_roles.roles = Some(roles.into()),
             Ok(None) => {
-                self.findings.push(Finding::unknown(Check::Roles, "v3 does not tell roles"));
+                self.findings.push(Finding::unknown(Check::Roles, "v3 does not report roles"));
             }
             Err(error) => {
                 self.findings.push(Finding::unknown(Check::Roles, error.to_string()));
@@ -161,7 +161,7 @@ impl Examination<'_> {
                 Finding::ok(Check::Reach, "every user with a role has an active channel")
             } else {
                 let words = format!(
-                    "none of their channels is active, so that the counter stands still: {}",
+                    "none of their channels is active, so that the counter does not change: {}",
                     named(&cut_off)
                 );
                 let remedy = "see the channels above";
@@ -170,20 +170,20 @@ impl Examination<'_> {
         }
     }
 
-    /// The ids of everybody who is polled.
+    /// The ids of the users that are polled.
     pub(super) fn polled(&self) -> Vec<String> {
         let configured = self.account.users.iter().map(|user| user.id.to_string());
         let most = self.account.discovery.as_ref().map_or(0, |discovery| discovery.max_users);
         configured.chain(self.found().into_iter().take(most)).collect()
     }
 
-    /// The ids of users who are found and not polled, because they are too many.
+    /// The ids of discovered users beyond `max_users`, which are not polled.
     pub(super) fn left_out(&self) -> Vec<String> {
         let most = self.account.discovery.as_ref().map_or(usize::MAX, |found| found.max_users);
         self.found().into_iter().skip(most).collect()
     }
 
-    /// The ids of users who are found beside the configured ones.
+    /// The ids of discovered users that are not configured.
     fn found(&self) -> Vec<String> {
         let Some(discovery) = &self.account.discovery else { return Vec::new() };
         let configured: HashSet<&str> =
@@ -199,7 +199,7 @@ fn clock(skew: f64) -> Finding {
     if skew.abs() > SKEW_MAX {
         let side = if skew > 0.0 { "ahead of" } else { "behind" };
         let words = format!("the clock here is {:.0} s {side} that of Wazzup24", skew.abs());
-        Finding::problem(Check::Clock, words, "let this host's clock be set by NTP")
+        Finding::problem(Check::Clock, words, "synchronize this host's clock with NTP")
     } else {
         Finding::ok(Check::Clock, "agrees with that of Wazzup24")
     }

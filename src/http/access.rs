@@ -1,8 +1,8 @@
-//! Who is let in: what the web configuration says, applied to every request.
+//! Access control: the web configuration, applied to every request.
 //!
-//! [`Access`] is made from a [`WebConfig`] when the exporter starts, and [`Access::replace`] takes
-//! up a later one as far as that works without a restart. [`front`](super::service) asks it about
-//! every request, [`connection`](super::connection) for TLS about every connection.
+//! [`Access`] is made from a [`WebConfig`] at the start, and [`Access::replace`] applies a later one as
+//! far as that works without a restart. [`service`](super::service) calls it for every request, and
+//! [`server`](super::server) takes the TLS settings of every new connection from it.
 
 use std::sync::Arc;
 
@@ -18,13 +18,13 @@ use super::rate_limit::RateLimiter;
 use super::response::{BufferedResponse, overloaded, plain_text};
 use crate::web_config::{Headers, RequestRate, ServerTls, Users, WebConfig};
 
-/// What browsers show when they ask for a name and a password.
+/// The challenge for which browsers prompt for a name and a password.
 const CHALLENGE: &str = "Basic realm=\"wazzup-exporter\", charset=\"UTF-8\"";
 
-/// The rules for those who come.
+/// The access rules of a listener.
 #[derive(Debug)]
 pub struct Access {
-    /// Fixed at the start, as are HTTP/2 and the limit; the certificates are not.
+    /// Whether there is TLS is fixed at the start, as are HTTP/2 and the limit; the certificates are not.
     tls: Option<ArcSwap<Encryption>>,
     http2: bool,
     limit: Option<RateLimiter>,
@@ -33,7 +33,7 @@ pub struct Access {
     started: Started,
 }
 
-/// What cannot change without a restart, as it was at the start.
+/// The settings that cannot change without a restart, as they were at the start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Started {
     tls: bool,
@@ -55,7 +55,7 @@ struct Rules {
 }
 
 impl Access {
-    /// Lets in whom a configuration lets in; everybody without one, in plain HTTP.
+    /// The rules of a configuration; without one, plain HTTP and no authentication.
     pub fn new(config: Option<&WebConfig>) -> Self {
         let started = Started::of(config);
         let tls = config.and_then(|config| config.tls.as_ref());
@@ -69,8 +69,8 @@ impl Access {
         }
     }
 
-    /// Takes up another configuration: certificates, what is asked of clients, users and headers.
-    /// Returns what it sets and only a restart can change.
+    /// Applies another configuration: certificates, client authentication, users and headers.
+    /// Returns the changed settings that need a restart.
     pub fn replace(&self, config: &WebConfig) -> Vec<&'static str> {
         if let (Some(current), Some(tls)) = (&self.tls, &config.tls) {
             current.store(Arc::new(Encryption::new(tls, self.http2)));
@@ -90,13 +90,13 @@ impl Access {
         waiting
     }
 
-    /// How to encrypt a connection that begins now.
+    /// The TLS settings for a new connection.
     pub(super) fn encryption(&self) -> Option<Arc<Encryption>> {
         self.tls.as_ref().map(ArcSwap::load_full)
     }
 
-    /// Lets a request in, or answers it. Those of whoever restarts us are not to be asked about: they
-    /// bring no password, and must not be told to come back later.
+    /// Checks the rate limit and the login of a request; the error is the response of a refusal. Not to
+    /// be called for probes: they have no password, and a rate limit must not make them fail.
     pub(super) async fn admit<B: Body>(
         &self,
         request: &Request<B>,
@@ -110,13 +110,13 @@ impl Access {
             return Ok(());
         }
         match self.logins.check(request.headers(), &rules.users).await {
-            LoginResult::Good => Ok(()),
-            LoginResult::Bad => Err(unauthorized()),
+            LoginResult::Valid => Ok(()),
+            LoginResult::Invalid => Err(unauthorized()),
             LoginResult::Busy => Err(overloaded()),
         }
     }
 
-    /// Adds the configured headers; what we would say ourselves gives way.
+    /// Adds the configured headers; they replace our own of the same name.
     pub(super) fn add_headers(&self, response: &mut BufferedResponse) {
         for (name, value) in &self.rules.load().headers {
             response.headers_mut().insert(name, value.clone());
@@ -139,12 +139,12 @@ impl Encryption {
         Self { server: tls.server(http2), tls: tls.clone() }
     }
 
-    /// What rustls serves with.
+    /// The settings for rustls.
     pub(super) fn server(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.server)
     }
 
-    /// Whether what a client showed when its session began is good now.
+    /// Whether the certificate that a client sent when its session began is still accepted.
     pub(super) fn still_good(
         &self,
         shown: Option<&[CertificateDer<'_>]>,

@@ -1,10 +1,9 @@
 //! The admin listener: the one path that changes something.
 //!
-//! Nothing but `POST /api/v1/admin/accounts/{account}/reset` is here. Strangers get as far as the
-//! token, and no browser gets anywhere: there is no answer to a preflight, no header that would let a
-//! page read an answer, and whatever a browser has marked as its own is refused. All that is decided
-//! about a reset is decided in [`reset`](crate::reset), which is asked by way of
-//! `hook`.
+//! It serves nothing but `POST /api/v1/admin/accounts/{account}/reset`. The token is checked before
+//! anything else about an account is revealed. Requests of browsers are refused: preflights fail, no
+//! header lets a page read a response, and the headers that browsers add are a reason for refusal.
+//! All guards of a reset are in [`reset`](crate::reset), which is called through [`Hook`].
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -29,14 +28,14 @@ use crate::snapshot::Directory;
 
 /// The header with the token.
 const TOKEN: &str = "x-reset-token";
-/// What browsers say of who made a page send something.
+/// The header in which browsers state the origin of a request relative to its target.
 const SITE: &str = "sec-fetch-site";
-/// Time in which a body has to come.
+/// Time within which a body has to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest name of an account that is logged, in characters.
 const NAME_MAX: usize = 64;
 
-/// What requests to the admin listener are answered from.
+/// The service of the admin listener.
 #[derive(Debug)]
 pub struct Admin {
     hook: Hook,
@@ -44,9 +43,9 @@ pub struct Admin {
     /// Longest body of a request.
     body_max: usize,
     directory: Arc<Directory>,
-    /// How long a request may still take once the exporter is to end, where requests of accounts have
-    /// this time limit.
-    patience: fn(Duration) -> Duration,
+    /// How long a reset in flight may take during shutdown, given the longest request timeout of any
+    /// account.
+    reset_time: fn(Duration) -> Duration,
 }
 
 /// A refusal before a token was found valid.
@@ -57,22 +56,23 @@ struct RefusalBody {
 }
 
 impl Admin {
-    /// An admin listener that asks `hook`, and reads bodies of up to `body_max` bytes. Answers may take
-    /// up to the `patience` for the longest time limit in the `directory` once the exporter is to end,
-    /// because what is sent to upstream cannot be taken back.
+    /// An admin listener that passes requests to `hook` and reads bodies of up to `body_max` bytes. At
+    /// shutdown it waits up to `reset_time` of the longest request timeout in the `directory`, because
+    /// a reset that was sent to upstream cannot be cancelled.
     pub fn new(
         hook: Hook,
         process: Arc<ProcessMetrics>,
         body_max: usize,
         directory: Arc<Directory>,
-        patience: fn(Duration) -> Duration,
+        reset_time: fn(Duration) -> Duration,
     ) -> Self {
         process.admin_opens();
-        Self { hook, process, body_max, directory, patience }
+        Self { hook, process, body_max, directory, reset_time }
     }
 
-    pub(super) fn patience(&self) -> Duration {
-        (self.patience)(self.directory.longest_timeout())
+    /// How long responses may take during shutdown.
+    pub(super) fn reset_time(&self) -> Duration {
+        (self.reset_time)(self.directory.longest_timeout())
     }
 
     /// Answers one request from `peer`.
@@ -82,7 +82,7 @@ impl Admin {
         peer: SocketAddr,
     ) -> BufferedResponse {
         let (head, body) = request.into_parts();
-        let Some(account) = account_of(head.uri.path()) else {
+        let Some(account) = account_in(head.uri.path()) else {
             return self.refuse(AdminCode::NotFound, peer, None);
         };
         if head.method != Method::POST {
@@ -90,10 +90,10 @@ impl Admin {
             refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
             return refusal;
         }
-        if is_a_browser(&head.headers) {
+        if is_from_browser(&head.headers) {
             return self.refuse(AdminCode::CrossSite, peer, Some(&account));
         }
-        let token = only(&head.headers, TOKEN).unwrap_or_default();
+        let token = single(&head.headers, TOKEN).unwrap_or_default();
         let credentials = Credentials { account, token: token.into() };
         let refusal = match self.hook.knock(credentials.clone()).await {
             Some(true) => None,
@@ -105,22 +105,22 @@ impl Admin {
         }
         let call = Call {
             credentials: credentials.clone(),
-            content_type: only(&head.headers, CONTENT_TYPE),
+            content_type: single(&head.headers, CONTENT_TYPE),
             body: self.read(body).await,
-            caller: Caller { address: peer, user_agent: only(&head.headers, USER_AGENT) },
+            caller: Caller { address: peer, user_agent: single(&head.headers, USER_AGENT) },
         };
         match self.hook.call(call).await {
             // The token has changed meanwhile.
             Some(reply) if reply.status == AdminCode::Unauthorized.status() => {
                 self.refuse(AdminCode::Unauthorized, peer, Some(&credentials.account))
             }
-            Some(reply) => told(&reply),
+            Some(reply) => reset_response(&reply),
             None => self.refuse(AdminCode::Busy, peer, Some(&credentials.account)),
         }
     }
 
-    /// What the rules for everybody say, in the form that answers have here.
-    pub(super) fn rephrase(
+    /// A refusal by the access rules, as JSON with a code.
+    pub(super) fn access_refused(
         &self,
         refusal: &BufferedResponse,
         peer: SocketAddr,
@@ -130,11 +130,11 @@ impl Admin {
             StatusCode::TOO_MANY_REQUESTS => AdminCode::RateLimited,
             _ => AdminCode::Busy,
         };
-        let mut rephrased = self.refuse(code, peer, None);
+        let mut response = self.refuse(code, peer, None);
         for (name, value) in refusal.headers() {
-            rephrased.headers_mut().entry(name).or_insert(value.clone());
+            response.headers_mut().entry(name).or_insert(value.clone());
         }
-        rephrased
+        response
     }
 
     fn refuse(&self, code: AdminCode, peer: SocketAddr, account: Option<&str>) -> BufferedResponse {
@@ -143,9 +143,9 @@ impl Admin {
             let letters = account.chars().map(|one| if one.is_control() { ' ' } else { one });
             letters.take(NAME_MAX).collect()
         });
-        let words = code.label();
-        warn!(code = words, caller = %peer, account, "a request to the admin listener was refused");
-        let refused = RefusalBody { code: words, message: sentence(code) };
+        let label = code.label();
+        warn!(code = label, caller = %peer, account, "a request to the admin listener was refused");
+        let refused = RefusalBody { code: label, message: message(code) };
         json(code.status(), &refused)
     }
 
@@ -156,21 +156,19 @@ impl Admin {
     }
 }
 
-/// What a code says, and what to do.
-fn sentence(code: AdminCode) -> &'static str {
+/// The message of a code: what is wrong and what to do.
+fn message(code: AdminCode) -> &'static str {
     match code {
-        AdminCode::NotFound => {
-            "there is nothing here but POST /api/v1/admin/accounts/{account}/reset"
-        }
+        AdminCode::NotFound => "the only path here is POST /api/v1/admin/accounts/{account}/reset",
         AdminCode::MethodNotAllowed => "only POST is allowed here",
         AdminCode::CrossSite => {
             "browsers may not reset anything; use wazzup-exporter reset, or curl"
         }
         AdminCode::LoginRequired => {
-            "the web configuration wants a user name and a password; send them, too"
+            "the web configuration requires a user name and a password; send them, too"
         }
         AdminCode::RateLimited => "the rate limit of the web configuration is reached; try again",
-        AdminCode::Busy => "the exporter is busy or about to end; try again",
+        AdminCode::Busy => "the exporter is busy or shutting down; try again",
         AdminCode::Unauthorized => {
             "this is not the reset token of an account that may be reset: check the account's name, \
              reset.enabled, and that X-Reset-Token is the content of reset.token_file"
@@ -178,22 +176,22 @@ fn sentence(code: AdminCode) -> &'static str {
     }
 }
 
-/// The account that a path is about, decoded; nothing for any other path.
-fn account_of(path: &str) -> Option<String> {
+/// The account in the path of a reset, decoded; `None` for any other path.
+fn account_in(path: &str) -> Option<String> {
     let rest = path.strip_prefix("/api/v1/admin/accounts/")?;
     let segment =
         rest.strip_suffix("/reset").filter(|one| !one.is_empty() && !one.contains('/'))?;
     Some(percent_decode_str(segment).decode_utf8().ok()?.into_owned())
 }
 
-/// Whether a page made a browser send this. Browsers name the origin in every POST, and modern ones
-/// say whose wish it was; nothing else does either.
-fn is_a_browser(headers: &HeaderMap) -> bool {
+/// Whether a browser sent this. Browsers send `Origin` with every POST, and modern ones send
+/// `Sec-Fetch-Site`; other clients send neither.
+fn is_from_browser(headers: &HeaderMap) -> bool {
     headers.contains_key(ORIGIN) || headers.contains_key(SITE)
 }
 
-/// The value of a header. More than one is none, rather than one of them.
-fn only(headers: &HeaderMap, name: impl AsHeaderName) -> Option<Vec<u8>> {
+/// The value of a header; `None` if it is given more than once.
+fn single(headers: &HeaderMap, name: impl AsHeaderName) -> Option<Vec<u8>> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
         (Some(value), None) => Some(value.as_bytes().to_vec()),
@@ -201,7 +199,7 @@ fn only(headers: &HeaderMap, name: impl AsHeaderName) -> Option<Vec<u8>> {
     }
 }
 
-fn told(reply: &Reply) -> BufferedResponse {
+fn reset_response(reply: &Reply) -> BufferedResponse {
     let mut response = json(reply.status, &reply.told);
     if let Some(wait) = reply.retry_after() {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs()));
@@ -210,7 +208,8 @@ fn told(reply: &Reply) -> BufferedResponse {
 }
 
 fn json(status: u16, document: &impl Serialize) -> BufferedResponse {
-    let mut body = serde_json::to_vec(document).expect("an answer holds nothing that JSON cannot");
+    let mut body =
+        serde_json::to_vec(document).expect("the document has text keys and finite numbers");
     body.push(b'\n');
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = response(status, "application/json", body);
@@ -223,10 +222,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_one_form_of_path_names_an_account() {
+    fn only_the_path_of_a_reset_names_an_account() {
         let acme = Some("acme".to_owned());
-        assert_eq!(account_of("/api/v1/admin/accounts/acme/reset"), acme);
-        let odd = account_of("/api/v1/admin/accounts/a%2Fb%20%C3%BC/reset");
+        assert_eq!(account_in("/api/v1/admin/accounts/acme/reset"), acme);
+        let odd = account_in("/api/v1/admin/accounts/a%2Fb%20%C3%BC/reset");
         assert_eq!(odd, Some("a/b ü".to_owned()));
         for other in [
             "/",
@@ -238,13 +237,13 @@ mod tests {
             "/api/v1/admin/accounts/%FF/reset",
             "//api/v1/admin/accounts/acme/reset",
         ] {
-            assert_eq!(account_of(other), None, "{other}");
+            assert_eq!(account_in(other), None, "{other}");
         }
     }
 
     #[test]
-    fn every_code_has_a_sentence_of_its_own() {
-        let sentences: std::collections::HashSet<_> = AdminCode::ALL.map(sentence).into();
-        assert_eq!(sentences.len(), AdminCode::ALL.len());
+    fn every_code_has_its_own_message() {
+        let messages: std::collections::HashSet<_> = AdminCode::ALL.map(message).into();
+        assert_eq!(messages.len(), AdminCode::ALL.len());
     }
 }

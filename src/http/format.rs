@@ -1,4 +1,4 @@
-//! How figures, ages and times are written for people.
+//! How figures, ages and times are written on the status page.
 
 use std::fmt::{self, Display, Write as _};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use jiff::Timestamp;
 /// Text that is escaped when written into HTML, as content or within a quoted attribute.
 pub(super) struct Escaped<'a>(pub(super) &'a str);
 
-/// A figure, or a dash where nothing is known: never zero.
+/// A figure, or a dash where it is not known.
 pub(super) struct Figure(pub(super) Option<u64>);
 
 /// A whole number; long ones in groups of three digits.
@@ -30,7 +30,7 @@ pub(super) struct Clock {
     pub(super) at: f64,
     /// Unix time in seconds.
     pub(super) now: f64,
-    /// Whether to tell the second.
+    /// Whether to show seconds.
     pub(super) seconds: bool,
 }
 
@@ -80,14 +80,14 @@ impl Display for Age {
         const HOUR: u64 = 60 * MINUTE;
         const DAY: u64 = 24 * HOUR;
         let seconds = self.0.as_secs();
-        // Two of a unit read as such, up to there the smaller unit tells more; whole ones as they are.
+        // A unit is used from two on, below that the smaller one is more exact; exactly one is shown as one.
         let (count, unit) = match seconds {
             DAY.. if seconds >= 2 * DAY => (seconds / DAY, "d"),
             HOUR.. if seconds >= 2 * HOUR || seconds == HOUR => (seconds / HOUR, "h"),
             MINUTE.. if seconds >= 2 * MINUTE || seconds == MINUTE => (seconds / MINUTE, "min"),
             _ => (seconds, "s"),
         };
-        // The number stays with its unit.
+        // No line break between the number and its unit.
         write!(f, "{count}\u{a0}{unit}")
     }
 }
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_known_is_a_dash_and_long_figures_are_grouped() {
+    fn unknown_figures_are_a_dash_and_long_ones_are_grouped() {
         let figures = [None, Some(0), Some(9999), Some(10_000), Some(1_234_567)];
         let written = figures.map(|figure| Figure(figure).to_string());
         let expected = ["–", "0", "9999", "10\u{202f}000", "1\u{202f}234\u{202f}567"];
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn ages_read_in_the_unit_that_tells_most() {
+    fn ages_are_shown_in_the_most_useful_unit() {
         let age = |seconds| Age(Duration::from_secs(seconds)).to_string().replace('\u{a0}', " ");
         let ages = [0, 60, 119, 120, 3600, 7199, 7200, 172_799, 172_800].map(age);
         assert_eq!(

@@ -1,9 +1,10 @@
 //! Connections in HTTP/2, which carry several requests at once.
 //!
-//! The library bounds the size of headers and the number of streams. What HTTP/1 gets from a time
-//! limit on headers and on writing has to be done here: [`Streams`] knows how long nothing was asked
-//! and since when an answer is being sent, and [`serve`] looks at it now and then. A client that
-//! opens no window makes no write wait, it just takes nothing.
+//! hyper limits the size of headers and the number of streams. The idle and write timeouts, which HTTP/1
+//! gets from a header timeout and from [`WriteTimeout`](super::write_timeout::WriteTimeout), are enforced
+//! here: [`OpenStreams`] records how long the connection has been idle and since when each response is
+//! being sent, and [`serve`] checks it regularly. A client that opens no window blocks no write, so the
+//! write timeout of the socket does not see it.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -29,14 +30,14 @@ use super::service::Service;
 use super::write_timeout::WriteDeadline;
 use crate::blocking::lock;
 
-/// RequestsStatus at the same time on one connection.
+/// Requests at the same time on one connection.
 const STREAMS_MAX: u32 = 16;
-/// Memory for what a client has not taken yet, per request.
+/// Send buffer per request.
 const SEND_BUFFER: usize = 64 * 1024;
-/// How often a connection is looked at.
-const LOOK: Duration = Duration::from_secs(5);
-/// Time for a client to leave that was asked to.
-const LEAVE: Duration = Duration::from_secs(5);
+/// How often the timeouts of a connection are checked.
+const CHECK_INTERVAL: Duration = Duration::from_secs(5);
+/// Time for a client to close the connection after GOAWAY.
+const GOAWAY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Serves one connection.
 pub(super) async fn serve<S>(
@@ -55,7 +56,7 @@ where
         .max_send_buf_size(SEND_BUFFER);
     let idle_timeout = connection.idle_timeout();
     let Connection { service, peer, shutdown, .. } = connection;
-    let streams = Arc::new(Streams::new());
+    let streams = Arc::new(OpenStreams::new());
     let seen = Arc::clone(&streams);
     let service = service_fn(move |request| {
         let stream = Stream::begin(&seen);
@@ -66,12 +67,12 @@ where
         tokio::select! {
             ended = connection.as_mut() => return Ok(ended?),
             () = shutdown.wait() => break,
-            () = sleep(LOOK) => {}
+            () = sleep(CHECK_INTERVAL) => {}
         }
         if streams.stuck() {
             return Err(ConnectionError::WriteTimeout);
         }
-        if streams.quiet() >= idle_timeout {
+        if streams.idle() >= idle_timeout {
             break;
         }
     }
@@ -79,9 +80,9 @@ where
     loop {
         tokio::select! {
             ended = connection.as_mut() => return Ok(ended?),
-            () = sleep(LEAVE) => {}
+            () = sleep(GOAWAY_TIMEOUT) => {}
         }
-        if streams.stuck() || streams.quiet() >= LEAVE {
+        if streams.stuck() || streams.idle() >= GOAWAY_TIMEOUT {
             return Err(ConnectionError::WriteTimeout);
         }
     }
@@ -92,93 +93,93 @@ async fn respond(
     (request, peer): (Request<Incoming>, SocketAddr),
     stream: Stream,
     deadline: Arc<WriteDeadline>,
-) -> Result<Response<Sent>, Infallible> {
+) -> Result<Response<StreamBody>, Infallible> {
     let head = request.method() == Method::HEAD;
     let (mut parts, mut body) = service.respond(request, peer).await.into_parts();
     if head {
-        // Only in HTTP/1 the library leaves the body out by itself.
+        // hyper omits the body by itself only in HTTP/1.
         let length = body.size_hint().exact().map(HeaderValue::from);
         parts.headers.extend(length.map(|length| (CONTENT_LENGTH, length)));
         body.clear();
     }
     deadline.restart();
-    stream.send();
-    Ok(Response::from_parts(parts, Sent { body, _stream: stream }))
+    stream.start_sending();
+    Ok(Response::from_parts(parts, StreamBody { body, _stream: stream }))
 }
 
-/// What is going on on a connection.
+/// The requests of a connection that are not finished.
 #[derive(Debug)]
-struct Streams(Mutex<Activity>);
+struct OpenStreams(Mutex<StreamTimes>);
 
 #[derive(Debug)]
-struct Activity {
+struct StreamTimes {
     next: u64,
-    /// The streams that are open, with the time since when their answer is being sent.
+    /// The open streams, each with the time at which its response began to be sent.
     open: BTreeMap<u64, Option<Instant>>,
     /// When the last one ended.
     ended: Instant,
 }
 
-/// One request and its answer, to the end of the latter.
+/// One request, until its response is sent.
 #[derive(Debug)]
 struct Stream {
-    streams: Arc<Streams>,
+    streams: Arc<OpenStreams>,
     number: u64,
 }
 
-impl Streams {
+impl OpenStreams {
     fn new() -> Self {
-        Self(Mutex::new(Activity { next: 0, open: BTreeMap::new(), ended: Instant::now() }))
+        Self(Mutex::new(StreamTimes { next: 0, open: BTreeMap::new(), ended: Instant::now() }))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Activity> {
+    fn lock(&self) -> MutexGuard<'_, StreamTimes> {
         lock(&self.0)
     }
 
-    /// Whether an answer is not taken.
+    /// Whether a response is not taken by the client in time.
     fn stuck(&self) -> bool {
         self.lock().open.values().flatten().any(|since| since.elapsed() >= WRITE_TIMEOUT)
     }
 
-    /// For how long nothing was asked.
-    fn quiet(&self) -> Duration {
-        let activity = self.lock();
-        if activity.open.is_empty() { activity.ended.elapsed() } else { Duration::ZERO }
+    /// For how long there has been no request.
+    fn idle(&self) -> Duration {
+        let times = self.lock();
+        if times.open.is_empty() { times.ended.elapsed() } else { Duration::ZERO }
     }
 }
 
 impl Stream {
-    fn begin(streams: &Arc<Streams>) -> Self {
-        let mut activity = streams.lock();
-        let number = activity.next;
-        activity.next += 1;
-        activity.open.insert(number, None);
-        drop(activity);
+    fn begin(streams: &Arc<OpenStreams>) -> Self {
+        let mut times = streams.lock();
+        let number = times.next;
+        times.next += 1;
+        times.open.insert(number, None);
+        drop(times);
         Self { streams: Arc::clone(streams), number }
     }
 
-    /// Notes that the answer is there and has to be taken.
-    fn send(&self) {
+    /// Records that the response begins to be sent.
+    fn start_sending(&self) {
         self.streams.lock().open.insert(self.number, Some(Instant::now()));
     }
 }
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        let mut activity = self.streams.lock();
-        activity.open.remove(&self.number);
-        activity.ended = Instant::now();
+        let mut times = self.streams.lock();
+        times.open.remove(&self.number);
+        times.ended = Instant::now();
     }
 }
 
-/// A body that ends its stream.
+/// A body that keeps its stream open until it is sent.
 #[derive(Debug)]
-struct Sent {
+struct StreamBody {
     body: SlicedBody,
     _stream: Stream,
 }
 
-impl Body for Sent {
+impl Body for StreamBody {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -204,26 +205,26 @@ mod tests {
     use tokio::time::advance;
 
     #[tokio::test(start_paused = true)]
-    async fn a_connection_is_quiet_from_its_last_answer_on() {
-        let streams = Arc::new(Streams::new());
-        advance(LOOK).await;
-        assert_eq!(streams.quiet(), LOOK);
+    async fn a_connection_is_idle_from_its_last_response_on() {
+        let streams = Arc::new(OpenStreams::new());
+        advance(CHECK_INTERVAL).await;
+        assert_eq!(streams.idle(), CHECK_INTERVAL);
         let (one, other) = (Stream::begin(&streams), Stream::begin(&streams));
-        advance(LOOK).await;
+        advance(CHECK_INTERVAL).await;
         drop(one);
-        assert_eq!(streams.quiet(), Duration::ZERO);
+        assert_eq!(streams.idle(), Duration::ZERO);
         drop(other);
-        advance(2 * LOOK).await;
-        assert_eq!(streams.quiet(), 2 * LOOK);
+        advance(2 * CHECK_INTERVAL).await;
+        assert_eq!(streams.idle(), 2 * CHECK_INTERVAL);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_answer_is_stuck_when_it_is_not_taken_and_not_while_it_is_made() {
-        let streams = Arc::new(Streams::new());
+    async fn a_response_is_stuck_while_it_is_not_taken_and_not_while_it_is_made() {
+        let streams = Arc::new(OpenStreams::new());
         let stream = Stream::begin(&streams);
         advance(2 * WRITE_TIMEOUT).await;
         assert!(!streams.stuck());
-        stream.send();
+        stream.start_sending();
         advance(WRITE_TIMEOUT / 2).await;
         assert!(!streams.stuck());
         advance(WRITE_TIMEOUT / 2).await;

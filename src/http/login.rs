@@ -1,9 +1,9 @@
-//! Who has logged in: names and passwords of requests, tried aside and remembered.
+//! Basic authentication: names and passwords of requests, checked off the async threads and cached.
 //!
-//! bcrypt takes a quarter of a second at the usual cost. [`Logins`] therefore bounds how many
-//! passwords are tried at once and how many wait, and remembers good ones by a digest under a key
-//! that lives as long as the process. Bad ones are tried anew each time; an unknown name costs what
-//! a known one costs.
+//! bcrypt takes a quarter of a second at the usual cost. [`Logins`] therefore limits how many
+//! passwords are checked at once and how many wait, and caches valid ones as a digest under a key
+//! that exists only in this process. Invalid ones are checked each time; an unknown name takes as long
+//! as a known one.
 
 use std::collections::HashSet;
 use std::sync::Mutex;
@@ -21,32 +21,32 @@ use crate::blocking;
 use crate::blocking::lock;
 use crate::web_config::Users;
 
-/// Passwords tried at the same time; each takes a processor.
-const TRIALS_MAX: usize = 2;
-/// RequestsStatus that wait for their password to be tried.
+/// Passwords checked at the same time; each takes a processor.
+const CHECKS_MAX: usize = 2;
+/// Requests that wait for their password to be checked.
 const WAITING_MAX: usize = 64;
-/// Good logins that are remembered; all are forgotten when more come.
-const REMEMBERED_MAX: usize = 1024;
+/// Size limit of the cache of valid logins; it is cleared when full.
+const CACHED_MAX: usize = 1024;
 
-/// What passwords were good.
+/// Checks logins and caches the valid ones.
 #[derive(Debug)]
 pub(super) struct Logins {
     key: hmac::Key,
-    good: Mutex<HashSet<[u8; 32]>>,
-    trials: Semaphore,
+    valid: Mutex<HashSet<[u8; 32]>>,
+    checks: Semaphore,
     waiting: Semaphore,
 }
 
-/// What is to be thought of a request.
+/// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LoginResult {
-    Good,
-    Bad,
-    /// Too many passwords are being tried.
+    Valid,
+    Invalid,
+    /// Too many passwords are being checked.
     Busy,
 }
 
-/// What a request says about its sender.
+/// The name and password of a request.
 struct BasicCredentials {
     name: String,
     password: SecretSlice<u8>,
@@ -56,46 +56,46 @@ impl Logins {
     pub(super) fn new() -> Self {
         let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new());
         Self {
-            key: key.expect("the system gives random numbers, or TLS would not work either"),
-            good: Mutex::default(),
-            trials: Semaphore::new(TRIALS_MAX),
+            key: key.expect("the operating system provides random numbers"),
+            valid: Mutex::default(),
+            checks: Semaphore::new(CHECKS_MAX),
             waiting: Semaphore::new(WAITING_MAX),
         }
     }
 
-    /// Whether the sender of these headers may come in.
+    /// Checks the login in these headers.
     pub(super) async fn check(&self, headers: &HeaderMap, users: &Users) -> LoginResult {
-        let Some(credentials) = BasicCredentials::of(headers) else { return LoginResult::Bad };
-        let Some(check) = users.check_for(&credentials.name) else { return LoginResult::Good };
+        let Some(credentials) = BasicCredentials::of(headers) else { return LoginResult::Invalid };
+        let Some(check) = users.check_for(&credentials.name) else { return LoginResult::Valid };
         let digest = self.digest(&credentials, check.hash.identity().as_ref());
-        if self.remembers(&digest) {
-            return LoginResult::Good;
+        if self.is_cached(&digest) {
+            return LoginResult::Valid;
         }
-        let Ok(_place) = self.waiting.try_acquire() else { return LoginResult::Busy };
-        let _turn = self.trials.acquire().await.expect("nobody closes this semaphore");
-        // Somebody before us may have brought the same.
-        if self.remembers(&digest) {
-            return LoginResult::Good;
+        let Ok(_waiting) = self.waiting.try_acquire() else { return LoginResult::Busy };
+        let _permit = self.checks.acquire().await.expect("this semaphore is never closed");
+        // The same login may have been checked while this one waited.
+        if self.is_cached(&digest) {
+            return LoginResult::Valid;
         }
         let password = credentials.password;
         let hash = check.hash;
         let matches = blocking::run(move || hash.matches(password.expose_secret())).await;
         if !(matches && check.known) {
-            return LoginResult::Bad;
+            return LoginResult::Invalid;
         }
-        let mut good = lock(&self.good);
-        if good.len() >= REMEMBERED_MAX {
-            good.clear();
+        let mut valid = lock(&self.valid);
+        if valid.len() >= CACHED_MAX {
+            valid.clear();
         }
-        good.insert(digest);
-        LoginResult::Good
+        valid.insert(digest);
+        LoginResult::Valid
     }
 
-    fn remembers(&self, digest: &[u8; 32]) -> bool {
-        lock(&self.good).contains(digest)
+    fn is_cached(&self, digest: &[u8; 32]) -> bool {
+        lock(&self.valid).contains(digest)
     }
 
-    /// One digest per name, password and hash: their lengths keep them apart.
+    /// A digest of name, password and hash; their lengths are included, so that they cannot be shifted.
     fn digest(&self, credentials: &BasicCredentials, hash: &[u8]) -> [u8; 32] {
         let mut context = hmac::Context::with_key(&self.key);
         let password = credentials.password.expose_secret();
@@ -118,7 +118,7 @@ impl BasicCredentials {
         let pair = SecretSlice::from(STANDARD.decode(encoded).ok()?);
         let mut parts = pair.expose_secret().splitn(2, |byte| *byte == b':');
         let (name, password) = (parts.next()?, parts.next()?);
-        // No name in the file has what is replaced here.
+        // Names in the file are UTF-8, so a replaced character matches none.
         let name = String::from_utf8_lossy(name).into_owned();
         Some(Self { name, password: SecretSlice::from(password.to_vec()) })
     }
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn names_and_passwords_do_not_run_into_each_other() {
+    fn the_digest_separates_name_and_password() {
         let logins = Logins::new();
         let digest = |name: &str, password: &str| {
             let credentials = BasicCredentials {

@@ -1,11 +1,10 @@
 //! The HTTP side: listeners with their limits, routes, the status page.
 //!
-//! [`app`](crate::app) binds the listeners and runs [`serve`] on each until shutdown. A [`Site`] is
-//! what requests are answered from: views of the snapshot and of nothing else, so the metrics and
-//! the page cannot disagree. [`Access`] decides who gets an answer and how connections are
-//! encrypted; a [`Service`] puts the two together for a listener, or is one for probes alone, or that of
-//! the [`Admin`] listener. All of a site is below its [`Prefix`], and [`RunningConfig`] is what it shows
-//! of the configuration.
+//! [`app`](crate::app) binds the listeners and runs [`serve`] on each until shutdown. A [`Site`] has the
+//! routes and builds every response from the views of the snapshot alone, so the metrics and the page
+//! cannot disagree. [`Access`] authenticates requests and holds the TLS settings. A [`Service`] combines
+//! the two for one listener; there is one for the site, one for probes alone and one for the [`Admin`]
+//! listener. A site is served below its [`Prefix`]; [`RunningConfig`] is the text behind `/config`.
 
 mod access;
 mod admin;

@@ -1,6 +1,7 @@
-//! The path below which everything is served, for those whom a reverse proxy brings.
+//! The path prefix below which everything is served, for use behind a reverse proxy.
 //!
-//! The command line reads a [`Prefix`], [`Site`](super::Site) asks it where a path leads.
+//! The command line reads a [`Prefix`]; [`routes`](super::routes) and [`probes`](super::probes) match paths
+//! against it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,19 +15,19 @@ pub struct Prefix(String);
 #[error("write a path of letters, digits and -_.~, as /wazzup")]
 pub struct InvalidPrefix;
 
-/// Where a path leads.
+/// How a path relates to a prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PathMatch<'a> {
-    /// Below the prefix, to this path of the site.
+    /// Below the prefix; the rest is the path of the route.
     Below(&'a str),
-    /// To the prefix or above it; how to get below it from there, relative to the path.
+    /// The prefix itself without its slash, or above it; the address of the site relative to the path.
     Above(&'a str),
-    /// Nowhere.
+    /// None of these.
     Outside,
 }
 
 impl Prefix {
-    /// Where `path` leads.
+    /// Matches `path` against the prefix.
     pub(super) fn match_path<'a>(&'a self, path: &'a str) -> PathMatch<'a> {
         let bare = self.0.strip_suffix('/').unwrap_or(&self.0);
         if let Some(rest) = path.strip_prefix(bare).filter(|rest| rest.starts_with('/')) {
@@ -35,7 +36,7 @@ impl Prefix {
         let whole_segments =
             |rest: &&str| path.ends_with('/') || (rest.starts_with('/') && !path.is_empty());
         match self.0.strip_prefix(path).filter(whole_segments) {
-            // A relative address holds behind every proxy, whatever it strips.
+            // A relative address works behind every proxy, whether it strips the prefix or not.
             Some(_) => {
                 let folder = path.rfind('/').map_or(0, |slash| slash + 1);
                 PathMatch::Above(self.0.get(folder..).unwrap_or_default())
@@ -54,7 +55,7 @@ impl Default for Prefix {
 impl FromStr for Prefix {
     type Err = InvalidPrefix;
 
-    /// Takes what Prometheus takes: slashes at both ends may be there or not.
+    /// As in Prometheus, slashes at both ends are optional.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let path = text.trim_matches('/');
         if path.is_empty() {
@@ -95,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_lead_below_the_prefix_to_it_or_nowhere() {
+    fn paths_are_below_the_prefix_above_it_or_outside() {
         let prefix: Prefix = "/a/b".parse().unwrap();
         for (path, expected) in [
             ("/a/b/", PathMatch::Below("/")),
@@ -118,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_prefix_every_path_is_the_sites_own() {
+    fn without_a_prefix_every_path_is_a_route() {
         let none = Prefix::default();
         for path in ["/", "/metrics", "//", "/a/"] {
             assert_eq!(none.match_path(path), PathMatch::Below(path));

@@ -1,7 +1,8 @@
-//! Health and readiness, for those who restart or route to the process.
+//! Health and readiness probes.
 //!
-//! They are told on every listener, below the prefix and without it, and need no login. A listener
-//! may be for them alone, where the others want client certificates: a kubelet has none.
+//! Every listener but the admin listener serves them, below the prefix and without it, and without a
+//! login. A listener may serve them alone, in case the others require client certificates: a kubelet
+//! has none.
 
 use hyper::{Method, Request, StatusCode};
 
@@ -9,7 +10,7 @@ use super::prefix::{PathMatch, Prefix};
 use super::response::{BufferedResponse, method_not_allowed, plain_text};
 use crate::health::Health;
 
-/// What may be asked about the process.
+/// A probe of the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Probe {
     Healthy,
@@ -17,8 +18,8 @@ pub(super) enum Probe {
 }
 
 impl Probe {
-    /// What is asked at a path: below the prefix, or at the root, so that who probes need not know
-    /// how the exporter is reached from outside.
+    /// The probe at a path: below the prefix, or at the root, so that a probe needs no knowledge of the
+    /// reverse proxy.
     pub(super) fn at(path: &str, prefix: &Prefix) -> Option<Self> {
         let within = match prefix.match_path(path) {
             PathMatch::Below(path) => path,
@@ -44,7 +45,7 @@ impl Probe {
     }
 }
 
-/// Answers a request on a listener that is for probes alone.
+/// Responds to a request on a listener for probes alone.
 pub(super) fn respond<B>(
     health: &Health,
     prefix: &Prefix,

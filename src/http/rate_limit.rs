@@ -1,4 +1,4 @@
-//! The rate limit: a bucket of requests that fills again.
+//! The rate limit for requests: a token bucket.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -8,11 +8,11 @@ use tokio::time::Instant;
 use crate::blocking::lock;
 use crate::web_config::RequestRate;
 
-/// A bucket, full at first.
+/// A token bucket, full at the start.
 #[derive(Debug)]
 pub(super) struct RateLimiter {
     limit: RequestRate,
-    /// When it will be full again.
+    /// When the bucket will be full again.
     full: Mutex<Instant>,
 }
 
@@ -21,7 +21,7 @@ impl RateLimiter {
         Self { limit, full: Mutex::new(Instant::now()) }
     }
 
-    /// Takes a request out of the bucket, if there is one.
+    /// Takes a token; `false` if there is none.
     pub(super) fn take(&self) -> bool {
         let RequestRate { interval, burst } = self.limit;
         let Some(others) = burst.checked_sub(1) else { return false };
@@ -30,7 +30,7 @@ impl RateLimiter {
         let missing = full.saturating_duration_since(now);
         let good = missing <= interval.checked_mul(others).unwrap_or(Duration::MAX);
         if good {
-            // Time that far away is not told apart from never.
+            // On overflow the interval is practically infinite; the limit stays as it is.
             *full = (now + missing).checked_add(interval).unwrap_or(*full);
         }
         good

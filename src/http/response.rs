@@ -1,4 +1,4 @@
-//! Answers and their bodies.
+//! Responses and their bodies.
 
 use std::convert::Infallible;
 use std::io::Write as _;
@@ -13,14 +13,13 @@ use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{Response, StatusCode};
 use tokio::sync::OwnedSemaphorePermit;
 
-/// An answer with a body that is ready in memory.
+/// A response whose body is in memory.
 pub(super) type BufferedResponse = Response<SlicedBody>;
 
-/// Size of the pieces a body is handed out in, so that its permit lives about as long as the
-/// sending takes.
+/// Size of the frames of a body: small, so that its permit is held about as long as the sending takes.
 const SLICE: usize = 64 * 1024;
 
-/// A body handed out in slices; holds a permit until the last one.
+/// A body that is sent in slices; it holds a permit until the last one.
 #[derive(Debug)]
 pub(super) struct SlicedBody {
     rest: Bytes,
@@ -28,13 +27,13 @@ pub(super) struct SlicedBody {
 }
 
 impl SlicedBody {
-    /// Leaves nothing to send.
+    /// Drops what is left to send.
     pub(super) fn clear(&mut self) {
         self.rest.clear();
     }
 }
 
-/// An answer of the given type.
+/// A response of the given content type.
 pub(super) fn response(
     status: StatusCode,
     content_type: &'static str,
@@ -43,7 +42,7 @@ pub(super) fn response(
     response_with_permit(status, content_type, body, None)
 }
 
-/// An answer that holds `permit` until it is sent.
+/// A response that holds `permit` until it is sent.
 pub(super) fn response_with_permit(
     status: StatusCode,
     content_type: &'static str,
@@ -58,21 +57,21 @@ pub(super) fn response_with_permit(
     response
 }
 
-/// A short answer in plain words.
+/// A response in plain text.
 pub(super) fn plain_text(status: StatusCode, text: impl Into<Bytes>) -> BufferedResponse {
     response(status, "text/plain; charset=utf-8", text)
 }
 
-/// The refusal of a method; `allow` lists those that a path knows.
+/// The response to an unsupported method; `allow` lists the supported ones.
 pub(super) fn method_not_allowed(allow: &'static str) -> BufferedResponse {
-    let words = allow.replace(", ", " and ");
-    let text = format!("Only {words} are allowed here.\n");
+    let methods = allow.replace(", ", " and ");
+    let text = format!("Only {methods} are allowed here.\n");
     let mut refusal = plain_text(StatusCode::METHOD_NOT_ALLOWED, text);
     refusal.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
     refusal
 }
 
-/// The response while too many requests are served.
+/// The response while the limit of concurrent requests is reached.
 pub(super) fn overloaded() -> BufferedResponse {
     let text = "Too many requests at once; try again.\n";
     let mut refusal = plain_text(StatusCode::SERVICE_UNAVAILABLE, text);
@@ -80,7 +79,7 @@ pub(super) fn overloaded() -> BufferedResponse {
     refusal
 }
 
-/// A body compressed with gzip, as a page or a document is once, where it is sent.
+/// Compresses a body with gzip.
 pub(super) fn gzip_body(body: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
     let written = encoder.write_all(body).and_then(|()| encoder.finish());

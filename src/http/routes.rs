@@ -1,4 +1,4 @@
-//! Which path gives what.
+//! The routes of the site.
 
 use std::sync::Arc;
 
@@ -27,12 +27,12 @@ use crate::metrics::ProcessMetrics;
 use crate::reload::Reloads;
 use crate::snapshot::{AccountView, Directory};
 
-/// Expositions being put together or sent at the same time; more are told to come back.
+/// Scrapes served at the same time; more get 503 with `Retry-After`.
 pub const SCRAPES_MAX: usize = 8;
-/// Pages and status documents at the same time, beside the expositions.
+/// Pages and status documents served at the same time, besides the scrapes.
 pub const VIEWS_MAX: usize = 8;
 
-/// What requests are answered from.
+/// The site of a listener: its routes, and the data that responses are built from.
 #[derive(Debug)]
 pub struct Site {
     directory: Arc<Directory>,
@@ -44,11 +44,11 @@ pub struct Site {
     started: Stamp,
     scrapes: Arc<Semaphore>,
     views: Arc<Semaphore>,
-    /// How to have the configuration read anew, where that may be asked for.
+    /// The handle for reloads, if `/-/reload` is enabled.
     reloads: Option<Reloads>,
 }
 
-/// What a path stands for.
+/// The target of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Route<'a> {
     Metrics,
@@ -58,19 +58,19 @@ enum Route<'a> {
     Config,
     Probe(Probe),
     Reload,
-    /// What is asked for is at another address, relative to this one.
+    /// The site is at this address, relative to the path.
     Redirect(&'a str),
 }
 
 impl Route<'_> {
-    /// The methods that it takes, as the header `Allow` lists them.
+    /// The supported methods, in the form of the header `Allow`.
     fn methods(self) -> &'static str {
         if self == Self::Reload { "POST, PUT" } else { "GET, HEAD" }
     }
 }
 
 impl Site {
-    /// A site below no prefix that shows `config`, and the metrics at `telemetry_path`.
+    /// A site without a prefix that serves `config` and, at `telemetry_path`, the metrics.
     pub fn new(
         directory: Arc<Directory>,
         process: Arc<ProcessMetrics>,
@@ -94,24 +94,24 @@ impl Site {
         }
     }
 
-    /// The same site with everything below `prefix`.
+    /// The same site below `prefix`.
     #[must_use]
     pub fn below(self, prefix: Prefix) -> Self {
         Self { prefix, ..self }
     }
 
-    /// The same site, at which the configuration can be read anew.
+    /// The same site with `/-/reload`, if there is a handle for it.
     #[must_use]
     pub fn reloading(self, reloads: Option<Reloads>) -> Self {
         Self { reloads, ..self }
     }
 
-    /// Whether a path asks about the process alone.
+    /// Whether a path is that of a probe.
     pub(super) fn is_probe(&self, path: &str) -> bool {
         Probe::at(path, &self.prefix).is_some()
     }
 
-    /// Answers one request. The body of a request is never read: none of them needs one.
+    /// Responds to one request. Bodies of requests are never read: no route needs one.
     pub(super) async fn respond(&self, request: Request<Incoming>) -> BufferedResponse {
         let Some(route) = self.route(request.uri().path()) else {
             return plain_text(StatusCode::NOT_FOUND, "Not found.\n");
@@ -186,14 +186,14 @@ impl Site {
 
     async fn status(&self, headers: &HeaderMap) -> BufferedResponse {
         let render = self.rendering(|status: &Status| {
-            serde_json::to_vec(status).expect("a status holds nothing that JSON cannot")
+            serde_json::to_vec(status).expect("the status has text keys and finite numbers")
         });
         self.view(headers, "application/json", render).await
     }
 
     async fn config(&self, headers: &HeaderMap) -> BufferedResponse {
         let config = Arc::clone(&self.config);
-        // Browsers would store what is called YAML instead of showing it.
+        // Browsers download a YAML type instead of showing it.
         let render = move || config.text().into_bytes();
         self.view(headers, "text/plain; charset=utf-8", render).await
     }
@@ -209,7 +209,7 @@ impl Site {
         response
     }
 
-    /// What `render` makes of the status.
+    /// Renders the status with `render`.
     fn rendering<F: FnOnce(&Status) -> Vec<u8>>(
         &self,
         render: F,
@@ -219,7 +219,7 @@ impl Site {
         move || render(&Status::new(&slots, about, Stamp::now()))
     }
 
-    /// Answers with what `render` gives, compressed where the client takes that.
+    /// Responds with the result of `render`, compressed if the client accepts gzip.
     async fn view(
         &self,
         headers: &HeaderMap,
@@ -236,7 +236,7 @@ impl Site {
             response_with_permit(StatusCode::OK, content_type, body.await, Some(permit));
         let headers = response.headers_mut();
         headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
-        // Old figures must not look current.
+        // A cached page would show old figures as current.
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if gzip {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
@@ -244,23 +244,23 @@ impl Site {
         response
     }
 
-    /// The current view of every account, each one publication.
+    /// The current view of every account.
     fn views(&self) -> Vec<Arc<AccountView>> {
         self.directory.slots().iter().map(|slot| slot.view()).collect()
     }
 }
 
-/// Sends whoever asks to where the site is.
+/// Redirects to the address of the site.
 fn redirect(address: &str) -> BufferedResponse {
     let mut response = plain_text(StatusCode::FOUND, format!("Found at {address}\n"));
-    // A prefix consists of characters that a header may hold.
+    // A prefix consists of characters that are valid in a header.
     if let Ok(address) = HeaderValue::from_str(address) {
         response.headers_mut().insert(LOCATION, address);
     }
     response
 }
 
-/// All values of a header that may be sent in several lines, as one list.
+/// All values of a header that may be repeated, as one list.
 fn joined(headers: &HeaderMap, name: &HeaderName) -> String {
     let values: Vec<&str> =
         headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();

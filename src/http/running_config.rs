@@ -7,17 +7,16 @@ use arc_swap::ArcSwap;
 
 type Render = Box<dyn Fn() -> String + Send + Sync>;
 
-/// What to show of the configuration in use. Whoever takes another one into use calls
-/// [`set`](Self::set); nothing is rendered before somebody asks for it.
+/// Renders the configuration in use, on request. A reload replaces it with [`set`](Self::set).
 pub struct RunningConfig(ArcSwap<Render>);
 
 impl RunningConfig {
-    /// Shows what `render` gives, which must not hold any secret.
+    /// Shows the text of `render`, which must contain no secret.
     pub fn new(render: impl Fn() -> String + Send + Sync + 'static) -> Self {
         Self(ArcSwap::from_pointee(Box::new(render)))
     }
 
-    /// Shows from now on what `render` gives.
+    /// Replaces `render`.
     pub fn set(&self, render: impl Fn() -> String + Send + Sync + 'static) {
         self.0.store(Arc::new(Box::new(render)));
     }

@@ -25,8 +25,8 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pause after a failed accept, which would fail again at once when descriptors have run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
-/// Answers requests on `listener` until `shutdown`, then finishes those in flight for as
-/// long as `front` allows.
+/// Serves `listener` until `shutdown`, then finishes the requests in flight for as long as `service`
+/// allows.
 pub async fn serve(listener: TcpListener, service: Service, shutdown: Shutdown) {
     let service = Arc::new(service);
     let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX as usize));
@@ -47,18 +47,18 @@ pub async fn serve(listener: TcpListener, service: Service, shutdown: Shutdown) 
         });
     }
     drop(listener);
-    // All places are free when the last connection is gone.
+    // All permits are free when the last connection has ended.
     if timeout(service.drain(), permits.acquire_many(CONNECTIONS_MAX)).await.is_err() {
-        warn!("some answers were still being sent; leaving them");
+        warn!("some responses were still being sent at the end of the shutdown; they are aborted");
     }
 }
 
-/// The next connection; errors end one attempt, never the listener.
+/// Accepts the next connection; an error is logged and the next attempt follows after a pause.
 async fn accept(
     listener: &TcpListener,
     permits: &Arc<Semaphore>,
 ) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
-    let permit = Arc::clone(permits).acquire_owned().await.expect("nobody closes this semaphore");
+    let permit = Arc::clone(permits).acquire_owned().await.expect("this semaphore is never closed");
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => return (stream, peer, permit),

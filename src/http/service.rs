@@ -1,4 +1,4 @@
-//! What a listener shows, and to whom.
+//! The services of the listeners: routes combined with access rules.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use super::routes::Site;
 use crate::health::Health;
 use crate::shutdown::DRAIN;
 
-/// What the requests of a listener are answered from.
+/// The service of a listener.
 #[derive(Debug)]
 pub struct Service(Kind);
 
@@ -28,30 +28,30 @@ enum Kind {
 }
 
 impl Service {
-    /// Everything that a site has, for those whom `access` lets in.
+    /// The site, with the rules of `access`.
     pub fn site(site: Arc<Site>, access: Arc<Access>) -> Self {
         Self(Kind::Site { site, access })
     }
 
-    /// Health and readiness, for everybody, in plain HTTP, below `prefix` and without it.
+    /// Health and readiness, in plain HTTP without a login, below `prefix` and without it.
     pub fn probes(health: Arc<Health>, prefix: Prefix) -> Self {
         Self(Kind::Probes { health, prefix })
     }
 
-    /// The resets of accounts, for those whom `access` lets in and who have a token.
+    /// The admin API, with the rules of `access`; its own token is checked as well.
     pub fn admin(admin: Arc<Admin>, access: Arc<Access>) -> Self {
         Self(Kind::Admin { admin, access })
     }
 
-    /// How long answers may still take once the exporter is to end.
+    /// How long responses may take during shutdown.
     pub(super) fn drain(&self) -> Duration {
         match &self.0 {
             Kind::Site { .. } | Kind::Probes { .. } => DRAIN,
-            Kind::Admin { admin, .. } => DRAIN + admin.patience(),
+            Kind::Admin { admin, .. } => DRAIN + admin.reset_time(),
         }
     }
 
-    /// How to encrypt a connection that begins now; not at all if `None`.
+    /// The TLS settings for a new connection; plain HTTP if `None`.
     pub(super) fn encryption(&self) -> Option<Arc<Encryption>> {
         match &self.0 {
             Kind::Site { access, .. } | Kind::Admin { access, .. } => access.encryption(),
@@ -59,7 +59,7 @@ impl Service {
         }
     }
 
-    /// Answers one request from `peer`.
+    /// Responds to one request from `peer`.
     pub(super) async fn respond(
         &self,
         request: Request<Incoming>,
@@ -79,7 +79,7 @@ impl Service {
             Kind::Admin { admin, access } => {
                 let mut response = match access.admit(&request).await {
                     Ok(()) => admin.respond(request, peer).await,
-                    Err(refusal) => admin.rephrase(&refusal, peer),
+                    Err(refusal) => admin.access_refused(&refusal, peer),
                 };
                 access.add_headers(&mut response);
                 response

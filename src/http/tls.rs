@@ -1,4 +1,4 @@
-//! The server's side of a TLS handshake.
+//! The server side of a TLS handshake.
 
 use std::io;
 use std::sync::Arc;
@@ -12,22 +12,22 @@ use tokio_rustls::server::TlsStream;
 use super::access::Encryption;
 use super::write_timeout::{WriteDeadline, WriteTimeout};
 
-/// What somebody reads who writes `http://` where TLS is spoken.
+/// The response to a request in plain HTTP.
 const NOT_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n\
     Content-Length: 54\r\nConnection: close\r\n\r\n\
     This port speaks TLS; write https:// instead of http.\n";
 
-/// Shakes hands, and lets nobody in on the strength of a certificate that is no longer good.
+/// Does the handshake. A resumed session is refused if its client certificate is no longer accepted.
 pub(super) async fn accept(
     mut stream: TcpStream,
     encryption: &Encryption,
     deadline: &Arc<WriteDeadline>,
 ) -> io::Result<TlsStream<WriteTimeout<TcpStream>>> {
     let mut first = [0];
-    // Every method of HTTP begins with a letter, and no handshake does.
+    // Every HTTP method begins with a capital letter, and no handshake does.
     if stream.peek(&mut first).await? == 1 && first.iter().all(u8::is_ascii_uppercase) {
         stream.write_all(NOT_TLS).await?;
-        return Err(io::Error::other("the client speaks HTTP without TLS"));
+        return Err(io::Error::other("the client sent HTTP without TLS"));
     }
     let stream = WriteTimeout::new(stream, Arc::clone(deadline));
     let mut stream = TlsAcceptor::from(encryption.server()).accept(stream).await?;

@@ -1,4 +1,4 @@
-//! A stream that does not wait for ever for a client to read.
+//! A stream with a deadline for writes.
 
 use std::io;
 use std::pin::Pin;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// Until when an answer has to be written; shared by a connection's service and its stream.
+/// Until when a response has to be written; shared by a connection's service and its stream.
 #[derive(Debug)]
 pub(super) struct WriteDeadline {
     origin: Instant,
@@ -23,7 +23,7 @@ impl WriteDeadline {
         Self { origin: Instant::now(), allowed, millis: AtomicU64::new(allowed.as_millis() as u64) }
     }
 
-    /// Notes that an answer begins.
+    /// Starts the time for the next response.
     pub(super) fn restart(&self) {
         let until = self.origin.elapsed() + self.allowed;
         self.millis.store(until.as_millis() as u64, Relaxed);
@@ -34,7 +34,7 @@ impl WriteDeadline {
     }
 }
 
-/// A stream whose writes fail once the deadline has passed and the peer still takes nothing.
+/// A stream whose writes fail once the deadline has passed and the client still reads nothing.
 #[derive(Debug)]
 pub(super) struct WriteTimeout<S> {
     stream: S,
@@ -48,7 +48,7 @@ impl<S> WriteTimeout<S> {
         Self { stream, deadline, timer }
     }
 
-    /// Called when a write has to wait: not beyond the deadline.
+    /// Called when a write is pending: fails after the deadline.
     fn wait<T>(&mut self, context: &mut Context<'_>) -> Poll<io::Result<T>> {
         let at = self.deadline.at();
         if self.timer.deadline() != at {
@@ -114,7 +114,7 @@ mod tests {
     const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
     #[tokio::test(start_paused = true)]
-    async fn a_client_that_stops_reading_is_left_at_the_deadline() {
+    async fn a_client_that_stops_reading_is_disconnected_at_the_deadline() {
         let (stream, mut client) = duplex(8);
         let deadline = Arc::new(WriteDeadline::new(WRITE_TIMEOUT));
         let mut bounded = WriteTimeout::new(stream, Arc::clone(&deadline));

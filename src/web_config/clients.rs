@@ -1,7 +1,7 @@
 //! Whether the certificate that a client shows is good.
 //!
 //! rustls asks [`ClientVerifier`] in every full handshake; [`http`](crate::http) asks once more where a
-//! session was resumed, in which nobody shows anything. Verifying a chain is webpki's work; what the
+//! session was resumed, in which no certificate is sent. Verifying a chain is webpki's work; what the
 //! format wants beyond that is here: certificates that are only asked for, those that stand in the
 //! file of authorities themselves, and lists of allowed names.
 
@@ -30,7 +30,7 @@ pub(super) struct ClientVerifier {
     verification: Verification,
     /// Names of which a certificate must have one, where there is a list.
     allowed: Option<BTreeSet<String>>,
-    /// The authorities of the file, which clients are told to choose by.
+    /// The authorities of the file, which are sent to clients as a hint.
     hints: Vec<DistinguishedName>,
     algorithms: WebPkiSupportedAlgorithms,
 }

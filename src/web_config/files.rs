@@ -24,7 +24,7 @@ pub(super) struct Files {
 pub(super) struct FileDigests(Vec<(PathBuf, [u8; 32])>);
 
 impl Files {
-    /// Reads a file; what fails is told in words that follow the file's name.
+    /// Reads a file; the error follows the file's name.
     pub(super) fn read(&mut self, path: &Path) -> Result<Vec<u8>, String> {
         let content = read(path);
         self.digests.0.push((path.to_owned(), sum(&content)));

@@ -1,4 +1,4 @@
-//! The section `headers`: what is added to every answer.
+//! The section `headers`: headers of every response.
 //!
 //! The format allows exactly five headers, so that exporters stay alike.
 

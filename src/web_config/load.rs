@@ -20,19 +20,19 @@ const SECTIONS: [&str; 4] =
 /// A valid web configuration.
 #[derive(Debug, Clone)]
 pub struct WebConfig {
-    /// How to encrypt; in plain HTTP if `None`.
+    /// The TLS settings; plain HTTP if `None`.
     pub tls: Option<ServerTls>,
     /// Whether HTTP/2 is offered to clients that come with TLS.
     pub http2: bool,
-    /// What is added to every answer.
+    /// Headers of every response.
     pub headers: Headers,
-    /// Who may log in; if nobody is named, everybody may come in without.
+    /// The users; if there are none, no login is required.
     pub users: Users,
     /// How many requests are answered, unless all are.
     pub rate_limit: Option<RequestRate>,
     /// What is legal but unwise.
     pub warnings: Vec<ConfigProblem>,
-    /// Whether the file says nothing at all.
+    /// Whether the file is empty.
     pub(super) empty: bool,
     pub(super) path: PathBuf,
     pub(super) digests: FileDigests,
@@ -106,7 +106,7 @@ impl SectionReader<'_> {
         let mut sections = Sections::default();
         let Some(tree) = self.tree() else { return sections };
         if matches!(tree, Tree::Null) {
-            let what = "is empty: no TLS, and nobody has to log in";
+            let what = "is empty: no TLS, and no login is required";
             self.report.warn(Spot { file: 0, place: Place::File }, what.to_owned());
             sections.empty = true;
         }

@@ -3,8 +3,8 @@
 //!
 //! [`load`] reads the file and the certificates and keys that it names into a [`WebConfig`], or into
 //! every problem at once; the binary calls it at the start and for `check-config`. [`Watch`] looks
-//! at the same files again and again and tells what became of them; [`app`](crate::app) asks it,
-//! and [`http`](crate::http) does what the configuration says. `reading` goes through the sections:
+//! at the same files again and again and reports changes; [`app`](crate::app) polls it,
+//! and [`http`](crate::http) does what the configuration says. `load` goes through the sections:
 //! `tls` with `protocol`, `names`, `pem`, `x509` and `clients`, `headers`, `users`, and `rate` with `duration`.
 //!
 //! Nothing here shows a key, a password or its hash, in no message and in no `Debug` output. Where

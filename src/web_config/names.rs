@@ -1,7 +1,7 @@
 //! Names of TLS parts as Go spells them, and what rustls has of them.
 //!
-//! A name that Go knows and rustls does not have is told apart from an invented one: the first asks
-//! for a decision, the second for a correction.
+//! A name that Go knows and rustls lacks is distinguished from an unknown one: the first needs a
+//! decision, the second a correction.
 
 use rustls::{CipherSuite, NamedGroup};
 
@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn invented_names_are_told_from_lacking_ones() {
+    fn unknown_names_are_distinguished_from_unsupported_ones() {
         for name in [
             "TLS_RSA_WITH_AES_128_GCM_SHA256",
             "TLS_RSA_WITH_3DES_EDE_CBC_SHA",

@@ -1,6 +1,6 @@
 //! Certificates and keys in PEM, and whether they go together.
 //!
-//! Failures are told in words that follow the name of the file or key; none holds what was read.
+//! Failures are phrases that follow the name of the file or key; none holds what was read.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use rustls::sign::{CertifiedKey, SigningKey};
 use super::x509::{CertificateFields, Validity};
 use crate::files;
 
-/// Somebody who signs certificates.
+/// A certificate authority.
 pub(super) struct Authority {
     pub(super) certificate: CertificateDer<'static>,
     /// What webpki takes for him; it does not know for how long.
@@ -31,7 +31,7 @@ pub(super) fn key(pem: &[u8], provider: &CryptoProvider) -> Result<Arc<dyn Signi
     let key = PrivateKeyDer::from_pem_slice(pem).map_err(|_| {
         let encrypted = pem.windows(9).any(|word| word == b"ENCRYPTED");
         if encrypted {
-            "is encrypted, and nobody is there to type the password; decrypt it".to_owned()
+            "is encrypted, and there is no way to enter the password; decrypt it".to_owned()
         } else {
             "holds no private key in PEM, -----BEGIN PRIVATE KEY-----".to_owned()
         }

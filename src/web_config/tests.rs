@@ -70,7 +70,7 @@ fn tls(lines: &str) -> String {
 }
 
 #[test]
-fn an_empty_file_says_nothing_and_is_told() {
+fn an_empty_file_says_nothing_and_is_reported() {
     let folder = Folder::new();
     for empty in ["", "# only a comment\n", "---\n", "{}\n", "tls_server_config:\nrate_limit: ~\n"]
     {
@@ -78,7 +78,7 @@ fn an_empty_file_says_nothing_and_is_told() {
         assert!(config.tls.is_none() && config.users.is_empty() && config.http2, "{empty}");
         assert_eq!((config.headers.len(), config.rate_limit), (0, None), "{empty}");
     }
-    assert_eq!(folder.warnings(""), ["web.yml: is empty: no TLS, and nobody has to log in"]);
+    assert_eq!(folder.warnings(""), ["web.yml: is empty: no TLS, and no login is required"]);
 }
 
 #[test]
@@ -225,9 +225,10 @@ fn headers_are_exactly_five_with_exact_values() {
                 .to_owned(),
         ),
     ] {
-        let told = folder.problems(&headers(line));
-        let told = told.strip_prefix(&format!("web.yml:3:{column}: http_server_config.headers."));
-        let (_, what) = told.unwrap().split_once(": ").unwrap();
+        let reported = folder.problems(&headers(line));
+        let reported =
+            reported.strip_prefix(&format!("web.yml:3:{column}: http_server_config.headers."));
+        let (_, what) = reported.unwrap().split_once(": ").unwrap();
         assert_eq!(what, fault, "{line}");
     }
     let blank = headers("Strict-Transport-Security: ''\n    X-Frame-Options: ~");
@@ -259,13 +260,13 @@ fn rate_limits_are_read_as_the_toolkit_reads_them() {
     ] {
         assert_eq!(limit(section), expected, "{section}");
     }
-    let told =
+    let reported =
         "web.yml:1:13: rate_limit: answers every request 429, because burst is 0; write burst: 20";
-    assert_eq!(folder.warnings("rate_limit: {interval: 1s, burst: 0}\n"), [told]);
+    assert_eq!(folder.warnings("rate_limit: {interval: 1s, burst: 0}\n"), [reported]);
 }
 
 #[test]
-fn what_is_legal_and_unwise_is_told() {
+fn what_is_legal_and_unwise_is_reported() {
     let folder = Folder::new();
     let unasked = "has client_allowed_sans, and asks no client for a certificate, so every client \
                    may come; write client_auth_type: RequireAndVerifyClientCert";
@@ -294,13 +295,13 @@ fn what_is_legal_and_unwise_is_told() {
     folder.write("server.crt", &old);
     folder.write("ca.crt", &old);
     folder.write("server.key", &key.serialize_pem());
-    let told =
+    let reported =
         "web.yml:2:14: tls_server_config.cert_file: server.crt has expired; clients will refuse it";
-    assert_eq!(folder.warnings(&tls("")), [told]);
+    assert_eq!(folder.warnings(&tls("")), [reported]);
     let ca = tls("client_auth_type: RequestClientCert\n  client_ca_file: ca.crt");
     let of_the_ca = "web.yml:5:19: tls_server_config.client_ca_file: ca.crt holds a certificate, \
                      number 1, that has expired";
-    assert_eq!(folder.warnings(&ca), [told, of_the_ca]);
+    assert_eq!(folder.warnings(&ca), [reported, of_the_ca]);
 }
 
 #[test]
@@ -338,9 +339,9 @@ fn no_message_and_no_debug_output_holds_a_secret() {
         "basic_auth_users: {alice: !!int hunter2}".to_owned(),
         "basic_auth_users: {alice: hunter2".to_owned(),
     ] {
-        let told = folder.problems(&yaml);
+        let reported = folder.problems(&yaml);
         for secret in SECRETS {
-            assert!(!told.contains(secret), "{yaml}\n{told}");
+            assert!(!reported.contains(secret), "{yaml}\n{reported}");
         }
     }
     let hash = bcrypt::hash("hunter2", 4).unwrap();

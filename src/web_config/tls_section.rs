@@ -106,7 +106,7 @@ impl<'a> TlsSection<'a> {
         Some(read)
     }
 
-    /// What concerns clients of whom nothing is asked.
+    /// Settings that have no effect without client authentication.
     pub(super) fn check_unasked(
         &self,
         authorities: bool,

@@ -1,7 +1,7 @@
 //! The section `basic_auth_users`: names and bcrypt hashes of passwords.
 //!
 //! Trying a password takes a quarter of a second at the usual cost, which is what makes it safe;
-//! [`http`](crate::http) does it aside and remembers the good ones.
+//! [`http`](crate::http) does it off the async threads and caches the valid ones.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -32,9 +32,9 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 #[derive(Clone, Default)]
 pub struct Users {
     named: HashMap<String, PasswordHash>,
-    /// The same hashes, to keep those busy who are not named.
+    /// The same hashes, for checks of unknown names.
     hashes: Vec<PasswordHash>,
-    /// Spreads unknown names over the hashes in a way that nobody outside can foresee.
+    /// Spreads unknown names over the hashes unpredictably.
     spread: RandomState,
 }
 
@@ -77,18 +77,17 @@ impl Users {
         users
     }
 
-    /// Whether nobody is named.
+    /// Whether there are no users.
     pub fn is_empty(&self) -> bool {
         self.named.is_empty()
     }
 
-    /// How many are named.
+    /// How many users there are.
     pub fn len(&self) -> usize {
         self.named.len()
     }
 
-    /// What the password of somebody who says he is `name` has to be tried against; nothing if
-    /// nobody is named at all.
+    /// The hash to check the password of `name` against; nothing if there are no users.
     pub fn check_for(&self, name: &str) -> Option<PasswordCheck> {
         if let Some(hash) = self.named.get(name) {
             return Some(PasswordCheck { hash: hash.clone(), known: true });
@@ -130,7 +129,7 @@ impl PasswordHash {
         Ok(Self(Arc::new(parts)))
     }
 
-    /// Whether it is the hash of `password`. Takes as long as the cost says, so call it aside.
+    /// Whether it is the hash of `password`. Takes as long as the cost says, so it must not run on an async thread.
     pub fn matches(&self, password: &[u8]) -> bool {
         // As C did it: up to and with the zero at the end, where there is room for it.
         let mut key = password.get(..PASSWORD_MAX).unwrap_or(password).to_vec();
@@ -143,7 +142,7 @@ impl PasswordHash {
         made.ct_eq(digest).into()
     }
 
-    /// What tells it from every other hash.
+    /// The parts that identify the hash.
     pub fn identity(&self) -> impl AsRef<[u8]> + use<> {
         let HashParts { cost, salt, digest } = &*self.0;
         [cost.to_be_bytes().as_slice(), salt, digest].concat()

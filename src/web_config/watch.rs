@@ -1,7 +1,7 @@
 //! Looks whether the files have changed, and what that means.
 //!
 //! A [`Watch`] judges a change when it finds the same content twice in a row, because a file may be
-//! found half written and a certificate without its new key. It tells every change once.
+//! found half written and a certificate without its new key. It reports every change once.
 
 use super::files::FileDigests;
 use super::load::{WebConfig, broken, read};
@@ -15,7 +15,7 @@ pub struct Watch {
     judged: FileDigests,
     /// What was found last, if it differs and is not judged yet.
     found: Option<FileDigests>,
-    /// Whether the configuration in use keeps anybody out or anything secret.
+    /// Whether the configuration in use has TLS or users.
     guarding: bool,
 }
 
@@ -39,7 +39,8 @@ impl Watch {
         }
     }
 
-    /// Reads the files, and tells what is new since the last time. Waits for disks, so call it aside.
+    /// Reads the files and returns a change since the last time. Blocks on disks, so it must not run on
+    /// an async thread.
     pub fn look(&mut self) -> Option<WatchEvent> {
         if self.judged.again() == self.judged {
             self.found = None;
@@ -54,7 +55,7 @@ impl Watch {
         self.judged = digests;
         Some(match read {
             Ok(config) if config.empty && self.guarding => {
-                let what = "is empty, and would let everybody in; write what it held, or {} if \
+                let what = "is empty, which would end TLS and logins; restore its content, or write {} if \
                             that is meant";
                 WatchEvent::Broken(broken(&self.path, what.to_owned()))
             }

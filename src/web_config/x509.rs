@@ -124,7 +124,7 @@ fn names(value: &[u8]) -> Option<Vec<String>> {
         match kind {
             MAIL | HOST | URI => names.push(str::from_utf8(content).ok()?.to_owned()),
             ADDRESS => names.push(address(content)?.to_string()),
-            // Directory names and the like, which nobody lists.
+            // Directory names and the like, which no configuration lists.
             _ => {}
         }
     }

@@ -1,6 +1,6 @@
 //! Finds line and column of a value whose place in the tree is known.
 //!
-//! The YAML library tells places only in errors. So a text in which something was found wrong is
+//! The YAML library gives places only in errors. So a text in which something was found wrong is
 //! read once more, down to the value in question, which is then refused on purpose; good
 //! configurations pay nothing. [`report`](super::report) asks for places, [`node`](super::node) for
 //! the text of numbers that are meant as text.

@@ -1,4 +1,4 @@
-//! Reading YAML so that every mistake is told at once, with its place and the remedy.
+//! Reads YAML so that every mistake is reported at once, with its place and the remedy.
 //!
 //! [`config`](crate::config) reads its files this way. `source` reads a file, `tree` parses it into an ordered tree
 //! that still knows what a person wrote, `node` walks the tree and knows the way, and `report`

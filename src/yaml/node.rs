@@ -306,7 +306,7 @@ pub(crate) fn unique_entries<'s>(
     unique
 }
 
-/// Notes an unknown key and tells which known one was probably meant.
+/// Reports an unknown key and which known one was probably meant.
 fn refuse_key(
     key: &str,
     entry: &Node<'_>,

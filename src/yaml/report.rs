@@ -9,9 +9,9 @@ use super::problem::{ConfigError, ConfigProblem};
 use super::source::SourceFile;
 use crate::text;
 
-/// Most problems that are told in full.
-const TOLD_MAX: usize = 50;
-/// Most bytes of text read again to find places, some seconds' worth; what remains is told by its
+/// Most problems that are reported in full.
+const REPORTED_MAX: usize = 50;
+/// Most bytes of text read again to find places, some seconds' worth; what remains is reported with its
 /// file and its place in the structure.
 const REREAD_MAX: usize = 64 << 20;
 
@@ -74,7 +74,7 @@ impl Report {
 
     /// Notes what is legal but unwise.
     pub(crate) fn warn(&mut self, spot: Spot, message: String) {
-        if self.warnings.len() < TOLD_MAX {
+        if self.warnings.len() < REPORTED_MAX {
             self.warnings.push(ReportEntry { spot, message, other: None });
         }
     }
@@ -85,7 +85,7 @@ impl Report {
     }
 
     fn note(&mut self, entry: ReportEntry) {
-        if self.problems.len() < TOLD_MAX {
+        if self.problems.len() < REPORTED_MAX {
             self.problems.push(entry);
         } else {
             self.more += 1;
@@ -95,8 +95,8 @@ impl Report {
     /// The warnings, or everything if there was a problem.
     pub(crate) fn finish(self, sources: &[SourceFile]) -> Result<Vec<ConfigProblem>, ConfigError> {
         let mut places = Places { sources, left: REREAD_MAX };
-        let problems = places.tell(self.problems);
-        let warnings = places.tell(self.warnings);
+        let problems = places.resolve(self.problems);
+        let warnings = places.resolve(self.warnings);
         if problems.is_empty() {
             Ok(warnings)
         } else {
@@ -112,8 +112,8 @@ struct Places<'a> {
 
 impl Places<'_> {
     /// Problems in the order of reading the files, within one by line.
-    fn tell(&mut self, entries: Vec<ReportEntry>) -> Vec<ConfigProblem> {
-        let mut told: Vec<(usize, ConfigProblem)> = entries
+    fn resolve(&mut self, entries: Vec<ReportEntry>) -> Vec<ConfigProblem> {
+        let mut problems: Vec<(usize, ConfigProblem)> = entries
             .into_iter()
             .map(|entry| {
                 let file = entry.spot.file;
@@ -127,8 +127,8 @@ impl Places<'_> {
                 (file, ConfigProblem { file: self.path(file), line, column, message })
             })
             .collect();
-        told.sort_by_key(|(file, problem)| (*file, problem.line, problem.column));
-        told.into_iter().map(|(_, problem)| problem).collect()
+        problems.sort_by_key(|(file, problem)| (*file, problem.line, problem.column));
+        problems.into_iter().map(|(_, problem)| problem).collect()
     }
 
     fn path(&self, file: usize) -> std::path::PathBuf {

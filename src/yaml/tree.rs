@@ -1,6 +1,6 @@
 //! YAML text as an ordered tree that still knows what a person wrote.
 //!
-//! A plain serde struct cannot tell `token:` from `token: ""` or `id: 7` from `id: "7"`, and quotes
+//! A plain serde struct cannot distinguish `token:` from `token: ""` or `id: 7` from `id: "7"`, and quotes
 //! the value in its messages. A [`Tree`] keeps the kind of every scalar, the order of entries and
 //! duplicate keys; [`node`](super::node) reads it. Neither type derives `Debug`: a tree may hold
 //! tokens anywhere.
@@ -75,7 +75,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Tree, SyntaxError> {
     })
 }
 
-/// Parses the first YAML document of a text, and tells whether something follows it. What that is
+/// Parses the first YAML document of a text, and returns whether something follows it. What that is
 /// remains unread.
 pub(crate) fn parse_first(bytes: &[u8]) -> Result<(Tree, bool), SyntaxError> {
     let text = decode(bytes)?;
@@ -184,7 +184,7 @@ pub(crate) fn place_of(error: &serde_yaml::Error) -> Option<(usize, usize)> {
     error.location().map(|place| (place.line(), place.column()))
 }
 
-/// A visitor that refuses every value, so that the error tells where the value stands.
+/// A visitor that refuses every value, so that the error has the place of the value.
 pub(crate) struct Anywhere;
 
 impl Visitor<'_> for Anywhere {

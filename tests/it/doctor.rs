@@ -164,7 +164,7 @@ async fn an_account_without_a_channel_and_one_without_users_are_told() {
 async fn a_token_that_ends_is_told_in_time() {
     use base64::Engine as _;
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    for (end, words) in [(3_000, "the token ends in"), (-60, "the token has ended")] {
+    for (end, words) in [(3_000, "the token expires in"), (-60, "the token has expired")] {
         let end = now.as_secs().saturating_add_signed(end);
         let claims = base64::prelude::BASE64_URL_SAFE_NO_PAD.encode(format!("{{\"exp\":{end}}}"));
         let token = format!("e30.{claims}.c2ln");

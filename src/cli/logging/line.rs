@@ -15,7 +15,7 @@ use super::super::flags::LogFormat;
 /// Keys that a line begins with; a field of the same name gets an underscore.
 const OURS: [&str; 4] = ["time", "level", "source", "msg"];
 
-/// A line in the making.
+/// A line that is being composed.
 #[derive(Debug)]
 pub(super) struct LogLine {
     format: LogFormat,
@@ -137,8 +137,8 @@ impl Visit for MessageVisitor {
     }
 }
 
-/// Where in the code: below `src`, and in a library with its name before that. Where it was built is
-/// nobody's business.
+/// The place in the code: the path below `src`, after the name of the library if it is one. The path of
+/// the build is left out.
 fn source(about: &Metadata<'_>) -> String {
     let file = about.file().unwrap_or_default();
     let file = file.rsplit_once("src/").map_or(file, |(_, below)| below);

@@ -1,7 +1,7 @@
-//! The log: lines on standard error, which never hold up whoever writes them.
+//! The log: lines on standard error; writing to it never blocks.
 //!
 //! [`Log::set_up`] makes every event a line ([`line`]) in a queue that a thread writes ([`queue`]).
-//! `main` keeps the [`Log`] until the end: what is left is written when it goes.
+//! `main` keeps the [`Log`] until the end: its drop writes what is left.
 
 mod line;
 mod queue;
@@ -21,9 +21,9 @@ use self::line::{LogLine, OUR_CRATE};
 use self::queue::{FlushTimeout, Queue};
 use super::flags::{LogFlags, LogFormat};
 
-/// Most bytes of lines that wait for a reader; some thousand lines.
+/// Size limit of the queue in bytes; some thousand lines.
 const LIMIT: usize = 1024 * 1024;
-/// How long a daemon that ends waits for a reader who has stopped reading, and for a slow one.
+/// How long a daemon waits at its end until one line, and until all lines are written.
 const FLUSH_TIMEOUT: FlushTimeout =
     FlushTimeout { line: Duration::from_secs(1), all: Duration::from_secs(3) };
 
@@ -40,30 +40,30 @@ struct LogLayer {
 }
 
 impl Log {
-    /// Takes over what is logged from now on, and panics. A `daemon` does not wait for ever at its end
-    /// for somebody to read.
+    /// Installs the log for events and panics. A `daemon` limits how long it waits at its end for the
+    /// reader of standard error.
     pub(crate) fn set_up(flags: &LogFlags, daemon: bool) -> std::io::Result<Self> {
         let format = flags.format;
         let notice = move |lost| {
             let place = concat!("cli/logging/mod.rs:", line!());
-            let words = "lines of the log were lost, because it was not read in time";
-            let mut line = LogLine::new(format, Level::WARN, place, words);
+            let message = "lines of the log were lost, because it was not read in time";
+            let mut line = LogLine::new(format, Level::WARN, place, message);
             line.add_bare("lines", lost);
             line.finish()
         };
         let dropped = dropped_log_lines().clone();
         let queue = Queue::start(LIMIT, Box::new(notice), dropped, std::io::stderr())?;
-        // Of the libraries only warnings: their chatter is not about accounts.
+        // Of libraries only warnings are logged.
         let filter =
             Targets::new().with_default(Level::WARN).with_target(OUR_CRATE, flags.level.tracing());
         let lines = LogLayer { format, queue: Arc::clone(&queue) };
         tracing_subscriber::registry().with(filter).with(lines).init();
-        // The usual hook writes to standard error itself, and waits for it.
+        // The default hook writes to standard error directly, which may block.
         std::panic::set_hook(Box::new(log_panic));
         Ok(Self { queue, timeout: daemon.then_some(FLUSH_TIMEOUT) })
     }
 
-    /// Writes the reason why the program ends, as it stands.
+    /// Writes the reason of the exit, unformatted.
     pub(crate) fn exit_reason(&self, text: &str) {
         self.queue.push_last(format!("{text}\n"));
     }
@@ -82,12 +82,12 @@ impl<S: Subscriber> Layer<S> for LogLayer {
 }
 
 fn log_panic(info: &PanicHookInfo<'_>) {
-    let problem = info.payload_as_str().unwrap_or("a panic without words");
+    let problem = info.payload_as_str().unwrap_or("a panic without a message");
     let place = info.location().map(ToString::to_string).unwrap_or_default();
     let backtrace = std::backtrace::Backtrace::capture();
     let backtrace = match backtrace.status() {
         std::backtrace::BacktraceStatus::Captured => Some(backtrace.to_string()),
         _ => None,
     };
-    error!(place, problem, backtrace, "a bug in wazzup-exporter: a part of it has panicked");
+    error!(place, problem, backtrace, "a bug in wazzup-exporter: one of its tasks has panicked");
 }

@@ -1,8 +1,7 @@
-//! What stands between whoever logs and standard error, which may stall: a pipe that nobody reads.
+//! The queue between the log and standard error, which may block: a pipe that is not read.
 //!
-//! LogLayer go into a [`Queue`] without waiting and a thread writes them. While the queue is full, lines
-//! are lost and counted; once the reader has taken half of it, one line tells how many there were,
-//! where they would have stood.
+//! Lines go into a [`Queue`] without waiting and a thread writes them. While the queue is full, lines
+//! are lost and counted; once half of it is written, one line in their place says how many were lost.
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Write};
@@ -15,10 +14,10 @@ use wazzup_exporter::blocking::lock;
 /// How long to wait before a stream that says it is not ready is tried again.
 const NOT_READY: Duration = Duration::from_millis(20);
 
-/// The line that tells how many were lost.
+/// Makes the line that says how many were lost.
 type Notice = Box<dyn Fn(u64) -> String + Send + Sync>;
 
-/// LogLayer on their way.
+/// Lines that wait to be written.
 pub(super) struct Queue {
     state: Mutex<State>,
     filled: Condvar,
@@ -36,9 +35,9 @@ struct State {
     bytes: usize,
     /// Whether lines are being lost until there is room again.
     full: bool,
-    /// LogLayer that were lost since then.
+    /// Lines that were lost since then.
     lost: u64,
-    /// LogLayer that were written, or could not be.
+    /// Lines that were written, or could not be.
     done: u64,
 }
 
@@ -180,7 +179,7 @@ mod tests {
 
     fn start(limit: usize) -> (Arc<Queue>, mpsc::Receiver<String>, IntCounter) {
         let (send, read) = mpsc::sync_channel(0);
-        let dropped = IntCounter::new("dropped", "LogLayer").unwrap();
+        let dropped = IntCounter::new("dropped", "Lines").unwrap();
         let notice = Box::new(|lost| format!("lost {lost}\n"));
         (Queue::start(limit, notice, dropped.clone(), Slow(send)).unwrap(), read, dropped)
     }
@@ -196,13 +195,14 @@ mod tests {
         (0..25).for_each(|number| queue.push(line(number)));
         assert_eq!(dropped.get(), 15);
         // Below half of the limit there is room again.
-        let mut told: Vec<String> = (0..6).map(|_| read.recv_timeout(FOREVER).unwrap()).collect();
-        assert_eq!(told, (0..6).map(line).collect::<Vec<_>>());
+        let mut written: Vec<String> =
+            (0..6).map(|_| read.recv_timeout(FOREVER).unwrap()).collect();
+        assert_eq!(written, (0..6).map(line).collect::<Vec<_>>());
         // The sixth is done once the seventh is taken.
-        told.push(read.recv_timeout(FOREVER).unwrap());
+        written.push(read.recv_timeout(FOREVER).unwrap());
         queue.push(line(25));
-        told.extend((0..5).map(|_| read.recv_timeout(FOREVER).unwrap()));
-        assert_eq!(told[7..], [line(7), line(8), line(9), "lost 15\n".to_owned(), line(25)]);
+        written.extend((0..5).map(|_| read.recv_timeout(FOREVER).unwrap()));
+        assert_eq!(written[7..], [line(7), line(8), line(9), "lost 15\n".to_owned(), line(25)]);
         assert_eq!(dropped.get(), 15);
     }
 
@@ -235,8 +235,8 @@ mod tests {
         queue.push(line(1));
         queue.push_last("the reason\n".to_owned());
         assert_eq!(dropped.get(), 1);
-        let told: Vec<_> = (0..2).map(|_| read.recv_timeout(FOREVER).unwrap()).collect();
-        assert_eq!(told, [line(0), "the reason\n".to_owned()]);
+        let written: Vec<_> = (0..2).map(|_| read.recv_timeout(FOREVER).unwrap()).collect();
+        assert_eq!(written, [line(0), "the reason\n".to_owned()]);
     }
 
     #[test]

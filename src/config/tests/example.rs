@@ -42,8 +42,8 @@ fn what_the_example_comments_out_consists_of_working_keys() {
         }
     });
     let text: String = switched_on.map(|line| line + "\n").collect();
-    let told = read(&text).unwrap_err();
-    let [password, token, ca_file] = told.problems.as_slice() else { panic!("{told}") };
+    let reported = read(&text).unwrap_err();
+    let [password, token, ca_file] = reported.problems.as_slice() else { panic!("{reported}") };
     let missing = "partners.main.password_file: /run/secrets/partner cannot be read";
     assert!(password.message.starts_with(missing), "{password}");
     let missing = "accounts[0] \"acme\": tls.ca_file: /etc/wazzup-exporter/ca.pem cannot be read";

@@ -89,17 +89,17 @@ fn a_missing_file_is_an_error_and_a_pattern_without_match_a_warning() {
         ]
     );
     folder.write("c.yaml", "account_files: ['d/*.yaml']\n", 0o600);
-    let told = folder.load().unwrap_err();
+    let reported = folder.load().unwrap_err();
     assert_eq!(
-        folder.hide(&told.to_string()),
+        folder.hide(&reported.to_string()),
         "DIR/c.yaml:1:1: configures no account; list one under accounts, \
          or in a file that account_files names"
     );
-    assert_eq!(told.warnings.len(), 1);
+    assert_eq!(reported.warnings.len(), 1);
 }
 
 #[test]
-fn what_cannot_be_an_account_file_is_told() {
+fn what_cannot_be_an_account_file_is_reported() {
     let folder = Folder::new(&[
         ("c.yaml", "account_files: [d, '*.yaml', 'a[', a.yaml, 7]\n"),
         ("a.yaml", "poll: {}\nacounts: []\n"),
@@ -143,7 +143,7 @@ fn a_token_file_is_checked_but_not_kept() {
     let Auth::TokenFile(path) = &config.accounts[0].auth else { panic!("a file") };
     assert_eq!(path, &folder.path("s/t"));
     assert_eq!(config.warnings, []);
-    for (text, mode, told) in [
+    for (text, mode, reported) in [
         ("t", 0o604, "is open to every user of the host (mode 604); chmod 600 DIR/s/t"),
         ("t", 0o602, "is open to every user of the host (mode 602); chmod 600 DIR/s/t"),
         ("\n", 0o600, "holds a token that is empty"),
@@ -152,16 +152,16 @@ fn a_token_file_is_checked_but_not_kept() {
     ] {
         folder.write("s/t", text, mode);
         let place = "DIR/c.yaml:2:52: accounts[0] \"a\": auth.token_file: DIR/s/t";
-        assert_eq!(folder.problems(), format!("{place} {told}"));
+        assert_eq!(folder.problems(), format!("{place} {reported}"));
     }
-    for (path, told) in [
+    for (path, reported) in [
         ("s/u", "DIR/s/u cannot be read: No such file or directory (os error 2)"),
         ("s", "DIR/s is not a regular file"),
         ("pasted-t0k3n", "the file cannot be read: No such file or directory (os error 2)"),
     ] {
         folder.write("c.yaml", &account("a", &format!("token_file: {path}")), 0o600);
         let place = "DIR/c.yaml:2:52: accounts[0] \"a\": auth.token_file:";
-        assert_eq!(folder.problems(), format!("{place} {told}"));
+        assert_eq!(folder.problems(), format!("{place} {reported}"));
     }
 }
 
@@ -174,12 +174,12 @@ fn account_files_reach_no_secret_of_the_host() {
     symlink(folder.path("s/t"), folder.path("s/link-within")).unwrap();
     let outside = "must lie below secrets_dir, DIR/s; move the file there";
     for file in ["out", "/etc/passwd", "s/../out", "s/link-out", "link-in", "s", "sx", "../none"] {
-        let told = told_of_account_file(&folder, file);
+        let reported = told_of_account_file(&folder, file);
         let expected = if file == "s" { "DIR/s is not a regular file" } else { outside };
-        assert_eq!(told, expected, "{file}");
+        assert_eq!(reported, expected, "{file}");
     }
-    let told = told_of_account_file(&folder, "s/none");
-    assert_eq!(told, "DIR/s/none cannot be read: No such file or directory (os error 2)");
+    let reported = told_of_account_file(&folder, "s/none");
+    assert_eq!(reported, "DIR/s/none cannot be read: No such file or directory (os error 2)");
     for file in ["s/t", "./x/../s/t", "s/link-within"] {
         folder.write("a.yaml", &account("b", &format!("token_file: {file}")), 0o600);
         folder.load().unwrap();
@@ -237,12 +237,12 @@ fn authorities_are_read_at_load_and_checked() {
     let config = folder.load().unwrap();
     assert_eq!(config.accounts[0].tls.ca.as_ref().unwrap().certificates().count(), 2);
     let place = "DIR/c.yaml:2:48: accounts[0] \"a\": tls.ca_file: DIR/d/ca.pem";
-    for (text, mode, told) in [
+    for (text, mode, reported) in [
         ("", 0o644, "holds no certificate in PEM, -----BEGIN CERTIFICATE-----"),
         ("t", 0o646, "can be changed by every user of the host (mode 646); chmod o-w DIR/d/ca.pem"),
     ] {
         folder.write("d/ca.pem", text, mode);
-        assert_eq!(folder.problems(), format!("{place} {told}"));
+        assert_eq!(folder.problems(), format!("{place} {reported}"));
     }
     fs::remove_file(folder.path("d/ca.pem")).unwrap();
     let missing = "cannot be read: No such file or directory (os error 2)";
@@ -275,8 +275,8 @@ fn the_password_of_a_proxy_counts_as_a_secret_of_the_file() {
     };
     let folder = Folder::new(&[("s", "t")]);
     folder.write("c.yaml", &proxied("http://user:pass@proxy"), 0o660);
-    let told = "DIR/c.yaml: holds a secret and can be changed by others than its owner";
-    assert_eq!(folder.problems(), format!("{told} (mode 660); chmod go-w DIR/c.yaml"));
+    let reported = "DIR/c.yaml: holds a secret and can be changed by others than its owner";
+    assert_eq!(folder.problems(), format!("{reported} (mode 660); chmod go-w DIR/c.yaml"));
     folder.write("c.yaml", &proxied("http://proxy"), 0o660);
     folder.load().unwrap();
 }
@@ -294,8 +294,11 @@ fn a_file_with_a_token_belongs_to_its_owner() {
     assert_eq!(folder.warnings(), [readable, literal]);
     for mode in [0o620, 0o602] {
         folder.write("c.yaml", ACME, mode);
-        let told = "DIR/c.yaml: holds a secret and can be changed by others than its owner";
-        assert_eq!(folder.problems(), format!("{told} (mode {mode:03o}); chmod go-w DIR/c.yaml"));
+        let reported = "DIR/c.yaml: holds a secret and can be changed by others than its owner";
+        assert_eq!(
+            folder.problems(),
+            format!("{reported} (mode {mode:03o}); chmod go-w DIR/c.yaml")
+        );
     }
     folder.write("s", "t", 0o600);
     folder.write("c.yaml", &account("a", "token_file: s"), 0o664);
@@ -318,15 +321,15 @@ fn many_tokens_in_one_file_are_one_warning() {
 
 #[test]
 fn a_file_without_end_is_not_read_to_it() {
-    let told = load(Path::new("/dev/zero"), Permissions::default()).unwrap_err().to_string();
-    assert_eq!(told, "/dev/zero: is larger than 16 MiB; split it with account_files");
+    let reported = load(Path::new("/dev/zero"), Permissions::default()).unwrap_err().to_string();
+    assert_eq!(reported, "/dev/zero: is larger than 16 MiB; split it with account_files");
 }
 
 #[test]
-fn a_main_file_that_cannot_be_read_is_told() {
+fn a_main_file_that_cannot_be_read_is_reported() {
     let folder = Folder::new(&[]);
-    let told = "DIR/c.yaml: cannot be read: No such file or directory (os error 2)";
-    assert_eq!(folder.problems(), told);
+    let reported = "DIR/c.yaml: cannot be read: No such file or directory (os error 2)";
+    assert_eq!(folder.problems(), reported);
     fs::create_dir(folder.path("c.yaml")).unwrap();
     assert_eq!(folder.problems(), "DIR/c.yaml: cannot be read: Is a directory (os error 21)");
 }

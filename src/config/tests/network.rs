@@ -11,7 +11,7 @@ fn accounts(settings: &[&str]) -> String {
     format!("accounts:\n{list}")
 }
 
-fn told(settings: &str) -> (Vec<String>, ProxyAndUrl) {
+fn reported(settings: &str) -> (Vec<String>, ProxyAndUrl) {
     let config = read(&ACME.replace("auth:", &format!("{settings}, auth:"))).unwrap();
     let account = &config.accounts[0];
     let warnings = config.warnings.iter().map(|warning| warning.message.clone());
@@ -26,7 +26,7 @@ type ProxyAndUrl = (Option<String>, String);
 
 #[test]
 fn rate_limits_have_bounds() {
-    for (limit, told) in [
+    for (limit, reported) in [
         ("{requests: 0}", "rate_limit.requests: is 0; it must be from 1 to 100000"),
         ("{requests: 100001}", "rate_limit.requests: is 100001; it must be from 1 to 100000"),
         ("{per: 99ms}", "rate_limit.per: is 99ms; it must be from 100ms to 1h"),
@@ -35,7 +35,7 @@ fn rate_limits_have_bounds() {
         ("{request: 5}", "rate_limit: unknown key \"request\"; did you mean requests?"),
         ("500", "rate_limit: is a number where a mapping is wanted (requests, per)"),
     ] {
-        assert_eq!(account_problem(&format!("rate_limit: {limit}")), told);
+        assert_eq!(account_problem(&format!("rate_limit: {limit}")), reported);
     }
     for limit in ["{}", "{requests: 1, per: 5s}", "{requests: 100000, per: 1h}", "{per: 100ms}"] {
         read(&ACME.replace("auth", &format!("rate_limit: {limit}, auth"))).unwrap();
@@ -43,7 +43,7 @@ fn rate_limits_have_bounds() {
 }
 
 #[test]
-fn a_proxy_is_told_apart_from_what_cannot_be_one() {
+fn a_proxy_is_distinguished_from_what_cannot_be_one() {
     for (proxy, what) in [
         (
             "socks5://proxy:1080",
@@ -56,20 +56,20 @@ fn a_proxy_is_told_apart_from_what_cannot_be_one() {
     ] {
         assert_eq!(account_problem(&format!("proxy_url: {proxy}")), format!("proxy_url: {what}"));
     }
-    let (warnings, (proxy, _)) = told("proxy_url: 'http://user:pass@proxy:3128'");
+    let (warnings, (proxy, _)) = reported("proxy_url: 'http://user:pass@proxy:3128'");
     assert_eq!(warnings, [] as [&str; 0]);
     assert_eq!(proxy.as_deref(), Some("http://<secret>@proxy:3128/"));
 }
 
 #[test]
-fn a_token_travels_unencrypted_only_where_somebody_insists() {
+fn a_token_travels_unencrypted_only_where_it_is_allowed_explicitly() {
     let warning = "accounts[0] \"acme\": base_url: sends the token unencrypted, as \
-                   allow_insecure_http says; whoever is on the way can read it";
+                   allow_insecure_http says; everyone on the network path can read it";
     for settings in [
         "base_url: 'http://api.example', allow_insecure_http: true",
         "base_url: 'http://127.0.0.1:1', proxy_url: 'http://proxy', allow_insecure_http: true",
     ] {
-        assert_eq!(told(settings).0, [warning], "{settings}");
+        assert_eq!(reported(settings).0, [warning], "{settings}");
     }
     for settings in [
         "base_url: 'https://api.example', allow_insecure_http: true",
@@ -77,7 +77,7 @@ fn a_token_travels_unencrypted_only_where_somebody_insists() {
         "base_url: 'http://127.0.0.1:1', proxy_url: 'http://[::1]:2'",
         "base_url: 'https://127.0.0.1:1', proxy_url: 'http://proxy'",
     ] {
-        assert_eq!(told(settings).0, [] as [&str; 0], "{settings}");
+        assert_eq!(reported(settings).0, [] as [&str; 0], "{settings}");
     }
     assert_eq!(
         account_problem("base_url: http://127.0.0.1:1\n  proxy_url: http://proxy"),
@@ -88,16 +88,18 @@ fn a_token_travels_unencrypted_only_where_somebody_insists() {
         account_problem("base_url: http://api.example\n  allow_insecure_http: false")
             .starts_with("base_url: would send the token unencrypted; write https://")
     );
-    let (_, (_, url)) = told("allow_insecure_http: true");
+    let (_, (_, url)) = reported("allow_insecure_http: true");
     assert_eq!(url, "https://tech.wazzup24.com/");
 }
 
 #[test]
 fn an_unchecked_certificate_is_warned_of() {
     assert_eq!(
-        told("tls: {insecure_skip_verify: true}").0,
-        ["accounts[0] \"acme\": tls.insecure_skip_verify: takes every certificate, so whoever is \
-          on the way can read the token; ca_file trusts an authority of your own"]
+        reported("tls: {insecure_skip_verify: true}").0,
+        [
+            "accounts[0] \"acme\": tls.insecure_skip_verify: takes every certificate, so everyone on the \
+          network path can read the token; ca_file trusts an authority of your own"
+        ]
     );
 }
 
@@ -139,8 +141,8 @@ fn accounts_with_the_same_token_share_one_limit() {
          requests/s; the limit, 1 per 10s, allows 0.097/s: raise poll.interval of a0, a3 to 43s or more"
     );
     let many = vec![same.as_str(); 8];
-    let told = problems(&accounts(&many));
-    assert!(told.contains("a0, a1, a2, a3, a4 and 3 more have the same token"), "{told}");
+    let reported = problems(&accounts(&many));
+    assert!(reported.contains("a0, a1, a2, a3, a4 and 3 more have the same token"), "{reported}");
 }
 
 #[test]

@@ -48,9 +48,9 @@ because YAML would turn 007 or 0x1F into something else");
 }
 
 #[test]
-fn wrong_shapes_are_told_in_words() {
+fn wrong_shapes_are_reported() {
     let sections = "is text where a mapping is wanted";
-    for (text, told) in [
+    for (text, reported) in [
         (
             "text",
             "1:1: is text where a mapping is wanted (poll, max_in_flight, export, \
@@ -95,13 +95,13 @@ fn wrong_shapes_are_told_in_words() {
                 .to_owned(),
         ),
     ] {
-        assert_eq!(problems(text), told, "{text}");
+        assert_eq!(problems(text), reported, "{text}");
     }
 }
 
 #[test]
-fn wrong_parts_of_an_account_are_told_in_words() {
-    for (yaml, told) in [
+fn wrong_parts_of_an_account_are_reported() {
+    for (yaml, reported) in [
         ("labels: x", "labels: is text where a mapping is wanted; write team: sales"),
         (
             "labels: {a-b: x}",
@@ -127,16 +127,16 @@ fn wrong_parts_of_an_account_are_told_in_words() {
                       working_hours, users, discover_users, channels, reset, base_url, allow_insecure_http, rate_limit, tls, proxy_url",
         ),
     ] {
-        assert_eq!(account_problem(yaml), told, "{yaml}");
+        assert_eq!(account_problem(yaml), reported, "{yaml}");
     }
-    for (users, told) in [
+    for (users, reported) in [
         (
             "[]",
-            "users: lists nobody; list the CRM users to poll, - id: \"1\", or switch on discover_users",
+            "users: lists no user; list the CRM users to poll, - id: \"1\", or switch on discover_users",
         ),
         (
             "",
-            "users: lists nobody; list the CRM users to poll, - id: \"1\", or switch on discover_users",
+            "users: lists no user; list the CRM users to poll, - id: \"1\", or switch on discover_users",
         ),
         ("'1'", "users: is text where a list is wanted; write a list: - id: \"1\""),
         ("['1']", "users[0]: is text where a mapping is wanted (id, name, labels)"),
@@ -153,13 +153,13 @@ fn wrong_parts_of_an_account_are_told_in_words() {
     ] {
         let text = format!("accounts:\n- {{name: acme, auth: {{token: t}}, users: {users}}}");
         let found = problems(&text);
-        assert_eq!(found.split_once("\"acme\": ").unwrap().1, told, "{users}");
+        assert_eq!(found.split_once("\"acme\": ").unwrap().1, reported, "{users}");
     }
 }
 
 #[test]
 fn an_account_names_exactly_one_token() {
-    for (auth, told) in [
+    for (auth, reported) in [
         (
             "{}",
             "auth: names no token; give exactly one of token, token_env, token_file, token_command, partner and oauth",
@@ -198,13 +198,13 @@ fn an_account_names_exactly_one_token() {
     ] {
         let text = format!("accounts:\n- {{name: acme, users: [{{id: '1'}}], auth: {auth}}}");
         let found = problems(&text);
-        assert_eq!(found.split_once("\"acme\": ").unwrap().1, told, "{auth}");
+        assert_eq!(found.split_once("\"acme\": ").unwrap().1, reported, "{auth}");
     }
 }
 
 #[test]
-fn text_that_is_no_yaml_is_told_with_its_place() {
-    for (text, told) in [
+fn text_that_is_no_yaml_is_reported_with_its_place() {
+    for (text, reported) in [
         ("", "config.yaml: is empty; list accounts in it, accounts: [{name: …, auth: …}]"),
         (
             "# nothing\n",
@@ -236,12 +236,12 @@ fn text_that_is_no_yaml_is_told_with_its_place() {
             "config.yaml:2:5: the character U+0007 is not allowed in YAML; remove it",
         ),
     ] {
-        assert_eq!(read(text).unwrap_err().to_string(), told, "{text:?}");
+        assert_eq!(read(text).unwrap_err().to_string(), reported, "{text:?}");
     }
 }
 
 #[test]
-fn other_encodings_are_told_with_their_place() {
+fn other_encodings_are_reported_with_their_place() {
     let error = parse(b"a: b\nc: \xff", Path::new("c.yaml")).unwrap_err();
     assert_eq!(
         error.to_string(),

@@ -27,8 +27,8 @@ fn read_one(more: &str) -> Result<Config, ConfigError> {
 }
 
 fn problem(more: &str) -> String {
-    let told = read_one(more).unwrap_err().to_string();
-    let (_, what) = told.split_once("\"acme\": ").unwrap();
+    let reported = read_one(more).unwrap_err().to_string();
+    let (_, what) = reported.split_once("\"acme\": ").unwrap();
     what.to_owned()
 }
 
@@ -52,14 +52,14 @@ fn a_token_that_others_could_know_is_refused() {
         ("two words that are long enough together", 0o600, "white space"),
     ] {
         let (_folder, file) = token(content, mode);
-        let told = problem(&format!("reset: {{enabled: true, {file}}}"));
-        assert!(told.contains("reset.token_file: ") && told.contains(words), "{told}");
-        assert!(content.is_empty() || !told.contains(content), "{told}");
+        let reported = problem(&format!("reset: {{enabled: true, {file}}}"));
+        assert!(reported.contains("reset.token_file: ") && reported.contains(words), "{reported}");
+        assert!(content.is_empty() || !reported.contains(content), "{reported}");
     }
-    let told = problem("reset: {enabled: true}");
-    assert!(told.contains("token_file") && told.contains("openssl"), "{told}");
-    let told = problem("reset: {enabled: true, token_file: /no/such}");
-    assert!(told.contains("cannot be read"), "{told}");
+    let reported = problem("reset: {enabled: true}");
+    assert!(reported.contains("token_file") && reported.contains("openssl"), "{reported}");
+    let reported = problem("reset: {enabled: true, token_file: /no/such}");
+    assert!(reported.contains("cannot be read"), "{reported}");
 }
 
 #[test]
@@ -70,8 +70,8 @@ fn bounds_are_checked() {
         ("max_unanswered: -1", "reset.max_unanswered: is -1"),
         ("force: true", "reset: unknown key \"force\""),
     ] {
-        let told = problem(&format!("reset: {{{words}}}"));
-        assert!(told.contains(what), "{told}");
+        let reported = problem(&format!("reset: {{{words}}}"));
+        assert!(reported.contains(what), "{reported}");
     }
 }
 
@@ -79,15 +79,15 @@ fn bounds_are_checked() {
 fn a_reset_needs_v2_the_account_s_number_and_no_second_one() {
     let (_folder, file) = token(TOKEN, 0o600);
     let reset = format!("reset: {{enabled: true, {file}}}");
-    let told = problem(&format!("api: v3, {reset}"));
-    assert!(told.contains("v3 has no reset"), "{told}");
+    let reported = problem(&format!("api: v3, {reset}"));
+    assert!(reported.contains("v3 has no reset"), "{reported}");
     let text =
         format!("accounts:\n- {{name: acme, auth: {{token: t}}, users: [{{id: '1'}}], {reset}}}\n");
-    let told = problems(&text);
-    assert!(told.contains("needs the account's number"), "{told}");
+    let reported = problems(&text);
+    assert!(reported.contains("needs the account's number"), "{reported}");
     let two = [account("acme", "78231464", &reset), account("twin", "7823-1464", &reset)];
-    let told = problems(&format!("accounts:\n{}", two.concat()));
-    assert!(told.contains("two accounts of the same account_id"), "{told}");
+    let reported = problems(&format!("accounts:\n{}", two.concat()));
+    assert!(reported.contains("two accounts of the same account_id"), "{reported}");
     let two = [account("acme", "78231464", &reset), account("twin", "78231464", "reset: {}")];
     assert!(read(&format!("accounts:\n{}", two.concat())).is_ok());
 }

@@ -76,8 +76,9 @@ fn no_message_and_no_debug_output_holds_a_token() {
             let text = text.replace('@', secret);
             let shown = match read(&text) {
                 Ok(config) => {
-                    let told: Vec<_> = config.warnings.iter().map(ToString::to_string).collect();
-                    format!("{config:?} {told:?}")
+                    let reported: Vec<_> =
+                        config.warnings.iter().map(ToString::to_string).collect();
+                    format!("{config:?} {reported:?}")
                 }
                 Err(error) => format!("{error} {error:?}"),
             };

@@ -28,7 +28,7 @@ fn secret(path: &Path, text: &str, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-fn told(keys: &str) -> String {
+fn reported(keys: &str) -> String {
     let error = account(keys).unwrap_err();
     let words = error.problems.iter().map(|problem| problem.message.as_str());
     words.collect::<Vec<_>>().join("\n").replace("accounts[0] \"acme\": ", "")
@@ -40,15 +40,15 @@ fn a_partner_gives_tokens_of_the_accounts_number() {
     let Auth::Partner(partner) = &config.accounts[0].auth else { panic!("a partner") };
     assert_eq!((partner.name.as_str(), partner.scope.as_str()), ("main", "transport,crm"));
     assert_eq!(
-        told("auth: {partner: main}"),
+        reported("auth: {partner: main}"),
         "auth: needs the account's number to ask for its token; write account_id: \"78231464\""
     );
     assert_eq!(
-        told("auth: {partner: mian}"),
+        reported("auth: {partner: mian}"),
         "auth.partner: is no name under partners; did you mean main?"
     );
     assert_eq!(
-        told("account_id: '78231464'\n  api: v3\n  auth: {partner: main}"),
+        reported("account_id: '78231464'\n  api: v3\n  auth: {partner: main}"),
         "auth: gives a token for v2, which v3 refuses; give the API key with token_file, \
          or remove api: v3"
     );
@@ -66,16 +66,16 @@ fn a_login_of_a_customer_needs_an_application_and_a_file_of_its_own() {
           `wazzup-exporter login` makes it"]
     );
     assert_eq!(
-        told("auth: {oauth: {partner: main, refresh_token_file: seed}}"),
+        reported("auth: {oauth: {partner: main, refresh_token_file: seed}}"),
         "auth.oauth.partner: has no client_id or no redirect_uri, which a customer's login needs"
     );
     assert_eq!(
-        told("auth: {oauth: {}}"),
+        reported("auth: {oauth: {}}"),
         "auth.oauth: has no partner; name the login under partners whose application the customer \
          lets in\nauth.oauth: has no refresh_token_file; name the file in which \
          `wazzup-exporter login` puts the token"
     );
-    let twice = told(
+    let twice = reported(
         "auth: &a {oauth: {partner: app, refresh_token_file: token}}\n\
          - {name: b, auth: *a, users: [{id: '1'}]}",
     );
@@ -90,8 +90,8 @@ fn a_command_has_to_be_allowed() {
     let text = "accounts: [{name: a, auth: {token_command: [get, acme]}, users: [{id: '1'}]}]";
     let main = || SourceFile { path: "c.yaml".into(), bytes: text.as_bytes().to_vec(), mode: None };
     let read = |token_command| load::read(main(), Permissions { token_command }, &environment);
-    let told = read(false).unwrap_err().to_string();
-    assert!(told.contains("start with --config.allow-token-command"), "{told}");
+    let reported = read(false).unwrap_err().to_string();
+    assert!(reported.contains("start with --config.allow-token-command"), "{reported}");
     let Auth::TokenCommand(words) = &read(true).unwrap().accounts[0].auth else {
         panic!("a command")
     };
@@ -101,7 +101,7 @@ fn a_command_has_to_be_allowed() {
 #[test]
 fn a_partners_password_stays_closed() {
     let folder = tempfile::tempdir().unwrap();
-    let told = |content: &str, mode| {
+    let reported = |content: &str, mode| {
         secret(&folder.path().join("password"), content, mode);
         let text = "partners: {main: {email: 'p', password_file: password}}\n";
         let text = format!("{text}{ACME}");
@@ -110,14 +110,14 @@ fn a_partners_password_stays_closed() {
             Err(error) => error.problems[0].message.clone(),
         }
     };
-    assert_eq!(told("two words\r\n", 0o600), "fine");
-    assert!(told("x", 0o604).contains("is open to every user of the host (mode 604)"));
-    assert!(told("", 0o600).contains("holds a password that is empty"));
-    assert!(told("a\nb", 0o600).contains("holds a password that contains a line break"));
+    assert_eq!(reported("two words\r\n", 0o600), "fine");
+    assert!(reported("x", 0o604).contains("is open to every user of the host (mode 604)"));
+    assert!(reported("", 0o600).contains("holds a password that is empty"));
+    assert!(reported("a\nb", 0o600).contains("holds a password that contains a line break"));
 }
 
 #[test]
-fn wrong_partners_are_told_in_words() {
+fn wrong_partners_are_reported() {
     for (partners, words) in [
         ("x", "partners: is text where a mapping is wanted; write main: {email: …}"),
         ("{main: {}}", "partners.main: has no email; write the user name of the partner's login"),
@@ -131,8 +131,8 @@ fn wrong_partners_are_told_in_words() {
              write https://…, as registered",
         ),
     ] {
-        let told = problems(&format!("partners: {partners}\n{ACME}"));
-        assert!(told.contains(words), "{told}");
+        let reported = problems(&format!("partners: {partners}\n{ACME}"));
+        assert!(reported.contains(words), "{reported}");
     }
 }
 
@@ -145,10 +145,10 @@ fn an_account_file_cannot_have_a_partners_login_sent_elsewhere() {
                tls: {insecure_skip_verify: true}, proxy_url: 'http://evil.example'}]";
     secret(&folder.path().join("b.yaml"), own, 0o600);
     let text = "partners: {main: {email: p, password_file: password}}\naccount_files: [b.yaml]";
-    let told = parse(text.as_bytes(), &folder.path().join("c.yaml")).unwrap_err();
+    let reported = parse(text.as_bytes(), &folder.path().join("c.yaml")).unwrap_err();
     let refused = "works only in the main file for an account of a partner";
-    let refused = told.problems.iter().filter(|problem| problem.message.contains(refused));
-    assert_eq!(refused.count(), 3, "{told}");
+    let refused = reported.problems.iter().filter(|problem| problem.message.contains(refused));
+    assert_eq!(refused.count(), 3, "{reported}");
 }
 
 #[test]
@@ -176,7 +176,7 @@ fn lists_and_working_hours_arrive() {
 }
 
 #[test]
-fn wrong_lists_and_hours_are_told_in_words() {
+fn wrong_lists_and_hours_are_reported() {
     for (keys, words) in [
         ("api: v1", "api: must be v2 (technical partners) or v3 (API keys)"),
         (
@@ -206,7 +206,7 @@ fn wrong_lists_and_hours_are_told_in_words() {
         ("working_hours: {}", "working_hours: has no timezone"),
     ] {
         let text = ACME.replace("users", &format!("{keys}, users"));
-        let told = problems(&text);
-        assert!(told.contains(words), "{keys}: {told}");
+        let reported = problems(&text);
+        assert!(reported.contains(words), "{keys}: {reported}");
     }
 }

@@ -1,4 +1,4 @@
-//! One account: its sum, its last hours, what is wrong with it, its channels and its users.
+//! One account: its sum, history, problems, channels and users.
 
 use std::fmt::{self, Write as _};
 
@@ -41,7 +41,7 @@ pub(super) fn write_account(
     Ok(())
 }
 
-/// The sums, and whether they are sound.
+/// The sums, and how complete they are.
 fn write_sum(html: &mut String, account: &AccountStatus, view: &PageContext<'_>) -> fmt::Result {
     if let Some(red) = account.red {
         let class = if red > 0 { " owes" } else { "" };
@@ -71,7 +71,7 @@ fn write_sum(html: &mut String, account: &AccountStatus, view: &PageContext<'_>)
     Ok(())
 }
 
-/// The last reset, and what it took away.
+/// The last reset, and the counters before and after it.
 fn write_reset(html: &mut String, account: &AccountStatus, view: &PageContext<'_>) -> fmt::Result {
     let Some(last) = &account.last_reset else { return Ok(()) };
     let class = if last.text() == "cleared" { "beside" } else { "reason" };
@@ -80,7 +80,7 @@ fn write_reset(html: &mut String, account: &AccountStatus, view: &PageContext<'_
     write!(html, "<p class=\"{class}\">last reset {at}: {}, {before} → {after}</p>", last.text())
 }
 
-/// Of whom the figures are missing or may not count.
+/// How many figures are missing or in doubt.
 fn write_doubts(html: &mut String, account: &AccountStatus) -> fmt::Result {
     let who = match account.red_of {
         RedOf::SalesReps => "sales rep",

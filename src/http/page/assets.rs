@@ -1,13 +1,13 @@
 //! The files that the page loads, and what the browser may load.
 
-/// What the browser is allowed. Forms may go to the exporter itself, for a search without a script.
+/// The content security policy. Forms may be sent to the exporter itself, for a search without a script.
 pub(crate) const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; \
      img-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 /// A file that the page needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Asset {
-    /// Where it is found.
+    /// Its path below the prefix.
     pub(crate) path: &'static str,
     pub(crate) content_type: &'static str,
     pub(crate) content: &'static str,

@@ -1,4 +1,4 @@
-//! The channels of an account: those that receive nothing, and what to do about them.
+//! The channels of an account: those that are not active, and what to do about them.
 
 use std::fmt::{self, Write as _};
 
@@ -8,10 +8,10 @@ use crate::http::status::{AccountStatus, ChannelStatus};
 
 /// Channels that are listed; beyond, only how many they are.
 const CHANNELS_MAX: usize = 20;
-/// Characters of a channel's id that tell it from the others of an account.
+/// Characters of a channel's id that are shown; enough to be unique within an account.
 const ID_SHOWN: usize = 8;
 
-/// How many channels there are, where some are.
+/// The number of channels, if there are any.
 pub(super) fn write_count(html: &mut String, channels: &[ChannelStatus]) -> fmt::Result {
     let (all, active) = (channels.len(), channels.iter().filter(|channel| channel.active).count());
     let text = match (all, active) {
@@ -25,7 +25,7 @@ pub(super) fn write_count(html: &mut String, channels: &[ChannelStatus]) -> fmt:
     write!(html, "<p class=\"{class} count\">{text}</p>")
 }
 
-/// The channels that receive nothing; on the page of one account all of them.
+/// The channels that are not active; on the page of one account all channels.
 pub(super) fn write_channels(
     html: &mut String,
     account: &AccountStatus,
@@ -48,7 +48,7 @@ pub(super) fn write_channels(
     html.push_str("</ul>");
     if account.is_cut_off() {
         html.push_str(
-            "<p class=\"reason cut-off\">No message arrives, so the counters stand still.</p>",
+            "<p class=\"reason cut-off\">No message arrives, so the counters do not change.</p>",
         );
     }
     Ok(())

@@ -1,7 +1,7 @@
-//! The course of an account's red sum, drawn as an inline SVG.
+//! The history of an account's red sum, drawn as an inline SVG.
 //!
-//! A stretch in which nothing was known is a gap with a mark of its own; one in which users were
-//! missing is drawn as a lower bound. Neither ever looks like zero.
+//! A period in which the sum was not known is a marked gap; one in which users were missing is drawn
+//! dotted, as a lower bound. Neither looks like zero.
 
 use std::fmt::{self, Write as _};
 use std::time::Duration;
@@ -12,11 +12,11 @@ use crate::http::status::HistoryStatus;
 /// Widths of the chart, in points; the smallest into which everything fits is taken.
 const WIDTHS: [usize; 4] = [15, 60, 180, WIDTH_MAX];
 const WIDTH_MAX: usize = 360;
-/// Points that a chart has at least; fewer would be dots.
+/// Fewer points than this are not drawn.
 const POINTS_MIN: usize = 3;
 /// Height of the drawing in its own units; the style sheet stretches it.
 const HEIGHT: u64 = 100;
-/// A scale that ends below this would make a mountain of one message.
+/// Smallest maximum of the scale, so that one message does not fill the chart.
 const SCALE_MIN: u64 = 4;
 
 /// What is drawn.
@@ -31,7 +31,7 @@ struct Chart {
     peak: Option<u64>,
 }
 
-/// Writes the chart, if anything was ever known.
+/// Writes the chart, if there are enough points.
 pub(super) fn write_chart(html: &mut String, history: Option<&HistoryStatus>) -> fmt::Result {
     let Some((history, chart)) = history.and_then(|history| Some((history, Chart::new(history)?)))
     else {
@@ -62,10 +62,10 @@ impl Chart {
     fn new(history: &HistoryStatus) -> Option<Self> {
         let known = history.red.iter().zip(&history.partial);
         let mut points: Vec<_> = known.map(|(red, partial)| Some(((*red)?, *partial))).collect();
-        // Where sampling has ended nothing is known either.
+        // The time since the last sample is a gap, too.
         let late = (history.age_seconds / history.period_seconds).round() as usize;
         points.extend(std::iter::repeat_n(None, late.saturating_sub(1).min(WIDTH_MAX)));
-        // What was not known yet at the start is no gap.
+        // The time before the first known point is not a gap.
         let begin = points.iter().position(Option::is_some)?;
         points.drain(..begin);
         let needed = points.len();
@@ -82,7 +82,7 @@ impl Chart {
     fn at(&self, index: usize) -> Option<(usize, u64, bool)> {
         let (red, partial) = (*self.points.get(index)?)?;
         let scale = self.peak.unwrap_or_default().max(SCALE_MIN);
-        // A little air above; wide enough for any figure.
+        // Margins above and below; u128 cannot overflow.
         let height = u128::from(red) * u128::from(HEIGHT - 6) / u128::from(scale);
         Some((self.first + index, HEIGHT - 2 - height as u64, partial))
     }

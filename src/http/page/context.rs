@@ -8,13 +8,13 @@ use super::query::PageQuery;
 use crate::http::format::Escaped;
 use crate::http::status::Status;
 
-/// What everything on a page is written from.
+/// The input of every part of the page.
 pub(super) struct PageContext<'a> {
     pub(super) status: &'a Status,
     pub(super) query: &'a PageQuery,
     /// The path of the exposition.
     pub(super) metrics: &'a str,
-    /// The largest red counter, which has the longest bar.
+    /// The largest red counter; its bar is the longest.
     pub(super) most: u64,
 }
 

@@ -1,12 +1,13 @@
-//! The status page: who owes replies, and what is not known.
+//! The status page: which users owe replies, and which figures are not known.
 //!
-//! It is rendered whole by the server and complete without a script: `page.js` only fetches it again
-//! and swaps what has changed, puts times into the viewer's zone, searches while one types, and says
-//! when the exporter cannot be reached any more. All addresses are relative, so that the page works
-//! below any prefix, and nothing comes from elsewhere, which [`POLICY`] makes the browser enforce.
+//! The server renders it completely and it works without a script: `page.js` only refreshes it, shows
+//! times in the viewer's zone, searches while the user types, and reports when the exporter cannot be
+//! reached. All addresses are relative, so that the page works below any prefix, and it loads nothing
+//! from other hosts, which [`POLICY`] makes the browser enforce.
 //!
-//! [`ask`] chooses what is shown, [`overview`] writes what concerns all accounts, [`account`] one of
-//! them, with [`chart`], [`channels`] and [`people`].
+//! [`render()`] writes the page: [`query`] selects accounts and users, [`overview`] writes the parts
+//! that concern all accounts, [`account`] one account with its [`chart`], [`channels`] and
+//! [`users_table`].
 
 mod account;
 mod assets;

@@ -1,4 +1,4 @@
-//! What stands above the accounts and below them: the summary, accounts in short, the exporter.
+//! The parts above and below the accounts: the summary, further accounts, facts about the exporter.
 
 use std::fmt::{self, Write as _};
 
@@ -7,7 +7,7 @@ use super::query::{AccountSelection, PageQuery, Selection, by_red};
 use crate::http::format::{Age, Clock, Count, Escaped, Figure, Grouped, Period};
 use crate::http::status::{AccountStatus, Completeness, RedOf, Status, UserStatus};
 
-/// How many of those who owe the most are named above the accounts.
+/// How many users with the highest counters are named in the summary.
 const TOP: usize = 5;
 
 /// Sums over users of several accounts.
@@ -17,34 +17,34 @@ pub(super) struct Summary<'a> {
     red: Option<u64>,
     /// How many sums of all users, and of sales reps, are in `red`.
     kinds: (usize, usize),
-    /// Figures that are missing from `red`, and such in it that may not count.
+    /// Figures that are missing from `red`, and figures in it that are in doubt.
     doubts: (usize, usize),
     /// Users with red above 0, those with the most first.
     owing: Vec<&'a UserStatus>,
-    /// Accounts they are of, and others.
+    /// Accounts in the selection.
     accounts: usize,
-    /// Since when red has been above 0 for the longest, unix time.
+    /// The earliest time since which a counter has been red, unix time.
     since: Option<f64>,
     users: usize,
     /// Users whose red is not known.
     missing: usize,
-    /// Users whose figures may not count.
+    /// Users whose figures are in doubt.
     in_doubt: usize,
-    /// Accounts that have trouble.
+    /// Accounts that cannot be read.
     failing: usize,
-    /// Accounts that were never swept.
+    /// Accounts without a finished sweep.
     waiting: usize,
 }
 
 impl<'a> Summary<'a> {
-    /// Of everybody who is to be seen: of those whom a search found, of one account, or of all.
+    /// The summary of the users that a search found, of one account, or of all accounts.
     pub(super) fn of(status: &'a Status, query: &PageQuery, selection: &Selection<'a>) -> Self {
         let mut summary = Self::default();
         if query.searches() {
             for part in selection.accounts.iter().chain(&selection.beyond) {
                 summary.add(part.account, part.rows.iter().chain(&part.left_out).copied());
             }
-            // Whoever is searched for counts.
+            // A search sums up all users that it found, whatever their role.
             let red = summary.owing.iter().filter_map(|user| user.red);
             let known = summary.users > summary.missing;
             summary.red = known.then(|| red.fold(0, u64::saturating_add));
@@ -88,7 +88,7 @@ impl<'a> Summary<'a> {
         Completeness::new(self.doubts.0, self.doubts.1)
     }
 
-    /// In the fewest words, for the title of the tab.
+    /// A short form for the title of the page.
     pub(super) fn title(&self) -> String {
         let red = match (self.red, self.completeness()) {
             (None, _) => "nothing known".to_owned(),
@@ -148,25 +148,25 @@ impl<'a> Summary<'a> {
     }
 }
 
-/// Who owes replies, in one sentence, which never says more than is known.
+/// How many users owe replies, in one sentence that claims no more than is known.
 struct Headline<'a>(&'a Summary<'a>);
 
 impl fmt::Display for Headline<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Summary { missing, in_doubt, users, waiting, .. } = *self.0;
         match (self.0.owing.len(), missing) {
-            _ if users == 0 => f.write_str("Nobody here"),
-            (0, 0) if in_doubt == 0 => f.write_str("Nobody owes a reply"),
-            (0, _) if missing < users => f.write_str("Nobody is known to owe a reply"),
+            _ if users == 0 => f.write_str("No users"),
+            (0, 0) if in_doubt == 0 => f.write_str("No user owes a reply"),
+            (0, _) if missing < users => f.write_str("No user is known to owe a reply"),
             (0, _) if waiting > 0 => f.write_str("The first figures are being read"),
-            (0, _) => f.write_str("Nothing is known of anybody"),
+            (0, _) => f.write_str("No figures are known"),
             (1, _) => f.write_str("<b>1</b> user owes replies"),
             (owing, _) => write!(f, "<b>{}</b> users owe replies", Grouped(owing as u64)),
         }
     }
 }
 
-/// Who owes the most, over all accounts.
+/// The users with the highest counters, over all accounts.
 fn write_top(html: &mut String, owing: &[&UserStatus]) -> fmt::Result {
     if owing.is_empty() {
         return Ok(());
@@ -217,7 +217,7 @@ pub(super) fn write_others(html: &mut String, others: &[&AccountStatus]) -> fmt:
     Ok(())
 }
 
-/// What the words on the page mean, and facts about the exporter.
+/// The legend, and facts about the exporter.
 pub(super) fn write_exporter(
     html: &mut String,
     selection: &Selection<'_>,
@@ -225,10 +225,10 @@ pub(super) fn write_exporter(
 ) -> fmt::Result {
     let status = view.status;
     html.push_str(
-        "<section class=\"exporter\"><h2>ProcessInfo this page</h2><p><b>Red</b>: messages without a reply of \
+        "<section class=\"exporter\"><h2>About this page</h2><p><b>Red</b>: messages without a reply of \
          customers the user is responsible for. <b>Grey</b>: the user only looks on. Sums are of \
          sales reps where roles are known; elsewhere they add up counters, not customers: one without a \
-         responsible user counts for several. A dash means that nothing is known, never zero. In a \
+         responsible user counts for several. A dash means not known, never zero. In a \
          chart, a shaded gap means the same, and a dotted line that the sum lacks users or holds figures \
          that may not count.</p>",
     );
@@ -257,7 +257,7 @@ fn users(status: &Status) -> usize {
     status.accounts.iter().map(|account| account.users.len()).sum()
 }
 
-/// How the accounts are read, and what of the limit that takes.
+/// How the accounts are polled, and the share of the limit that it takes.
 fn write_sweeps(html: &mut String, parts: &[AccountSelection<'_>]) -> fmt::Result {
     if parts.is_empty() {
         return Ok(());
@@ -265,7 +265,7 @@ fn write_sweeps(html: &mut String, parts: &[AccountSelection<'_>]) -> fmt::Resul
     html.push_str(
         "<div class=\"wide\"><table><thead><tr><th scope=\"col\">Account</th>\
          <th scope=\"col\" class=\"number\">Read every</th><th scope=\"col\" class=\"number\">Last sweep</th>\
-         <th scope=\"col\" class=\"number\">Took</th><th scope=\"col\" class=\"number\">RequestsStatus</th>\
+         <th scope=\"col\" class=\"number\">Took</th><th scope=\"col\" class=\"number\">Requests</th>\
          <th scope=\"col\" class=\"number\">Failed</th><th scope=\"col\" class=\"number\">Limit</th>\
          <th scope=\"col\" class=\"number\">Used</th><th scope=\"col\" class=\"number\">Held back</th>\
          </tr></thead><tbody>",

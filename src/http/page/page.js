@@ -5,7 +5,7 @@
 (() => {
   /** How long to wait after a failure, and for an answer, in milliseconds. */
   const RETRY = 1000;
-  const PATIENCE = 10000;
+  const TIMEOUT = 10000;
   /** Pause in typing after which the search is sent, in milliseconds. */
   const TYPING = 150;
 
@@ -89,7 +89,7 @@
     if (document.hidden) return;
     const mine = new AbortController();
     flight = mine;
-    const patience = setTimeout(() => mine.abort(), PATIENCE);
+    const timeout = setTimeout(() => mine.abort(), TIMEOUT);
     let wait = period();
     try {
       // Without a name and password in the address, which fetch would refuse.
@@ -108,15 +108,15 @@
       contact = Date.now();
       failures = 0;
     } catch (error) {
-      // Whoever has taken over goes on.
+      // A later request has replaced this one.
       if (flight !== mine) return;
       failures += 1;
       why = error instanceof TypeError || error.name === "AbortError" ? "" : `: ${error.message}`;
       wait = Math.min(RETRY * failures, wait);
     } finally {
-      clearTimeout(patience);
+      clearTimeout(timeout);
     }
-    tell();
+    showContact();
     timer = setTimeout(load, wait);
   }
 
@@ -126,7 +126,7 @@
     return `${Math.floor(seconds / 3600)} h`;
   }
 
-  function tell() {
+  function showContact() {
     const silent = Date.now() - contact;
     const old = silent > 2 * period() + 3000;
     const lost = failures > 1 || (old && failures > 0);
@@ -166,14 +166,14 @@
   });
 
   document.addEventListener("visibilitychange", () => {
-    tell();
+    showContact();
     load();
   });
   // A page that comes back from the browser's cache is as old as it was.
   addEventListener("pageshow", (event) => {
     if (event.persisted) load();
   });
-  setInterval(tell, 1000);
+  setInterval(showContact, 1000);
   localize(document);
   timer = setTimeout(load, period());
 })();

@@ -1,4 +1,4 @@
-//! What of the status a page shows: everything in short, one account in full, or what a search finds.
+//! The query of the page: all accounts in short, one account in full, or the results of a search.
 
 use std::cmp::Reverse;
 
@@ -16,16 +16,16 @@ const ROWS_ACCOUNT: (usize, usize) = (8, 60);
 const ROWS_FULL: usize = 5000;
 /// Rows of users that a search shows.
 const ROWS_FOUND: usize = 200;
-/// Users with nothing to tell who are listed without being asked for.
+/// Users without red and without a problem that are listed at once.
 const REST_OPEN: usize = 12;
-/// The same, folded up.
+/// The same in a table that is folded.
 const REST_FOLDED: usize = 100;
 /// Accounts shown with their users; of more only the sums.
 const ACCOUNTS_MAX: usize = 40;
-/// Accounts up to which they stay in the order of the configuration; more are sorted by red.
-const ACCOUNTS_CALM: usize = 12;
+/// Up to this number, accounts stay in the order of the configuration; more are sorted by red.
+const ACCOUNTS_UNSORTED: usize = 12;
 
-/// What was asked for in the query of the address.
+/// The query of a request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in crate::http) struct PageQuery {
     /// The search text as it was typed.
@@ -43,7 +43,7 @@ pub(super) struct Selection<'a> {
     pub(super) accounts: Vec<AccountSelection<'a>>,
     /// Accounts of which only the sums are shown.
     pub(super) others: Vec<&'a AccountStatus>,
-    /// What a search found beyond what a page shows.
+    /// Search results that exceed the limit of a page.
     pub(super) beyond: Vec<AccountSelection<'a>>,
     /// How many users a search found; `None` without one.
     pub(super) found: Option<usize>,
@@ -55,7 +55,7 @@ pub(super) struct AccountSelection<'a> {
     pub(super) account: &'a AccountStatus,
     /// Users in the table.
     pub(super) rows: Vec<&'a UserStatus>,
-    /// Users in a table that is folded up.
+    /// Users in a table that is folded.
     pub(super) folded: Vec<&'a UserStatus>,
     /// Users who are left out.
     pub(super) left_out: Vec<&'a UserStatus>,
@@ -76,22 +76,22 @@ impl PageQuery {
         query
     }
 
-    /// Whether only what a search finds is shown.
+    /// Whether this is a search.
     pub(super) fn searches(&self) -> bool {
         !self.words.is_empty()
     }
 
-    /// Whether the account may be shown.
+    /// Whether the query selects the account.
     pub(super) fn includes(&self, account: &AccountStatus) -> bool {
         self.account.as_ref().is_none_or(|name| account.name == *name)
     }
 
-    /// Chooses from what there is.
+    /// Selects the accounts and users to show.
     pub(super) fn select<'a>(&self, status: &'a Status) -> Selection<'a> {
         let accounts = status.accounts.iter().filter(|account| self.includes(account));
         let mut accounts: Vec<&AccountStatus> = accounts.collect();
-        // A stable sort: what is alike stays in the order of the configuration.
-        let many = accounts.len() > ACCOUNTS_CALM;
+        // The sort is stable: equal accounts stay in the order of the configuration.
+        let many = accounts.len() > ACCOUNTS_UNSORTED;
         accounts.sort_by_key(|account| {
             (account.trouble.is_none(), Reverse(account.red.filter(|_| many)))
         });
@@ -142,10 +142,10 @@ impl<'a> AccountSelection<'a> {
         Self { account, rows, folded: Vec::new(), left_out }
     }
 
-    /// Who owes replies or has something wrong, up to `most`; and the others if they are few.
+    /// Users with red or with a problem, up to `most`; and the others if they are few.
     fn short(account: &'a AccountStatus, most: usize) -> Self {
         let mut rows = by_urgency(account);
-        let urgent = rows.iter().take_while(|user| tells(user, account)).count();
+        let urgent = rows.iter().take_while(|user| needs_attention(user, account)).count();
         let mut rest = rows.split_off(urgent.min(most));
         if urgent <= most && rest.len() <= REST_OPEN && account.trouble.is_none() {
             rows.append(&mut rest);
@@ -156,28 +156,28 @@ impl<'a> AccountSelection<'a> {
     }
 }
 
-/// Who owes replies comes first, then who has something wrong, then the others.
+/// Users with red or a problem come first, by red; then the others.
 fn by_urgency(account: &AccountStatus) -> Vec<&UserStatus> {
     let mut users: Vec<&UserStatus> = account.users.iter().collect();
-    users.sort_by_cached_key(|user| (!tells(user, account), by_red(user)));
+    users.sort_by_cached_key(|user| (!needs_attention(user, account), by_red(user)));
     users
 }
 
-/// Sorts users by red, and those who are alike by since when.
+/// The sort key of users: by red, then by how long they have been red.
 pub(super) fn by_red(user: &UserStatus) -> (Reverse<u64>, Option<u64>) {
     (Reverse(user.red.unwrap_or_default()), user.red_since.map(|since| since as u64))
 }
 
-/// Whether a user has something to tell beside what the account tells for everybody.
-fn tells(user: &UserStatus, account: &AccountStatus) -> bool {
-    // Not everybody who is found in a CRM has a role in answering customers.
+/// Whether a user has red, or a problem that is not the account's.
+fn needs_attention(user: &UserStatus, account: &AccountStatus) -> bool {
+    // Discovered users of a CRM need not answer customers.
     let idle = |code: &str| user.found && code == "no_role";
     user.red.is_some_and(|red| red > 0)
         || own_reasons(user, account).any(|reason| !idle(reason.code))
 }
 
-/// The reasons that the account does not tell for everybody: if it cannot be read, its users' figures
-/// turn stale, and if no message arrives, none reaches a user.
+/// The reasons of a user that do not follow from a problem of the whole account: if it cannot be read,
+/// all figures become stale, and if no channel is active, no message reaches any user.
 pub(super) fn own_reasons<'a>(
     user: &'a UserStatus,
     account: &AccountStatus,
@@ -196,6 +196,6 @@ fn searchable<'a>(
     labels: impl Iterator<Item = &'a String>,
 ) -> String {
     let texts: Vec<&str> = names.into_iter().chain(labels.map(String::as_str)).collect();
-    // A line end keeps a word from matching over two texts.
+    // A line end, so that no search word matches across two texts.
     texts.join("\n").to_lowercase()
 }

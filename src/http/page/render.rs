@@ -9,7 +9,7 @@ use super::query::{PageQuery, Selection};
 use crate::http::format::{Count, Escaped};
 use crate::http::status::Status;
 
-/// Shortest and longest time between two looks at the exporter by an open page, in seconds.
+/// Shortest and longest refresh interval of an open page, in seconds.
 const REFRESH: (f64, f64) = (2.0, 10.0);
 
 /// Renders the whole page; `metrics` is the path of the exposition.
@@ -69,7 +69,7 @@ fn write_header(html: &mut String, query: &PageQuery, selection: &Selection<'_>)
     );
     match selection.found {
         None => {}
-        Some(0) => html.push_str("Nobody found"),
+        Some(0) => html.push_str("No user found"),
         Some(found) => write!(html, "{} found", Count(found, "user"))?,
     }
     write!(
@@ -81,7 +81,7 @@ fn write_header(html: &mut String, query: &PageQuery, selection: &Selection<'_>)
     )
 }
 
-/// How often an open page looks at the exporter, in seconds: as often as the figures change.
+/// The refresh interval of an open page, in seconds: as short as the shortest polling interval.
 fn refresh(status: &Status) -> f64 {
     let (least, most) = REFRESH;
     let intervals = status.accounts.iter().map(|account| account.interval_seconds);

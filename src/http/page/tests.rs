@@ -63,9 +63,9 @@ fn accounts_that_fail_come_first_and_users_by_red() {
 fn the_headline_never_says_more_than_is_known() {
     assert_eq!(headline(vec![red("1", 3), red("2", 1), unread("3")]), "2 users owe replies");
     assert_eq!(headline(vec![red("1", 3)]), "1 user owes replies");
-    assert_eq!(headline(vec![red("1", 0), red("2", 0)]), "Nobody owes a reply");
-    assert_eq!(headline(vec![red("1", 0), unread("2")]), "Nobody is known to owe a reply");
-    assert_eq!(headline(vec![unread("1"), unread("2")]), "Nothing is known of anybody");
+    assert_eq!(headline(vec![red("1", 0), red("2", 0)]), "No user owes a reply");
+    assert_eq!(headline(vec![red("1", 0), unread("2")]), "No user is known to owe a reply");
+    assert_eq!(headline(vec![unread("1"), unread("2")]), "No figures are known");
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn who_owes_the_most_over_all_accounts_is_named_at_the_top() {
 }
 
 #[test]
-fn since_when_somebody_is_red_is_told_with_its_age() {
+fn the_time_since_a_user_is_red_is_shown_with_its_age() {
     let html = page(vec![account("acme", vec![read("1", 3, CounterType::Red, MINUTE)])], "");
     let since = text(&between(&html, "<td class=\"since\">", "</td>")[0]);
     assert_eq!(since, "13:44 · 1 min");
@@ -128,7 +128,7 @@ fn two_thousand_users_stay_a_small_page_and_search_finds_everyone() {
         let html = page(many(), &format!("q=%D0%B8%D0%BC%D1%8F+U{number:04}"));
         assert_eq!(keys(&html), ["acme".to_owned(), format!("u{number:04}")]);
     }
-    // Whoever is found and not shown is counted, too.
+    // Users that are found and not shown are counted, too.
     let broad = page(many(), "q=e");
     assert!(broad.contains("role=\"status\">2001 users found"), "{broad}");
     assert_eq!((keys(&broad).len(), &*keys(&broad)[0]), (201, "acme"));
@@ -150,14 +150,14 @@ fn a_search_sums_up_whom_it_found() {
     assert!(text(summary).contains("1 user owes replies3 red, sum of counters"), "{summary}");
     // The sum of the account stays that of the account.
     assert_eq!(between(rest, "<strong>", "</strong>")[0], "12");
-    assert!(page(views(), "q=tours+nobody").contains("Nobody found"));
+    assert!(page(views(), "q=tours+nobody").contains("No user found"));
     assert_eq!(keys(&page(views(), "q=GLOBEX")), ["globex", "9"]);
     // Words do not match over two texts.
     assert_eq!(keys(&page(views(), "q=1tours")), [""; 0]);
 }
 
 #[test]
-fn users_of_whom_nothing_is_to_be_told_are_folded_up() {
+fn users_without_red_or_problems_are_folded() {
     let users = (0..50).map(|number| red(&number.to_string(), u64::from(number == 49)));
     let html = page(vec![account("acme", users.collect())], "");
     let summary = between(&html, "<summary>", "</summary>");
@@ -186,7 +186,7 @@ fn the_last_reset_stands_beside_the_sum_with_what_it_took_away() {
     let cleared = shown(ResetResult::Cleared, Some(0));
     assert!(cleared.contains("cleared, 970 → 0"), "{cleared}");
     let unknown = shown(ResetResult::Unknown, None);
-    assert!(unknown.contains("nobody knows whether it was carried out, 970 → –"), "{unknown}");
+    assert!(unknown.contains("not known whether it was carried out, 970 → –"), "{unknown}");
     let never = text(&page(vec![account("acme", vec![red("1", 5)])], ""));
     assert!(!never.contains("last reset"), "{never}");
 }
@@ -257,12 +257,12 @@ fn channels_that_receive_nothing_come_first_and_say_what_to_do() {
 }
 
 #[test]
-fn an_account_without_an_active_channel_tells_it_once_for_everybody() {
+fn an_account_without_an_active_channel_says_so_once_for_all_users() {
     let user = |id: &str, count| placed(red(id, count), Role::SalesRep, true);
     let view = account("acme", vec![user("1", 0), user("2", 3)]);
     let html = page(vec![with_channels(view, vec![channel("808e", false)], MINUTE)], "");
     assert_eq!(html.matches("No message").count(), 1, "{html}");
-    assert!(html.contains("No message arrives, so the counters stand still."), "{html}");
+    assert!(html.contains("No message arrives, so the counters do not change."), "{html}");
     assert_eq!(keys(&html), ["acme", "808e", "2", "1"]);
     assert!(html.contains("<tr class=\"doubted\" data-key=\"1\">"), "{html}");
     assert!(text(&html).contains("2 of 2 users in doubt"), "{html}");
@@ -276,7 +276,7 @@ fn sum(users: Vec<UserView>) -> String {
 }
 
 #[test]
-fn the_sum_is_of_sales_reps_where_roles_are_known_and_tells_its_doubts() {
+fn the_sum_is_of_sales_reps_where_roles_are_known_and_counts_doubtful_figures() {
     let rep = |id: &str, count| placed(red(id, count), Role::SalesRep, false);
     let manager = || placed(red("m", 50), Role::Manager, false);
     assert_eq!(sum(vec![red("1", 3), red("2", 4)]), "acme. 7. sum of red counters. ");
@@ -291,14 +291,14 @@ fn the_sum_is_of_sales_reps_where_roles_are_known_and_tells_its_doubts() {
         let html = page(vec![account("acme", users)], "");
         text(&between(&html, "<ul>", "</ul>")[0].replace("</li>", ". "))
     };
-    let told = summary(vec![rep("1", 3), rep("2", 4), manager()]);
-    assert!(told.starts_with("7 red of sales reps. longest red"), "{told}");
-    let told = summary(vec![rep("1", 0), placed(red("2", 0), Role::SalesRep, true)]);
-    assert_eq!(told, "0 red of sales reps. 1 of 2 users in doubt. ");
-    // A counter that stands still at 0 is no answer.
+    let text = summary(vec![rep("1", 3), rep("2", 4), manager()]);
+    assert!(text.starts_with("7 red of sales reps. longest red"), "{text}");
+    let text = summary(vec![rep("1", 0), placed(red("2", 0), Role::SalesRep, true)]);
+    assert_eq!(text, "0 red of sales reps. 1 of 2 users in doubt. ");
+    // A counter that cannot change proves nothing at 0.
     assert_eq!(
         headline(vec![rep("1", 0), placed(red("2", 0), Role::SalesRep, true)]),
-        "Nobody is known to owe a reply"
+        "No user is known to owe a reply"
     );
 }
 
@@ -308,7 +308,7 @@ fn who_is_found_without_a_role_is_not_in_the_way() {
     let rep = placed(red("1", 0), Role::SalesRep, false);
     let html = page(vec![account("acme", vec![idle("2"), rep.clone(), idle("3")])], "");
     assert_eq!(keys(&html), ["acme", "2", "1", "3"]);
-    assert!(html.contains("Nobody owes a reply"), "{html}");
+    assert!(html.contains("No user owes a reply"), "{html}");
     let configured = UserView { found: false, ..idle("4") };
     let html = page(vec![account("acme", vec![rep, configured])], "");
     assert_eq!(keys(&html), ["acme", "4", "1"]);

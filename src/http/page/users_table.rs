@@ -10,7 +10,7 @@ use crate::http::status::{AccountStatus, UserStatus};
 /// Length of the longest bar in its own units.
 const BAR: u64 = 100;
 
-/// Writes what is shown of the users, and what is left out.
+/// Writes the users that are shown, and how many are not.
 pub(super) fn write_users(
     html: &mut String,
     part: &AccountSelection<'_>,
@@ -41,10 +41,10 @@ pub(super) fn write_users(
     Ok(())
 }
 
-/// What kind of users are not in sight.
+/// A summary of the users that are not shown.
 struct HiddenUsers<'a> {
     users: &'a [&'a UserStatus],
-    /// Whether others are.
+    /// Whether others are shown.
     more: bool,
 }
 
@@ -114,7 +114,7 @@ fn write_user(
     if let Some(red) = user.red.filter(|red| *red > 0) {
         write_bar(html, red, view.most)?;
     }
-    // Reasons take the room of the time that is not there.
+    // Without a time, its column is left to the reasons.
     let span = if user.red_since.is_none() { " colspan=\"2\"" } else { "" };
     write!(html, "<span>{}</span></div></td><th scope=\"row\"{span}>", Figure(user.red))?;
     write_name(html, account, user)?;
@@ -134,9 +134,9 @@ fn write_user(
     Ok(())
 }
 
-/// How much that is beside the largest counter on the page.
+/// A bar in proportion to the largest counter on the page.
 fn write_bar(html: &mut String, red: u64, most: u64) -> fmt::Result {
-    // Never invisible, however small the share.
+    // Always visible, however small the share.
     let length = (u128::from(red) * u128::from(BAR) / u128::from(most.max(1))).max(3);
     let start = u128::from(BAR).saturating_sub(length);
     write!(
@@ -152,7 +152,7 @@ fn write_name(html: &mut String, account: &AccountStatus, user: &UserStatus) -> 
         None => (&user.id, None),
     };
     write!(html, "<bdi class=\"name\">{}</bdi>", Escaped(name))?;
-    // Sales reps are the rule, and who has no role is told in words.
+    // Sales rep is the usual role, and a missing role is among the reasons.
     let role = user.role.filter(|role| !["sales_rep", "none"].contains(role));
     let role = role.map(|role| role.replace('_', " "));
     let beside: Vec<&String> = id.into_iter().chain(user.labels.values()).chain(&role).collect();

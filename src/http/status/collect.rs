@@ -13,12 +13,12 @@ use crate::clock::Stamp;
 use crate::metrics::{BuildInfo, LastReset, Outcome};
 use crate::snapshot::{AccountView, FailingReason, Past, Slot, Totals, UserView};
 
-/// What the process knows about itself.
+/// Facts about the process.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ProcessInfo {
-    /// When it began to serve.
+    /// When it started.
     pub(crate) started: Stamp,
-    /// As the metric `wazzup_exporter_config_hash`.
+    /// As in the metric `wazzup_exporter_config_hash`.
     pub(crate) config_hash: u64,
 }
 

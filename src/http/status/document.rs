@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::metrics::ResetResult;
 
-/// Everything the exporter knows, as of one moment. Times are unix time in seconds.
+/// The status of the exporter at one moment. Times are unix time in seconds.
 #[derive(Debug, Serialize)]
 pub(crate) struct Status {
     pub(crate) version: &'static str,
@@ -28,15 +28,15 @@ pub(crate) struct AccountStatus {
     pub(crate) account_id: Option<String>,
     pub(crate) labels: BTreeMap<String, String>,
     pub(crate) up: bool,
-    /// Why no user can be read, while that holds.
+    /// The reason why no user can be read, as in `wazzup_account_failing`.
     pub(crate) failing: Option<&'static str>,
-    /// Why it is not up, in words; `null` while it is, and before its first sweep has told.
+    /// Why the account is not up; `null` while it is, and before the end of its first sweep.
     pub(crate) trouble: Option<AccountProblem>,
-    /// What else is to be known.
+    /// Remarks about the account.
     pub(crate) notes: Vec<Reason>,
     pub(crate) red: Option<u64>,
     pub(crate) red_of: RedOf,
-    /// Users who count to `red`.
+    /// Users whose counters `red` sums up.
     pub(crate) red_users: usize,
     /// Those of them whose red is not known.
     pub(crate) red_users_missing: usize,
@@ -60,35 +60,35 @@ pub(crate) struct AccountStatus {
     pub(crate) users: Vec<UserStatus>,
 }
 
-/// Whose red counters a sum adds up.
+/// Which red counters a sum adds up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum RedOf {
     /// Those of sales representatives, where roles are known.
     SalesReps,
-    /// Those of everybody: a sum of counters, in which a customer may count for several.
+    /// Those of all users: a customer may be counted several times.
     Counters,
 }
 
-/// How far a sum of red can be relied on.
+/// How complete a sum of red is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Completeness {
-    /// It is of everybody who counts.
+    /// Every user is included.
     Complete,
-    /// Somebody is missing from it.
+    /// A user is missing from it.
     AtLeast,
-    /// It holds figures that may not count.
+    /// It includes figures that are in doubt.
     InDoubt,
 }
 
-/// What keeps an account from being read.
+/// Why an account cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct AccountProblem {
     /// What is wrong.
     pub(crate) text: String,
     /// What to do.
     pub(crate) remedy: &'static str,
-    /// What exactly went wrong at the last attempt.
+    /// The error of the last attempt.
     pub(crate) detail: Option<Arc<str>>,
 }
 
@@ -112,22 +112,22 @@ pub(crate) struct ResetStatus {
     pub(crate) after: Option<u64>,
 }
 
-/// What the account asks of upstream, and what it may ask.
+/// The account's requests to upstream, and their limit.
 #[derive(Debug, Serialize)]
 pub(crate) struct RequestsStatus {
-    /// RequestsStatus since the start by how they ended; only outcomes that occurred.
+    /// Requests since the start by outcome; only outcomes that occurred.
     pub(crate) outcomes: BTreeMap<&'static str, u64>,
-    /// RequestsStatus that the credential may make in each window.
+    /// Requests that the credential's limit allows in each window.
     pub(crate) limit: u32,
     pub(crate) limit_window_seconds: f64,
     /// Share of the limit that the account's sweeps need, 1 for all of it. Accounts of one
     /// credential share the limit.
     pub(crate) limit_share: f64,
-    /// Time for which requests were held back.
+    /// Time for which requests waited for the limit.
     pub(crate) waited_seconds: f64,
 }
 
-/// A channel of an account. One that is not active receives nothing, so counters stand still.
+/// A channel of an account. One that is not active receives nothing, so counters do not change.
 #[derive(Debug, Serialize)]
 pub(crate) struct ChannelStatus {
     /// Its id.
@@ -137,9 +137,9 @@ pub(crate) struct ChannelStatus {
     pub(crate) active: bool,
     /// Its name, usually a phone number, where it may be shown.
     pub(crate) name: Option<Arc<str>>,
-    /// What it does, to be read behind its name.
+    /// The state as a phrase that follows the name.
     pub(crate) text: &'static str,
-    /// What to do, or nothing.
+    /// What to do; may be empty.
     pub(crate) remedy: &'static str,
 }
 
@@ -149,9 +149,9 @@ pub(crate) struct HistoryStatus {
     pub(crate) period_seconds: f64,
     /// Age of the last point.
     pub(crate) age_seconds: f64,
-    /// Oldest first; `null` where nothing was known.
+    /// Oldest first; `null` where the sum was not known.
     pub(crate) red: Vec<Option<u64>>,
-    /// Where the sum lacks users, or holds figures that may not count.
+    /// Whether a sum lacks users or includes figures that are in doubt.
     pub(crate) partial: Vec<bool>,
 }
 
@@ -163,26 +163,26 @@ pub(crate) struct UserStatus {
     pub(crate) labels: BTreeMap<String, String>,
     /// `null` where roles are not known.
     pub(crate) role: Option<&'static str>,
-    /// Whether the user is not configured but was found in the account's list.
+    /// Whether the user was discovered in the account's list rather than configured.
     pub(crate) found: bool,
     /// `null` before the first attempt.
     pub(crate) up: Option<bool>,
     pub(crate) red: Option<u64>,
     pub(crate) grey: Option<u64>,
     pub(crate) other: Option<u64>,
-    /// Whether the figures may not count.
+    /// Whether the figures are in doubt.
     pub(crate) in_doubt: bool,
     /// Since when red has been above 0.
     pub(crate) red_since: Option<f64>,
-    /// When the last message came, where upstream tells.
+    /// When the last message arrived, where upstream reports it.
     pub(crate) last_message: Option<f64>,
     /// Age of the last good reading, however old.
     pub(crate) age_seconds: Option<f64>,
-    /// Why a figure is missing or not to be trusted.
+    /// Why a figure is missing or in doubt.
     pub(crate) reasons: Vec<Reason>,
 }
 
-/// Why a figure is missing or not to be trusted.
+/// Why a figure is missing or in doubt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Reason {
     pub(crate) code: &'static str,
@@ -206,19 +206,19 @@ impl Completeness {
 }
 
 impl AccountStatus {
-    /// Whether none of its channels is active, so that all its counters stand still.
+    /// Whether none of its channels is active, so that no counter changes.
     pub(crate) fn is_cut_off(&self) -> bool {
         !self.channels.is_empty() && self.channels.iter().all(|channel| !channel.active)
     }
 }
 
 impl ResetStatus {
-    /// What came of it, in words.
+    /// The result, for the page.
     pub(crate) fn text(&self) -> &'static str {
         if self.result == ResetResult::Cleared.label() {
             "cleared"
         } else if self.result == ResetResult::Unknown.label() {
-            "nobody knows whether it was carried out"
+            "not known whether it was carried out"
         } else {
             "failed"
         }

@@ -1,4 +1,4 @@
-//! What is wrong with an account or a figure, and what to do, in words.
+//! The sentences of the status: what is wrong with an account or a figure, and what to do.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,8 +9,8 @@ use crate::http::format::{Age, Count};
 use crate::metrics::Outcome;
 use crate::snapshot::{AccountView, FailingReason, UntrustedReason, UserView};
 
-/// How long before its end a token is spoken of. Those of files live an hour, and whoever replaces them
-/// by a program should not have to read of it all the time.
+/// How long before its expiry a token is mentioned. Less than an hour, because programs that renew
+/// tokens in files usually do so every hour.
 const TOKEN_WARNING: Duration = Duration::from_mins(15);
 
 /// Why an account is not up. `None` while it is, and while its first sweep is still to come.
@@ -18,9 +18,8 @@ pub(super) fn account_problem(view: &AccountView, now: Stamp) -> Option<AccountP
     let facts = &view.facts;
     let (text, remedy) = if facts.down {
         (
-            "The part of the exporter that reads this account died or got stuck; it is started anew."
-                .to_owned(),
-            "If this lasts, the exporter's log says why. Please report it as a bug.",
+            "The task that reads this account failed or got stuck; it is restarted.".to_owned(),
+            "If this persists, see the exporter's log, and please report it as a bug.",
         )
     } else if let Some(reason) = facts.failing {
         (failing(reason, view), remedy(reason))
@@ -28,15 +27,15 @@ pub(super) fn account_problem(view: &AccountView, now: Stamp) -> Option<AccountP
         return None;
     } else {
         (
-            "Nobody of the account could be read for too long.".to_owned(),
-            "The remarks beside the users say why.",
+            "No user of the account could be read for too long.".to_owned(),
+            "See the remarks beside the users.",
         )
     };
     let detail = view.users().find_map(|user| detail(user, facts.failing));
     Some(AccountProblem { text, remedy, detail })
 }
 
-/// What went wrong for a user, if it is what fails the account.
+/// The last error of a user, if it is the reason why the account fails.
 fn detail(user: &UserView, failing: Option<FailingReason>) -> Option<Arc<str>> {
     let attempt = user.last_attempt.as_ref()?;
     attempt.problem.clone().filter(|_| failing.is_some() && of_account(attempt.outcome, failing))
@@ -55,18 +54,20 @@ fn failing(reason: FailingReason, view: &AccountView) -> String {
             "The customer's login has ended, and nothing else can give a token.".to_owned()
         }
         FailingReason::RateLimited => {
-            "Wazzup24 says that too much is asked of it with this token.".to_owned()
+            "Wazzup24 reports too many requests with this token.".to_owned()
         }
         FailingReason::Unreachable => format!("There is no answer from {api}."),
-        FailingReason::ServerError => format!("{api} answers only that it has failed."),
-        FailingReason::Malformed => format!("What answers at {api} is not the API of Wazzup24."),
+        FailingReason::ServerError => format!("{api} reports an error of its own."),
+        FailingReason::Malformed => {
+            format!("The responses of {api} are not those of the Wazzup24 API.")
+        }
     }
 }
 
 fn remedy(reason: FailingReason) -> &'static str {
     match reason {
         FailingReason::Unauthorized => {
-            "Give it a valid token: the old one has ended, was revoked, or is of another API. A new one in \
+            "Give it a valid token: the old one has expired, was revoked, or is for another API. A new one in \
              a token file is picked up within five minutes."
         }
         FailingReason::Forbidden => {
@@ -82,15 +83,15 @@ fn remedy(reason: FailingReason) -> &'static str {
             "Check network, firewall and proxy between this machine and Wazzup24."
         }
         FailingReason::ServerError => {
-            "Usually this passes by itself. If it lasts, ask Wazzup24's support."
+            "Usually this is temporary. If it persists, ask Wazzup24's support."
         }
         FailingReason::Malformed => {
-            "Check base_url and proxy_url: something else answers in place of Wazzup24."
+            "Check base_url and proxy_url: another server may answer in place of Wazzup24."
         }
     }
 }
 
-/// What is to be known of an account beside its figures.
+/// Remarks about an account.
 pub(super) fn account_notes(view: &AccountView, now: Stamp) -> Vec<Reason> {
     let facts = &view.facts;
     let mut notes = Vec::new();
@@ -100,7 +101,7 @@ pub(super) fn account_notes(view: &AccountView, now: Stamp) -> Vec<Reason> {
         ("users_unread", "users", &facts.discovery),
     ];
     for (code, what, listing) in lists {
-        // Where nobody can be read, this fails for the same reason.
+        // If no user can be read, this fails for the same reason.
         if let Some(problem) = listing.problem.as_ref().filter(|_| facts.failing.is_none()) {
             let kept =
                 if listing.read.is_some() { "the last one is used" } else { "none is known" };
@@ -119,16 +120,16 @@ pub(super) fn account_notes(view: &AccountView, now: Stamp) -> Vec<Reason> {
         && left < TOKEN_WARNING
     {
         let text = if left.is_zero() {
-            "The account's token has ended: replace it.".to_owned()
+            "The account's token has expired: replace it.".to_owned()
         } else {
-            format!("The account's token ends in {}: replace it before.", Age(left))
+            format!("The account's token expires in {}: replace it before.", Age(left))
         };
         notes.push(Reason { code: "token_ends", text });
     }
     notes
 }
 
-/// Why a user's figure is missing or not to be trusted; most important first.
+/// Why a user's figure is missing or in doubt; most important first.
 pub(super) fn user_reasons(user: &UserView, view: &AccountView, now: Stamp) -> Vec<Reason> {
     let stale_after = view.account.poll.stale_after;
     let mut reasons: Vec<Reason> = user
@@ -168,8 +169,8 @@ fn untrusted(reason: UntrustedReason, user: &UserView) -> String {
                 .to_owned()
         }
         UntrustedReason::NoActiveChannel => {
-            "No message reaches the user, because none of the channels is active: the counter stands \
-             still."
+            "No message reaches the user, because none of the channels is active: the counter does not \
+             change."
                 .to_owned()
         }
         UntrustedReason::UnknownUser => {

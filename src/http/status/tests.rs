@@ -33,7 +33,7 @@ pub(in crate::http) fn red(id: &str, count: u64) -> UserView {
     read(id, count, CounterType::Red, Duration::from_secs(1))
 }
 
-/// A user nobody has asked for yet.
+/// A user that has not been read yet.
 pub(in crate::http) fn unread(id: &str) -> UserView {
     UserView::new(Arc::clone(&fixture("acme", &[id]).users[0]))
 }
@@ -195,7 +195,7 @@ fn the_document_names_every_field_and_no_other() {
 }
 
 #[test]
-fn sums_leave_out_whom_nobody_knows_and_tell_how_many_they_are() {
+fn sums_leave_out_unknown_figures_and_count_them() {
     let users = vec![red("1", 3), read("2", 4, CounterType::Grey, MINUTE), unread("3")];
     let sums = |users| {
         let account = status(vec![account("acme", users)]).accounts.remove(0);
@@ -219,7 +219,7 @@ fn codes(user: UserView, failing: Option<FailingReason>) -> Vec<&'static str> {
 }
 
 #[test]
-fn a_good_fresh_reading_needs_no_words() {
+fn a_fresh_reading_has_no_reasons() {
     assert_eq!(reasons(red("1", 3), None), []);
 }
 
@@ -245,28 +245,28 @@ fn every_missing_figure_has_its_reasons() {
 
 #[test]
 fn a_figure_that_may_not_count_is_in_doubt_and_says_why() {
-    let told = |user: UserView| {
+    let role_and_reasons = |user: UserView| {
         let status = status(vec![account("acme", vec![user])]);
         let user = &status.accounts[0].users[0];
         let codes: Vec<_> = user.reasons.iter().map(|reason| reason.code).collect();
         (user.role, user.in_doubt, codes)
     };
     assert_eq!(
-        told(placed(red("1", 3), Role::SalesRep, false)),
+        role_and_reasons(placed(red("1", 3), Role::SalesRep, false)),
         (Some("sales_rep"), false, vec![])
     );
     let cut_off = placed(red("1", 3), Role::SalesRep, true);
-    assert_eq!(told(cut_off), (Some("sales_rep"), true, vec!["no_active_channel"]));
+    assert_eq!(role_and_reasons(cut_off), (Some("sales_rep"), true, vec!["no_active_channel"]));
     let idle = placed(red("1", 0), Role::None, false);
-    assert_eq!(told(idle.clone()), (Some("none"), true, vec!["no_role"]));
-    // Not everybody in a CRM answers customers.
+    assert_eq!(role_and_reasons(idle.clone()), (Some("none"), true, vec!["no_role"]));
+    // Discovered users of a CRM need not answer customers.
     let found = UserView { found: true, ..idle };
-    assert_eq!(told(found), (Some("none"), false, vec!["no_role"]));
+    assert_eq!(role_and_reasons(found), (Some("none"), false, vec!["no_role"]));
 }
 
 #[test]
-fn channels_are_told_as_long_as_they_are_known_and_their_names_where_they_may_be() {
-    let told = |names: bool, age: Duration| {
+fn channels_are_listed_while_known_with_their_names_where_allowed() {
+    let shown = |names: bool, age: Duration| {
         let view = with(account("acme", vec![]), |account| account.export.channel_names = names);
         let view = with_channels(view, vec![channel("808e", false)], age);
         let channels = status(vec![view]).accounts.remove(0).channels;
@@ -276,13 +276,13 @@ fn channels_are_told_as_long_as_they_are_known_and_their_names_where_they_may_be
             .collect::<Vec<_>>()
     };
     let waits = "waits for its QR code";
-    assert_eq!(told(false, MINUTE), [("qridle", false, None, waits)]);
-    assert_eq!(told(true, MINUTE), [("qridle", false, Some("77000000000".into()), waits)]);
-    assert_eq!(told(true, 60 * MINUTE), []);
+    assert_eq!(shown(false, MINUTE), [("qridle", false, None, waits)]);
+    assert_eq!(shown(true, MINUTE), [("qridle", false, Some("77000000000".into()), waits)]);
+    assert_eq!(shown(true, 60 * MINUTE), []);
 }
 
 #[test]
-fn an_account_tells_what_else_is_to_be_known() {
+fn an_account_has_its_remarks() {
     let notes = |change: fn(&mut Facts)| {
         let mut view = account("acme", vec![red("1", 3)]);
         change(&mut view.facts);
@@ -303,13 +303,13 @@ fn an_account_tells_what_else_is_to_be_known() {
     assert_eq!(left_out[0].0, "users_left_out");
     assert!(left_out[0].1.starts_with("12 more users found"), "{left_out:?}");
     let ends = notes(|facts| facts.token_expiry = Some(moment().unix + 5 * MINUTE));
-    let words = "The account's token ends in 5 min: replace it before.".to_owned();
+    let words = "The account's token expires in 5 min: replace it before.".to_owned();
     assert_eq!(ends, [("token_ends", words)]);
     assert_eq!(notes(|facts| facts.token_expiry = Some(moment().unix + 60 * MINUTE)), []);
 }
 
 #[test]
-fn a_failure_beside_a_fresh_figure_is_told() {
+fn a_failure_beside_a_fresh_figure_is_shown() {
     let user = failed(red("1", 3), Outcome::ServerError, "upstream answered 500.");
     assert_eq!(
         reasons(user, None),
@@ -318,27 +318,27 @@ fn a_failure_beside_a_fresh_figure_is_told() {
 }
 
 #[test]
-fn an_account_that_fails_has_words_a_remedy_and_the_last_problem() {
+fn a_failing_account_has_a_text_a_remedy_and_the_last_error() {
     let trouble = |view| status(vec![view]).accounts.remove(0).trouble;
     assert_eq!(trouble(account("acme", vec![red("1", 3)])), None);
     let refused = failed(unread("1"), Outcome::Unauthorized, "upstream answered 401");
     let other = failed(unread("2"), Outcome::Timeout, "no answer within 10s");
     let view = || account("acme", vec![other.clone(), refused.clone()]);
-    let told = trouble(failing(view(), FailingReason::Unauthorized)).unwrap();
-    assert_eq!(told.text, "Wazzup24 refuses the account's token.");
-    assert!(told.remedy.starts_with("Give it a valid token"), "{}", told.remedy);
-    assert_eq!(told.detail.as_deref(), Some("upstream answered 401"));
-    let told = trouble(failing(view(), FailingReason::Unreachable)).unwrap();
-    assert_eq!(told.text, "There is no answer from 127.0.0.1.");
-    assert_eq!(told.detail.as_deref(), Some("no answer within 10s"));
-    let died = AccountView { facts: Facts { down: true, ..view().facts }, ..view() };
-    assert!(trouble(died).unwrap().text.contains("died or got stuck"));
+    let problem = trouble(failing(view(), FailingReason::Unauthorized)).unwrap();
+    assert_eq!(problem.text, "Wazzup24 refuses the account's token.");
+    assert!(problem.remedy.starts_with("Give it a valid token"), "{}", problem.remedy);
+    assert_eq!(problem.detail.as_deref(), Some("upstream answered 401"));
+    let problem = trouble(failing(view(), FailingReason::Unreachable)).unwrap();
+    assert_eq!(problem.text, "There is no answer from 127.0.0.1.");
+    assert_eq!(problem.detail.as_deref(), Some("no answer within 10s"));
+    let down = AccountView { facts: Facts { down: true, ..view().facts }, ..view() };
+    assert!(trouble(down).unwrap().text.contains("failed or got stuck"));
     let silent = trouble(account("acme", vec![unread("1")])).unwrap();
-    assert_eq!(silent.text, "Nobody of the account could be read for too long.");
+    assert_eq!(silent.text, "No user of the account could be read for too long.");
 }
 
 #[test]
-fn an_account_that_was_not_swept_yet_is_in_no_trouble() {
+fn an_account_before_its_first_sweep_has_no_problem() {
     let view = account("acme", vec![unread("1")]);
     let view = AccountView { facts: Facts::default(), ..view };
     let status = status(vec![view]);
@@ -346,7 +346,7 @@ fn an_account_that_was_not_swept_yet_is_in_no_trouble() {
 }
 
 #[test]
-fn without_user_names_no_name_is_told() {
+fn without_user_names_no_name_is_shown() {
     let view = account("acme", vec![named(red("1", 3), "Anna")]);
     let hidden = with(view, |account| account.export.user_names = false);
     let json = serde_json::to_string(&status(vec![hidden])).unwrap();

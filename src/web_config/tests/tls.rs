@@ -19,12 +19,12 @@ fn half_pairs_are_refused() {
         ("{cert: '', key_file: server.key}", "cert"),
         ("{cert_file: ~, key_file: server.key}", "cert"),
     ] {
-        let told = folder.problems(&format!("tls_server_config: {section}\n"));
-        assert_eq!(told, format!("web.yml:1:20: {}", missing(half)), "{section}");
+        let reported = folder.problems(&format!("tls_server_config: {section}\n"));
+        assert_eq!(reported, format!("web.yml:1:20: {}", missing(half)), "{section}");
     }
-    let told = folder.problems("tls_server_config: {client_auth_type: RequestClientCert}\n");
+    let reported = folder.problems("tls_server_config: {client_auth_type: RequestClientCert}\n");
     let both = format!("web.yml:1:20: {}\nweb.yml:1:20: {}", missing("cert"), missing("key"));
-    assert_eq!(told, both);
+    assert_eq!(reported, both);
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn files_that_are_missing_or_hold_something_else_are_refused_and_named() {
     for (file, fault) in [
         ("empty", "holds no private key in PEM, -----BEGIN PRIVATE KEY-----"),
         ("server.crt", "holds no private key in PEM, -----BEGIN PRIVATE KEY-----"),
-        ("locked.key", "is encrypted, and nobody is there to type the password; decrypt it"),
+        ("locked.key", "is encrypted, and there is no way to enter the password; decrypt it"),
         (
             "odd.key",
             "is a key that cannot be used; RSA of 2048 to 4096 bits, ECDSA with P-256 or P-384, and Ed25519 can",
@@ -109,7 +109,7 @@ fn files_win_over_what_is_written_inline() {
 }
 
 #[test]
-fn invented_names_are_refused_and_what_is_lacking_is_told_with_the_reason() {
+fn invented_names_are_refused_and_what_is_lacking_is_reported_with_the_reason() {
     let folder = Folder::new();
     let suites = "those of TLS 1.3, and ECDHE with AES-GCM or ChaCha20-Poly1305";
     let curves = "X25519, CurveP256 and CurveP384";
@@ -169,10 +169,10 @@ fn settings_that_leave_no_way_are_refused() {
 fn http_2_needs_a_cipher_of_its_own_where_tls_1_2_is_possible() {
     let folder = Folder::new();
     let list = "cipher_suites: [TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384]";
-    let told = "web.yml:4:18: tls_server_config.cipher_suites: lacks what HTTP/2 needs, \
+    let reported = "web.yml:4:18: tls_server_config.cipher_suites: lacks what HTTP/2 needs, \
                 TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 or TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256; \
                 add one, or write http2: false";
-    assert_eq!(folder.problems(&tls(list)), told);
+    assert_eq!(folder.problems(&tls(list)), reported);
     for good in [
         format!("{list}\nhttp_server_config: {{http2: no}}"),
         format!("{list}\n  min_version: TLS13"),
@@ -186,12 +186,12 @@ fn http_2_needs_a_cipher_of_its_own_where_tls_1_2_is_possible() {
 #[test]
 fn authorities_without_a_policy_and_unusable_ones_are_refused() {
     let folder = Folder::new();
-    let told = "web.yml:2:3: tls_server_config: has a client CA, and asks no client for a \
+    let reported = "web.yml:2:3: tls_server_config: has a client CA, and asks no client for a \
                 certificate; write client_auth_type: RequireAndVerifyClientCert";
-    assert_eq!(folder.problems(&tls("client_ca_file: ca.crt")), told);
+    assert_eq!(folder.problems(&tls("client_ca_file: ca.crt")), reported);
     assert_eq!(
         folder.problems(&tls("client_ca_file: ca.crt\n  client_auth_type: NoClientCert")),
-        told
+        reported
     );
     let required = "client_auth_type: RequireAndVerifyClientCert\n  client_ca_file";
     for (file, fault) in [

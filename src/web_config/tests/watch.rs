@@ -18,13 +18,13 @@ fn news(watch: &mut Watch) -> String {
 }
 
 #[test]
-fn a_change_counts_when_it_is_seen_twice_and_is_told_once() {
+fn a_change_counts_when_it_is_seen_twice_and_is_reported_once() {
     let folder = Folder::new();
     let mut watch = watch(&folder, &tls(""));
     assert_eq!(news(&mut watch), "nothing");
     folder.renew();
-    let told: Vec<_> = (0..4).map(|_| news(&mut watch)).collect();
-    assert_eq!(told, ["nothing", "changed, TLS: true, users: 0", "nothing", "nothing"]);
+    let reported: Vec<_> = (0..4).map(|_| news(&mut watch)).collect();
+    assert_eq!(reported, ["nothing", "changed, TLS: true, users: 0", "nothing", "nothing"]);
     // Found in between: the certificate is there already, its key not yet.
     let (certificate, key) = pair();
     folder.write("server.crt", &certificate);
@@ -35,18 +35,18 @@ fn a_change_counts_when_it_is_seen_twice_and_is_told_once() {
 }
 
 #[test]
-fn a_broken_file_is_told_once_until_it_changes() {
+fn a_broken_file_is_reported_once_until_it_changes() {
     let folder = Folder::new();
     let mut watch = watch(&folder, &tls(""));
     let good = std::fs::read_to_string(folder.0.path().join("server.key")).unwrap();
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     for key in ["nonsense", "other nonsense", &good] {
         folder.write("server.key", key);
-        told.extend((0..4).map(|_| news(&mut watch)));
+        reported.extend((0..4).map(|_| news(&mut watch)));
     }
     let broken = ["nothing", "broken, 1 problems", "nothing", "nothing"];
     let mended = ["nothing", "changed, TLS: true, users: 0", "nothing", "nothing"];
-    assert_eq!(told, [broken, broken, mended].concat());
+    assert_eq!(reported, [broken, broken, mended].concat());
     std::fs::remove_file(folder.0.path().join("web.yml")).unwrap();
     assert_eq!((0..4).map(|_| news(&mut watch)).collect::<Vec<_>>(), broken);
 }
@@ -56,7 +56,7 @@ fn an_emptied_file_is_broken_where_it_guarded_something() {
     let folder = Folder::new();
     let hash = bcrypt::hash("x", 4).unwrap();
     let users = format!("basic_auth_users: {{alice: {hash}}}\n");
-    for (before, told) in [
+    for (before, reported) in [
         (users.as_str(), "broken, 1 problems"),
         (&tls(""), "broken, 1 problems"),
         ("rate_limit: {interval: 1s, burst: 1}", "changed, TLS: false, users: 0"),
@@ -64,7 +64,7 @@ fn an_emptied_file_is_broken_where_it_guarded_something() {
         let mut watch = watch(&folder, before);
         folder.write("web.yml", "# nothing\n");
         assert_eq!(news(&mut watch), "nothing");
-        assert_eq!(news(&mut watch), told, "{before}");
+        assert_eq!(news(&mut watch), reported, "{before}");
     }
     let mut watch = watch(&folder, &users);
     folder.write("web.yml", "{}\n");
