@@ -46,7 +46,7 @@ use crate::metrics::{BuildInfo, SweepResult};
 use crate::poller::{self, Poller};
 use crate::reload::reloads;
 use crate::reload::{self, Source, Triggers};
-use crate::reset::{BODY_MAX, Desk, patience};
+use crate::reset::{BODY_MAX, ResetService, completion_timeout};
 use crate::shutdown::{Hangups, Shutdown};
 use crate::snapshot::{AccountView, Directory};
 use crate::storage::{Storage, StorageError};
@@ -210,12 +210,12 @@ impl Daemon {
         let Self { doors, accounts, directory, health, .. } = self;
         let crew = Arc::new(self.crew);
         let (process, tokens) = (Arc::clone(&crew.process), Arc::clone(&crew.tokens));
-        let (desk, hook, settling) =
-            Desk::new(Arc::clone(&crew.registry), crew.storage.clone(), shutdown.clone());
+        let (resets, hook, in_flight_resets) =
+            ResetService::new(Arc::clone(&crew.registry), crew.storage.clone(), shutdown.clone());
         let known = Arc::clone(&directory);
         let admin = doors
             .admin_address()
-            .map(|_| Admin::new(hook, Arc::clone(&process), BODY_MAX, known, patience));
+            .map(|_| Admin::new(hook, Arc::clone(&process), BODY_MAX, known, completion_timeout));
         let start = |start: Start| {
             let Start { slot, mode, heartbeat, leave, shutdown } = start;
             let poller = crew.poller(&slot, heartbeat).expect("its client was set up before");
@@ -241,7 +241,7 @@ impl Daemon {
         let site = Arc::new(site);
         let mut servers = doors.serve(&site, admin, &health, &process, &shutdown);
         servers.spawn(sampler);
-        servers.spawn(desk.run());
+        servers.spawn(resets.run());
         let triggers = Triggers { hangups: self.hangups, requests: orders };
         let (crew, running) = (Arc::clone(&crew), self.running);
         let renewal = Renewal { crew, accounts: handle, running, notifier: self.notifier.clone() };
@@ -252,8 +252,8 @@ impl Daemon {
         let work = async {
             supervisor.run().await;
             // A refresh token that was sent must not be lost, nor what came of a reset.
-            let patience = patience(known.longest_timeout());
-            tokio::join!(servers.join_all(), tokens.finish_renewals(), settling.settle(patience));
+            let time_limit = completion_timeout(known.longest_timeout());
+            tokio::join!(servers.join_all(), tokens.finish_renewals(), in_flight_resets.wait(time_limit));
         };
         tokio::select! {
             biased;

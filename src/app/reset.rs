@@ -16,7 +16,7 @@ use url::Url;
 
 use crate::files::{self, OpenFile};
 use crate::net::is_loopback;
-use crate::reset::{AUDIT_FILE, Kind, Line, each_line};
+use crate::reset::{AUDIT_FILE, AuditKind, AuditLine, each_line};
 use crate::storage::{Storage, StorageError};
 use crate::text;
 use crate::transport::{BuildError, causes, http_client};
@@ -233,26 +233,26 @@ pub fn reset_history(
     Ok(any)
 }
 
-fn told(account: &str, line: &Line) -> String {
+fn told(account: &str, line: &AuditLine) -> String {
     let sums = line.figures.and_then(|sums| figures(&serde_json::to_value(sums).ok()?));
     let sums = sums.unwrap_or_default();
     let some = |text: &Option<String>, before: &str| {
         text.as_deref().map(|text| format!("{before}{text}")).unwrap_or_default()
     };
     let what = match line.kind {
-        Kind::Intent | Kind::DryRun => {
-            let kind = if line.kind == Kind::Intent { "to be reset" } else { "dry run" };
+        AuditKind::Intent | AuditKind::DryRun => {
+            let kind = if line.kind == AuditKind::Intent { "to be reset" } else { "dry run" };
             let (caller, agent) = (some(&line.caller, ", from "), some(&line.user_agent, ", by "));
             let expected = line.expected_unanswered;
             let expected = expected.map(|count| format!(", expecting {count}")).unwrap_or_default();
             format!("{kind}: {sums}{caller}{agent}{expected}{}", some(&line.reason, ", because: "))
         }
-        Kind::Outcome => {
+        AuditKind::Outcome => {
             let result = line.result.as_deref().unwrap_or("?");
             let code = line.code.clone().filter(|code| code != result);
             format!("{result}{}{}", some(&code, ", "), some(&line.problem, ": "))
         }
-        Kind::After => format!("after it: {sums}"),
+        AuditKind::After => format!("after it: {sums}"),
     };
     text::one_line(&format!("{}  {account}  {}  {what}", line.time, line.id), SHOWN_MAX)
 }

@@ -23,7 +23,7 @@ use tracing::warn;
 
 use super::response::{BufferedResponse, response};
 use crate::metrics::{AdminCode, ProcessMetrics};
-use crate::reset::{Call, Caller, Credentials, Hook, Reply};
+use crate::reset::{Caller, ResetCredentials, ResetHook, ResetReply, ResetRequest};
 use crate::snapshot::Directory;
 
 /// The header with the token.
@@ -38,7 +38,7 @@ const NAME_MAX: usize = 64;
 /// The service of the admin listener.
 #[derive(Debug)]
 pub struct Admin {
-    hook: Hook,
+    hook: ResetHook,
     process: Arc<ProcessMetrics>,
     /// Longest body of a request.
     body_max: usize,
@@ -60,7 +60,7 @@ impl Admin {
     /// shutdown it waits up to `reset_time` of the longest request timeout in the `directory`, because
     /// a reset that was sent to upstream cannot be cancelled.
     pub fn new(
-        hook: Hook,
+        hook: ResetHook,
         process: Arc<ProcessMetrics>,
         body_max: usize,
         directory: Arc<Directory>,
@@ -94,8 +94,8 @@ impl Admin {
             return self.refuse(AdminCode::CrossSite, peer, Some(&account));
         }
         let token = single(&head.headers, TOKEN).unwrap_or_default();
-        let credentials = Credentials { account, token: token.into() };
-        let refusal = match self.hook.knock(credentials.clone()).await {
+        let credentials = ResetCredentials { account, token: token.into() };
+        let refusal = match self.hook.check_token(credentials.clone()).await {
             Some(true) => None,
             Some(false) => Some(AdminCode::Unauthorized),
             None => Some(AdminCode::Busy),
@@ -103,13 +103,13 @@ impl Admin {
         if let Some(code) = refusal {
             return self.refuse(code, peer, Some(&credentials.account));
         }
-        let call = Call {
+        let reset = ResetRequest {
             credentials: credentials.clone(),
             content_type: single(&head.headers, CONTENT_TYPE),
             body: self.read(body).await,
             caller: Caller { address: peer, user_agent: single(&head.headers, USER_AGENT) },
         };
-        match self.hook.call(call).await {
+        match self.hook.reset(reset).await {
             // The token has changed meanwhile.
             Some(reply) if reply.status == AdminCode::Unauthorized.status() => {
                 self.refuse(AdminCode::Unauthorized, peer, Some(&credentials.account))
@@ -199,8 +199,8 @@ fn single(headers: &HeaderMap, name: impl AsHeaderName) -> Option<Vec<u8>> {
     }
 }
 
-fn reset_response(reply: &Reply) -> BufferedResponse {
-    let mut response = json(reply.status, &reply.told);
+fn reset_response(reply: &ResetReply) -> BufferedResponse {
+    let mut response = json(reply.status, &reply.body);
     if let Some(wait) = reply.retry_after() {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs()));
     }

@@ -1,16 +1,16 @@
-//! The audit log of an account: one line of JSON for each thing that happened, never changed again.
+//! The audit log of an account: one line of JSON for each event, never changed afterwards.
 //!
-//! An `intent` is on disk before the request leaves, an `outcome` follows once there is one, `after`
-//! when everybody was read again. A `dry_run` stands alone. [`History`] is what a whole log tells,
-//! read line by line however long it is; lines that were torn by a kill or a full disk are passed over.
+//! An `intent` is on disk before the request is sent, an `outcome` follows once it is known, `after` when
+//! every user was read again. A `dry_run` stands alone. [`AuditHistory`] is the summary of a whole log,
+//! read line by line however long it is; lines that were torn by a kill or a full disk are skipped.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 
 use serde::{Deserialize, Serialize};
 
-use super::cooldown::Mark;
-use crate::reset::Figures;
+use super::cooldown::CooldownMark;
+use super::hook::Figures;
 use crate::text;
 
 /// The file in the account's folder.
@@ -18,12 +18,12 @@ pub const AUDIT_FILE: &str = "reset-audit.jsonl";
 /// Longest line that is read; a hundred thousand users take about six million bytes.
 const LINE_MAX: u64 = 64 << 20;
 
-/// A line of the log, as far as it can be read without knowing what kind it is of.
+/// A line of the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Line {
-    /// What it tells of.
-    pub kind: Kind,
-    /// Which lines belong together.
+pub struct AuditLine {
+    /// The kind of event.
+    pub kind: AuditKind,
+    /// The id of the reset, which its lines share.
     pub id: String,
     /// When it was written, as RFC 3339 has it.
     pub time: String,
@@ -38,7 +38,7 @@ pub struct Line {
     /// What the client called itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_agent: Option<String>,
-    /// Why, in the caller's words.
+    /// Why, as the caller gave it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// How many messages the caller expected.
@@ -47,13 +47,13 @@ pub struct Line {
     /// How it ended: a value of the label `result`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<String>,
-    /// The code that the caller was answered with.
+    /// The code of the reply.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
     /// The status that upstream answered with, if it refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream_status: Option<u16>,
-    /// What went wrong, in words.
+    /// What went wrong, as text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
     /// The sums over all users.
@@ -61,44 +61,44 @@ pub struct Line {
     pub figures: Option<Figures>,
     /// The times that the cooldown counts from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) mark: Option<Mark>,
-    /// Every user's counter and type. Written, and not needed again.
+    pub(super) mark: Option<CooldownMark>,
+    /// Every user's counter and type. Written, never read.
     #[serde(default, skip_serializing_if = "Option::is_none", skip_deserializing)]
     pub(super) readings: Option<BTreeMap<String, (u64, &'static str)>>,
 }
 
-/// What a line tells of.
+/// The kind of event of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum AuditKind {
     /// A reset that is about to be sent.
     Intent,
-    /// What came of it.
+    /// How it ended.
     Outcome,
-    /// What everybody's counters were then.
+    /// The counters afterwards.
     After,
-    /// A reset that was not to be sent.
+    /// A dry run: nothing was sent.
     DryRun,
 }
 
-/// What a log tells of the past.
+/// The summary of a log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct History {
+pub(super) struct AuditHistory {
     /// The last intent.
-    pub(super) intent: Option<Line>,
+    pub(super) intent: Option<AuditLine>,
     /// Its outcome.
-    pub(super) outcome: Option<Line>,
+    pub(super) outcome: Option<AuditLine>,
     /// The figures after it.
-    pub(super) after: Option<Line>,
+    pub(super) after: Option<AuditLine>,
     /// Intents without an outcome.
     pub(super) open: Vec<String>,
     /// When counters were last cleared, in unix milliseconds.
     pub(super) last_success_ms: Option<u64>,
 }
 
-impl Line {
-    /// A line with nothing but what every line has.
-    pub(super) fn new(kind: Kind, id: &str, unix: std::time::Duration) -> Self {
+impl AuditLine {
+    /// A line with only the fields that every line has.
+    pub(super) fn new(kind: AuditKind, id: &str, unix: std::time::Duration) -> Self {
         Self {
             kind,
             id: id.to_owned(),
@@ -120,45 +120,45 @@ impl Line {
     }
 }
 
-impl History {
+impl AuditHistory {
     /// Reads a whole log.
-    pub(super) fn of(log: impl Read) -> std::io::Result<Self> {
+    pub(super) fn read(log: impl Read) -> std::io::Result<Self> {
         let mut history = Self::default();
-        each_line(log, |line| history.take(line))?;
+        each_line(log, |line| history.add(line))?;
         Ok(history)
     }
 
-    fn take(&mut self, line: Line) {
+    fn add(&mut self, line: AuditLine) {
         match line.kind {
-            Kind::Intent => {
+            AuditKind::Intent => {
                 self.open.push(line.id.clone());
                 self.intent = Some(line);
                 (self.outcome, self.after) = (None, None);
             }
-            Kind::Outcome => {
+            AuditKind::Outcome => {
                 self.open.retain(|id| *id != line.id);
                 if line.result.as_deref() == Some("cleared") {
                     self.last_success_ms = Some(line.unix_ms);
                 }
-                if self.is_of_the_last(&line) {
+                if self.belongs_to_last_intent(&line) {
                     self.outcome = Some(line);
                 }
             }
-            Kind::After if self.is_of_the_last(&line) => self.after = Some(line),
-            Kind::After | Kind::DryRun => {}
+            AuditKind::After if self.belongs_to_last_intent(&line) => self.after = Some(line),
+            AuditKind::After | AuditKind::DryRun => {}
         }
     }
 
-    fn is_of_the_last(&self, line: &Line) -> bool {
+    fn belongs_to_last_intent(&self, line: &AuditLine) -> bool {
         self.intent.as_ref().is_some_and(|intent| intent.id == line.id)
     }
 }
 
-/// Goes through a log, line by line; what is no line of it is passed over.
+/// Reads a log line by line; lines that cannot be read are skipped.
 ///
 /// # Errors
 /// When the log cannot be read.
-pub fn each_line(log: impl Read, mut take: impl FnMut(Line)) -> std::io::Result<()> {
+pub fn each_line(log: impl Read, mut each: impl FnMut(AuditLine)) -> std::io::Result<()> {
     let mut log = BufReader::new(log);
     let mut line = Vec::new();
     loop {
@@ -167,7 +167,7 @@ pub fn each_line(log: impl Read, mut take: impl FnMut(Line)) -> std::io::Result<
             return Ok(());
         }
         if let Ok(line) = serde_json::from_slice(&line) {
-            take(line);
+            each(line);
         }
     }
 }
@@ -178,21 +178,21 @@ mod tests {
 
     use super::*;
 
-    fn line(kind: Kind, id: &str, result: Option<&str>) -> String {
+    fn line(kind: AuditKind, id: &str, result: Option<&str>) -> String {
         let result = result.map(str::to_owned);
-        let line = Line { result, ..Line::new(kind, id, Duration::from_secs(7)) };
+        let line = AuditLine { result, ..AuditLine::new(kind, id, Duration::from_secs(7)) };
         serde_json::to_string(&line).unwrap()
     }
 
     fn history(lines: &[String]) -> (Option<String>, bool, Vec<String>, Option<u64>) {
-        let history = History::of(lines.join("\n").as_bytes()).unwrap();
+        let history = AuditHistory::read(lines.join("\n").as_bytes()).unwrap();
         let intent = history.intent.map(|intent| intent.id);
         (intent, history.outcome.is_some(), history.open, history.last_success_ms)
     }
 
     #[test]
     fn an_intent_is_open_until_its_own_outcome() {
-        use Kind::{After, DryRun, Intent, Outcome};
+        use AuditKind::{After, DryRun, Intent, Outcome};
         let intent = |id| line(Intent, id, None);
         let cleared = |id| line(Outcome, id, Some("cleared"));
         assert_eq!(history(&[]), (None, false, vec![], None));
@@ -208,8 +208,8 @@ mod tests {
     }
 
     #[test]
-    fn torn_and_foreign_lines_are_passed_over() {
-        let whole = line(Kind::Intent, "a", None);
+    fn torn_and_foreign_lines_are_skipped() {
+        let whole = line(AuditKind::Intent, "a", None);
         let torn = whole[..whole.len() / 2].to_owned();
         let foreign = r#"{"kind":"something new","id":"z"}"#.to_owned();
         let lines = [String::new(), "\u{0}\u{1}".to_owned(), whole, foreign, torn];

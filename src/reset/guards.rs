@@ -1,14 +1,14 @@
 //! The guards between a request and the reset: functions of values, in the order of the contract.
 //!
-//! [`token`](super::token) comes before them; then [`request`], [`turn`] and, once everybody has been
-//! read, [`extent`]. The first guard that does not hold is the answer ([`Refusal`]), and what comes
-//! after it is not looked at.
+//! [`token`](super::token) comes before them; then [`request`], [`availability`] and, once every user has
+//! been read, [`unanswered`]. The first guard that does not hold is the reply ([`Refusal`]); those after it
+//! are not evaluated.
 
 use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::cooldown::{Odd, Wait};
+use super::cooldown::{ClockConflict, CooldownLeft};
 use crate::account::AccountId;
 use crate::metrics::RefusalCode;
 use crate::text;
@@ -18,18 +18,18 @@ pub const BODY_MAX: usize = 4096;
 /// Longest reason, in characters.
 const REASON_MAX: usize = 500;
 
-/// What a good body asks for.
+/// The body of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Ask {
-    /// The account's number, to be sure which one is meant.
+pub(super) struct RequestBody {
+    /// The account's number, as a confirmation.
     pub(super) confirm: Option<String>,
     /// Why, for the audit log.
     pub(super) reason: Option<String>,
-    /// Whether to do everything but the reset.
+    /// Whether to do everything except the reset.
     #[serde(default)]
     pub(super) dry_run: bool,
-    /// How many messages the caller knows of.
+    /// The number of unanswered messages that the caller expects.
     pub(super) expected_unanswered: Option<u64>,
 }
 
@@ -38,7 +38,7 @@ pub(super) struct Ask {
 pub(super) enum Refusal {
     #[error("send the body as Content-Type: application/json")]
     UnsupportedMediaType,
-    #[error("the body is longer than {BODY_MAX} bytes or broke off; send {EXAMPLE}")]
+    #[error("the body is longer than {BODY_MAX} bytes or incomplete; send {EXAMPLE}")]
     BodyTooLarge,
     #[error("{0}; send {EXAMPLE}")]
     InvalidBody(String),
@@ -48,29 +48,29 @@ pub(super) enum Refusal {
     )]
     ConfirmationMismatch { account: String },
     #[error(
-        "a reset of this account is under way; wait for its end and look at the figures before \
-         asking for another"
+        "a reset of this account is under way; wait for its end and check the figures before \
+         requesting another"
     )]
     InProgress,
     #[error(
-        "locked: the last reset was answered with the number of another account. Find out whose \
-         token this account has, and restart the exporter when that is mended"
+        "locked: the response to the last reset named another account. Find out which account the \
+         token belongs to, correct it, and restart the exporter"
     )]
     Locked,
     #[error("{}", cooldown(.0))]
-    Cooldown(Wait),
+    Cooldown(CooldownLeft),
     #[error(
-        "not everybody can be read, so nobody knows what would be cleared: {0}. Mend that, or remove \
-         users whom Wazzup24 does not know from the configuration, and ask again"
+        "not every user can be read, so it is unknown what would be cleared: {0}. Fix that, or remove \
+         users that Wazzup24 does not know from the configuration, and try again"
     )]
     IncompleteReading(String),
     #[error(
         "{total} messages are unanswered ({red} red, {grey} grey, {other} of an unknown type), and \
-         more than {allowed} are not cleared unless their number is known: look at them, and if all \
-         of that is to go, send expected_unanswered of at least {total}"
+         more than {allowed} are not cleared unless their number is expected: check them, and if all \
+         of them are to be cleared, send expected_unanswered of at least {total}"
     )]
     TooMany { total: u64, red: u64, grey: u64, other: u64, allowed: u64 },
-    #[error("{0}; nothing was sent. Look at the account, and ask again if it is still wanted")]
+    #[error("{0}; nothing was sent. Check the account, and try again if needed")]
     Interrupted(&'static str),
     #[error("{0}; nothing was sent")]
     Storage(String),
@@ -78,26 +78,30 @@ pub(super) enum Refusal {
 
 const EXAMPLE: &str = r#"{"confirm":"78231464","reason":"…","dry_run":false,"expected_unanswered":1234}, of which only confirm is needed"#;
 
-/// What the request itself says: the type, the body, the confirmation.
+/// Guards on the request itself: content type, body, confirmation.
 pub(super) fn request(
     account: &str,
     account_id: Option<&AccountId>,
     content_type: Option<&[u8]>,
     body: Option<&[u8]>,
-) -> Result<Ask, Refusal> {
+) -> Result<RequestBody, Refusal> {
     if !content_type.is_some_and(is_json) {
         return Err(Refusal::UnsupportedMediaType);
     }
-    let ask = parse(body.ok_or(Refusal::BodyTooLarge)?)?;
-    let confirmed = ask.confirm.as_deref().and_then(|text| AccountId::parse(text).ok());
+    let body = parse(body.ok_or(Refusal::BodyTooLarge)?)?;
+    let confirmed = body.confirm.as_deref().and_then(|text| AccountId::parse(text).ok());
     if confirmed.is_none() || confirmed.as_ref() != account_id {
         return Err(Refusal::ConfirmationMismatch { account: account.to_owned() });
     }
-    Ok(ask)
+    Ok(body)
 }
 
-/// Whether it is the account's turn.
-pub(super) fn turn(busy: bool, locked: bool, wait: Option<Wait>) -> Result<(), Refusal> {
+/// Guards on the account: no reset in flight, not locked, cooldown over.
+pub(super) fn availability(
+    busy: bool,
+    locked: bool,
+    wait: Option<CooldownLeft>,
+) -> Result<(), Refusal> {
     if busy {
         return Err(Refusal::InProgress);
     }
@@ -107,33 +111,33 @@ pub(super) fn turn(busy: bool, locked: bool, wait: Option<Wait>) -> Result<(), R
     wait.map_or(Ok(()), |wait| Err(Refusal::Cooldown(wait)))
 }
 
-/// How much would be cleared.
+/// The messages that would be cleared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Extent {
+pub(super) struct UnansweredCounts {
     pub(super) red: u64,
     pub(super) grey: u64,
     pub(super) other: u64,
 }
 
-/// Whether it is known how much would be cleared, and not too much. `denied` is what upstream's clock
-/// has against it, which is known only now.
-pub(super) fn extent(
-    read: Result<Extent, String>,
-    denied: Option<Wait>,
+/// Guards on the counters: every user was read, and not too many messages are unanswered. `denied` is the
+/// cooldown by upstream's clock, which is known only now.
+pub(super) fn unanswered(
+    read: Result<UnansweredCounts, String>,
+    denied: Option<CooldownLeft>,
     max_unanswered: u64,
     expected: Option<u64>,
-) -> Result<Extent, Refusal> {
-    let extent = read.map_err(Refusal::IncompleteReading)?;
+) -> Result<UnansweredCounts, Refusal> {
+    let counts = read.map_err(Refusal::IncompleteReading)?;
     if let Some(wait) = denied {
         return Err(Refusal::Cooldown(wait));
     }
-    let Extent { red, grey, other } = extent;
+    let UnansweredCounts { red, grey, other } = counts;
     let total = red.saturating_add(grey).saturating_add(other);
     let allowed = max_unanswered.max(expected.unwrap_or(0));
     if total > allowed {
         return Err(Refusal::TooMany { total, red, grey, other, allowed });
     }
-    Ok(extent)
+    Ok(counts)
 }
 
 /// `application/json`, at most with a charset, which JSON is always UTF-8 in.
@@ -148,35 +152,34 @@ fn is_json(content_type: &[u8]) -> bool {
     kind.eq_ignore_ascii_case("application/json") && parts.all(charset)
 }
 
-fn parse(body: &[u8]) -> Result<Ask, Refusal> {
+fn parse(bytes: &[u8]) -> Result<RequestBody, Refusal> {
     let invalid = |what: String| Refusal::InvalidBody(what);
-    // A struct may be written as an array, which no documentation says.
-    if !body.trim_ascii_start().starts_with(b"{") {
-        return Err(invalid("the body is no JSON object".to_owned()));
+    // serde would also accept an array, which is not documented.
+    if !bytes.trim_ascii_start().starts_with(b"{") {
+        return Err(invalid("the body is not a JSON object".to_owned()));
     }
-    let ask: Ask = serde_json::from_slice(body).map_err(|error| {
-        // Its own words may repeat what was sent, a token in the wrong place included.
-        let what =
-            if error.is_data() { "has a key or a value that is not known" } else { "is not JSON" };
+    let body: RequestBody = serde_json::from_slice(bytes).map_err(|error| {
+        // The error's text may repeat what was sent, such as a token in the wrong place.
+        let what = if error.is_data() { "has an unknown key or value" } else { "is not JSON" };
         invalid(format!("the body {what}, at line {} column {}", error.line(), error.column()))
     })?;
-    let reason = ask.reason.as_deref().unwrap_or_default();
+    let reason = body.reason.as_deref().unwrap_or_default();
     if reason.chars().nth(REASON_MAX).is_some() {
         return Err(invalid(format!("reason is longer than {REASON_MAX} characters")));
     }
-    Ok(ask)
+    Ok(body)
 }
 
-fn cooldown(wait: &Wait) -> String {
+fn cooldown(wait: &CooldownLeft) -> String {
     let (since, left) = (text::timestamp(wait.since), text::duration_up(wait.left));
-    let what = format!("the last reset of this account was asked for at {since}");
-    match wait.odd {
+    let what = format!("the last reset of this account was requested at {since}");
+    match wait.conflict {
         None => format!("{what}; the next may follow in {left}"),
-        Some(Odd::BeforeTheReset) => format!(
+        Some(ClockConflict::WallClockBehind) => format!(
             "{what}, which is later than now by the clock of this machine: one of the two is wrong. \
-             Correct the clock; in any case the next may follow in {left} of the exporter running"
+             Correct the clock; at the latest the next may follow after the exporter has run for {left}"
         ),
-        Some(Odd::UpstreamDenies) => format!(
+        Some(ClockConflict::UpstreamDenies) => format!(
             "{what}; by the clock of this machine the cooldown is over, by that of Wazzup24 it is \
              not. Correct the clock; the next may follow in {left}"
         ),
@@ -200,7 +203,7 @@ impl Refusal {
         }
     }
 
-    /// How long to wait before asking again, where waiting helps.
+    /// How long to wait before trying again, where waiting helps.
     pub(super) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Cooldown(wait) => Some(wait.left),

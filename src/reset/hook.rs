@@ -1,7 +1,7 @@
-//! Asking for a reset of an account's counters.
+//! Requests for a reset, from the admin listener to the service.
 //!
-//! [`http`](crate::http) holds a [`Hook`]; the desk of [`reset`](crate::reset) takes what comes out
-//! of the other end and answers every message with a [`Reply`].
+//! [`http`](crate::http) holds a [`ResetHook`]; the service receives its messages and answers each
+//! request with a [`ResetReply`].
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,39 +11,39 @@ use secrecy::SecretSlice;
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
-/// Messages that may wait; more have to wait outside.
-const WAITING_MAX: usize = 16;
+/// Messages that may wait in the channel.
+const QUEUE: usize = 16;
 
-/// Asks the desk.
+/// Sends requests to the reset service.
 #[derive(Debug, Clone)]
-pub struct Hook(mpsc::Sender<Message>);
+pub struct ResetHook(mpsc::Sender<HookMessage>);
 
-/// What the desk is asked.
+/// A message to the reset service.
 #[derive(Debug)]
-pub enum Message {
-    /// Whether a token is that of an account, before anything else of the request is read.
-    Knock(Credentials, oneshot::Sender<bool>),
-    /// To reset an account.
-    Call(Call, oneshot::Sender<Reply>),
+pub(super) enum HookMessage {
+    /// Check the token, before anything else of the request is read.
+    CheckToken(ResetCredentials, oneshot::Sender<bool>),
+    /// Reset an account.
+    Reset(ResetRequest, oneshot::Sender<ResetReply>),
 }
 
-/// Who somebody claims to be.
+/// The account and token of a request.
 #[derive(Debug, Clone)]
-pub struct Credentials {
+pub struct ResetCredentials {
     /// The account's name, as it stands in the path.
     pub account: String,
     /// The reset token; empty where there is none.
     pub token: SecretSlice<u8>,
 }
 
-/// A request for a reset, of which nothing is believed yet.
+/// A request for a reset, of which nothing is validated yet.
 #[derive(Debug)]
-pub struct Call {
-    /// Whose reset, and with what.
-    pub credentials: Credentials,
+pub struct ResetRequest {
+    /// The account, and its reset token.
+    pub credentials: ResetCredentials,
     /// The declared type of the body.
     pub content_type: Option<Vec<u8>>,
-    /// The body, unless it is longer than any good one or broke off.
+    /// The body, unless it is too long or incomplete.
     pub body: Option<Bytes>,
     /// Where it came from.
     pub caller: Caller,
@@ -58,38 +58,38 @@ pub struct Caller {
     pub user_agent: Option<Vec<u8>>,
 }
 
-/// The answer to a request.
+/// The reply to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reply {
+pub struct ResetReply {
     /// The HTTP status.
     pub status: u16,
-    /// What it says.
-    pub told: Told,
+    /// The JSON document.
+    pub body: ReplyBody,
 }
 
-/// The document of an answer.
+/// The JSON document of a reply.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
-pub struct Told {
-    /// What happened or why nothing did, for programs.
+pub struct ReplyBody {
+    /// What happened, or why nothing did, as a code.
     pub code: &'static str,
     /// The same for people, with what to do.
     pub message: String,
     /// The account's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
-    /// Under which number it is in the audit log.
+    /// Its id in the audit log.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// What was unanswered before.
+    /// The unanswered messages before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<Figures>,
-    /// What is unanswered now, where it could be read.
+    /// The unanswered messages afterwards, where they could be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<Figures>,
     /// The status that upstream answered with, if it refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upstream_status: Option<u16>,
-    /// In how many seconds to ask again.
+    /// Seconds after which to try again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_after_seconds: Option<u64>,
 }
@@ -97,9 +97,9 @@ pub struct Told {
 /// Unanswered messages over all users of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, serde::Deserialize)]
 pub struct Figures {
-    /// Of users' own customers.
+    /// Of customers that users are responsible for.
     pub red: u64,
-    /// That users only look on.
+    /// Of customers that users only look on.
     pub grey: u64,
     /// Of an unknown type.
     pub other: u64,
@@ -109,31 +109,31 @@ pub struct Figures {
     pub users: usize,
 }
 
-impl Hook {
-    /// A hook, and where its messages come out.
-    pub fn new() -> (Self, mpsc::Receiver<Message>) {
-        let (sender, messages) = mpsc::channel(WAITING_MAX);
+impl ResetHook {
+    /// A hook, and the receiver of its messages.
+    pub(super) fn new() -> (Self, mpsc::Receiver<HookMessage>) {
+        let (sender, messages) = mpsc::channel(QUEUE);
         (Self(sender), messages)
     }
 
-    /// Whether the token is that of the account; nothing if the desk has ended.
-    pub async fn knock(&self, credentials: Credentials) -> Option<bool> {
+    /// Whether the token is the reset token of the account; `None` if the service has ended.
+    pub async fn check_token(&self, credentials: ResetCredentials) -> Option<bool> {
         let (reply, replied) = oneshot::channel();
-        self.0.send(Message::Knock(credentials, reply)).await.ok()?;
+        self.0.send(HookMessage::CheckToken(credentials, reply)).await.ok()?;
         replied.await.ok()
     }
 
-    /// Asks for a reset; nothing if the desk has ended.
-    pub async fn call(&self, call: Call) -> Option<Reply> {
+    /// Requests a reset; `None` if the service has ended.
+    pub async fn reset(&self, request: ResetRequest) -> Option<ResetReply> {
         let (reply, replied) = oneshot::channel();
-        self.0.send(Message::Call(call, reply)).await.ok()?;
+        self.0.send(HookMessage::Reset(request, reply)).await.ok()?;
         replied.await.ok()
     }
 }
 
-impl Reply {
-    /// How long to wait before asking again, if waiting helps.
+impl ResetReply {
+    /// How long to wait before trying again, if waiting helps.
     pub fn retry_after(&self) -> Option<Duration> {
-        self.told.retry_after_seconds.map(Duration::from_secs)
+        self.body.retry_after_seconds.map(Duration::from_secs)
     }
 }

@@ -1,9 +1,8 @@
-//! Whether somebody holds an account's reset token.
+//! Whether a request carries an account's reset token.
 //!
-//! Nothing about the answer may tell which accounts there are: the files of all of them are looked at
-//! together and not when one is asked for, an account that is unknown or has no reset is compared
-//! with a token that nobody has, and comparing takes the same time wherever two differ. Of a token
-//! only its digest is kept.
+//! The reply must not reveal which accounts exist: the files of all accounts are read together, an
+//! account that is unknown or has no reset is compared with a random token, and the comparison takes
+//! constant time. Only the digest of a token is kept.
 
 use std::collections::HashMap;
 use std::io;
@@ -22,78 +21,73 @@ use tracing::{error, warn};
 use crate::account::RESET_TOKEN_MIN;
 use crate::files::{FileFingerprint, OpenFile};
 
-/// How long what was seen of the files is believed.
-const LOOK: Duration = Duration::from_secs(1);
-/// Longest time that is waited for the file system.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the content of the files is cached.
+const CACHE_TIME: Duration = Duration::from_secs(1);
+/// Longest time that the file system may take.
+const FILES_TIMEOUT: Duration = Duration::from_secs(5);
 
 type Digest = [u8; 32];
 
-/// The tokens of all accounts.
+/// The reset tokens of all accounts.
 #[derive(Debug)]
-pub(super) struct Keys {
-    /// Of a token that nobody has.
+pub(super) struct ResetTokens {
+    /// The digest of a random token.
     dummy: Digest,
-    seen: Arc<Mutex<Seen>>,
+    cache: Arc<Mutex<FileCache>>,
 }
 
 #[derive(Debug, Default)]
-struct Seen {
-    files: HashMap<PathBuf, Key>,
-    at: Option<Instant>,
+struct FileCache {
+    files: HashMap<PathBuf, CachedFile>,
+    read_at: Option<Instant>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Key {
+struct CachedFile {
     fingerprint: Option<FileFingerprint>,
-    /// Nothing where the file holds no token that may be used.
+    /// `None` where the file holds no valid token.
     token: Option<Digest>,
 }
 
-impl Keys {
+impl ResetTokens {
     pub(super) fn new() -> Self {
         let mut dummy = [0; 32];
         let filled = SystemRandom::new().fill(&mut dummy);
         filled.expect("the system gives random numbers, or TLS would not work either");
-        Self { dummy, seen: Arc::default() }
+        Self { dummy, cache: Arc::default() }
     }
 
-    /// Whether `token` stands in the file `wanted`, one of `all`.
-    pub(super) async fn admit(
-        &self,
-        wanted: Option<&Path>,
-        all: Vec<PathBuf>,
-        token: &[u8],
-    ) -> bool {
-        let files = self.look(all).await.unwrap_or_default();
-        let held = wanted.and_then(|path| files.get(path)).and_then(|key| key.token);
-        let known = Choice::from(u8::from(held.is_some()));
-        let held = held.unwrap_or(self.dummy);
-        bool::from(digest_of(token).ct_eq(&held) & known)
+    /// Whether `token` is the content of `file`, which is one of `all`.
+    pub(super) async fn admit(&self, file: Option<&Path>, all: Vec<PathBuf>, token: &[u8]) -> bool {
+        let files = self.read_files(all).await.unwrap_or_default();
+        let expected = file.and_then(|path| files.get(path)).and_then(|file| file.token);
+        let known = Choice::from(u8::from(expected.is_some()));
+        let expected = expected.unwrap_or(self.dummy);
+        bool::from(digest_of(token).ct_eq(&expected) & known)
     }
 
-    /// What is in the files, looked at anew unless that was done a moment ago.
-    async fn look(&self, all: Vec<PathBuf>) -> Option<HashMap<PathBuf, Key>> {
-        let looking = async {
-            let mut seen = Arc::clone(&self.seen).lock_owned().await;
-            let fresh = seen.at.is_some_and(|at| at.elapsed() < LOOK);
-            if fresh && all.iter().all(|path| seen.files.contains_key(path)) {
-                return Some(seen.files.clone());
+    /// The content of the files, read again unless that was done within [`CACHE_TIME`].
+    async fn read_files(&self, all: Vec<PathBuf>) -> Option<HashMap<PathBuf, CachedFile>> {
+        let reading = async {
+            let mut cache = Arc::clone(&self.cache).lock_owned().await;
+            let fresh = cache.read_at.is_some_and(|at| at.elapsed() < CACHE_TIME);
+            if fresh && all.iter().all(|path| cache.files.contains_key(path)) {
+                return Some(cache.files.clone());
             }
-            // The lock goes along, so that a file system that hangs takes one thread and no more.
-            let looked = spawn_blocking(move || {
-                let earlier = std::mem::take(&mut seen.files);
-                seen.files = all.into_iter().map(|path| look_at(path, &earlier)).collect();
-                seen.at = Some(Instant::now());
-                seen.files.clone()
+            // The lock moves into the task, so that a file system that hangs blocks one thread only.
+            let read = spawn_blocking(move || {
+                let earlier = std::mem::take(&mut cache.files);
+                cache.files = all.into_iter().map(|path| read_cached(path, &earlier)).collect();
+                cache.read_at = Some(Instant::now());
+                cache.files.clone()
             });
-            looked.await.ok()
+            read.await.ok()
         };
-        let looked = timeout(PATIENCE, looking).await;
-        if looked.is_err() {
-            error!("the files of the reset tokens cannot be read in time; no token is taken");
+        let read = timeout(FILES_TIMEOUT, reading).await;
+        if read.is_err() {
+            error!("the files of the reset tokens cannot be read in time; no token is accepted");
         }
-        looked.ok().flatten()
+        read.ok().flatten()
     }
 }
 
@@ -101,25 +95,25 @@ fn digest_of(token: &[u8]) -> Digest {
     digest(&SHA256, token).as_ref().try_into().expect("SHA-256 gives 32 bytes")
 }
 
-fn look_at(path: PathBuf, earlier: &HashMap<PathBuf, Key>) -> (PathBuf, Key) {
-    // Looked at first, so that what replaces it meanwhile looks different.
+fn read_cached(path: PathBuf, earlier: &HashMap<PathBuf, CachedFile>) -> (PathBuf, CachedFile) {
+    // Before the content, so that a replacement in between has another fingerprint.
     let fingerprint = FileFingerprint::of(&path);
-    let same = |key: &&Key| fingerprint.is_some() && key.fingerprint == fingerprint;
-    if let Some(key) = earlier.get(&path).filter(same) {
-        return (path.clone(), key.clone());
+    let same = |file: &&CachedFile| fingerprint.is_some() && file.fingerprint == fingerprint;
+    if let Some(file) = earlier.get(&path).filter(same) {
+        return (path.clone(), file.clone());
     }
     let token = match read(&path) {
         Ok(token) => Some(token),
         Err(problem) => {
-            let news = earlier.get(&path).is_none_or(|key| key.token.is_some());
-            if news {
+            let changed = earlier.get(&path).is_none_or(|file| file.token.is_some());
+            if changed {
                 let path = path.display();
-                warn!(%path, "the reset token is not usable, so nobody can reset the account: {problem}");
+                warn!(%path, "the reset token is not usable, so the account cannot be reset: {problem}");
             }
             None
         }
     };
-    (path, Key { fingerprint, token })
+    (path, CachedFile { fingerprint, token })
 }
 
 /// The digest of the token in a file, which may have been replaced by anything since the
@@ -154,13 +148,13 @@ mod tests {
         fs::rename(new, path).unwrap();
     }
 
-    /// Whether a token is taken by somebody who has just come.
+    /// Whether a token is accepted, without a cache.
     async fn admits(path: &Path, token: &[u8]) -> bool {
-        Keys::new().admit(Some(path), vec![path.to_owned()], token).await
+        ResetTokens::new().admit(Some(path), vec![path.to_owned()], token).await
     }
 
     #[tokio::test]
-    async fn only_the_whole_token_of_the_account_opens() {
+    async fn only_the_whole_token_of_the_account_is_accepted() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("token");
         write(&path, &[TOKEN, b"\n"].concat(), 0o600);
@@ -168,13 +162,13 @@ mod tests {
         for wrong in [&b""[..], &TOKEN[..31], &[TOKEN, b"\n"].concat(), &[TOKEN, b"x"].concat()] {
             assert!(!admits(&path, wrong).await, "{wrong:?}");
         }
-        let keys = Keys::new();
-        assert!(!keys.admit(None, vec![path.clone()], TOKEN).await, "of an unknown account");
-        assert!(!keys.admit(Some(&folder.path().join("other")), vec![path], TOKEN).await);
+        let tokens = ResetTokens::new();
+        assert!(!tokens.admit(None, vec![path.clone()], TOKEN).await, "of an unknown account");
+        assert!(!tokens.admit(Some(&folder.path().join("other")), vec![path], TOKEN).await);
     }
 
     #[tokio::test]
-    async fn what_is_open_to_others_short_or_no_file_opens_nothing() {
+    async fn a_file_that_is_public_short_or_missing_has_no_valid_token() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("token");
         assert!(!admits(&path, b"").await);
@@ -190,15 +184,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("token");
         write(&path, TOKEN, 0o600);
-        let keys = Keys::new();
-        let admit = |token| keys.admit(Some(&path), vec![path.clone()], token);
+        let tokens = ResetTokens::new();
+        let admit = |token| tokens.admit(Some(&path), vec![path.clone()], token);
         assert!(admit(TOKEN).await);
         let new = [b'n'; 40];
         write(&path, &new, 0o600);
-        keys.seen.lock().await.at = None;
+        tokens.cache.lock().await.read_at = None;
         assert_eq!((admit(&new).await, admit(TOKEN).await), (true, false));
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-        keys.seen.lock().await.at = None;
+        tokens.cache.lock().await.read_at = None;
         assert!(!admit(&new).await, "it can be read by others now");
     }
 }

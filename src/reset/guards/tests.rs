@@ -8,28 +8,32 @@ fn id() -> AccountId {
     AccountId::parse(ID).unwrap()
 }
 
-fn asked(content_type: Option<&[u8]>, body: Option<&[u8]>) -> Result<Ask, RefusalCode> {
+fn asked(content_type: Option<&[u8]>, body: Option<&[u8]>) -> Result<RequestBody, RefusalCode> {
     request("acme", Some(&id()), content_type, body).map_err(|refusal| refusal.code())
 }
 
-fn wait() -> Wait {
-    Wait { left: Duration::from_secs(7), since: Duration::from_secs(1_759_499_127), odd: None }
+fn wait() -> CooldownLeft {
+    CooldownLeft {
+        left: Duration::from_secs(7),
+        since: Duration::from_secs(1_759_499_127),
+        conflict: None,
+    }
 }
 
 #[test]
 fn a_good_request_passes() {
     let whole =
         br#" {"confirm":"7823-1464","reason":"why","dry_run":true,"expected_unanswered":5}"#;
-    let ask = asked(Some(JSON), Some(whole)).unwrap();
-    let expected = Ask {
+    let body = asked(Some(JSON), Some(whole)).unwrap();
+    let expected = RequestBody {
         confirm: Some("7823-1464".to_owned()),
         reason: Some("why".to_owned()),
         dry_run: true,
         expected_unanswered: Some(5),
     };
-    assert_eq!(ask, expected);
-    let ask = asked(Some(JSON), Some(GOOD)).unwrap();
-    assert!(!ask.dry_run && ask.reason.is_none() && ask.expected_unanswered.is_none());
+    assert_eq!(body, expected);
+    let body = asked(Some(JSON), Some(GOOD)).unwrap();
+    assert!(!body.dry_run && body.reason.is_none() && body.expected_unanswered.is_none());
 }
 
 #[test]
@@ -102,8 +106,8 @@ fn the_confirmation_is_the_number_of_this_account() {
         let refused = asked(Some(JSON), Some(body.as_bytes()));
         assert_eq!(refused, Err(RefusalCode::ConfirmationMismatch), "{bad}");
     }
-    let nobody = request("acme", None, Some(JSON), Some(GOOD)).unwrap_err();
-    assert_eq!(nobody.code(), RefusalCode::ConfirmationMismatch);
+    let without_id = request("acme", None, Some(JSON), Some(GOOD)).unwrap_err();
+    assert_eq!(without_id.code(), RefusalCode::ConfirmationMismatch);
 }
 
 /// One after the other as a request meets them, each failing where its bit is set.
@@ -117,16 +121,16 @@ fn refusal_of(failing: usize) -> Option<RefusalCode> {
         _ => Some(GOOD),
     };
     let whole = || {
-        let ask = request("acme", Some(&id()), Some(content_type), body)?;
-        turn(fails(4), fails(5), fails(6).then(wait))?;
-        let big = Extent { red: 600, grey: 300, other: 101 };
-        let small = Extent { red: 600, grey: 300, other: 100 };
+        let body = request("acme", Some(&id()), Some(content_type), body)?;
+        availability(fails(4), fails(5), fails(6).then(wait))?;
+        let big = UnansweredCounts { red: 600, grey: 300, other: 101 };
+        let small = UnansweredCounts { red: 600, grey: 300, other: 100 };
         let read = match (fails(7), fails(9)) {
             (true, _) => Err("user 7: no answer".to_owned()),
             (_, true) => Ok(big),
             _ => Ok(small),
         };
-        extent(read, fails(8).then(wait), 1000, ask.expected_unanswered)
+        unanswered(read, fails(8).then(wait), 1000, body.expected_unanswered)
     };
     whole().err().map(|refusal: Refusal| refusal.code())
 }
@@ -156,14 +160,14 @@ fn the_first_guard_that_fails_answers_alone_and_in_every_combination() {
 #[test]
 fn more_than_the_bound_needs_its_number_and_no_less() {
     let total = |red, max, expected| {
-        extent(Ok(Extent { red, grey: 0, other: 0 }), None, max, expected).is_ok()
+        unanswered(Ok(UnansweredCounts { red, grey: 0, other: 0 }), None, max, expected).is_ok()
     };
     assert!(total(1000, 1000, None) && total(0, 0, None));
     assert!(!total(1001, 1000, None) && !total(1, 0, None));
     assert!(total(1001, 1000, Some(1001)) && total(1001, 1000, Some(5000)));
     assert!(!total(1001, 1000, Some(1000)) && total(900, 1000, Some(1)));
-    let huge = Extent { red: u64::MAX, grey: u64::MAX, other: 0 };
-    assert!(extent(Ok(huge), None, 1000, Some(u64::MAX - 1)).is_err());
+    let huge = UnansweredCounts { red: u64::MAX, grey: u64::MAX, other: 0 };
+    assert!(unanswered(Ok(huge), None, 1000, Some(u64::MAX - 1)).is_err());
 }
 
 #[test]
@@ -188,9 +192,12 @@ fn every_refusal_says_what_to_do_and_how_long_to_wait() {
         assert_eq!(waits, (refusal.code() == RefusalCode::Cooldown).then_some(7));
         assert!(refusal.to_string().len() > 20, "{refusal}");
     }
-    for (odd, words) in [(Odd::BeforeTheReset, "later than now"), (Odd::UpstreamDenies, "Wazzup24")]
-    {
-        let told = Refusal::Cooldown(Wait { odd: Some(odd), ..wait() }).to_string();
-        assert!(told.contains(words) && told.contains("2025-10-03T13:45:27Z"), "{told}");
+    for (conflict, part) in [
+        (ClockConflict::WallClockBehind, "later than now"),
+        (ClockConflict::UpstreamDenies, "Wazzup24"),
+    ] {
+        let message =
+            Refusal::Cooldown(CooldownLeft { conflict: Some(conflict), ..wait() }).to_string();
+        assert!(message.contains(part) && message.contains("2025-10-03T13:45:27Z"), "{message}");
     }
 }

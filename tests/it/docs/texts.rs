@@ -160,7 +160,7 @@ fn every_answer_to_a_reset_is_documented_with_its_status_and_no_other() {
     use wazzup_exporter::reset;
     let admin = AdminCode::ALL.map(|code| (code.label().to_owned(), code.status()));
     let refusals = RefusalCode::ALL.map(|code| (code.label().to_owned(), code.status()));
-    let ends = reset::ends().map(|(code, status)| (code.to_owned(), status));
+    let ends = reset::result_codes().map(|(code, status)| (code.to_owned(), status));
     let known: BTreeSet<(String, u16)> = admin.into_iter().chain(refusals).chain(ends).collect();
     let text = page("docs/reset.md");
     let listed = rows(&text).into_iter().filter(|row| row.len() == 4).filter_map(|row| {

@@ -1,16 +1,16 @@
-//! How a reset ended that was written down: what the caller, the audit log and the metrics are told.
+//! How a reset ended whose intent was recorded: for the caller, the audit log and the metrics.
 
 use crate::api::ClearOutcome;
 use crate::metrics::ResetResult;
 use crate::transport::Error;
 
-/// The end of a reset.
+/// The outcome of a reset.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct End {
+pub(super) struct ResetOutcome {
     pub(super) result: ResetResult,
     pub(super) code: &'static str,
     pub(super) status: u16,
-    /// For people, with what to do.
+    /// What happened and what to do, as text.
     pub(super) message: String,
     /// The status that upstream answered with, if it was another one than 200.
     pub(super) upstream_status: Option<u16>,
@@ -18,8 +18,8 @@ pub(super) struct End {
     pub(super) problem: Option<String>,
 }
 
-/// Every code of an end, with its HTTP status.
-pub(super) const CODES: [(&str, u16); 7] = [
+/// Every code of an outcome, with its HTTP status.
+const CODES: [(&str, u16); 7] = [
     ("cleared", 200),
     ("dry_run", 200),
     ("account_mismatch", 502),
@@ -29,10 +29,15 @@ pub(super) const CODES: [(&str, u16); 7] = [
     ("outcome_unknown", 504),
 ];
 
-const KEPT: &str = "The cooldown holds all the same";
+/// The codes of all replies that are not refusals, with their HTTP status; for documentation.
+pub fn result_codes() -> impl Iterator<Item = (&'static str, u16)> {
+    CODES.into_iter()
+}
 
-impl End {
-    /// What upstream's answer, or the lack of one, means.
+const COOLDOWN_HOLDS: &str = "The cooldown holds all the same";
+
+impl ResetOutcome {
+    /// The outcome for a response of upstream, or for none.
     pub(super) fn of(clearing: &ClearOutcome) -> Self {
         match clearing {
             ClearOutcome::Cleared => Self::new(
@@ -44,17 +49,17 @@ impl End {
                 ..Self::new(
                     (ResetResult::Failed, "account_mismatch", 502),
                     format!(
-                        "Wazzup24 says that it has cleared another account, {found}: the token is not \
-                         of the account that is configured. No reset of this account is done until the \
-                         exporter is restarted; find out whose token it is first"
+                        "Wazzup24 reports that it has cleared another account, {found}: the token does not \
+                         belong to the configured account. Resets of this account are locked until the \
+                         exporter is restarted; find out which account the token belongs to first"
                     ),
                 )
             },
             ClearOutcome::NotCleared => Self::new(
                 (ResetResult::Failed, "not_cleared", 502),
                 format!(
-                    "Wazzup24 answers that the counters were not cleared. {KEPT}; look at the figures, \
-                     and ask Wazzup24 before trying again"
+                    "Wazzup24 reports that the counters were not cleared. {COOLDOWN_HOLDS}; check the figures, \
+                     and contact Wazzup24 before trying again"
                 ),
             ),
             ClearOutcome::Refused(error) => Self {
@@ -63,8 +68,8 @@ impl End {
                 ..Self::new(
                     (ResetResult::Failed, "upstream_refused", 502),
                     format!(
-                        "Wazzup24 refused and cleared nothing: {error}. {KEPT}; see that the token may \
-                         reset, then ask again"
+                        "Wazzup24 refused and cleared nothing: {error}. {COOLDOWN_HOLDS}; make sure that the token may \
+                         reset, then try again"
                     ),
                 )
             },
@@ -75,14 +80,14 @@ impl End {
         }
     }
 
-    /// The poller was gone when the word came.
-    pub(super) fn not_taken() -> Self {
+    /// The poller had ended before the decision arrived.
+    pub(super) fn not_received() -> Self {
         Self::not_sent("the account's poller has ended")
     }
 
-    /// The poller had the word, and nobody tells whether it has sent anything.
-    pub(super) fn without_a_word() -> Self {
-        Self::unknown("the account's poller has ended in the middle")
+    /// The poller had the decision and ended; whether anything was sent is unknown.
+    pub(super) fn interrupted() -> Self {
+        Self::unknown("the account's poller has ended during the reset")
     }
 
     fn not_sent(why: &str) -> Self {
@@ -90,7 +95,9 @@ impl End {
             problem: Some(why.to_owned()),
             ..Self::new(
                 (ResetResult::Failed, "not_sent", 502),
-                format!("nothing was sent: {why}. {KEPT}, because the intent is on record"),
+                format!(
+                    "nothing was sent: {why}. {COOLDOWN_HOLDS}, because the intent is recorded"
+                ),
             )
         }
     }
@@ -101,8 +108,8 @@ impl End {
             ..Self::new(
                 (ResetResult::Unknown, "outcome_unknown", 504),
                 format!(
-                    "nobody knows whether the counters were cleared: {why}. {KEPT}; the figures that \
-                     were read afterwards tell, so look at them before asking again"
+                    "it is unknown whether the counters were cleared: {why}. {COOLDOWN_HOLDS}; the figures that \
+                     were read afterwards show it, so check them before trying again"
                 ),
             )
         }
@@ -132,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn every_end_has_its_result_code_and_status() {
+    fn every_outcome_has_its_result_code_and_status() {
         use ResetResult::{Cleared, Failed, Unknown};
         let other = ClearOutcome::OtherAccount { found: "99999999".to_owned() };
         for (clearing, result, code, answered, upstream) in [
@@ -156,12 +163,12 @@ mod tests {
                 None,
             ),
         ] {
-            let end = End::of(&clearing);
-            let found = (end.result, end.code, end.status, end.upstream_status);
+            let outcome = ResetOutcome::of(&clearing);
+            let found = (outcome.result, outcome.code, outcome.status, outcome.upstream_status);
             assert_eq!(found, (result, code, answered, upstream), "{clearing:?}");
-            assert!(CODES.contains(&(end.code, end.status)));
+            assert!(CODES.contains(&(outcome.code, outcome.status)));
         }
-        assert_eq!(End::not_taken().result, Failed);
-        assert_eq!(End::without_a_word().result, Unknown);
+        assert_eq!(ResetOutcome::not_received().result, Failed);
+        assert_eq!(ResetOutcome::interrupted().result, Unknown);
     }
 }

@@ -1,0 +1,50 @@
+//! What the resets of one account share, from one request to the next.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use tracing::warn;
+
+use super::journal::{JournalError, ResetJournal};
+use crate::blocking;
+use crate::metrics::ResetResult;
+use crate::poller::PollerHandle;
+use crate::storage::Storage;
+
+/// The resets of one account. It is kept when the account's settings change.
+#[derive(Debug)]
+pub(super) struct AccountResets {
+    pub(super) journal: ResetJournal,
+    /// Whether a reset is under way.
+    pub(super) busy: AtomicBool,
+    /// Whether upstream has named another account in its response.
+    pub(super) locked: AtomicBool,
+}
+
+impl AccountResets {
+    pub(super) fn new(account: &str, storage: Option<Storage>) -> Self {
+        Self {
+            journal: ResetJournal::new(account, storage),
+            busy: AtomicBool::new(false),
+            locked: AtomicBool::new(false),
+        }
+    }
+
+    /// Reads the journal, unless that was done, and updates the account's metrics from it.
+    pub(super) async fn load(self: &Arc<Self>, poller: &PollerHandle) -> Result<(), JournalError> {
+        let resets = Arc::clone(self);
+        let unresolved = blocking::run(move || resets.journal.open()).await?;
+        let account = &poller.account.name;
+        for _ in 0..unresolved {
+            poller.tally.resets.ended(ResetResult::Unknown);
+            warn!(%account, "a reset was sent or about to be sent when the exporter ended; its outcome \
+                is unknown, and its cooldown holds");
+        }
+        let marks = self.journal.marks();
+        if unresolved > 0 || poller.tally.resets.values().marks != marks {
+            poller.tally.resets.mark(marks);
+            poller.request_publish();
+        }
+        Ok(())
+    }
+}
