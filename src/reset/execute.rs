@@ -42,7 +42,7 @@ impl Drop for InProgress<'_> {
 }
 
 impl Execution<'_> {
-    /// Takes a request that had a valid token to its outcome. `gone` tells whether its caller has.
+    /// Executes a request with a valid token. `disconnected` says whether its caller is gone.
     pub(super) async fn run(
         &self,
         request: &ResetRequest,
