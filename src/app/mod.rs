@@ -253,7 +253,11 @@ impl Daemon {
             supervisor.run().await;
             // A refresh token that was sent must not be lost, nor what came of a reset.
             let time_limit = completion_timeout(known.longest_timeout());
-            tokio::join!(servers.join_all(), tokens.finish_renewals(), in_flight_resets.wait(time_limit));
+            tokio::join!(
+                servers.join_all(),
+                tokens.finish_renewals(),
+                in_flight_resets.wait(time_limit)
+            );
         };
         tokio::select! {
             biased;
