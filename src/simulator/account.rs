@@ -11,13 +11,13 @@ use serde::Serialize;
 
 use super::channels::{ChannelSpec, Channels, Standing, WebhookSpec};
 use super::counts::Traffic;
+use super::lock::lock;
 use super::model::{Moment, Trajectory};
-use super::settings::RateLimit;
+use super::rate_limit::RateLimit;
+use super::rate_limit::Window;
 use super::shapes::Shapes;
 use super::spec::{Access, AccountSpec, Credential, Discovery, UserSpec};
 use super::user::{Shown, User, UserState};
-use super::window::Window;
-use super::world::lock;
 
 /// An account as it is now.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -11,10 +11,11 @@ use url::{Url, form_urlencoded};
 
 use super::account::Account;
 use super::answer::{self, Reply};
+use super::lock::lock;
 use super::page::{Page, escaped};
 use super::partner::Partner;
 use super::tokens::Code;
-use super::world::{World, lock};
+use super::world::World;
 
 /// The parameters that the page hands on to itself.
 const PARAMETERS: [&str; 7] = [

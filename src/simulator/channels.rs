@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
 
-use super::spec::Role;
+use super::role::Role;
 
 /// The one state in which a channel receives anything.
 const ACTIVE: &str = "active";

@@ -38,8 +38,9 @@ use super::answer::{self, Reply};
 use super::fault::Fault;
 use super::partner::Login;
 use super::record;
+use super::role::Role;
 use super::shapes::Shapes;
-use super::spec::{Access, Pinned, Role, UserSpec};
+use super::spec::{Access, Pinned, UserSpec};
 use super::tokens::Kind;
 use super::world::{Unknown, World};
 

@@ -8,8 +8,9 @@ use super::channels::ChannelSpec;
 use super::partner::PartnerSpec;
 use super::presets::numbered;
 use super::rng::Rng;
+use super::role::Role;
 use super::settings::Settings;
-use super::spec::{Access, AccountSpec, Credential, Discovery, Role, UserSpec};
+use super::spec::{Access, AccountSpec, Credential, Discovery, UserSpec};
 
 /// Simulated seconds per real second: a working day passes in eight minutes.
 const SPEED: f64 = 60.0;

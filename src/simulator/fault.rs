@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use super::endpoint::Endpoint;
 use super::latency::Latency;
+use super::lock::lock;
 use super::rng::Rng;
-use super::world::lock;
 
 /// One thing that goes wrong, and the requests it goes wrong for.
 ///

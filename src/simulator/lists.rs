@@ -9,8 +9,8 @@ use super::account::Account;
 use super::answer::{self, Reply};
 use super::channels::ChannelSpec;
 use super::endpoint::Version;
+use super::role::Role;
 use super::shapes::{ChannelsShape, SettingsShape, UsersShape};
-use super::spec::Role;
 use super::user::User;
 
 /// `GET /v2/users`. Without pages the whole list is answered, whatever the offset.

@@ -13,7 +13,7 @@
 use std::time::{Duration, SystemTime};
 
 use super::rng::Rng;
-use super::spec::Role;
+use super::role::Role;
 
 /// Simulated seconds per step.
 pub(super) const STEP_SECONDS: u64 = 10;

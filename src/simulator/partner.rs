@@ -10,9 +10,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::counts::{PartnerCounts, PerEndpoint, Traffic};
-use super::settings::RateLimit;
-use super::window::Window;
-use super::world::lock;
+use super::lock::lock;
+use super::rate_limit::RateLimit;
+use super::rate_limit::Window;
 
 /// The login of a technical partner and the terms of the tokens it gets.
 ///

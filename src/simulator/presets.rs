@@ -1,8 +1,9 @@
 //! Ready-made settings of any size, for load tests and benchmarks. `demo` has those to look at.
 
 use super::rng::Rng;
+use super::role::Role;
 use super::settings::Settings;
-use super::spec::{AccountSpec, Role, UserSpec};
+use super::spec::{AccountSpec, UserSpec};
 
 impl Settings {
     /// Accounts `acct-0001` and on, each with the users `u00001` and on; every tenth user is a

@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 
 use super::counts::{Counts, Traffic};
 use super::endpoint::Endpoint;
-use super::world::lock;
+use super::lock::lock;
 
 /// One request as it was received.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,11 +3,10 @@
 //! [`Settings`] is filled in by the command line, by tests, or by the presets `Settings::demo` and
 //! `Settings::load`, and consumed by `Simulator::new`. Accounts are described in `spec`.
 
-use std::time::Duration;
-
 use super::fault::Fault;
 use super::latency::Latency;
 use super::partner::PartnerSpec;
+use super::rate_limit::RateLimit;
 use super::spec::AccountSpec;
 
 /// Everything a simulator needs to start.
@@ -49,30 +48,5 @@ impl Default for Settings {
             limit: RateLimit::default(),
             log_capacity: 1_000_000,
         }
-    }
-}
-
-/// How many requests one credential may make in each fixed window: an account's token, whichever it is
-/// at the moment, an API key, or a partner's login.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RateLimit {
-    /// Requests per window.
-    pub requests: u32,
-    /// Length of a window; windows follow each other without a gap from the simulator's start.
-    pub window: Duration,
-    /// Whether a 429 carries `Retry-After`. The documentation promises none.
-    pub retry_after: bool,
-}
-
-impl RateLimit {
-    /// No limit.
-    pub const UNLIMITED: Self =
-        Self { requests: u32::MAX, window: Duration::from_secs(1), retry_after: false };
-}
-
-impl Default for RateLimit {
-    /// The documented limit: 500 requests every 5 seconds.
-    fn default() -> Self {
-        Self { requests: 500, window: Duration::from_secs(5), retry_after: false }
     }
 }

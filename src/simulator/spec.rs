@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::channels::{ChannelSpec, WebhookSpec};
 use super::endpoint::{Endpoint, Version};
+use super::role::Role;
 use super::shapes::Shapes;
 
 /// One customer's account.
@@ -258,20 +259,6 @@ impl UserSpec {
         self.pinned = Some(Pinned { counter: counter.into(), kind: kind.into() });
         self
     }
-}
-
-/// A user's role on a channel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// The counter is always red.
-    SalesRep,
-    /// The counter is red or grey and turns every few simulated minutes.
-    Manager,
-    /// The counter is always grey.
-    QualityControl,
-    /// No role. A user who has none on any channel has a counter of 0.
-    None,
 }
 
 /// A counter answered as it stands, whatever it is.

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
 
+use super::lock::lock;
 use super::mint::Mint;
-use super::world::lock;
 
 /// How many tokens are kept before those that ended long ago are thrown away.
 const KEPT: usize = 10_000;

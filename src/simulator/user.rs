@@ -10,9 +10,10 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::channels::Standing;
+use super::lock::lock;
 use super::model::{Moment, Trajectory};
-use super::spec::{Pinned, Role, UserSpec};
-use super::world::lock;
+use super::role::Role;
+use super::spec::{Pinned, UserSpec};
 
 /// A user as it is now.
 #[derive(Debug, Clone, PartialEq, Serialize)]

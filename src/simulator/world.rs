@@ -4,7 +4,7 @@
 //! are read from here by `api` and `control`, changes come from the `Simulator` and `control`.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Instant, SystemTime};
 
 use super::account::{Account, AccountState};
@@ -12,11 +12,14 @@ use super::channels::ChannelSpec;
 use super::counts::Counts;
 use super::fault::Faults;
 use super::latency::Latency;
+use super::lock::lock;
 use super::model::{Moment, STEP_SECONDS};
 use super::partner::Partner;
+use super::rate_limit::RateLimit;
 use super::record::Recorder;
-use super::settings::{RateLimit, Settings};
-use super::spec::{Credential, Role, UserSpec};
+use super::role::Role;
+use super::settings::Settings;
+use super::spec::{Credential, UserSpec};
 use super::tokens::{Kind, Tokens};
 use super::user::User;
 
@@ -227,11 +230,6 @@ impl World {
 
 fn missing_channel(account: &str, channel: &str) -> Unknown {
     Unknown::Channel { account: account.to_owned(), channel: channel.to_owned() }
-}
-
-/// Locks; a panic elsewhere leaves nothing here half done, so its poison is ignored.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

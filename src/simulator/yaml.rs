@@ -10,7 +10,7 @@ use super::account::Account;
 use super::endpoint::Version;
 use super::files::{password_file, refresh_token_file};
 use super::partner::Partner;
-use super::settings::RateLimit;
+use super::rate_limit::RateLimit;
 use super::spec::{Credential, Discovery};
 use super::world::World;
 

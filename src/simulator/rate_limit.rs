@@ -2,7 +2,30 @@
 
 use std::time::Duration;
 
-use super::settings::RateLimit;
+/// How many requests one credential may make in each fixed window: an account's token, whichever it is
+/// at the moment, an API key, or a partner's login.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateLimit {
+    /// Requests per window.
+    pub requests: u32,
+    /// Length of a window; windows follow each other without a gap from the simulator's start.
+    pub window: Duration,
+    /// Whether a 429 carries `Retry-After`. The documentation promises none.
+    pub retry_after: bool,
+}
+
+impl RateLimit {
+    /// No limit.
+    pub const UNLIMITED: Self =
+        Self { requests: u32::MAX, window: Duration::from_secs(1), retry_after: false };
+}
+
+impl Default for RateLimit {
+    /// The documented limit: 500 requests every 5 seconds.
+    fn default() -> Self {
+        Self { requests: 500, window: Duration::from_secs(5), retry_after: false }
+    }
+}
 
 /// The requests of one credential in the current window.
 #[derive(Debug, Default)]
