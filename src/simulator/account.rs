@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::channels::{ChannelSpec, Channels, Standing, WebhookSpec};
+use super::channels::{ChannelSpec, Channels, CounterMode, WebhookSpec};
 use super::counts::Traffic;
 use super::lock::lock;
 use super::model::{Moment, Trajectory};
@@ -17,7 +17,7 @@ use super::rate_limit::RateLimit;
 use super::rate_limit::Window;
 use super::shapes::Shapes;
 use super::spec::{Access, AccountSpec, Credential, Discovery, UserSpec};
-use super::user::{Shown, User, UserState};
+use super::user::{CounterView, User, UserState};
 
 /// An account as it is now.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -44,12 +44,12 @@ pub(super) struct Account {
     pub(super) discovery: Option<Discovery>,
     pub(super) channels_every: Option<Duration>,
     pub(super) traffic: Traffic,
-    gate: Mutex<Gate>,
+    behaviour: Mutex<Behaviour>,
     users: RwLock<HashMap<String, Arc<User>>>,
     channels: RwLock<Channels>,
 }
 
-struct Gate {
+struct Behaviour {
     access: Access,
     window: Window,
     shapes: Shapes,
@@ -79,7 +79,12 @@ impl Account {
             discovery,
             channels_every,
             traffic: Traffic::default(),
-            gate: Mutex::new(Gate { access, window: Window::default(), shapes, webhooks }),
+            behaviour: Mutex::new(Behaviour {
+                access,
+                window: Window::default(),
+                shapes,
+                webhooks,
+            }),
             users: RwLock::default(),
             channels: RwLock::new(Channels::new(channels)),
         };
@@ -90,36 +95,36 @@ impl Account {
     }
 
     pub(super) fn access(&self) -> Access {
-        lock(&self.gate).access
+        lock(&self.behaviour).access
     }
 
     pub(super) fn set_access(&self, access: Access) {
-        lock(&self.gate).access = access;
+        lock(&self.behaviour).access = access;
     }
 
     pub(super) fn shapes(&self) -> Shapes {
-        lock(&self.gate).shapes
+        lock(&self.behaviour).shapes
     }
 
     pub(super) fn set_shapes(&self, shapes: Shapes) {
-        lock(&self.gate).shapes = shapes;
+        lock(&self.behaviour).shapes = shapes;
     }
 
     pub(super) fn webhooks(&self) -> Vec<WebhookSpec> {
-        lock(&self.gate).webhooks.clone()
+        lock(&self.behaviour).webhooks.clone()
     }
 
     pub(super) fn set_webhooks(&self, webhooks: Vec<WebhookSpec>) {
-        lock(&self.gate).webhooks = webhooks;
+        lock(&self.behaviour).webhooks = webhooks;
     }
 
     /// Counts a request against the limit. The error is the time to the next window. A revoked
-    /// token has no window of its own: it is nobody's.
+    /// token has no window.
     pub(super) fn admit(&self, since_start: Duration, limit: &RateLimit) -> Result<(), Duration> {
-        let mut gate = lock(&self.gate);
-        match gate.access {
+        let mut behaviour = lock(&self.behaviour);
+        match behaviour.access {
             Access::Revoked => Ok(()),
-            Access::Normal | Access::Forbidden => gate.window.admit(since_start, limit),
+            Access::Normal | Access::Forbidden => behaviour.window.admit(since_start, limit),
         }
     }
 
@@ -153,7 +158,7 @@ impl Account {
         users.insert(spec.id.clone(), Arc::new(User::new(spec, place, trajectory)));
     }
 
-    /// Clears the counters of all chats, users whom the API does not know included.
+    /// Clears the counters of all chats, including users that the API does not show.
     pub(super) fn clear(&self, moment: Moment) {
         for user in self.users() {
             user.clear(moment);
@@ -169,16 +174,16 @@ impl Account {
     }
 
     /// What to answer about a user's counter.
-    pub(super) fn shown(&self, user: &User, moment: Moment) -> Shown {
-        user.shown(moment, self.standing(user))
+    pub(super) fn counter_view(&self, user: &User, moment: Moment) -> CounterView {
+        user.shown(moment, self.counter_mode(user))
     }
 
-    fn standing(&self, user: &User) -> Standing {
-        self.channels().standing(&user.id, user.role)
+    fn counter_mode(&self, user: &User) -> CounterMode {
+        self.channels().counter_mode(&user.id, user.role)
     }
 
     pub(super) fn state(&self, moment: Moment) -> AccountState {
-        let user = |user: &Arc<User>| user.state(moment, self.standing(user));
+        let user = |user: &Arc<User>| user.state(moment, self.counter_mode(user));
         AccountState {
             name: self.name.to_string(),
             account_id: self.id.clone(),

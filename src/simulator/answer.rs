@@ -37,7 +37,7 @@ pub(super) fn text(status: u16, body: String) -> Reply {
     reply
 }
 
-/// A page for people, which may do only what the policy says.
+/// A page for browsers, which may do only what the policy says.
 pub(super) fn html(status: u16, body: String, policy: &str) -> Reply {
     let mut reply = text(status, body);
     let headers = reply.headers_mut();

@@ -55,18 +55,18 @@ pub(super) async fn answer(
     if let Some(token) = &token {
         route.endpoint = token.endpoint();
     }
-    let asked = Asked {
+    let api_request = ApiRequest {
         arrived,
-        about: About::of(&world, &head, token.as_ref()),
+        caller: Caller::of(&world, &head, token.as_ref()),
         head,
         body,
         route,
         token,
     };
-    let (traffics, endpoint) = (asked.about.traffics(), asked.route.endpoint);
-    let open = world.recorder.open(traffics, endpoint, || asked.describe());
-    tracing::trace!(method = %asked.head.method, path = asked.path(), "request");
-    let reply = asked.reply(&world).await?;
+    let (traffics, endpoint) = (api_request.caller.traffics(), api_request.route.endpoint);
+    let open = world.recorder.open(traffics, endpoint, || api_request.describe());
+    tracing::trace!(method = %api_request.head.method, path = api_request.path(), "request");
+    let reply = api_request.reply(&world).await?;
     open.answered(reply.status().as_u16());
     Ok(reply)
 }
@@ -78,16 +78,16 @@ async fn read(body: Incoming) -> Bytes {
     body.map(Collected::to_bytes).unwrap_or_default()
 }
 
-/// Whom a request is about.
+/// The account or the partner whose credential a request carries.
 #[derive(Clone, Copy)]
-struct About<'a> {
+struct Caller<'a> {
     account: Option<&'a Account>,
     partner: Option<&'a Partner>,
     /// Whether the bearer token is still good.
     live: bool,
 }
 
-impl<'a> About<'a> {
+impl<'a> Caller<'a> {
     fn of(world: &'a World, head: &Parts, token: Option<&TokenRequest>) -> Self {
         if let Some(token) = token {
             let (account, partner) = (token.account(world), token.partner(world));
@@ -107,7 +107,7 @@ impl<'a> About<'a> {
     }
 
     /// Counts the request against the limit of its credential. The error is the time to the next
-    /// window. Nobody's credential has no window.
+    /// window. An unknown credential has no window.
     fn admit(self, since_start: Duration, limit: &RateLimit) -> Result<(), Duration> {
         match (self.partner, self.account) {
             (Some(partner), _) => partner.admit(since_start, limit),
@@ -118,17 +118,17 @@ impl<'a> About<'a> {
 }
 
 /// A request taken apart.
-struct Asked<'a> {
+struct ApiRequest<'a> {
     arrived: Instant,
     head: Parts,
     body: Bytes,
     route: Route,
-    about: About<'a>,
-    /// If that is what is asked for.
+    caller: Caller<'a>,
+    /// Set where the request is for a token.
     token: Option<TokenRequest>,
 }
 
-impl Asked<'_> {
+impl ApiRequest<'_> {
     /// The path as it is remembered: with the query, except where a person's login begins.
     fn path(&self) -> &str {
         let uri = &self.head.uri;
@@ -146,8 +146,8 @@ impl Asked<'_> {
             method: self.head.method.to_string(),
             path: self.path().to_owned(),
             endpoint: self.route.endpoint,
-            account: self.about.account.map(|account| Arc::clone(&account.name)),
-            partner: self.about.partner.map(|partner| Arc::clone(&partner.name)),
+            account: self.caller.account.map(|account| Arc::clone(&account.name)),
+            partner: self.caller.partner.map(|partner| Arc::clone(&partner.name)),
             user: self.route.user.clone(),
             status: None,
         }
@@ -155,13 +155,13 @@ impl Asked<'_> {
 
     async fn reply(&self, world: &World) -> Result<Reply, Aborted> {
         let since_start = self.arrived.saturating_duration_since(world.started);
-        if let Err(next_window) = self.about.admit(since_start, &world.limit) {
+        if let Err(next_window) = self.caller.admit(since_start, &world.limit) {
             return Ok(answer::too_many(world.limit.retry_after.then_some(next_window)));
         }
         let subject = Subject {
             path: self.path(),
             endpoint: self.route.endpoint,
-            account: self.about.account.map(|account| &*account.name),
+            account: self.caller.account.map(|account| &*account.name),
             user: self.route.user.as_deref(),
         };
         let verdict = world.faults.judge(subject, world.latency);
@@ -198,8 +198,8 @@ impl Asked<'_> {
             let allowed = if endpoint == Endpoint::Reset { "DELETE" } else { "GET" };
             return answer::method_not_allowed(allowed);
         }
-        let fits = |account: &&Account| self.about.live && account.credential.version() == version;
-        let Some(account) = self.about.account.filter(fits) else {
+        let fits = |account: &&Account| self.caller.live && account.credential.version() == version;
+        let Some(account) = self.caller.account.filter(fits) else {
             return answer::error(version, 401);
         };
         match account.access() {
@@ -218,8 +218,9 @@ impl Asked<'_> {
 
     fn v2(&self, world: &World, account: &Account) -> Reply {
         match self.route.endpoint {
-            Endpoint::Counter => self
-                .of_user(account, |user| answer::counter(account.shown(user, world.now()).reading)),
+            Endpoint::Counter => self.of_user(account, |user| {
+                answer::counter(account.counter_view(user, world.now()).reading)
+            }),
             Endpoint::User => self.of_user(account, |user| answer::enveloped(&lists::user(user))),
             Endpoint::Users => lists::users(account, self.head.uri.query()),
             Endpoint::Channels => lists::channels(account),
@@ -236,7 +237,7 @@ impl Asked<'_> {
     fn v3(&self, world: &World, account: &Account) -> Reply {
         match self.route.endpoint {
             Endpoint::Counter => {
-                self.of_user(account, |user| v3::counter(&account.shown(user, world.now())))
+                self.of_user(account, |user| v3::counter(&account.counter_view(user, world.now())))
             }
             Endpoint::User => self.of_user(account, |user| answer::json(200, &lists::user(user))),
             Endpoint::Users => v3::users(account, self.head.uri.query()),
@@ -335,7 +336,7 @@ mod tests {
     #[tokio::test]
     async fn knows_its_paths_methods_and_users() {
         let served = serve(settings()).await;
-        let unknown = served.get("/v2/counters/unanswered/nobody", "token-a").await;
+        let unknown = served.get("/v2/counters/unanswered/unknown", "token-a").await;
         assert_eq!((unknown.status, &unknown.json()["code"]), (404, &json!("USER_NOT_FOUND")));
         for path in ["/", "/v2/counters/unanswered/", "/v2/counters/unanswered/1/", "/_control/log"]
         {
@@ -351,7 +352,7 @@ mod tests {
     #[tokio::test]
     async fn every_endpoint_is_counted_logged_and_breakable() {
         let served = serve(settings()).await;
-        let asked = [
+        let endpoints = [
             ("/v2/counters/unanswered/1", Endpoint::Counter),
             ("/v2/users?offset=0", Endpoint::Users),
             ("/v2/users/1", Endpoint::User),
@@ -359,14 +360,14 @@ mod tests {
             ("/v2/settings", Endpoint::Settings),
             ("/v2/webhooks", Endpoint::Webhooks),
         ];
-        for (path, endpoint) in asked {
+        for (path, endpoint) in endpoints {
             assert_eq!(served.get(path, "token-a").await.status, 200, "{path}");
             let last = served.simulator.log().pop().unwrap();
             assert_eq!((last.endpoint, last.account.as_deref()), (endpoint, Some("acme")));
             assert_eq!((last.path.as_str(), last.status), (path, Some(200)));
             for condition in [format!("path={path}"), format!("endpoint={}", endpoint.name())] {
                 served.simulator.add_fault(format!("status=503,{condition}").parse().unwrap());
-                for (other, _) in asked {
+                for (other, _) in endpoints {
                     let status = served.get(other, "token-a").await.status;
                     // `/v2/users` is a part of what leads to one user, too.
                     let hit = other == path || other.contains(path);
@@ -376,9 +377,9 @@ mod tests {
             }
             assert_eq!(served.get(path, "token-b").await.status == 404, path.ends_with("/1"));
         }
-        let each = 2 * asked.len() as u64 + 2;
+        let each = 2 * endpoints.len() as u64 + 2;
         let counts = served.simulator.counts();
-        for (_, endpoint) in asked {
+        for (_, endpoint) in endpoints {
             assert_eq!(counts.endpoint(endpoint), each);
             assert_eq!(counts.accounts["acme"].endpoint(endpoint), each - 1);
             assert_eq!(counts.accounts["other"].endpoint(endpoint), 1);

@@ -1,8 +1,8 @@
 //! The page on which an account's owner lets a partner in: `GET /v2/oauth/authorize`.
 //!
 //! It asks which of the partner's accounts the person means, where the real one asks for a login,
-//! and sends the browser back with a code, which `oauth` turns into tokens. A [`Wish`] is what its
-//! parameters come to; whatever is wrong with them is told on the page, and the browser is sent
+//! and sends the browser back with a code, which `oauth` turns into tokens. An [`AuthorizationRequest`]
+//! holds the checked parameters; an error in them is shown on the page, and the browser is sent
 //! nowhere that is not registered. Called by `api`.
 
 use hyper::Method;
@@ -29,27 +29,27 @@ const PARAMETERS: [&str; 7] = [
 ];
 
 pub(super) fn answer(world: &World, head: &Parts, body: &[u8]) -> Reply {
-    let given = match head.method {
+    let parameters = match head.method {
         Method::GET => head.uri.query().unwrap_or_default().as_bytes(),
         Method::POST => body,
         _ => return answer::method_not_allowed("GET, POST"),
     };
-    let given = Given::read(given);
-    let wish = match Wish::of(world, &given) {
-        Ok(wish) => wish,
+    let parameters = Parameters::read(parameters);
+    let request = match AuthorizationRequest::of(world, &parameters) {
+        Ok(request) => request,
         Err(faults) => return refused(&faults),
     };
     let place = match head.method {
-        // Whoever is logged in is not asked.
+        // A browser with a login gets no page.
         Method::GET => *lock(&world.browser),
-        _ => given
+        _ => parameters
             .one("account")
             .and_then(|id| world.accounts.iter().position(|account| account.id == id)),
     };
     let account = place.and_then(|place| Some((place, world.accounts.get(place)?)));
-    match account.filter(|(_, account)| wish.concerns(account)) {
-        Some((place, _)) => wish.grant(world, place),
-        None if head.method == Method::GET => wish.ask(world, &given),
+    match account.filter(|(_, account)| request.may_be_authorised(account)) {
+        Some((place, _)) => request.grant(world, place),
+        None if head.method == Method::GET => request.account_page(world, &parameters),
         None => refused(&["account: the partner has no such account".to_owned()]),
     }
 }
@@ -63,9 +63,9 @@ fn refused(faults: &[String]) -> Reply {
 }
 
 /// Parameters as they were sent.
-struct Given(Vec<(String, String)>);
+struct Parameters(Vec<(String, String)>);
 
-impl Given {
+impl Parameters {
     fn read(encoded: &[u8]) -> Self {
         Self(form_urlencoded::parse(encoded).into_owned().collect())
     }
@@ -77,8 +77,8 @@ impl Given {
     }
 }
 
-/// What a partner wants of an account's owner.
-struct Wish<'a> {
+/// The checked parameters of a partner's request to be authorised.
+struct AuthorizationRequest<'a> {
     partner: &'a Partner,
     /// The partner's place in the list.
     place: usize,
@@ -88,19 +88,19 @@ struct Wish<'a> {
     challenge: String,
 }
 
-impl<'a> Wish<'a> {
-    fn of(world: &'a World, given: &Given) -> Result<Self, Vec<String>> {
-        let client = given.one("client_id");
+impl<'a> AuthorizationRequest<'a> {
+    fn of(world: &'a World, parameters: &Parameters) -> Result<Self, Vec<String>> {
+        let client = parameters.one("client_id");
         let mut partners = world.partners.iter().enumerate();
         let Some((place, partner)) =
             partners.find(|(_, partner)| Some(&*partner.spec.client_id) == client)
         else {
             return Err(vec!["client_id: there is no such application".to_owned()]);
         };
-        let redirect_uri = given.one("redirect_uri").unwrap_or_default();
+        let redirect_uri = parameters.one("redirect_uri").unwrap_or_default();
         let registered = partner.spec.redirect_uris.iter().any(|uri| uri == redirect_uri);
         let back = Url::parse(redirect_uri).ok().filter(|_| registered);
-        let challenge = given.one("code_challenge").unwrap_or_default();
+        let challenge = parameters.one("code_challenge").unwrap_or_default();
         let mut faults = Vec::new();
         let mut check = |holds: bool, fault: &str| {
             if !holds {
@@ -111,13 +111,13 @@ impl<'a> Wish<'a> {
             back.is_some(),
             "redirect_uri: not registered for this application, character by character",
         );
-        check(given.one("response_type") == Some("code"), "response_type: must be code");
+        check(parameters.one("response_type") == Some("code"), "response_type: must be code");
         check(
-            given.one("scope").is_some_and(|scope| partner.spec.covers(scope)),
+            parameters.one("scope").is_some_and(|scope| partner.spec.covers(scope)),
             "scope: missing, or more than the partner may ask for",
         );
         check(
-            given.one("code_challenge_method") == Some("S256"),
+            parameters.one("code_challenge_method") == Some("S256"),
             "code_challenge_method: must be S256",
         );
         check(
@@ -132,13 +132,13 @@ impl<'a> Wish<'a> {
             place,
             redirect_uri: redirect_uri.to_owned(),
             back,
-            state: given.one("state").map(str::to_owned),
+            state: parameters.one("state").map(str::to_owned),
             challenge: challenge.to_owned(),
         })
     }
 
     /// Whether the owner of this account may let the partner in.
-    fn concerns(&self, account: &Account) -> bool {
+    fn may_be_authorised(&self, account: &Account) -> bool {
         account.credential.is_label_of(&self.partner.name)
     }
 
@@ -153,10 +153,10 @@ impl<'a> Wish<'a> {
         answer::redirect(back.as_str())
     }
 
-    /// Asks the person for the account.
-    fn ask(&self, world: &World, given: &Given) -> Reply {
+    /// The page that lists the accounts to choose from.
+    fn account_page(&self, world: &World, parameters: &Parameters) -> Reply {
         let hidden = |name: &str| {
-            let value = escaped(given.one(name)?);
+            let value = escaped(parameters.one(name)?);
             Some(format!("<input type=\"hidden\" name=\"{name}\" value=\"{value}\">\n"))
         };
         let button = |account: &Account| {
@@ -165,7 +165,7 @@ impl<'a> Wish<'a> {
         };
         let partner = escaped(&self.partner.name);
         let hidden = PARAMETERS.into_iter().filter_map(hidden).collect::<Vec<_>>().concat();
-        let accounts = world.accounts.iter().filter(|account| self.concerns(account));
+        let accounts = world.accounts.iter().filter(|account| self.may_be_authorised(account));
         let buttons = accounts.map(button).collect::<Vec<_>>().concat();
         let body = format!(
             "<p><strong>{partner}</strong> asks to be let in. Which account do you mean?</p>\n\
@@ -200,7 +200,7 @@ mod tests {
     const VERIFIER: &str = "0123456789-0123456789.0123456789_0123456789~";
 
     /// Partner `main` with two label accounts, one under a name that means mischief.
-    async fn desk() -> Served {
+    async fn partner_api() -> Served {
         let mut main = PartnerSpec::new("<main>", "main@example.com", "pass");
         main.client_id = "17".into();
         main.redirect_uris = vec![BACK.into(), "myapp:done".into()];
@@ -250,7 +250,7 @@ mod tests {
 
     #[tokio::test]
     async fn asks_which_of_the_partner_s_accounts_is_meant() {
-        let served = desk().await;
+        let served = partner_api().await;
         let page = open(&served, &parameters(&[])).await;
         assert_eq!(
             (page.status, page.header("content-type")),
@@ -266,12 +266,12 @@ mod tests {
         assert!(body.contains("name=\"state\" value=\"a&amp;b &quot;c&quot;\""), "{body}");
         assert!(body.contains("<strong>&lt;main&gt;</strong>") && !body.contains("<script"));
         let last = served.simulator.log().pop().unwrap();
-        assert_eq!(last.path, "/v2/oauth/authorize", "what follows is nobody's business");
+        assert_eq!(last.path, "/v2/oauth/authorize", "the query is not logged");
     }
 
     #[tokio::test]
     async fn a_choice_sends_the_browser_back_with_a_code_that_works_once() {
-        let served = desk().await;
+        let served = partner_api().await;
         let chosen = choose(&served, "22222222").await;
         assert_eq!(chosen.status, 302);
         let back = chosen.header("location").unwrap();
@@ -280,11 +280,11 @@ mod tests {
         let code = parameter(&chosen, "code").unwrap();
         let data = json!({"code": code, "redirect_uri": BACK, "client_id": "17",
             "code_verifier": VERIFIER});
-        let ask = async |changed: &str, value: &str| {
+        let exchange = async |changed: &str, value: &str| {
             let mut data = data.clone();
             data[changed] = value.into();
             let body = json!({"grant_type": "authorization_code", "authorize_code_data": data});
-            served.ask_token("main@example.com:pass", &body).await
+            served.request_token("main@example.com:pass", &body).await
         };
         for (changed, value) in [
             ("code", "guessed"),
@@ -292,22 +292,22 @@ mod tests {
             ("client_id", "18"),
             ("code_verifier", &VERIFIER.replace('0', "1")),
         ] {
-            let refused = ask(changed, value).await;
+            let refused = exchange(changed, value).await;
             assert_eq!(refused.status, 400, "{changed}");
             assert_eq!(refused.json()["code"], "OAUTH_CODE_INVALID");
         }
-        let granted = ask("code", &code).await;
+        let granted = exchange("code", &code).await;
         let last = served.simulator.log().pop().unwrap();
         assert_eq!((last.account.as_deref(), last.status), (Some("two"), Some(200)));
         let token = granted.json()["data"]["access_token"].as_str().unwrap().to_owned();
         assert_eq!(served.get("/v2/users", &token).await.status, 200);
         assert_eq!(served.simulator.live_refresh_tokens("two").unwrap().len(), 2);
-        assert_eq!(ask("code", &code).await.json()["code"], "OAUTH_CODE_INVALID");
+        assert_eq!(exchange("code", &code).await.json()["code"], "OAUTH_CODE_INVALID");
     }
 
     #[tokio::test]
     async fn bad_parameters_are_explained_and_lead_nowhere() {
-        let served = desk().await;
+        let served = partner_api().await;
         for (name, value) in [
             ("client_id", Some("18")),
             ("client_id", None),
@@ -333,7 +333,7 @@ mod tests {
         }
         let twice = format!("{}&scope=crm", parameters(&[]));
         assert!(open(&served, &twice).await.body.contains("<li>scope: "));
-        for account in ["33333333", "44444444", "nobody"] {
+        for account in ["33333333", "44444444", "unknown"] {
             let page = choose(&served, account).await;
             assert_eq!((page.status, page.header("location")), (400, None), "{account}");
         }
@@ -343,7 +343,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_browser_that_is_logged_in_is_not_asked() {
-        let served = desk().await;
+        let served = partner_api().await;
         served.simulator.log_browser_in(Some("two")).unwrap();
         let sent = open(&served, &parameters(&[("state", None)])).await;
         assert_eq!((sent.status, parameter(&sent, "state")), (302, None));
@@ -355,6 +355,6 @@ mod tests {
         let page = open(&served, &there).await;
         let policy = page.header("content-security-policy").unwrap();
         assert!(policy.contains("form-action 'self' myapp:;"), "{policy}");
-        assert!(served.simulator.log_browser_in(Some("nobody")).is_err());
+        assert!(served.simulator.log_browser_in(Some("unknown")).is_err());
     }
 }

@@ -1,8 +1,8 @@
-//! The channels of an account, the roles users have on them, and who is told about messages.
+//! The channels of an account, the roles users have on them, and the subscriptions to events.
 //!
 //! [`ChannelSpec`] and [`WebhookSpec`] are plain data, given in the settings or to a running
-//! simulator. [`Channels`] is what an account holds of them at run time; it decides a user's
-//! [`Standing`], which decides what becomes of the user's counter.
+//! simulator. [`Channels`] is what an account holds of them at run time; it derives a user's
+//! [`CounterMode`] from roles and channel states.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -24,11 +24,11 @@ pub struct ChannelSpec {
     pub state: String,
     /// The summary that goes with it, as `active`, `init` or `disabled`.
     pub status: String,
-    /// The name it is shown by: a phone number, unless somebody chose another.
+    /// The name it is shown by: a phone number, unless another was set.
     pub name: String,
     /// The phone number.
     pub phone: String,
-    /// Whether it was deleted, which only the old form of the list tells.
+    /// Whether it was deleted, which only the old form of the list shows.
     pub deleted: bool,
 }
 
@@ -92,7 +92,7 @@ impl ChannelSpec {
     }
 }
 
-/// A subscription of somebody to events of an account.
+/// A subscription to events of an account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct WebhookSpec {
     /// Its id.
@@ -114,15 +114,15 @@ impl WebhookSpec {
     }
 }
 
-/// What a user's roles and the channels they are on make of the user's counter.
+/// How the counter of a user moves, from the user's roles and the states of the channels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum CounterMode {
     /// No role on any channel: nothing is counted.
-    Without,
-    /// A role, but only on channels that receive nothing: the counter stands still.
-    Still(Role),
-    /// A role on a channel at work.
-    Working(Role),
+    Zero,
+    /// A role, but only on channels that receive nothing: the counter does not change.
+    Frozen(Role),
+    /// A role on an active channel.
+    Counting(Role),
 }
 
 /// The channels of an account at run time.
@@ -160,7 +160,7 @@ impl Channels {
         }
     }
 
-    /// Replaces what was said of a user's roles on single channels.
+    /// Replaces a user's roles on single channels.
     pub(super) fn set_roles(&mut self, user: &str, roles: BTreeMap<String, Role>) {
         self.roles.insert(user.to_owned(), roles);
     }
@@ -175,17 +175,19 @@ impl Channels {
         exception.copied().unwrap_or(own)
     }
 
-    pub(super) fn standing(&self, user: &str, own: Role) -> Standing {
-        let mut standing = Standing::Without;
+    pub(super) fn counter_mode(&self, user: &str, own: Role) -> CounterMode {
+        let mut counter_mode = CounterMode::Zero;
         for channel in self.present() {
             match self.role(user, own, &channel.id) {
                 Role::None => {}
-                role if channel.receives() => return Standing::Working(role),
-                role if standing == Standing::Without => standing = Standing::Still(role),
+                role if channel.receives() => return CounterMode::Counting(role),
+                role if counter_mode == CounterMode::Zero => {
+                    counter_mode = CounterMode::Frozen(role)
+                }
                 _ => {}
             }
         }
-        standing
+        counter_mode
     }
 }
 
@@ -203,13 +205,13 @@ mod tests {
     #[test]
     fn a_role_counts_where_a_channel_works() {
         let mut channels = channels(&["phoneUnavailable", "active"]);
-        assert_eq!(channels.standing("7", Role::Manager), Standing::Working(Role::Manager));
-        assert_eq!(channels.standing("7", Role::None), Standing::Without);
+        assert_eq!(channels.counter_mode("7", Role::Manager), CounterMode::Counting(Role::Manager));
+        assert_eq!(channels.counter_mode("7", Role::None), CounterMode::Zero);
         channels.set_role("7", "1", Role::None);
-        assert_eq!(channels.standing("7", Role::Manager), Standing::Still(Role::Manager));
-        assert_eq!(channels.standing("8", Role::Manager), Standing::Working(Role::Manager));
+        assert_eq!(channels.counter_mode("7", Role::Manager), CounterMode::Frozen(Role::Manager));
+        assert_eq!(channels.counter_mode("8", Role::Manager), CounterMode::Counting(Role::Manager));
         channels.set_role("7", "1", Role::SalesRep);
-        assert_eq!(channels.standing("7", Role::None), Standing::Working(Role::SalesRep));
+        assert_eq!(channels.counter_mode("7", Role::None), CounterMode::Counting(Role::SalesRep));
     }
 
     #[test]
@@ -221,10 +223,13 @@ mod tests {
             ChannelSpec { state: "qridle".into(), ..channel.clone() },
         ] {
             let channels = Channels::new(vec![broken]);
-            assert_eq!(channels.standing("7", Role::Manager), Standing::Still(Role::Manager));
+            assert_eq!(
+                channels.counter_mode("7", Role::Manager),
+                CounterMode::Frozen(Role::Manager)
+            );
         }
         let none = Channels::new(vec![channel.deleted()]);
-        assert_eq!(none.standing("7", Role::Manager), Standing::Without);
+        assert_eq!(none.counter_mode("7", Role::Manager), CounterMode::Zero);
     }
 
     #[test]

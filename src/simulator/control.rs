@@ -1,13 +1,13 @@
 //! The control endpoints under `/_control/`, for steering a simulator from outside.
 //!
 //! `api` hands requests over when `Settings::control` is on; they are neither logged nor limited
-//! nor broken by faults. There is no credential: whoever reaches the listener may use them, which
+//! nor broken by faults. There is no credential: any client that reaches the listener may use them, which
 //! is why the listener should be on loopback.
 //!
-//! | order | with | what it does |
+//! | command | with | what it does |
 //! | --- | --- | --- |
 //! | `GET state` | | accounts with their users and channels |
-//! | `GET counts` | | how much was asked |
+//! | `GET counts` | | numbers of requests |
 //! | `GET log` | | the remembered requests, times in milliseconds since the start |
 //! | `POST faults` | a fault in text form | adds it |
 //! | `DELETE faults` | | ends all of them |
@@ -21,8 +21,8 @@
 //! | `DELETE accounts/{account}/tokens/{kind}` | | ends its tokens: `access` or `refresh` |
 //! | `DELETE partners/{partner}/tokens` | | ends its machine tokens |
 //! | `PUT partners/{partner}/login` | `{"login":"refused"}` | `good`, `refused` or `failing` |
-//! | `PUT browser` | `{"account":"acme"}` | who authorises is logged in there |
-//! | `DELETE browser` | | who authorises is asked |
+//! | `PUT browser` | `{"account":"acme"}` | browsers are logged in to it |
+//! | `DELETE browser` | | browsers are logged out |
 
 use std::time::Instant;
 
@@ -45,7 +45,7 @@ use super::tokens::Kind;
 use super::world::{Unknown, World};
 
 pub(super) const PREFIX: &str = "/_control/";
-/// More than any order needs; a fault may carry a body.
+/// More than any command needs; a fault may carry a body.
 const MAX_BODY: usize = 1024 * 1024;
 
 pub(super) async fn answer(world: &World, request: Request<Incoming>) -> Reply {
@@ -57,14 +57,14 @@ pub(super) async fn answer(world: &World, request: Request<Incoming>) -> Reply {
     let decoded = |segment| percent_decode_str(segment).decode_utf8_lossy().into_owned();
     let segments: Vec<String> = path.split('/').map(decoded).collect();
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
-    let order = Order { world, method: &head.method, body: &body.to_bytes() };
+    let command = Command { world, method: &head.method, body: &body.to_bytes() };
     let outcome = match segments.as_slice() {
-        ["accounts", account, rest @ ..] => order.of_account(account, rest),
-        ["partners", partner, rest @ ..] => order.of_partner(partner, rest),
-        segments => order.of_all(segments),
+        ["accounts", account, rest @ ..] => command.of_account(account, rest),
+        ["partners", partner, rest @ ..] => command.of_partner(partner, rest),
+        segments => command.of_all(segments),
     };
     match outcome {
-        Ok(told) => answer::json(200, &told),
+        Ok(body) => answer::json(200, &body),
         Err(Refused::Bad(detail)) => refused(400, &detail),
         Err(Refused::Unknown(unknown)) => refused(404, &unknown.to_string()),
         Err(Refused::Nothing) => refused(404, "there is no such control endpoint"),
@@ -76,7 +76,7 @@ fn refused(status: u16, detail: &str) -> Reply {
     answer::json(status, &json!({"detail": detail}))
 }
 
-/// Why an order was not carried out.
+/// Why an command was not carried out.
 enum Refused {
     /// Its body makes no sense.
     Bad(String),
@@ -94,19 +94,19 @@ impl From<Unknown> for Refused {
 
 type Outcome = Result<Value, Refused>;
 
-/// What is told when there is nothing to tell.
+/// The response to a command without a result.
 fn done(carried_out: Result<(), Unknown>) -> Outcome {
     carried_out.map(|()| json!({})).map_err(Refused::Unknown)
 }
 
-/// An order without its path.
-struct Order<'a> {
+/// An command without its path.
+struct Command<'a> {
     world: &'a World,
     method: &'a Method,
     body: &'a [u8],
 }
 
-impl Order<'_> {
+impl Command<'_> {
     /// The body, which should look like the example.
     fn read<T: DeserializeOwned>(&self, example: &str) -> Result<T, Refused> {
         serde_json::from_slice(self.body)
@@ -264,7 +264,7 @@ mod tests {
     use super::super::{AccountSpec, PartnerSpec, Settings};
     use super::*;
 
-    async fn order(served: &Served, method: &str, path: &str, body: &str) -> (u16, Value) {
+    async fn command(served: &Served, method: &str, path: &str, body: &str) -> (u16, Value) {
         let reply = served.request(method, &format!("{PREFIX}{path}"), "", body).await;
         (reply.status, reply.json())
     }
@@ -277,19 +277,19 @@ mod tests {
     async fn sets_and_removes_users() {
         let served = steered().await;
         let path = "accounts/acme/users/1";
-        let put = order(&served, "PUT", path, r#"{"counter":7,"type":"grey"}"#).await;
+        let put = command(&served, "PUT", path, r#"{"counter":7,"type":"grey"}"#).await;
         assert_eq!(put, (200, json!({})));
         assert_eq!(served.simulator.counter("acme", "1"), Some((7, "grey".into())));
-        let (status, state) = order(&served, "GET", "state", "").await;
+        let (status, state) = command(&served, "GET", "state", "").await;
         let expected = json!({"id": "1", "name": "Anna", "role": "sales_rep", "counter": 7,
             "type": "grey", "pinned": true, "removed": false});
         assert_eq!((status, &state["accounts"][0]["users"][0]), (200, &expected));
         assert!(!state.to_string().contains("token-a"));
-        assert_eq!(order(&served, "DELETE", path, "").await.0, 200);
+        assert_eq!(command(&served, "DELETE", path, "").await.0, 200);
         assert_eq!(served.get("/v2/counters/unanswered/1", "token-a").await.status, 404);
-        let (status, again) = order(&served, "DELETE", path, "").await;
+        let (status, again) = command(&served, "DELETE", path, "").await;
         assert_eq!((status, again["detail"].as_str().unwrap().contains("`1`")), (404, true));
-        assert_eq!(order(&served, "PUT", "accounts/nope/users/1", "{}").await.0, 400);
+        assert_eq!(command(&served, "PUT", "accounts/nope/users/1", "{}").await.0, 400);
     }
 
     #[tokio::test]
@@ -298,34 +298,34 @@ mod tests {
         let channel = "808e0654-0000-4000-8000-000012345678";
         let path = format!("accounts/acme/channels/{channel}");
         let dead = r#"{"state":"phoneUnavailable"}"#;
-        assert_eq!(order(&served, "PUT", &path, dead).await, (200, json!({})));
+        assert_eq!(command(&served, "PUT", &path, dead).await, (200, json!({})));
         let path = format!("accounts/acme/users/1/roles/{channel}");
-        assert_eq!(order(&served, "PUT", &path, r#"{"role":"manager"}"#).await.0, 200);
+        assert_eq!(command(&served, "PUT", &path, r#"{"role":"manager"}"#).await.0, 200);
         let channels = served.get("/v2/channels", "token-a").await.json();
         assert_eq!(channels["data"][0]["state"], "phoneUnavailable");
         let settings = served.get("/v2/settings", "token-a").await.json();
         assert_eq!(settings["user_roles"][0]["role"], "manager");
-        let state = order(&served, "GET", "state", "").await.1;
+        let state = command(&served, "GET", "state", "").await.1;
         assert_eq!(state["accounts"][0]["channels"][0]["status"], "disabled");
-        assert_eq!(order(&served, "PUT", &path, r#"{"role":"boss"}"#).await.0, 400);
-        assert_eq!(order(&served, "GET", &path, "").await.0, 405);
-        assert_eq!(order(&served, "PUT", "accounts/acme/channels/fax", dead).await.0, 404);
+        assert_eq!(command(&served, "PUT", &path, r#"{"role":"boss"}"#).await.0, 400);
+        assert_eq!(command(&served, "GET", &path, "").await.0, 405);
+        assert_eq!(command(&served, "PUT", "accounts/acme/channels/fax", dead).await.0, 404);
     }
 
     #[tokio::test]
     async fn adds_users_and_changes_the_form_of_their_list() {
         let served = steered().await;
         let new = r#"{"id":"7","name":"Юлия","role":"sales_rep"}"#;
-        assert_eq!(order(&served, "POST", "accounts/acme/users", new).await.0, 200);
+        assert_eq!(command(&served, "POST", "accounts/acme/users", new).await.0, 200);
         let nested = r#"{"users":"nested"}"#;
-        assert_eq!(order(&served, "PUT", "accounts/acme/shapes", nested).await.0, 200);
+        assert_eq!(command(&served, "PUT", "accounts/acme/shapes", nested).await.0, 200);
         let users = served.get("/v2/users", "token-a").await.json();
         assert_eq!(users["data"]["users"][1], json!({"id": "7", "name": "Юлия"}));
-        assert_eq!(order(&served, "PUT", "accounts/acme/shapes", r#"{"user":1}"#).await.0, 400);
+        assert_eq!(command(&served, "PUT", "accounts/acme/shapes", r#"{"user":1}"#).await.0, 400);
         let revoked = r#"{"access":"revoked"}"#;
-        assert_eq!(order(&served, "PUT", "accounts/acme/access", revoked).await.0, 200);
+        assert_eq!(command(&served, "PUT", "accounts/acme/access", revoked).await.0, 200);
         assert_eq!(served.get("/v2/users", "token-a").await.status, 401);
-        assert_eq!(order(&served, "PUT", "accounts/nobody/access", revoked).await.0, 404);
+        assert_eq!(command(&served, "PUT", "accounts/unknown/access", revoked).await.0, 404);
     }
 
     #[tokio::test]
@@ -337,40 +337,40 @@ mod tests {
         let refresh = async |token: &str| {
             let data = json!({"refresh_token": token, "client_id": "app-main"});
             let body = json!({"grant_type": "refresh_token", "refresh_token_data": data});
-            served.ask_token("main@example.com:p", &body).await
+            served.request_token("main@example.com:p", &body).await
         };
         let tokens = refresh("seed").await.json()["data"].clone();
         let access = tokens["access_token"].as_str().unwrap();
         assert_eq!(served.get("/v2/users", access).await.status, 200);
-        assert_eq!(order(&served, "DELETE", "accounts/label/tokens/access", "").await.0, 200);
+        assert_eq!(command(&served, "DELETE", "accounts/label/tokens/access", "").await.0, 200);
         assert_eq!(served.get("/v2/users", access).await.status, 401);
         let refused = r#"{"login":"refused"}"#;
-        assert_eq!(order(&served, "PUT", "partners/main/login", refused).await.0, 200);
+        assert_eq!(command(&served, "PUT", "partners/main/login", refused).await.0, 200);
         let next = tokens["refresh_token"].as_str().unwrap();
         assert_eq!(refresh(next).await.json()["code"], "OAUTH_CLIENT_UNAUTHORIZED");
-        order(&served, "PUT", "partners/main/login", r#"{"login":"good"}"#).await;
-        assert_eq!(order(&served, "DELETE", "accounts/label/tokens/refresh", "").await.0, 200);
+        command(&served, "PUT", "partners/main/login", r#"{"login":"good"}"#).await;
+        assert_eq!(command(&served, "DELETE", "accounts/label/tokens/refresh", "").await.0, 200);
         assert_eq!(refresh(next).await.json()["code"], "OAUTH_TOKEN_UNKNOWN_OR_REVOKED");
-        assert_eq!(order(&served, "DELETE", "partners/main/tokens", "").await.0, 200);
-        assert_eq!(order(&served, "DELETE", "partners/nobody/tokens", "").await.0, 404);
-        let counts = order(&served, "GET", "counts", "").await.1;
+        assert_eq!(command(&served, "DELETE", "partners/main/tokens", "").await.0, 200);
+        assert_eq!(command(&served, "DELETE", "partners/unknown/tokens", "").await.0, 404);
+        let counts = command(&served, "GET", "counts", "").await.1;
         assert_eq!(counts["partners"]["main"]["asked"], json!({"refresh": 3}));
         assert_eq!(counts["partners"]["main"]["granted"], json!({"refresh": 1}));
         assert_eq!(counts["accounts"]["label"]["endpoints"], json!({"users": 2, "refresh": 3}));
-        assert_eq!(order(&served, "PUT", "browser", r#"{"account":"label"}"#).await.0, 200);
-        assert_eq!(order(&served, "PUT", "browser", r#"{"account":"nobody"}"#).await.0, 404);
-        assert_eq!(order(&served, "DELETE", "browser", "").await.0, 200);
+        assert_eq!(command(&served, "PUT", "browser", r#"{"account":"label"}"#).await.0, 200);
+        assert_eq!(command(&served, "PUT", "browser", r#"{"account":"unknown"}"#).await.0, 404);
+        assert_eq!(command(&served, "DELETE", "browser", "").await.0, 200);
     }
 
     #[tokio::test]
     async fn adds_and_clears_faults() {
         let served = steered().await;
         let path = "/v2/counters/unanswered/1";
-        assert_eq!(order(&served, "POST", "faults", "status=503,account=acme").await.0, 200);
+        assert_eq!(command(&served, "POST", "faults", "status=503,account=acme").await.0, 200);
         assert_eq!(served.get(path, "token-a").await.status, 503);
-        assert_eq!(order(&served, "DELETE", "faults", "").await.0, 200);
+        assert_eq!(command(&served, "DELETE", "faults", "").await.0, 200);
         assert_eq!(served.get(path, "token-a").await.status, 200);
-        let (status, body) = order(&served, "POST", "faults", "status=teapot").await;
+        let (status, body) = command(&served, "POST", "faults", "status=teapot").await;
         assert_eq!((status, body["detail"].as_str().unwrap().contains("teapot")), (400, true));
     }
 
@@ -378,7 +378,7 @@ mod tests {
     async fn shows_the_log_without_itself() {
         let served = steered().await;
         served.get("/v2/counters/unanswered/1?a=b", "token-a").await;
-        let (status, log) = order(&served, "GET", "log", "").await;
+        let (status, log) = command(&served, "GET", "log", "").await;
         assert_eq!((status, log.as_array().unwrap().len()), (200, 1));
         assert_eq!(log[0]["path"], "/v2/counters/unanswered/1?a=b");
         assert_eq!((&log[0]["user"], &log[0]["status"]), (&json!("1"), &json!(200)));
@@ -391,7 +391,7 @@ mod tests {
         let served = serve(settings()).await;
         assert_eq!(served.request("GET", "/_control/state", "", "").await.status, 404);
         let served = steered().await;
-        assert_eq!(order(&served, "POST", "state", "").await.0, 405);
-        assert_eq!(order(&served, "GET", "elsewhere", "").await.0, 404);
+        assert_eq!(command(&served, "POST", "state", "").await.0, 405);
+        assert_eq!(command(&served, "GET", "elsewhere", "").await.0, 404);
     }
 }

@@ -1,4 +1,4 @@
-//! How much was asked: of everybody, of one account, of one partner.
+//! Numbers of requests: all, of one account, of one partner.
 //!
 //! [`Traffic`] is counted by the recorder for every request; [`Counts`] are what a test reads.
 
@@ -20,7 +20,7 @@ pub struct Counts {
     pub unanswered: u64,
     /// Answers by status.
     pub statuses: BTreeMap<u16, u64>,
-    /// Requests received by endpoint; one never asked is absent.
+    /// Requests received by endpoint; an endpoint without requests is absent.
     pub endpoints: BTreeMap<Endpoint, u64>,
     /// Requests for each account, by name: with its credential, or to get it a token.
     pub accounts: BTreeMap<String, AccountCounts>,
@@ -34,7 +34,7 @@ impl Counts {
         self.statuses.get(&status).copied().unwrap_or(0)
     }
 
-    /// How often an endpoint was asked.
+    /// Requests to an endpoint.
     pub fn endpoint(&self, endpoint: Endpoint) -> u64 {
         self.endpoints.get(&endpoint).copied().unwrap_or(0)
     }
@@ -49,12 +49,12 @@ pub struct AccountCounts {
     pub open: u64,
     /// The most that were open at one time.
     pub max_open: u64,
-    /// Requests received by endpoint; one never asked is absent.
+    /// Requests received by endpoint; an endpoint without requests is absent.
     pub endpoints: BTreeMap<Endpoint, u64>,
 }
 
 impl AccountCounts {
-    /// How often an endpoint was asked.
+    /// Requests to an endpoint.
     pub fn endpoint(&self, endpoint: Endpoint) -> u64 {
         self.endpoints.get(&endpoint).copied().unwrap_or(0)
     }
@@ -63,14 +63,14 @@ impl AccountCounts {
 /// Totals of one partner's requests for tokens.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct PartnerCounts {
-    /// Requests received by kind of token; one never asked for is absent.
+    /// Requests received by kind of token; a kind without requests is absent.
     pub asked: BTreeMap<Endpoint, u64>,
     /// Those that were granted, whether or not the answer arrived.
     pub granted: BTreeMap<Endpoint, u64>,
 }
 
 impl PartnerCounts {
-    /// How often a kind of token was asked for.
+    /// Requests for a kind of token.
     pub fn asked(&self, kind: Endpoint) -> u64 {
         self.asked.get(&kind).copied().unwrap_or(0)
     }
@@ -81,7 +81,7 @@ impl PartnerCounts {
     }
 }
 
-/// Requests passing through, of everybody or of one account.
+/// Requests in progress and received, in all or of one account.
 #[derive(Debug, Default)]
 pub(super) struct Traffic {
     total: AtomicU64,

@@ -18,9 +18,9 @@ const SPEED: f64 = 60.0;
 const PARTNER: &str = "sputnik";
 /// How long an account's token lives that the partner gets: short enough to watch.
 const ACCESS_TTL: Duration = Duration::from_mins(1);
-/// When somebody new joins the account whose users are discovered.
+/// When a user is added to the account whose users are discovered.
 const NEWCOMER: Duration = Duration::from_secs(30);
-/// How often lists are asked for: often enough to watch.
+/// How often lists are read: often enough to watch.
 const LISTS_EVERY: Duration = Duration::from_secs(10);
 
 /// How an account of the demo differs from one at work with a token of its own.
@@ -148,10 +148,10 @@ const COMPANIES: [Company; 8] = [
 ];
 
 impl Settings {
-    /// Companies at work, a minute for every second: five to whom nothing bad happens, one of them
+    /// Companies at work, a minute for every second: five without failures, one of them
     /// read through v3, two of them with tokens that a partner gets and that end every minute; one
     /// whose token is refused; and one whose only channel is dead, so that its counters stand still.
-    /// Half a minute after the start somebody new joins `bereke-market`.
+    /// Half a minute after the start a user is added to `bereke-market`.
     pub fn demo(seed: u64) -> Self {
         let mut rng = Rng::named(seed, &["demo"]);
         let accounts = COMPANIES.iter().map(|company| company.account(&mut rng)).collect();

@@ -1,4 +1,4 @@
-//! What the API can be asked, and which path leads where.
+//! The endpoints of the API and their paths.
 //!
 //! [`Endpoint`] is in every remembered request, in the counts and in the conditions of faults.
 //! [`Route`] is a path taken apart, made by `api` for every request.
@@ -34,7 +34,7 @@ pub enum Endpoint {
     Code,
     /// An account's next tokens, for its refresh token.
     Refresh,
-    /// A request for a token that names no known way to get one.
+    /// A request for a token with an unknown grant.
     OtherGrant,
     /// The page on which a person authorises a partner.
     Authorize,
@@ -132,7 +132,7 @@ impl Route {
             (Version::V2, ["settings"]) => (Endpoint::Settings, None),
             (_, ["webhooks"]) => (Endpoint::Webhooks, None),
             (Version::V2, ["chats", "unanswered"]) => (Endpoint::Reset, None),
-            // What is asked for stands in the body.
+            // The kind of token is in the body.
             (Version::V2, ["oauth", "token"]) => (Endpoint::OtherGrant, None),
             (Version::V2, ["oauth", "authorize"]) => (Endpoint::Authorize, None),
             _ => (Endpoint::Other, None),

@@ -1,7 +1,7 @@
 //! Faults on demand: what goes wrong, for which requests, and how often.
 //!
 //! A [`Fault`] is data, given as a `--fault` flag, through `/_control/faults` or by a test; its
-//! text form is read in `fault_text`. [`Faults`] is the running list the API asks about every
+//! text form is read in `fault_text`. [`Faults`] is the running list that the API checks for every
 //! request, and it owns the generator that decides probabilities and delays.
 
 use std::sync::Mutex;
@@ -22,7 +22,7 @@ pub struct Fault {
     /// Compared with the raw path and query: contained in it, or, with a `*` for any run of
     /// characters, equal to all of it. `None` is every path.
     pub path: Option<String>,
-    /// Only this endpoint, whichever version it is asked of.
+    /// Only this endpoint, in either version.
     pub endpoint: Option<Endpoint>,
     /// Only requests about this account: with its credential, or to get it a token.
     pub account: Option<String>,

@@ -28,11 +28,11 @@ fn fixture(name: &str) -> Value {
 /// Where `answer` differs from `recorded` in keys or types. Of a list, each recorded item has to be
 /// the shape of an answered one, and the other way round.
 fn difference(recorded: &Value, answer: &Value) -> Option<String> {
-    let told = |what: &str| Some(format!("{what}: recorded {recorded}, answered {answer}"));
+    let differs = |what: &str| Some(format!("{what}: recorded {recorded}, answered {answer}"));
     match (recorded, answer) {
         (Value::Object(recorded), Value::Object(answer)) => {
             if !recorded.keys().eq(answer.keys()) {
-                return told("other keys");
+                return differs("other keys");
             }
             recorded.iter().find_map(|(key, recorded)| difference(recorded, &answer[key]))
         }
@@ -45,7 +45,7 @@ fn difference(recorded: &Value, answer: &Value) -> Option<String> {
             };
             let known = answer.iter().all(|item| alike(item, recorded, true));
             let shown = recorded.iter().all(|item| alike(item, answer, false));
-            if known && shown { None } else { told("other items") }
+            if known && shown { None } else { differs("other items") }
         }
         (Value::Null, Value::Null)
         | (Value::Bool(_), Value::Bool(_))
@@ -55,7 +55,7 @@ fn difference(recorded: &Value, answer: &Value) -> Option<String> {
         {
             None
         }
-        _ => told("another type"),
+        _ => differs("another type"),
     }
 }
 
@@ -93,7 +93,7 @@ async fn with_quirk(quirk: Option<TokenQuirk>) -> Served {
 async fn machine(served: &Served) -> Value {
     let data = json!({"scope": "transport,crm"});
     let body = json!({"grant_type": "client_credentials", "client_credentials_data": data});
-    served.ask_token(LOGIN, &body).await.json()
+    served.request_token(LOGIN, &body).await.json()
 }
 
 async fn exchange(served: &Served) -> Value {
@@ -105,13 +105,13 @@ async fn exchange(served: &Served) -> Value {
     });
     let grant = "urn:ietf:params:oauth:grant-type:token-exchange";
     let body = json!({"grant_type": grant, "token_exchange_data": data});
-    served.ask_token(LOGIN, &body).await.json()
+    served.request_token(LOGIN, &body).await.json()
 }
 
 async fn refresh(served: &Served) -> Value {
     let data = json!({"refresh_token": "seed", "client_id": "app-main"});
     let body = json!({"grant_type": "refresh_token", "refresh_token_data": data});
-    served.ask_token(LOGIN, &body).await.json()
+    served.request_token(LOGIN, &body).await.json()
 }
 
 async fn first_login(served: &Served) -> Value {
@@ -131,7 +131,7 @@ async fn first_login(served: &Served) -> Value {
     let data = json!({"code": code, "redirect_uri": back, "client_id": "app-main",
         "code_verifier": verifier});
     let body = json!({"grant_type": "authorization_code", "authorize_code_data": data});
-    served.ask_token(LOGIN, &body).await.json()
+    served.request_token(LOGIN, &body).await.json()
 }
 
 /// What the simulator answers where each fixture was recorded.

@@ -1,4 +1,4 @@
-//! Requests for tokens as they are written: HTTP's basic login, and a JSON body for each way to ask.
+//! Requests for tokens as they are written: HTTP's basic login, and a JSON body for each grant.
 //!
 //! Read for `oauth`, which decides about them.
 
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::endpoint::Endpoint;
 
-/// What is asked for.
+/// The requested token and what is shown for it.
 pub(super) enum Grant {
     /// A partner's machine token.
     Machine { scope: String },
@@ -33,7 +33,7 @@ pub(super) fn basic(head: &Parts) -> Option<(String, String)> {
     Some((email.to_owned(), password.to_owned()))
 }
 
-/// What a body asks for. Nothing of the body is repeated in an error: it may be a secret.
+/// The grant in a body. Nothing of the body is repeated in an error: it may be a secret.
 pub(super) fn read_grant(head: &Parts, body: &[u8]) -> (Endpoint, Result<Grant, String>) {
     let wrong = |detail: &str| (Endpoint::OtherGrant, Err(detail.to_owned()));
     let kind = head.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
@@ -95,7 +95,7 @@ fn refresh(data: &Data<'_>) -> Result<Grant, String> {
     Ok(Grant::Refresh { token: data.text("refresh_token")?, client_id: data.text("client_id")? })
 }
 
-/// The part of a body that belongs to one way of asking.
+/// The part of a body that belongs to one grant.
 struct Data<'a> {
     name: &'static str,
     value: Option<&'a Value>,

@@ -53,7 +53,7 @@ impl Simulator {
         self.pin_raw(account, user, counter.into(), kind.into())
     }
 
-    /// Sets a user's counter and type to any JSON, as answers nobody documented would have it.
+    /// Sets a user's counter and type to any JSON, as undocumented answers have it.
     ///
     /// # Errors
     /// If there is no such user.
@@ -77,7 +77,7 @@ impl Simulator {
         Ok(())
     }
 
-    /// Sets when a user's last message came, which v3 tells, or lets it be simulated again.
+    /// Sets when a user's last message came, which v3 shows, or lets it be simulated again.
     ///
     /// # Errors
     /// If there is no such user.
@@ -95,7 +95,7 @@ impl Simulator {
     /// but a whole number and a word.
     pub fn counter(&self, account: &str, user: &str) -> Option<(u64, String)> {
         let account = self.world.account(account).ok()?;
-        let reading = account.shown(&*account.user(user)?, self.world.now()).reading;
+        let reading = account.counter_view(&*account.user(user)?, self.world.now()).reading;
         Some((reading.counter.as_u64()?, reading.kind.as_str()?.to_owned()))
     }
 
@@ -178,8 +178,8 @@ impl Simulator {
         Ok(())
     }
 
-    /// Ends the access tokens of an account now; whoever holds its refresh token, or may exchange for
-    /// it, gets a new one.
+    /// Ends the access tokens of an account now; a refresh or an exchange gets
+    /// a new one.
     ///
     /// # Errors
     /// If there is no such account.
@@ -196,7 +196,7 @@ impl Simulator {
     }
 
     /// Ends all tokens of an account now, as when its owner withdraws the permission: under the
-    /// Wazzup label somebody has to log in again.
+    /// Wazzup label a new login is needed.
     ///
     /// # Errors
     /// If there is no such account.
@@ -213,8 +213,8 @@ impl Simulator {
         Ok(())
     }
 
-    /// The refresh tokens of an account that still work, so that a test sees whether somebody holds
-    /// one of them.
+    /// The refresh tokens of an account that still work, for a test to compare with
+    /// the stored one.
     ///
     /// # Errors
     /// If there is no such account.
@@ -232,7 +232,7 @@ impl Simulator {
     }
 
     /// Logs every browser in to an account, or out. A browser that is logged in authorises that
-    /// account without asking, whichever the person meant.
+    /// account without a page to choose from.
     ///
     /// # Errors
     /// If there is no such account.

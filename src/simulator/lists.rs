@@ -204,7 +204,7 @@ mod tests {
         serve(Settings { accounts: vec![shop], ..Settings::default() }).await
     }
 
-    async fn ask(served: &Served, path: &str, shapes: Shapes) -> Value {
+    async fn get(served: &Served, path: &str, shapes: Shapes) -> Value {
         served.simulator.set_shapes("shop", shapes).unwrap();
         let mut body = served.get(path, "t").await.json();
         if let Some(meta) = body.as_object_mut().and_then(|body| body.remove("meta")) {
@@ -224,12 +224,12 @@ mod tests {
     #[tokio::test]
     async fn lists_users_in_every_form() {
         let served = shop().await;
-        let ask = async |users| {
-            ask(&served, "/v2/users?offset=2", Shapes { users, ..Shapes::default() }).await
+        let get_with = async |users| {
+            get(&served, "/v2/users?offset=2", Shapes { users, ..Shapes::default() }).await
         };
-        assert_eq!(ask(UsersShape::Documented).await, json!({"data": users()}));
-        assert_eq!(ask(UsersShape::Nested).await, json!({"data": {"users": users()}}));
-        assert_eq!(ask(UsersShape::Bare).await, users());
+        assert_eq!(get_with(UsersShape::Documented).await, json!({"data": users()}));
+        assert_eq!(get_with(UsersShape::Nested).await, json!({"data": {"users": users()}}));
+        assert_eq!(get_with(UsersShape::Bare).await, users());
     }
 
     #[tokio::test]
@@ -243,7 +243,7 @@ mod tests {
             ("?offset=3", &[]),
             ("?offset=99", &[]),
         ] {
-            let body = ask(&served, &format!("/v2/users{query}"), shapes).await;
+            let body = get(&served, &format!("/v2/users{query}"), shapes).await;
             let ids: Vec<_> = body["data"].as_array().unwrap().iter().map(|u| &u["id"]).collect();
             assert_eq!(ids, listed, "{query}");
         }
@@ -255,26 +255,26 @@ mod tests {
     #[tokio::test]
     async fn gives_one_user_until_it_is_removed() {
         let served = shop().await;
-        let one = ask(&served, "/v2/users/1", Shapes::default()).await;
+        let one = get(&served, "/v2/users/1", Shapes::default()).await;
         assert_eq!(one, json!({"data": users()[0]}));
         served.simulator.remove_user("shop", "1").unwrap();
         let gone = served.get("/v2/users/1", "t").await;
         assert_eq!((gone.status, &gone.json()["code"]), (404, &json!("USER_NOT_FOUND")));
-        let left = ask(&served, "/v2/users", Shapes::default()).await;
+        let left = get(&served, "/v2/users", Shapes::default()).await;
         assert_eq!(left, json!({"data": [users()[1], users()[2]]}));
         let later = UserSpec::new("5", "Later", Role::Manager).arrives_after(Duration::MAX);
         served.simulator.add_user("shop", later).unwrap();
         assert_eq!(served.get("/v2/users/5", "t").await.status, 404);
         served.simulator.add_user("shop", UserSpec::new("4", "New", Role::Manager)).unwrap();
-        let last = ask(&served, "/v2/users", Shapes::default()).await["data"][2].clone();
+        let last = get(&served, "/v2/users", Shapes::default()).await["data"][2].clone();
         assert_eq!(last, json!({"id": "4", "name": "New"}));
     }
 
     #[tokio::test]
     async fn lists_channels_in_every_form() {
         let served = shop().await;
-        let ask = async |channels| {
-            ask(&served, "/v2/channels", Shapes { channels, ..Shapes::default() }).await
+        let get_with = async |channels| {
+            get(&served, "/v2/channels", Shapes { channels, ..Shapes::default() }).await
         };
         let phone = "77000000000";
         let wa = json!({"channel_id": "wa", "transport": "whatsapp", "phone": phone,
@@ -287,27 +287,27 @@ mod tests {
             channel
         };
         assert_eq!(
-            ask(ChannelsShape::Recorded).await,
+            get_with(ChannelsShape::Recorded).await,
             json!({"data": [
                 with(&wa, json!({"state": "qridle", "status": "disabled"})),
                 with(&tg, json!({"state": "active", "status": "active"})),
             ]})
         );
         assert_eq!(
-            ask(ChannelsShape::StatusOnly).await,
+            get_with(ChannelsShape::StatusOnly).await,
             json!({"data": [
                 with(&wa, json!({"status": "disabled", "reason": "qridle"})),
                 with(&tg, json!({"status": "active"})),
             ]})
         );
         assert_eq!(
-            ask(ChannelsShape::StateOnly).await,
+            get_with(ChannelsShape::StateOnly).await,
             json!({"data": [
                 with(&wa, json!({"state": "qridle"})),
                 with(&tg, json!({"state": "active"})),
             ]})
         );
-        let old = ask(ChannelsShape::Old).await;
+        let old = get_with(ChannelsShape::Old).await;
         assert_eq!(old["count"], 3);
         assert_eq!(
             old["channels"][2],
@@ -321,7 +321,7 @@ mod tests {
         let served = shop().await;
         served.simulator.set_channel_state("shop", "tg", "phoneUnavailable").unwrap();
         served.simulator.put_channel("shop", ChannelSpec::new("wa", "whatsapp").deleted()).unwrap();
-        let listed = ask(&served, "/v2/channels", Shapes::default()).await["data"].clone();
+        let listed = get(&served, "/v2/channels", Shapes::default()).await["data"].clone();
         assert_eq!(listed.as_array().unwrap().len(), 1);
         assert_eq!(
             (&listed[0]["state"], &listed[0]["status"]),
@@ -334,8 +334,8 @@ mod tests {
     #[tokio::test]
     async fn settings_tell_the_roles_in_every_form() {
         let served = shop().await;
-        let ask = async |settings| {
-            ask(&served, "/v2/settings", Shapes { settings, ..Shapes::default() }).await
+        let get_with = async |settings| {
+            get(&served, "/v2/settings", Shapes { settings, ..Shapes::default() }).await
         };
         let role = |channel: &str, user: &str, role: &str, new: bool| {
             json!({"channel_id": channel, "user_id": user, "role": role,
@@ -351,9 +351,9 @@ mod tests {
             "hide_phone_numbers_for_user_ids": [],
             "push_input_output_message_events_for_managers": false,
         });
-        assert_eq!(ask(SettingsShape::Recorded).await, recorded);
-        assert_eq!(ask(SettingsShape::Enveloped).await, json!({"data": recorded}));
-        let camel = ask(SettingsShape::CamelCase).await;
+        assert_eq!(get_with(SettingsShape::Recorded).await, recorded);
+        assert_eq!(get_with(SettingsShape::Enveloped).await, json!({"data": recorded}));
+        let camel = get_with(SettingsShape::CamelCase).await;
         let keys: Vec<_> = camel.as_object().unwrap().keys().collect();
         assert_eq!(
             keys,
@@ -363,14 +363,14 @@ mod tests {
             camel["userRoles"][0],
             json!({"channelId": "wa", "userId": "1", "role": "seller", "allowGetNewClients": true})
         );
-        assert_eq!(ask(SettingsShape::EnvelopedCamelCase).await, json!({"data": camel}));
+        assert_eq!(get_with(SettingsShape::EnvelopedCamelCase).await, json!({"data": camel}));
     }
 
     #[tokio::test]
     async fn a_role_changes_while_serving_and_the_counter_with_it() {
         let served = shop().await;
         let roles = async || {
-            let settings = ask(&served, "/v2/settings", Shapes::default()).await;
+            let settings = get(&served, "/v2/settings", Shapes::default()).await;
             settings["user_roles"].as_array().unwrap().iter().map(ToString::to_string).collect()
         };
         let before: Vec<String> = roles().await;
@@ -385,11 +385,11 @@ mod tests {
     #[tokio::test]
     async fn lists_the_subscriptions() {
         let served = shop().await;
-        let body = ask(&served, "/v2/webhooks", Shapes::default()).await;
+        let body = get(&served, "/v2/webhooks", Shapes::default()).await;
         let url = "https://crm.example/wazzup/12345678";
         let id = "5c2d1f10-0000-4000-8000-000012345678";
         assert_eq!(body, json!({"data": [{"id": id, "url": url, "event": "message.add"}]}));
         served.simulator.set_webhooks("shop", Vec::new()).unwrap();
-        assert_eq!(ask(&served, "/v2/webhooks", Shapes::default()).await, json!({"data": []}));
+        assert_eq!(get(&served, "/v2/webhooks", Shapes::default()).await, json!({"data": []}));
     }
 }

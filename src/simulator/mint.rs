@@ -1,4 +1,4 @@
-//! Makes tokens that nobody can guess.
+//! Makes tokens that cannot be guessed.
 //!
 //! [`Mint`] draws from the system's random numbers and signs with a key of its own process, unlike
 //! `rng`, whose numbers repeat with the seed. Called by `tokens`.

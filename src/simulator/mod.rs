@@ -2,11 +2,11 @@
 //!
 //! [`Settings`] say what is simulated: [`Settings::demo`] and [`Settings::load`] are ready-made.
 //! [`Simulator`] runs them: it serves any listener, and lets a test pin counters, take users away,
-//! break things with [`Fault`]s and look at the [`Log`] of what was asked. Nothing here is shared
+//! break things with [`Fault`]s and read the [`Log`] of requests. Nothing here is shared
 //! with the client that it is tested against: the wire format is written down a second time, so
 //! that one mistake cannot make both ends agree.
 //!
-//! The server speaks plain HTTP and, with [`Settings::control`], takes orders from anybody who can
+//! The server speaks plain HTTP and, with [`Settings::control`], takes commands from any client that can
 //! reach it. Keeping it on loopback is the caller's responsibility.
 //!
 //! Reading order: `settings`, `spec`, `channels`, `shapes` and `partner` say what is simulated;

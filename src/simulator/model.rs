@@ -1,12 +1,12 @@
 //! How one user's counter of unanswered messages moves through the simulated day.
 //!
-//! [`Trajectory`] is a pure function of (seed, account, user, simulated step), advanced lazily by
-//! whoever reads the user; the role only chooses the type word. Customers' messages arrive as a Poisson process with the office's
+//! [`Trajectory`] is a pure function of (seed, account, user, simulated step), advanced when the user is
+//! read; the role only chooses the type word. Customers' messages arrive as a Poisson process with the office's
 //! hours, replies leave as another one during working hours, and both are cut into fixed steps of
 //! [`STEP_SECONDS`], so the path does not depend on when or how often it is looked at.
 //!
 //! Every simulated day is a working day. The simulation starts at 10:00, and at each 18:00 the
-//! desks are cleared down to a chat or two and the generator starts afresh from the day's number.
+//! counters are cleared down to a chat or two and the generator starts afresh from the day's number.
 //! Catching up after a long silence therefore begins at the last 18:00 and never costs more than
 //! the steps of one day, whatever the silence.
 
@@ -32,13 +32,13 @@ const BUSYNESS: [f64; 24] = [
 /// Messages an hour at the peak, drawn once per user.
 const ARRIVALS_PER_HOUR: (f64, f64) = (8.0, 30.0);
 /// Replies per arriving message, drawn once per user. A reply answers two messages on average, so
-/// all of it keeps the desk under control during the day, some only just.
+/// all of it keeps the counter low during the day, some only just.
 const REPLIES_PER_ARRIVAL: (f64, f64) = (0.53, 0.8);
 /// Simulated steps a manager's counter keeps one type: two to eight minutes, which is two to
 /// eight seconds at the demo's speed of 60.
 const TYPE_STEPS: (u64, u64) = (12, 48);
 
-/// A moment of the simulation: its step, and what it takes to tell when another step was.
+/// A moment of the simulation: its step, and what converts other steps to times.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Moment {
     pub(super) step: u64,
@@ -108,7 +108,7 @@ impl Trajectory {
         }
     }
 
-    /// The counter and its type word for somebody with this role.
+    /// The counter and its type word for a user with this role.
     pub(super) const fn value(&self, role: Role) -> (u64, &'static str) {
         match role {
             Role::None => (0, "red"),
@@ -132,7 +132,7 @@ impl Trajectory {
         self.rng = Rng::new(self.key ^ day.wrapping_mul(0xd134_2543_de82_ef95));
         self.day = day;
         self.step = first_step(day);
-        // The first day begins in the middle of the morning, with work on the desk.
+        // The first day begins in the middle of the morning, with unanswered messages.
         self.counter = self.rng.between(0, if day == 0 { 9 } else { 2 });
         self.arrived = (self.counter > 0).then_some(self.step);
         self.red = self.rng.chance(0.5);
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_has_messages_waiting_knows_when_the_last_one_came() {
+    fn a_counter_above_zero_has_a_last_message() {
         let mut seller = user();
         let mut last = at(&mut seller, 0).0;
         for step in 1..2 * DAY {
@@ -269,10 +269,10 @@ mod tests {
 
     #[test]
     fn without_a_role_the_counter_is_always_zero() {
-        let mut nobody = user();
+        let mut user_without_role = user();
         for step in 0..2 * DAY {
-            nobody.advance(step);
-            assert_eq!(nobody.value(Role::None), (0, "red"));
+            user_without_role.advance(step);
+            assert_eq!(user_without_role.value(Role::None), (0, "red"));
         }
     }
 

@@ -1,7 +1,7 @@
 //! The endpoint that gives out tokens: `POST /v2/oauth/token`.
 //!
 //! [`TokenRequest`] is such a request taken apart, before anything is decided, so that the log, the
-//! limit and the faults know whom it is about. Called by `api`; the tokens themselves are in
+//! limit and the faults know its account and partner. Called by `api`; the tokens themselves are in
 //! `tokens`.
 //!
 //! The shapes of requests and answers are recorded. Of refusals only `OAUTH_TOKEN_UNKNOWN_OR_REVOKED`
@@ -19,13 +19,13 @@ use super::endpoint::{Endpoint, Version};
 use super::grant::{Grant, basic, read_grant};
 use super::partner::{Login, Partner, TokenQuirk};
 use super::spec::Access;
-use super::tokens::{Code, told};
+use super::tokens::{Code, whole_seconds};
 use super::world::World;
 
 /// A request for a token.
 pub(super) struct TokenRequest {
     login: Option<(String, String)>,
-    /// What is asked for, or what is wrong with the body.
+    /// The grant, or what is wrong with the body.
     grant: Result<Grant, String>,
     endpoint: Endpoint,
 }
@@ -46,7 +46,7 @@ impl TokenRequest {
         world.partners.iter().enumerate().find(|(_, partner)| partner.spec.email == *email)
     }
 
-    /// The account that a token is asked for.
+    /// The account of the requested token.
     pub(super) fn account<'a>(&self, world: &'a World) -> Option<(usize, &'a Account)> {
         let place = match self.grant.as_ref().ok()? {
             Grant::Machine { .. } => None,
@@ -59,7 +59,7 @@ impl TokenRequest {
         Some((place, world.accounts.get(place)?))
     }
 
-    /// Gives out what is asked for, or says why not.
+    /// The requested tokens, or a refusal.
     pub(super) fn answer(&self, world: &World) -> Reply {
         match self.decide(world) {
             Ok((partner, issued)) => {
@@ -82,20 +82,20 @@ impl TokenRequest {
             return Err(Refusal::Login);
         }
         let grant = self.grant.as_ref().map_err(|detail| Refusal::Invalid(detail.clone()))?;
-        let desk = Desk { world, partner, place, account: self.account(world) };
-        Ok((partner, desk.issue(grant)?))
+        let issuer = TokenIssuer { world, partner, place, account: self.account(world) };
+        Ok((partner, issuer.issue(grant)?))
     }
 }
 
-/// Where a partner whose login was right is served.
-struct Desk<'a> {
+/// Issues tokens to a partner whose login was right.
+struct TokenIssuer<'a> {
     world: &'a World,
     partner: &'a Partner,
     place: usize,
     account: Option<(usize, &'a Account)>,
 }
 
-impl Desk<'_> {
+impl TokenIssuer<'_> {
     fn issue(&self, grant: &Grant) -> Result<Issued, Refusal> {
         match grant {
             Grant::Machine { scope } => self.machine(scope),
@@ -111,7 +111,7 @@ impl Desk<'_> {
         self.covered(scope)?;
         let ttl = self.partner.spec.machine_ttl;
         let access_token = self.world.tokens.new_machine(self.place, ttl);
-        Ok(Issued { access_token, expires_in: told(ttl), refresh_token: None })
+        Ok(Issued { access_token, expires_in: whole_seconds(ttl), refresh_token: None })
     }
 
     fn exchange(&self, machine_token: &str, scope: &str) -> Result<Issued, Refusal> {
@@ -136,19 +136,19 @@ impl Desk<'_> {
         client_id: &str,
         verifier: &str,
     ) -> Result<Issued, Refusal> {
-        let wanted = self.world.tokens.code(code).ok_or(Refusal::Code)?;
+        let stored = self.world.tokens.code(code).ok_or(Refusal::Code)?;
         let shown = Code {
-            account: wanted.account,
+            account: stored.account,
             partner: self.place,
             redirect_uri: redirect_uri.to_owned(),
             challenge: challenge(verifier),
         };
-        let fits = wanted == shown && client_id == self.partner.spec.client_id;
+        let fits = stored == shown && client_id == self.partner.spec.client_id;
         if !fits || !self.world.tokens.use_code(code) {
             return Err(Refusal::Code);
         }
-        let account = self.world.accounts.get(wanted.account).ok_or(Refusal::Code)?;
-        Ok(self.tokens(wanted.account, self.label_claim(account), true))
+        let account = self.world.accounts.get(stored.account).ok_or(Refusal::Code)?;
+        Ok(self.tokens(stored.account, self.label_claim(account), true))
     }
 
     fn refresh(&self, token: &str, client_id: &str) -> Result<Issued, Refusal> {
@@ -171,7 +171,7 @@ impl Desk<'_> {
         let (spec, tokens) = (&self.partner.spec, &self.world.tokens);
         Issued {
             access_token: tokens.new_access(account, spec.access_ttl, child_id),
-            expires_in: told(spec.access_ttl),
+            expires_in: whole_seconds(spec.access_ttl),
             refresh_token: with_refresh.then(|| tokens.new_refresh(account, spec.refresh_ttl)),
         }
     }
@@ -199,7 +199,7 @@ impl Issued {
         if let (Some(data), Some(token)) = (data.as_object_mut(), self.refresh_token) {
             data.insert("refresh_token".to_owned(), token.into());
             if partner.spec.has(TokenQuirk::RefreshExpiresIn) {
-                let end = told(partner.spec.refresh_ttl);
+                let end = whole_seconds(partner.spec.refresh_ttl);
                 data.insert("refresh_expires_in".to_owned(), end.into());
             }
         }

@@ -1,4 +1,4 @@
-//! Pages for people: HTML in one piece, which may load nothing and run nothing.
+//! Pages for browsers: HTML in one piece, which may load nothing and run nothing.
 //!
 //! [`Page`] is used by `authorize`.
 
@@ -29,7 +29,7 @@ impl Page {
             "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
              <meta name=\"viewport\" content=\"width=device-width\">\n\
              <title>{title} – simulated Wazzup24</title>\n<style>{STYLE}</style>\n</head>\n\
-             <body>\n<h1>{title}</h1>\n{body}<p><small>A simulation: nobody is logged in \
+             <body>\n<h1>{title}</h1>\n{body}<p><small>A simulation: no login is needed \
              anywhere.</small></p>\n</body>\n</html>\n"
         );
         let style = BASE64_STANDARD.encode(digest::digest(&digest::SHA256, STYLE.as_bytes()));

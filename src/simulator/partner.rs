@@ -16,9 +16,9 @@ use super::rate_limit::Window;
 
 /// The login of a technical partner and the terms of the tokens it gets.
 ///
-/// Lifetimes are kept exactly. Clients are told them in whole seconds, rounded up, so a token with a
-/// fraction of a second ends before its client expects it, like one that was revoked; whoever shall
-/// be able to renew in time needs whole seconds.
+/// Lifetimes are kept exactly. Responses have them in whole seconds, rounded up, so a token with a
+/// fraction of a second ends before its client expects it, like one that was revoked. A test in
+/// which renewals are in time uses whole seconds.
 #[derive(Clone)]
 pub struct PartnerSpec {
     /// The name it has in the exporter's configuration.
@@ -31,7 +31,7 @@ pub struct PartnerSpec {
     pub client_id: String,
     /// Where a customer's browser may be sent with a code; compared character by character.
     pub redirect_uris: Vec<String>,
-    /// The most a token may be asked to be good for, separated by commas.
+    /// The largest scope of a token, separated by commas.
     pub scope: String,
     /// How long an account's token lives.
     pub access_ttl: Duration,
@@ -94,7 +94,7 @@ impl fmt::Debug for PartnerSpec {
     }
 }
 
-/// A way in which answers with tokens may differ from those recorded.
+/// A deviation of responses with tokens from those recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenQuirk {
     /// They come without the envelope of `data` and `meta`.
@@ -103,9 +103,9 @@ pub enum TokenQuirk {
     LastingRefreshTokens,
     /// An exchange brings a refresh token, too.
     RefreshTokenOnExchange,
-    /// The end of a refresh token is told in `refresh_expires_in`.
+    /// The lifetime of a refresh token is in `refresh_expires_in`.
     RefreshExpiresIn,
-    /// Tokens after a customer's login do not tell their account in the claim `child_id`.
+    /// Tokens after a customer's login do not have their account in the claim `child_id`.
     NoChildId,
 }
 

@@ -1,7 +1,7 @@
-//! What was asked and what was answered: the request log and the counts.
+//! The request log and the counts.
 //!
 //! The API opens an [`Open`] for each request and drops it when the answer is decided; both update
-//! the atomic counts, the ring of [`Request`]s where one is kept, and wake whoever waits. Tests
+//! the atomic counts, the ring of [`Request`]s where one is kept, and wake the waiting tasks. Tests
 //! read them through the `Simulator`, and wait on a [`Log`] instead of sleeping.
 
 use std::collections::VecDeque;
@@ -30,12 +30,12 @@ pub struct Request {
     pub method: String,
     /// The path and query, not decoded; without the query where a person authorises.
     pub path: String,
-    /// What was asked.
+    /// The endpoint.
     pub endpoint: Endpoint,
-    /// The account it is about: the credential's, also of a token that has ended, or the one that a
-    /// token is asked for.
+    /// The account it is about: the credential's, also of a token that has ended, or the one whose
+    /// token is requested.
     pub account: Option<Arc<str>>,
-    /// The partner whose login asks for a token, whether or not the password is right.
+    /// The partner whose login requests a token, whether or not the password is right.
     pub partner: Option<Arc<str>>,
     /// The decoded user id, if the path names one.
     pub user: Option<String>,
@@ -65,7 +65,7 @@ impl Log<'_> {
         self.tally.traffic.open()
     }
 
-    /// How often an endpoint was asked.
+    /// Requests to an endpoint.
     pub fn endpoint(&self, endpoint: Endpoint) -> u64 {
         self.tally.traffic.endpoint(endpoint)
     }
@@ -113,7 +113,7 @@ impl Recorder {
         Self { capacity, ring: Mutex::default(), tally, changed: Notify::new() }
     }
 
-    /// Notes a request, also with those it is about; the guard notes its end. `describe` is only asked where a log is kept.
+    /// Notes a request, also with those it is about; the guard notes its end. `describe` is only called where a log is kept.
     pub(super) fn open<'a>(
         &'a self,
         others: [Option<&'a Traffic>; 2],
@@ -185,11 +185,11 @@ impl Recorder {
         }
     }
 
-    /// Waits until the predicate holds, asking again after every request's start and finish.
+    /// Waits until the predicate holds, checked at the start and the end of every request.
     pub(super) async fn wait_until(&self, mut predicate: impl FnMut(&Log<'_>) -> bool) {
         loop {
             let mut changed = pin!(self.changed.notified());
-            // In line before looking: a change from here on is a wakeup.
+            // Registered before the check: a change from here on is a wakeup.
             changed.as_mut().enable();
             if self.holds(&mut predicate) {
                 return;

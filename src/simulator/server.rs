@@ -1,6 +1,6 @@
 //! The listener and its connections: HTTP/1.1 over TCP.
 //!
-//! [`serve`] is called by `Simulator::serve`. It accepts until told to stop and then ends every
+//! [`serve`] is called by `Simulator::serve`. It accepts until `stop` resolves and then ends every
 //! connection where it stands; a request in the middle of a hang goes with them.
 
 use std::future::Future;
@@ -18,8 +18,8 @@ use tokio::task::JoinSet;
 use super::api;
 use super::world::World;
 
-/// The pause after a failed accept: what fails is usually a lack of descriptors, and asking again
-/// at once would only burn a processor.
+/// The pause after a failed accept: what fails is usually a lack of descriptors, and an
+/// immediate retry would only use CPU.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 pub(super) async fn serve(
@@ -38,7 +38,7 @@ pub(super) async fn serve(
         };
         match accepted {
             Ok((stream, _)) => {
-                connections.spawn(connection(Arc::clone(&world), stream));
+                connections.spawn(run_connection(Arc::clone(&world), stream));
             }
             Err(error) => {
                 tracing::warn!(%error, "simulator could not accept a connection");
@@ -49,24 +49,24 @@ pub(super) async fn serve(
     connections.shutdown().await;
 }
 
-async fn connection(world: Arc<World>, stream: TcpStream) {
-    if let Err(error) = converse(world, stream).await {
+async fn run_connection(world: Arc<World>, stream: TcpStream) {
+    if let Err(error) = serve_http(world, stream).await {
         tracing::debug!(%error, "simulator lost a connection");
     }
 }
 
-async fn converse(world: Arc<World>, stream: TcpStream) -> io::Result<()> {
+async fn serve_http(world: Arc<World>, stream: TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let service = service_fn(move |request| api::answer(Arc::clone(&world), request));
     // Idle connections stay open, so that no client sees one closed under its next request.
-    let mut conversation = http1::Builder::new()
+    let mut connection = http1::Builder::new()
         .header_read_timeout(None)
         .serve_connection(TokioIo::new(stream), service);
-    match (&mut conversation).await {
+    match (&mut connection).await {
         Ok(()) => Ok(()),
         Err(error) if aborted(&error) => {
             // Closing with a linger of zero sends a reset in place of an orderly end.
-            conversation.into_parts().io.into_inner().set_zero_linger()
+            connection.into_parts().io.into_inner().set_zero_linger()
         }
         Err(error) => Err(io::Error::other(error)),
     }
@@ -92,7 +92,7 @@ mod tests {
     const GET: &str = "GET /v2/counters/unanswered/1 HTTP/1.1\r\nhost: x\r\n\
                        authorization: Bearer token-a\r\n\r\n";
     /// Far beyond what a test takes; only a failing test waits for it.
-    const PATIENCE: Duration = Duration::from_mins(1);
+    const DEADLINE: Duration = Duration::from_mins(1);
 
     async fn broken(fault: &str) -> Served {
         serve(Settings { faults: vec![fault.parse().unwrap()], ..settings() }).await
@@ -155,7 +155,7 @@ mod tests {
         stream.write_all(GET.as_bytes()).await.unwrap();
         simulator.wait_until(|log| log.open() == 1).await;
         assert_eq!(simulator.log()[0].finished, None);
-        timeout(PATIENCE, served.stop()).await.unwrap();
+        timeout(DEADLINE, served.stop()).await.unwrap();
         assert_eq!((simulator.counts().open, simulator.counts().unanswered), (0, 1));
     }
 
@@ -167,7 +167,7 @@ mod tests {
             _ = served.exchange(GET) => panic!("a hung request was answered"),
             () = simulator.wait_until(|log| log.open() == 1) => {}
         }
-        timeout(PATIENCE, simulator.wait_until(|log| log.open() == 0)).await.unwrap();
+        timeout(DEADLINE, simulator.wait_until(|log| log.open() == 0)).await.unwrap();
         assert_eq!(simulator.log()[0].status, None);
     }
 
@@ -213,6 +213,6 @@ mod tests {
     async fn stops_at_once_when_told_before_it_starts() {
         let simulator = Simulator::new(Settings::demo(1));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        timeout(PATIENCE, simulator.serve(listener, async {})).await.unwrap();
+        timeout(DEADLINE, simulator.serve(listener, async {})).await.unwrap();
     }
 }

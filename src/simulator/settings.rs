@@ -25,7 +25,7 @@ pub struct Settings {
     pub latency: Latency,
     /// Faults that apply from the start.
     pub faults: Vec<Fault>,
-    /// Whether `/_control/` answers. It asks for no credential, so the listener should then be on
+    /// Whether `/_control/` answers. It needs no credential, so the listener should then be on
     /// loopback; that is the caller's responsibility.
     pub control: bool,
     /// How many requests a credential may make.

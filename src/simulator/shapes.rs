@@ -34,7 +34,7 @@ pub enum UsersShape {
     Bare,
 }
 
-/// What the list of channels tells of their condition.
+/// How the list of channels shows their condition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ChannelsShape {

@@ -32,13 +32,13 @@ pub struct AccountSpec {
     pub users: Vec<UserSpec>,
     /// The channels, in the order they are listed.
     pub channels: Vec<ChannelSpec>,
-    /// The subscriptions to events; v3 tells of the first one.
+    /// The subscriptions to events; v3 shows the first one.
     pub webhooks: Vec<WebhookSpec>,
     /// In which of the known forms its lists are answered.
     pub shapes: Shapes,
-    /// How the exporter's configuration asks for users, where it names none itself.
+    /// How the exporter's configuration discovers users, where it names none itself.
     pub discovery: Option<Discovery>,
-    /// How often the exporter's configuration asks for channels, where it is not the usual.
+    /// How often the exporter's configuration reads channels, where it is not the default.
     pub channels_every: Option<Duration>,
 }
 
@@ -96,7 +96,7 @@ impl AccountSpec {
     }
 }
 
-/// How an exporter is told to find an account's users in its list.
+/// The configuration of an exporter that discovers an account's users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Discovery {
     /// Time between two readings of the list.
@@ -155,7 +155,7 @@ impl Credential {
         matches!(self, Self::Label { partner, .. } if partner == name)
     }
 
-    /// Whether it may ask this.
+    /// Whether it may use this endpoint.
     pub(super) const fn may_ask(&self, endpoint: Endpoint) -> bool {
         match self {
             Self::SidecarKey(_) => matches!(endpoint, Endpoint::Channels | Endpoint::Webhooks),
@@ -176,14 +176,14 @@ impl fmt::Debug for Credential {
     }
 }
 
-/// How the API treats whoever shows an account's credential.
+/// How the API treats an account's credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Access {
     /// Answers.
     #[default]
     Normal,
-    /// 401, as for a token nobody knows. Nor can a new one be had.
+    /// 401, as for an unknown token. No new one is issued.
     Revoked,
     /// 403.
     Forbidden,
@@ -202,7 +202,7 @@ pub struct UserSpec {
     pub role: Role,
     /// The channels, by id, on which the role is another one; [`Role::None`] is none there.
     pub roles: BTreeMap<String, Role>,
-    /// Whether new clients are handed to the user, as the settings tell for every role.
+    /// Whether new clients are handed to the user, as the settings have it for every role.
     pub new_clients: bool,
     /// The label `team` in the exporter's configuration.
     pub team: Option<String>,
@@ -232,7 +232,7 @@ impl UserSpec {
         }
     }
 
-    /// The same user, whom the API does not know at first.
+    /// The same user, unknown to the API at first.
     #[must_use]
     pub const fn arrives_after(mut self, time: Duration) -> Self {
         self.arrives_after = time;

@@ -88,8 +88,8 @@ impl Served {
 }
 
 impl Served {
-    /// Asks for a token; `login` is user name, colon, password.
-    pub(super) async fn ask_token(&self, login: &str, body: &serde_json::Value) -> Reply {
+    /// Requests a token; `login` is user name, colon, password.
+    pub(super) async fn request_token(&self, login: &str, body: &serde_json::Value) -> Reply {
         self.send(&token_request(login, body)).await
     }
 }

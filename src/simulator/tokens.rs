@@ -1,6 +1,6 @@
 //! The tokens in circulation: who holds which, and until when.
 //!
-//! [`Tokens`] is filled by `oauth` and asked by `world` for every request with a bearer token that
+//! [`Tokens`] is filled by `oauth` and read by `world` for every request with a bearer token that
 //! is not an account's fixed one. Owners are places in the lists of accounts and partners.
 
 use std::collections::HashMap;
@@ -28,12 +28,12 @@ pub(super) struct Tokens {
 #[derive(Default)]
 struct Held {
     /// Of accounts.
-    access: Ledger<usize>,
+    access: TokenTable<usize>,
     /// Of accounts.
-    refresh: Ledger<usize>,
+    refresh: TokenTable<usize>,
     /// Of partners.
-    machine: Ledger<usize>,
-    codes: Ledger<Code>,
+    machine: TokenTable<usize>,
+    codes: TokenTable<Code>,
 }
 
 /// What a code was given for.
@@ -135,11 +135,11 @@ impl Tokens {
     /// Ends the tokens of a kind that an account holds.
     pub(super) fn end(&self, account: usize, kind: Kind) {
         let mut held = lock(&self.held);
-        let ledger = match kind {
+        let table = match kind {
             Kind::Access => &mut held.access,
             Kind::Refresh => &mut held.refresh,
         };
-        ledger.end(account);
+        table.end(account);
     }
 
     pub(super) fn end_machine(&self, partner: usize) {
@@ -151,19 +151,19 @@ impl Tokens {
     }
 }
 
-/// A lifetime as clients are told it: whole seconds, rounded up.
-pub(super) const fn told(ttl: Duration) -> u64 {
+/// A lifetime as responses have it: whole seconds, rounded up.
+pub(super) const fn whole_seconds(ttl: Duration) -> u64 {
     ttl.as_secs().saturating_add((ttl.subsec_nanos() > 0) as u64)
 }
 
 /// The claims that say how long a token is good.
 fn dated(ttl: Duration) -> serde_json::Value {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    json!({"iat": now, "exp": now.saturating_add(told(ttl))})
+    json!({"iat": now, "exp": now.saturating_add(whole_seconds(ttl))})
 }
 
 /// Tokens of one kind with their owners.
-struct Ledger<T> {
+struct TokenTable<T> {
     tokens: HashMap<String, Entry<T>>,
 }
 
@@ -179,13 +179,13 @@ impl<T> Entry<T> {
     }
 }
 
-impl<T> Default for Ledger<T> {
+impl<T> Default for TokenTable<T> {
     fn default() -> Self {
         Self { tokens: HashMap::new() }
     }
 }
 
-impl<T> Ledger<T> {
+impl<T> TokenTable<T> {
     fn put(&mut self, token: String, owner: T, ttl: Duration) {
         let now = Instant::now();
         if self.tokens.len() >= KEPT {
@@ -217,7 +217,7 @@ impl<T> Ledger<T> {
     }
 }
 
-impl Ledger<usize> {
+impl TokenTable<usize> {
     fn end(&mut self, owner: usize) {
         let now = Instant::now();
         let live =
@@ -244,12 +244,12 @@ mod tests {
     #[test]
     fn lifetimes_are_told_in_whole_seconds_rounded_up() {
         let ms = Duration::from_millis;
-        let all = [ms(0), ms(1), ms(1_000), ms(1_001), HOUR].map(told);
+        let all = [ms(0), ms(1), ms(1_000), ms(1_001), HOUR].map(whole_seconds);
         assert_eq!(all, [0, 1, 1, 2, 3_600]);
     }
 
     #[test]
-    fn an_ended_token_is_still_known_as_somebody_s() {
+    fn an_ended_token_still_has_its_account() {
         let tokens = Tokens::new();
         let (live, over) =
             (tokens.new_access(3, HOUR, None), tokens.new_access(3, Duration::ZERO, None));
@@ -286,15 +286,15 @@ mod tests {
 
     #[test]
     fn tokens_that_ended_long_ago_are_forgotten() {
-        let mut ledger = Ledger::default();
+        let mut table = TokenTable::default();
         for number in 0..KEPT {
-            ledger.put(number.to_string(), 0, HOUR);
+            table.put(number.to_string(), 0, HOUR);
         }
         let long_ago = Instant::now().checked_sub(REMEMBERED * 2);
-        for entry in ledger.tokens.values_mut().take(KEPT / 2) {
+        for entry in table.tokens.values_mut().take(KEPT / 2) {
             entry.until = long_ago;
         }
-        ledger.put("one more".to_owned(), 0, HOUR);
-        assert!(long_ago.is_none() || ledger.tokens.len() == KEPT / 2 + 1);
+        table.put("one more".to_owned(), 0, HOUR);
+        assert!(long_ago.is_none() || table.tokens.len() == KEPT / 2 + 1);
     }
 }

@@ -1,6 +1,6 @@
 //! One user of an account at run time: who it is, and what its counter shows.
 //!
-//! [`User`] is read by `account`, which knows the user's [`Standing`]; the state behind its lock is
+//! [`User`] is read by `account`, which knows the user's [`CounterMode`]; the state behind its lock is
 //! held for a moment and never across an await.
 
 use std::sync::Mutex;
@@ -9,7 +9,7 @@ use std::time::{Instant, SystemTime};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::channels::Standing;
+use super::channels::CounterMode;
 use super::lock::lock;
 use super::model::{Moment, Trajectory};
 use super::role::Role;
@@ -55,35 +55,37 @@ struct Now {
     pinned: Option<Pinned>,
     last_message: Option<SystemTime>,
     /// What was shown when the last of the user's channels fell silent.
-    still: Option<Shown>,
+    still: Option<CounterView>,
     removed: bool,
 }
 
-/// What the API tells of a user's unanswered messages.
+/// A user's counter as the API shows it.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Shown {
+pub(super) struct CounterView {
     pub(super) reading: Pinned,
     /// When the last message came, if there is one.
     pub(super) last_message: Option<SystemTime>,
-    /// Whether nobody set the counter.
+    /// Whether the counter is not pinned.
     pub(super) simulated: bool,
 }
 
 impl Now {
-    fn shown(&mut self, moment: Moment, standing: Standing) -> Shown {
+    fn shown(&mut self, moment: Moment, counter_mode: CounterMode) -> CounterView {
         let mut shown = match &self.pinned {
-            Some(pinned) => Shown { reading: pinned.clone(), last_message: None, simulated: false },
-            None => self.simulated(moment, standing),
+            Some(pinned) => {
+                CounterView { reading: pinned.clone(), last_message: None, simulated: false }
+            }
+            None => self.simulated(moment, counter_mode),
         };
         shown.last_message = self.last_message.or(shown.last_message);
         shown
     }
 
-    fn simulated(&mut self, moment: Moment, standing: Standing) -> Shown {
-        let (role, works) = match standing {
-            Standing::Without => (Role::None, true),
-            Standing::Working(role) => (role, true),
-            Standing::Still(role) => (role, false),
+    fn simulated(&mut self, moment: Moment, counter_mode: CounterMode) -> CounterView {
+        let (role, works) = match counter_mode {
+            CounterMode::Zero => (Role::None, true),
+            CounterMode::Counting(role) => (role, true),
+            CounterMode::Frozen(role) => (role, false),
         };
         if !works && let Some(still) = &self.still {
             return still.clone();
@@ -91,7 +93,7 @@ impl Now {
         self.trajectory.advance(moment.step);
         let (counter, kind) = self.trajectory.value(role);
         let arrived = self.trajectory.last_arrival().filter(|_| role != Role::None);
-        let shown = Shown {
+        let shown = CounterView {
             reading: Pinned { counter: counter.into(), kind: kind.into() },
             last_message: arrived.map(|step| moment.time_of(step)),
             simulated: true,
@@ -122,8 +124,8 @@ impl User {
     }
 
     /// What to answer about the user's counter.
-    pub(super) fn shown(&self, moment: Moment, standing: Standing) -> Shown {
-        lock(&self.now).shown(moment, standing)
+    pub(super) fn shown(&self, moment: Moment, counter_mode: CounterMode) -> CounterView {
+        lock(&self.now).shown(moment, counter_mode)
     }
 
     /// Sets the counter, or lets it be simulated again.
@@ -163,9 +165,9 @@ impl User {
         self.arrived() && !lock(&self.now).removed
     }
 
-    pub(super) fn state(&self, moment: Moment, standing: Standing) -> UserState {
+    pub(super) fn state(&self, moment: Moment, counter_mode: CounterMode) -> UserState {
         let mut now = lock(&self.now);
-        let Pinned { counter, kind } = now.shown(moment, standing).reading;
+        let Pinned { counter, kind } = now.shown(moment, counter_mode).reading;
         UserState {
             id: self.id.clone(),
             name: self.name.clone(),
@@ -184,8 +186,8 @@ mod tests {
 
     use super::*;
 
-    const WORKING: Standing = Standing::Working(Role::SalesRep);
-    const STILL: Standing = Standing::Still(Role::SalesRep);
+    const WORKING: CounterMode = CounterMode::Counting(Role::SalesRep);
+    const STILL: CounterMode = CounterMode::Frozen(Role::SalesRep);
 
     fn user() -> User {
         let spec = UserSpec::new("1", "Anna", Role::SalesRep);
@@ -202,7 +204,7 @@ mod tests {
         let before = user.shown(at(0), WORKING);
         let pinned = Pinned { counter: Value::Null, kind: "mauve".into() };
         user.pin(Some(pinned.clone()));
-        let expected = Shown { reading: pinned, last_message: None, simulated: false };
+        let expected = CounterView { reading: pinned, last_message: None, simulated: false };
         assert_eq!(user.shown(at(900), WORKING), expected);
         user.pin(None);
         assert_eq!(user.shown(at(0), WORKING), before);
@@ -216,7 +218,7 @@ mod tests {
         assert_eq!(user.shown(at(100), STILL), before);
         assert_eq!(user.shown(at(1_000), STILL), before);
         assert_eq!(user.shown(at(1_000), WORKING), twin.shown(at(1_000), WORKING));
-        let nothing = user.shown(at(1_000), Standing::Without);
+        let nothing = user.shown(at(1_000), CounterMode::Zero);
         assert_eq!((nothing.reading.counter, nothing.last_message), (0.into(), None));
     }
 

@@ -13,14 +13,14 @@ use super::answer::{self, Reply};
 use super::endpoint::Version;
 use super::lists;
 use super::shapes::UsersShape;
-use super::user::Shown;
+use super::user::CounterView;
 
 /// Users a page, as documented.
 const PAGE: usize = 100;
 
 /// `GET /v3/unanswered/{user_id}`. A simulated counter has no type while nothing waits, and no last
 /// message before the first one of the day.
-pub(super) fn counter(shown: &Shown) -> Reply {
+pub(super) fn counter(shown: &CounterView) -> Reply {
     let mut body = json!({"counterV2": shown.reading.counter, "type": shown.reading.kind});
     let Some(fields) = body.as_object_mut() else {
         return answer::json(200, &body);
@@ -69,13 +69,13 @@ pub(super) fn channels(account: &Account) -> Reply {
 /// documented; it is taken for null.
 pub(super) fn webhooks(account: &Account) -> Reply {
     let webhook = account.webhooks().into_iter().next();
-    let told = webhook.is_some();
+    let subscribed = webhook.is_some();
     let body = json!({
         "webhooksUri": webhook.map(|webhook| webhook.url),
         "subscriptions": {
-            "messagesAndStatuses": told,
+            "messagesAndStatuses": subscribed,
             "contactsAndDealsCreation": false,
-            "channelsUpdates": told,
+            "channelsUpdates": subscribed,
             "templateStatus": false,
         },
     });
@@ -125,7 +125,7 @@ mod tests {
         let last = "2023-05-25T12:30:46.005Z";
         let expected = json!({"counterV2": 0, "type": null, "lastMsgDateTime": last});
         assert_eq!(body(&served, seven).await, expected);
-        let unknown = served.get("/v3/unanswered/nobody", "key").await;
+        let unknown = served.get("/v3/unanswered/unknown", "key").await;
         assert_eq!((unknown.status, &unknown.json()["error"]), (404, &json!("USER_NOT_FOUND")));
     }
 
@@ -140,7 +140,7 @@ mod tests {
     #[tokio::test]
     async fn a_simulated_message_arrived_in_the_past() {
         let served = shop().await;
-        // Whoever has somebody waiting at the start was written to before it.
+        // A counter above 0 at the start has a message from before it.
         let waiting = (0..50).map(|id| format!("sim-{id}"));
         let mut seen = 0;
         for id in waiting {
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn lists_channels_and_the_one_address_told_of_messages() {
+    async fn lists_channels_and_the_one_address_of_webhooks() {
         let served = shop().await;
         served.simulator.put_channel("shop", ChannelSpec::new("gone", "vk").deleted()).unwrap();
         served.simulator.put_channel("shop", ChannelSpec::new("tg", "tgapi").state("qr")).unwrap();
@@ -226,7 +226,7 @@ mod tests {
             ("/v3/users", 403),
             ("/v3/users/1", 403),
             ("/v3/unanswered/1", 403),
-            ("/v3/unanswered/nobody", 403),
+            ("/v3/unanswered/unknown", 403),
         ] {
             assert_eq!(served.get(path, "sidecar").await.status, status, "{path}");
         }

@@ -63,7 +63,7 @@ pub(super) struct World {
     pub(super) faults: Faults,
     pub(super) recorder: Recorder,
     pub(super) started: Instant,
-    /// The same by the wall clock, for the times that are told.
+    /// The same by the wall clock, for the times in responses.
     started_at: SystemTime,
     pub(super) latency: Latency,
     pub(super) limit: RateLimit,
@@ -117,7 +117,7 @@ impl World {
         }
     }
 
-    /// Whose credential this is, and whether it is still good.
+    /// The account of a credential, and whether the credential is still good.
     pub(super) fn bearer(&self, credential: &str) -> Option<(&Account, bool)> {
         let fixed = self.fixed.get(credential).map(|place| (*place, true));
         let (place, live) = fixed.or_else(|| self.tokens.access(credential))?;

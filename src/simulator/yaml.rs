@@ -1,6 +1,6 @@
 //! The exporter configuration that fits a simulation.
 //!
-//! Written by hand, for people to read: block style, one user per line. Every string is quoted as
+//! Written without a library, to be read: block style, one user per line. Every string is quoted as
 //! in JSON, which YAML reads the same way.
 
 use std::fmt::{self, Write as _};
@@ -14,7 +14,7 @@ use super::rate_limit::RateLimit;
 use super::spec::{Credential, Discovery};
 use super::world::World;
 
-/// What the exporter can be told at most, for an API that has no limit.
+/// The largest limit that the exporter accepts, for an API without one.
 const REQUESTS_MAX: u32 = 100_000;
 
 /// Configures the exporter for every account and the users it still has.
@@ -228,7 +228,7 @@ partners:
     }
 
     #[test]
-    fn a_limit_of_its_own_is_told() {
+    fn a_limit_of_its_own_is_written() {
         let settings = Settings {
             accounts: vec![AccountSpec::new("acme", "01234567", "t")],
             limit: RateLimit::UNLIMITED,

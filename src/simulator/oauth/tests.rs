@@ -13,7 +13,7 @@ use super::*;
 
 const LOGIN: &str = "main@example.com:p:ss";
 /// Only a failing test waits for it.
-const PATIENCE: Duration = Duration::from_mins(1);
+const DEADLINE: Duration = Duration::from_mins(1);
 
 fn partner() -> PartnerSpec {
     PartnerSpec::new("main", "main@example.com", "p:ss")
@@ -35,7 +35,7 @@ fn settings(partner: PartnerSpec) -> Settings {
     }
 }
 
-async fn desk() -> Served {
+async fn partner_api() -> Served {
     serve(settings(partner())).await
 }
 
@@ -60,13 +60,13 @@ fn refresh_body(token: &str) -> Value {
     json!({"grant_type": "refresh_token", "refresh_token_data": data})
 }
 
-async fn ask(served: &Served, body: &Value) -> Reply {
-    served.ask_token(LOGIN, body).await
+async fn request_token(served: &Served, body: &Value) -> Reply {
+    served.request_token(LOGIN, body).await
 }
 
 /// What was granted, out of its envelope.
 async fn granted(served: &Served, body: &Value) -> Value {
-    let reply = ask(served, body).await;
+    let reply = request_token(served, body).await;
     assert_eq!(reply.status, 200, "{}", reply.body);
     let body = reply.json();
     assert!(body["meta"]["timestamp"].as_u64().unwrap() > 1_700_000_000);
@@ -100,8 +100,8 @@ fn keys(value: &Value) -> Vec<&String> {
 }
 
 #[tokio::test]
-async fn a_machine_token_is_exchanged_for_an_account_s_as_often_as_wanted() {
-    let served = desk().await;
+async fn a_machine_token_is_exchanged_for_an_account_s_any_number_of_times() {
+    let served = partner_api().await;
     let machine = granted(&served, &machine_body()).await;
     assert_eq!(keys(&machine), ["access_token", "expires_in"]);
     let body = exchange_body(text(&machine["access_token"]), "11111111");
@@ -124,15 +124,15 @@ async fn a_machine_token_is_exchanged_for_an_account_s_as_often_as_wanted() {
 
 #[tokio::test]
 async fn the_log_and_the_counts_tell_who_asked_for_what() {
-    let served = desk().await;
+    let served = partner_api().await;
     let machine = machine(&served).await;
-    ask(&served, &exchange_body(&machine, "11111111")).await;
-    ask(&served, &exchange_body(&machine, "44444444")).await;
-    ask(&served, &refresh_body("seed")).await;
-    ask(&served, &refresh_body("seed")).await;
-    ask(&served, &json!({"grant_type": "password"})).await;
-    served.ask_token("main@example.com:wrong", &machine_body()).await;
-    served.ask_token("nobody@example.com:wrong", &machine_body()).await;
+    request_token(&served, &exchange_body(&machine, "11111111")).await;
+    request_token(&served, &exchange_body(&machine, "44444444")).await;
+    request_token(&served, &refresh_body("seed")).await;
+    request_token(&served, &refresh_body("seed")).await;
+    request_token(&served, &json!({"grant_type": "password"})).await;
+    served.request_token("main@example.com:wrong", &machine_body()).await;
+    served.request_token("unknown@example.com:wrong", &machine_body()).await;
     let log: Vec<_> = served.simulator.log();
     let seen: Vec<_> = log
         .iter()
@@ -158,18 +158,18 @@ async fn the_log_and_the_counts_tell_who_asked_for_what() {
     assert_eq!(kinds.map(|kind| main.asked(kind)), [2, 2, 2, 0]);
     assert_eq!(kinds.map(|kind| main.granted(kind)), [1, 1, 1, 0]);
     assert_eq!(counts.accounts["label"].endpoint(Endpoint::Refresh), 2);
-    let told = format!("{log:?}{counts:?}{:?}", served.simulator);
+    let output = format!("{log:?}{counts:?}{:?}", served.simulator);
     for secret in ["p:ss", "seed", &*machine, "wrong"] {
-        assert!(!told.contains(secret), "{secret}");
+        assert!(!output.contains(secret), "{secret}");
     }
 }
 
 #[tokio::test]
 async fn a_login_that_is_not_right_gets_nothing() {
-    let served = desk().await;
+    let served = partner_api().await;
     let refused = json!("OAUTH_CLIENT_UNAUTHORIZED");
     for login in ["main@example.com:pss", "main@example.com", "MAIN@example.com:p:ss", ":", ""] {
-        let reply = served.ask_token(login, &machine_body()).await;
+        let reply = served.request_token(login, &machine_body()).await;
         assert_eq!((reply.status, &reply.json()["code"]), (401, &refused), "{login}");
     }
     for scheme in ["Bearer", "Basic !", ""] {
@@ -177,51 +177,51 @@ async fn a_login_that_is_not_right_gets_nothing() {
         assert_eq!(served.send(&request).await.status, 401, "{scheme}");
     }
     served.simulator.set_login("main", Login::Refused).unwrap();
-    assert_eq!(ask(&served, &machine_body()).await.json()["code"], refused);
+    assert_eq!(request_token(&served, &machine_body()).await.json()["code"], refused);
     served.simulator.set_login("main", Login::Failing).unwrap();
-    assert_eq!(ask(&served, &machine_body()).await.status, 500);
+    assert_eq!(request_token(&served, &machine_body()).await.status, 500);
     served.simulator.set_login("main", Login::Good).unwrap();
-    assert_eq!(ask(&served, &machine_body()).await.status, 200);
-    assert!(served.simulator.set_login("nobody", Login::Good).is_err());
+    assert_eq!(request_token(&served, &machine_body()).await.status, 200);
+    assert!(served.simulator.set_login("unknown", Login::Good).is_err());
     let got = served.request("GET", "/v2/oauth/token", "", "").await;
     assert_eq!((got.status, got.header("allow")), (405, Some("POST")));
 }
 
 #[tokio::test]
 async fn an_exchange_is_for_the_partner_s_own_accounts() {
-    let served = desk().await;
+    let served = partner_api().await;
     let machine = machine(&served).await;
     for account_id in ["33333333", "44444444", "99999999"] {
-        let reply = ask(&served, &exchange_body(&machine, account_id)).await;
+        let reply = request_token(&served, &exchange_body(&machine, account_id)).await;
         let code = reply.json()["code"].clone();
         assert_eq!((reply.status, text(&code)), (403, "OAUTH_SUBJECT_FORBIDDEN"), "{account_id}");
     }
     served.simulator.set_access("white", Access::Revoked).unwrap();
-    assert_eq!(ask(&served, &exchange_body(&machine, "11111111")).await.status, 403);
+    assert_eq!(request_token(&served, &exchange_body(&machine, "11111111")).await.status, 403);
     served.simulator.set_access("white", Access::Normal).unwrap();
-    assert_eq!(ask(&served, &exchange_body(&machine, "11111111")).await.status, 200);
-    let foreign = served.ask_token("other@example.com:q", &machine_body()).await.json();
+    assert_eq!(request_token(&served, &exchange_body(&machine, "11111111")).await.status, 200);
+    let foreign = served.request_token("other@example.com:q", &machine_body()).await.json();
     let foreign = text(&foreign["data"]["access_token"]).to_owned();
     let account = white(&served).await;
     for token in [&*foreign, &*account, "unheard-of"] {
-        let reply = ask(&served, &exchange_body(token, "11111111")).await;
+        let reply = request_token(&served, &exchange_body(token, "11111111")).await;
         let code = reply.json()["code"].clone();
         assert_eq!((reply.status, text(&code)), (401, "OAUTH_TOKEN_UNKNOWN_OR_REVOKED"));
     }
     served.simulator.revoke_machine_tokens("main").unwrap();
-    assert_eq!(ask(&served, &exchange_body(&machine, "11111111")).await.status, 401);
+    assert_eq!(request_token(&served, &exchange_body(&machine, "11111111")).await.status, 401);
 }
 
 #[tokio::test]
 async fn a_refresh_token_works_once_and_brings_the_next() {
-    let served = desk().await;
+    let served = partner_api().await;
     let live = || served.simulator.live_refresh_tokens("label").unwrap();
     assert_eq!(live(), ["seed"]);
     let first = granted(&served, &refresh_body("seed")).await;
     assert_eq!(keys(&first), ["access_token", "expires_in", "refresh_token"]);
     assert_eq!(claims(&first["access_token"])["child_id"], "33333333");
     assert_eq!(live(), [text(&first["refresh_token"])]);
-    let again = ask(&served, &refresh_body("seed")).await;
+    let again = request_token(&served, &refresh_body("seed")).await;
     assert_eq!(again.json()["code"], "OAUTH_TOKEN_UNKNOWN_OR_REVOKED");
     let second = granted(&served, &refresh_body(text(&first["refresh_token"]))).await;
     assert_eq!(live(), [text(&second["refresh_token"])]);
@@ -232,9 +232,9 @@ async fn a_refresh_token_works_once_and_brings_the_next() {
 
 #[tokio::test]
 async fn of_two_who_refresh_at_once_one_wins() {
-    let served = desk().await;
+    let served = partner_api().await;
     let (body, other) = (refresh_body("seed"), refresh_body("seed"));
-    let (one, other) = tokio::join!(ask(&served, &body), ask(&served, &other));
+    let (one, other) = tokio::join!(request_token(&served, &body), request_token(&served, &other));
     let mut statuses = [one.status, other.status];
     statuses.sort_unstable();
     assert_eq!(statuses, [200, 401]);
@@ -243,21 +243,25 @@ async fn of_two_who_refresh_at_once_one_wins() {
 
 #[tokio::test]
 async fn a_refresh_token_is_good_for_its_own_partner_and_application() {
-    let served = desk().await;
+    let served = partner_api().await;
     let mut body = refresh_body("seed");
-    let foreign = served.ask_token("other@example.com:q", &body).await;
+    let foreign = served.request_token("other@example.com:q", &body).await;
     assert_eq!(foreign.json()["code"], "OAUTH_TOKEN_UNKNOWN_OR_REVOKED");
     body["refresh_token_data"]["client_id"] = "app-other".into();
-    assert_eq!(ask(&served, &body).await.status, 401);
+    assert_eq!(request_token(&served, &body).await.status, 401);
     served.simulator.set_access("label", Access::Revoked).unwrap();
-    assert_eq!(ask(&served, &refresh_body("seed")).await.status, 401);
+    assert_eq!(request_token(&served, &refresh_body("seed")).await.status, 401);
     served.simulator.set_access("label", Access::Normal).unwrap();
-    assert_eq!(ask(&served, &refresh_body("seed")).await.status, 200, "it was never spent");
+    assert_eq!(
+        request_token(&served, &refresh_body("seed")).await.status,
+        200,
+        "it was never spent"
+    );
 }
 
 #[tokio::test]
 async fn tokens_end_when_told() {
-    let served = desk().await;
+    let served = partner_api().await;
     let (machine, white) = (machine(&served).await, white(&served).await);
     let label = granted(&served, &refresh_body("seed")).await;
     let (access, refresh) = (text(&label["access_token"]), text(&label["refresh_token"]));
@@ -267,9 +271,9 @@ async fn tokens_end_when_told() {
     let last = served.simulator.log().pop().unwrap();
     assert_eq!(last.account.as_deref(), Some("white"), "it is known whose it was");
     assert_eq!(status(&served, access).await, 200);
-    assert_eq!(ask(&served, &exchange_body(&machine, "11111111")).await.status, 200);
+    assert_eq!(request_token(&served, &exchange_body(&machine, "11111111")).await.status, 200);
     served.simulator.revoke_refresh_tokens("label").unwrap();
-    assert_eq!(ask(&served, &refresh_body(refresh)).await.status, 401);
+    assert_eq!(request_token(&served, &refresh_body(refresh)).await.status, 401);
     assert_eq!(status(&served, access).await, 200);
     served.simulator.revoke_tokens("label").unwrap();
     assert_eq!(status(&served, access).await, 401);
@@ -286,8 +290,8 @@ async fn tokens_end_by_themselves_to_the_fraction_of_a_second() {
     let machine = granted(&served, &machine_body()).await;
     assert_eq!(machine["expires_in"], 0);
     let body = exchange_body(text(&machine["access_token"]), "11111111");
-    assert_eq!(ask(&served, &body).await.status, 401);
-    assert_eq!(ask(&served, &refresh_body("seed")).await.status, 401);
+    assert_eq!(request_token(&served, &body).await.status, 401);
+    assert_eq!(request_token(&served, &refresh_body("seed")).await.status, 401);
     let mut brief = partner();
     brief.access_ttl = Duration::from_millis(1_500);
     let served = serve(settings(brief)).await;
@@ -299,7 +303,7 @@ async fn tokens_end_by_themselves_to_the_fraction_of_a_second() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    timeout(PATIENCE, over).await.unwrap();
+    timeout(DEADLINE, over).await.unwrap();
     assert!(begun.elapsed() >= Duration::from_millis(1_500), "{:?}", begun.elapsed());
 }
 
@@ -311,17 +315,17 @@ async fn answers_differ_as_their_quirks_say() {
         .quirk(TokenQuirk::RefreshExpiresIn)
         .quirk(TokenQuirk::NoChildId);
     let served = serve(settings(quirks)).await;
-    let machine = ask(&served, &machine_body()).await.json();
+    let machine = request_token(&served, &machine_body()).await.json();
     assert_eq!(keys(&machine), ["access_token", "expires_in"]);
     let body = exchange_body(text(&machine["access_token"]), "11111111");
-    let white = ask(&served, &body).await.json();
+    let white = request_token(&served, &body).await.json();
     let all = ["access_token", "expires_in", "refresh_expires_in", "refresh_token"];
     assert_eq!(keys(&white), all);
     assert_eq!(white["refresh_expires_in"], 7 * 24 * 3_600);
     assert_eq!(claims(&white["access_token"])["child_id"], "11111111");
-    let renewed = ask(&served, &refresh_body(text(&white["refresh_token"]))).await.json();
+    let renewed = request_token(&served, &refresh_body(text(&white["refresh_token"]))).await.json();
     assert_eq!(claims(&renewed["access_token"])["child_id"], "11111111");
-    let label = ask(&served, &refresh_body("seed")).await.json();
+    let label = request_token(&served, &refresh_body("seed")).await.json();
     assert_eq!(claims(&label["access_token"]).get("child_id"), None);
     let lasting = partner().quirk(TokenQuirk::LastingRefreshTokens);
     let served = serve(settings(lasting)).await;
@@ -334,7 +338,7 @@ async fn answers_differ_as_their_quirks_say() {
 
 #[tokio::test]
 async fn bodies_have_to_be_as_documented_and_are_not_repeated() {
-    let served = desk().await;
+    let served = partner_api().await;
     let machine = machine(&served).await;
     let mut dashed = exchange_body(&machine, "1111-1111");
     let mut typed = exchange_body(&machine, "11111111");
@@ -354,7 +358,7 @@ async fn bodies_have_to_be_as_documented_and_are_not_repeated() {
         (&json!({"grant_type": "hush-hush"}), "grant_type is missing or none of those known"),
         (&json!("hush-hush"), "grant_type is missing or none of those known"),
     ] {
-        let reply = ask(&served, body).await;
+        let reply = request_token(&served, body).await;
         assert_eq!(reply.status, 400);
         let expected = json!({"code": "VALIDATION_FAILED", "title": "Bad Request",
             "detail": detail, "errors": [detail]});
@@ -362,7 +366,7 @@ async fn bodies_have_to_be_as_documented_and_are_not_repeated() {
     }
     dashed["token_exchange_data"]["requested_subject"] = "11111111".into();
     dashed["token_exchange_data"]["scope"] = "billing".into();
-    assert_eq!(ask(&served, &dashed).await.json()["code"], "OAUTH_SCOPE_INVALID");
+    assert_eq!(request_token(&served, &dashed).await.json()["code"], "OAUTH_SCOPE_INVALID");
     let request = token_request(LOGIN, &machine_body());
     let form = request.replace("application/json", "application/x-www-form-urlencoded");
     let refused = served.send(&form).await.json();
@@ -373,22 +377,22 @@ async fn bodies_have_to_be_as_documented_and_are_not_repeated() {
 
 #[tokio::test]
 async fn a_lost_answer_has_had_its_effect() {
-    let served = desk().await;
+    let served = partner_api().await;
     served.simulator.add_fault("lost,endpoint=refresh,account=label".parse().unwrap());
-    assert_eq!(ask(&served, &machine_body()).await.status, 200);
+    assert_eq!(request_token(&served, &machine_body()).await.status, 200);
     let (received, end) = served.exchange(&token_request(LOGIN, &refresh_body("seed"))).await;
     assert_eq!((received.len(), end.is_err()), (0, true));
     let live = served.simulator.live_refresh_tokens("label").unwrap();
-    assert!(live.len() == 1 && live[0] != "seed", "nobody got the new one");
+    assert!(live.len() == 1 && live[0] != "seed", "the new one was not delivered");
     assert_eq!(served.simulator.counts().partners["main"].granted(Endpoint::Refresh), 1);
     assert_eq!(served.simulator.counts().unanswered, 1);
     served.simulator.clear_faults();
-    assert_eq!(ask(&served, &refresh_body("seed")).await.status, 401);
+    assert_eq!(request_token(&served, &refresh_body("seed")).await.status, 401);
 }
 
 #[tokio::test]
 async fn a_late_answer_has_had_its_effect_before() {
-    let served = desk().await;
+    let served = partner_api().await;
     let simulator = served.simulator.clone();
     simulator.add_fault("late=1m,endpoint=refresh".parse().unwrap());
     let spent = async {
@@ -399,9 +403,9 @@ async fn a_late_answer_has_had_its_effect_before() {
     let request = token_request(LOGIN, &refresh_body("seed"));
     tokio::select! {
         _ = served.exchange(&request) => panic!("answered"),
-        spent = timeout(PATIENCE, spent) => spent.unwrap(),
+        spent = timeout(DEADLINE, spent) => spent.unwrap(),
     }
-    timeout(PATIENCE, simulator.wait_until(|log| log.open() == 0)).await.unwrap();
+    timeout(DEADLINE, simulator.wait_until(|log| log.open() == 0)).await.unwrap();
     assert_eq!(simulator.log()[0].status, None);
 }
 
@@ -412,9 +416,9 @@ async fn faults_and_the_limit_reach_the_login() {
     served.simulator.add_fault("status=503,endpoint=machine_token,count=1".parse().unwrap());
     let mut statuses = Vec::new();
     for _ in 0..3 {
-        statuses.push(ask(&served, &machine_body()).await.status);
+        statuses.push(request_token(&served, &machine_body()).await.status);
     }
     assert_eq!(statuses, [503, 200, 429]);
-    let other = served.ask_token("other@example.com:q", &machine_body()).await;
+    let other = served.request_token("other@example.com:q", &machine_body()).await;
     assert_eq!(other.status, 200, "each login has a window of its own");
 }
