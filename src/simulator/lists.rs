@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn settings_tell_the_roles_in_every_form() {
+    async fn settings_have_the_roles_in_every_form() {
         let served = shop().await;
         let get_with = async |settings| {
             get(&served, "/v2/settings", Shapes { settings, ..Shapes::default() }).await

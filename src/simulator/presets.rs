@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn accounts_are_told_apart_by_token_and_id() {
+    fn accounts_differ_in_token_and_id() {
         let settings = Settings::load(1_000, 1, 1);
         let tokens: HashSet<_> =
             settings.accounts.iter().map(|one| one.credential.fixed()).collect();

@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn stops_at_once_when_told_before_it_starts() {
+    async fn stops_at_once_when_stopped_before_it_starts() {
         let simulator = Simulator::new(Settings::demo(1));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         timeout(DEADLINE, simulator.serve(listener, async {})).await.unwrap();

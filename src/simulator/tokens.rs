@@ -242,7 +242,7 @@ mod tests {
     const HOUR: Duration = Duration::from_hours(1);
 
     #[test]
-    fn lifetimes_are_told_in_whole_seconds_rounded_up() {
+    fn lifetimes_are_whole_seconds_rounded_up() {
         let ms = Duration::from_millis;
         let all = [ms(0), ms(1), ms(1_000), ms(1_001), HOUR].map(whole_seconds);
         assert_eq!(all, [0, 1, 1, 2, 3_600]);

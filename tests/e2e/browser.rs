@@ -31,14 +31,14 @@ pub(crate) struct Browser {
 impl Browser {
     pub(crate) async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        // The driver tells its port on standard output.
-        let told = folder.path().join("driver.log");
+        // The driver writes its port to standard output.
+        let log_file = folder.path().join("driver.log");
         let mut command = Command::new("chromedriver");
-        command.arg("--port=0").stdout(File::create(&told).unwrap());
+        command.arg("--port=0").stdout(File::create(&log_file).unwrap());
         let driver = Process::start_with_stdout("chromedriver", &mut command);
         let port: u16 = until("the driver's port", &[&driver], async || {
-            let log = std::fs::read_to_string(&told).map_err(|error| error.to_string())?;
-            let (_, rest) = log.split_once("successfully on port ").ok_or("it is not told")?;
+            let log = std::fs::read_to_string(&log_file).map_err(|error| error.to_string())?;
+            let (_, rest) = log.split_once("successfully on port ").ok_or("no port is logged")?;
             let (port, _) = rest.split_once('.').ok_or("half a line")?;
             port.parse().map_err(|error| format!("{port}: {error}"))
         })
@@ -116,7 +116,7 @@ impl Browser {
         .await
     }
 
-    /// Types into the element that a selector finds, as a person does.
+    /// Types into the element that a selector finds, key by key.
     pub(crate) async fn type_into(&self, selector: &str, text: &str) {
         let found = json!({"using": "css selector", "value": selector});
         let element = self.post("/element", &found).await;
@@ -124,8 +124,8 @@ impl Browser {
         self.post(&format!("/element/{id}/value"), &json!({"text": text})).await;
     }
 
-    /// Tells the browser itself something, in the words of its developer tools.
-    pub(crate) async fn tell(&self, command: &str, parameters: Value) -> Value {
+    /// Sends a command of the Chrome DevTools Protocol.
+    pub(crate) async fn send_devtools(&self, command: &str, parameters: Value) -> Value {
         self.post("/goog/cdp/execute", &json!({"cmd": command, "params": parameters})).await
     }
 

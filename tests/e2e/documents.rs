@@ -141,16 +141,16 @@ fn the_schema_takes_what_the_program_takes() {
     let output = run(&python, Command::new(&python).arg(script), input.as_bytes());
     let complaint = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{python}:\n{complaint}");
-    let told: Vec<Option<String>> = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(told.len(), texts.len());
-    for (index, (text, told)) in texts.into_iter().zip(told).enumerate() {
+    let errors: Vec<Option<String>> = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(errors.len(), texts.len());
+    for (index, (text, error)) in texts.into_iter().zip(errors).enumerate() {
         let read = config::parse(text.as_bytes(), Path::new("test.yaml"));
         let expected = index < good.len();
-        let (by_schema, by_program) = (told.is_none(), read.is_ok());
+        let (by_schema, by_program) = (error.is_none(), read.is_ok());
         assert_eq!(
             (by_schema, by_program),
             (expected, expected),
-            "schema: {told:?}, program: {:?}\n{text}",
+            "schema: {error:?}, program: {:?}\n{text}",
             read.err()
         );
     }
@@ -176,8 +176,8 @@ fn the_queries_in_the_documentation_are_promql() {
     let file = folder.path().join("rules.yaml");
     std::fs::write(&file, rules).unwrap();
     let checked = run("promtool", promtool().args(["check", "rules"]).arg(file), b"");
-    let [told, complaint] =
+    let [stdout, stderr] =
         [&checked.stdout, &checked.stderr].map(|out| String::from_utf8_lossy(out));
-    assert!(checked.status.success() && count > 5, "{told}{complaint}");
-    assert!(told.contains(&format!("{count} rules found")), "{told}");
+    assert!(checked.status.success() && count > 5, "{stdout}{stderr}");
+    assert!(stdout.contains(&format!("{count} rules found")), "{stdout}");
 }

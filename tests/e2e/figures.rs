@@ -72,7 +72,7 @@ async fn prometheus_holds_what_upstream_holds_and_follows_its_changes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_user_removed_upstream_loses_its_series_and_nobody_else_does() {
+async fn a_user_removed_upstream_loses_its_series_and_no_other_does() {
     let (api, exporter, prometheus) = start(businesses()).await;
     let up = r#"wazzup_user_up{account="acme",user="u1"}"#;
     prometheus.until_value(&exporter, up, "1").await;

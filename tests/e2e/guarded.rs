@@ -15,7 +15,7 @@ use super::support::wait::until;
 const POLL: &str = "interval: 500ms, timeout: 1s, stale_after: 2s";
 const PASSWORD: &str = "open sesame";
 
-/// What is asked of Prometheus: a certificate, a name in it, and a login.
+/// What Prometheus has to show: a certificate, a name in it, and a login.
 fn web_config() -> String {
     let hash = bcrypt::hash(PASSWORD, 10).unwrap();
     format!(
@@ -41,7 +41,7 @@ fn scrape(pki: &Pki, pair: &Pair, password: &str) -> String {
     pki.write("client.key", &pair.key);
     let [ca, certificate, key] =
         ["ca.crt", "client.crt", "client.key"].map(|name| pki.path(name).display().to_string());
-    // A busy machine may take a second for the first handshake and the first look at a password.
+    // A busy machine may take a second for the first handshake and the first check of a password.
     format!(
         "scheme: https\nscrape_interval: 3s\nscrape_timeout: 3s\n\
          tls_config: {{ca_file: '{ca}', cert_file: '{certificate}', key_file: '{key}'}}\n\
@@ -58,10 +58,10 @@ async fn prometheus_scrapes_with_a_certificate_and_a_login_while_certificates_ar
     prometheus.until_figures(&exporter, "the first figures", &held(&api)).await;
     for renewal in 0..3 {
         pki.renew();
-        taken_up(&exporter, renewal + 1).await;
-        // Whoever comes now sees the new certificate.
-        let newcomer = Prometheus::start_with(&exporter, &keys).await;
-        newcomer.until_value(&exporter, "up", "1").await;
+        until_renewed(&exporter, renewal + 1).await;
+        // A new connection gets the new certificate.
+        let second = Prometheus::start_with(&exporter, &keys).await;
+        second.until_value(&exporter, "up", "1").await;
     }
     api.set("acme", "u3", 4321, "red").unwrap();
     prometheus.until_figures(&exporter, "figures after the renewals", &held(&api)).await;
@@ -70,7 +70,7 @@ async fn prometheus_scrapes_with_a_certificate_and_a_login_while_certificates_ar
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn prometheus_is_told_why_it_may_not_scrape() {
+async fn prometheus_shows_why_it_may_not_scrape() {
     let pki = Pki::new();
     let (_api, exporter) = start(&pki, still(&["acme"], 1)).await;
     let named = pki.client(&[host("prometheus.test")]);
@@ -87,8 +87,8 @@ async fn prometheus_is_told_why_it_may_not_scrape() {
     plain.until_down(&exporter, "400 Bad Request").await;
 }
 
-/// Waits until the log tells of so many renewals.
-async fn taken_up(exporter: &Exporter, renewals: usize) {
+/// Waits until so many renewals are logged.
+async fn until_renewed(exporter: &Exporter, renewals: usize) {
     until("the renewed certificate", &[&exporter.process], async || {
         let log = exporter.process.log();
         let found = log.matches("the web configuration has changed and is in use").count();

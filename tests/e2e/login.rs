@@ -37,7 +37,7 @@ async fn a_browser_ends_at_the_login_that_waits_for_it() {
             .by_ref()
             .map(Result::unwrap)
             .find(|line| line.contains("/v2/oauth/authorize?"))
-            .expect("it tells an address");
+            .expect("it prints an address");
         let mut browser = Command::new("chromium");
         browser.args(["--headless", "--no-sandbox", "--dump-dom", &profile, &address]);
         let page = String::from_utf8(run("chromium", &mut browser, b"").stdout).unwrap();

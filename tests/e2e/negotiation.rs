@@ -122,8 +122,8 @@ async fn prometheus_3_that_prefers_its_protobuf_or_another_text_gets_what_there_
 fn installed() -> String {
     let mut command =
         std::process::Command::new(super::support::process::peer("PROMETHEUS", "prometheus"));
-    let told = super::support::process::run("prometheus", command.arg("--version"), b"");
-    let told = String::from_utf8([told.stdout, told.stderr].concat()).unwrap();
-    let (_, version) = told.split_once("version ").unwrap();
+    let output = super::support::process::run("prometheus", command.arg("--version"), b"");
+    let output = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    let (_, version) = output.split_once("version ").unwrap();
     version.split(' ').next().unwrap().to_owned()
 }

@@ -132,19 +132,19 @@ async fn among_two_thousand_users_search_finds_one_while_it_is_typed() {
     browser.type_into("[name=q]", "ИМЯ u0123").await;
     browser.until("the one who was searched", &processes, count, |count| count == 1).await;
     assert_eq!(browser.run(highest).await, "u0123");
-    let told = "return [document.getElementById('found').textContent, location.search]";
+    let found = "return [document.getElementById('found').textContent, location.search]";
     let query = "?q=%D0%98%D0%9C%D0%AF%20u0123";
-    assert_eq!(browser.run(told).await, json!(["1 user found", query]));
+    assert_eq!(browser.run(found).await, json!(["1 user found", query]));
     // Escape, which empties a field for searching.
     browser.type_into("[name=q]", "\u{e00c}").await;
-    browser.until("everybody", &processes, count, |count| count == 60).await;
+    browser.until("all users", &processes, count, |count| count == 60).await;
     browser.open(&exporter.url("/?account=large")).await;
     assert_eq!(browser.run(count).await, 2_000);
     assert_eq!(browser.complaints().await, [""; 0]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dead_upstream_is_told_at_the_top_and_is_no_zero() {
+async fn a_dead_upstream_is_shown_at_the_top_and_is_no_zero() {
     let (api, exporter, browser) = start(businesses()).await;
     browser.open(&exporter.url("/")).await;
     until_figures(&browser, &exporter, &api).await;
@@ -213,7 +213,7 @@ async fn a_hidden_tab_asks_nothing_and_is_current_when_it_is_seen_again() {
     let asked = "return performance.getEntriesByType('resource').filter(entry => \
          entry.initiatorType === 'fetch' && entry.startTime > window.since).length";
     assert_eq!(browser.run(asked).await, 0);
-    // What its title would tell is old.
+    // The figure in its title would be old.
     assert_eq!(browser.run("return document.title").await, "Unanswered messages");
     browser.run(&hide(false)).await;
     until_figures(&browser, &exporter, &api).await;
@@ -225,7 +225,7 @@ async fn a_hidden_tab_asks_nothing_and_is_current_when_it_is_seen_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_script_the_page_is_complete_and_searches() {
     let (api, exporter, browser) = start(businesses()).await;
-    browser.tell("Emulation.setScriptExecutionDisabled", json!({"value": true})).await;
+    browser.send_devtools("Emulation.setScriptExecutionDisabled", json!({"value": true})).await;
     browser.open(&exporter.url("/")).await;
     // It reloads itself.
     until_figures(&browser, &exporter, &api).await;

@@ -17,8 +17,8 @@ use super::support::wait::until;
 
 /// How many ports are tried: one that was free may be taken a moment later.
 const PORTS: usize = 5;
-/// How long one answer may take; whoever took the port may never give one.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Timeout of one request; another process on the port may never answer.
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A running Prometheus.
 pub(crate) struct Prometheus {
@@ -75,7 +75,7 @@ impl Prometheus {
             .arg(format!("--config.file={}", config.display()))
             .arg(format!("--storage.tsdb.path={}", folder.path().display()))
             .arg("--storage.tsdb.retention.time=100y")
-            // Blocks that are made of samples a minute apart do not tell where a series ended.
+            // Blocks that are made of samples a minute apart do not show where a series ended.
             .arg("--query.lookback-delta=100s");
         let (process, url) = listening(&command).await;
         Self { process, url, client: client(), _folder: folder }
@@ -167,7 +167,7 @@ impl Prometheus {
         .await;
     }
 
-    /// A disappointment, with the scrape error that may be behind it.
+    /// An unmet expectation, with the scrape error that may have caused it.
     async fn explained(&self, what: &str) -> String {
         let targets = self.api("api/v1/targets", &[]).await.unwrap_or_else(Value::String);
         format!("{what}; the last scrape error is {}", targets["activeTargets"][0]["lastError"])
@@ -201,12 +201,12 @@ async fn gets_ready(process: &Process, url: &Url) -> bool {
         let answer = body(client().get(url.clone())).await;
         answer.map(|_| true).map_err(|why| format!("{why}\n{}", process.log()))
     });
-    // Who answers on a taken port is somebody else.
+    // On a taken port the answer came from another process.
     ready.await && process.ended().is_none()
 }
 
 async fn body(request: reqwest::RequestBuilder) -> Result<String, String> {
-    let answer = request.timeout(PATIENCE).send().await.map_err(|error| format!("{error:?}"))?;
+    let answer = request.timeout(TIMEOUT).send().await.map_err(|error| format!("{error:?}"))?;
     let status = answer.status();
     let text = answer.text().await.map_err(|error| format!("{error:?}"))?;
     if status.is_success() { Ok(text) } else { Err(format!("{status}: {text}")) }

@@ -48,7 +48,7 @@ impl Proxy {
         );
         let file = folder.path().join("nginx.conf");
         std::fs::write(&file, config).unwrap();
-        // It is not in everybody's PATH.
+        // It is not always in PATH.
         let places = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin";
         let mut command = Command::new("nginx");
         command.env("PATH", places).args(["-e", "stderr", "-p"]).arg(folder.path());

@@ -1,4 +1,4 @@
-//! Pages in a real browser that try to reset an account, as any page that somebody opens may.
+//! Pages in a real browser that try to reset an account.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -19,7 +19,7 @@ use super::support::wait::until;
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 const ID: &str = "10000000";
 
-/// A page of somebody else's, with a form that sends what could pass for JSON.
+/// A page of another origin, with a form whose body is valid JSON.
 fn evil(target: &str) -> String {
     let start = format!(r#"{{"confirm":"{ID}","reason":""#).replace('"', "&quot;");
     format!(
@@ -52,7 +52,7 @@ async fn host(page: String) -> SocketAddr {
     address
 }
 
-/// An exporter that would reset `acme` for whoever has the token.
+/// An exporter with resets of `acme` enabled.
 async fn start(folder: &Path) -> (Simulator, Process, SocketAddr) {
     let (api, url) = serve(still(&["acme"], 2)).await;
     write_private(&folder.join("reset-token"), TOKEN);
@@ -69,7 +69,7 @@ async fn start(folder: &Path) -> (Simulator, Process, SocketAddr) {
     (api, exporter.process, admin)
 }
 
-/// How often the log tells of a refusal with this code.
+/// The logged refusals with this code.
 fn refusals(process: &Process, code: &str) -> usize {
     let words = format!("code={code}");
     process.log().lines().filter(|line| line.contains("refused") && line.contains(&words)).count()
@@ -105,19 +105,19 @@ async fn a_page_in_a_browser_cannot_reset_an_account() {
     let body = json!({"confirm": ID}).to_string();
     let said = async |options: Value, what: &str| {
         browser.run(&fetch(&options)).await;
-        let told = browser.until(what, &[&process], "return window.said", Value::is_string).await;
-        told.as_str().unwrap().to_owned()
+        let result = browser.until(what, &[&process], "return window.said", Value::is_string).await;
+        result.as_str().unwrap().to_owned()
     };
-    // A simple request, which needs no leave: it arrives, and its answer cannot be read.
+    // A simple request, which needs no preflight: it arrives, and its answer cannot be read.
     let simple = json!({"method": "POST", "mode": "no-cors", "body": body,
         "headers": {"content-type": "text/plain"}});
     assert_eq!(said(simple, "a simple request").await, "opaque0");
     refused(&process, "cross_site", 2).await;
-    // One with the token asks for leave first, and is not sent without.
+    // One with the token needs a preflight, which is refused.
     let preflighted = json!({"method": "POST", "body": body,
         "headers": {"content-type": "application/json", "x-reset-token": TOKEN}});
-    let told = said(preflighted, "a request with the token").await;
-    assert!(told.starts_with("no: "), "{told}");
+    let result = said(preflighted, "a request with the token").await;
+    assert!(result.starts_with("no: "), "{result}");
     refused(&process, "method_not_allowed", 1).await;
     let beacon = format!("return navigator.sendBeacon('{target}', {})", json!(body));
     assert_eq!(browser.run(&beacon).await, true);

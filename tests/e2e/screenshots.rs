@@ -15,7 +15,7 @@ use super::support::process::run;
 /// Points of the charts that the demo should have before its picture is taken, one a second.
 const POINTS: usize = 170;
 /// Longest time to wait for them.
-const PATIENCE: Duration = Duration::from_mins(5);
+const TIMEOUT: Duration = Duration::from_mins(5);
 /// Largest picture, in bytes.
 const SIZE_MAX: usize = 200_000;
 
@@ -35,7 +35,7 @@ const PICTURES: [(&str, u32, u32, &str, bool); 3] = [
 async fn screenshots() {
     let demo = Exporter::start(&["demo"]);
     let site = demo.address;
-    let charts = timeout(PATIENCE, async {
+    let charts = timeout(TIMEOUT, async {
         while points(&format!("http://{site}/api/v1/status")).await < POINTS {
             sleep(Duration::from_secs(1)).await;
         }
@@ -44,16 +44,16 @@ async fn screenshots() {
     let browser = Browser::start().await;
     for (name, width, height, scheme, mobile) in PICTURES {
         let scheme = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
-        browser.tell("Emulation.setEmulatedMedia", scheme).await;
+        browser.send_devtools("Emulation.setEmulatedMedia", scheme).await;
         let metrics =
             json!({"width": width, "height": height, "deviceScaleFactor": 2, "mobile": mobile});
-        browser.tell("Emulation.setDeviceMetricsOverride", metrics).await;
+        browser.send_devtools("Emulation.setDeviceMetricsOverride", metrics).await;
         browser.open(&format!("http://{site}/")).await;
         let end = format!("return document.querySelectorAll('section')[{ACCOUNTS}].offsetTop");
         let height = if mobile { height.into() } else { browser.run(&end).await };
         let clip = json!({"x": 0, "y": 0, "width": width, "height": height, "scale": 1});
         let whole = json!({"format": "png", "captureBeyondViewport": true, "clip": clip});
-        let shot = browser.tell("Page.captureScreenshot", whole).await;
+        let shot = browser.send_devtools("Page.captureScreenshot", whole).await;
         keep(name, shot["data"].as_str().unwrap(), SIZE_MAX);
     }
     assert_eq!(browser.complaints().await, [""; 0]);

@@ -1,4 +1,4 @@
-//! How many series there are, as docs/privacy.md tells it to those who pay for each.
+//! How many series there are, as docs/privacy.md has it.
 
 use super::support::exporter::{command, config_flag};
 use super::support::files::write_config;
@@ -43,7 +43,7 @@ async fn there_are_as_many_series_as_the_page_on_privacy_says() {
     let full = count("export: {profile: full}").await;
     let minimal = count("export: {profile: minimal}").await;
     let all = ACCOUNTS * USERS;
-    // Everybody is red, so the one while red is above 0 is among them.
+    // All users are red, so the series while red is above 0 is among them.
     let rows = [
         format!(
             "| a user | {}, and 1 while red is above 0 | {} |",

@@ -175,7 +175,7 @@ async fn a_daemon_without_descriptors_listens_on_when_there_are_some_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn healthcheck_tells_a_healthy_daemon_from_none() {
+async fn healthcheck_distinguishes_a_healthy_daemon_from_none() {
     let (api, url) = serve(still(&["acme"], 1)).await;
     let folder = tempfile::tempdir().unwrap();
     let file = write_config(folder.path(), &configuration(&api, &url, "interval: 30s"));

@@ -107,7 +107,7 @@ fn finding_of(diagnosis: &Diagnosis, check: Check) -> &Finding {
 }
 
 #[tokio::test]
-async fn nobody_at_the_address_is_told_first_and_alone() {
+async fn a_refused_connection_is_reported_first_and_alone() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
@@ -142,7 +142,7 @@ async fn keys_of_the_wrong_kind_are_recognised() {
 }
 
 #[tokio::test]
-async fn what_v3_does_not_tell_is_no_problem() {
+async fn what_v3_does_not_have_is_no_problem() {
     let mut v3 = account(&[("1", Role::SalesRep), ("2", Role::SalesRep)]);
     v3.credential = Credential::ApiKey("0123456789abcdef0123456789abcdef".to_owned());
     let (_api, url) = api(v3).await;
@@ -153,7 +153,7 @@ async fn what_v3_does_not_tell_is_no_problem() {
 }
 
 #[tokio::test]
-async fn an_account_without_a_channel_and_one_without_users_are_told() {
+async fn an_account_without_a_channel_and_one_without_users_are_reported() {
     let account = account(&[("1", Role::SalesRep), ("2", Role::SalesRep)]).channels([]);
     let diagnosis = diagnosis(account, USERS).await;
     assert!(problems(&diagnosis).contains(&Check::Channels), "{diagnosis}");
@@ -161,7 +161,7 @@ async fn an_account_without_a_channel_and_one_without_users_are_told() {
 }
 
 #[tokio::test]
-async fn a_token_that_ends_is_told_in_time() {
+async fn a_token_that_ends_is_reported_in_time() {
     use base64::Engine as _;
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     for (end, words) in [(3_000, "the token expires in"), (-60, "the token has expired")] {
@@ -178,7 +178,7 @@ async fn a_token_that_ends_is_told_in_time() {
 }
 
 #[tokio::test]
-async fn a_clock_that_is_wrong_and_a_limit_that_is_tight_are_told() {
+async fn a_clock_that_is_wrong_and_a_limit_that_is_tight_are_reported() {
     let (api, url) = api(account(&[("1", Role::SalesRep), ("2", Role::SalesRep)])).await;
     let old = "endpoint=counter,body={\"data\":{\"counter\":5,\"type\":\"red\"},\
                \"meta\":{\"timestamp\":1759499127}}";

@@ -1,4 +1,4 @@
-//! What breaks upstream costs whom it concerns, and never becomes a number.
+//! A failure of upstream affects its own account or user, and never becomes a number.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -157,7 +157,7 @@ async fn a_type_never_documented_is_neither_red_nor_grey() {
 }
 
 #[tokio::test]
-async fn an_account_that_hangs_holds_up_nobody_and_not_the_end() {
+async fn an_account_that_hangs_holds_up_neither_others_nor_the_end() {
     let names = ["hung", "a", "b", "c", "d", "e", "f", "g", "h", "i"];
     let mut settings = still(&names, 100);
     let hang: Fault = "hang,account=hung".parse().unwrap();
@@ -257,7 +257,7 @@ async fn forty_hung_accounts_leave_the_others_fresh() {
 }
 
 #[tokio::test]
-async fn one_sweep_of_everything_tells_what_could_not_be_read() {
+async fn one_sweep_of_everything_returns_what_could_not_be_read() {
     let mut settings = still(&["acme", "globex"], 3);
     settings.faults = vec!["status=500,account=globex,user=u1".parse().unwrap()];
     let (api, url) = serve(settings).await;

@@ -1,4 +1,4 @@
-//! What the status tells of the last hours, here of the last seconds.
+//! The history in the status: the last hours, here the last seconds.
 
 use std::path::Path;
 
@@ -38,7 +38,7 @@ async fn until_last(
 }
 
 #[tokio::test]
-async fn a_time_in_which_nothing_was_known_is_a_gap_and_a_sum_of_some_is_told_as_such() {
+async fn a_time_in_which_nothing_was_known_is_a_gap_and_a_partial_sum_is_marked() {
     let world = World::start(still(&["acme"], 2), QUICK).await;
     until_last(&world, "a first sum", (Some(12), false)).await;
     world.api.remove_user("acme", "u1").unwrap();
@@ -76,7 +76,7 @@ async fn the_history_outlives_a_change_of_settings_but_not_of_the_account() {
     let after = points(&world, 0).await;
     assert!(after.len() >= before, "{after:?}");
     // Another account under the same name, of which nothing can be known.
-    let other = calmer.replace("10000000", "20000000").replace("token-of-acme", "token-of-nobody");
+    let other = calmer.replace("10000000", "20000000").replace("token-of-acme", "unknown-token");
     world.accounts.replace(accounts(&other)).await;
     let after = points(&world, 0).await;
     assert!(after.iter().all(|point| *point == (None, false)), "{after:?}");

@@ -87,7 +87,10 @@ async fn roles_and_channels_are_shown_and_say_which_counters_do_not_count() {
     assert_eq!(untrusted(&samples), 1);
     assert!(has(&samples, "wazzup_channel_state", "channel=\"c\",state=\"active\""));
     let info = "channel=\"c\",transport=\"whatsapp\",name=\"\"";
-    assert!(has(&samples, "wazzup_channel_info", info), "a phone number is not told: {samples:#?}");
+    assert!(
+        has(&samples, "wazzup_channel_info", info),
+        "a phone number is not shown: {samples:#?}"
+    );
     assert!(
         samples.contains_key("wazzup_channels_last_success_timestamp_seconds{account=\"acme\"}")
     );
@@ -175,7 +178,7 @@ async fn a_list_that_fails_or_is_suddenly_empty_keeps_the_last_good_one() {
         listed_again(&world.api, 2).await;
         let samples = world.scrape().await;
         assert_eq!(shown(&samples, &["1"]), [true], "{fault}");
-        assert_eq!(value(&samples, read), before, "the age of the list is told: {fault}");
+        assert_eq!(value(&samples, read), before, "the age of the list is shown: {fault}");
         world.api.clear_faults();
     }
     world.api.add_fault("endpoint=users,count=2,body={\"data\":[]}".parse().unwrap());
@@ -239,18 +242,18 @@ async fn since_when_a_found_user_is_red_survives_a_restart() {
     let (api, url) = serve(settings(acme(&[("1", "Anna", Role::SalesRep)]))).await;
     let yaml = yaml(&url, &format!("{DISCOVERY}}}"));
     let since = series("wazzup_unanswered_red_since_timestamp_seconds", "user=\"1\"");
-    let mut told = Vec::new();
+    let mut seen = Vec::new();
     for _ in 0..2 {
         let world = World::start_in(api.clone(), &yaml, Some(storage.clone())).await;
         let samples = world.until("since when", |samples| samples.contains_key(&since)).await;
-        told.push(samples[&since].clone());
+        seen.push(samples[&since].clone());
         world.stop().await;
     }
-    assert_eq!(told[0], told[1]);
+    assert_eq!(seen[0], seen[1]);
 }
 
 #[tokio::test]
-async fn working_hours_are_told_at_every_scrape() {
+async fn working_hours_are_judged_at_every_scrape() {
     let users = "channels: {enabled: false}\n  users: [{id: '1'}]\n  working_hours: {timezone: UTC";
     for (days, expected) in [("mon-sun", 1.0), ("mon", f64::NAN)] {
         let keys = format!("{users}, days: {days}, from: '00:00', to: '24:00'}}");
@@ -291,7 +294,7 @@ async fn an_account_of_v3_is_read_with_all_its_pages() {
             red == Some(f64::from(number))
         })
     };
-    let samples = world.until("everybody", all).await;
+    let samples = world.until("all users", all).await;
     assert_eq!(value(&samples, &counter("acme", "u000", "grey")), Some(0.0));
     let last = series("wazzup_last_message_timestamp_seconds", "user=\"u007\"");
     assert_eq!(value(&samples, &last), Some(1_685_017_846.0));

@@ -1,4 +1,4 @@
-//! The login of a customer, with the program as a person at a terminal uses it.
+//! The login of a customer, with the program at a terminal.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -15,7 +15,7 @@ use super::support::http::client;
 use super::support::samples::{counter, value};
 use super::support::wait::guard;
 
-/// A login that waits for its person.
+/// A login that waits for input.
 struct Terminal {
     child: Child,
     input: Option<ChildStdin>,
@@ -24,7 +24,7 @@ struct Terminal {
     address: Url,
 }
 
-/// Partner `main` with two customers, of whom nobody has logged in yet.
+/// Partner `main` with two customers, none of whom has logged in.
 async fn scene(partner: PartnerSpec) -> (Scene, PathBuf) {
     let scene = Scene::new(partner, vec![label("acme", 0, 5), label("globex", 1, 2)]).await;
     let file = scene.config_file("interval: 100ms, timeout: 5s");
@@ -56,7 +56,7 @@ impl Terminal {
         let Some(address) = lines.find_map(|line| line.trim().parse().ok()) else {
             child.kill().unwrap();
             child.wait().unwrap();
-            panic!("it tells no address");
+            panic!("it prints no address");
         };
         Self { child, input, output, address }
     }
@@ -100,7 +100,7 @@ async fn browse(scene: &Scene, account: &str, address: &Url) -> Url {
 }
 
 #[tokio::test]
-async fn a_login_is_stored_tells_what_it_sees_and_is_taken_up_by_the_exporter() {
+async fn a_login_is_stored_shows_the_account_and_is_used_by_the_exporter() {
     let (scene, file) = scene(main_partner(3600)).await;
     let data = format!("--storage.path={}", scene.path("data").display());
     let exporter = Exporter::start(&[&config_flag(&file), &data]);
@@ -195,7 +195,7 @@ async fn a_login_that_comes_to_nothing_stores_nothing_and_says_why() {
         assert_eq!(code, Some(1), "{said}");
         assert!(said.contains(words), "{words}:\n{said}");
     }
-    // Nobody types anything.
+    // The input ends at once.
     let (code, said) = Terminal::open(&file).await.end().await;
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("run the command again"), "{said}");
@@ -224,7 +224,7 @@ async fn a_browser_that_is_logged_in_to_another_account_is_noticed() {
 }
 
 #[tokio::test]
-async fn tokens_that_do_not_tell_their_account_are_taken_with_a_word() {
+async fn tokens_without_their_account_are_accepted_with_a_note() {
     let (scene, file) = scene(main_partner(3600).quirk(TokenQuirk::NoChildId)).await;
     let mut terminal = Terminal::open(&file).await;
     let back = browse(&scene, "acme", &terminal.address).await;
@@ -236,13 +236,13 @@ async fn tokens_that_do_not_tell_their_account_are_taken_with_a_word() {
 }
 
 #[tokio::test]
-async fn what_cannot_work_is_told_before_anybody_opens_a_browser() {
+async fn what_cannot_work_is_refused_before_a_browser_is_opened() {
     let (scene, file) = scene(main_partner(3600)).await;
     let login = async |account: &str, file: &std::path::Path| {
         let output = run(&["login".to_owned(), account.to_owned(), config_flag(file)]).await;
         (output.status.code(), String::from_utf8(output.stderr).unwrap())
     };
-    let (code, said) = login("nobody", &file).await;
+    let (code, said) = login("unknown", &file).await;
     assert_eq!(code, Some(2), "{said}");
     assert!(said.contains("configured are acme, globex"), "{said}");
     let yaml = std::fs::read_to_string(&file).unwrap();

@@ -1,4 +1,4 @@
-//! The log: how lines look, how many there are, and that nobody has to read them.
+//! The log: how lines look, how many there are, and that they need no reader.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
@@ -82,7 +82,7 @@ async fn lines_are_as_prometheus_writes_them_in_both_formats() {
     let folder = tempfile::tempdir().unwrap();
     let file =
         write_config(folder.path(), &configuration(&api, &url, "interval: 200ms, timeout: 5s"));
-    let mut told = Vec::new();
+    let mut logged = Vec::new();
     for (format, read) in [("logfmt", logfmt as fn(&str) -> Line), ("json", json)] {
         let format = format!("--log.format={format}");
         let daemon = Exporter::start(&[&config_flag(&file), &format, "--log.level=trace"]);
@@ -100,15 +100,16 @@ async fn lines_are_as_prometheus_writes_them_in_both_formats() {
         }
         let down = lines.iter().find(|line| field(line, "msg") == "the account cannot be read");
         let down = down.unwrap_or_else(|| panic!("{log}"));
-        told.push(["level", "account", "reason", "problem"].map(|key| field(down, key).to_owned()));
+        logged
+            .push(["level", "account", "reason", "problem"].map(|key| field(down, key).to_owned()));
         assert_eq!(field(lines.last().unwrap(), "msg"), "stopped");
     }
-    assert_eq!(told[0], told[1]);
-    assert_eq!(told[0][..3], ["WARN", name, "server_error"].map(str::to_owned));
-    assert!(told[0][3].contains("500"), "{told:?}");
+    assert_eq!(logged[0], logged[1]);
+    assert_eq!(logged[0][..3], ["WARN", name, "server_error"].map(str::to_owned));
+    assert!(logged[0][3].contains("500"), "{logged:?}");
 }
 
-/// The sweeps of an account that nobody could be read in.
+/// The failed sweeps of an account.
 fn failed(samples: &Samples) -> f64 {
     value(samples, r#"wazzup_sweeps_total{account="acme",result="failed"}"#).unwrap_or(0.0)
 }
@@ -146,7 +147,7 @@ async fn a_long_outage_is_one_line_for_each_reason_and_one_for_its_end() {
     let (_, log) = daemon.end();
     let about = log.lines().map(logfmt).filter(|line| field(line, "account") == "acme");
     let about: Vec<Line> = about.collect();
-    let told: Vec<_> = about
+    let logged: Vec<_> = about
         .iter()
         .map(|line| [field(line, "level"), field(line, "reason"), field(line, "msg")])
         .collect();
@@ -163,7 +164,7 @@ async fn a_long_outage_is_one_line_for_each_reason_and_one_for_its_end() {
         ["WARN", other, "the account still cannot be read, for another reason"],
         ["INFO", &*both, "the account can be read again"],
     ];
-    assert_eq!(told, expected, "{log}");
+    assert_eq!(logged, expected, "{log}");
     assert!(field(&about[2], "down_for").ends_with('s'), "{log}");
 }
 
@@ -189,11 +190,11 @@ async fn a_list_that_fails_alone_is_one_line_and_one_for_its_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_outage_that_a_new_configuration_ends_is_told_to_be_over() {
+async fn an_outage_that_a_new_configuration_ends_is_logged_as_over() {
     let (api, url) = serve(still(&["acme"], 2)).await;
     let folder = tempfile::tempdir().unwrap();
     let good = configuration(&api, &url, "interval: 200ms, timeout: 5s");
-    let bad = good.replace("token-of-acme", "token-of-nobody");
+    let bad = good.replace("token-of-acme", "unknown-token");
     assert_ne!(good, bad);
     let daemon = Exporter::start(&[&config_flag(&write_config(folder.path(), &bad))]);
     daemon.until_logged("the account cannot be read").await;
@@ -203,11 +204,11 @@ async fn an_outage_that_a_new_configuration_ends_is_told_to_be_over() {
     daemon.signal(Signal::TERM);
     let (_, log) = daemon.end();
     let about = log.lines().map(logfmt).filter(|line| !field(line, "reason").is_empty());
-    let told: Vec<_> = about.map(|line| field(&line, "msg").to_owned()).collect();
-    assert_eq!(told, ["the account cannot be read", "the account can be read again"], "{log}");
+    let logged: Vec<_> = about.map(|line| field(&line, "msg").to_owned()).collect();
+    assert_eq!(logged, ["the account cannot be read", "the account can be read again"], "{log}");
 }
 
-/// A demo whose log nobody reads.
+/// A demo whose log is not read.
 struct Stalled {
     child: Child,
     stderr: Option<ChildStderr>,
@@ -231,7 +232,10 @@ impl Stalled {
             let mut line = String::new();
             while !line.trim_start().starts_with(name) {
                 line.clear();
-                assert!(stdout.read_line(&mut line).unwrap() > 0, "it ended before it told {name}");
+                assert!(
+                    stdout.read_line(&mut line).unwrap() > 0,
+                    "it ended before it printed {name}"
+                );
             }
             line.trim().strip_prefix(name).unwrap().trim().to_owned()
         };
@@ -282,7 +286,7 @@ fn sweeps(samples: &Samples) -> f64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_log_that_nobody_reads_holds_up_neither_sweeps_nor_scrapes_nor_the_end() {
+async fn a_log_without_a_reader_holds_up_neither_sweeps_nor_scrapes_nor_the_end() {
     let stalled = Stalled::start().await;
     let before = sweeps(&stalled.scrape().await);
     until_true("sweeps", async || sweeps(&stalled.scrape().await) >= before + 10.0).await;
@@ -290,22 +294,22 @@ async fn a_log_that_nobody_reads_holds_up_neither_sweeps_nor_scrapes_nor_the_end
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_reads_late_is_told_how_many_lines_are_missing() {
+async fn a_late_reader_gets_the_number_of_lost_lines() {
     let mut stalled = Stalled::start().await;
     let stderr = BufReader::new(stalled.stderr.take().unwrap());
-    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let (send, mut lost) = tokio::sync::mpsc::unbounded_channel();
     let reader = std::thread::spawn(move || {
         let lines = stderr.lines().map(|line| logfmt(&line.unwrap()));
         lines
             .inspect(|line| {
                 if field(line, "msg").starts_with("lines of the log were lost") {
                     // Only the first is waited for.
-                    let _ = tell.send(());
+                    let _ = send.send(());
                 }
             })
             .collect::<Vec<Line>>()
     });
-    guard("the line about lost ones", told.recv()).await.unwrap();
+    guard("the line about lost ones", lost.recv()).await.unwrap();
     let dropped = value(&stalled.scrape().await, DROPPED).unwrap();
     assert_eq!(stalled.end().await.code(), Some(0));
     let lines = reader.join().unwrap();

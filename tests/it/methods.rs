@@ -53,7 +53,7 @@ const ROUTES: [Route; 10] = [
     probe("/-/ready", 503),
 ];
 
-/// Paths that lead nowhere. A login is asked for before that is told.
+/// Unknown paths. A login is needed before the 404.
 const NOWHERE: [&str; 10] = [
     "/metric",
     "/metrics/",

@@ -173,8 +173,8 @@ async fn a_proxy_carries_tls_in_a_tunnel_and_sees_no_token() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_password_of_a_proxy_that_is_down_is_not_told() {
-    // Bound and not listening: connections are refused, and nobody else gets the port.
+async fn the_password_of_a_proxy_that_is_down_is_not_shown() {
+    // Bound and not listening: connections are refused, and no other process gets the port.
     let down = tokio::net::TcpSocket::new_v4().unwrap();
     down.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let proxy_url = format!("proxy_url: 'http://{USER}:{PASSWORD}@{}'", down.local_addr().unwrap());

@@ -1,4 +1,4 @@
-//! Worlds whose accounts' tokens come from a partner's login.
+//! Exporters whose accounts' tokens come from a partner's login.
 
 use std::path::PathBuf;
 
@@ -17,7 +17,7 @@ use super::support::http::client;
 use super::support::upstream::serve;
 use super::support::wait::until_true;
 
-/// Where customers' browsers are sent; nobody is there.
+/// Where customers' browsers are sent; no server is there.
 pub(crate) const REDIRECT: &str = "https://partner.example/wazzup";
 /// The counter of every user.
 pub(crate) const COUNT: u64 = 7;
@@ -36,12 +36,12 @@ pub(crate) fn main_partner(life: u64) -> PartnerSpec {
     partner
 }
 
-/// An account that anybody with the partner's login may read.
+/// An account that the partner's login may read.
 pub(crate) fn white(name: &str, number: usize, users: usize) -> AccountSpec {
     with_users(AccountSpec::white_label(name, &id(number), "main"), users)
 }
 
-/// An account whose owner has let the partner in.
+/// An account whose owner has authorised the partner.
 pub(crate) fn label(name: &str, number: usize, users: usize) -> AccountSpec {
     with_users(AccountSpec::label(name, &id(number), "main", &format!("seed-of-{name}")), users)
 }
@@ -75,7 +75,7 @@ impl Scene {
         }
         let yaml = self.api.exporter_config(&self.url, "1h");
         let (_, rest) = yaml.split_once("accounts:").unwrap();
-        // Lists would be requests that nobody in these tests asks for.
+        // Lists would add requests to the counts.
         let rest = rest.replace("    users:", "    channels: {enabled: false}\n    users:");
         write_private(&file, &format!("poll: {{{poll}}}\naccounts:{rest}"));
         file

@@ -68,7 +68,7 @@ async fn who_stops_short_of_the_prefix_is_sent_there() {
 }
 
 #[tokio::test]
-async fn probes_are_told_with_and_without_the_prefix_on_both_listeners() {
+async fn probes_are_answered_with_and_without_the_prefix_on_both_listeners() {
     let world = start("/a/b").await;
     for listener in [world.exporter, world.probes.unwrap()] {
         for path in ["/-/healthy", "/a/b/-/healthy"] {
@@ -111,7 +111,7 @@ fn a_bad_prefix_is_exit_code_2_and_says_what_to_write() {
     let folder = tempfile::tempdir().unwrap();
     let good = "accounts: [{name: acme, auth: {token: x}, users: [{id: '1'}]}]\n";
     let config = config_flag(&write_config(folder.path(), good));
-    for (flag, told) in [
+    for (flag, message) in [
         ("--web.route-prefix=/a b", "write a path of letters, digits and -_.~, as /wazzup"),
         ("--web.route-prefix=/../x", "write a path of letters"),
         ("--web.external-url=example.com/x", "write http://, https:// or nothing before a path"),
@@ -126,7 +126,7 @@ fn a_bad_prefix_is_exit_code_2_and_says_what_to_write() {
             let listen = "--web.listen-address=127.0.0.1:0";
             let ended = run(&[command, &[&*config, flag, listen]].concat());
             assert_eq!(ended.status.code(), Some(2), "{flag} {command:?}: {ended:?}");
-            assert!(text(&ended.stderr).contains(told), "{flag}: {}", text(&ended.stderr));
+            assert!(text(&ended.stderr).contains(message), "{flag}: {}", text(&ended.stderr));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! How an account is asked while it cannot be read, and how it comes back.
+//! How an account is polled while it cannot be read, and how it recovers.
 
 use std::time::{Duration, Instant};
 
@@ -231,6 +231,6 @@ async fn red_since_survives_a_restart_of_the_exporter() {
     let second = World::start_in(api, &yaml, storage).await;
     let after = second.until("red", |samples| samples.contains_key(since)).await;
     assert_eq!(after[since], before[since]);
-    assert_eq!(value(&after, came), Some(3.0), "what came while nobody looked");
+    assert_eq!(value(&after, came), Some(3.0), "what came during the outage");
     second.stop().await;
 }

@@ -34,7 +34,7 @@ pub(crate) struct TlsFront {
     connections: Arc<Mutex<Vec<Vec<Version>>>>,
 }
 
-/// An HTTP proxy that takes everybody to the same place, whatever name he asks for.
+/// An HTTP proxy that connects all clients to the same address, whatever name they request.
 pub(crate) struct Proxy {
     pub(crate) address: SocketAddr,
     seen: Arc<Mutex<Vec<Seen>>>,

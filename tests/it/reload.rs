@@ -1,4 +1,4 @@
-//! Reading the configuration anew: by signal, by request, by itself; and what stays as it is meanwhile.
+//! Reloading the configuration: by signal, by request, by itself; and what does not change meanwhile.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::symlink;
@@ -100,7 +100,7 @@ async fn what_a_request_asks_for_is_in_use_when_it_is_answered() {
 }
 
 #[tokio::test]
-async fn a_broken_configuration_changes_nothing_and_is_told() {
+async fn a_broken_configuration_changes_nothing_and_is_reported() {
     let filed = Filed::start(&["acme"], 2, FAST, None).await;
     let red = counter("acme", "u1", "red");
     let samples = filed.world.until("figures", |samples| samples.contains_key(&red)).await;

@@ -24,7 +24,7 @@ pub(crate) const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 pub(crate) const ID: &str = "78231464";
 const POLL: &str = "interval: 200ms, timeout: 5s";
 
-/// An upstream with three users, of whom one is not configured, and a place for files.
+/// An upstream with three users, one of them not configured, and a place for files.
 pub(crate) struct Scene {
     pub(crate) api: Simulator,
     pub(crate) url: String,
@@ -154,7 +154,7 @@ pub(crate) fn body() -> Value {
     json!({"confirm": ID, "reason": "a dead backlog"})
 }
 
-struct Ask {
+struct ResetRequest {
     method: Method,
     account: &'static str,
     token: Option<&'static str>,
@@ -163,7 +163,7 @@ struct Ask {
     headers: Vec<(&'static str, &'static str)>,
 }
 
-impl Ask {
+impl ResetRequest {
     fn good() -> Self {
         Self {
             method: Method::POST,
@@ -196,7 +196,7 @@ impl Ask {
     }
 
     /// The status and the document.
-    async fn ask(self, world: &World) -> (u16, Value) {
+    async fn send(self, world: &World) -> (u16, Value) {
         let answer = self.send(world).await;
         let status = answer.status().as_u16();
         (status, serde_json::from_str(&answer.text().await.unwrap()).unwrap())
@@ -214,18 +214,18 @@ fn code(status: u16, code: &str) -> (u16, String) {
 }
 
 #[tokio::test]
-async fn a_reset_clears_the_account_once_and_tells_before_and_after() {
+async fn a_reset_clears_the_account_once_and_reports_before_and_after() {
     let scene = Scene::new().await;
     let world = scene.start().await;
     let before = world.scrape().await;
     assert_eq!((results(&before), unresolved(&before)), ([0; 4], 0));
     assert!(!before.contains_key(r#"wazzup_reset_last_success_timestamp_seconds{account="acme"}"#));
     assert!(!before.contains_key(r#"wazzup_reset_unresolved{account="other"}"#));
-    let (status, told) = Ask::good().ask(&world).await;
-    assert_eq!((status, &told["code"]), (200, &json!("cleared")), "{told}");
+    let (status, answer) = ResetRequest::good().send(&world).await;
+    assert_eq!((status, &answer["code"]), (200, &json!("cleared")), "{answer}");
     let figures = |red, grey, total| json!({"red": red, "grey": grey, "other": 0, "total": total, "users": 3});
-    assert_eq!(told["before"], figures(670, 300, 970));
-    assert_eq!(told["after"], figures(0, 0, 0));
+    assert_eq!(answer["before"], figures(670, 300, 970));
+    assert_eq!(answer["after"], figures(0, 0, 0));
     assert_eq!(scene.deletes(), 1);
     assert_eq!(scene.api.counter("acme", "found"), Some((0, "red".to_owned())));
     assert_eq!(scene.api.counter("other", "1"), Some((5, "red".to_owned())));
@@ -253,7 +253,7 @@ async fn a_reset_clears_the_account_once_and_tells_before_and_after() {
     assert_eq!((&intent["reason"], &intent["account_id"]), (&json!("a dead backlog"), &json!(ID)));
     assert!(intent["caller"].as_str().unwrap().starts_with("127.0.0.1:"));
     assert!(intent["user_agent"].as_str().unwrap().starts_with("wazzup-exporter/"));
-    assert_eq!((&intent["id"], &told["id"]), (&outcome["id"], &after["id"]));
+    assert_eq!((&intent["id"], &answer["id"]), (&outcome["id"], &after["id"]));
     assert_eq!(after["figures"]["total"], 0);
 
     let status = world.get("/api/v1/status").await.text().await.unwrap();
@@ -264,14 +264,14 @@ async fn a_reset_clears_the_account_once_and_tells_before_and_after() {
     let page = world.get("/").await.text().await.unwrap();
     assert!(page.contains("last reset") && page.contains("970"), "{page}");
 
-    let refused = Ask::good().send(&world).await;
+    let refused = ResetRequest::good().send(&world).await;
     let wait: u64 = refused.headers()["retry-after"].to_str().unwrap().parse().unwrap();
     assert!((3500..=3600).contains(&wait), "{wait}");
     assert_eq!((refused.status().as_u16(), scene.deletes()), (429, 1));
     world.stop().await;
 
     let world = scene.start_later().await;
-    assert_eq!(Ask::good().code(&world).await, code(429, "cooldown"));
+    assert_eq!(ResetRequest::good().code(&world).await, code(429, "cooldown"));
     let samples = world.until("it", |samples| refusals(samples, "cooldown") == 1).await;
     assert!(value(&samples, success).unwrap() > 1e9, "it survives a restart");
     assert_eq!((results(&samples), unresolved(&samples)), ([0; 4], 0));
@@ -294,7 +294,7 @@ async fn messages_that_come_after_a_reset_are_red_since_then() {
     scene.api.set("acme", "1", 602, "red").unwrap();
     let increase = r#"wazzup_unanswered_increase_total{account="acme",user="1"}"#;
     world.until("two more", |samples| value(samples, increase) == Some(2.0)).await;
-    assert_eq!(Ask::good().code(&world).await, code(200, "cleared"));
+    assert_eq!(ResetRequest::good().code(&world).await, code(200, "cleared"));
     world.until("nothing", |samples| unanswered(samples, "red") == Some(0.0)).await;
     scene.api.set("acme", "1", 3, "red").unwrap();
     let samples = world.until("three", |samples| unanswered(samples, "red") == Some(3.0)).await;
@@ -312,16 +312,16 @@ async fn strangers_learn_nothing_and_are_counted() {
     let scene = Scene::new().await;
     let world = scene.start().await;
     let unauthorized = [
-        Ask { token: None, ..Ask::good() },
-        Ask { token: Some(""), ..Ask::good() },
-        Ask { token: Some(&TOKEN[1..]), ..Ask::good() },
-        Ask { account: "other", ..Ask::good() },
-        Ask { account: "nobody", ..Ask::good() },
-        Ask { account: "a%20b%0A", ..Ask::good() },
-        // What would be refused later does not tell the token's worth.
-        Ask { token: None, content_type: None, ..Ask::good() },
-        Ask { token: None, body: "x".repeat(100_000), ..Ask::good() },
-        Ask { headers: vec![("x-reset-token", TOKEN)], ..Ask::good() },
+        ResetRequest { token: None, ..ResetRequest::good() },
+        ResetRequest { token: Some(""), ..ResetRequest::good() },
+        ResetRequest { token: Some(&TOKEN[1..]), ..ResetRequest::good() },
+        ResetRequest { account: "other", ..ResetRequest::good() },
+        ResetRequest { account: "unknown", ..ResetRequest::good() },
+        ResetRequest { account: "a%20b%0A", ..ResetRequest::good() },
+        // What would be refused later does not show whether the token is right.
+        ResetRequest { token: None, content_type: None, ..ResetRequest::good() },
+        ResetRequest { token: None, body: "x".repeat(100_000), ..ResetRequest::good() },
+        ResetRequest { headers: vec![("x-reset-token", TOKEN)], ..ResetRequest::good() },
     ];
     let asked = unauthorized.len() as u64;
     let mut answers = Vec::new();
@@ -354,7 +354,7 @@ async fn browsers_get_nowhere() {
         vec![("sec-fetch-site", "cross-site")],
         vec![("sec-fetch-site", "same-origin")],
     ] {
-        let answer = Ask { headers, ..Ask::good() }.code(&world).await;
+        let answer = ResetRequest { headers, ..ResetRequest::good() }.code(&world).await;
         assert_eq!(answer, code(403, "cross_site"));
     }
     for method in [Method::OPTIONS, Method::GET, Method::HEAD, Method::PUT, Method::DELETE] {
@@ -363,7 +363,9 @@ async fn browsers_get_nowhere() {
             ("access-control-request-method", "POST"),
             ("access-control-request-headers", "x-reset-token,content-type"),
         ];
-        let answer = Ask { method: method.clone(), headers, ..Ask::good() }.send(&world).await;
+        let answer = ResetRequest { method: method.clone(), headers, ..ResetRequest::good() }
+            .send(&world)
+            .await;
         assert_eq!(answer.status().as_u16(), 405, "{method}");
         assert_eq!(answer.headers()["allow"], "POST");
         let cors = answer.headers().keys().filter(|name| name.as_str().starts_with("access-"));
@@ -409,26 +411,27 @@ async fn without_the_flag_no_port_is_open() {
 async fn each_guard_refuses_with_its_own_status_and_code() {
     let scene = Scene::new().await;
     let world = scene.start_config(scene.config(POLL, ", max_unanswered: 900")).await;
-    let text = |body: &str| Ask { body: body.to_owned(), ..Ask::good() };
-    let of_type = |content_type| Ask { content_type, ..Ask::good() };
-    let expecting = |count: u64| Ask::with(&json!({"confirm": ID, "expected_unanswered": count}));
+    let text = |body: &str| ResetRequest { body: body.to_owned(), ..ResetRequest::good() };
+    let of_type = |content_type| ResetRequest { content_type, ..ResetRequest::good() };
+    let expecting =
+        |count: u64| ResetRequest::with(&json!({"confirm": ID, "expected_unanswered": count}));
     for (ask, expected) in [
         (of_type(None), (415, "unsupported_media_type")),
         (of_type(Some("text/plain")), (415, "unsupported_media_type")),
         (text(&format!("{{{}", " ".repeat(5000))), (413, "body_too_large")),
         (text("confirm=78231464"), (400, "invalid_body")),
-        (Ask::with(&json!({"confirm": ID, "force": true})), (400, "invalid_body")),
-        (Ask::with(&json!({"confirm": "11111111"})), (422, "confirmation_mismatch")),
-        (Ask::with(&json!({})), (422, "confirmation_mismatch")),
-        (Ask::good(), (409, "too_many_unanswered")),
+        (ResetRequest::with(&json!({"confirm": ID, "force": true})), (400, "invalid_body")),
+        (ResetRequest::with(&json!({"confirm": "11111111"})), (422, "confirmation_mismatch")),
+        (ResetRequest::with(&json!({})), (422, "confirmation_mismatch")),
+        (ResetRequest::good(), (409, "too_many_unanswered")),
         (expecting(969), (409, "too_many_unanswered")),
     ] {
         assert_eq!(ask.code(&world).await, code(expected.0, expected.1));
     }
     scene.api.add_fault("status=500,endpoint=counter,user=found".parse().unwrap());
-    let (status, told) = expecting(970).ask(&world).await;
-    assert_eq!((status, &told["code"]), (409, &json!("incomplete_reading")));
-    assert!(told["message"].as_str().unwrap().contains("user found"), "{told}");
+    let (status, answer) = expecting(970).send(&world).await;
+    assert_eq!((status, &answer["code"]), (409, &json!("incomplete_reading")));
+    assert!(answer["message"].as_str().unwrap().contains("user found"), "{answer}");
     scene.api.clear_faults();
     scene.api.add_fault("status=500,endpoint=users".parse().unwrap());
     assert_eq!(expecting(970).code(&world).await, code(409, "incomplete_reading"));
@@ -451,10 +454,10 @@ async fn each_guard_refuses_with_its_own_status_and_code() {
 }
 
 #[tokio::test]
-async fn whoever_knows_the_number_may_clear_more_than_the_bound() {
+async fn the_expected_number_allows_clearing_more_than_the_bound() {
     let scene = Scene::new().await;
     let world = scene.start_config(scene.config(POLL, ", max_unanswered: 0")).await;
-    let known = Ask::with(&json!({"confirm": "7823-1464", "expected_unanswered": 970}));
+    let known = ResetRequest::with(&json!({"confirm": "7823-1464", "expected_unanswered": 970}));
     assert_eq!(known.code(&world).await, code(200, "cleared"));
     assert_eq!(scene.audit()[0]["expected_unanswered"], 970);
     world.stop().await;
@@ -465,16 +468,16 @@ async fn a_dry_run_does_everything_but_the_reset_and_starts_no_cooldown() {
     let scene = Scene::new().await;
     let world = scene.start().await;
     for _ in 0..2 {
-        let ask = Ask::with(&json!({"confirm": ID, "dry_run": true}));
-        let (status, told) = ask.ask(&world).await;
-        assert_eq!((status, &told["code"]), (200, &json!("dry_run")));
-        assert_eq!((&told["before"]["total"], &told["after"]), (&json!(970), &Value::Null));
+        let ask = ResetRequest::with(&json!({"confirm": ID, "dry_run": true}));
+        let (status, answer) = ask.send(&world).await;
+        assert_eq!((status, &answer["code"]), (200, &json!("dry_run")));
+        assert_eq!((&answer["before"]["total"], &answer["after"]), (&json!(970), &Value::Null));
     }
     assert_eq!(scene.record(), ["dry_run - -", "dry_run - -"]);
     assert_eq!(scene.deletes(), 0);
     world.until("it", |samples| results(samples) == [0, 2, 0, 0]).await;
-    assert_eq!(Ask::good().code(&world).await, code(200, "cleared"));
-    let ask = Ask::with(&json!({"confirm": ID, "dry_run": true}));
+    assert_eq!(ResetRequest::good().code(&world).await, code(200, "cleared"));
+    let ask = ResetRequest::with(&json!({"confirm": ID, "dry_run": true}));
     assert_eq!(ask.code(&world).await, code(429, "cooldown"));
     world.stop().await;
 }
@@ -483,7 +486,7 @@ async fn a_dry_run_does_everything_but_the_reset_and_starts_no_cooldown() {
 async fn of_fifty_calls_at_once_one_reaches_upstream() {
     let scene = Scene::new().await;
     let world = scene.start().await;
-    let calls = (0..50).map(|_| Ask::good().code(&world));
+    let calls = (0..50).map(|_| ResetRequest::good().code(&world));
     let answers = futures_util::future::join_all(calls).await;
     assert_eq!(scene.deletes(), 1);
     let cleared = answers.iter().filter(|answer| **answer == code(200, "cleared")).count();
@@ -505,8 +508,8 @@ async fn suffers(
     let scene = Scene::new().await;
     let world = scene.start_config(scene.config(poll, "")).await;
     scene.api.add_fault(fault.parse().unwrap());
-    let (status, told) = Ask::good().ask(&world).await;
-    assert_eq!((status, told["code"].as_str().unwrap()), expected, "{fault}: {told}");
+    let (status, answer) = ResetRequest::good().send(&world).await;
+    assert_eq!((status, answer["code"].as_str().unwrap()), expected, "{fault}: {answer}");
     assert_eq!(scene.deletes(), 1, "{fault}");
     let outcome = format!("outcome {result} {}", expected.1);
     assert_eq!(scene.record()[..2], ["intent - -".to_owned(), outcome], "{fault}");
@@ -514,25 +517,25 @@ async fn suffers(
     let counts = [0, 0, 1 - unknown, unknown];
     let counted = |samples: &Samples| results(samples) == counts && unresolved(samples) == unknown;
     world.until(fault, counted).await;
-    assert_eq!(told["before"]["total"], 970, "{fault}");
-    (scene, world, told)
+    assert_eq!(answer["before"]["total"], 970, "{fault}");
+    (scene, world, answer)
 }
 
 #[tokio::test]
 async fn an_answer_that_never_comes_is_an_unknown_outcome_with_fresh_figures() {
     // Carried out, and answered too late.
     let poll = "interval: 200ms, timeout: 500ms";
-    let (scene, world, told) =
+    let (scene, world, answer) =
         suffers("late=20s,endpoint=reset", poll, (504, "outcome_unknown"), "unknown").await;
-    assert_eq!(told["after"]["total"], 0, "the figures tell: {told}");
+    assert_eq!(answer["after"]["total"], 0, "the figures show: {answer}");
     let decrease = r#"wazzup_unanswered_decrease_total{account="acme",user="1"}"#;
     let shown = |samples: &Samples| unanswered(samples, "red") == Some(0.0);
     let samples = world.until("the figures", shown).await;
-    assert_eq!(value(&samples, decrease), Some(0.0), "which nobody has answered");
-    assert_eq!(Ask::good().code(&world).await, code(429, "cooldown"));
+    assert_eq!(value(&samples, decrease), Some(0.0), "a reset answers no message");
+    assert_eq!(ResetRequest::good().code(&world).await, code(429, "cooldown"));
     world.stop().await;
     let world = scene.start_later().await;
-    assert_eq!(Ask::good().code(&world).await, code(429, "cooldown"));
+    assert_eq!(ResetRequest::good().code(&world).await, code(429, "cooldown"));
     let samples = world.until("it", |samples| refusals(samples, "cooldown") == 1).await;
     assert_eq!((results(&samples), unresolved(&samples)), ([0; 4], 1));
     world.stop().await;
@@ -542,14 +545,14 @@ async fn an_answer_that_never_comes_is_an_unknown_outcome_with_fresh_figures() {
 async fn a_connection_that_breaks_is_an_unknown_outcome() {
     let unknown = (504, "outcome_unknown");
     // Before it was carried out and after.
-    let (_scene, world, told) = suffers("reset,endpoint=reset", POLL, unknown, "unknown").await;
-    assert_eq!(told["after"]["total"], 970);
+    let (_scene, world, answer) = suffers("reset,endpoint=reset", POLL, unknown, "unknown").await;
+    assert_eq!(answer["after"]["total"], 970);
     let since = r#"wazzup_unanswered_red_since_timestamp_seconds{account="acme",user="1"}"#;
     let samples = world.until("figures", |samples| unanswered(samples, "red") == Some(600.0)).await;
     assert!(samples.contains_key(since), "nothing has changed");
     world.stop().await;
-    let (_scene, world, told) = suffers("lost,endpoint=reset", POLL, unknown, "unknown").await;
-    assert_eq!(told["after"]["total"], 0);
+    let (_scene, world, answer) = suffers("lost,endpoint=reset", POLL, unknown, "unknown").await;
+    assert_eq!(answer["after"]["total"], 0);
     world.stop().await;
 }
 
@@ -566,8 +569,9 @@ async fn an_answer_that_is_not_understood_is_an_unknown_outcome() {
         "endpoint=reset,redirect=http://127.0.0.1:9/",
         r#"endpoint=reset,body={"data":{"cleared":true}}"#,
     ] {
-        let (_scene, world, told) = suffers(fault, POLL, (504, "outcome_unknown"), "unknown").await;
-        assert_eq!(told["after"]["total"], 970, "{fault}");
+        let (_scene, world, answer) =
+            suffers(fault, POLL, (504, "outcome_unknown"), "unknown").await;
+        assert_eq!(answer["after"]["total"], 970, "{fault}");
         world.stop().await;
     }
 }
@@ -577,9 +581,9 @@ async fn what_upstream_refuses_has_cleared_nothing_and_is_sent_once() {
     for status in [401, 403, 404, 429] {
         let fault = format!("status={status},endpoint=reset,count=1");
         let refused = (502, "upstream_refused");
-        let (scene, world, told) = suffers(&fault, POLL, refused, "failed").await;
-        assert_eq!(told["upstream_status"], status);
-        assert_eq!(Ask::good().code(&world).await, code(429, "cooldown"));
+        let (scene, world, answer) = suffers(&fault, POLL, refused, "failed").await;
+        assert_eq!(answer["upstream_status"], status);
+        assert_eq!(ResetRequest::good().code(&world).await, code(429, "cooldown"));
         assert_eq!(scene.deletes(), 1);
         world.stop().await;
     }
@@ -589,12 +593,12 @@ async fn what_upstream_refuses_has_cleared_nothing_and_is_sent_once() {
 async fn an_answer_that_names_another_account_locks_the_resets_until_a_restart() {
     let fault =
         r#"endpoint=reset,body={"data":{"account_id":"99999999","cleared":true},"meta":{}}"#;
-    let (scene, world, told) = suffers(fault, POLL, (502, "account_mismatch"), "failed").await;
-    assert!(told["message"].as_str().unwrap().contains("99999999"), "{told}");
-    assert_eq!(Ask::good().code(&world).await, code(409, "locked"));
+    let (scene, world, answer) = suffers(fault, POLL, (502, "account_mismatch"), "failed").await;
+    assert!(answer["message"].as_str().unwrap().contains("99999999"), "{answer}");
+    assert_eq!(ResetRequest::good().code(&world).await, code(409, "locked"));
     world.stop().await;
     let world = scene.start_later().await;
-    assert_eq!(Ask::good().code(&world).await, code(429, "cooldown"));
+    assert_eq!(ResetRequest::good().code(&world).await, code(429, "cooldown"));
     world.stop().await;
 }
 
@@ -613,7 +617,7 @@ async fn a_caller_who_goes_away_in_time_stops_the_reset() {
     let world = scene.start().await;
     let readings = scene.api.counts().accounts["acme"].endpoint(Endpoint::Users);
     scene.api.add_fault("latency=1s,endpoint=users".parse().unwrap());
-    let call = Ask::good().send(&world);
+    let call = ResetRequest::good().send(&world);
     let asked = scene.api.wait_until(|log| log.endpoint(Endpoint::Users) > readings);
     tokio::select! {
         _ = call => panic!("it is answered"),
@@ -622,7 +626,7 @@ async fn a_caller_who_goes_away_in_time_stops_the_reset() {
     world.until("it", |samples| refusals(samples, "interrupted") == 1).await;
     assert_eq!((scene.deletes(), scene.record().len()), (0, 0));
     scene.api.clear_faults();
-    assert_eq!(Ask::good().code(&world).await, code(200, "cleared"));
+    assert_eq!(ResetRequest::good().code(&world).await, code(200, "cleared"));
     world.stop().await;
 }
 
@@ -637,7 +641,7 @@ async fn a_shutdown_waits_for_what_was_sent_and_writes_its_outcome() {
         guard("the reset", api.wait_until(|log| log.endpoint(Endpoint::Reset) == 1)).await;
         shutdown.begin();
     };
-    let (answer, ()) = tokio::join!(Ask::good().ask(&world), stop);
+    let (answer, ()) = tokio::join!(ResetRequest::good().send(&world), stop);
     assert_eq!((answer.0, &answer.1["code"]), (200, &json!("cleared")));
     world.stop().await;
     assert_eq!(scene.record()[..2], ["intent - -", "outcome cleared cleared"]);
@@ -656,7 +660,7 @@ async fn a_shutdown_before_the_decision_sends_nothing() {
         guard("the list", api.wait_until(|log| log.endpoint(Endpoint::Users) > asked)).await;
         shutdown.begin();
     };
-    let (answer, ()) = tokio::join!(Ask::good().code(&world), stop);
+    let (answer, ()) = tokio::join!(ResetRequest::good().code(&world), stop);
     assert_eq!(answer, code(503, "interrupted"));
     world.stop().await;
     assert_eq!((scene.deletes(), scene.record().len()), (0, 0));
@@ -680,7 +684,7 @@ async fn other_settings_wait_for_a_reset_that_was_sent_and_show_nothing_from_bef
         guard("the reset", api.wait_until(|log| log.endpoint(Endpoint::Reset) == 1)).await;
         change(&scene, &world).await;
     };
-    let (answer, ()) = tokio::join!(Ask::good().ask(&world), reload);
+    let (answer, ()) = tokio::join!(ResetRequest::good().send(&world), reload);
     assert_eq!((answer.0, &answer.1["code"]), (200, &json!("cleared")));
     world.until("figures", |all| unanswered(all, "red") == Some(0.0)).await;
     let asked = scene.api.counts().total;
@@ -702,10 +706,10 @@ async fn other_settings_before_the_decision_give_a_reset_up() {
         guard("the list", api.wait_until(|log| log.endpoint(Endpoint::Users) > asked)).await;
         change(&scene, &world).await;
     };
-    let (answer, ()) = tokio::join!(Ask::good().code(&world), reload);
+    let (answer, ()) = tokio::join!(ResetRequest::good().code(&world), reload);
     assert_eq!(answer, code(503, "interrupted"));
     scene.api.clear_faults();
-    assert_eq!(Ask::good().code(&world).await, code(200, "cleared"));
+    assert_eq!(ResetRequest::good().code(&world).await, code(200, "cleared"));
     world.stop().await;
     assert_eq!(scene.deletes(), 1);
 }
@@ -715,8 +719,10 @@ async fn a_changed_token_is_taken_up_and_the_old_one_is_not_any_more() {
     const NEW: &str = "fedcba9876543210fedcba9876543210";
     let scene = Scene::new().await;
     let world = scene.start().await;
-    let dry =
-        |token| Ask { token: Some(token), ..Ask::with(&json!({"confirm": ID, "dry_run": true})) };
+    let dry = |token| ResetRequest {
+        token: Some(token),
+        ..ResetRequest::with(&json!({"confirm": ID, "dry_run": true}))
+    };
     assert_eq!(dry(TOKEN).code(&world).await, code(200, "dry_run"));
     scene.write("reset-token", NEW);
     until_true("the new token", async || dry(NEW).code(&world).await.0 != 401).await;
@@ -730,9 +736,9 @@ async fn a_disk_that_fails_lets_nothing_be_sent() {
     let world = scene.start().await;
     // A folder in the place of the log.
     std::fs::create_dir_all(scene.path("data/acme/reset-audit.jsonl")).unwrap();
-    let (status, told) = Ask::good().ask(&world).await;
-    assert_eq!((status, &told["code"]), (500, &json!("storage_failed")), "{told}");
-    assert!(told["message"].as_str().unwrap().contains("reset-audit.jsonl"), "{told}");
+    let (status, answer) = ResetRequest::good().send(&world).await;
+    assert_eq!((status, &answer["code"]), (500, &json!("storage_failed")), "{answer}");
+    assert!(answer["message"].as_str().unwrap().contains("reset-audit.jsonl"), "{answer}");
     assert_eq!(scene.deletes(), 0);
     world.stop().await;
 }
@@ -744,9 +750,9 @@ async fn a_reset_whose_cooldown_is_over_resolves_an_unknown_one() {
     config.accounts[0].reset.as_mut().unwrap().cooldown = Duration::ZERO;
     let world = scene.start_config(config).await;
     scene.api.add_fault("reset,endpoint=reset,count=1".parse().unwrap());
-    assert_eq!(Ask::good().code(&world).await, code(504, "outcome_unknown"));
+    assert_eq!(ResetRequest::good().code(&world).await, code(504, "outcome_unknown"));
     world.until("it", |samples| unresolved(samples) == 1).await;
-    assert_eq!(Ask::good().code(&world).await, code(200, "cleared"));
+    assert_eq!(ResetRequest::good().code(&world).await, code(200, "cleared"));
     world.until("it", |samples| unresolved(samples) == 0).await;
     assert_eq!(scene.deletes(), 2);
     world.stop().await;

@@ -10,13 +10,13 @@ use super::support::exporter::{Exporter, command, config_flag, run};
 use super::support::pki::Pki;
 
 /// A scene, a daemon and the flags of commands beside it.
-struct Desk {
+struct ResetCommand {
     scene: Scene,
     _process: Exporter,
     flags: Vec<String>,
 }
 
-impl Desk {
+impl ResetCommand {
     async fn new(more: &[String]) -> Self {
         let scene = Scene::new().await;
         scene.write("config.yaml", &scene.yaml("interval: 200ms, timeout: 5s", ""));
@@ -43,30 +43,30 @@ impl Desk {
 }
 
 #[tokio::test]
-async fn a_person_rehearses_resets_is_refused_and_reads_the_record() {
-    let desk = Desk::new(&[]).await;
-    let empty = desk.reset(&["--history"]).await;
+async fn a_dry_run_a_reset_a_refusal_and_the_history() {
+    let command_line = ResetCommand::new(&[]).await;
+    let empty = command_line.reset(&["--history"]).await;
     assert_eq!(empty.status.code(), Some(0));
     assert!(text(&empty.stdout).contains("No reset is on record"));
     let confirm = format!("--confirm={ID}");
-    let dry = desk.reset(&["acme", &confirm, "--dry-run"]).await;
+    let dry = command_line.reset(&["acme", &confirm, "--dry-run"]).await;
     assert_eq!(dry.status.code(), Some(0), "{dry:?}");
     assert!(text(&dry.stdout).contains("before  970 unanswered: 670 red, 300 grey; 3 users"));
-    let wrong = desk.reset(&["acme", "--confirm=11111111"]).await;
+    let wrong = command_line.reset(&["acme", "--confirm=11111111"]).await;
     assert_eq!(wrong.status.code(), Some(1), "{wrong:?}");
     assert!(text(&wrong.stderr).contains("confirmation_mismatch"), "{wrong:?}");
-    let done = desk.reset(&["acme", &confirm, "--reason=dead\u{1b} backlog"]).await;
+    let done = command_line.reset(&["acme", &confirm, "--reason=dead\u{1b} backlog"]).await;
     assert_eq!(done.status.code(), Some(0), "{done:?}");
     assert!(text(&done.stdout).contains("after   0 unanswered"), "{done:?}");
-    let again = desk.reset(&["acme", &confirm, "--expected-unanswered=5"]).await;
+    let again = command_line.reset(&["acme", &confirm, "--expected-unanswered=5"]).await;
     assert_eq!(again.status.code(), Some(1));
     assert!(text(&again.stderr).contains("cooldown: the last reset"), "{again:?}");
     assert!(again.stdout.is_empty());
     for words in [&["--history"][..], &["--history", "acme"]] {
-        let history = desk.reset(words).await;
-        let told = text(&history.stdout);
-        let lines: Vec<&str> = told.lines().collect();
-        assert_eq!((history.status.code(), lines.len()), (Some(0), 4), "{told}");
+        let history = command_line.reset(words).await;
+        let shown = text(&history.stdout);
+        let lines: Vec<&str> = shown.lines().collect();
+        assert_eq!((history.status.code(), lines.len()), (Some(0), 4), "{shown}");
         for (line, words) in
             lines.iter().zip(["dry run: 970", "to be reset: 970", "cleared", "after it: 0"])
         {
@@ -74,20 +74,20 @@ async fn a_person_rehearses_resets_is_refused_and_reads_the_record() {
         }
         assert!(lines[1].contains("because: dead  backlog"), "{}", lines[1]);
     }
-    assert_eq!(desk.scene.api.counts().endpoint(Endpoint::Reset), 1);
+    assert_eq!(command_line.scene.api.counts().endpoint(Endpoint::Reset), 1);
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_the_command_line_is_exit_code_2_and_asks_nobody() {
+async fn what_is_wrong_with_the_command_line_is_exit_code_2_and_sends_nothing() {
     let scene = Scene::new().await;
     scene.write("config.yaml", &scene.yaml("interval: 200ms, timeout: 5s", ""));
     let config = config_flag(&scene.path("config.yaml"));
     let confirm = format!("--confirm={ID}");
-    for (words, told) in [
+    for (words, message) in [
         (&["reset"][..], "required"),
         (&["reset", "acme"], "--confirm"),
         (&["reset", "--history", "--dry-run"], "--dry-run"),
-        (&["reset", "nobody", &confirm], "configures no account nobody"),
+        (&["reset", "unknown", &confirm], "configures no account unknown"),
         (&["reset", "other", "--confirm=11111111"], "has no reset enabled"),
         (&["reset", "acme", &confirm, "--token-file=/no/such"], "/no/such"),
         (&["reset", "acme", &confirm, "--url=ftp://x"], "http"),
@@ -95,12 +95,12 @@ async fn what_is_wrong_with_the_command_line_is_exit_code_2_and_asks_nobody() {
     ] {
         let output = run_now(&[words, &[&*config]].concat());
         assert_eq!(output.status.code(), Some(2), "{words:?} {output:?}");
-        assert!(text(&output.stderr).contains(told), "{words:?} {output:?}");
+        assert!(text(&output.stderr).contains(message), "{words:?} {output:?}");
         assert!(!format!("{output:?}").contains(TOKEN));
     }
-    let nobody = run_now(&["reset", "acme", &confirm, "--url=http://127.0.0.1:9", &config]);
-    assert_eq!(nobody.status.code(), Some(1));
-    assert!(text(&nobody.stderr).contains("--web.enable-admin-api"), "{nobody:?}");
+    let unanswered = run_now(&["reset", "acme", &confirm, "--url=http://127.0.0.1:9", &config]);
+    assert_eq!(unanswered.status.code(), Some(1));
+    assert!(text(&unanswered.stderr).contains("--web.enable-admin-api"), "{unanswered:?}");
 }
 
 #[tokio::test]
@@ -114,8 +114,11 @@ async fn an_admin_listener_that_others_reach_needs_tls() {
             let flags = [&*config, "--web.enable-admin-api", &admin];
             let output = run_now(&[command, &flags].concat());
             assert_eq!(output.status.code(), Some(2), "{address} {output:?}");
-            let told = text(&output.stderr);
-            assert!(told.contains("--web.config.file") && !told.contains("listening"), "{told}");
+            let errors = text(&output.stderr);
+            assert!(
+                errors.contains("--web.config.file") && !errors.contains("listening"),
+                "{errors}"
+            );
         }
         let off = run_now(&["check-config", &config, &admin]);
         assert_eq!(off.status.code(), Some(0), "it is not opened: {off:?}");
@@ -134,19 +137,19 @@ async fn an_encrypted_admin_listener_wants_its_certificate_known_and_its_login()
         ),
     );
     let web = format!("--web.config.file={}", pki.path("web.yml").display());
-    let mut desk = Desk::new(&[web]).await;
+    let mut command_line = ResetCommand::new(&[web]).await;
     let confirm = format!("--confirm={ID}");
     let ask = ["acme", &*confirm, "--dry-run"];
     let ca = format!("--ca-file={}", pki.path("ca.crt").display());
-    let unknown = desk.reset(&ask).await;
+    let unknown = command_line.reset(&ask).await;
     assert_eq!(unknown.status.code(), Some(1), "{unknown:?}");
     assert!(text(&unknown.stderr).contains("certificate"), "{unknown:?}");
-    let stranger = desk.reset(&[&ask[..], &["--insecure"]].concat()).await;
+    let stranger = command_line.reset(&[&ask[..], &["--insecure"]].concat()).await;
     assert_eq!(stranger.status.code(), Some(1), "{stranger:?}");
     assert!(text(&stranger.stderr).contains("login_required"), "{stranger:?}");
-    let url = desk.flags.pop().unwrap().replace("https://", "https://admin:open%20sesame@");
-    desk.flags.push(url);
-    let dry = desk.reset(&[&ask[..], &[&*ca]].concat()).await;
+    let url = command_line.flags.pop().unwrap().replace("https://", "https://admin:open%20sesame@");
+    command_line.flags.push(url);
+    let dry = command_line.reset(&[&ask[..], &[&*ca]].concat()).await;
     assert_eq!(dry.status.code(), Some(0), "{dry:?}");
 }
 

@@ -45,8 +45,8 @@ impl Running {
         let request = request.header("content-type", "application/json").body(body().to_string());
         async move {
             let answer = request.send().await.ok()?.text().await.ok()?;
-            let told: Value = serde_json::from_str(&answer).ok()?;
-            Some(told["code"].as_str()?.to_owned())
+            let body: Value = serde_json::from_str(&answer).ok()?;
+            Some(body["code"].as_str()?.to_owned())
         }
     }
 }

@@ -142,7 +142,7 @@ impl Scene {
         Exporter::start(&[&flags[..], &["--log.level=trace", &format]].concat())
     }
 
-    /// All that nobody may see.
+    /// All secrets of the scene.
     fn secrets(&self) -> Vec<String> {
         let fixed = [TOKEN, FILE, COMMAND, ARGUMENT, KEY, PASSWORD, SEED, PROXY, RESET, JWT];
         let mut secrets: Vec<String> = fixed.map(str::to_owned).into();
@@ -188,7 +188,7 @@ impl Scene {
 
     fn assert_clean(&self, what: &str, text: &str) {
         for secret in self.secrets() {
-            assert!(!text.contains(&secret), "{what} tells {secret}:\n{text}");
+            assert!(!text.contains(&secret), "{what} shows {secret}:\n{text}");
         }
     }
 }
@@ -231,7 +231,7 @@ async fn suffer(faults: &[&str], format: &str, login: Login) {
 }
 
 #[tokio::test]
-async fn no_secret_is_told_by_a_configuration() {
+async fn no_secret_is_shown_by_a_configuration() {
     let scene = Scene::new().await;
     let file = scene.config.split_once('=').unwrap().1;
     let config = config::load(Path::new(file), Permissions { token_command: true }).unwrap();
@@ -241,20 +241,20 @@ async fn no_secret_is_told_by_a_configuration() {
 }
 
 #[tokio::test]
-async fn no_secret_is_told_when_upstream_refuses() {
+async fn no_secret_is_shown_when_upstream_refuses() {
     let faults = ["status=401", "status=400", "status=403", "status=404"];
     suffer(&faults, "logfmt", Login::Good).await;
 }
 
 #[tokio::test]
-async fn no_secret_is_told_when_upstream_breaks() {
+async fn no_secret_is_shown_when_upstream_breaks() {
     let redirect = format!("redirect=http://user:{PROXY}@127.0.0.1:9/?token={TOKEN}");
     let faults = ["reset", "truncated", "malformed", "oversized", "status=500", &redirect];
     suffer(&faults, "json", Login::Good).await;
 }
 
 #[tokio::test]
-async fn no_secret_is_told_when_upstream_repeats_what_it_was_sent() {
+async fn no_secret_is_shown_when_upstream_repeats_what_it_was_sent() {
     let problem = format!("body={{\"code\":\"{TOKEN}\",\"detail\":\"{FILE} {COMMAND}\"}}");
     let granted = format!(
         "path=/v2/oauth/token,body={{\"data\":{{\"access_token\":\"{SEED}\",\"expires_in\":-1}}}}"
@@ -264,7 +264,7 @@ async fn no_secret_is_told_when_upstream_repeats_what_it_was_sent() {
 }
 
 #[tokio::test]
-async fn no_secret_is_told_when_logins_fail() {
+async fn no_secret_is_shown_when_logins_fail() {
     let faults = ["latency=1ms", "status=500,path=/v2/oauth/token", "retry_after=429:1"];
     suffer(&faults, "json", Login::Refused).await;
 }

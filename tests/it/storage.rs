@@ -1,6 +1,6 @@
 //! Storage as another process and a hostile system meet it: kills, a second owner, a full disk.
 //!
-//! The other process is this test binary itself, told by [`ROLE`] to run [`child`] in earnest.
+//! The other process is this test binary itself, in which [`ROLE`] makes [`child`] do something.
 
 use std::collections::hash_map::RandomState;
 use std::fs;
@@ -17,8 +17,8 @@ use wazzup_exporter::storage::{AccountStore, Storage, StorageError};
 const ROLE: &str = "STORAGE_TEST_ROLE";
 /// The environment variable that says where.
 const ROOT: &str = "STORAGE_TEST_ROOT";
-/// Precedes what the child tells, among the chatter of the test harness.
-const TOLD: &str = "child: ";
+/// Precedes the reports of the child, among the output of the test harness.
+const REPORT: &str = "child: ";
 /// How often the rewriting process is killed.
 const KILLS: u32 = 100;
 /// The latest moment of a kill after the lock was taken, in microseconds.
@@ -32,8 +32,8 @@ fn child() {
     match role.as_str() {
         "hold" => {
             let _store = storage.account("acme").unwrap();
-            tell("held");
-            // Until it is killed, or nobody is left to do so.
+            report("held");
+            // Until it is killed, or the parent has ended.
             std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
         }
         "rewrite" => rewrite(&storage.account("acme").unwrap()),
@@ -44,8 +44,8 @@ fn child() {
         }
         "fill" => fill(&storage.account("acme").unwrap()),
         "try" => {
-            tell(storage.account("acme").unwrap_err());
-            tell(storage.check().map_or_else(|error| error.to_string(), |()| "fine".to_owned()));
+            report(storage.account("acme").unwrap_err());
+            report(storage.check().map_or_else(|error| error.to_string(), |()| "fine".to_owned()));
         }
         other => panic!("no role {other}"),
     }
@@ -59,13 +59,13 @@ fn a_kill_at_any_moment_leaves_whole_content_no_older_than_reported() {
     let mut unfinished = 0;
     for _ in 0..KILLS {
         let mut child = start(&mut this_binary(), "rewrite", &temporary.path().join("data"));
-        let mut told = lines(&mut child);
-        assert_eq!(told.next().unwrap(), "locked");
+        let mut reports = lines(&mut child);
+        assert_eq!(reports.next().unwrap(), "locked");
         let moment = RandomState::new().build_hasher().finish() % KILL_WITHIN;
         std::thread::sleep(Duration::from_micros(moment));
         child.kill().unwrap();
         child.wait().unwrap();
-        reported = told.last().map_or(reported, |line| line.parse().unwrap());
+        reported = reports.last().map_or(reported, |line| line.parse().unwrap());
         let bytes = storage.read_unlocked("acme", "state").unwrap();
         let found = bytes.map_or(0, |bytes| number_in(&bytes));
         assert!((reported..=reported + 1).contains(&found), "{found} after {reported}");
@@ -125,12 +125,12 @@ fn a_full_disk_keeps_the_old_content_and_is_named() {
     } else {
         (in_shell("trap '' XFSZ; ulimit -f 128; exec \"$@\""), "File too large")
     };
-    let told = run(&mut command, "fill", &temporary.path().join("data"));
-    assert_eq!(told.len(), 2, "{told:?}");
-    for (told, file) in told.iter().zip(["state", "log"]) {
+    let reports = run(&mut command, "fill", &temporary.path().join("data"));
+    assert_eq!(reports.len(), 2, "{reports:?}");
+    for (report, file) in reports.iter().zip(["state", "log"]) {
         let start =
             format!("cannot write {}", temporary.path().join("data/acme").join(file).display());
-        assert!(told.starts_with(&start) && told.contains(words), "{told}");
+        assert!(report.starts_with(&start) && report.contains(words), "{report}");
     }
 }
 
@@ -140,25 +140,29 @@ fn a_full_disk_keeps_the_old_content_and_is_named() {
 fn a_place_that_cannot_be_written_is_refused() {
     let temporary = tempfile::tempdir().unwrap();
     if may_mount(temporary.path()) {
-        let told = run(&mut mounted("ro", temporary.path()), "try", &temporary.path().join("data"));
-        assert_eq!(told.len(), 2, "{told:?}");
-        for told in told {
-            assert!(told.contains("(os error 30); the file system is mounted read-only"), "{told}");
+        let reports =
+            run(&mut mounted("ro", temporary.path()), "try", &temporary.path().join("data"));
+        assert_eq!(reports.len(), 2, "{reports:?}");
+        for report in reports {
+            assert!(
+                report.contains("(os error 30); the file system is mounted read-only"),
+                "{report}"
+            );
         }
     } else {
-        let told = run(&mut this_binary(), "try", Path::new("/proc/data"));
-        assert!(told[0].starts_with("cannot create /proc/data: "), "{told:?}");
+        let reports = run(&mut this_binary(), "try", Path::new("/proc/data"));
+        assert!(reports[0].starts_with("cannot create /proc/data: "), "{reports:?}");
     }
 }
 
-/// Replaces the content for ever, each by the next, and tells when that is done.
+/// Replaces the content for ever, each by the next, and reports each.
 fn rewrite(store: &AccountStore) {
-    tell("locked");
+    report("locked");
     let mut number = store.read("state").unwrap().map_or(0, |bytes| number_in(&bytes));
     loop {
         number += 1;
         store.write("state", &content(number)).unwrap();
-        tell(number);
+        report(number);
     }
 }
 
@@ -174,7 +178,7 @@ fn number_in(bytes: &[u8]) -> u64 {
     number
 }
 
-/// Writes until nothing more fits, in both ways, and tells both errors; then makes room.
+/// Writes until nothing more fits, in both ways, and reports both errors; then makes room.
 fn fill(store: &AccountStore) {
     let folder = Path::new(&std::env::var(ROOT).unwrap()).join("acme");
     let mut kept = Vec::new();
@@ -185,7 +189,7 @@ fn fill(store: &AccountStore) {
             Err(error) => break error,
         }
     };
-    tell(refused);
+    report(refused);
     assert!(kept.len() > 5000 && store.read("state").unwrap().unwrap() == kept);
     assert!(!folder.join(".new").exists());
     let lines = |store: &AccountStore| {
@@ -199,17 +203,17 @@ fn fill(store: &AccountStore) {
             Err(error) => break error,
         }
     };
-    tell(refused);
+    report(refused);
     assert!(appended > 0 && lines(store) == appended);
     fs::remove_file(folder.join("log")).unwrap();
     store.write("state", b"little").unwrap();
     assert_eq!(store.read("state").unwrap().unwrap(), b"little");
 }
 
-/// Says it to whoever started the child.
-fn tell(what: impl std::fmt::Display) {
+/// Reports to the parent process.
+fn report(what: impl std::fmt::Display) {
     let mut stdout = std::io::stdout().lock();
-    writeln!(stdout, "{TOLD}{what}").unwrap();
+    writeln!(stdout, "{REPORT}{what}").unwrap();
 }
 
 /// This binary, to run only [`child`].
@@ -224,7 +228,7 @@ fn in_shell(script: &str) -> Command {
     with_child(shell)
 }
 
-/// A shell with a file system of its own mounted on a folder, which nobody else sees.
+/// A shell with a file system of its own mounted on a folder, which no other process sees.
 fn mounted(options: &str, folder: &Path) -> Command {
     let mut unshare = Command::new("unshare");
     let script = format!("mount -t tmpfs -o {options} tmpfs \"$0\" && exec \"$@\"");
@@ -249,15 +253,15 @@ fn start(command: &mut Command, role: &str, root: &Path) -> Child {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap()
 }
 
-/// Runs the child to its good end and gives what it told.
+/// Runs the child to its good end and returns its reports.
 fn run(command: &mut Command, role: &str, root: &Path) -> Vec<String> {
     let mut child = start(command, role, root);
-    let told = lines(&mut child).collect();
-    assert!(child.wait().unwrap().success(), "{told:?}");
-    told
+    let reports = lines(&mut child).collect();
+    assert!(child.wait().unwrap().success(), "{reports:?}");
+    reports
 }
 
-/// What the child tells, until it ends; a line that a kill cut off is left out.
+/// The reports of the child, until it ends; a line that a kill cut off is left out.
 fn lines(child: &mut Child) -> impl Iterator<Item = String> + use<> {
     let mut stdout = BufReader::new(child.stdout.take().unwrap());
     let whole = std::iter::from_fn(move || {
@@ -265,5 +269,5 @@ fn lines(child: &mut Child) -> impl Iterator<Item = String> + use<> {
         stdout.read_line(&mut line).unwrap();
         line.ends_with('\n').then_some(line)
     });
-    whole.filter_map(|line| Some(line.trim_end().split_once(TOLD)?.1.to_owned()))
+    whole.filter_map(|line| Some(line.trim_end().split_once(REPORT)?.1.to_owned()))
 }

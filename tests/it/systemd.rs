@@ -1,4 +1,4 @@
-//! The daemon under a service manager, which these tests play: they hold the notification socket, and
+//! The daemon under a service manager, whose part these tests take: they hold the notification socket, and
 //! pass listeners as systemd does.
 
 use std::net::{TcpListener, TcpStream};
@@ -18,7 +18,7 @@ use super::support::samples::Samples;
 use super::support::upstream::{configuration, serve, still};
 use super::support::wait::GUARD;
 
-/// Where the daemon tells how it is doing.
+/// The service manager's end of the notification socket.
 struct Manager {
     socket: UnixDatagram,
     path: PathBuf,
@@ -44,7 +44,7 @@ impl Manager {
     }
 
     /// The assignments of the next message.
-    fn hear(&self) -> Vec<String> {
+    fn receive(&self) -> Vec<String> {
         let mut buffer = [0; 4096];
         let length = self.socket.recv(&mut buffer).unwrap();
         let message = std::str::from_utf8(&buffer[..length]).unwrap();
@@ -52,85 +52,85 @@ impl Manager {
     }
 
     /// Everything up to and with this assignment.
-    fn hear_until(&self, assignment: &str) -> Vec<String> {
-        let mut heard = Vec::new();
-        while !heard.iter().any(|one| one == assignment) {
-            heard.extend(self.hear());
+    fn receive_until(&self, assignment: &str) -> Vec<String> {
+        let mut received = Vec::new();
+        while !received.iter().any(|one| one == assignment) {
+            received.extend(self.receive());
         }
-        heard
+        received
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_tells_that_it_is_ready_that_it_lives_and_that_it_stops() {
+async fn it_notifies_readiness_watchdog_and_stop() {
     let (api, url) = serve(still(&["acme", "globex"], 2)).await;
     let manager = Manager::new();
     let poll = "interval: 500ms, timeout: 10s, stale_after: 1m";
     let process = Exporter::spawn(&mut manager.command(&api, &url, poll, "200000"));
-    let start = manager.hear_until("READY=1");
+    let start = manager.receive_until("READY=1");
     assert_eq!(process.get("/-/ready").await.status(), 200);
-    let whole = [start, manager.hear_until("WATCHDOG=1")].concat();
+    let whole = [start, manager.receive_until("WATCHDOG=1")].concat();
     assert!(whole.contains(&"STATUS=polling 2 accounts".to_owned()), "{whole:?}");
     assert!(!whole.contains(&"STOPPING=1".to_owned()), "{whole:?}");
     for _ in 0..3 {
-        assert_eq!(manager.hear(), ["WATCHDOG=1"]);
+        assert_eq!(manager.receive(), ["WATCHDOG=1"]);
     }
     process.signal(Signal::TERM);
-    let end = manager.hear_until("STOPPING=1");
+    let end = manager.receive_until("STOPPING=1");
     assert_eq!(end.last().unwrap(), "STATUS=stopping");
     assert!(!end.contains(&"READY=1".to_owned()), "{end:?}");
     assert_eq!(process.end().0, Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn before_the_first_readings_it_asks_for_patience_and_is_not_ready() {
+async fn before_the_first_readings_it_extends_the_timeout_and_is_not_ready() {
     let (api, url) = serve(still(&["acme"], 1)).await;
     api.add_fault("hang".parse().unwrap());
     let manager = Manager::new();
     let poll = "interval: 24h, timeout: 10m";
     let process = Exporter::spawn(&mut manager.command(&api, &url, poll, "200000"));
-    assert!(manager.hear().contains(&"EXTEND_TIMEOUT_USEC=30000000".to_owned()));
+    assert!(manager.receive().contains(&"EXTEND_TIMEOUT_USEC=30000000".to_owned()));
     for _ in 0..3 {
-        assert_eq!(manager.hear(), ["WATCHDOG=1"]);
+        assert_eq!(manager.receive(), ["WATCHDOG=1"]);
     }
     assert_eq!(process.get("/-/ready").await.status(), 503);
     process.signal(Signal::TERM);
-    let end = manager.hear_until("STOPPING=1");
+    let end = manager.receive_until("STOPPING=1");
     assert!(!end.contains(&"READY=1".to_owned()), "{end:?}");
     assert_eq!(process.end().0, Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_status_tells_that_an_account_is_down_and_no_watchdog_means_no_pings() {
+async fn the_status_shows_a_down_account_and_without_watchdog_there_are_no_pings() {
     let (api, url) = serve(still(&["acme", "globex"], 1)).await;
     api.add_fault("status=401,account=acme".parse().unwrap());
     let manager = Manager::new();
     let poll = "interval: 500ms, timeout: 10s, stale_after: 1m";
     let process = Exporter::spawn(&mut manager.command(&api, &url, poll, ""));
-    let heard = manager.hear_until("STATUS=polling 2 accounts, 1 down");
+    let received = manager.receive_until("STATUS=polling 2 accounts, 1 down");
     api.clear_faults();
-    let more = manager.hear_until("STATUS=polling 2 accounts");
-    assert!(![heard, more].concat().contains(&"WATCHDOG=1".to_owned()));
+    let more = manager.receive_until("STATUS=polling 2 accounts");
+    assert!(![received, more].concat().contains(&"WATCHDOG=1".to_owned()));
     drop(process);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_tells_of_every_reload_and_shows_the_configuration_that_came_of_it() {
+async fn it_notifies_every_reload_and_shows_the_resulting_configuration() {
     let (api, url) = serve(still(&["acme", "globex"], 2)).await;
     let manager = Manager::new();
     let poll = "interval: 500ms, timeout: 10s, stale_after: 1m";
     let yaml = configuration(&api, &url, poll);
     let process = Exporter::spawn(&mut manager.command(&api, &url, poll, ""));
-    manager.hear_until("STATUS=polling 2 accounts");
+    manager.receive_until("STATUS=polling 2 accounts");
     let shown = async || process.get("/config").await.text().await.unwrap();
     assert!(shown().await.contains("name: globex"));
     let (one, _) = yaml.split_once("  - name: \"globex\"").unwrap();
     for (yaml, accounts) in [(one, 1), ("accounts: 7\n", 1), (&*yaml, 2)] {
         write_config(manager.folder.path(), yaml);
         process.signal(Signal::HUP);
-        let begin = manager.hear_until("RELOADING=1");
+        let begin = manager.receive_until("RELOADING=1");
         assert!(begin.last().unwrap().starts_with("MONOTONIC_USEC="), "{begin:?}");
-        let end = manager.hear_until("READY=1");
+        let end = manager.receive_until("READY=1");
         assert!(!end.contains(&"RELOADING=1".to_owned()), "{end:?}");
         let shown = shown().await;
         assert_eq!(shown.matches("- name: ").count(), accounts, "{shown}");
@@ -156,22 +156,23 @@ async fn a_service_manager_that_is_gone_stops_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_command_hears_nothing_of_the_service_manager() {
+async fn a_token_command_inherits_no_variable_of_the_service_manager() {
     let (api, url) = serve(still(&["acme"], 1)).await;
     let manager = Manager::new();
     let folder = manager.folder.path();
-    let (script, told) = (folder.join("get-token"), folder.join("environment"));
+    let (script, variables) = (folder.join("get-token"), folder.join("environment"));
     let print = "{\"access_token\":\"token-of-acme\"}";
     let body =
-        format!("#!/bin/sh\nenv > {0}.new; mv {0}.new {0}; echo '{print}'\n", told.display());
+        format!("#!/bin/sh\nenv > {0}.new; mv {0}.new {0}; echo '{print}'\n", variables.display());
     write_script(&script, &body);
     let yaml = configuration(&api, &url, "interval: 500ms");
     let token = yaml.lines().find(|line| line.contains("token: ")).unwrap();
     let indent = &token[..token.len() - token.trim_start().len()];
     let auth = token.trim_start().starts_with("auth:");
-    let way = format!("token_command: ['{}']", script.display());
-    let way = if auth { format!("{indent}auth: {{{way}}}") } else { format!("{indent}{way}") };
-    let config = write_config(manager.folder.path(), &yaml.replace(token, &way));
+    let source = format!("token_command: ['{}']", script.display());
+    let source =
+        if auth { format!("{indent}auth: {{{source}}}") } else { format!("{indent}{source}") };
+    let config = write_config(manager.folder.path(), &yaml.replace(token, &source));
     let mut command = command();
     command.args([&config_flag(&config), "--config.allow-token-command"]);
     for (name, value) in [
@@ -189,7 +190,7 @@ async fn a_token_command_hears_nothing_of_the_service_manager() {
     let up =
         |samples: &Samples| samples.get("wazzup_up{account=\"acme\"}").is_some_and(|up| up == "1");
     process.until("a figure", up).await;
-    let environment = std::fs::read_to_string(told).unwrap();
+    let environment = std::fs::read_to_string(variables).unwrap();
     assert!(environment.contains("KEPT=1"), "{environment}");
     for absent in ["NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_"] {
         assert!(!environment.contains(absent), "{environment}");
@@ -234,7 +235,7 @@ async fn it_serves_on_the_sockets_that_it_is_passed() {
     process.signal(Signal::TERM);
     let (code, log) = process.end();
     assert_eq!((code, log.matches("listening address=").count()), (Some(0), 2), "{log}");
-    // The port is still the service manager's: whoever comes now waits for the next daemon.
+    // The port is still the service manager's: a client that connects now waits for the next daemon.
     TcpStream::connect(addresses[0]).unwrap();
 }
 
@@ -246,7 +247,7 @@ fn sockets_that_are_none_are_refused_with_exit_code_2() {
     let (listener, _) = listener();
     let connection = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (datagram, _other) = UnixDatagram::pair().unwrap();
-    for (sockets, passed, told) in [
+    for (sockets, passed, message) in [
         (0, Stdio::null(), "systemd has passed no socket; start the .socket unit"),
         (1, Stdio::null(), "socket 1 that systemd has passed is no TCP socket"),
         (1, OwnedFd::from(datagram).into(), "is no TCP socket"),
@@ -256,12 +257,12 @@ fn sockets_that_are_none_are_refused_with_exit_code_2() {
         command.args([&config, "--web.systemd-socket"]).stdin(passed);
         let ended = command.output().unwrap();
         assert_eq!(ended.status.code(), Some(2), "{ended:?}");
-        assert!(text(&ended.stderr).contains(told), "{}", text(&ended.stderr));
+        assert!(text(&ended.stderr).contains(message), "{}", text(&ended.stderr));
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sockets_that_nobody_asked_for_are_warned_of() {
+async fn sockets_without_the_flag_are_a_warning() {
     let (api, url) = serve(still(&["acme"], 1)).await;
     let folder = tempfile::tempdir().unwrap();
     let config =

@@ -48,7 +48,7 @@ async fn a_token_that_ends_in_mid_sweep_costs_no_reading_and_one_renewal() {
     }
     assert_eq!(scene.granted(Endpoint::Exchange), 2);
     assert_eq!(scene.asked(Endpoint::MachineToken), 1);
-    assert!(scene.api.counts().status(401) > 0, "nobody was refused");
+    assert!(scene.api.counts().status(401) > 0, "no request was refused");
     let renewed = r#"wazzup_token_refreshes_total{account="acme",result="ok"}"#;
     assert_eq!(value(&samples, renewed), Some(2.0));
     assert!(samples.contains_key(r#"wazzup_token_last_refresh_timestamp_seconds{account="acme"}"#));

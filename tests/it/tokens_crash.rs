@@ -25,12 +25,12 @@ const LIFE: Duration = Duration::from_secs(1);
 const LOGIN_NEEDED: &str = r#"wazzup_account_failing{account="acme",reason="login_needed"}"#;
 
 /// The scene, and what a test knows of the program in it.
-struct Stage {
+struct CrashTest {
     scene: Scene,
     flags: [String; 3],
 }
 
-impl Stage {
+impl CrashTest {
     async fn new() -> Self {
         let scene = Scene::new(main_partner(LIFE.as_secs()), vec![label("acme", 0, 2)]).await;
         let file = scene.config_file("interval: 100ms, timeout: 5s");
@@ -43,8 +43,8 @@ impl Stage {
         Exporter::start(&self.flags.each_ref().map(String::as_str))
     }
 
-    /// Waits until the program has renewed and reads with what it got, or says that somebody has to
-    /// log in. Whether it renewed.
+    /// Waits until the program has renewed and reads with what it got, or says that a login
+    /// is needed. Whether it renewed.
     async fn renews(&self, process: &Exporter) -> bool {
         let done = |samples: &Samples| {
             renewals(samples) >= 1.0 && sweeps(samples, "ok") >= 1.0
@@ -53,7 +53,7 @@ impl Stage {
         !process.until("a renewal", done).await.contains_key(LOGIN_NEEDED)
     }
 
-    /// Sees that the program has asked once to find out that somebody has to log in, and does so.
+    /// Sees that the program has made one request for tokens before it needs a login, and logs in.
     async fn log_in(&self, process: &Exporter) {
         let later = sweeps(&process.until("it", |_| true).await, "failed") + 5.0;
         let samples = process.until("sweeps", |samples| sweeps(samples, "failed") >= later).await;
@@ -86,7 +86,7 @@ fn requests_for_tokens(samples: &Samples) -> u64 {
     found.map(|(_, value)| value.parse::<u64>().unwrap()).sum()
 }
 
-/// The figures behind a word in the lines that tell of renewals.
+/// The figures behind a word in the log lines about renewals.
 fn micros(log: &str, word: &str) -> Vec<u64> {
     let lines = log.lines().filter(|line| line.contains("renewed the token"));
     let figures = lines.filter_map(|line| {
@@ -99,22 +99,22 @@ fn micros(log: &str, word: &str) -> Vec<u64> {
 #[tokio::test]
 async fn a_kill_loses_a_login_only_between_upstreams_answer_and_the_disk() {
     let crashes = std::env::var("CRASHES").map_or(CRASHES, |crashes| crashes.parse().unwrap());
-    let stage = Stage::new().await;
+    let test = CrashTest::new().await;
     let (mut widths, mut disk, mut lost) = (Vec::new(), Vec::new(), 0);
-    let mut process = stage.start();
-    assert!(stage.renews(&process).await);
+    let mut process = test.start();
+    assert!(test.renews(&process).await);
     for crash in 0..crashes {
         match crash % 4 {
             0 => tokio::time::sleep(random_below(LIFE)).await,
             1 => {
                 process.signal(Signal::KILL);
-                process = stage.start();
+                process = test.start();
                 tokio::time::sleep(random_below(LIFE / 4)).await;
             }
             _ => {
-                let asked = stage.scene.asked(Endpoint::Refresh);
+                let asked = test.scene.asked(Endpoint::Refresh);
                 let refresh =
-                    stage.scene.api.wait_until(|log| log.endpoint(Endpoint::Refresh) > asked);
+                    test.scene.api.wait_until(|log| log.endpoint(Endpoint::Refresh) > asked);
                 guard("a refresh", refresh).await;
                 tokio::time::sleep(random_below(AFTER_ARRIVAL)).await;
             }
@@ -124,13 +124,13 @@ async fn a_kill_loses_a_login_only_between_upstreams_answer_and_the_disk() {
         let (whole, answered) = (micros(&log, "stored_micros="), micros(&log, "answered_micros="));
         disk.extend(whole.iter().zip(answered).map(|(whole, answered)| whole - answered));
         widths.extend(whole);
-        let kept = stage.scene.kept("acme");
+        let kept = test.scene.kept("acme");
         let started = kept.is_some_and(|kept| kept["started"] == true);
-        process = stage.start();
-        if !stage.renews(&process).await {
+        process = test.start();
+        if !test.renews(&process).await {
             lost += 1;
             assert!(started, "a token was lost that had not been sent, or whose answer was stored");
-            stage.log_in(&process).await;
+            test.log_in(&process).await;
         }
     }
     println!("{crashes} kills, of which {lost} between upstream's answer and the disk");
@@ -146,16 +146,16 @@ fn spread(figures: &mut [u64]) -> String {
 
 #[tokio::test]
 async fn a_kill_while_the_answer_is_on_its_way_costs_one_attempt_and_a_login() {
-    let stage = Stage::new().await;
-    let process = stage.start();
-    assert!(stage.renews(&process).await);
-    stage.scene.api.add_fault("late=20s,endpoint=refresh".parse().unwrap());
-    let granted = stage.scene.granted(Endpoint::Refresh);
-    stage.scene.until_granted(Endpoint::Refresh, granted + 1).await;
+    let test = CrashTest::new().await;
+    let process = test.start();
+    assert!(test.renews(&process).await);
+    test.scene.api.add_fault("late=20s,endpoint=refresh".parse().unwrap());
+    let granted = test.scene.granted(Endpoint::Refresh);
+    test.scene.until_granted(Endpoint::Refresh, granted + 1).await;
     process.signal(Signal::KILL);
     process.end();
-    stage.scene.api.clear_faults();
-    let process = stage.start();
-    assert!(!stage.renews(&process).await);
-    stage.log_in(&process).await;
+    test.scene.api.clear_faults();
+    let process = test.start();
+    assert!(!test.renews(&process).await);
+    test.log_in(&process).await;
 }

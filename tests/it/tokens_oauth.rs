@@ -118,7 +118,7 @@ async fn a_poller_that_is_replaced_in_a_renewal_loses_nothing() {
 }
 
 #[tokio::test]
-async fn a_revoked_token_is_told_once_asked_once_and_over_with_the_next_login() {
+async fn a_revoked_token_is_reported_once_tried_once_and_over_with_the_next_login() {
     let scene = acme(3600).await;
     let file = scene.config_file(FAST);
     let data = format!("--storage.path={}", scene.path("data").display());
@@ -126,8 +126,8 @@ async fn a_revoked_token_is_told_once_asked_once_and_over_with_the_next_login() 
     process.until("figures", |samples| sweeps(samples, "ok") >= 1.0).await;
     scene.api.revoke_tokens("acme").unwrap();
     let reason = failing("login_needed");
-    let told = process.until("the reason", |samples| samples.contains_key(&reason)).await;
-    let later = sweeps(&told, "failed") + 10.0;
+    let samples = process.until("the reason", |samples| samples.contains_key(&reason)).await;
+    let later = sweeps(&samples, "failed") + 10.0;
     process.until("sweeps", |samples| sweeps(samples, "failed") >= later).await;
     assert_eq!(scene.asked(Endpoint::Refresh), 2);
     // Also another start does not ask again.
@@ -183,8 +183,8 @@ async fn an_answer_that_is_lost_on_the_way_costs_a_login_and_one_attempt() {
     scene.api.add_fault("lost,endpoint=refresh,count=1".parse().unwrap());
     scene.api.expire_tokens("acme").unwrap();
     let reason = failing("login_needed");
-    let told = world.until("the reason", |samples| samples.contains_key(&reason)).await;
-    let later = sweeps(&told, "failed") + 10.0;
+    let samples = world.until("the reason", |samples| samples.contains_key(&reason)).await;
+    let later = sweeps(&samples, "failed") + 10.0;
     world.until("sweeps", |samples| sweeps(samples, "failed") >= later).await;
     // The first one, the one that was lost, and the old token once more.
     assert_eq!(scene.asked(Endpoint::Refresh), 3);
@@ -221,8 +221,8 @@ async fn a_wrong_login_of_the_partner_does_not_cost_the_refresh_token() {
     scene.api.set_login("main", Login::Refused).unwrap();
     let world = scene.world(FAST).await;
     let reason = failing("unauthorized");
-    let told = world.until("the reason", |samples| samples.contains_key(&reason)).await;
-    let later = sweeps(&told, "failed") + 3.0;
+    let samples = world.until("the reason", |samples| samples.contains_key(&reason)).await;
+    let later = sweeps(&samples, "failed") + 3.0;
     world.until("sweeps", |samples| sweeps(samples, "failed") >= later).await;
     assert_eq!(scene.asked(Endpoint::Refresh), 1);
     world.stop().await;

@@ -12,7 +12,7 @@ use super::support::wait::{guard, until_true};
 const SLOW: &str = "interval: 1h";
 
 #[tokio::test]
-async fn every_path_has_a_type_and_head_tells_the_same_without_a_body() {
+async fn every_path_has_a_type_and_head_answers_the_same_without_a_body() {
     let world = World::start(still(&["acme"], 2), SLOW).await;
     for (path, kind, status) in [
         ("/", "text/html; charset=utf-8", 200),
@@ -124,7 +124,7 @@ async fn pages_and_documents_are_compressed_where_that_is_wanted() {
 }
 
 #[tokio::test]
-async fn requests_over_broken_connections_harm_nobody() {
+async fn requests_over_broken_connections_harm_no_others() {
     let world = World::start(still(&["acme"], 1), SLOW).await;
     for bytes in
         [&b"\x16\x03\x01garbage"[..], b"GET / HTTP/9.9\r\n\r\n", b"GET /metrics HTTP/1.1\r\nA", b""]

@@ -121,7 +121,7 @@ async fn a_bad_file_is_exit_code_2_before_anything_is_bound() {
         config_flag(&write_config(folder.path(), &configuration(&api, &url, "interval: 30s")));
     let pki = Pki::new();
     let web = format!("--web.config.file={}", pki.path("web.yml").display());
-    for (yaml, told) in [
+    for (yaml, message) in [
         ("tls_server_config: {cert_filse: server.crt}\n", "unknown key \"cert_filse\"".to_owned()),
         (
             "tls_server_config: {cert_file: gone.crt, key_file: server.key}\n",
@@ -142,7 +142,7 @@ async fn a_bad_file_is_exit_code_2_before_anything_is_bound() {
             let ended = run(arguments);
             assert_eq!(ended.status.code(), Some(2), "{ended:?}");
             let errors = text(&ended.stderr);
-            assert!(errors.contains(&told), "{errors}");
+            assert!(errors.contains(&message), "{errors}");
             assert!(errors.contains("web.yml:1:"), "{errors}");
             assert!(!errors.contains("listening") && ended.stdout.is_empty(), "{ended:?}");
         }
@@ -245,7 +245,7 @@ async fn a_login_that_is_none_is_turned_away() {
 }
 
 #[tokio::test]
-async fn a_crowd_of_wrong_passwords_is_told_to_come_back_and_keeps_no_friend_out() {
+async fn a_crowd_of_wrong_passwords_is_refused_for_a_while_and_keeps_no_valid_login_out() {
     let guarded = Guarded::start(&users(10)).await;
     assert_eq!(guarded.plain("GET", "/style.css", Some(ALICE)).await.status(), 200);
     let url = format!("http://{}/metrics", guarded.world.exporter);

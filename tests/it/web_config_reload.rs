@@ -196,7 +196,7 @@ async fn a_broken_renewal_keeps_what_was_there_until_it_is_mended() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_log_tells_a_broken_file_once_and_what_needs_a_restart() {
+async fn the_log_names_a_broken_file_once_and_what_needs_a_restart() {
     let (api, url) = serve(still(&["acme"], 1)).await;
     let folder = tempfile::tempdir().unwrap();
     let config =
@@ -226,8 +226,8 @@ async fn the_log_tells_a_broken_file_once_and_what_needs_a_restart() {
     assert_eq!(code, Some(0), "{log}");
     let errors: Vec<_> = log.lines().filter(|line| line.contains("level=ERROR")).collect();
     assert_eq!(errors.len(), 1, "{log}");
-    for told in ["web.yml:1:27: basic_auth_users.alice: ", "unknown key"] {
-        assert!(errors[0].contains(told), "{}", errors[0]);
+    for message in ["web.yml:1:27: basic_auth_users.alice: ", "unknown key"] {
+        assert!(errors[0].contains(message), "{}", errors[0]);
     }
     for secret in ["hunter2", "$2b$", ALICE.1, "BEGIN"] {
         assert!(!log.contains(secret), "{log}");
@@ -245,8 +245,8 @@ async fn tls_that_is_taken_out_of_the_file_stays_until_a_restart() {
     let web = format!("--web.config.file={}", pki.path("web.yml").display());
     let daemon = Exporter::start(&[&config, &web]);
     pki.write("web.yml", "http_server_config: {http2: false}\n");
-    let told = "a part of the web configuration needs a restart: turning TLS off, http2";
-    daemon.until_logged(told).await;
+    let message = "a part of the web configuration needs a restart: turning TLS off, http2";
+    daemon.until_logged(message).await;
     let ca = reqwest::Certificate::from_pem(pki.ca().as_bytes()).unwrap();
     let client = super::support::http::builder().tls_certs_only([ca]).build().unwrap();
     let answer = send(&client, &format!("https://{}/metrics", daemon.address), "GET", None).await;

@@ -132,8 +132,8 @@ async fn versions_are_kept() {
     ] {
         let guarded = Guarded::start(&tls(lines)).await;
         assert_eq!(offer(&guarded, &BOTH, |_| ()).await.unwrap().version, kept.version);
-        let told = offer(&guarded, &[refused], |_| ()).await.unwrap_err();
-        assert!(told.contains("ProtocolVersion"), "{told}");
+        let error = offer(&guarded, &[refused], |_| ()).await.unwrap_err();
+        assert!(error.contains("ProtocolVersion"), "{error}");
         guarded.stop().await;
     }
 }
@@ -151,8 +151,8 @@ async fn the_list_of_ciphers_concerns_tls_1_2_only() {
     let shaken = offer(&guarded, &[&version::TLS12], |_| ()).await.unwrap();
     assert_eq!(shaken.suite, listed);
     let other = CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384;
-    let told = offer(&guarded, &[&version::TLS12], only(other)).await.unwrap_err();
-    assert_eq!(told, "received fatal alert: HandshakeFailure");
+    let error = offer(&guarded, &[&version::TLS12], only(other)).await.unwrap_err();
+    assert_eq!(error, "received fatal alert: HandshakeFailure");
     for suite in [
         CipherSuite::TLS13_AES_128_GCM_SHA256,
         CipherSuite::TLS13_AES_256_GCM_SHA384,
@@ -178,8 +178,8 @@ async fn curves_are_kept() {
     };
     for version in BOTH {
         offer(&guarded, &[version], only(NamedGroup::secp384r1)).await.unwrap();
-        let told = offer(&guarded, &[version], only(NamedGroup::X25519)).await.unwrap_err();
-        assert_eq!(told, "received fatal alert: HandshakeFailure");
+        let error = offer(&guarded, &[version], only(NamedGroup::X25519)).await.unwrap_err();
+        assert_eq!(error, "received fatal alert: HandshakeFailure");
     }
     guarded.stop().await;
 }
@@ -264,7 +264,7 @@ async fn a_certificate_that_stands_among_the_authorities_is_good_while_it_is_val
 }
 
 #[tokio::test]
-async fn an_authority_whose_time_is_over_vouches_for_nobody() {
+async fn an_expired_authority_vouches_for_no_client() {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.not_after = rcgen::date_time_ymd(2020, 1, 1);
@@ -381,8 +381,8 @@ async fn a_resumed_session_is_good_as_long_as_its_certificate() {
     assert_eq!(guard("the end of the certificate", over).await, alert("CertificateExpired")[0]);
     for config in &tickets {
         // No handshake fails, but there is no answer.
-        let told = ask(address, config).await.unwrap_err().to_string();
-        assert!(!told.contains("CertificateExpired"), "{told}");
+        let error = ask(address, config).await.unwrap_err().to_string();
+        assert!(!error.contains("CertificateExpired"), "{error}");
     }
     guarded.stop().await;
 }
@@ -450,7 +450,7 @@ async fn a_scrape_in_flight_is_finished_before_the_end() {
 }
 
 #[tokio::test]
-async fn connections_that_never_shake_hands_keep_nobody_out() {
+async fn connections_without_a_handshake_keep_no_client_out() {
     let guarded = Guarded::start(&tls("")).await;
     let mut idle = Vec::new();
     for _ in 0..600 {
@@ -462,7 +462,7 @@ async fn connections_that_never_shake_hands_keep_nobody_out() {
 }
 
 #[tokio::test]
-async fn who_speaks_plain_http_or_nonsense_to_tls_is_answered_and_harms_nobody() {
+async fn who_speaks_plain_http_or_nonsense_to_tls_is_answered_and_harms_no_others() {
     let guarded = Guarded::start(&tls("")).await;
     let url = format!("http://{}/metrics", guarded.world.exporter);
     let answer = send(&client(), &url, "GET", None).await;
@@ -494,8 +494,8 @@ async fn healthcheck_asks_over_tls_when_it_may_take_any_certificate() {
     assert_eq!(good.status.code(), Some(0), "{good:?}");
     let strict = check(insecure[..2].to_vec()).await.unwrap();
     assert_eq!(strict.status.code(), Some(1), "{strict:?}");
-    let told = String::from_utf8(strict.stderr).unwrap();
-    assert!(told.contains("UnknownIssuer"), "{told}");
+    let error = String::from_utf8(strict.stderr).unwrap();
+    assert!(error.contains("UnknownIssuer"), "{error}");
     assert_eq!(login(&guarded, &guarded.client()).await, 200);
     guarded.stop().await;
 }

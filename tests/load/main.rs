@@ -15,7 +15,7 @@ use support::upstream::{configuration, serve, still};
 use support::wait::GUARD;
 use wazzup_exporter::simulator::{Latency, RateLimit};
 
-/// How many users to poll, from the environment; ten seconds' worth of the limit unless told.
+/// How many users to poll, from the environment; ten seconds' worth of the limit by default.
 fn users() -> usize {
     std::env::var("LOAD_USERS").map_or(1_000, |text| text.parse().unwrap())
 }

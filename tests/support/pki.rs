@@ -90,7 +90,7 @@ pub(crate) fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
     CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
 }
 
-/// A certificate that nobody but its owner has signed.
+/// A self-signed certificate.
 pub(crate) fn self_signed(params: &CertificateParams) -> Pair {
     let key = KeyPair::generate().unwrap();
     let certificate = params.self_signed(&key).unwrap();

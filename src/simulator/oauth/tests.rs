@@ -123,7 +123,7 @@ async fn a_machine_token_is_exchanged_for_an_account_s_any_number_of_times() {
 }
 
 #[tokio::test]
-async fn the_log_and_the_counts_tell_who_asked_for_what() {
+async fn the_log_and_the_counts_have_partner_account_and_endpoint() {
     let served = partner_api().await;
     let machine = machine(&served).await;
     request_token(&served, &exchange_body(&machine, "11111111")).await;
@@ -260,7 +260,7 @@ async fn a_refresh_token_is_good_for_its_own_partner_and_application() {
 }
 
 #[tokio::test]
-async fn tokens_end_when_told() {
+async fn tokens_end_when_revoked() {
     let served = partner_api().await;
     let (machine, white) = (machine(&served).await, white(&served).await);
     let label = granted(&served, &refresh_body("seed")).await;

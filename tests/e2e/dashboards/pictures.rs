@@ -107,10 +107,12 @@ async fn picture_of_the_exporters_health() {
 
 impl Picture {
     async fn draw(&self, browser: &Browser, prometheus: &Prometheus) {
-        browser.tell("Emulation.setTimezoneOverride", json!({"timezoneId": "Asia/Almaty"})).await;
+        browser
+            .send_devtools("Emulation.setTimezoneOverride", json!({"timezoneId": "Asia/Almaty"}))
+            .await;
         let metrics =
             json!({"width": WIDTH, "height": 1_000, "deviceScaleFactor": SCALE, "mobile": false});
-        browser.tell("Emulation.setDeviceMetricsOverride", metrics).await;
+        browser.send_devtools("Emulation.setDeviceMetricsOverride", metrics).await;
         let page = concat!("file://", env!("CARGO_MANIFEST_DIR"), "/grafana/pictures/draw.html");
         browser.open(page).await;
         let how = json!({
@@ -128,7 +130,7 @@ impl Picture {
             browser.run(&format!("return draw({}, {how})", dashboard(self.dashboard))).await;
         let clip = json!({"x": 0, "y": 0, "width": WIDTH, "height": height, "scale": 1});
         let whole = json!({"format": "png", "captureBeyondViewport": true, "clip": clip});
-        let shot = browser.tell("Page.captureScreenshot", whole).await;
+        let shot = browser.send_devtools("Page.captureScreenshot", whole).await;
         keep(self.file, shot["data"].as_str().unwrap(), SIZE_MAX);
     }
 }

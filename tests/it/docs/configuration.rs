@@ -39,7 +39,7 @@ fn the_configurations_in_the_documentation_have_good_keys() {
             blocks += 1;
             // Files that are not there and parts that are left out are no fault of the keys.
             let problems = config::parse(yaml.as_bytes(), Path::new("test.yaml"));
-            let problems = problems.map_or_else(|told| told.problems, |_| Vec::new());
+            let problems = problems.map_or_else(|error| error.problems, |_| Vec::new());
             for problem in problems {
                 let message = problem.message;
                 let expected = message.contains("cannot be read")

@@ -110,7 +110,7 @@ fn every_panel_says_what_it_shows_and_in_which_unit() {
             let defaults = &panel["fieldConfig"]["defaults"];
             assert!(!text(&defaults["unit"]).is_empty(), "{name}: the unit of {title}");
             let absent = text(&defaults["noValue"]);
-            // Without data nobody knows that all is well.
+            // Without data the panel must not show that all is well.
             let honest = ["no reading", "no reading then", "none known"].contains(&absent.as_str());
             assert!(honest, "{name}: {title} says {absent} without data");
             assert_ne!(defaults["custom"]["spanNulls"], true, "{name}: {title} hides gaps");
@@ -279,7 +279,7 @@ fn no_query_names_a_metric_label_or_value_that_is_not_documented() {
 #[test]
 fn the_page_about_dashboards_explains_every_panel_and_no_other() {
     let page = page("docs/dashboards.md");
-    let told: BTreeSet<String> = super::rows(&page)
+    let listed: BTreeSet<String> = super::rows(&page)
         .into_iter()
         .filter_map(|row| Some(row[0].strip_prefix("**")?.strip_suffix("**")?.to_owned()))
         .collect();
@@ -290,7 +290,7 @@ fn the_page_about_dashboards_explains_every_panel_and_no_other() {
                 .collect::<Vec<_>>()
         })
         .collect();
-    assert_eq!(told, titles);
+    assert_eq!(listed, titles);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Every key of the configuration, as the program itself tells: fed an unknown key at any place, it
+//! Every key of the configuration, from the program's own errors: for an unknown key at any place, it
 //! lists those that it knows there.
 
 use std::collections::BTreeSet;
@@ -52,11 +52,11 @@ fn descend(path: &str, keys: &mut BTreeSet<String>) {
 
 fn kind(path: &str) -> Kind {
     let unknown = format!("{{{UNKNOWN}: 1}}");
-    if let Some(names) = told(path, &unknown) {
+    if let Some(names) = known_keys(path, &unknown) {
         Kind::Mapping(names)
-    } else if let Some(names) = told(path, &format!("[{unknown}]")) {
+    } else if let Some(names) = known_keys(path, &format!("[{unknown}]")) {
         Kind::List(names)
-    } else if let Some(names) = told(path, &format!("{{x: {unknown}}}")) {
+    } else if let Some(names) = known_keys(path, &format!("{{x: {unknown}}}")) {
         Kind::Named(names)
     } else if messages(path, "{x: {}}")
         .iter()
@@ -69,7 +69,7 @@ fn kind(path: &str) -> Kind {
 }
 
 /// The keys that are known where `value` puts the unknown one.
-fn told(path: &str, value: &str) -> Option<Vec<String>> {
+fn known_keys(path: &str, value: &str) -> Option<Vec<String>> {
     let place = format!("unknown key \"{UNKNOWN}\"; known here: ");
     messages(path, value).iter().find_map(|message| {
         let (_, names) = message.split_once(&place)?;
@@ -87,12 +87,12 @@ fn messages(path: &str, value: &str) -> Vec<String> {
             None => format!("{{{part}: {yaml}}}"),
         };
     }
-    let told = config::parse(yaml.as_bytes(), Path::new("test.yaml")).unwrap_err();
-    told.problems.into_iter().map(|problem| problem.message).collect()
+    let error = config::parse(yaml.as_bytes(), Path::new("test.yaml")).unwrap_err();
+    error.problems.into_iter().map(|problem| problem.message).collect()
 }
 
 #[test]
-fn the_program_tells_its_keys_at_every_depth() {
+fn the_program_names_its_keys_at_every_depth() {
     let known = known();
     for key in [
         "poll.interval",

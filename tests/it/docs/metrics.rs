@@ -40,13 +40,13 @@ fn words<'a>(words: impl IntoIterator<Item = &'a str>) -> Words {
     words.into_iter().map(str::to_owned).collect()
 }
 
-/// The names with type and label names, which is what the tables of the page tell.
+/// The names with type and label names, as the tables of the page have them.
 fn outline(families: &Families) -> BTreeMap<String, (String, Words)> {
     let outline = |family: &Family| (family.kind.clone(), family.labels.keys().cloned().collect());
     families.iter().map(|(name, family)| (name.clone(), outline(family))).collect()
 }
 
-/// What the page tells; also which families `profile: minimal` leaves out.
+/// The content of the page; also which families `profile: minimal` leaves out.
 pub(super) fn documented(page: &str) -> (BTreeMap<String, (String, Words)>, Words) {
     let (mut families, mut full) = (BTreeMap::new(), Words::new());
     for row in rows(page) {
@@ -95,7 +95,7 @@ fn add(families: &mut Families, exposition: &str) {
     }
 }
 
-/// A token that tells when it ends.
+/// A token with its end in it.
 fn jwt() -> String {
     let claims = base64::prelude::BASE64_URL_SAFE_NO_PAD.encode(r#"{"exp":4102444800}"#);
     format!("e30.{claims}.c2ln")
@@ -148,7 +148,7 @@ accounts:
     )
 }
 
-/// Resets an account, so that what is told of that is there.
+/// Resets an account, so that its series exist.
 async fn reset(world: &World) {
     let url = format!("http://{}/api/v1/admin/accounts/fixed/reset", world.admin.unwrap());
     let request = client().post(url).header("x-reset-token", RESET_TOKEN);
@@ -204,7 +204,7 @@ async fn every_metric_is_documented_with_type_and_labels_and_no_other() {
     assert_eq!(families.into_keys().collect::<Words>(), minimal, "of the profile minimal");
 }
 
-/// The values that the page tells, by family and label.
+/// The values on the page, by family and label.
 pub(super) fn documented_values(page: &str) -> BTreeMap<(String, String), Words> {
     let mut values = BTreeMap::new();
     for row in rows(page) {

@@ -140,7 +140,7 @@ fn the_pages_speak_of_no_flag_that_does_not_exist() {
     let known = words(&known);
     for page in pages() {
         let text = std::fs::read_to_string(&page).unwrap();
-        // Dotted flags are nobody else's.
+        // Dotted flags belong to this program.
         for flag in words(&text).into_iter().filter(|flag| flag.contains('.')) {
             assert!(known.contains(&flag), "{}: {flag}", page.display());
         }
