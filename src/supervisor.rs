@@ -1,12 +1,12 @@
-//! Keeps one poller per account alive, and the set of accounts as it is wanted.
+//! Keeps one poller running per account, for a set of accounts that can be replaced.
 //!
-//! A [`Supervisor`] owns the pollers' tasks. One that panics, or breaks its heartbeat to act by far, is
-//! logged and counted, its account is shown as down, and after a pause that grows with every death it
-//! is started anew; nobody else notices. The list of accounts can be replaced while it runs:
+//! A [`Supervisor`] owns the pollers' tasks. One that panics, or whose heartbeat is long overdue, is
+//! logged and counted, its account is marked down, and it is restarted after a pause that grows with
+//! every failure; no other account is affected. The list of accounts can be replaced while it runs:
 //! unchanged accounts go on without a gap, changed ones keep their readings and their rhythm, removed
-//! ones vanish. A poller whose account has changed is asked to leave, and its successor begins when it
-//! has: an account never has two. It also ticks [`Health`], which is how the process shows that its
-//! runtime is moving.
+//! ones disappear. A poller whose account has changed is asked to stop, and its successor starts when it
+//! has: an account never has two. The supervisor also ticks [`Health`], which shows that the runtime is
+//! working.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -25,27 +25,27 @@ use crate::schedule::{phase, restart_pause};
 use crate::shutdown::{DRAIN, Ended, Shutdown};
 use crate::snapshot::{Directory, Slot};
 
-/// How often the supervisor shows that it is alive and looks after the pollers.
+/// How often the supervisor ticks and checks the pollers.
 const TICK: Duration = Duration::from_secs(1);
-/// A poller that lived this long is trusted again: its next death counts as a first one.
-const TRUSTED_AFTER: Duration = Duration::from_mins(10);
-/// How far a poller may pass its heartbeat, beside twice its time limit for a request.
+/// A poller that ran for this long is considered stable: its next failure counts as the first one.
+const STABLE_AFTER: Duration = Duration::from_mins(10);
+/// How long a heartbeat may be overdue, beside twice the request timeout.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Longest interval for which readiness waits for a first attempt.
-const PATIENCE: Duration = Duration::from_mins(5);
+const FIRST_ATTEMPT_MAX: Duration = Duration::from_mins(5);
 
 /// What a poller is started with.
 #[derive(Debug)]
-pub struct Start {
+pub struct PollerStart {
     /// The account's slot.
     pub slot: Arc<Slot>,
-    /// What to begin with.
+    /// How to start.
     pub mode: StartMode,
-    /// To be renewed whenever the poller knows when it will next act.
+    /// To be updated whenever the poller knows when it will act next.
     pub heartbeat: Heartbeat,
-    /// When to end in good order: a successor waits for that.
-    pub leave: Shutdown,
+    /// When to end in good request: a successor waits for that.
+    pub stop: Shutdown,
     /// When to end at once.
     pub shutdown: Shutdown,
 }
@@ -53,11 +53,11 @@ pub struct Start {
 /// What replacing the accounts has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Changes {
-    /// Accounts that are new.
+    /// AccountsHandle that are new.
     pub added: usize,
-    /// Accounts that have other settings than before.
+    /// AccountsHandle that have other settings than before.
     pub changed: usize,
-    /// Accounts that are not there any more.
+    /// AccountsHandle that are not there any more.
     pub removed: usize,
 }
 
@@ -69,60 +69,61 @@ pub struct Supervisor<S> {
     health: Arc<Health>,
     shutdown: Shutdown,
     tasks: JoinSet<()>,
-    wards: HashMap<Id, Ward>,
-    /// Those who were asked to leave and have not ended yet.
-    leaving: HashMap<Id, Ward>,
-    orders: mpsc::Receiver<Order>,
+    pollers: HashMap<Id, PollerTask>,
+    /// Pollers that were asked to stop and have not ended yet.
+    stopping: HashMap<Id, PollerTask>,
+    requests: mpsc::Receiver<ReplaceAccounts>,
 }
 
-/// Asks a running supervisor for another set of accounts.
+/// Replaces the accounts of a running supervisor.
 #[derive(Debug, Clone)]
-pub struct Accounts(mpsc::Sender<Order>);
+pub struct AccountsHandle(mpsc::Sender<ReplaceAccounts>);
 
 #[derive(Debug)]
-struct Order {
+struct ReplaceAccounts {
     accounts: Vec<Arc<Account>>,
     done: oneshot::Sender<Changes>,
 }
 
 /// A poller's task as the supervisor sees it.
 #[derive(Debug)]
-struct Ward {
+struct PollerTask {
     slot: Arc<Slot>,
     heartbeat: Heartbeat,
-    leave: Shutdown,
+    stop: Shutdown,
     ended: Ended,
-    task: AbortHandle,
+    handle: AbortHandle,
     started: Instant,
-    deaths: u32,
+    failures: u32,
 }
 
-impl Accounts {
+impl AccountsHandle {
     /// Replaces the accounts; returns what changed once their slots are in the directory. `None` if the
     /// supervisor has ended.
     pub async fn replace(&self, accounts: Vec<Arc<Account>>) -> Option<Changes> {
         let (done, is_done) = oneshot::channel();
-        self.0.send(Order { accounts, done }).await.ok()?;
+        self.0.send(ReplaceAccounts { accounts, done }).await.ok()?;
         is_done.await.ok()
     }
 }
 
 impl<S, F> Supervisor<S>
 where
-    S: Fn(Start) -> F,
+    S: Fn(PollerStart) -> F,
     F: Future<Output = ()> + Send + 'static,
 {
-    /// A supervisor of no accounts yet, and the handle that gives it some.
+    /// A supervisor without accounts, and the handle that replaces them.
     pub fn new(
         start: S,
         directory: Arc<Directory>,
         health: Arc<Health>,
         shutdown: Shutdown,
-    ) -> (Self, Accounts) {
-        let (sender, orders) = mpsc::channel(1);
-        let (tasks, wards, leaving) = (JoinSet::new(), HashMap::new(), HashMap::new());
-        let supervisor = Self { start, directory, health, shutdown, tasks, wards, leaving, orders };
-        (supervisor, Accounts(sender))
+    ) -> (Self, AccountsHandle) {
+        let (sender, requests) = mpsc::channel(1);
+        let (tasks, pollers, stopping) = (JoinSet::new(), HashMap::new(), HashMap::new());
+        let supervisor =
+            Self { start, directory, health, shutdown, tasks, pollers, stopping, requests };
+        (supervisor, AccountsHandle(sender))
     }
 
     /// Runs until shutdown, then gives the pollers a moment to end.
@@ -137,36 +138,36 @@ where
                     self.replace_stuck();
                 }
                 Some(ended) = self.tasks.join_next_with_id() => self.replace_dead(ended),
-                Some(order) = self.orders.recv() => {
-                    let changes = self.replace_accounts(order.accounts);
-                    // Whoever gave the order may have stopped waiting.
-                    let _ = order.done.send(changes);
+                Some(request) = self.requests.recv() => {
+                    let changes = self.replace_accounts(request.accounts);
+                    // The sender may have stopped waiting.
+                    let _ = request.done.send(changes);
                 }
                 () = shutdown.wait() => break,
             }
         }
-        // One that is stuck does not keep the process from ending.
+        // A stuck one does not keep the process from ending.
         let _ = timeout(DRAIN, async { while self.tasks.join_next().await.is_some() {} }).await;
     }
 
     /// Starts, keeps or ends pollers until they are those of `accounts`.
     pub fn replace_accounts(&mut self, accounts: Vec<Arc<Account>>) -> Changes {
-        let wards = self.wards.drain();
-        let mut earlier: HashMap<AccountName, (Id, Ward)> =
-            wards.map(|(id, ward)| (ward.slot.view().account.name.clone(), (id, ward))).collect();
+        let pollers = self.pollers.drain();
+        let mut earlier: HashMap<AccountName, (Id, PollerTask)> =
+            pollers.map(|(id, task)| (task.slot.view().account.name.clone(), (id, task))).collect();
         let mut changes = Changes::default();
         let mut slots = Vec::with_capacity(accounts.len());
         for account in accounts {
             let slot = match earlier.remove(&account.name) {
-                Some((id, ward)) if *ward.slot.view().account == *account => {
-                    let slot = Arc::clone(&ward.slot);
-                    self.wards.insert(id, ward);
+                Some((id, task)) if *task.slot.view().account == *account => {
+                    let slot = Arc::clone(&task.slot);
+                    self.pollers.insert(id, task);
                     slot
                 }
-                Some((id, ward)) => {
+                Some((id, task)) => {
                     changes.changed += 1;
-                    let predecessor = self.dismiss(id, ward);
-                    self.succeed(predecessor, account)
+                    let predecessor = self.stop_poller(id, task);
+                    self.start_successor(predecessor, account)
                 }
                 None => {
                     changes.added += 1;
@@ -175,47 +176,47 @@ where
             };
             slots.push(slot);
         }
-        for (account, (id, ward)) in earlier {
+        for (account, (id, task)) in earlier {
             changes.removed += 1;
             info!(%account, "the account is no longer configured");
-            self.dismiss(id, ward);
+            self.stop_poller(id, task);
         }
         self.directory.replace(slots);
         changes
     }
 
-    /// Asks a poller to leave.
-    fn dismiss(&mut self, id: Id, ward: Ward) -> Predecessor {
-        ward.leave.begin();
-        let predecessor = Predecessor { slot: Arc::clone(&ward.slot), ended: ward.ended.clone() };
-        self.leaving.insert(id, ward);
+    /// Asks a poller to stop.
+    fn stop_poller(&mut self, id: Id, task: PollerTask) -> Predecessor {
+        task.stop.begin();
+        let predecessor = Predecessor { slot: Arc::clone(&task.slot), ended: task.ended.clone() };
+        self.stopping.insert(id, task);
         predecessor
     }
 
-    /// Starts a poller of an account that has none, unless one is still on its way out.
+    /// Starts a poller of an account that has none, unless one has not stopped yet.
     fn add(&mut self, account: Arc<Account>) -> Arc<Slot> {
-        let same = |ward: &&Ward| ward.slot.view().account.name == account.name;
-        if let Some(last) = self.leaving.values().filter(same).max_by_key(|ward| ward.started) {
+        let same = |task: &&PollerTask| task.slot.view().account.name == account.name;
+        if let Some(last) = self.stopping.values().filter(same).max_by_key(|task| task.started) {
             let (slot, ended) = (Arc::clone(&last.slot), last.ended.clone());
-            return self.succeed(Predecessor { slot, ended }, account);
+            return self.start_successor(Predecessor { slot, ended }, account);
         }
         let first = phase(account.name.as_str(), account.poll.interval);
         let slot = Arc::new(poller::new_slot(account));
-        self.begin(&slot, StartMode::After(first));
+        self.start_poller(&slot, StartMode::After(first));
         slot
     }
 
-    fn succeed(&mut self, predecessor: Predecessor, account: Arc<Account>) -> Arc<Slot> {
+    fn start_successor(&mut self, predecessor: Predecessor, account: Arc<Account>) -> Arc<Slot> {
         let slot = Arc::new(poller::changed_slot(&predecessor.slot, account));
-        self.begin(&slot, StartMode::TakeOver(predecessor));
+        self.start_poller(&slot, StartMode::TakeOver(predecessor));
         slot
     }
 
-    fn begin(&mut self, slot: &Arc<Slot>, mode: StartMode) {
+    fn start_poller(&mut self, slot: &Arc<Slot>, mode: StartMode) {
         let heartbeat = Heartbeat::new();
         let poll = slot.view().account.poll;
-        let patience = mode.delay().max(poll.interval.min(PATIENCE)) + poll.timeout;
-        self.health.await_first_attempt(&heartbeat, patience);
+        let time_limit = mode.delay().max(poll.interval.min(FIRST_ATTEMPT_MAX)) + poll.timeout;
+        self.health.await_first_attempt(&heartbeat, time_limit);
         self.spawn(Arc::clone(slot), heartbeat, Duration::ZERO, mode, 0);
     }
 
@@ -226,82 +227,82 @@ where
         heartbeat: Heartbeat,
         pause: Duration,
         mode: StartMode,
-        deaths: u32,
+        failures: u32,
     ) {
         let started = Instant::now() + pause;
         heartbeat.next_action_at(started + mode.delay());
-        let (leave, ended) = (self.shutdown.part(), Ended::default());
-        let start = Start {
+        let (stop, ended) = (self.shutdown.part(), Ended::default());
+        let start = PollerStart {
             slot: Arc::clone(&slot),
             mode,
             heartbeat: heartbeat.clone(),
-            leave: leave.clone(),
+            stop: stop.clone(),
             shutdown: self.shutdown.clone(),
         };
         let poller = (self.start)(start);
-        let (called_off, guard) = (leave.clone(), ended.guard());
-        let task = self.tasks.spawn(async move {
+        let (stopped, guard) = (stop.clone(), ended.guard());
+        let handle = self.tasks.spawn(async move {
             let _ended = guard;
             if !pause.is_zero() {
                 tokio::select! {
                     () = sleep(pause) => {}
-                    () = called_off.wait() => return,
+                    () = stopped.wait() => return,
                 }
             }
             poller.await;
         });
-        let ward = Ward { slot, heartbeat, leave, ended, task: task.clone(), started, deaths };
-        self.wards.insert(task.id(), ward);
+        let task =
+            PollerTask { slot, heartbeat, stop, ended, handle: handle.clone(), started, failures };
+        self.pollers.insert(handle.id(), task);
     }
 
-    /// Deals with a task that ended: one that died is started anew.
+    /// Handles a task that ended: one that panicked is restarted.
     fn replace_dead(&mut self, ended: Result<(Id, ()), JoinError>) {
-        let (id, death) = match ended {
+        let (id, error) = match ended {
             Ok((id, ())) => (id, None),
-            Err(death) => (death.id(), Some(death)),
+            Err(error) => (error.id(), Some(error)),
         };
-        self.leaving.remove(&id);
-        // One that is not a ward any more has left or was given up before.
-        let Some(ward) = self.wards.remove(&id) else { return };
-        if let Some(death) = death {
-            self.revive(ward, &format!("died: {death}"));
+        self.stopping.remove(&id);
+        // One that is no longer listed was asked to stop, or given up as stuck.
+        let Some(task) = self.pollers.remove(&id) else { return };
+        if let Some(error) = error {
+            self.restart(task, &format!("has failed: {error}"));
         }
     }
 
-    /// Gives up pollers that have passed their heartbeat by far, and starts them anew unless they were
-    /// to leave.
+    /// Aborts pollers whose heartbeat is long overdue, and restarts them unless they were to stop.
     fn replace_stuck(&mut self) {
-        for id in stuck(&self.leaving) {
-            if let Some(ward) = self.leaving.remove(&id) {
-                ward.task.abort();
-                let account = &ward.slot.view().account.name;
-                error!(%account, "the account's earlier poller is stuck; leaving it");
+        for id in stuck_in(&self.stopping) {
+            if let Some(task) = self.stopping.remove(&id) {
+                task.handle.abort();
+                let account = &task.slot.view().account.name;
+                error!(%account, "the account's earlier poller is stuck and was aborted");
             }
         }
-        for id in stuck(&self.wards) {
-            if let Some(ward) = self.wards.remove(&id) {
-                ward.task.abort();
-                self.revive(ward, "is stuck");
+        for id in stuck_in(&self.pollers) {
+            if let Some(task) = self.pollers.remove(&id) {
+                task.handle.abort();
+                self.restart(task, "is stuck");
             }
         }
     }
 
-    fn revive(&mut self, ward: Ward, fate: &str) {
-        let deaths = if ward.started.elapsed() < TRUSTED_AFTER { ward.deaths + 1 } else { 1 };
-        let pause = restart_pause(deaths);
-        ward.slot.tally.restart();
-        poller::mark_down(&ward.slot);
-        let account = &ward.slot.view().account.name;
-        error!(%account, ?pause, "the account's poller {fate}; it will be started anew");
-        self.spawn(ward.slot, ward.heartbeat, pause, StartMode::After(Duration::ZERO), deaths);
+    fn restart(&mut self, task: PollerTask, reason: &str) {
+        let failures = if task.started.elapsed() < STABLE_AFTER { task.failures + 1 } else { 1 };
+        let pause = restart_pause(failures);
+        task.slot.tally.restart();
+        poller::mark_down(&task.slot);
+        let account = &task.slot.view().account.name;
+        error!(%account, ?pause, "the account's poller {reason}; it will be restarted");
+        self.spawn(task.slot, task.heartbeat, pause, StartMode::After(Duration::ZERO), failures);
     }
 }
 
-/// Those who have passed their heartbeat by far.
-fn stuck(wards: &HashMap<Id, Ward>) -> Vec<Id> {
-    let stuck = wards.iter().filter(|(_, ward)| {
-        let timeout = ward.slot.view().account.poll.timeout;
-        ward.heartbeat.is_overdue(timeout.saturating_mul(2).saturating_add(GRACE))
+/// Pollers whose heartbeat is long overdue.
+fn stuck_in(pollers: &HashMap<Id, PollerTask>) -> Vec<Id> {
+    let stuck = pollers.iter().filter(|(_, task)| {
+        let timeout = task.slot.view().account.poll.timeout;
+        task.heartbeat.is_overdue(timeout.saturating_mul(2).saturating_add(GRACE))
     });
     stuck.map(|(id, _)| *id).collect()
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt as _};
 
-use super::crew::Crew;
+use super::components::Components;
 use crate::account::{Account, InvalidName, Labels, User, UserId};
 use crate::auth::Tokens;
 use crate::clock::Stamp;
@@ -17,7 +17,7 @@ use crate::poller;
 use crate::storage::Storage;
 use crate::transport::BuildError;
 
-/// Accounts that are looked at side by side.
+/// AccountsHandle that are looked at side by side.
 const AT_ONCE: usize = 8;
 
 /// Why there is no diagnosis.
@@ -53,10 +53,10 @@ pub async fn diagnose(
 ) -> Result<Vec<Diagnosis>, DiagnoseError> {
     let user = user.map(UserId::parse).transpose()?;
     let wanted = chosen(&config, account)?;
-    let crew = Crew::new(&config, Tokens::read_only(storage), None)?;
-    let rounds = wanted.into_iter().map(|account| look_at(&crew, account, user.as_ref()));
+    let components = Components::new(&config, Tokens::read_only(storage), None)?;
+    let rounds = wanted.into_iter().map(|account| look_at(&components, account, user.as_ref()));
     let rounds: Vec<_> = stream::iter(rounds).buffered(AT_ONCE).collect().await;
-    crew.tokens.finish_renewals().await;
+    components.tokens.finish_renewals().await;
     Ok(rounds.into_iter().collect::<Result<_, _>>()?)
 }
 
@@ -74,28 +74,32 @@ fn chosen(config: &Config, name: Option<&str>) -> Result<Vec<Account>, DiagnoseE
 }
 
 async fn look_at(
-    crew: &Crew,
+    components: &Components,
     account: Account,
     user: Option<&UserId>,
 ) -> Result<Diagnosis, BuildError> {
-    let client = crew.client(&Arc::new(account.clone()), &Arc::new(Tally::default()))?;
+    let client = components.client(&Arc::new(account.clone()), &Arc::new(Tally::default()))?;
     let mut diagnosis = examine(&client, &account).await;
     if let Some(user) = user {
         let mut report = examine_user(&client, user).await;
-        report.series = series(crew, &account, user).await?;
+        report.series = series(components, &account, user).await?;
         diagnosis.user = Some(report);
     }
     Ok(diagnosis)
 }
 
 /// What a poller of this user alone would show, each family under its HELP.
-async fn series(crew: &Crew, account: &Account, user: &UserId) -> Result<Vec<String>, BuildError> {
+async fn series(
+    components: &Components,
+    account: &Account,
+    user: &UserId,
+) -> Result<Vec<String>, BuildError> {
     let known = account.users.iter().find(|known| known.id == *user).cloned();
     let unknown = || User { id: user.clone(), name: None, labels: Labels::new() };
     let users = vec![known.unwrap_or_else(|| Arc::new(unknown()))];
     let alone = Account { users, discovery: None, ..account.clone() };
     let slot = Arc::new(poller::new_slot(Arc::new(alone)));
-    crew.poller(&slot, Heartbeat::new())?.run_once().await;
+    components.poller(&slot, Heartbeat::new())?.run_once().await;
     let text = document(&[slot.view()], &[], Format::Text, false, Stamp::now());
     let text = String::from_utf8_lossy(&text);
     let mut series = Vec::new();

@@ -2,22 +2,22 @@
 //!
 //! [`Login`] says which address to open, takes the one at which the browser ends, exchanges the code
 //! in it for tokens, checks whose they are, puts the refresh token where the configuration says and
-//! tells what the account shows. A running daemon notices the file. The parts: `attempt` is the
+//! tells what the account shows. A running daemon notices the file. The parts: `authorization` is the
 //! address and what comes back of it, `browser` waits for that on loopback, `look` tells.
 
-mod attempt;
-mod browser;
-mod look;
+mod account_summary;
+mod authorization;
+mod redirect_listener;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use self::attempt::Attempt;
-pub use self::attempt::Unfit;
-use self::browser::Browser;
-use super::crew::Crew;
+use self::authorization::Authorization;
+pub use self::authorization::InvalidRedirect;
+use self::redirect_listener::RedirectListener;
+use super::components::Components;
 use crate::account::{Account, Auth, Partner};
 use crate::auth::{LoginTokens, TokenError, Tokens};
 use crate::blocking;
@@ -51,7 +51,7 @@ pub enum LoginError {
     Random,
     /// Whoever was asked said no.
     #[error("{0}")]
-    Refused(Unfit),
+    Refused(InvalidRedirect),
     /// Nothing more is typed.
     #[error("nobody has given the address at which the browser ended; run the command again")]
     NoAnswer,
@@ -83,11 +83,11 @@ pub enum LoginError {
 /// A login that is about to be made.
 #[derive(Debug)]
 pub struct Login {
-    crew: Crew,
+    components: Components,
     account: Arc<Account>,
     partner: Arc<Partner>,
     file: PathBuf,
-    attempt: Attempt,
+    authorization: Authorization,
 }
 
 impl LoginError {
@@ -117,10 +117,10 @@ impl Login {
         // A code that cannot be stored would be wasted.
         check_replace_file(&file).map_err(LoginError::File)?;
         let redirect = partner.redirect_uri.clone().ok_or(TokenError::NoRedirect)?;
-        let attempt = Attempt::new(redirect).map_err(|_| LoginError::Random)?;
-        let crew = Crew::new(config, Tokens::read_only(None), None)?;
+        let authorization = Authorization::new(redirect).map_err(|_| LoginError::Random)?;
+        let components = Components::new(config, Tokens::read_only(None), None)?;
         let (account, partner) = (Arc::new(account.clone()), Arc::clone(partner));
-        Ok(Self { crew, account, partner, file, attempt })
+        Ok(Self { components, account, partner, file, authorization })
     }
 
     /// Makes the login. What is typed comes line by line; `say` is given what the person is to read.
@@ -132,13 +132,14 @@ impl Login {
         typed: mpsc::Receiver<String>,
         say: &mut (dyn FnMut(&str) + Send),
     ) -> Result<(), LoginError> {
-        let browser = Browser::wait_at(self.attempt.redirect()).await;
+        let browser = RedirectListener::wait_at(self.authorization.redirect()).await;
         say(&self.instructions(browser.is_some()));
         let code = self.code(typed, browser, say).await?;
-        let http = self.crew.http(&self.account)?;
-        let asked_by = (http, Arc::clone(&self.crew.process), Arc::new(Tally::default()));
-        let grant = (&code, self.attempt.verifier());
-        let redeemed = self.crew.tokens.redeem(&self.account, &self.partner, asked_by, grant).await;
+        let http = self.components.http(&self.account)?;
+        let asked_by = (http, Arc::clone(&self.components.process), Arc::new(Tally::default()));
+        let grant = (&code, self.authorization.verifier());
+        let redeemed =
+            self.components.tokens.redeem(&self.account, &self.partner, asked_by, grant).await;
         let tokens = redeemed.map_err(|error| {
             let of_the_code = matches!(error, TokenError::CodeRefused(_));
             if of_the_code { LoginError::Code(error) } else { error.into() }
@@ -153,14 +154,14 @@ impl Login {
             self.file.display()
         ));
         let account = Account { auth: Auth::Token(tokens.access), ..Account::clone(&self.account) };
-        let client = self.crew.client(&Arc::new(account), &Arc::new(Tally::default()))?;
-        look::tell(&client, &self.account, say).await;
+        let client = self.components.client(&Arc::new(account), &Arc::new(Tally::default()))?;
+        account_summary::summarize(&client, &self.account, say).await;
         Ok(())
     }
 
     fn instructions(&self, listening: bool) -> String {
-        let address = self.attempt.address(&self.account.base_url, &self.partner);
-        let redirect = self.attempt.redirect();
+        let address = self.authorization.address(&self.account.base_url, &self.partner);
+        let redirect = self.authorization.redirect();
         let (name, id) = (&self.account.name, self.account.account_id.as_ref());
         let id = id.map_or_else(String::new, |id| format!(" ({})", id.as_str()));
         let then = if listening {
@@ -184,15 +185,15 @@ impl Login {
     async fn code(
         &self,
         mut typed: mpsc::Receiver<String>,
-        mut browser: Option<Browser>,
+        mut browser: Option<RedirectListener>,
         say: &mut (dyn FnMut(&str) + Send),
     ) -> Result<secrecy::SecretString, LoginError> {
         loop {
             let told = tokio::select! {
-                Some(line) = typed.recv() => self.attempt.code_in(&line),
-                Some(visit) = Browser::next(&mut browser) => {
-                    let told = self.attempt.code_in(visit.address());
-                    visit.answer(told.as_ref().err());
+                Some(line) = typed.recv() => self.authorization.code_in(&line),
+                Some(request) = RedirectListener::next(&mut browser) => {
+                    let told = self.authorization.code_in(request.address());
+                    request.answer(told.as_ref().err());
                     told
                 }
                 else => return Err(LoginError::NoAnswer),
@@ -200,7 +201,7 @@ impl Login {
             match told {
                 Ok(code) => return Ok(code),
                 Err(unfit) if unfit.is_final() => return Err(LoginError::Refused(unfit)),
-                Err(Unfit::Nothing) => {}
+                Err(InvalidRedirect::Nothing) => {}
                 Err(unfit) => say(&format!("{unfit}. Try again:")),
             }
         }

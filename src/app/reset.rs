@@ -30,7 +30,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What is asked of the daemon.
 #[derive(Debug, Clone)]
-pub struct ResetOrder {
+pub struct ResetCommand {
     /// Where the admin listener is.
     pub url: Url,
     /// The account's name.
@@ -113,7 +113,7 @@ impl ResetError {
 ///
 /// # Errors
 /// When there is no answer. A refusal is an answer.
-pub async fn ask_reset(order: ResetOrder) -> Result<ResetAnswer, ResetError> {
+pub async fn request_reset(order: ResetCommand) -> Result<ResetAnswer, ResetError> {
     let mut token =
         HeaderValue::from_str(order.token.expose_secret()).map_err(|_| ResetError::Token)?;
     token.set_sensitive(true);

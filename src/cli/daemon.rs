@@ -2,7 +2,7 @@
 
 use wazzup_exporter::app::{Daemon, Options};
 use wazzup_exporter::config::Config;
-use wazzup_exporter::reload::Source;
+use wazzup_exporter::reload::ConfigSource;
 use wazzup_exporter::storage::Storage;
 use wazzup_exporter::systemd::{Notifier, Sockets};
 
@@ -13,7 +13,7 @@ use super::startup::{check_admin, load_web, until_signalled};
 /// Runs the daemon until a signal stops it.
 pub(super) async fn run(
     config: Config,
-    source: Source,
+    source: ConfigSource,
     web: &WebFlags,
     storage: Option<Storage>,
     sockets: Option<Sockets>,

@@ -10,7 +10,7 @@ use tracing::level_filters::LevelFilter;
 use url::Url;
 use wazzup_exporter::app::{InvalidPrefix, ListenAddress, Prefix};
 use wazzup_exporter::config::Permissions;
-use wazzup_exporter::reload::Source;
+use wazzup_exporter::reload::ConfigSource;
 use wazzup_exporter::simulator::{Fault, Latency};
 use wazzup_exporter::storage::Storage;
 use wazzup_exporter::text;
@@ -76,10 +76,10 @@ impl ConfigFlags {
     }
 
     /// What a reload reads.
-    pub(crate) fn source(&self) -> Source {
+    pub(crate) fn source(&self) -> ConfigSource {
         let (file, permissions) = (self.file.clone(), self.permissions());
-        let look = self.auto_reload_interval.filter(|interval| !interval.is_zero());
-        Source { file, permissions, look }
+        let check_interval = self.auto_reload_interval.filter(|interval| !interval.is_zero());
+        ConfigSource { file, permissions, check_interval }
     }
 }
 

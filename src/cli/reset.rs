@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use wazzup_exporter::app::{self, ResetError, ResetOrder};
+use wazzup_exporter::app::{self, ResetCommand, ResetError};
 use wazzup_exporter::config;
 use wazzup_exporter::files::OpenFile;
 use wazzup_exporter::storage::Storage;
@@ -28,7 +28,7 @@ pub(super) async fn run(
         Some(path) => read_token(path)?,
         None => read_token(&configured_token(config, &account)?)?,
     };
-    let order = ResetOrder {
+    let order = ResetCommand {
         url: flags.url.unwrap_or_else(|| web.admin_url()),
         account,
         token: token.into(),
@@ -42,7 +42,7 @@ pub(super) async fn run(
     let failure = |error: ResetError| {
         if error.is_of_usage() { CommandError::usage(error) } else { CommandError::runtime(error) }
     };
-    let answer = app::ask_reset(order).await.map_err(failure)?;
+    let answer = app::request_reset(order).await.map_err(failure)?;
     if answer.is_good() {
         print_line(io::stdout(), &answer.to_string());
         return Ok(());

@@ -5,5 +5,5 @@
 mod reloader;
 mod request;
 
-pub use self::reloader::{Source, Triggers, decline, run};
-pub use self::request::{Reloads, Requests, Unloaded, reloads};
+pub use self::reloader::{ConfigSource, Triggers, decline, run};
+pub use self::request::{ReloadError, ReloadRequests, Reloads, reloads};

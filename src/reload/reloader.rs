@@ -1,8 +1,8 @@
-//! Reading the configuration anew while the exporter runs: on SIGHUP, on request, or when it changes.
+//! The task that reloads the configuration: on SIGHUP, on request, or when it changes.
 //!
-//! [`run`] is the one task that does it, so that two never overlap. A configuration is taken into use
-//! whole or not at all: it is read and checked away from what runs, and [`app`](crate::app), which
-//! hands over how to apply it, prepares everything that can fail before it changes anything.
+//! [`run`] is the only task that reloads, so that two reloads never overlap. A configuration is applied
+//! whole or not at all: it is read and checked first, and [`app`](crate::app), which passes the function
+//! that applies it, prepares everything that can fail before it changes anything.
 
 use std::path::PathBuf;
 use std::pin::pin;
@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 use tracing::{debug, error, info, warn};
 
-use super::request::{Request, Requests, Unloaded};
+use super::request::{ReloadError, ReloadRequest, ReloadRequests};
 use crate::blocking;
 use crate::clock::Stamp;
 use crate::config::{self, Config, Permissions};
@@ -19,64 +19,63 @@ use crate::metrics::ProcessMetrics;
 use crate::shutdown::{Hangups, Shutdown};
 use crate::systemd::Notifier;
 
-/// Time between finding a change and judging it, which it has to last unchanged: a file may be found
-/// half written.
-const SETTLING: Duration = Duration::from_secs(1);
+/// Time for which a change has to stay the same before it is applied: a file may be half written.
+const CONFIRM_AFTER: Duration = Duration::from_secs(1);
 
-/// What is read anew.
+/// The files that are reloaded.
 #[derive(Debug, Clone)]
-pub struct Source {
+pub struct ConfigSource {
     /// The main file, which names the others.
     pub file: PathBuf,
-    /// What it may ask for.
+    /// What it is allowed to do.
     pub permissions: Permissions,
-    /// How often to look whether the files have other content, if at all.
-    pub look: Option<Duration>,
+    /// How often to check the files for changes, if at all.
+    pub check_interval: Option<Duration>,
 }
 
-/// Where the wish to read it comes from.
+/// What can trigger a reload.
 #[derive(Debug)]
 pub struct Triggers {
     /// SIGHUP.
     pub hangups: Hangups,
-    /// Requests.
-    pub requests: Requests,
+    /// Requests over HTTP.
+    pub requests: ReloadRequests,
 }
 
-/// What the files hold, as far as it takes to tell that they have changed.
+/// Identifies the content of the files, to detect changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Print {
+enum ConfigFingerprint {
     Good(u64),
     Broken(String),
 }
 
-/// Why something is to be read.
+/// What triggered a reload.
 #[derive(Debug)]
-enum Wish {
+enum Trigger {
     Signal,
-    Request(Request),
-    /// Another look at the files.
-    Look,
+    ReloadRequest(ReloadRequest),
+    /// A periodic check of the files.
+    Check,
 }
 
 /// Applies configurations.
 #[derive(Debug)]
 struct Reloader<'a, A> {
-    source: Source,
+    source: ConfigSource,
     apply: A,
     process: &'a ProcessMetrics,
     notifier: &'a Notifier,
-    /// What was judged last.
-    judged: Print,
-    /// What was found last, if it differs and has yet to last.
-    found: Option<Print>,
+    /// The content that was applied or refused last.
+    applied_fingerprint: ConfigFingerprint,
+    /// A different content that was found once and has to be confirmed.
+    found: Option<ConfigFingerprint>,
 }
 
-/// Reads the configuration whenever it is wished for and gives it to `apply`, until `shutdown`. What
-/// cannot be used is told in the log and to `process`. `hash` is that of the configuration in use;
-/// `notifier` is told when a reload begins and when it is over.
+/// Reads the configuration on every trigger and passes it to `apply`, until `shutdown`. A configuration
+/// that cannot be applied is logged and counted in `process`. `hash` is that of the configuration in use;
+/// `notifier` reports the begin and the end of a reload.
 pub async fn run<A, F>(
-    source: Source,
+    source: ConfigSource,
     hash: u64,
     mut triggers: Triggers,
     apply: A,
@@ -87,32 +86,33 @@ pub async fn run<A, F>(
     A: Fn(Config) -> F,
     F: Future<Output = Result<(), String>>,
 {
-    let judged = Print::Good(hash);
-    let mut reloader = Reloader { source, apply, process, notifier, judged, found: None };
+    let applied_fingerprint = ConfigFingerprint::Good(hash);
+    let mut reloader =
+        Reloader { source, apply, process, notifier, applied_fingerprint, found: None };
     let work = async {
         loop {
-            let wish = tokio::select! {
-                () = triggers.hangups.next() => Wish::Signal,
-                request = triggers.requests.next() => Wish::Request(request),
-                () = sleep(reloader.pause()), if reloader.source.look.is_some() => Wish::Look,
+            let trigger = tokio::select! {
+                () = triggers.hangups.next() => Trigger::Signal,
+                request = triggers.requests.next() => Trigger::ReloadRequest(request),
+                () = sleep(reloader.pause()), if reloader.source.check_interval.is_some() => Trigger::Check,
             };
-            reloader.grant(wish).await;
+            reloader.handle(trigger).await;
         }
     };
-    // A disk that hangs keeps nobody from leaving.
+    // A disk that hangs does not delay the shutdown.
     tokio::select! {
         () = pin!(work) => {}
         () = shutdown.wait() => {}
     }
 }
 
-/// Answers wishes where there is no file to read, until `shutdown`.
+/// Declines reloads where there is no file to read, until `shutdown`.
 pub async fn decline(mut triggers: Triggers, shutdown: Shutdown) {
-    const WHY: &str = "this exporter was started without a configuration file to read anew";
+    const WHY: &str = "this exporter was started without a configuration file to reload";
     loop {
         tokio::select! {
             () = triggers.hangups.next() => info!("received SIGHUP; {WHY}"),
-            request = triggers.requests.next() => request.answer(Err(Unloaded::Refused(WHY.to_owned()))),
+            request = triggers.requests.next() => request.answer(Err(ReloadError::Refused(WHY.to_owned()))),
             () = shutdown.wait() => return,
         }
     }
@@ -123,35 +123,35 @@ where
     A: Fn(Config) -> F,
     F: Future<Output = Result<(), String>>,
 {
-    /// How long until the next look at the files.
+    /// Time until the next check of the files.
     fn pause(&self) -> Duration {
-        let look = self.source.look.unwrap_or(Duration::MAX);
-        if self.found.is_some() { look.min(SETTLING) } else { look }
+        let interval = self.source.check_interval.unwrap_or(Duration::MAX);
+        if self.found.is_some() { interval.min(CONFIRM_AFTER) } else { interval }
     }
 
-    async fn grant(&mut self, wish: Wish) {
-        match wish {
-            Wish::Signal => {
-                info!("received SIGHUP, reading the configuration anew");
+    async fn handle(&mut self, trigger: Trigger) {
+        match trigger {
+            Trigger::Signal => {
+                info!("received SIGHUP, reloading the configuration");
                 let _reloading = self.notifier.reloading();
                 let read = self.read().await;
-                // Told in the log.
-                let _ = self.judge(read).await;
+                // The result is logged.
+                let _ = self.apply(read).await;
             }
-            Wish::Request(request) => {
-                info!("asked to read the configuration anew");
+            Trigger::ReloadRequest(request) => {
+                info!("requested to reload the configuration");
                 let reloading = self.notifier.reloading();
                 let read = self.read().await;
-                let judged = self.judge(read).await;
+                let applied_fingerprint = self.apply(read).await;
                 drop(reloading);
-                request.answer(judged.map_err(Unloaded::Refused));
+                request.answer(applied_fingerprint.map_err(ReloadError::Refused));
             }
-            Wish::Look => {
+            Trigger::Check => {
                 let read = self.read().await;
                 if self.is_new(&read) {
-                    info!("the configuration has changed, reading it anew");
+                    info!("the configuration has changed, reloading it");
                     let _reloading = self.notifier.reloading();
-                    let _ = self.judge(read).await;
+                    let _ = self.apply(read).await;
                 }
             }
         }
@@ -163,21 +163,21 @@ where
         loaded.map_err(|error| error.to_string())
     }
 
-    /// Whether the files hold something else than what was judged, twice in a row.
+    /// Whether the files differ from what was applied last, twice in a row with the same content.
     fn is_new(&mut self, read: &Result<Config, String>) -> bool {
-        let print = Print::of(read);
-        if print == self.judged {
+        let fingerprint = ConfigFingerprint::of(read);
+        if fingerprint == self.applied_fingerprint {
             self.found = None;
             return false;
         }
-        let lasts = self.found.as_ref() == Some(&print);
-        self.found = Some(print);
+        let lasts = self.found.as_ref() == Some(&fingerprint);
+        self.found = Some(fingerprint);
         lasts
     }
 
-    /// Takes a configuration into use, or says why not.
-    async fn judge(&mut self, read: Result<Config, String>) -> Result<(), String> {
-        self.judged = Print::of(&read);
+    /// Applies a configuration, or returns why it cannot be applied.
+    async fn apply(&mut self, read: Result<Config, String>) -> Result<(), String> {
+        self.applied_fingerprint = ConfigFingerprint::of(&read);
         self.found = None;
         let applied = match read {
             Ok(config) => {
@@ -194,7 +194,7 @@ where
             Err(problems) => Err(problems),
         };
         match &applied {
-            Ok(()) => debug!("the configuration was read anew"),
+            Ok(()) => debug!("the configuration was reloaded"),
             Err(problems) => {
                 self.process.config_refused();
                 let problems = problems.replace('\n', "; ");
@@ -205,7 +205,7 @@ where
     }
 }
 
-impl Print {
+impl ConfigFingerprint {
     fn of(read: &Result<Config, String>) -> Self {
         match read {
             Ok(config) => Self::Good(config.hash),

@@ -1,26 +1,26 @@
-//! The wish that the configuration be read anew.
+//! Requests to reload the configuration.
 
 use tokio::sync::{mpsc, oneshot};
 
-/// Wishes that wait for their turn; more wait to be sent.
+/// Requests that wait in the channel.
 const QUEUE: usize = 8;
 
-/// Asks for the configuration to be read anew. Clones ask the same.
+/// Requests reloads; clones use the same channel.
 #[derive(Debug, Clone)]
-pub struct Reloads(mpsc::Sender<Request>);
+pub struct Reloads(mpsc::Sender<ReloadRequest>);
 
-/// Where the wishes arrive.
+/// Receives the requests.
 #[derive(Debug)]
-pub struct Requests(mpsc::Receiver<Request>);
+pub struct ReloadRequests(mpsc::Receiver<ReloadRequest>);
 
-/// One wish, to be answered.
+/// One request, to be answered.
 #[derive(Debug)]
-pub struct Request(oneshot::Sender<Result<(), Unloaded>>);
+pub struct ReloadRequest(oneshot::Sender<Result<(), ReloadError>>);
 
-/// Why the configuration was not taken into use; the earlier one still is.
+/// Why the configuration was not applied; the earlier one stays in use.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Unloaded {
-    /// It is broken, or something stands against it.
+pub enum ReloadError {
+    /// It is invalid or cannot be applied.
     #[error("{0}")]
     Refused(String),
     /// The process is about to end.
@@ -28,27 +28,27 @@ pub enum Unloaded {
     Ending,
 }
 
-/// The two ends of the way that the wishes take.
-pub fn reloads() -> (Reloads, Requests) {
+/// A channel for requests.
+pub fn reloads() -> (Reloads, ReloadRequests) {
     let (sender, receiver) = mpsc::channel(QUEUE);
-    (Reloads(sender), Requests(receiver))
+    (Reloads(sender), ReloadRequests(receiver))
 }
 
 impl Reloads {
-    /// Has the configuration read anew, and returns once it is in use.
+    /// Requests a reload, and returns once the configuration is in use.
     ///
     /// # Errors
     /// Why it is not.
-    pub async fn reload(&self) -> Result<(), Unloaded> {
+    pub async fn reload(&self) -> Result<(), ReloadError> {
         let (reply, replied) = oneshot::channel();
-        self.0.send(Request(reply)).await.map_err(|_| Unloaded::Ending)?;
-        replied.await.unwrap_or(Err(Unloaded::Ending))
+        self.0.send(ReloadRequest(reply)).await.map_err(|_| ReloadError::Ending)?;
+        replied.await.unwrap_or(Err(ReloadError::Ending))
     }
 }
 
-impl Requests {
-    /// The next wish. Waits for ever once nobody is left who could have one.
-    pub async fn next(&mut self) -> Request {
+impl ReloadRequests {
+    /// The next request. Waits for ever once there are no senders left.
+    pub async fn next(&mut self) -> ReloadRequest {
         match self.0.recv().await {
             Some(request) => request,
             None => std::future::pending().await,
@@ -56,9 +56,9 @@ impl Requests {
     }
 }
 
-impl Request {
-    /// Tells what became of it, if somebody still wants to know.
-    pub fn answer(self, result: Result<(), Unloaded>) {
+impl ReloadRequest {
+    /// Sends the result, if the sender still waits for it.
+    pub fn answer(self, result: Result<(), ReloadError>) {
         let _ = self.0.send(result);
     }
 }

@@ -1,4 +1,4 @@
-//! The supervisor with pollers that die, hang and come and go, in virtual time.
+//! The supervisor with pollers that panic, hang, and are replaced, in virtual time.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -8,17 +8,20 @@ use crate::account::fixture;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// What happened to pollers, in order.
-type Diary = Arc<Mutex<Vec<String>>>;
+/// What happened to pollers, in request.
+type EventLog = Arc<Mutex<Vec<String>>>;
 
 fn account(name: &str) -> Arc<Account> {
     Arc::new(fixture(name, &["1"]))
 }
 
 /// A supervisor with its parts at hand.
-fn supervise<S, F>(start: S, accounts: Vec<Arc<Account>>) -> (Supervisor<S>, Accounts, Shutdown)
+fn supervise<S, F>(
+    start: S,
+    accounts: Vec<Arc<Account>>,
+) -> (Supervisor<S>, AccountsHandle, Shutdown)
 where
-    S: Fn(Start) -> F,
+    S: Fn(PollerStart) -> F,
     F: Future<Output = ()> + Send + 'static,
 {
     let shutdown = Shutdown::new();
@@ -29,16 +32,16 @@ where
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_poller_that_dies_is_shown_down_counted_and_started_anew() {
+async fn a_poller_that_panics_is_marked_down_counted_and_restarted() {
     let lives = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&lives);
-    let start = move |start: Start| {
+    let start = move |start: PollerStart| {
         let lives = Arc::clone(&counted);
         async move {
-            assert!(lives.fetch_add(1, SeqCst) >= 2, "dies on purpose");
+            assert!(lives.fetch_add(1, SeqCst) >= 2, "panics on purpose");
             assert!(start.slot.view().facts.down);
             start.heartbeat.next_action_at(Instant::now() + 3600 * SECOND);
-            start.leave.wait().await;
+            start.stop.wait().await;
         }
     };
     let (supervisor, _, shutdown) = supervise(start, vec![account("acme"), account("globex")]);
@@ -61,20 +64,20 @@ async fn a_poller_that_dies_is_shown_down_counted_and_started_anew() {
 
 #[tokio::test(start_paused = true)]
 async fn a_poller_that_hangs_is_replaced_and_one_that_waits_on_purpose_is_not() {
-    let diary = Diary::default();
-    let noted = Arc::clone(&diary);
-    let start = move |start: Start| {
+    let events = EventLog::default();
+    let noted = Arc::clone(&events);
+    let start = move |start: PollerStart| {
         let noted = Arc::clone(&noted);
         async move {
             let name = start.slot.view().account.name.to_string();
             noted.lock().unwrap().push(name.clone());
-            if name == "patient" {
+            if name == "waiting" {
                 start.heartbeat.next_action_at(Instant::now() + 300 * SECOND);
             }
             std::future::pending::<()>().await;
         }
     };
-    let (supervisor, _, shutdown) = supervise(start, vec![account("stuck"), account("patient")]);
+    let (supervisor, _, shutdown) = supervise(start, vec![account("stuck"), account("waiting")]);
     let slots = supervisor.directory.slots();
     let health = Arc::clone(&supervisor.health);
     let ending = tokio::spawn(async move {
@@ -85,8 +88,8 @@ async fn a_poller_that_hangs_is_replaced_and_one_that_waits_on_purpose_is_not() 
     });
     supervisor.run().await;
     ending.await.unwrap();
-    let starts = diary.lock().unwrap().clone();
-    assert_eq!(starts.iter().filter(|name| *name == "patient").count(), 1);
+    let starts = events.lock().unwrap().clone();
+    assert_eq!(starts.iter().filter(|name| *name == "waiting").count(), 1);
     assert!(starts.iter().filter(|name| *name == "stuck").count() >= 2, "{starts:?}");
     assert!(slots[0].view().facts.down);
     assert!(!slots[1].view().facts.down);
@@ -94,15 +97,15 @@ async fn a_poller_that_hangs_is_replaced_and_one_that_waits_on_purpose_is_not() 
 
 #[tokio::test(start_paused = true)]
 async fn accounts_are_replaced_without_touching_those_that_stay() {
-    let diary = Diary::default();
-    let noted = Arc::clone(&diary);
-    let start = move |start: Start| {
+    let events = EventLog::default();
+    let noted = Arc::clone(&events);
+    let start = move |start: PollerStart| {
         let noted = Arc::clone(&noted);
         async move {
             let name = start.slot.view().account.name.to_string();
             noted.lock().unwrap().push(format!("{name} starts"));
             start.heartbeat.next_action_at(Instant::now() + 3600 * SECOND);
-            start.leave.wait().await;
+            start.stop.wait().await;
             noted.lock().unwrap().push(format!("{name} ends"));
         }
     };
@@ -112,10 +115,10 @@ async fn accounts_are_replaced_without_touching_those_that_stay() {
     let before = directory.slots();
     let running = tokio::spawn(supervisor.run());
     sleep(SECOND).await;
-    diary.lock().unwrap().clear();
+    events.lock().unwrap().clear();
     let changed = Arc::new(fixture("changes", &["1", "2"]));
-    let news = accounts.replace(vec![account("comes"), changed, account("stays")]).await;
-    assert_eq!(news, Some(Changes { added: 1, changed: 1, removed: 1 }));
+    let changes = accounts.replace(vec![account("comes"), changed, account("stays")]).await;
+    assert_eq!(changes, Some(Changes { added: 1, changed: 1, removed: 1 }));
     sleep(SECOND).await;
     let after = directory.slots();
     let names: Vec<String> =
@@ -123,18 +126,18 @@ async fn accounts_are_replaced_without_touching_those_that_stay() {
     assert_eq!(names, ["comes", "changes", "stays"]);
     assert!(Arc::ptr_eq(&before[0], &after[2]), "the slot of an unchanged account stays");
     assert_eq!(after[1].view().users().count(), 2);
-    let mut happened = diary.lock().unwrap().clone();
+    let mut happened = events.lock().unwrap().clone();
     happened.sort();
     assert_eq!(happened, ["changes ends", "changes starts", "comes starts", "goes ends"]);
     shutdown.begin();
     running.await.unwrap();
 }
 
-/// Pollers that take a while to leave, or for ever.
-async fn relay(leaving: Duration, replaced: &[&[&str]]) -> (Vec<String>, u64) {
-    let diary = Diary::default();
-    let noted = Arc::clone(&diary);
-    let start = move |start: Start| {
+/// Pollers that take a while to stop, or for ever.
+async fn relay(stopping: Duration, replaced: &[&[&str]]) -> (Vec<String>, u64) {
+    let events = EventLog::default();
+    let noted = Arc::clone(&events);
+    let start = move |start: PollerStart| {
         let noted = Arc::clone(&noted);
         async move {
             let users = start.slot.view().users().count();
@@ -143,14 +146,14 @@ async fn relay(leaving: Duration, replaced: &[&[&str]]) -> (Vec<String>, u64) {
                 start.heartbeat.next_action_at(Instant::now() + 3600 * SECOND);
                 predecessor.ended.wait().await;
             }
-            if start.leave.has_begun() {
+            if start.stop.has_begun() {
                 return note("never starts");
             }
             note("starts");
             start.heartbeat.next_action_at(Instant::now() + 3600 * SECOND);
-            start.leave.wait().await;
+            start.stop.wait().await;
             start.heartbeat.next_action_at(Instant::now());
-            sleep(leaving).await;
+            sleep(stopping).await;
             note("ends");
         }
     };
@@ -165,7 +168,7 @@ async fn relay(leaving: Duration, replaced: &[&[&str]]) -> (Vec<String>, u64) {
     sleep(60 * SECOND).await;
     let slots = directory.slots();
     let restarts = slots.iter().map(|slot| slot.tally.values().restarts).sum();
-    let happened = diary.lock().unwrap().clone();
+    let happened = events.lock().unwrap().clone();
     shutdown.begin();
     running.await.unwrap();
     (happened, restarts)

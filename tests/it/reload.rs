@@ -10,7 +10,7 @@ use reqwest::Method;
 use rustix::process::Signal;
 use wazzup_exporter::app::Options;
 use wazzup_exporter::config::{self, Permissions};
-use wazzup_exporter::reload::Source;
+use wazzup_exporter::reload::ConfigSource;
 use wazzup_exporter::simulator::Simulator;
 
 use super::support::daemon::{World, options};
@@ -33,19 +33,28 @@ struct Filed {
 }
 
 impl Filed {
-    async fn start(accounts: &[&str], users: usize, poll: &str, look: Option<Duration>) -> Self {
+    async fn start(
+        accounts: &[&str],
+        users: usize,
+        poll: &str,
+        check_interval: Option<Duration>,
+    ) -> Self {
         let (api, url) = serve(still(accounts, users)).await;
         let yaml = configuration(&api, &url, poll);
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("config.yaml");
         write_private(&file, &yaml);
-        let world = Self::world(api, &file, look).await;
+        let world = Self::world(api, &file, check_interval).await;
         Self { world, file, yaml, _folder: folder }
     }
 
-    async fn world(api: Simulator, file: &Path, look: Option<Duration>) -> World {
+    async fn world(api: Simulator, file: &Path, check_interval: Option<Duration>) -> World {
         let config = config::load(file, Permissions::default()).unwrap();
-        let source = Source { file: file.to_owned(), permissions: Permissions::default(), look };
+        let source = ConfigSource {
+            file: file.to_owned(),
+            permissions: Permissions::default(),
+            check_interval,
+        };
         let options = Options { source: Some(source), lifecycle: true, ..options() };
         World::start_options(api, config, options).await
     }

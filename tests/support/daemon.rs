@@ -11,7 +11,7 @@ use wazzup_exporter::config::{self, Config};
 use wazzup_exporter::shutdown::Shutdown;
 use wazzup_exporter::simulator::{Log, Settings, Simulator};
 use wazzup_exporter::storage::Storage;
-use wazzup_exporter::supervisor::Accounts;
+use wazzup_exporter::supervisor::AccountsHandle;
 use wazzup_exporter::systemd::Notifier;
 
 use super::http::client;
@@ -32,7 +32,7 @@ pub(crate) struct World {
     pub(crate) admin: Option<SocketAddr>,
     pub(crate) shutdown: Shutdown,
     /// Replaces the accounts of the exporter.
-    pub(crate) accounts: Accounts,
+    pub(crate) accounts: AccountsHandle,
     daemon: JoinHandle<()>,
     client: reqwest::Client,
 }
@@ -69,7 +69,7 @@ impl World {
     pub(crate) async fn start_options(api: Simulator, config: Config, options: Options) -> Self {
         let daemon = Daemon::bind(&options, config).await.unwrap();
         let daemon = daemon.sampling_every(SAMPLING_PERIOD);
-        let daemon = daemon.looking_every(Duration::from_millis(100));
+        let daemon = daemon.checking_web_config_every(Duration::from_millis(100));
         let exporter = daemon.addresses()[0];
         let probes = daemon.health_address();
         let admin = daemon.admin_address();

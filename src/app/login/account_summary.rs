@@ -10,7 +10,11 @@ const COUNTERS: usize = 3;
 const NAMED: usize = 5;
 
 /// Tells of an account's channels, users and first counters.
-pub(super) async fn tell(client: &Client, account: &Account, say: &mut (dyn FnMut(&str) + Send)) {
+pub(super) async fn summarize(
+    client: &Client,
+    account: &Account,
+    say: &mut (dyn FnMut(&str) + Send),
+) {
     say("What the account shows:");
     match client.channels().await {
         Ok(channels) => {

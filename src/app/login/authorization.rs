@@ -1,4 +1,4 @@
-//! One attempt at a login: the address to open, and what comes back of it.
+//! One authorization at a login: the address to open, and what comes back of it.
 
 use std::fmt;
 
@@ -18,10 +18,10 @@ const SECRET_BYTES: usize = 32;
 /// Longest text of upstream that is repeated, in characters.
 const WORDS_MAX: usize = 200;
 
-/// What only this attempt knows.
-pub(super) struct Attempt {
+/// What only this authorization knows.
+pub(super) struct Authorization {
     redirect: Url,
-    /// Comes back with the answer, so that an answer to another attempt is not taken for this one's.
+    /// Comes back with the answer, so that an answer to another authorization is not taken for this one's.
     state: String,
     /// Proves that whoever redeems the code is the one who asked for it (PKCE).
     verifier: SecretString,
@@ -29,7 +29,7 @@ pub(super) struct Attempt {
 
 /// Why a text is not the address at which the browser ends.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Unfit {
+pub enum InvalidRedirect {
     /// An empty line.
     #[error("that is nothing")]
     Nothing,
@@ -39,8 +39,10 @@ pub enum Unfit {
     /// The address of another page.
     #[error("that is the address of another page; the one wanted begins with {0}")]
     Elsewhere(Box<str>),
-    /// The end of an earlier attempt.
-    #[error("that address is not of this attempt; open the address above in the browser once more")]
+    /// The end of an earlier authorization.
+    #[error(
+        "that address is not of this authorization; open the address above in the browser once more"
+    )]
     OtherAttempt,
     /// Neither a code nor a reason.
     #[error(
@@ -55,15 +57,15 @@ pub enum Unfit {
     Failed(String),
 }
 
-impl Unfit {
+impl InvalidRedirect {
     /// Whether another address would not help.
     pub(super) fn is_final(&self) -> bool {
         matches!(self, Self::Denied | Self::Failed(_))
     }
 }
 
-impl Attempt {
-    /// An attempt that ends at `redirect`.
+impl Authorization {
+    /// An authorization that ends at `redirect`.
     pub(super) fn new(redirect: Url) -> Result<Self, Unspecified> {
         let random = SystemRandom::new();
         let secret = || -> Result<String, Unspecified> {
@@ -99,15 +101,16 @@ impl Attempt {
     }
 
     /// The code in the address at which the browser ended.
-    pub(super) fn code_in(&self, text: &str) -> Result<SecretString, Unfit> {
+    pub(super) fn code_in(&self, text: &str) -> Result<SecretString, InvalidRedirect> {
         let text = text.trim().trim_matches(['"', '\'', '<', '>']);
         if text.is_empty() {
-            return Err(Unfit::Nothing);
+            return Err(InvalidRedirect::Nothing);
         }
-        let url: Url =
-            text.parse().map_err(|_| Unfit::NotAnAddress(self.redirect.as_str().into()))?;
+        let url: Url = text
+            .parse()
+            .map_err(|_| InvalidRedirect::NotAnAddress(self.redirect.as_str().into()))?;
         if url.origin() != self.redirect.origin() || url.path() != self.redirect.path() {
-            return Err(Unfit::Elsewhere(self.redirect.as_str().into()));
+            return Err(InvalidRedirect::Elsewhere(self.redirect.as_str().into()));
         }
         let one = |name: &str| {
             let mut values = url.query_pairs().filter(|(key, _)| key == name);
@@ -117,26 +120,34 @@ impl Attempt {
         };
         let (state, error) = (one("state"), one("error"));
         match (&state, &error) {
-            (Some(state), _) if *state != self.state => return Err(Unfit::OtherAttempt),
+            (Some(state), _) if *state != self.state => return Err(InvalidRedirect::OtherAttempt),
             // Some servers leave it out of their errors.
-            (None, None) if one("code").is_some() => return Err(Unfit::OtherAttempt),
+            (None, None) if one("code").is_some() => return Err(InvalidRedirect::OtherAttempt),
             _ => {}
         }
         match error.as_deref() {
-            Some("access_denied") => return Err(Unfit::Denied),
+            Some("access_denied") => return Err(InvalidRedirect::Denied),
             Some(error) => {
                 let words = one("error_description").unwrap_or_default();
-                return Err(Unfit::Failed(text::one_line(&format!("{error} {words}"), WORDS_MAX)));
+                return Err(InvalidRedirect::Failed(text::one_line(
+                    &format!("{error} {words}"),
+                    WORDS_MAX,
+                )));
             }
             None => {}
         }
-        one("code").filter(|code| !code.is_empty()).map(SecretString::from).ok_or(Unfit::NoCode)
+        one("code")
+            .filter(|code| !code.is_empty())
+            .map(SecretString::from)
+            .ok_or(InvalidRedirect::NoCode)
     }
 }
 
-impl fmt::Debug for Attempt {
+impl fmt::Debug for Authorization {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Attempt").field("redirect", &self.redirect.as_str()).finish_non_exhaustive()
+        f.debug_struct("Authorization")
+            .field("redirect", &self.redirect.as_str())
+            .finish_non_exhaustive()
     }
 }
 
@@ -146,11 +157,11 @@ mod tests {
 
     const REDIRECT: &str = "https://partner.example/wazzup?from=here";
 
-    fn attempt() -> Attempt {
+    fn authorization() -> Authorization {
         let redirect = REDIRECT.parse().unwrap();
         // The verifier of RFC 7636, appendix B.
         let verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk".into();
-        Attempt { redirect, state: "st4te".to_owned(), verifier }
+        Authorization { redirect, state: "st4te".to_owned(), verifier }
     }
 
     fn partner() -> Partner {
@@ -167,7 +178,7 @@ mod tests {
     #[test]
     fn the_address_asks_for_a_code_that_only_this_attempt_can_redeem() {
         let base = "https://host/prefix/".parse().unwrap();
-        let address = attempt().address(&base, &partner());
+        let address = authorization().address(&base, &partner());
         assert_eq!(address.path(), "/prefix/v2/oauth/authorize");
         let pairs: Vec<_> = address.query_pairs().collect();
         let expected = [
@@ -186,8 +197,9 @@ mod tests {
 
     #[test]
     fn secrets_are_long_enough_and_never_the_same() {
-        let [one, other] = [(); 2].map(|()| Attempt::new(REDIRECT.parse().unwrap()).unwrap());
-        let secrets = [&one, &other].map(|attempt| attempt.verifier.expose_secret().to_owned());
+        let [one, other] = [(); 2].map(|()| Authorization::new(REDIRECT.parse().unwrap()).unwrap());
+        let secrets =
+            [&one, &other].map(|authorization| authorization.verifier.expose_secret().to_owned());
         assert!(secrets.iter().all(|secret| secret.len() == 43), "{secrets:?}");
         assert!(secrets[0] != secrets[1] && one.state != other.state && secrets[0] != one.state);
         assert!(!format!("{one:?}").contains(&one.state));
@@ -199,33 +211,39 @@ mod tests {
             "https://partner.example/wazzup?from=here&code=c0de&state=st4te",
             "  <https://PARTNER.example:443/wazzup?state=st4te&code=c0de#top>\n",
         ] {
-            assert_eq!(attempt().code_in(text).unwrap().expose_secret(), "c0de", "{text}");
+            assert_eq!(authorization().code_in(text).unwrap().expose_secret(), "c0de", "{text}");
         }
     }
 
     #[test]
     fn whatever_else_is_pasted_is_told_in_words() {
-        let failed = |words: &str| Unfit::Failed(words.to_owned());
+        let failed = |words: &str| InvalidRedirect::Failed(words.to_owned());
         for (text, unfit) in [
-            ("", Unfit::Nothing),
-            (" \t", Unfit::Nothing),
-            ("c0de", Unfit::NotAnAddress(REDIRECT.into())),
-            ("https://host/v2/oauth/authorize?state=st4te", Unfit::Elsewhere(REDIRECT.into())),
-            ("http://partner.example/wazzup?code=c", Unfit::Elsewhere(REDIRECT.into())),
-            ("https://partner.example/wazzup/?code=c", Unfit::Elsewhere(REDIRECT.into())),
-            ("https://partner.example/wazzup?code=c&state=other", Unfit::OtherAttempt),
-            ("https://partner.example/wazzup?code=c", Unfit::OtherAttempt),
-            ("https://partner.example/wazzup?error=access_denied&state=no", Unfit::OtherAttempt),
-            ("https://partner.example/wazzup", Unfit::NoCode),
-            ("https://partner.example/wazzup?code=&state=st4te", Unfit::NoCode),
-            ("https://partner.example/wazzup?code=a&code=b&state=st4te", Unfit::NoCode),
-            ("https://partner.example/wazzup?error=access_denied", Unfit::Denied),
+            ("", InvalidRedirect::Nothing),
+            (" \t", InvalidRedirect::Nothing),
+            ("c0de", InvalidRedirect::NotAnAddress(REDIRECT.into())),
+            (
+                "https://host/v2/oauth/authorize?state=st4te",
+                InvalidRedirect::Elsewhere(REDIRECT.into()),
+            ),
+            ("http://partner.example/wazzup?code=c", InvalidRedirect::Elsewhere(REDIRECT.into())),
+            ("https://partner.example/wazzup/?code=c", InvalidRedirect::Elsewhere(REDIRECT.into())),
+            ("https://partner.example/wazzup?code=c&state=other", InvalidRedirect::OtherAttempt),
+            ("https://partner.example/wazzup?code=c", InvalidRedirect::OtherAttempt),
+            (
+                "https://partner.example/wazzup?error=access_denied&state=no",
+                InvalidRedirect::OtherAttempt,
+            ),
+            ("https://partner.example/wazzup", InvalidRedirect::NoCode),
+            ("https://partner.example/wazzup?code=&state=st4te", InvalidRedirect::NoCode),
+            ("https://partner.example/wazzup?code=a&code=b&state=st4te", InvalidRedirect::NoCode),
+            ("https://partner.example/wazzup?error=access_denied", InvalidRedirect::Denied),
             (
                 "https://partner.example/wazzup?error=server_error&error_description=a%0Ab",
                 failed("server_error a b"),
             ),
         ] {
-            assert_eq!(attempt().code_in(text).map(drop), Err(unfit), "{text}");
+            assert_eq!(authorization().code_in(text).map(drop), Err(unfit), "{text}");
         }
     }
 }

@@ -4,32 +4,32 @@ use std::sync::Arc;
 
 use tracing::info;
 
-use super::crew::Crew;
-use super::show;
+use super::components::Components;
+use super::describe;
 use crate::config::Config;
 use crate::http::RunningConfig;
-use crate::supervisor::{Accounts, Changes};
+use crate::supervisor::{AccountsHandle, Changes};
 use crate::systemd::Notifier;
 
 /// What a new configuration is applied to.
 #[derive(Debug)]
-pub(super) struct Renewal {
-    pub(super) crew: Arc<Crew>,
-    pub(super) accounts: Accounts,
+pub(super) struct ApplyConfig {
+    pub(super) components: Arc<Components>,
+    pub(super) accounts: AccountsHandle,
     /// What is shown of the configuration.
     pub(super) running: Arc<RunningConfig>,
     /// Who is told that it is being read.
     pub(super) notifier: Notifier,
 }
 
-impl Renewal {
+impl ApplyConfig {
     /// Uses `config` from now on. What can fail is prepared first, so that after an error everything
     /// is as before.
     ///
     /// # Errors
     /// What stands against it.
     pub(super) async fn apply(&self, config: Config) -> Result<(), String> {
-        self.crew.prepare(&config)?;
+        self.components.prepare(&config)?;
         let count = config.accounts.len();
         let in_flight = config.settings.max_in_flight;
         let wanted: Vec<_> = config.accounts.into_iter().map(Arc::new).collect();
@@ -37,8 +37,8 @@ impl Renewal {
         let Some(Changes { added, changed, removed }) = changes else {
             return Err("the exporter is shutting down".to_owned());
         };
-        self.crew.use_from_now_on(&wanted, in_flight);
-        self.running.set(show::config(config.settings, wanted));
+        self.components.use_from_now_on(&wanted, in_flight);
+        self.running.set(describe::config(config.settings, wanted));
         info!(accounts = count, added, changed, removed, "the configuration is in use");
         Ok(())
     }

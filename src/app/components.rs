@@ -17,7 +17,7 @@ use crate::transport::{BuildError, ConnectionPools};
 
 /// Shared by all pollers of a process.
 #[derive(Debug)]
-pub(super) struct Crew {
+pub(super) struct Components {
     transport: ConnectionPools,
     paces: Paces,
     global: GlobalLimit,
@@ -27,7 +27,7 @@ pub(super) struct Crew {
     pub(super) process: Arc<ProcessMetrics>,
 }
 
-impl Crew {
+impl Components {
     /// What the accounts of `config` need. `storage` is for what pollers keep; what tokens keep is
     /// the affair of `tokens`.
     pub(super) fn new(
@@ -41,9 +41,9 @@ impl Crew {
         let (paces, global) = (Paces::default(), GlobalLimit::new(config.settings.max_in_flight));
         let (transport, tokens) = (ConnectionPools::new(), Arc::new(tokens));
         let registry = Arc::default();
-        let crew = Self { transport, paces, global, storage, registry, tokens, process };
-        crew.connect(config)?;
-        Ok(crew)
+        let components = Self { transport, paces, global, storage, registry, tokens, process };
+        components.connect(config)?;
+        Ok(components)
     }
 
     /// Sets up every way to upstream: what cannot be is told now, not when the poller starts.

@@ -13,8 +13,8 @@ use crate::metrics::ProcessMetrics;
 use crate::shutdown::Shutdown;
 use crate::web_config::{Watch, WatchEvent, WebConfig};
 
-/// How often the files are looked at; a change counts from the second look on.
-pub(super) const LOOK: Duration = Duration::from_secs(2);
+/// How often the files are checked at; a change counts from the second look on.
+pub(super) const CHECK_PERIOD: Duration = Duration::from_secs(2);
 
 /// Applies what `watch` finds, once per `period`, to `access`, until `shutdown`.
 pub(super) async fn follow(
@@ -29,28 +29,28 @@ pub(super) async fn follow(
             () = sleep(period) => {}
             () = shutdown.wait() => return,
         }
-        let looked = blocking::run(move || {
-            let news = watch.look();
-            (watch, news)
+        let checked = blocking::run(move || {
+            let change = watch.look();
+            (watch, change)
         });
-        let news;
-        (watch, news) = tokio::select! {
-            looked = looked => looked,
+        let change;
+        (watch, change) = tokio::select! {
+            checked = checked => checked,
             // A disk that hangs keeps nobody from leaving.
             () = shutdown.wait() => return,
         };
-        if let Some(news) = news {
-            apply(news, &access, &process);
+        if let Some(change) = change {
+            apply(change, &access, &process);
         }
     }
 }
 
-fn apply(news: WatchEvent, access: &Access, process: &ProcessMetrics) {
-    match news {
+fn apply(change: WatchEvent, access: &Access, process: &ProcessMetrics) {
+    match change {
         WatchEvent::Changed(config) => {
             let waiting = access.replace(&config);
             process.web_config_loaded(Stamp::now().unix);
-            tell(&config, "the web configuration has changed and is in use");
+            log_in_use(&config, "the web configuration has changed and is in use");
             if !waiting.is_empty() {
                 let waiting = waiting.join(", ");
                 warn!("a part of the web configuration needs a restart: {waiting}");
@@ -65,7 +65,7 @@ fn apply(news: WatchEvent, access: &Access, process: &ProcessMetrics) {
 }
 
 /// Logs what a configuration that is taken into use says.
-pub(super) fn tell(config: &WebConfig, what: &str) {
+pub(super) fn log_in_use(config: &WebConfig, what: &str) {
     for warning in &config.warnings {
         warn!("{warning}");
     }

@@ -8,8 +8,9 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tracing::info;
 
-use super::listen::BindError;
-use super::{ListenAddress, Options, StartError, web};
+use super::listen::{BindError, ListenAddress};
+use super::options::{Options, StartError};
+use super::web_reload;
 use crate::health::Health;
 use crate::http::{Access, Admin, Prefix, Service, Site, serve};
 use crate::metrics::ProcessMetrics;
@@ -18,17 +19,17 @@ use crate::web_config::{Watch, WebConfig};
 
 /// Listeners that are open, and who may come through them.
 #[derive(Debug)]
-pub(super) struct Doors {
+pub(super) struct Listeners {
     listeners: Vec<TcpListener>,
     health: Option<TcpListener>,
     prefix: Prefix,
     admin: Option<TcpListener>,
     web: Option<WebConfig>,
     /// How often the files of the web configuration are looked at.
-    pub(super) look: Duration,
+    pub(super) check_period: Duration,
 }
 
-impl Doors {
+impl Listeners {
     pub(super) async fn open(options: &Options) -> Result<Self, StartError> {
         let mut listeners = Vec::new();
         if let Some(sockets) = &options.sockets {
@@ -50,7 +51,7 @@ impl Doors {
             }
             None => None,
         };
-        Ok(Self { listeners, health, admin, prefix, web, look: web::LOOK })
+        Ok(Self { listeners, health, admin, prefix, web, check_period: web_reload::CHECK_PERIOD })
     }
 
     /// Where the site is, with the ports that the system chose.
@@ -106,10 +107,16 @@ impl Doors {
             servers.spawn(serve(listener, service, shutdown.clone()));
         }
         if let Some(config) = self.web {
-            web::tell(&config, "the web configuration is in use");
+            web_reload::log_in_use(&config, "the web configuration is in use");
             let watch = Watch::new(&config);
             let process = Arc::clone(process);
-            servers.spawn(web::follow(watch, self.look, access, process, shutdown.clone()));
+            servers.spawn(web_reload::follow(
+                watch,
+                self.check_period,
+                access,
+                process,
+                shutdown.clone(),
+            ));
         }
         servers
     }

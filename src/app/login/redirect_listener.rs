@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 use url::Url;
 
-use super::Unfit;
+use super::authorization::InvalidRedirect;
 use crate::net::is_loopback;
 
 /// Time for a request's headers.
@@ -26,50 +26,50 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
 /// Listens where a browser is sent.
 #[derive(Debug)]
-pub(super) struct Browser {
-    visits: mpsc::Receiver<Visit>,
+pub(super) struct RedirectListener {
+    requests: mpsc::Receiver<RedirectRequest>,
     listener: AbortHandle,
 }
 
 /// A browser that has come.
 #[derive(Debug)]
-pub(super) struct Visit {
+pub(super) struct RedirectRequest {
     address: String,
     answer: oneshot::Sender<String>,
 }
 
-impl Browser {
+impl RedirectListener {
     /// Listens at `redirect`, if that is plain HTTP on loopback and nobody else does.
     pub(super) async fn wait_at(redirect: &Url) -> Option<Self> {
         let host = redirect.host_str().filter(|_| is_loopback(redirect))?;
         let host = host.trim_matches(['[', ']']).to_owned();
         let port = redirect.port_or_known_default().filter(|_| redirect.scheme() == "http")?;
         let listener = TcpListener::bind((host, port)).await.ok()?;
-        let (tell, visits) = mpsc::channel(1);
+        let (tell, requests) = mpsc::channel(1);
         let listener = tokio::spawn(listen(listener, redirect.clone(), tell)).abort_handle();
-        Some(Self { visits, listener })
+        Some(Self { requests, listener })
     }
 
-    /// The next visit; none without a listener.
-    pub(super) async fn next(browser: &mut Option<Self>) -> Option<Visit> {
-        browser.as_mut()?.visits.recv().await
+    /// The next request; none without a listener.
+    pub(super) async fn next(browser: &mut Option<Self>) -> Option<RedirectRequest> {
+        browser.as_mut()?.requests.recv().await
     }
 }
 
-impl Drop for Browser {
+impl Drop for RedirectListener {
     fn drop(&mut self) {
         self.listener.abort();
     }
 }
 
-impl Visit {
+impl RedirectRequest {
     /// Where the browser has come to.
     pub(super) fn address(&self) -> &str {
         &self.address
     }
 
     /// Tells the person at the browser how it goes on.
-    pub(super) fn answer(self, unfit: Option<&Unfit>) {
+    pub(super) fn answer(self, unfit: Option<&InvalidRedirect>) {
         let words = match unfit {
             None => "That was it. You can close this page and go back to the terminal.".to_owned(),
             Some(unfit) => format!("This did not work: {unfit}."),
@@ -79,7 +79,7 @@ impl Visit {
     }
 }
 
-async fn listen(listener: TcpListener, redirect: Url, tell: mpsc::Sender<Visit>) {
+async fn listen(listener: TcpListener, redirect: Url, tell: mpsc::Sender<RedirectRequest>) {
     loop {
         let Ok((stream, _)) = listener.accept().await else {
             tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -101,15 +101,15 @@ async fn listen(listener: TcpListener, redirect: Url, tell: mpsc::Sender<Visit>)
 async fn visited(
     request: &Request<Incoming>,
     redirect: &Url,
-    tell: mpsc::Sender<Visit>,
+    tell: mpsc::Sender<RedirectRequest>,
 ) -> Response<Full<Bytes>> {
     let asked = request.uri().path_and_query().and_then(|asked| redirect.join(asked.as_str()).ok());
     let Some(asked) = asked.filter(|asked| asked.path() == redirect.path()) else {
         return page(StatusCode::NOT_FOUND, "There is nothing here.".to_owned());
     };
     let (answer, answered) = oneshot::channel();
-    // Where nobody waits any more, an earlier visit was the last.
-    let _ = tell.send(Visit { address: asked.into(), answer }).await;
+    // Where nobody waits any more, an earlier request was the last.
+    let _ = tell.send(RedirectRequest { address: asked.into(), answer }).await;
     match answered.await {
         Ok(words) => page(StatusCode::OK, words),
         Err(_) => page(StatusCode::GONE, "Nobody waits for this any more.".to_owned()),

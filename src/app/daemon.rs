@@ -1,0 +1,198 @@
+//! The daemon: everything that runs, from opened listeners to shutdown.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::info;
+
+use super::apply_config::ApplyConfig;
+use super::components::Components;
+use super::describe;
+use super::listeners::Listeners;
+use super::options::{Options, StartError};
+use super::sampling::{self, SAMPLING_PERIOD};
+use crate::account::Account;
+use crate::auth::Tokens;
+use crate::config::Config;
+use crate::health::Health;
+use crate::http::{Admin, Prefix, RunningConfig, Site};
+use crate::metrics::BuildInfo;
+use crate::reload::{self, ConfigSource, Triggers, reloads};
+use crate::reset::{BODY_MAX, ResetService, completion_timeout};
+use crate::shutdown::{Hangups, Shutdown};
+use crate::snapshot::Directory;
+use crate::supervisor::{AccountsHandle, PollerStart, Supervisor};
+use crate::systemd::{self, Notifier};
+
+/// An exporter that has its listeners open and is ready to run.
+#[derive(Debug)]
+pub struct Daemon {
+    listeners: Listeners,
+    accounts: Vec<Arc<Account>>,
+    components: Components,
+    directory: Arc<Directory>,
+    health: Arc<Health>,
+    running: Arc<RunningConfig>,
+    route_prefix: Prefix,
+    telemetry_path: String,
+    notifier: Notifier,
+    sampling_period: Duration,
+    hash: u64,
+    source: Option<ConfigSource>,
+    lifecycle: bool,
+    hangups: Hangups,
+}
+
+impl Daemon {
+    /// Opens the listeners and prepares everything else; nothing is asked of upstream yet.
+    ///
+    /// # Errors
+    /// When a listener cannot be opened or a way to upstream cannot be set up; nothing is left open then.
+    pub async fn bind(options: &Options, config: Config) -> Result<Self, StartError> {
+        if let Some(storage) = &options.storage {
+            storage.check()?;
+        }
+        let hangups = Hangups::catch()?;
+        let tokens = Tokens::new(options.storage.clone());
+        let components = Components::new(&config, tokens, options.storage.clone())?;
+        let accounts: Vec<_> = config.accounts.into_iter().map(Arc::new).collect();
+        let running = RunningConfig::new(describe::config(config.settings, accounts.clone()));
+        Ok(Self {
+            hash: config.hash,
+            source: options.source.clone(),
+            lifecycle: options.lifecycle,
+            hangups,
+            listeners: Listeners::open(options).await?,
+            accounts,
+            components,
+            directory: Arc::default(),
+            health: Arc::default(),
+            running: Arc::new(running),
+            route_prefix: options.route_prefix.clone(),
+            telemetry_path: options.telemetry_path.clone(),
+            notifier: options.notifier.clone(),
+            sampling_period: SAMPLING_PERIOD,
+        })
+    }
+
+    /// The same daemon with another time between the points of the page's charts.
+    #[must_use]
+    pub fn sampling_every(self, period: Duration) -> Self {
+        Self { sampling_period: period, ..self }
+    }
+
+    /// The same daemon with another time between two looks at the files of the web configuration.
+    #[must_use]
+    pub fn checking_web_config_every(mut self, period: Duration) -> Self {
+        self.listeners.check_period = period;
+        self
+    }
+
+    /// Where it listens, with the ports that the system chose.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.listeners.addresses()
+    }
+
+    /// Where it tells health and readiness alone, if it does.
+    pub fn health_address(&self) -> Option<SocketAddr> {
+        self.listeners.health_address()
+    }
+
+    /// Where accounts can be reset, if they can.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.listeners.admin_address()
+    }
+
+    /// Whether it speaks TLS there.
+    pub fn encrypts(&self) -> bool {
+        self.listeners.encrypt()
+    }
+
+    /// Polls and serves until `shutdown`; then stops polling, finishes the answers in flight and stores
+    /// what upstream answers to refresh tokens that were sent.
+    pub async fn run(self, shutdown: Shutdown) {
+        self.run_with(shutdown, |_| ()).await;
+    }
+
+    /// Like [`Daemon::run`]; `tell` is given the handle that replaces the accounts.
+    pub async fn run_with(self, shutdown: Shutdown, tell: impl FnOnce(AccountsHandle)) {
+        let Self { listeners, accounts, directory, health, .. } = self;
+        let components = Arc::new(self.components);
+        let (process, tokens) = (Arc::clone(&components.process), Arc::clone(&components.tokens));
+        let (resets, hook, in_flight_resets) = ResetService::new(
+            Arc::clone(&components.registry),
+            components.storage.clone(),
+            shutdown.clone(),
+        );
+        let known = Arc::clone(&directory);
+        let admin = listeners
+            .admin_address()
+            .map(|_| Admin::new(hook, Arc::clone(&process), BODY_MAX, known, completion_timeout));
+        let start = |start: PollerStart| {
+            let PollerStart { slot, mode, heartbeat, stop, shutdown } = start;
+            let poller = components.poller(&slot, heartbeat).expect("its client was set up before");
+            poller.run(mode, stop, shutdown)
+        };
+        let (mut supervisor, handle) =
+            Supervisor::new(start, Arc::clone(&directory), Arc::clone(&health), shutdown.clone());
+        let count = accounts.len();
+        supervisor.replace_accounts(accounts);
+        tell(handle.clone());
+        let sampler =
+            sampling::sample(Arc::clone(&directory), self.sampling_period, shutdown.clone());
+        let (status, known) = (describe::status(Arc::clone(&directory)), Arc::clone(&directory));
+        let (reloads, orders) = reloads();
+        let site = Site::new(
+            directory,
+            Arc::clone(&process),
+            Arc::clone(&health),
+            Arc::clone(&self.running),
+            self.telemetry_path,
+        );
+        let site = site.below(self.route_prefix).reloading(self.lifecycle.then_some(reloads));
+        let site = Arc::new(site);
+        let mut servers = listeners.serve(&site, admin, &health, &process, &shutdown);
+        servers.spawn(sampler);
+        servers.spawn(resets.run());
+        let triggers = Triggers { hangups: self.hangups, requests: orders };
+        let (components, running) = (Arc::clone(&components), self.running);
+        let apply_config =
+            ApplyConfig { components, accounts: handle, running, notifier: self.notifier.clone() };
+        servers.spawn(follow(self.source, self.hash, triggers, apply_config, shutdown.clone()));
+        health.listening();
+        let BuildInfo { version, revision } = BuildInfo::THIS;
+        info!(version, revision, accounts = count, "wazzup-exporter is running");
+        let work = async {
+            supervisor.run().await;
+            // A refresh token that was sent must not be lost, nor what came of a reset.
+            let time_limit = completion_timeout(known.longest_timeout());
+            tokio::join!(
+                servers.join_all(),
+                tokens.finish_renewals(),
+                in_flight_resets.wait(time_limit)
+            );
+        };
+        tokio::select! {
+            biased;
+            never = systemd::attend(&self.notifier, &health, status, &shutdown) => match never {},
+            () = work => {}
+        }
+        info!("stopped");
+    }
+}
+
+/// Reads the configuration anew when that is wished for, where there is a file to read.
+async fn follow(
+    source: Option<ConfigSource>,
+    hash: u64,
+    triggers: Triggers,
+    apply_config: ApplyConfig,
+    shutdown: Shutdown,
+) {
+    let Some(source) = source else { return reload::decline(triggers, shutdown).await };
+    let (process, notifier) =
+        (Arc::clone(&apply_config.components.process), apply_config.notifier.clone());
+    let apply = |config| apply_config.apply(config);
+    reload::run(source, hash, triggers, apply, &process, &notifier, shutdown).await;
+}

@@ -1,0 +1,52 @@
+//! One sweep of every account, without a daemon.
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+
+use super::components::Components;
+use crate::auth::Tokens;
+use crate::clock::Stamp;
+use crate::config::Config;
+use crate::exposition::{Format, document};
+use crate::health::Heartbeat;
+use crate::metrics::SweepResult;
+use crate::poller::{self, Poller};
+use crate::snapshot::AccountView;
+use crate::storage::Storage;
+use crate::transport::BuildError;
+
+/// What one sweep of every account gave.
+#[derive(Debug)]
+pub struct PollReport {
+    /// The exposition, in Prometheus' text format.
+    pub exposition: Vec<u8>,
+    /// AccountsHandle of which some user could not be read.
+    pub incomplete: Vec<String>,
+}
+
+/// Reads every user of every account once. Where a daemon holds the refresh token of an account, the
+/// access token that it keeps in `storage` is used.
+///
+/// # Errors
+/// When a way to upstream cannot be set up. Readings that fail are no error here, they are in the report.
+pub async fn poll_once(config: Config, storage: Option<Storage>) -> Result<PollReport, BuildError> {
+    let components = Components::new(&config, Tokens::read_only(storage), None)?;
+    let slots = config.accounts.into_iter();
+    let slots: Vec<_> =
+        slots.map(|account| Arc::new(poller::new_slot(Arc::new(account)))).collect();
+    let pollers = slots.iter().map(|slot| components.poller(slot, Heartbeat::new()));
+    let pollers = pollers.collect::<Result<Vec<_>, _>>()?;
+    join_all(pollers.into_iter().map(Poller::run_once)).await;
+    components.tokens.finish_renewals().await;
+    let views: Vec<_> = slots.iter().map(|slot| slot.view()).collect();
+    let incomplete = views.iter().filter(|view| !swept_whole(view));
+    let incomplete = incomplete.map(|view| view.account.name.to_string()).collect();
+    let families = components.process.gather();
+    let exposition = document(&views, &families, Format::Text, false, Stamp::now());
+    Ok(PollReport { exposition, incomplete })
+}
+
+fn swept_whole(view: &AccountView) -> bool {
+    view.facts.sweep.is_some_and(|sweep| sweep.result == SweepResult::Ok)
+}
