@@ -196,7 +196,7 @@ impl ResetRequest {
     }
 
     /// The status and the document.
-    async fn send(self, world: &World) -> (u16, Value) {
+    async fn document(self, world: &World) -> (u16, Value) {
         let answer = self.send(world).await;
         let status = answer.status().as_u16();
         (status, serde_json::from_str(&answer.text().await.unwrap()).unwrap())
@@ -204,7 +204,7 @@ impl ResetRequest {
 
     /// The status and the code.
     async fn code(self, world: &World) -> (u16, String) {
-        let (status, document) = self.ask(world).await;
+        let (status, document) = self.document(world).await;
         (status, document["code"].as_str().unwrap().to_owned())
     }
 }
@@ -221,7 +221,7 @@ async fn a_reset_clears_the_account_once_and_reports_before_and_after() {
     assert_eq!((results(&before), unresolved(&before)), ([0; 4], 0));
     assert!(!before.contains_key(r#"wazzup_reset_last_success_timestamp_seconds{account="acme"}"#));
     assert!(!before.contains_key(r#"wazzup_reset_unresolved{account="other"}"#));
-    let (status, answer) = ResetRequest::good().send(&world).await;
+    let (status, answer) = ResetRequest::good().document(&world).await;
     assert_eq!((status, &answer["code"]), (200, &json!("cleared")), "{answer}");
     let figures = |red, grey, total| json!({"red": red, "grey": grey, "other": 0, "total": total, "users": 3});
     assert_eq!(answer["before"], figures(670, 300, 970));
@@ -429,7 +429,7 @@ async fn each_guard_refuses_with_its_own_status_and_code() {
         assert_eq!(ask.code(&world).await, code(expected.0, expected.1));
     }
     scene.api.add_fault("status=500,endpoint=counter,user=found".parse().unwrap());
-    let (status, answer) = expecting(970).send(&world).await;
+    let (status, answer) = expecting(970).document(&world).await;
     assert_eq!((status, &answer["code"]), (409, &json!("incomplete_reading")));
     assert!(answer["message"].as_str().unwrap().contains("user found"), "{answer}");
     scene.api.clear_faults();
@@ -469,7 +469,7 @@ async fn a_dry_run_does_everything_but_the_reset_and_starts_no_cooldown() {
     let world = scene.start().await;
     for _ in 0..2 {
         let ask = ResetRequest::with(&json!({"confirm": ID, "dry_run": true}));
-        let (status, answer) = ask.send(&world).await;
+        let (status, answer) = ask.document(&world).await;
         assert_eq!((status, &answer["code"]), (200, &json!("dry_run")));
         assert_eq!((&answer["before"]["total"], &answer["after"]), (&json!(970), &Value::Null));
     }
@@ -508,7 +508,7 @@ async fn suffers(
     let scene = Scene::new().await;
     let world = scene.start_config(scene.config(poll, "")).await;
     scene.api.add_fault(fault.parse().unwrap());
-    let (status, answer) = ResetRequest::good().send(&world).await;
+    let (status, answer) = ResetRequest::good().document(&world).await;
     assert_eq!((status, answer["code"].as_str().unwrap()), expected, "{fault}: {answer}");
     assert_eq!(scene.deletes(), 1, "{fault}");
     let outcome = format!("outcome {result} {}", expected.1);
@@ -641,7 +641,7 @@ async fn a_shutdown_waits_for_what_was_sent_and_writes_its_outcome() {
         guard("the reset", api.wait_until(|log| log.endpoint(Endpoint::Reset) == 1)).await;
         shutdown.begin();
     };
-    let (answer, ()) = tokio::join!(ResetRequest::good().send(&world), stop);
+    let (answer, ()) = tokio::join!(ResetRequest::good().document(&world), stop);
     assert_eq!((answer.0, &answer.1["code"]), (200, &json!("cleared")));
     world.stop().await;
     assert_eq!(scene.record()[..2], ["intent - -", "outcome cleared cleared"]);
@@ -684,7 +684,7 @@ async fn other_settings_wait_for_a_reset_that_was_sent_and_show_nothing_from_bef
         guard("the reset", api.wait_until(|log| log.endpoint(Endpoint::Reset) == 1)).await;
         change(&scene, &world).await;
     };
-    let (answer, ()) = tokio::join!(ResetRequest::good().send(&world), reload);
+    let (answer, ()) = tokio::join!(ResetRequest::good().document(&world), reload);
     assert_eq!((answer.0, &answer.1["code"]), (200, &json!("cleared")));
     world.until("figures", |all| unanswered(all, "red") == Some(0.0)).await;
     let asked = scene.api.counts().total;
@@ -736,7 +736,7 @@ async fn a_disk_that_fails_lets_nothing_be_sent() {
     let world = scene.start().await;
     // A folder in the place of the log.
     std::fs::create_dir_all(scene.path("data/acme/reset-audit.jsonl")).unwrap();
-    let (status, answer) = ResetRequest::good().send(&world).await;
+    let (status, answer) = ResetRequest::good().document(&world).await;
     assert_eq!((status, &answer["code"]), (500, &json!("storage_failed")), "{answer}");
     assert!(answer["message"].as_str().unwrap().contains("reset-audit.jsonl"), "{answer}");
     assert_eq!(scene.deletes(), 0);
