@@ -50,7 +50,7 @@ pub struct Site {
 
 /// The target of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Route<'a> {
+enum SiteRoute<'a> {
     Metrics,
     Page,
     Asset(Asset),
@@ -62,7 +62,7 @@ enum Route<'a> {
     Redirect(&'a str),
 }
 
-impl Route<'_> {
+impl SiteRoute<'_> {
     /// The supported methods, in the form of the header `Allow`.
     fn methods(self) -> &'static str {
         if self == Self::Reload { "POST, PUT" } else { "GET, HEAD" }
@@ -120,35 +120,35 @@ impl Site {
             return method_not_allowed(route.methods());
         }
         match route {
-            Route::Metrics => self.metrics(request.headers()).await,
-            Route::Page => self.page(request.uri().query(), request.headers()).await,
-            Route::Asset(asset) => response(StatusCode::OK, asset.content_type, asset.content),
-            Route::Status => self.status(request.headers()).await,
-            Route::Config => self.config(request.headers()).await,
-            Route::Probe(probe) => probe.respond(&self.health),
-            Route::Redirect(address) => redirect(address),
-            Route::Reload => self.reload().await,
+            SiteRoute::Metrics => self.metrics(request.headers()).await,
+            SiteRoute::Page => self.page(request.uri().query(), request.headers()).await,
+            SiteRoute::Asset(asset) => response(StatusCode::OK, asset.content_type, asset.content),
+            SiteRoute::Status => self.status(request.headers()).await,
+            SiteRoute::Config => self.config(request.headers()).await,
+            SiteRoute::Probe(probe) => probe.respond(&self.health),
+            SiteRoute::Redirect(address) => redirect(address),
+            SiteRoute::Reload => self.reload().await,
         }
     }
 
-    fn route<'a>(&'a self, path: &'a str) -> Option<Route<'a>> {
+    fn route<'a>(&'a self, path: &'a str) -> Option<SiteRoute<'a>> {
         if let Some(probe) = Probe::at(path, &self.prefix) {
-            return Some(Route::Probe(probe));
+            return Some(SiteRoute::Probe(probe));
         }
         let path = match self.prefix.match_path(path) {
             PathMatch::Below(path) => path,
-            PathMatch::Above(address) => return Some(Route::Redirect(address)),
+            PathMatch::Above(address) => return Some(SiteRoute::Redirect(address)),
             PathMatch::Outside => return None,
         };
         if path == self.telemetry_path {
-            return Some(Route::Metrics);
+            return Some(SiteRoute::Metrics);
         }
         match path {
-            "/" => Some(Route::Page),
-            "/api/v1/status" => Some(Route::Status),
-            "/config" => Some(Route::Config),
-            "/-/reload" => Some(Route::Reload),
-            _ => page::ASSETS.into_iter().find(|asset| asset.path == path).map(Route::Asset),
+            "/" => Some(SiteRoute::Page),
+            "/api/v1/status" => Some(SiteRoute::Status),
+            "/config" => Some(SiteRoute::Config),
+            "/-/reload" => Some(SiteRoute::Reload),
+            _ => page::ASSETS.into_iter().find(|asset| asset.path == path).map(SiteRoute::Asset),
         }
     }
 

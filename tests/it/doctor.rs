@@ -124,7 +124,7 @@ async fn keys_of_the_wrong_kind_are_recognised() {
     let key_on_v2 = examined(&yaml(&url, "0123456789abcdef0123456789abcdef", USERS), None).await;
     assert_eq!(problems(&key_on_v2), [Check::Access], "{key_on_v2}");
     let remedy = finding(&key_on_v2, Check::Access).remedy.unwrap();
-    assert!(remedy.starts_with("this looks like an API key, which only v3 takes"), "{remedy}");
+    assert!(remedy.starts_with("this looks like an API key, which only v3 accepts"), "{remedy}");
 
     let (_api, url) = api(account(&[("1", Role::SalesRep)])).await;
     let keys = format!("api: v3, {USERS}");

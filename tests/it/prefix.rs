@@ -136,6 +136,6 @@ fn metrics_cannot_be_where_something_else_is() {
     for taken in ["/", "/config", "/-/reload", "/api/v1/status", "/-/healthy"] {
         let ended = run(&[&format!("--web.telemetry-path={taken}")]);
         assert_eq!(ended.status.code(), Some(2), "{taken}");
-        assert!(text(&ended.stderr).contains("something else is there"), "{ended:?}");
+        assert!(text(&ended.stderr).contains("this path is already in use"), "{ended:?}");
     }
 }
