@@ -1,7 +1,7 @@
 //! What an account is: its identity and its settings, as plain data.
 //!
-//! [`config`](crate::config) builds an [`Account`] and nobody changes it afterwards; everyone else
-//! reads it behind an `Arc`. A value of these types is valid by construction: ids, names and labels
+//! [`config`](crate::config) builds an [`Account`], which is immutable afterwards and shared behind an
+//! `Arc`. A value of these types is valid by construction: ids, names and labels
 //! are checked by their `parse` functions, whose errors say what is wrong and what would be right.
 
 mod auth;
@@ -26,7 +26,7 @@ pub use self::reset::{RESET_TOKEN_MIN, Reset};
 
 use crate::schedule::WorkingHours;
 
-/// One customer account of Wazzup24: whom to ask, with what, how often and for whom.
+/// One customer account of Wazzup24: which API, with which token, how often and for which users.
 ///
 /// Two are equal when they have the same settings, secrets included.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub struct Account {
     pub name: AccountName,
     /// Which API it is read by.
     pub api: Api,
-    /// Wazzup's own number of the account, where the configuration tells it.
+    /// Wazzup's own number of the account, where it is configured.
     pub account_id: Option<AccountId>,
     /// Where the API lives; a path in it is kept as a prefix.
     pub base_url: Url,
@@ -53,7 +53,7 @@ pub struct Account {
     pub export: Export,
     /// Labels on the info metrics of the account and of its users.
     pub labels: Labels,
-    /// When people work, where the configuration tells it.
+    /// When people work, where it is configured.
     pub working_hours: Option<WorkingHours>,
     /// The CRM users to poll, in configuration order, no id twice.
     pub users: Vec<Arc<User>>,
@@ -85,7 +85,7 @@ pub struct User {
     pub labels: Labels,
 }
 
-/// The rhythm of an account's polling.
+/// The intervals and limits of an account's polling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Poll {
     /// One reading per user in each such period.

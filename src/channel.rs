@@ -1,8 +1,8 @@
-//! What upstream tells of an account's channels, and of the roles that users have on them.
+//! The channels of an account, and the roles that users have on them.
 //!
 //! Both decide whether a counter means anything: a channel that is not active receives nothing, and a
 //! user without a role on any channel always has 0 (docs/upstream.md, "Channels" and "Roles").
-//! [`upstream`](crate::api) reads them, the poller judges users by them ([`ChannelsAndRoles`]), and
+//! [`api`](crate::api) reads them, the poller derives each user's [`CounterTrust`] from them, and
 //! the exposition shows them. Words of upstream become one of a closed list here, so that no label
 //! value is ever invented elsewhere.
 
@@ -50,7 +50,7 @@ pub enum Role {
     None,
 }
 
-/// What is known around an account's counters. What has never been read is `None`.
+/// The channels and roles of an account; what has never been read is `None`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ChannelsAndRoles {
     /// The channels.
@@ -59,7 +59,7 @@ pub struct ChannelsAndRoles {
     pub roles: Option<Arc<Roles>>,
 }
 
-/// What the surroundings say of one user's counter.
+/// Whether one user's counter can count, by the user's role and channels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CounterTrust {
     /// The role that weighs most; `None` where roles are not known.

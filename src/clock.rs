@@ -1,9 +1,9 @@
 //! What time it is, twice: on a clock for ages and on a clock for people.
 //!
-//! A [`Stamp`] carries both. Ages come from the boot clock, which nobody can set and which counts
+//! A [`Stamp`] carries both. Ages come from the boot clock, which cannot be set and which counts
 //! the time a machine was suspended: a laptop or a paused virtual machine must not wake up and show
 //! yesterday's backlog as fresh. The wall clock is only for timestamps that leave the process.
-//! Pure code takes stamps as values; whoever does I/O asks [`Stamp::now`].
+//! Pure code takes stamps as values; code that does I/O calls [`Stamp::now`].
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -45,8 +45,8 @@ impl Stamp {
     }
 }
 
-/// What tells one boot of the machine from another, so that uptimes can be compared across processes;
-/// `None` where the system does not tell.
+/// An id of this boot of the machine, so that uptimes can be compared across processes;
+/// `None` where the system has none.
 pub fn boot() -> Option<String> {
     let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     Some(id.trim().to_owned()).filter(|id| !id.is_empty())

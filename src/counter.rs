@@ -1,9 +1,9 @@
-//! What upstream answers when asked for a user's counter, and what follows from it.
+//! The counter of a user: its readings, and what follows from them.
 //!
-//! A [`Reading`] is made only by [`upstream`](crate::api) from a well-formed answer, so a number
+//! A [`Reading`] is made only by [`api`](crate::api) from a well-formed response, so a number
 //! in it is a number that Wazzup24 said. [`Reading::values`] is the one place that decides which
-//! figures such an answer justifies, and a [`Trend`] is what a row of readings tells: since when red
-//! has been above 0, and how many messages came and were answered.
+//! figures such a response justifies, and a [`Trend`] is derived from consecutive readings: since when
+//! red has been above 0, and how many messages arrived and were answered.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ pub struct Reading {
     pub kind: CounterType,
     /// The server's clock in unix seconds, where the answer carried it.
     pub server_time: Option<i64>,
-    /// When the last message came, since 1970, where the answer tells it; v3 only.
+    /// When the last message arrived, since 1970, where the response says it; v3 only.
     pub last_message: Option<Duration>,
 }
 
@@ -47,7 +47,7 @@ pub struct CounterValues {
     pub other: Option<u64>,
 }
 
-/// What a row of readings tells of a user's red messages.
+/// What follows from consecutive readings of a user's red messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Trend {
     /// Since when red has been above 0 without a break, as observed; unix time.
@@ -59,7 +59,7 @@ pub struct Trend {
     last: Option<LastRed>,
 }
 
-/// The last reading that told how many red messages there were.
+/// The last reading that held the number of red messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct LastRed {
     red: u64,
@@ -72,7 +72,7 @@ struct LastRed {
     gap_until: Duration,
 }
 
-/// The part of a [`Trend`] that is worth keeping while the exporter is not running.
+/// The part of a [`Trend`] that is stored for the next process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StoredTrend {
     /// See [`Trend::red_since`].
@@ -123,10 +123,10 @@ impl CounterValues {
 
 impl Trend {
     /// Takes a reading into account that was made at `unix`, which is `uptime` on the clock for
-    /// ages. Readings further apart than `gap_max` are strangers to each other.
+    /// ages. Readings further apart than `gap_max` are not compared.
     ///
     /// Only the difference between two counters that are not grey counts as messages that came or were
-    /// answered: when a counter turns to grey and back, nobody wrote or answered. While messages are
+    /// answered: when a counter turns to grey and back, no message was written or answered. While messages are
     /// of an unknown type, nothing is known of red, which neither continues nor ends a row above 0.
     pub fn observe(
         &mut self,
@@ -163,21 +163,26 @@ impl Trend {
         }
     }
 
-    /// What to keep, if the last counter was red.
+    /// What to store, if the last counter was red.
     pub fn to_stored(&self) -> Option<StoredTrend> {
         let last = self.last.filter(|last| last.was_red)?;
         Some(StoredTrend { red_since: self.red_since, red: last.red, at: last.at })
     }
 
-    /// Goes on from what was kept, unless it is older than `gap_max` or from the future.
-    pub fn restore(kept: StoredTrend, unix: Duration, uptime: Duration, gap_max: Duration) -> Self {
-        let age = unix.checked_sub(kept.at);
+    /// Continues from what was stored, unless it is older than `gap_max` or from the future.
+    pub fn restore(
+        stored: StoredTrend,
+        unix: Duration,
+        uptime: Duration,
+        gap_max: Duration,
+    ) -> Self {
+        let age = unix.checked_sub(stored.at);
         let Some(left) = age.and_then(|age| gap_max.checked_sub(age)) else {
             return Self::default();
         };
         let gap_until = uptime.saturating_add(left);
-        let last = Some(LastRed { red: kept.red, was_red: true, at: kept.at, gap_until });
-        Self { red_since: kept.red_since.filter(|_| kept.red > 0), last, ..Self::default() }
+        let last = Some(LastRed { red: stored.red, was_red: true, at: stored.at, gap_until });
+        Self { red_since: stored.red_since.filter(|_| stored.red > 0), last, ..Self::default() }
     }
 }
 
@@ -276,12 +281,12 @@ mod tests {
     fn a_row_survives_a_restart_that_is_no_longer_than_the_bridge() {
         let before = trend(&[(0, CounterType::Red, 0), (30, CounterType::Red, 5)]);
         let second = Duration::from_secs;
-        let kept = before.to_stored().unwrap();
-        assert_eq!(kept.at, second(EPOCH + 30));
+        let stored = before.to_stored().unwrap();
+        assert_eq!(stored.at, second(EPOCH + 30));
         let after = |down: u64| {
             // The machine was restarted, too: its clock for ages has only just begun.
             let (unix, uptime) = (second(EPOCH + 30 + down), second(10));
-            let mut trend = Trend::restore(kept, unix, uptime, GAP_MAX);
+            let mut trend = Trend::restore(stored, unix, uptime, GAP_MAX);
             let reading =
                 Reading { count: 7, kind: CounterType::Red, server_time: None, last_message: None };
             trend.observe(&reading, unix, uptime, GAP_MAX);
@@ -289,7 +294,7 @@ mod tests {
         };
         assert_eq!(after(120), (Some(30), 2));
         assert_eq!(after(121), (Some(151), 0));
-        let future = Trend::restore(kept, second(EPOCH), second(10), GAP_MAX);
+        let future = Trend::restore(stored, second(EPOCH), second(10), GAP_MAX);
         assert_eq!(future, Trend::default());
     }
 

@@ -4,8 +4,8 @@
 //! aligned, holds too many; accounts that share a credential share it, and an answer 429 pauses all
 //! of them. A [`Limiter`] bounds the requests of one account in flight and serves its [`Lane`]s in
 //! order; a [`GlobalLimit`] bounds those of all accounts. The account's permit comes first, so that a
-//! hanging account that waits for itself does not sit on permits the others could use.
-//! [`upstream`](crate::api) holds a [`Permit`] for as long as a request is open.
+//! account whose requests hang does not hold permits that others could use.
+//! [`api`](crate::api) holds a [`Permit`] for as long as a request is open.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -20,10 +20,10 @@ use crate::blocking::lock;
 use crate::metrics::Tally;
 use crate::schedule::Spacing;
 
-/// Who goes first when several requests of an account wait.
+/// The order in which the waiting requests of an account are served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lane {
-    /// What others wait for: tokens and the reset itself.
+    /// Requests that others wait for: tokens and the reset itself.
     Urgent,
     /// Fresh readings that a reset waits for.
     Fresh,
@@ -48,7 +48,7 @@ struct GlobalState {
 #[derive(Debug)]
 struct Capacity {
     allowed: usize,
-    /// Permits that are to vanish when they come back.
+    /// Permits that are to be dropped when they are returned.
     surplus: usize,
 }
 
@@ -65,7 +65,7 @@ pub struct Pace {
     limit: RateLimit,
     spacing: Spacing,
     state: Mutex<PaceState>,
-    /// Accounts that share the credential take turns.
+    /// Accounts that share the credential queue here.
     queue: tokio::sync::Mutex<()>,
 }
 
@@ -73,12 +73,12 @@ pub struct Pace {
 struct PaceState {
     /// The earliest time of the next request, were there no pause.
     next: Instant,
-    /// Upstream asked for silence until then.
+    /// Upstream asked for a pause until then.
     paused_until: Instant,
 }
 
 /// The paces of all credentials in use. One outlives the limiters that use it while it still has to
-/// hold back: an account that is started anew must not forget a pause.
+/// hold back: a restarted account must not forget a pause.
 #[derive(Debug, Default)]
 pub struct Paces(Mutex<HashMap<Credential, Arc<Pace>>>);
 
@@ -140,7 +140,7 @@ impl GlobalLimit {
 
     async fn acquire(&self) -> GlobalPermit {
         let permit = Arc::clone(&self.0.permits).acquire_owned().await;
-        let permit = Some(permit.expect("nobody closes this semaphore"));
+        let permit = Some(permit.expect("this semaphore is never closed"));
         GlobalPermit { permit, state: Arc::clone(&self.0) }
     }
 }
@@ -193,7 +193,7 @@ impl Pace {
         state.paused_until = state.paused_until.max(Instant::now() + pause);
     }
 
-    /// Takes the next place, or says from when on there may be one.
+    /// Takes the next slot, or returns the earliest time of one.
     fn take(&self) -> Result<(), Instant> {
         let now = Instant::now();
         let mut state = lock(&self.state);
@@ -235,11 +235,11 @@ impl Limiter {
         let (grant, granted) = oneshot::channel();
         lock(&self.0.inner.state).lane(lane).push_back(grant);
         self.0.inner.changed.notify_one();
-        granted.await.expect("the dispatcher lives as long as its limiter and answers everybody")
+        granted.await.expect("the dispatcher lives as long as its limiter and answers every waiter")
     }
 
-    /// Obeys an answer 429: silence for `retry_after`, or until a whole window of the limit has
-    /// passed, which is in the next one wherever upstream's windows begin.
+    /// Pauses after a response 429: for `retry_after`, or for a whole window of the limit, which reaches
+    /// into upstream's next window wherever its windows begin.
     pub fn pause(&self, retry_after: Option<Duration>) {
         let pace = &self.0.inner.pace;
         // A date that is past by our clock is no reason to go on at once.
@@ -251,7 +251,7 @@ impl Limiter {
         lock(&self.0.inner.pace.state).paused_until > Instant::now()
     }
 
-    /// Takes down how a request ended. Once as many in a row as may be in flight have timed out, the
+    /// Notes how a request ended. Once as many in a row as may be in flight have timed out, the
     /// account goes on with a single one, so that it does not take up the global cap; the first answer
     /// of any kind ends that.
     pub fn request_ended(&self, timed_out: bool) {
@@ -278,7 +278,7 @@ impl State {
         self.in_flight < allowed
     }
 
-    /// Whether somebody waits who is still interested.
+    /// Whether a waiter is left that was not dropped.
     fn has_waiter(&mut self) -> bool {
         for lane in &mut self.waiters {
             while lane.front().is_some_and(oneshot::Sender::is_closed) {
@@ -313,7 +313,7 @@ async fn dispatch(inner: Arc<Inner>) {
 }
 
 impl Inner {
-    /// Waits until somebody wants a permit that the account has room for.
+    /// Waits until there is a waiter and the account has room for its request.
     async fn wait_for_demand(&self) {
         loop {
             let changed = self.changed.notified();
@@ -327,7 +327,7 @@ impl Inner {
         }
     }
 
-    /// Waits for a turn and for the pace, and counts how long they held the account back.
+    /// Waits for the queue and for the pace, and counts how long the account was held back.
     async fn wait_for_pace(&self) -> tokio::sync::MutexGuard<'_, ()> {
         let started = Instant::now();
         let queue = self.pace.queue.lock().await;
@@ -342,7 +342,7 @@ impl Inner {
         queue
     }
 
-    /// Grants one permit, unless meanwhile nobody wants it or a pause began.
+    /// Grants one permit, unless the waiters were dropped meanwhile or a pause began.
     fn grant(self: &Arc<Self>, global: GlobalPermit) {
         let mut state = lock(&self.state);
         if !state.has_waiter() || self.pace.take().is_err() {
@@ -352,7 +352,7 @@ impl Inner {
         state.in_flight += 1;
         drop(state);
         let permit = Permit { inner: Arc::clone(self), _global: global };
-        // One who has gone meanwhile gives the permit back by dropping it.
+        // A waiter that was dropped meanwhile returns the permit by dropping it.
         let _ = waiter.send(permit);
     }
 }

@@ -1,7 +1,7 @@
 //! When to poll and when a reading is too old, as arithmetic on values.
 //!
 //! Nothing here looks at a clock or waits; [`config`](crate::config) takes the defaults from here,
-//! [`poller`](crate::poller) and [`upstream`](crate::api) the times.
+//! [`poller`](crate::poller) and [`auth`](crate::auth) the times.
 
 mod hash;
 mod hours;
@@ -64,25 +64,25 @@ pub struct NextSweep {
     pub overrun: bool,
 }
 
-/// How an account has failed in a row, which decides whom to ask next and when.
+/// The consecutive failures of an account, which decide what to poll next and when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Backoff {
     /// Sweeps that ended with the token refused.
     refusals: u32,
-    /// Sweeps in which nobody could be read for any reason.
+    /// Sweeps in which no user could be read for any reason.
     failures: u32,
 }
 
 impl Backoff {
-    /// Takes down the end of a sweep: whether the account refused its token and whether nobody could
-    /// be read.
+    /// Records the end of a sweep: whether upstream refused the token and whether no user could be
+    /// read.
     pub fn record(&mut self, refused: bool, failing: bool) {
         self.refusals = if refused { self.refusals.saturating_add(1) } else { 0 };
         self.failures = if failing { self.failures.saturating_add(1) } else { 0 };
     }
 
-    /// Whether to ask for one user only until the account answers: at once after its token was
-    /// refused, and after a run of sweeps in which nobody could be read.
+    /// Whether to poll one user only until upstream responds: at once after the token was refused, and
+    /// after a run of sweeps in which no user could be read.
     pub fn probing(&self) -> bool {
         self.refusals > 0 || self.failures >= FAILURES_BEFORE_PROBING
     }
@@ -92,8 +92,8 @@ impl Backoff {
         self.failures == 0
     }
 
-    /// When to start after the sweep that was `due` and ended at `finished`: in the rhythm of
-    /// the interval, or at growing intervals while the token is refused.
+    /// When to start after the sweep that was `due` and ended at `finished`: at the
+    /// interval, or at growing intervals while the token is refused.
     pub fn next(&self, due: Duration, finished: Duration, interval: Duration) -> NextSweep {
         match self.refusals {
             0 => next_sweep(due, finished, interval),
@@ -105,17 +105,17 @@ impl Backoff {
     }
 }
 
-/// Where the rhythm of an account's sweeps goes on after its settings have changed.
+/// Where the sweeps of an account continue after its settings have changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ResumePoint {
     /// When to sweep next, counted from the beginning of the last sweep.
     pub due: Duration,
-    /// Whether only for those whom the last sweep has not read.
+    /// Whether only for users that the last sweep has not read.
     pub rest: bool,
 }
 
 /// How to go on: a sweep that is `complete` is followed by the next in time; one that was broken off,
-/// or has not read everybody who is there now, is completed at once.
+/// or has not read all users of the new settings, is completed at once.
 pub fn resume(complete: bool, interval: Duration) -> ResumePoint {
     ResumePoint { due: if complete { interval } else { Duration::ZERO }, rest: !complete }
 }
@@ -145,7 +145,7 @@ pub fn phase(account: &str, interval: Duration) -> Duration {
 /// When to start the sweep after the one that was `due` and ended at `finished`, in the normal case.
 ///
 /// Sweeps never overlap. One that outlasts its interval is followed at once by the next, and the
-/// rhythm starts anew from there instead of catching up on what was missed.
+/// schedule restarts from there instead of catching up on what was missed.
 fn next_sweep(due: Duration, finished: Duration, interval: Duration) -> NextSweep {
     let next = due.saturating_add(interval);
     if finished > next {
@@ -168,7 +168,7 @@ pub fn retry_pause(seed: u64) -> Duration {
     Duration::from_millis(100 + mix(seed) % 401)
 }
 
-/// How long to wait before a poller that has died `deaths` times in a row is started anew: a second,
+/// How long to wait before a poller that has died `deaths` times in a row is restarted: a second,
 /// doubling up to a minute.
 pub fn restart_pause(deaths: u32) -> Duration {
     let seconds = 1_u64 << deaths.saturating_sub(1).min(6);

@@ -52,7 +52,7 @@ pub fn elapsed(age: Duration) -> String {
     duration(whole)
 }
 
-/// A duration in whole seconds, rounded up, so that whoever waits as long as it says is not early.
+/// A duration in whole seconds, rounded up, so that a client that waits as long as it says is not early.
 pub fn duration_up(value: Duration) -> String {
     duration(Duration::from_secs(seconds_up(value)))
 }

@@ -11,7 +11,7 @@ use url::{Origin, Url};
 use super::names::AccountId;
 
 /// Where an account's bearer token comes from. Two are equal when they lead to the same token as
-/// far as the configuration tells: the same text, the same file, the same command.
+/// far as the configuration says: the same text, the same file, the same command.
 #[derive(Clone)]
 pub enum Auth {
     /// The token itself, from the configuration or from an environment variable.
@@ -55,7 +55,7 @@ pub struct Credential {
     /// Scheme, host and port.
     api: Origin,
     auth: Auth,
-    /// Whose token it is, where the login alone does not tell.
+    /// The account of the token, where the login alone does not determine it.
     account: Option<AccountId>,
 }
 
@@ -80,7 +80,7 @@ impl Auth {
         matches!(self, Self::OAuth { .. })
     }
 
-    /// What two ways have to agree in to be equal; the number keeps kinds apart.
+    /// What two values have to agree in to be equal; the number keeps kinds apart.
     fn identity(&self) -> (u8, AuthKey<'_>) {
         match self {
             Self::Token(token) => (0, AuthKey::Text(token.expose_secret())),

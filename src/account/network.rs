@@ -1,4 +1,4 @@
-//! How an account reaches its API: how often it may ask, whom it trusts, and through what.
+//! How an account reaches its API: rate limit, TLS and proxy.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};

@@ -6,7 +6,7 @@ use std::time::Duration;
 /// Fewest characters of a reset token.
 pub const RESET_TOKEN_MIN: usize = 32;
 
-/// The bounds within which somebody who holds the token may clear an account's counters.
+/// The bounds within which a holder of the token may clear an account's counters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reset {
     /// Time between two resets.

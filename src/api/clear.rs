@@ -1,10 +1,10 @@
 //! The one request that changes something: clearing the counters of a whole account
 //! (docs/upstream.md, "Reset").
 //!
-//! It goes out over a client of its own, made for this one request: HTTP/1.1, no idle connection that
-//! could be used again, no redirect, no second attempt ([`SingleUseClient`]). It runs in a task of its own, so
-//! that nobody who stops waiting cancels it half-way ([`Client::clear`]). What came of it is told
-//! apart by one question: can it have been carried out ([`ClearOutcome`])?
+//! It is sent over a client of its own, made for this one request: HTTP/1.1, no idle connection that
+//! could be used again, no redirect, no second attempt ([`SingleUseClient`]). It runs in a task of its
+//! own, so that a caller that stops waiting does not cancel it ([`Client::clear`]). Its results differ
+//! in one point: can it have been carried out ([`ClearOutcome`])?
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -31,7 +31,7 @@ const FOUND_MAX: usize = 40;
 #[derive(Debug)]
 pub struct SingleUseClient(reqwest::Client);
 
-/// What is known of a reset that was to be sent.
+/// The result of a reset that was to be sent.
 #[derive(Debug)]
 pub enum ClearOutcome {
     /// Upstream says that the account's counters are cleared.
@@ -45,9 +45,9 @@ pub enum ClearOutcome {
     NotCleared,
     /// Upstream refused before doing anything.
     Refused(Error),
-    /// It never left: there was no connection, or no room in the limit.
+    /// It was not sent: there was no connection, or no room in the limit.
     NotSent(NotSentReason),
-    /// It may have left, and no answer says what came of it.
+    /// It may have been sent, and no response says whether it was carried out.
     Unknown(Error),
 }
 
@@ -63,7 +63,7 @@ pub enum NotSentReason {
 }
 
 impl Client {
-    /// What a reset of this account goes out through; nothing is sent yet.
+    /// The client over which a reset of this account is sent; nothing is sent yet.
     ///
     /// # Errors
     /// When TLS or the proxy cannot be set up, which a validated configuration rules out.
@@ -74,8 +74,8 @@ impl Client {
         built.map(SingleUseClient)
     }
 
-    /// Clears the counters of all chats of the account. Sent once, whatever happens; once this is
-    /// called nothing takes it back, and `tell` is told what came of it.
+    /// Clears the counters of all chats of the account. Sent once, whatever happens; after this call it
+    /// cannot be cancelled, and `on_outcome` receives the result.
     pub fn clear(
         self: &Arc<Self>,
         http: SingleUseClient,
@@ -88,7 +88,7 @@ impl Client {
 
     async fn send_reset(&self, http: SingleUseClient, token: Token) -> ClearOutcome {
         let limit = self.account.poll.timeout;
-        // A request that waits for ever would come when nobody expects it any more.
+        // A request that waits without limit would be sent when it is no longer expected.
         let Ok(permit) = timeout(limit, self.limiter.acquire(Lane::Urgent)).await else {
             return ClearOutcome::NotSent(NotSentReason::NoRoom(limit));
         };

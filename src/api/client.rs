@@ -1,7 +1,7 @@
-//! Requests on behalf of one account: counters here, the rest in `lists` and `clear`.
+//! Requests on behalf of one account: counters here, the others in `lists` and `clear`.
 //!
-//! Only what upstream refuses with 429 is sent again here, after the pause it asked for; everything
-//! else is for the poller to decide.
+//! Only requests that upstream refuses with 429 are sent again here, after the requested pause; all
+//! other retries are decided by the poller.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -27,7 +27,7 @@ const BODY_SHOWN_MAX: usize = 2000;
 /// How often a request is sent that is refused with 429 each time.
 pub const ATTEMPTS_MAX: u32 = 5;
 
-/// What is asked, and how.
+/// One request for a body of JSON.
 #[derive(Debug)]
 pub(super) struct ApiRequest {
     pub(super) endpoint: Endpoint,
@@ -37,7 +37,7 @@ pub(super) struct ApiRequest {
     pub(super) body_max: usize,
 }
 
-/// Asks the API on behalf of one account.
+/// Sends requests to the API on behalf of one account.
 #[derive(Debug)]
 pub struct Client {
     http: reqwest::Client,
@@ -62,7 +62,7 @@ impl Client {
         Self { http, account, limiter, process, tally, tokens }
     }
 
-    /// The token to use now. Renewed ahead of its end; otherwise it costs next to nothing.
+    /// The token to use now. Renewed ahead of its expiry, otherwise cached.
     ///
     /// # Errors
     /// When there is none and none can be had.
@@ -70,8 +70,8 @@ impl Client {
         self.tokens.token().await
     }
 
-    /// Another token than one that upstream has refused, if there is one or one can be had; the same
-    /// if nothing speaks for it that another would be taken. However many ask, one is obtained.
+    /// Another token than one that upstream has refused, if there is one or one can be obtained; the
+    /// same if another one is not likely to be accepted. One is obtained, however many callers ask.
     ///
     /// # Errors
     /// When none can be had.
@@ -89,8 +89,8 @@ impl Client {
         self.limiter.paused()
     }
 
-    /// Reads the counter of one user; also says when it was asked for, which is the latest time that
-    /// the figure is certain to be as young as.
+    /// Reads the counter of one user, and returns the time of the request with it: the counter is at
+    /// least as recent as that.
     ///
     /// # Errors
     /// Everything but a well-formed counter is an error.
@@ -98,7 +98,7 @@ impl Client {
         self.counter_in_lane(Lane::Counter, token, user).await
     }
 
-    /// The same ahead of all counters that are read for their own sake, because a reset waits for it.
+    /// The same ahead of the counters of sweeps, because a reset waits for it.
     ///
     /// # Errors
     /// As for [`counter`](Self::counter).
@@ -122,7 +122,7 @@ impl Client {
         self.request(request, token, |body| parse_counter(api, body)).await
     }
 
-    /// Asks for a user's counter and gives the answer as it came, for people to look at.
+    /// Requests a user's counter and returns the response as it is, for `doctor`.
     ///
     /// # Errors
     /// When there is no answer.
@@ -138,10 +138,10 @@ impl Client {
         Ok(RawResponse { status, body })
     }
 
-    /// Whether anything answers at the account's address, whatever it says; asked without the token.
+    /// Whether there is any response from the account's address; sent without the token.
     ///
     /// # Errors
-    /// When nobody answers.
+    /// When there is no response.
     pub async fn check_reachable(&self) -> Result<(), Error> {
         let _permit = self.limiter.acquire(Lane::List).await;
         self.send(self.account.base_url.clone(), None).await.map(|_| ())
@@ -207,7 +207,7 @@ impl Client {
     }
 }
 
-/// An answer as it came, but without the token in it, and shortened.
+/// A response as it was received, but without the token in it, and shortened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RawResponse {
     /// The HTTP status.

@@ -1,7 +1,7 @@
 //! The lists of an account: users, channels, roles and webhooks.
 //!
-//! They are asked for behind all counters ([`Lane::List`]), except users that a reset waits for, with the token's renewal where it has
-//! ended meanwhile.
+//! They are requested after all counters ([`Lane::List`]), except users that a reset waits for. A
+//! refused token is replaced once.
 
 use std::collections::HashSet;
 
@@ -83,23 +83,23 @@ impl Client {
         .await
     }
 
-    /// Asks with the account's token, and once more with another one if that was refused.
+    /// Sends a request with the account's token, and once more with another one if that was refused.
     async fn with_token<'a, T>(
         &'a self,
-        ask: impl Fn(&'a Self, Token) -> BoxFuture<'a, Result<T, Error>>,
+        send: impl Fn(&'a Self, Token) -> BoxFuture<'a, Result<T, Error>>,
     ) -> Result<T, ListError> {
         let token = self.token().await?;
-        match ask(self, token.clone()).await {
+        match send(self, token.clone()).await {
             Err(error) if error.outcome() == Outcome::Unauthorized => {
                 let other = self.other_token(&token).await?;
-                if other == token { Err(error.into()) } else { Ok(ask(self, other).await?) }
+                if other == token { Err(error.into()) } else { Ok(send(self, other).await?) }
             }
             answer => Ok(answer?),
         }
     }
 
     /// Follows the pages. Whether v2 has any is not documented (docs/upstream.md, "Users"): one that
-    /// brings nobody new, or refuses an offset, has told everything in the first answer.
+    /// has no new user, or refuses an offset, has listed all users on the first page.
     async fn all_users(&self, lane: Lane, token: Token) -> Result<Vec<ListedUser>, Error> {
         let mut users: Vec<ListedUser> = Vec::new();
         let mut known = HashSet::new();
@@ -117,14 +117,14 @@ impl Client {
                 return Err(Malformed::TooMany { limit: USERS_MAX }.into());
             }
             let complete = count.map_or(!full, |count| users.len() >= count);
-            let news = users.len() > before;
+            let has_new = users.len() > before;
             match count {
                 _ if complete => break,
-                // Pages that end too early are no complete list.
-                Some(count) if !news => {
+                // Pages that end too early are not a complete list.
+                Some(count) if !has_new => {
                     return Err(Malformed::Incomplete { found: users.len(), count }.into());
                 }
-                _ if !news => break,
+                _ if !has_new => break,
                 _ => {}
             }
         }

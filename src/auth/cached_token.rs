@@ -1,12 +1,11 @@
-//! A token that is renewed by one attempt at a time, whoever needs it and however many do.
+//! A token that is renewed by one attempt at a time, however many callers need it.
 //!
-//! A [`CachedToken`] holds the token in use. [`CachedToken::token`] is asked whenever one is needed: it hands out
-//! the one in use, begins a renewal ahead of its end, or lets the caller wait for the one attempt
-//! under way. Attempts run in tasks of their own, so that no caller who goes away ends one. After a
-//! failure nobody attempts anything for a while, and then only one caller; the others are told the
-//! failure, as long as the token in use is not good any more.
+//! A [`CachedToken`] holds the token in use. [`CachedToken::token`] returns it, starts a renewal ahead
+//! of its expiry, or waits for the attempt in progress. Attempts run in tasks of their own, so that a
+//! caller that is dropped does not cancel one. After a failure there is a pause, then one caller starts
+//! the next attempt; while the token in use is not valid, the other callers get the last error.
 //!
-//! Nothing happens unless somebody asks: a token that nobody needs is not renewed.
+//! Renewal is driven by callers: a token that is not requested is not renewed.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -24,38 +23,38 @@ use crate::metrics::Outcome;
 use crate::schedule::{refused_pause, renewal_after};
 use crate::text;
 
-/// How old a token of unknown life must be, for its refusal not to be suspicious.
+/// Age below which the refusal of a token of unknown life is suspicious.
 const RECENT: Duration = Duration::from_mins(1);
 
-/// Which token is wanted.
+/// Which token a caller needs.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum TokenRequest<'a> {
     /// The one in use.
     Current,
-    /// Another one than this, which upstream has refused.
+    /// Another one than this one, which upstream has refused.
     Replacement(&'a Token),
 }
 
-/// A token as its source gave it.
+/// A token as its source returned it.
 #[derive(Debug)]
 pub(super) struct ObtainedToken {
     pub(super) token: Token,
-    /// When it was asked for, which is the earliest time at which its life may have begun.
+    /// When it was requested: the earliest time at which its life may have begun.
     pub(super) asked: Stamp,
     /// How long it lives, where that is known.
     pub(super) life: Option<Duration>,
-    /// How much of its life was over when it was asked for.
+    /// How much of its life had passed when it was requested.
     pub(super) spent: Duration,
-    /// Whether it is a new one, and not one that was only kept somewhere.
+    /// Whether it is a new one, and not one read from the storage.
     pub(super) new: bool,
 }
 
-/// Whose token it is; decides what is logged.
+/// The owner of a token; decides what is logged.
 #[derive(Debug)]
 pub(super) enum TokenOwner {
     /// An account's: its poller logs when it cannot be read.
     Account(AccountName),
-    /// A partner's: nobody else logs that it fails.
+    /// A partner's: its failures are logged here and nowhere else.
     Partner(String),
 }
 
@@ -73,14 +72,14 @@ struct State {
     current: Option<CurrentToken>,
     /// How the last attempt failed, if it did.
     failure: Option<RenewalFailure>,
-    /// The attempt under way.
+    /// The attempt in progress.
     renewal: Option<watch::Receiver<AttemptResult>>,
-    /// How many tokens there have been.
+    /// Number of tokens obtained so far.
     count: u64,
     last_renewed: Option<Stamp>,
-    /// How often in a row a young token was replaced because it was refused.
+    /// How often in a row a recent token was replaced because it was refused.
     quick_refusals: u32,
-    /// When the token in use took the place of such a one.
+    /// When the token in use replaced such a one.
     quickly_refused_at: Option<Stamp>,
 }
 
@@ -90,7 +89,7 @@ struct CurrentToken {
     asked: Stamp,
     life: Option<Duration>,
     spent: Duration,
-    /// Part of the life after which it is to be renewed.
+    /// Age at which it is to be renewed.
     renew_after: Option<Duration>,
     /// Whether upstream has refused it.
     refused: bool,
@@ -103,26 +102,26 @@ struct RenewalFailure {
     first: Stamp,
     times: u32,
     pause: Duration,
-    /// What has been news since it began.
+    /// The kinds of failure that were reported since it began.
     kinds: Vec<(Outcome, bool)>,
-    /// Whether the log was told although the account can be read.
-    told: bool,
+    /// Whether it was logged although the account can still be read.
+    logged: bool,
 }
 
-/// What to do for somebody who wants a token.
+/// What to do for a caller that needs a token.
 #[derive(Debug)]
 enum Step {
     Use(Token),
     Fail(TokenError),
     Wait(watch::Receiver<AttemptResult>),
-    /// Begin an attempt; the token serves meanwhile.
+    /// Start an attempt; the token is used meanwhile.
     Renew(Option<Token>),
 }
 
-/// Lets an attempt end even if its task does not come to its end.
+/// Ends an attempt even if its task is cancelled or panics.
 struct Renewal {
     cached: Arc<CachedToken>,
-    told: watch::Sender<AttemptResult>,
+    result: watch::Sender<AttemptResult>,
     finished: bool,
 }
 
@@ -139,8 +138,8 @@ impl CachedToken {
         Arc::new(Self { owner, state: Mutex::default() })
     }
 
-    /// The token that is wanted. `attempt` gets a new one, if one is needed; it runs in a task of its
-    /// own, one of `tasks` where these are given, and is told the token in use.
+    /// The token that is requested. `attempt` obtains a new one if one is needed; it runs in a task of
+    /// its own, one of `tasks` where these are given, and receives the token in use.
     pub(super) async fn token<F>(
         self: &Arc<Self>,
         request: TokenRequest<'_>,
@@ -150,35 +149,35 @@ impl CachedToken {
     where
         F: Future<Output = Result<ObtainedToken, TokenError>> + Send + 'static,
     {
-        let (mut landing, meanwhile) = {
+        let (mut finished, meanwhile) = {
             let mut state = self.state();
             match state.step(request, Stamp::now()) {
                 Step::Use(token) => return Ok(token),
                 Step::Fail(error) => return Err(error),
-                Step::Wait(landing) => (landing, None),
+                Step::Wait(finished) => (finished, None),
                 Step::Renew(meanwhile) => {
-                    let (told, landing) = watch::channel(None);
-                    state.renewal = Some(landing.clone());
-                    let renewal = Renewal { cached: Arc::clone(self), told, finished: false };
+                    let (result, finished) = watch::channel(None);
+                    state.renewal = Some(finished.clone());
+                    let renewal = Renewal { cached: Arc::clone(self), result, finished: false };
                     let attempt =
                         attempt(state.current.as_ref().map(|current| current.token.clone()));
                     let task = async move {
                         let result = attempt.await;
                         renewal.finish(result);
                     };
-                    // Nobody waits for the others at the end of the process.
+                    // The end of the process does not wait for tasks outside `tasks`.
                     drop(match tasks {
                         Some(tasks) => tasks.spawn(task),
                         None => tokio::spawn(task),
                     });
-                    (landing, meanwhile)
+                    (finished, meanwhile)
                 }
             }
         };
         if let Some(token) = meanwhile {
             return Ok(token);
         }
-        let finished = landing.wait_for(Option::is_some).await.ok();
+        let finished = finished.wait_for(Option::is_some).await.ok();
         finished
             .and_then(|finished| finished.clone())
             .unwrap_or(Err(TokenError::Pending(Duration::ZERO)))
@@ -191,7 +190,7 @@ impl CachedToken {
         }
     }
 
-    /// Has the token in use replaced as soon as possible.
+    /// Makes the next caller renew the token in use.
     pub(super) fn renew_soon(&self) {
         self.end_pause();
         if let Some(current) = &mut self.state().current {
@@ -204,12 +203,12 @@ impl CachedToken {
         self.state().failure.is_some()
     }
 
-    /// Whether there is a token that is not over.
+    /// Whether there is a token that has not expired.
     pub(super) fn is_valid(&self, now: Stamp) -> bool {
         self.state().current.as_ref().is_some_and(|current| !current.has_ended(now))
     }
 
-    /// When a new token came, in unix time.
+    /// When a new token was obtained last, in unix time.
     pub(super) fn last_renewed(&self) -> Option<Duration> {
         self.state().last_renewed.map(|at| at.unix)
     }
@@ -231,7 +230,7 @@ impl CachedToken {
             .as_ref()
             .is_some_and(|current| !current.has_ended(now) && !current.refused);
         if let Some(failure) = &mut state.failure {
-            failure.told |= good && !failure.error.is_shared();
+            failure.logged |= good && !failure.error.is_shared();
         }
         let failure = state.failure.clone();
         drop(state);
@@ -244,8 +243,8 @@ impl Renewal {
     fn finish(mut self, result: Result<ObtainedToken, TokenError>) {
         self.finished = true;
         let result = self.cached.finish(result);
-        // Everybody may have stopped waiting.
-        let _ = self.told.send(Some(result));
+        // All callers may have stopped waiting.
+        let _ = self.result.send(Some(result));
         self.cached.state().renewal = None;
     }
 }
@@ -270,11 +269,11 @@ impl State {
                 TokenRequest::Replacement(refused) if current.token == *refused => {
                     current.refused = true;
                     if recent && free && quickly_refused_lately {
-                        // New ones are refused as well: another would not help.
+                        // New tokens are refused as well: another would not help.
                         return Step::Use(current.token.clone());
                     }
                 }
-                // Of no use, and known to be followed by none.
+                // Refused, and there is no other one to be had.
                 _ if current.refused && hopeless => {}
                 _ if current.is_due(now) && free && !paused => {
                     return Step::Renew(Some(current.token.clone()));
@@ -329,11 +328,11 @@ impl State {
             times,
             pause,
             kinds: Vec::new(),
-            told: false,
+            logged: false,
         };
         if let Some(earlier) = earlier {
             failure.kinds.clone_from(&earlier.kinds);
-            failure.told = earlier.told;
+            failure.logged = earlier.logged;
         }
         if !failure.kinds.contains(&failure.kind()) {
             failure.kinds.push(failure.kind());
@@ -356,7 +355,7 @@ impl CurrentToken {
         self.renew_after.is_some_and(|after| self.spent(now) >= after)
     }
 
-    /// Whether it is so new that upstream has no reason to refuse it.
+    /// Whether it is so recent that upstream has no reason to refuse it.
     fn is_recent(&self, now: Stamp) -> bool {
         self.spent(now) < self.life.map_or(RECENT, |life| life / 2)
     }
@@ -367,12 +366,12 @@ impl RenewalFailure {
         self.at.age(now) < self.pause
     }
 
-    /// Whether it is a refusal and none that passes by itself.
+    /// Whether it is a refusal that does not end by itself.
     fn is_definite(&self) -> bool {
         matches!(self.error.outcome(), Outcome::Unauthorized | Outcome::Forbidden)
     }
 
-    /// What has to differ for a failure to be news.
+    /// What has to differ for a failure to be logged again.
     fn kind(&self) -> (Outcome, bool) {
         (self.error.outcome(), self.error.login_needed())
     }
@@ -396,9 +395,9 @@ impl TokenOwner {
         now: Stamp,
     ) {
         let known = earlier.map_or(0, |earlier| earlier.kinds.len());
-        let news = failure.is_some_and(|failure| failure.kinds.len() > known);
+        let is_new = failure.is_some_and(|failure| failure.kinds.len() > known);
         match (self, failure) {
-            (Self::Partner(partner), Some(failure)) if news => {
+            (Self::Partner(partner), Some(failure)) if is_new => {
                 let problem = &failure.error;
                 warn!(partner, %problem, "the login of the partner fails, for all of its accounts");
             }
@@ -409,13 +408,13 @@ impl TokenOwner {
                 }
             }
             (Self::Account(account), None) => {
-                if let Some(earlier) = earlier.filter(|earlier| earlier.told) {
+                if let Some(earlier) = earlier.filter(|earlier| earlier.logged) {
                     let down_for = text::elapsed(earlier.first.age(now));
                     info!(%account, down_for, "the token can be renewed again");
                 }
             }
             (Self::Account(account), Some(failure))
-                if news && good && !failure.error.is_shared() =>
+                if is_new && good && !failure.error.is_shared() =>
             {
                 let problem = &failure.error;
                 warn!(%account, %problem, "cannot renew the token; the old one is still good");

@@ -1,9 +1,9 @@
 //! Runs the program that prints an account's token.
 //!
-//! It is run directly, without a shell, with the exporter's environment, apart from what a service
-//! manager told the exporter, and nothing on its standard input. It has a process group of its own, so that whatever it has started ends with it when it
-//! takes too long or prints too much. What it prints may be a secret and is never repeated; of its
-//! complaints the first line is.
+//! It is run directly, without a shell, with the exporter's environment but for the variables of the
+//! service manager, and with an empty standard input. It has a process group of its own, so that its
+//! children are killed with it when it takes too long or prints too much. Its standard output may be a
+//! secret and is never repeated; the first line of its standard error is.
 
 use std::io;
 use std::process::{ExitStatus, Stdio};
@@ -24,12 +24,12 @@ use super::token::Token;
 use crate::clock::Stamp;
 use crate::text;
 
-/// Longest complaint of a program that is repeated, in characters.
-const COMPLAINT_SHOWN_MAX: usize = 200;
-/// How much of its complaints is kept.
-const COMPLAINT_MAX: u64 = 4 * 1024;
-/// What a service manager has told the exporter alone. A child that speaks to it, or takes the
-/// exporter's sockets for its own, would confuse it.
+/// Longest line of standard error that is repeated, in characters.
+const ERROR_LINE_MAX: usize = 200;
+/// How much of its standard error is kept, in bytes.
+const STDERR_MAX: u64 = 4 * 1024;
+/// Variables that a service manager has set for the exporter alone. A child that notifies it, or uses
+/// the exporter's sockets, would confuse it.
 const NOT_INHERITED: [&str; 6] = [
     "NOTIFY_SOCKET",
     "WATCHDOG_PID",
@@ -49,13 +49,13 @@ struct Printed {
     expires_in: Option<f64>,
 }
 
-/// Ends a process group that is not waited for to its end.
-struct Group(Option<Pid>);
+/// Kills a process group unless it has ended.
+struct ProcessGroup(Option<Pid>);
 
-impl Drop for Group {
+impl Drop for ProcessGroup {
     fn drop(&mut self) {
         if let Some(group) = self.0 {
-            // It may be gone.
+            // It may have ended.
             let _ = kill_process_group(group, Signal::KILL);
         }
     }
@@ -79,7 +79,7 @@ async fn output(words: &[String], program: &str) -> Result<Vec<u8>, CommandError
         Ok(child) => child,
         Err(error) => return Err(CommandError::NotRun { program, source: Arc::new(error) }),
     };
-    let mut group = Group(child.id().and_then(|id| Pid::from_raw(id.cast_signed())));
+    let mut group = ProcessGroup(child.id().and_then(|id| Pid::from_raw(id.cast_signed())));
     let ended = match timeout(TIME_LIMIT, wait(&mut child)).await {
         Err(_) => return Err(CommandError::TimedOut { program }),
         Ok(Err(error)) if error.kind() == io::ErrorKind::FileTooLarge => {
@@ -87,19 +87,18 @@ async fn output(words: &[String], program: &str) -> Result<Vec<u8>, CommandError
         }
         Ok(ended) => ended,
     };
-    let (status, output, complaint) = ended.map_err(|error| CommandError::NotRun {
+    let (status, output, error_line) = ended.map_err(|error| CommandError::NotRun {
         program: program.clone(),
         source: Arc::new(error),
     })?;
-    // It has ended, and nobody is left who could print.
+    // It has ended and closed its outputs.
     group.0 = None;
     if status.success() {
         return Ok(output);
     }
-    let complaint = String::from_utf8_lossy(&complaint);
-    let complaint =
-        text::one_line(complaint.lines().next().unwrap_or_default(), COMPLAINT_SHOWN_MAX);
-    Err(CommandError::Failed { program, status, complaint })
+    let error_line = String::from_utf8_lossy(&error_line);
+    let error_line = text::one_line(error_line.lines().next().unwrap_or_default(), ERROR_LINE_MAX);
+    Err(CommandError::Failed { program, status, error_line })
 }
 
 fn spawn(words: &[String]) -> io::Result<Child> {
@@ -119,11 +118,11 @@ fn spawn(words: &[String]) -> io::Result<Child> {
         .spawn()
 }
 
-/// Waits until the program has ended and nobody can print any more; fails as soon as it has printed
-/// too much.
+/// Waits until the program has ended and its outputs are closed; fails as soon as it has printed too
+/// much.
 async fn wait(child: &mut Child) -> io::Result<(ExitStatus, Vec<u8>, Vec<u8>)> {
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let printing = async {
+    let reading_output = async {
         let mut output = Vec::new();
         if let Some(stdout) = stdout {
             stdout.take(OUTPUT_MAX + 1).read_to_end(&mut output).await?;
@@ -131,20 +130,20 @@ async fn wait(child: &mut Child) -> io::Result<(ExitStatus, Vec<u8>, Vec<u8>)> {
         let fits = output.len() as u64 <= OUTPUT_MAX;
         if fits { io::Result::Ok(output) } else { Err(io::ErrorKind::FileTooLarge.into()) }
     };
-    let complaining = async {
-        let mut complaint = Vec::new();
+    let reading_errors = async {
+        let mut error_line = Vec::new();
         if let Some(mut stderr) = stderr {
-            (&mut stderr).take(COMPLAINT_MAX).read_to_end(&mut complaint).await?;
-            // One that complains at length must not be stopped by it.
+            (&mut stderr).take(STDERR_MAX).read_to_end(&mut error_line).await?;
+            // A program that prints more must not be blocked by a full pipe.
             tokio::io::copy(&mut stderr, &mut tokio::io::sink()).await?;
         }
-        io::Result::Ok(complaint)
+        io::Result::Ok(error_line)
     };
-    let (output, complaint) = tokio::try_join!(printing, complaining)?;
-    Ok((child.wait().await?, output, complaint))
+    let (output, error_line) = tokio::try_join!(reading_output, reading_errors)?;
+    Ok((child.wait().await?, output, error_line))
 }
 
-/// The token, and how long it lives from `asked` on where the program or the token tells.
+/// The token, and how long it lives from `asked` on where the program or the token says so.
 fn parse(output: &[u8], asked: Stamp) -> Option<(String, Option<Duration>)> {
     let printed: Printed = serde_json::from_slice(output).ok()?;
     let life = match printed.expires_in {
@@ -184,15 +183,21 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_failure_is_told_with_the_first_complaint_and_without_output() {
-        let told = error("echo s3cret; printf 'no\\tway\\nmore\\n' >&2; exit 3").await;
-        assert_eq!(told, "token_command sh failed, exit status: 3: no way");
+    async fn a_failure_is_reported_with_the_first_error_line_and_without_output() {
+        let message = error("echo s3cret; printf 'no\\tway\\nmore\\n' >&2; exit 3").await;
+        assert_eq!(message, "token_command sh failed, exit status: 3: no way");
         assert_eq!(error("exit 4").await, "token_command sh failed, exit status: 4");
-        let told = error("printf '%070000d' 0 >&2; exit 5").await;
-        assert!(told.starts_with("token_command sh failed, ") && told.len() < 300, "{told}");
+        let message = error("printf '%070000d' 0 >&2; exit 5").await;
+        assert!(
+            message.starts_with("token_command sh failed, ") && message.len() < 300,
+            "{message}"
+        );
         let missing = run(&["/nonexistent/get-token".to_owned()]).await.map(drop).unwrap_err();
-        let told = missing.to_string();
-        assert!(told.starts_with("cannot run token_command /nonexistent/get-token: "), "{told}");
+        let message = missing.to_string();
+        assert!(
+            message.starts_with("cannot run token_command /nonexistent/get-token: "),
+            "{message}"
+        );
     }
 
     #[tokio::test]
@@ -205,11 +210,11 @@ mod tests {
             r#"{"access_token":"s3cret","expires_in":-1}"#,
             r#"{"token":"s3cret"}"#,
         ] {
-            let told = error(&format!("echo '{output}'")).await;
-            assert!(told.starts_with("token_command sh printed no "), "{told}");
+            let message = error(&format!("echo '{output}'")).await;
+            assert!(message.starts_with("token_command sh printed no "), "{message}");
         }
-        let told = error(r#"echo '{"access_token":"two s3crets"}'"#).await;
-        assert!(told.contains("white space"), "{told}");
+        let message = error(r#"echo '{"access_token":"two s3crets"}'"#).await;
+        assert!(message.contains("white space"), "{message}");
     }
 
     #[tokio::test]

@@ -34,14 +34,14 @@ pub enum CommandError {
         program: String,
     },
     /// It says that it failed.
-    #[error("token_command {program} failed, {status}{}{complaint}", if complaint.is_empty() { "" } else { ": " })]
+    #[error("token_command {program} failed, {status}{}{error_line}", if error_line.is_empty() { "" } else { ": " })]
     Failed {
         /// The first word.
         program: String,
         /// How it ended.
         status: ExitStatus,
         /// The first line that it printed to standard error, cut and cleaned; may be empty.
-        complaint: String,
+        error_line: String,
     },
     /// It printed something else.
     #[error(

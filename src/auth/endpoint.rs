@@ -1,7 +1,7 @@
-//! The endpoint that makes tokens: what it is asked, and what it answers.
+//! The token endpoint of upstream: its requests and responses.
 //!
-//! `POST /v2/oauth/token`, with the partner's login as the user of the request. All kinds of tokens
-//! come from there; docs/upstream.md, "Tokens", tells how sure we are of each.
+//! `POST /v2/oauth/token`, with the partner's login as basic authentication. All kinds of tokens come
+//! from there; docs/upstream.md, "Tokens", says how sure we are of each.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -31,7 +31,7 @@ const LIFE_MAX: Duration = Duration::from_hours(24 * 366);
 /// where refresh tokens are good only once its answer is missed.
 const TIMEOUT_MIN: Duration = Duration::from_secs(10);
 
-/// On whose behalf tokens are asked for.
+/// Sends requests for tokens on behalf of one account.
 #[derive(Debug, Clone)]
 pub(super) struct TokenClient {
     pub(super) http: reqwest::Client,
@@ -41,7 +41,7 @@ pub(super) struct TokenClient {
     pub(super) tally: Arc<Tally>,
 }
 
-/// What a token is asked for with.
+/// What a token is requested with.
 pub(super) enum Grant<'a> {
     /// A partner's own token.
     Machine { scope: &'a str },
@@ -53,10 +53,10 @@ pub(super) enum Grant<'a> {
     Refresh { token: &'a SecretString, client: &'a str },
 }
 
-/// What came of a request.
+/// The tokens of a successful response.
 pub(super) struct GrantedTokens {
     pub(super) access: Token,
-    /// When it was asked for.
+    /// When it was requested.
     pub(super) asked: Stamp,
     /// How long the access token lives, where that is known.
     pub(super) life: Option<Duration>,
@@ -64,7 +64,7 @@ pub(super) struct GrantedTokens {
     pub(super) refresh_life: Option<Duration>,
 }
 
-/// Why nothing came of it.
+/// Why there are none.
 #[derive(Debug)]
 pub(super) struct GrantRefusal {
     pub(super) error: Error,
@@ -96,7 +96,7 @@ impl TokenClient {
     }
 
     /// Sends one request, for which `permit` was given, and counts it.
-    pub(super) async fn ask(
+    pub(super) async fn request(
         &self,
         permit: Permit,
         limiter: &Limiter,
@@ -210,15 +210,15 @@ fn mask(text: &str, secret: &str) -> String {
 }
 
 impl GrantRefusal {
-    /// Whether upstream says that the very token, code or login in the grant is no good.
+    /// Whether upstream says that the token, code or login in the grant itself is not valid.
     pub(super) fn is_of_the_grant(&self) -> bool {
         let known = ["oauthtokenunknownorrevoked", "invalidgrant"];
         let refused = matches!(self.error, Error::Status { status: 400 | 401 | 403, .. });
         refused && self.code.as_deref().is_some_and(|code| known.contains(&code))
     }
 
-    /// Whether it is certain that upstream has made nothing of the request. Without that, a refresh
-    /// token may be spent.
+    /// Whether it is certain that the request had no effect upstream. Otherwise a refresh token may be
+    /// spent.
     pub(super) fn is_without_effect(&self) -> bool {
         match &self.error {
             Error::Status { status, .. } => (300..500).contains(status),
@@ -261,7 +261,7 @@ struct TokenResponse {
 fn parse(body: &[u8], asked: Stamp) -> Result<GrantedTokens, Malformed> {
     let envelope: Value = serde_json::from_slice(body)?;
     let answer = envelope.get("data").filter(|data| data.is_object()).unwrap_or(&envelope);
-    // The answer was read above: what is wrong with it now is nowhere in particular.
+    // The body was parsed above, so there is no position to report.
     let shape = |_| Malformed::Shape { line: 1, column: 1 };
     let answer = TokenResponse::deserialize(answer).map_err(shape)?;
     let access = Token::new(&answer.access_token, String::new);
@@ -271,8 +271,8 @@ fn parse(body: &[u8], asked: Stamp) -> Result<GrantedTokens, Malformed> {
         let number = value.as_f64().or_else(|| value.as_str()?.parse().ok())?;
         Some(Duration::try_from_secs_f64(number).ok()?.min(LIFE_MAX))
     };
-    let told = || Claims::of(&answer.access_token).end.map(|end| end.saturating_sub(asked.unix));
-    let life = seconds(answer.expires_in).or_else(told);
+    let claimed = || Claims::of(&answer.access_token).end.map(|end| end.saturating_sub(asked.unix));
+    let life = seconds(answer.expires_in).or_else(claimed);
     let refresh = answer.refresh_token.filter(|token| !token.is_empty()).map(SecretString::from);
     Ok(GrantedTokens {
         access,
@@ -412,7 +412,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_of_the_grant_is_told_from_other_refusals() {
+    fn a_refusal_of_the_grant_differs_from_other_refusals() {
         let refused = |status: u16, body: &str| {
             let error = Error::Status { status, detail: String::new(), retry_after: None };
             GrantRefusal { error, code: parse_code(body.as_bytes()) }

@@ -14,11 +14,11 @@ use crate::schedule::{refused_pause, unreached_pause};
 use crate::storage::StorageError;
 use crate::transport::Error;
 
-/// How long upstream is left alone after a 429 that does not say for how long: a window of its limit.
+/// Pause after a 429 without `Retry-After`: a window of upstream's limit.
 const WINDOW: Duration = Duration::from_secs(5);
 
 /// Why there is no token to send. The texts are for logs and the status page and hold no secrets.
-/// Clones are cheap, because everybody who waits for the same attempt gets one.
+/// Clones are cheap, because every caller that waits for the same attempt gets one.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenError {
@@ -53,7 +53,7 @@ pub enum TokenError {
     #[error("account_id is missing, without which a partner's login cannot be exchanged")]
     NoAccountId,
     /// The configuration lacks what a customer's login needs.
-    #[error("the partner's redirect_uri is missing, without which nobody can log in")]
+    #[error("the partner's redirect_uri is missing, without which no customer can log in")]
     NoRedirect,
     /// Upstream gave none that could be kept.
     #[error("upstream gave no refresh token; ask Wazzup24 what the application may do")]
@@ -122,11 +122,11 @@ pub enum TokenError {
     /// Another process has the refresh token, and keeps no access token that is good.
     #[error(
         "the exporter that runs{} holds the account's refresh token, and the access token that it \
-         keeps has ended; its log tells why",
+         keeps has ended; its log says why",
         pid.map_or_else(String::new, |pid| format!(" (process {pid})"))
     )]
     HeldElsewhere {
-        /// Its process id as it sees it itself, where the lock tells.
+        /// Its process id as it sees it itself, where the lock file holds it.
         pid: Option<u32>,
     },
 }
@@ -136,7 +136,7 @@ pub enum TokenError {
 #[serde(rename_all = "snake_case")]
 pub enum LoginReason {
     /// There is no refresh token yet.
-    #[error("nobody has logged in yet")]
+    #[error("no login was made yet")]
     Never,
     /// Upstream does not take the refresh token.
     #[error("the refresh token is unknown upstream or was revoked")]
@@ -175,19 +175,17 @@ impl TokenError {
         }
     }
 
-    /// Whether reading goes on only after somebody has logged in (`wazzup-exporter login`).
+    /// Whether reading continues only after a login (`wazzup-exporter login`).
     pub fn login_needed(&self) -> bool {
         matches!(self, Self::LoginNeeded { .. })
     }
 
-    /// Whether the failure is one of a partner's login, which tells of it itself, once for all the
-    /// accounts that come to it.
+    /// Whether the failure is one of a partner's login, which is logged once for all its accounts.
     pub fn is_shared(&self) -> bool {
         matches!(self, Self::Partner { .. })
     }
 
-    /// How long to wait after it has happened `times` in a row; what is waited for may be over
-    /// sooner, when a file changes.
+    /// How long to wait after it has happened `times` in a row; a file that changes ends the pause.
     pub(super) fn pause(&self, times: u32) -> Duration {
         match self {
             // The partner's login waits for all.
@@ -204,7 +202,7 @@ impl TokenError {
         }
     }
 
-    /// Whether it came of an attempt, and not only of what was known before.
+    /// Whether it is the result of an attempt, and not one of an earlier attempt.
     pub(super) fn counts_as_attempt(&self) -> bool {
         !matches!(self, Self::Partner { .. } | Self::Pending(_))
     }
@@ -262,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn the_words_tell_what_to_do() {
+    fn the_messages_say_what_to_do() {
         let account = AccountName::parse("acme").unwrap();
         let error = TokenError::LoginNeeded { account, why: LoginReason::Revoked };
         assert!(error.to_string().ends_with("run `wazzup-exporter login acme`"), "{error}");

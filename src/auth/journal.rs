@@ -1,10 +1,10 @@
-//! What is kept of an account's refresh token, and how it gets to disk.
+//! What is stored of an account's refresh token, and how it gets to disk.
 //!
-//! A refresh token is good once: upstream answers with the next. So each step is on disk before the
-//! following begins: that the token is about to be sent, then what came of it. A process that ends
-//! anywhere leaves a file from which the next one goes on; only what upstream answered and nobody had
-//! stored yet is lost. A [`TokenJournal`] belongs to one account and gives its [`OpenJournal`] to one renewal at
-//! a time.
+//! A refresh token is valid once: the response to it holds the next one. So each step is on disk before
+//! the following one begins: that the token is about to be sent, then the result. A process that ends
+//! at any point leaves a file from which the next one continues; only a response that was not stored
+//! yet is lost. A [`TokenJournal`] belongs to one account and lends its [`OpenJournal`] to one renewal
+//! at a time.
 
 use std::fmt;
 use std::sync::Arc;
@@ -40,16 +40,16 @@ pub(super) struct StoredTokens {
     /// Unix time in milliseconds.
     refresh_end: Option<u64>,
     access: Option<StoredAccessToken>,
-    /// When tokens came last, as unix time in milliseconds.
+    /// When tokens were obtained last, as unix time in milliseconds.
     renewed: Option<u64>,
-    /// Whether the refresh token may have been sent without its answer having been stored.
+    /// Whether the refresh token may have been sent without the response having been stored.
     started: bool,
-    /// Why only a person can help, if that is so.
+    /// Why a person has to log in, if that is so.
     login_needed: Option<LoginReason>,
 }
 
-/// StoredTokens so that whoever looks on beside the owner can read the account, and so that a restart costs
-/// no renewal.
+/// Stored so that a command beside the daemon can read the account, and so that a restart costs no
+/// renewal.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct StoredAccessToken {
     token: String,
@@ -59,7 +59,7 @@ struct StoredAccessToken {
     until: Option<u64>,
 }
 
-/// Where an account's refresh token is kept.
+/// The storage of an account's refresh token.
 #[derive(Debug)]
 pub(super) struct TokenJournal {
     storage: Option<Storage>,
@@ -67,7 +67,7 @@ pub(super) struct TokenJournal {
     journal: Arc<Mutex<OpenJournal>>,
 }
 
-/// What is kept and what is yet to be kept, in the hands of one renewal.
+/// What is stored and what could not be stored yet, for the use of one renewal.
 #[derive(Debug, Default)]
 pub(super) struct OpenJournal {
     store: Option<Arc<AccountStore>>,
@@ -106,12 +106,12 @@ impl StoredTokens {
         self.login_needed.as_ref()
     }
 
-    /// When tokens came last, in unix time.
+    /// When tokens were obtained last, in unix time.
     pub(super) fn renewed(&self) -> Option<Duration> {
         self.renewed.map(Duration::from_millis)
     }
 
-    /// When reading ends unless somebody logs in, in unix time, where that is known.
+    /// When reading ends without another login, in unix time, where that is known.
     pub(super) fn end(&self) -> Option<Duration> {
         let end = match self.login_needed {
             None => self.refresh_end,
@@ -120,7 +120,7 @@ impl StoredTokens {
         end.map(Duration::from_millis)
     }
 
-    /// The access token, if it is not over.
+    /// The access token, if it has not expired.
     pub(super) fn access(&self, now: Stamp) -> Option<ObtainedToken> {
         let access = self.access.as_ref()?;
         let from = Duration::from_millis(access.from);
@@ -136,17 +136,17 @@ impl StoredTokens {
         Self { started: true, ..self.clone() }
     }
 
-    /// The same, certainly not taken by upstream.
+    /// The same, certainly not used by upstream.
     pub(super) fn not_sent(&self) -> Self {
         Self { started: false, ..self.clone() }
     }
 
-    /// The same, of no use any more.
+    /// The same, no longer valid.
     pub(super) fn dead(&self, reason: LoginReason) -> Self {
         Self { started: false, login_needed: Some(reason), ..self.clone() }
     }
 
-    /// What follows it.
+    /// What to store after a response.
     pub(super) fn followed_by(&self, granted: &GrantedTokens) -> Self {
         let asked = granted.asked.unix;
         let after = |life: Duration| millis(asked.saturating_add(life));
@@ -205,7 +205,7 @@ impl TokenJournal {
         Self { storage, account, journal: Arc::default() }
     }
 
-    /// The book, once nobody else has it. Makes and locks the account's folder the first time.
+    /// The journal, once no other renewal has it. Makes and locks the account's folder the first time.
     pub(super) async fn open(&self) -> Result<OwnedMutexGuard<OpenJournal>, TokenError> {
         let mut journal = Arc::clone(&self.journal).lock_owned().await;
         if journal.store.is_none() {
@@ -223,7 +223,7 @@ impl TokenJournal {
         Ok(journal)
     }
 
-    /// What the owner has written, if anything, without becoming the owner.
+    /// What the process that holds the lock has written, if anything, without the lock.
     pub(super) async fn read_unlocked(&self) -> Result<Option<StoredTokens>, TokenError> {
         let storage = self.storage.clone().ok_or(TokenError::NoStorage)?;
         let account = self.account.clone();
@@ -242,7 +242,7 @@ impl OpenJournal {
         self.stored.as_ref()
     }
 
-    /// Goes on from what a login gave; what was kept is forgotten with the next writing.
+    /// Continues with the token of a login; what was stored is replaced by the next write.
     pub(super) fn begin(&mut self, stored: StoredTokens) {
         self.stored = Some(stored);
     }
@@ -257,14 +257,14 @@ impl OpenJournal {
 
     /// Writes `kept`. After `Ok` it survives a power loss.
     pub(super) async fn write(&mut self, stored: StoredTokens) -> Result<(), TokenError> {
-        let store = self.store.clone().expect("a book is opened before it is given to anybody");
+        let store = self.store.clone().expect("the journal is opened before it is lent");
         let content = serde_json::to_vec(&stored).expect("texts and numbers become JSON");
         blocking::run(move || store.write(FILE, &content)).await?;
         self.stored = Some(stored);
         Ok(())
     }
 
-    /// Writes what upstream has answered. If that fails it is not lost: it is written before anything
+    /// Writes the content of a response. If that fails it is not lost: it is written before anything
     /// else is done, and the old refresh token is not sent again.
     pub(super) async fn write_response(&mut self, stored: StoredTokens) -> Result<(), TokenError> {
         let written = self.write(stored.clone()).await;
@@ -272,9 +272,9 @@ impl OpenJournal {
         written
     }
 
-    /// Takes down what need not be on disk: it would be found out anew.
+    /// Notes what need not be on disk because it can be found out again.
     pub(super) async fn try_write(&mut self, stored: StoredTokens) {
-        // The next writing fails as well, and is told.
+        // The next write fails as well and is reported.
         if self.write(stored.clone()).await.is_err() {
             self.stored = Some(stored);
         }
@@ -301,8 +301,8 @@ mod tests {
         let second = login.followed_by(&granted(Some("second"), None));
         assert_eq!(second.refresh_token().expose_secret(), "second");
         assert_eq!(second.end(), end(7 * 24));
-        let told = login.followed_by(&granted(Some("second"), Some(HOUR)));
-        assert_eq!(told.end(), end(1));
+        let given = login.followed_by(&granted(Some("second"), Some(HOUR)));
+        assert_eq!(given.end(), end(1));
         let same = second.followed_by(&granted(None, None));
         assert_eq!(same.refresh_token().expose_secret(), "second");
         assert_eq!((same.end(), same.renewed()), (end(7 * 24), Some(NOW.unix)));
@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_written_is_found_by_the_next_owner_and_by_lookers_on() {
+    async fn what_was_written_is_read_by_the_next_owner_and_without_the_lock() {
         let temporary = tempfile::tempdir().unwrap();
         let account = AccountName::parse("acme").unwrap();
         let open = |storage| TokenJournal::new(Some(storage), account.clone());
@@ -369,8 +369,8 @@ mod tests {
         let storage = Storage::new(temporary.path());
         storage.account("acme").unwrap().write(FILE, b"{}").unwrap();
         let journal = TokenJournal::new(Some(storage), AccountName::parse("acme").unwrap());
-        let told = journal.open().await.map(drop).unwrap_err().to_string();
-        assert!(told.contains("oauth.json") && told.contains("login acme"), "{told}");
+        let error = journal.open().await.map(drop).unwrap_err().to_string();
+        assert!(error.contains("oauth.json") && error.contains("login acme"), "{error}");
     }
 
     #[test]

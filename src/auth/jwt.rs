@@ -1,5 +1,5 @@
-//! What a token tells of itself, read and not verified: only upstream can do that, and only upstream
-//! relies on it.
+//! The claims of a token, read and not verified: only upstream can verify them, and only upstream
+//! relies on them.
 
 use std::time::Duration;
 
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn other_tokens_tell_nothing() {
+    fn other_tokens_have_no_claims() {
         for token in ["opaque", "a.b", "a.b.c.d", "..", "e30.!!.e30"] {
             assert_eq!(Claims::of(token), Claims::default(), "{token}");
         }

@@ -1,10 +1,10 @@
 //! Tokens of a customer who has logged in (Wazzup label): an access token and the refresh token that
 //! gets the next one, once.
 //!
-//! A [`OAuthRenewer`] goes on from what its [`TokenJournal`] keeps, or from what a login has put into the
-//! account's `refresh_token_file` since. It never forgets a refresh token before the next one is on
-//! disk, and never asks again with one that upstream has definitely refused: only another login
-//! helps then. docs/tokens.md tells what is lost by which crash.
+//! An [`OAuthRenewer`] continues from what its [`TokenJournal`] stores, or from the token that a later
+//! login has put into the account's `refresh_token_file`. It never drops a refresh token before the
+//! next one is on disk, and never again sends one that upstream has definitely refused: another login
+//! is needed then. docs/tokens.md says what is lost by which crash.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -33,13 +33,13 @@ use crate::storage::StorageError;
 /// What all renewals of a process have in common.
 #[derive(Debug, Default)]
 pub(super) struct RenewalTasks {
-    /// Those under way, which the end of the process waits for.
+    /// Renewals in progress, which the end of the process waits for.
     pub(super) tasks: TaskTracker,
-    /// Ended when the process is to end: nothing more is sent then.
+    /// Cancelled when the process is to end: nothing more is sent then.
     pub(super) closing: CancellationToken,
-    /// Those whose answer could not be stored.
+    /// Journals whose last response could not be stored.
     pub(super) unsaved: Mutex<Vec<Arc<TokenJournal>>>,
-    /// Whether somebody else may hold an account's refresh token, whose access token is used then.
+    /// Whether another process may own an account's refresh token; its access token is used then.
     pub(super) read_only: bool,
 }
 
@@ -74,7 +74,7 @@ impl OAuthRenewer {
         }
     }
 
-    /// The access token that is wanted.
+    /// The access token that is requested.
     pub(super) async fn token(
         self: &Arc<Self>,
         token_client: &TokenClient,
@@ -102,7 +102,7 @@ impl OAuthRenewer {
         lock(&self.times)
     }
 
-    /// Gets another access token than the one in use, `held`: the one that is kept, or a new one.
+    /// Gets another access token than the one in use, `current`: the one that is stored, or a new one.
     async fn renew(
         &self,
         token_client: &TokenClient,
@@ -149,7 +149,7 @@ impl OAuthRenewer {
         let token = stored.refresh_token();
         let grant = Grant::Refresh { token: &token, client };
         let sent = Instant::now();
-        match self.partner_login.ask(token_client, permit, &login, &grant).await {
+        match self.partner_login.request(token_client, permit, &login, &grant).await {
             Ok(granted) => self.store(journal, &stored, granted, sent).await,
             Err(refused) if refused.is_of_the_grant() => {
                 let lost = stored.is_started();
@@ -166,7 +166,7 @@ impl OAuthRenewer {
         }
     }
 
-    /// Stores what upstream has answered, and only then gives it out.
+    /// Stores the tokens of a response, and only then returns the access token.
     async fn store(
         &self,
         journal: &mut OpenJournal,
@@ -201,20 +201,20 @@ impl OAuthRenewer {
         Claims::of(token.expose()).account.filter(|found| found != wanted.as_str())
     }
 
-    /// Takes up what a login has given since.
+    /// Takes over the refresh token of a later login.
     async fn adopt_login(&self, journal: &mut OpenJournal) -> Result<(), TokenError> {
         match self.read_login().await {
             Ok(Some(token)) if !journal.stored().is_some_and(|stored| stored.is_of(&token)) => {
                 journal.begin(StoredTokens::from_login(&token));
             }
-            // What is kept is as good without it.
+            // The stored token can be used without it.
             Err(error) if journal.stored().is_none() => return Err(error),
             _ => {}
         }
         Ok(())
     }
 
-    /// The refresh token that the last login gave; `None` before the first.
+    /// The refresh token of the last login; `None` before the first.
     async fn read_login(&self) -> Result<Option<SecretString>, TokenError> {
         let text = match self.login.read().await {
             Err(TokenError::Unreadable { source, .. })
@@ -255,7 +255,7 @@ impl OAuthRenewer {
     }
 }
 
-/// Counts an attempt that was one.
+/// Counts a result that came from an attempt.
 pub(super) fn count(token_client: &TokenClient, result: &Result<ObtainedToken, TokenError>) {
     let counts = match result {
         Ok(fresh) => fresh.new,

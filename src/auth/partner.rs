@@ -1,9 +1,9 @@
 //! The login of a technical partner, and the accounts' tokens that come from it (white label).
 //!
-//! A [`PartnerLogin`] serves all accounts of one partner: it holds the one machine token, lets one login at a
-//! time out, and has a limit of its own, so that requests for tokens never wait behind readings. A
-//! login that fails is one failure: the desk logs it once and asks again by itself, with growing
-//! pauses, whoever of its accounts needs a token; the others are told what is known.
+//! A [`PartnerLogin`] serves all accounts of one partner: it holds the one machine token, sends one
+//! login at a time, and has a limit of its own, so that requests for tokens never wait behind readings.
+//! A login that fails is one failure: it is logged once and retried with growing pauses, whichever
+//! account needs a token; the other accounts get the last error.
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -23,7 +23,7 @@ use crate::metrics::{Outcome, Tally};
 
 /// Requests of one partner for tokens in flight at the same time.
 const CONCURRENCY: usize = 8;
-/// How often one that waits for its turn looks whether upstream has asked for a pause meanwhile.
+/// How often a request that waits for its permit checks whether upstream has asked for a pause.
 const PAUSE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Where the tokens of a partner's accounts come from.
@@ -32,12 +32,12 @@ pub(super) struct PartnerLogin {
     limiter: Limiter,
     machine: Arc<CachedToken>,
     password: SecretFile,
-    /// The login that the machine token came of.
+    /// The login that gave the machine token.
     login: Mutex<Option<BasicAuth>>,
 }
 
 impl PartnerLogin {
-    /// A desk that has asked for nothing yet. Must be called within a runtime.
+    /// A login that has requested nothing yet. Must be called within a runtime.
     pub(super) fn new(partner: Arc<Partner>) -> Self {
         // A cap of its own: a token must not wait until other accounts' hung requests time out.
         let global = GlobalLimit::new(CONCURRENCY);
@@ -59,10 +59,10 @@ impl PartnerLogin {
         loop {
             let grant =
                 Grant::Exchange { machine: &machine, account: &account, scope: self.scope() };
-            // The machine token came of it.
+            // The login that gave the machine token.
             let login = self.last_login().ok_or(TokenError::Pending(Duration::ZERO))?;
             let permit = self.permit().await?;
-            let refused = match token_client.ask(permit, &self.limiter, &login, &grant).await {
+            let refused = match token_client.request(permit, &self.limiter, &login, &grant).await {
                 Ok(granted) => return Ok(granted.into()),
                 Err(refused) => refused,
             };
@@ -89,7 +89,7 @@ impl PartnerLogin {
         }
         let attempt = |_| Arc::clone(self).log_in(token_client.clone());
         self.machine.token(request, None, attempt).await.map_err(|source| match source {
-            // Nobody has told why yet.
+            // The reason is not known yet.
             TokenError::Pending(_) => source,
             source => {
                 let partner = self.partner.name.clone();
@@ -105,7 +105,7 @@ impl PartnerLogin {
         let login = self.read_login().await?;
         let permit = self.permit().await?;
         let grant = Grant::Machine { scope: self.scope() };
-        let granted = token_client.ask(permit, &self.limiter, &login, &grant).await;
+        let granted = token_client.request(permit, &self.limiter, &login, &grant).await;
         let granted = granted.map_err(|refused| refused.into_error("cannot log in"))?;
         *lock(&self.login) = Some(login);
         Ok(granted.into())
@@ -120,8 +120,8 @@ impl PartnerLogin {
         lock(&self.login).clone()
     }
 
-    /// Waits for permission to send one request, but not while upstream has asked for a pause: that
-    /// may last, and whoever needs the token is to know.
+    /// Waits for a permit to send one request, but not while upstream has asked for a pause: that may
+    /// last, and the caller should learn of it.
     pub(super) async fn permit(&self) -> Result<Permit, TokenError> {
         let mut permit = std::pin::pin!(self.limiter.acquire(Lane::Urgent));
         while !self.limiter.paused() {
@@ -132,15 +132,15 @@ impl PartnerLogin {
         Err(TokenError::Paused)
     }
 
-    /// Asks for something else than the machine token and what is exchanged for it.
-    pub(super) async fn ask(
+    /// Sends a request for other tokens than the machine token and those exchanged for it.
+    pub(super) async fn request(
         &self,
         token_client: &TokenClient,
         permit: Permit,
         login: &BasicAuth,
         grant: &Grant<'_>,
     ) -> Result<GrantedTokens, GrantRefusal> {
-        token_client.ask(permit, &self.limiter, login, grant).await
+        token_client.request(permit, &self.limiter, login, grant).await
     }
 
     fn scope(&self) -> &str {

@@ -1,7 +1,7 @@
 //! All sources of tokens of a process.
 //!
-//! [`Tokens`] is made once and outlives pollers: accounts of a partner share its desk, and an account
-//! whose poller is started anew, or whose settings have changed, goes on with the token it has.
+//! [`Tokens`] is made once and outlives pollers: accounts of a partner share its login, and an account
+//! whose poller is restarted, or whose settings have changed, keeps its token.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -30,7 +30,7 @@ use crate::metrics::{ProcessMetrics, Tally};
 use crate::storage::Storage;
 use crate::transport::Error;
 
-/// How long the disk may take at the end of the process.
+/// How long the end of the process waits for the disk.
 const STORAGE_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// Makes the sources of tokens of all accounts, and holds what they share.
@@ -46,7 +46,7 @@ pub struct Tokens {
     longest: AtomicU64,
 }
 
-/// What two accounts must have in common to come to the same desk.
+/// What two accounts must have in common to share a partner's login.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct PartnerLoginKey {
     partner: Arc<Partner>,
@@ -55,7 +55,7 @@ struct PartnerLoginKey {
     proxy: Option<ProxyUrl>,
 }
 
-/// What must not change for a renewer to go on.
+/// What must stay the same for a renewer to be kept.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct OAuthRenewerKey {
     account: AccountName,
@@ -64,7 +64,7 @@ struct OAuthRenewerKey {
     login: PathBuf,
 }
 
-/// What a login gave.
+/// The tokens of a login.
 #[derive(Debug)]
 pub struct LoginTokens {
     /// The access token.
@@ -73,7 +73,7 @@ pub struct LoginTokens {
 }
 
 impl LoginTokens {
-    /// Wazzup's number of the account that the tokens are good for, where they tell.
+    /// Wazzup's number of the account that the tokens are for, where they name it.
     pub fn account(&self) -> Option<String> {
         Claims::of(self.access.expose_secret()).account
     }
@@ -108,7 +108,7 @@ impl Tokens {
         }
     }
 
-    /// The source of an account's tokens, which are asked for through `http` and counted in `tally`.
+    /// The source of an account's tokens, which are requested through `http` and counted in `tally`.
     /// Must be called within a runtime.
     pub fn source(
         &self,
@@ -146,10 +146,10 @@ impl Tokens {
         &self,
         account: &Account,
         partner: &Arc<Partner>,
-        asked_by: (reqwest::Client, Arc<ProcessMetrics>, Arc<Tally>),
+        transport: (reqwest::Client, Arc<ProcessMetrics>, Arc<Tally>),
         (code, verifier): (&SecretString, &SecretString),
     ) -> Result<LoginTokens, TokenError> {
-        let (http, process, tally) = asked_by;
+        let (http, process, tally) = transport;
         let base_url = account.base_url.clone();
         let token_client = TokenClient::new(http, base_url, account.poll.timeout, process, tally);
         let partner_login = self.partner_login(account, partner);
@@ -158,7 +158,7 @@ impl Tokens {
         let redirect = partner.redirect_uri.as_ref().ok_or(TokenError::NoRedirect)?;
         let grant = Grant::Code { code, redirect, client, verifier };
         let permit = partner_login.permit().await?;
-        let granted = partner_login.ask(&token_client, permit, &login, &grant).await;
+        let granted = partner_login.request(&token_client, permit, &login, &grant).await;
         let granted = granted.map_err(|refused| match &refused.error {
             Error::Status { status: 400, .. } => TokenError::CodeRefused(Arc::new(refused.error)),
             _ if refused.is_of_the_grant() => TokenError::CodeRefused(Arc::new(refused.error)),
@@ -178,7 +178,7 @@ impl Tokens {
         for journal in unsaved {
             let _ = timeout(STORAGE_WAIT_MAX, async {
                 if let Ok(mut journal) = journal.open().await {
-                    // Why it fails was told when it first did.
+                    // The reason was logged with the first failure.
                     let _ = journal.write_pending().await;
                 }
             })
@@ -196,7 +196,7 @@ impl Tokens {
     fn cached(&self, account: &Account) -> Arc<CachedToken> {
         let now = Stamp::now();
         let mut cached = lock(&self.cached);
-        // An account that is on its way from one poller to the next keeps its token.
+        // An account between two pollers keeps its token.
         cached.retain(|_, cached| Arc::strong_count(cached) > 1 || cached.is_valid(now));
         let new = || CachedToken::new(TokenOwner::Account(account.name.clone()));
         Arc::clone(cached.entry(account.credential()).or_insert_with(new))
@@ -215,7 +215,7 @@ impl Tokens {
             partner_login: PartnerLoginKey::new(account, partner),
             login: login.clone(),
         };
-        // What they know is on disk; without an account its folder must not stay locked.
+        // The content is on disk; the folder of a removed account must not stay locked.
         let journal = shared(&self.journals, account.name.clone(), || {
             TokenJournal::new(self.storage.clone(), account.name.clone())
         });
@@ -238,7 +238,7 @@ impl PartnerLoginKey {
     }
 }
 
-/// The value that somebody uses, or a new one.
+/// The value that is in use, or a new one.
 fn shared<K: Eq + Hash, V>(
     values: &Mutex<HashMap<K, Weak<V>>>,
     key: K,

@@ -1,4 +1,4 @@
-//! Small secret files that somebody else replaces: tokens, passwords, refresh tokens of a login.
+//! Small secret files that other programs replace: tokens, passwords, refresh tokens of a login.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,24 +13,24 @@ use crate::blocking;
 use crate::blocking::lock;
 use crate::files::{FileFingerprint, OpenFile};
 
-/// Longest time that is waited for the file system.
+/// Time limit of one access to the file system.
 const WAIT_MAX: Duration = Duration::from_secs(5);
 
-/// A file with a secret, read each time anew, so that a replaced one is picked up.
+/// A file with a secret, read every time, so that a replaced one is used at once.
 #[derive(Debug)]
 pub(super) struct SecretFile {
     what: &'static str,
     path: PathBuf,
-    /// Whose turn it is: a file system that hangs must not take one thread after the other.
-    turn: Arc<tokio::sync::Mutex<()>>,
-    /// What it looked like when it was read last.
+    /// Allows one access at a time: a file system that hangs must not block one thread after another.
+    access: Arc<tokio::sync::Mutex<()>>,
+    /// Its fingerprint when it was read last.
     seen: Mutex<Option<Option<FileFingerprint>>>,
 }
 
 impl SecretFile {
     /// The file at `path`, which is called `what` in errors.
     pub(super) fn new(what: &'static str, path: PathBuf) -> Self {
-        Self { what, path, turn: Arc::default(), seen: Mutex::default() }
+        Self { what, path, access: Arc::default(), seen: Mutex::default() }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -39,36 +39,39 @@ impl SecretFile {
 
     /// Its content, without line breaks at the end.
     pub(super) async fn read(&self) -> Result<SecretString, TokenError> {
-        // Looked at first, so that what replaces it meanwhile looks different.
-        let (looks, text) = self.look(|path| (FileFingerprint::of(&path), read(&path))).await?;
-        *lock(&self.seen) = Some(looks);
+        // Taken first, so that a replacement during the read is noticed.
+        let (fingerprint, text) =
+            self.run(|path| (FileFingerprint::of(&path), read(&path))).await?;
+        *lock(&self.seen) = Some(fingerprint);
         text.map_err(|source| TokenError::unreadable(self.what, self.path.clone(), source))
     }
 
-    /// Whether it looks different from when it was read last.
+    /// Whether it was changed or replaced since it was read last.
     pub(super) async fn has_changed(&self) -> bool {
-        // One that cannot be looked at has not changed as far as anybody can tell.
-        let Ok(looks) = self.look(|path| FileFingerprint::of(&path)).await else { return false };
+        // Where nothing can be found out, no change is assumed.
+        let Ok(fingerprint) = self.run(|path| FileFingerprint::of(&path)).await else {
+            return false;
+        };
         let seen = *lock(&self.seen);
-        seen.is_some_and(|seen| seen != looks)
+        seen.is_some_and(|seen| seen != fingerprint)
     }
 
-    async fn look<T: Send + 'static>(
+    async fn run<T: Send + 'static>(
         &self,
-        look: impl FnOnce(PathBuf) -> T + Send + 'static,
+        run: impl FnOnce(PathBuf) -> T + Send + 'static,
     ) -> Result<T, TokenError> {
         let path = self.path.clone();
-        let looking = async {
-            let turn = Arc::clone(&self.turn).lock_owned().await;
+        let running = async {
+            let access = Arc::clone(&self.access).lock_owned().await;
             blocking::run(move || {
-                let seen = look(path);
-                drop(turn);
+                let seen = run(path);
+                drop(access);
                 seen
             })
             .await
         };
         let slow = |_| TokenError::Slow { what: self.what, path: self.path.clone() };
-        timeout(WAIT_MAX, looking).await.map_err(slow)
+        timeout(WAIT_MAX, running).await.map_err(slow)
     }
 }
 
@@ -96,7 +99,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_file_any_more_is_told_and_does_not_hang() {
+    async fn what_is_no_longer_a_regular_file_is_an_error_and_does_not_hang() {
         let folder = tempfile::tempdir().unwrap();
         let pipe = folder.path().join("pipe");
         rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR).unwrap();
@@ -121,7 +124,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("token");
         let file = SecretFile::new("token file", path.clone());
-        assert!(!file.has_changed().await, "nobody has read it");
+        assert!(!file.has_changed().await, "it was not read yet");
         file.read().await.unwrap_err();
         assert!(!file.has_changed().await, "it is still missing");
         fs::write(&path, "one").unwrap();

@@ -19,7 +19,7 @@ use super::token::Token;
 use crate::account::{Account, AccountId};
 use crate::blocking::lock;
 
-/// How long somebody who needs a token waits for it, beside the time limit of a request.
+/// How long a caller waits for a token, in addition to the time limit of a request.
 const WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// Gives an account's token.
@@ -28,7 +28,7 @@ pub struct TokenSource {
     account: Arc<Account>,
     token_client: TokenClient,
     kind: TokenKind,
-    /// The end of a token that nobody renews.
+    /// The expiry of a token that is not renewed here.
     end: Mutex<Option<Duration>>,
 }
 

@@ -1,4 +1,4 @@
-//! When a token was renewed, and when somebody has to act.
+//! When a token was renewed, and when a person has to act.
 
 use std::time::Duration;
 

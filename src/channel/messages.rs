@@ -1,4 +1,4 @@
-//! What states of channels mean and what to do about them, in words.
+//! Messages for the states of channels: what they mean and what to do.
 
 use super::{Channel, ChannelState};
 

@@ -112,7 +112,7 @@ async fn a_pause_of_nothing_is_a_whole_window() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_account_that_is_started_anew_remembers_a_pause() {
+async fn a_restarted_account_keeps_a_pause() {
     let paces = Paces::default();
     let account = crate::account::fixture("acme", &["1"]);
     let started = Instant::now();

@@ -3,7 +3,7 @@
 //! Two kinds, because they live and end differently. [`Tally`] holds an account's counters: atomics
 //! that end with the account and that [`exposition`](crate::exposition) renders with its
 //! publications. [`ProcessMetrics`] holds what concerns the whole process, in a registry of the
-//! `prometheus` crate that is gathered at every scrape. Whoever does the work counts it.
+//! `prometheus` crate that is gathered at every scrape. The code that does the work counts it.
 
 mod os;
 mod process;

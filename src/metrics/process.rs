@@ -19,12 +19,12 @@ use crate::blocking::lock;
 /// of milliseconds, the default time limit is ten seconds.
 const DURATION_BUCKETS: [f64; 10] = [0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
-/// What was built, as `wazzup_exporter_build_info` and `--version` tell it.
+/// The build, as shown by `wazzup_exporter_build_info` and `--version`.
 #[derive(Debug, Clone, Copy)]
 pub struct BuildInfo {
     /// The crate's version.
     pub version: &'static str,
-    /// The git revision, where the build was told (`WAZZUP_EXPORTER_REVISION`).
+    /// The git revision, where the build had `WAZZUP_EXPORTER_REVISION`.
     pub revision: &'static str,
 }
 
@@ -34,7 +34,7 @@ pub struct ProcessMetrics {
     registry: Registry,
     request_duration: HistogramVec,
     reload_successful: IntGauge,
-    /// What the gauge says: 1 while nothing is refused.
+    /// The gauge is 1 while nothing failed.
     failed: Mutex<FailedLoads>,
     reload_timestamp: Gauge,
     config_hash: Gauge,
@@ -43,7 +43,7 @@ pub struct ProcessMetrics {
     admin_refusals: IntCounterVec,
 }
 
-/// Which files are worse than what is in use.
+/// Which files could not be loaded, so that the earlier content is in use.
 #[derive(Debug, Default)]
 struct FailedLoads {
     config: bool,
@@ -122,7 +122,7 @@ impl ProcessMetrics {
         }
     }
 
-    /// Counts somebody who got nothing from the admin listener.
+    /// Counts a refused request to the admin listener.
     pub fn admin_refused(&self, code: AdminCode) {
         self.admin_refusals.with_label_values(&[code.label()]).inc();
     }
@@ -164,7 +164,7 @@ impl ProcessMetrics {
     fn set_failed(&self, change: impl FnOnce(&mut FailedLoads)) {
         let mut failed = lock(&self.failed);
         change(&mut failed);
-        // Set while it is locked, so that the gauge tells what was noted last.
+        // Set while it is locked, so that the gauge shows the last change.
         self.reload_successful.set(i64::from(!failed.config && !failed.web_config));
     }
 

@@ -10,15 +10,15 @@ use std::time::Duration;
 pub enum ResetResult {
     /// Upstream says that the counters are cleared.
     Cleared,
-    /// Everything was done but the reset itself, as the caller wished.
+    /// Everything was done but the reset itself, as the caller requested.
     DryRun,
-    /// Nothing was cleared as far as upstream tells, or another account's counters were.
+    /// Nothing was cleared by upstream's response, or another account's counters were.
     Failed,
-    /// The request may have left, and no answer says what came of it.
+    /// The request may have been sent, and no response says whether it was carried out.
     Unknown,
 }
 
-/// Why somebody with a valid token was refused: the label `code` of `wazzup_reset_refusals_total`,
+/// Why a request with a valid token was refused: the label `code` of `wazzup_reset_refusals_total`,
 /// in the order of the guards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RefusalCode {
@@ -36,7 +36,7 @@ pub enum RefusalCode {
     Locked,
     /// The last reset was too short a time ago.
     Cooldown,
-    /// Not everybody could be read.
+    /// Not every user could be read.
     IncompleteReading,
     /// More is unanswered than may be cleared without naming the number.
     TooManyUnanswered,
@@ -46,7 +46,7 @@ pub enum RefusalCode {
     StorageFailed,
 }
 
-/// Why somebody got nothing from the admin listener before a token was found valid: the label `code`
+/// Why a request to the admin listener was refused before a token was found valid: the label `code`
 /// of `wazzup_exporter_admin_refusals_total`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AdminCode {
@@ -92,7 +92,7 @@ pub struct ResetTally {
 pub struct ResetMarks {
     /// When counters were last cleared, in unix time.
     pub last_success: Option<Duration>,
-    /// Whether nobody knows how the last reset ended.
+    /// Whether it is not known how the last reset ended.
     pub unresolved: bool,
     /// The last reset that was no dry run.
     pub last: Option<LastReset>,

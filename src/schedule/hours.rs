@@ -82,7 +82,7 @@ impl WorkingHours {
         [text(self.from), if midnight { "24:00".to_owned() } else { text(self.to) }]
     }
 
-    /// Whether somebody works at this time, in seconds since 1970.
+    /// Whether this time, in seconds since 1970, is working time.
     pub fn open_at(&self, unix: Duration) -> bool {
         let Ok(seconds) = i64::try_from(unix.as_secs()) else { return false };
         let Ok(now) = Timestamp::from_second(seconds) else { return false };

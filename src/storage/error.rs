@@ -17,7 +17,7 @@ pub enum StorageError {
     Locked {
         /// The lock file.
         path: PathBuf,
-        /// The owner's process id as it sees it itself, where the file tells.
+        /// The owner's process id as it sees it itself, where the file holds it.
         pid: Option<u32>,
     },
     /// A symbolic link, or something else that does not belong there.

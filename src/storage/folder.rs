@@ -126,7 +126,7 @@ impl Folder {
         created.map_err(|source| self.failed("create", name, source))
     }
 
-    /// Opens a file, created where there is none, even if somebody else creates it meanwhile.
+    /// Opens a file, created where there is none, even if another process creates it meanwhile.
     pub(super) fn open_or_create(&self, name: &str, flags: OFlags) -> Result<File, StorageError> {
         loop {
             if let Some(file) = self.file(name, flags)? {

@@ -1,11 +1,12 @@
-//! What an account has to remember: small files in a folder of its own, safe from a second owner, a
+//! What has to survive the process, per account: small files in a folder of its own, safe from a second owner, a
 //! kill and a power loss.
 //!
 //! A [`Storage`] is the place for all accounts; [`Storage::account`] locks one account's folder and
 //! gives its [`AccountStore`], the only way to write there; [`Storage::shared`] is for the several parts
-//! of one process that keep something of the same account. Who merely wants to look beside a running
-//! daemon uses [`Storage::read_unlocked`], or [`Storage::open_unlocked`] for long logs. [`replace_file`] is for files that live elsewhere. Everything here blocks, mostly on fsync: call it in
-//! `spawn_blocking`. What the files mean is up to their owners.
+//! of one process that store something of the same account. Commands beside a running daemon read with
+//! [`Storage::read_unlocked`], or [`Storage::open_unlocked`] for long logs. [`replace_file`] is for files
+//! elsewhere. Everything here blocks, mostly on fsync: call it in `spawn_blocking`. The content of the
+//! files is up to their owners.
 //!
 //! ```text
 //! data/                 0700, made when the first account is opened

@@ -40,7 +40,7 @@ pub struct AccountStore {
 }
 
 impl Storage {
-    /// Names the place; nothing is created until an account is opened.
+    /// Names the folder; nothing is created until an account is opened.
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into(), shared: Arc::default() }
     }
@@ -81,7 +81,7 @@ impl Storage {
     /// As [`Storage::account`]; an owner is one that has opened it otherwise.
     pub fn shared(&self, name: &str) -> Result<Arc<AccountStore>, StorageError> {
         let shared_store = Arc::clone(lock(&self.shared).entry(name.to_owned()).or_default());
-        // One account's slow disk work keeps nobody else waiting.
+        // The slow disk work of one account does not block others.
         let mut shared_store = lock(&shared_store);
         if let Some(store) = shared_store.upgrade() {
             return Ok(store);

@@ -1,9 +1,8 @@
 //! The connections to upstream: TLS roots, proxies, and what no request may do.
 //!
-//! [`ConnectionPools`] keeps one HTTP client, and with it one pool of connections, for every way of
-//! reaching upstream; accounts that go the same way share it. What sets two ways apart keeps their
-//! connections apart: one made without checking the certificate never serves an account that wants
-//! it checked.
+//! [`ConnectionPools`] keeps one HTTP client, and with it one pool of connections, for every
+//! combination of trusted roots and proxy; accounts with the same combination share it. A connection
+//! made without checking the certificate is never used for an account that requires the check.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -48,13 +47,13 @@ enum ProxyChoice {
 }
 
 impl ConnectionPools {
-    /// No pools yet; each is set up when the first account wants it.
+    /// No pools yet; each is set up when the first account needs it.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The client that an account's requests go through. Every later call for an account that goes
-    /// the same way gives the same one.
+    /// The client for an account's requests, the same for all accounts with the same trusted roots and
+    /// proxy.
     ///
     /// # Errors
     /// When TLS or the proxy cannot be set up, which a validated configuration rules out.
@@ -81,8 +80,7 @@ impl ConnectionPools {
         builder.http1_only().pool_max_idle_per_host(0).build().map_err(BuildError)
     }
 
-    /// Forgets the pools that none of `accounts` goes through. Requests that are open in them end as
-    /// they would have.
+    /// Drops the pools that none of `accounts` uses. Requests that are open in them are not cancelled.
     pub fn retain_for(&self, accounts: &[Arc<Account>]) {
         let routes: HashSet<Route> = accounts.iter().map(|account| Route::of(account)).collect();
         let mut pools = lock(&self.pools);
@@ -179,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn accounts_that_go_the_same_way_share_a_client() {
+    fn accounts_with_the_same_roots_and_proxy_share_a_client() {
         let transport = ConnectionPools::new();
         let remote = "https://tech.wazzup24.com";
         let (one, other) = (authority(), authority());

@@ -1,4 +1,4 @@
-//! What a refusal says, whatever its body.
+//! The error for a response with another status than the expected one.
 
 use std::time::{Duration, SystemTime};
 
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_redirect_only_the_host_is_told() {
+    fn of_a_redirect_only_the_host_is_shown() {
         assert_eq!(parse_target(b"https://host:8/path?token=s3cret#f"), "https://host:8");
         assert_eq!(parse_target(b"/v2/?token=s3cret"), "another place");
     }

@@ -1,7 +1,7 @@
 //! The lists of an account: users, channels, roles and webhooks, in every shape that has been seen.
 //!
-//! An answer that is not understood as a whole is no list: half a list of channels would cut users
-//! off that are not, and half a list of users would let people vanish.
+//! A response that is not understood as a whole is an error: half a list of channels would mark users
+//! as cut off that are not, and half a list of users would remove users.
 
 use std::sync::Arc;
 
@@ -21,12 +21,12 @@ pub struct ListedUser {
     pub name: Option<String>,
 }
 
-/// One answer to the question for users.
+/// One page of the list of users.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserPage {
     /// The users in it.
     pub users: Vec<ListedUser>,
-    /// How many there are on all pages, where the answer tells it.
+    /// How many there are on all pages, where the response says it.
     pub count: Option<usize>,
 }
 
@@ -142,7 +142,7 @@ enum Webhooks {
     },
 }
 
-/// Reads one answer to the question for users.
+/// Reads one page of the list of users.
 ///
 /// # Errors
 /// Everything that is not JSON of one of the known shapes.
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn a_channel_is_active_only_if_all_that_is_told_says_so() {
+    fn a_channel_is_active_only_if_state_and_status_say_so() {
         for (state, status, active, shown) in [
             (Some("active"), Some("active"), true, ChannelState::Active),
             (None, Some("ACTIVE"), true, ChannelState::Active),

@@ -88,7 +88,7 @@ fn a_failed_renewal_leaves_the_token_in_use_as_long_as_it_is_good() {
 }
 
 #[test]
-fn after_a_failure_one_attempts_and_the_others_are_told() {
+fn after_a_failure_one_caller_attempts_and_the_others_get_the_error() {
     let mut state = State::default();
     fail(&mut state, refused(503), Duration::ZERO);
     assert_eq!(any(&mut state, SECOND / 2), "fail");
@@ -98,7 +98,7 @@ fn after_a_failure_one_attempts_and_the_others_are_told() {
 }
 
 #[test]
-fn before_a_failure_everybody_waits_for_the_first_attempt() {
+fn before_a_failure_all_callers_wait_for_the_first_attempt() {
     let mut state = State::default();
     assert_eq!(any(&mut state, Duration::ZERO), "renew");
     begin_renewal(&mut state);

@@ -68,8 +68,11 @@ fn an_account_has_one_owner_and_accounts_do_not_disturb_each_other() {
             if *path == lock && *pid == std::process::id()),
         "{error:?}"
     );
-    let told = error.to_string();
-    assert!(told.contains("--storage.path") && told.contains(lock.to_str().unwrap()), "{told}");
+    let message = error.to_string();
+    assert!(
+        message.contains("--storage.path") && message.contains(lock.to_str().unwrap()),
+        "{message}"
+    );
     fs::write(&lock, "").unwrap();
     assert!(matches!(storage.account("acme"), Err(StorageError::Locked { pid: None, .. })));
     drop(store);
@@ -77,7 +80,7 @@ fn an_account_has_one_owner_and_accounts_do_not_disturb_each_other() {
 }
 
 #[test]
-fn of_many_who_come_at_once_one_becomes_the_owner() {
+fn of_many_concurrent_openers_one_becomes_the_owner() {
     for _ in 0..20 {
         let (_temporary, storage) = storage();
         let (together, storage) = (Arc::new(Barrier::new(8)), Arc::new(storage));
@@ -216,8 +219,8 @@ fn folders_that_others_may_write_to_are_refused_with_a_remedy() {
         let folder = storage.root.join("acme");
         chmod(&folder, mode);
         let error = storage.account("acme").unwrap_err().to_string();
-        let told = format!("(mode {mode:04o}); if they have not, run chmod go-w");
-        assert!(error.contains(&told) && error.contains(folder.to_str().unwrap()), "{error}");
+        let message = format!("(mode {mode:04o}); if they have not, run chmod go-w");
+        assert!(error.contains(&message) && error.contains(folder.to_str().unwrap()), "{error}");
         chmod(&folder, 0o755);
         drop(storage.account("acme").unwrap());
         chmod(&storage.root, mode);
@@ -262,8 +265,8 @@ fn what_the_system_says_comes_with_a_remedy() {
     ] {
         let path = PathBuf::from("data/acme/state");
         let error = StorageError::Io { action: "write", path, source: errno.into() }.to_string();
-        let told = error.starts_with("cannot write data/acme/state: ") && error.contains(words);
-        assert!(told, "{error}");
+        let message = error.starts_with("cannot write data/acme/state: ") && error.contains(words);
+        assert!(message, "{error}");
     }
 }
 
@@ -298,7 +301,7 @@ fn a_file_elsewhere_is_replaced_whole_and_for_its_owner_only() {
 }
 
 #[test]
-fn a_file_elsewhere_that_cannot_be_replaced_is_told_beforehand() {
+fn a_file_elsewhere_that_cannot_be_replaced_is_an_error_beforehand() {
     let temporary = tempfile::tempdir().unwrap();
     for path in [temporary.path().to_owned(), temporary.path().join("none/token")] {
         let [early, late] = [check_replace_file(&path), replace_file(&path, b"x")]
