@@ -1,4 +1,4 @@
-//! What time it is, twice: on a clock for ages and on a clock for people.
+//! The time on two clocks: one for ages, one for timestamps.
 //!
 //! A [`Stamp`] carries both. Ages come from the boot clock, which cannot be set and which counts
 //! the time a machine was suspended: a laptop or a paused virtual machine must not wake up and show

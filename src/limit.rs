@@ -82,7 +82,7 @@ struct PaceState {
 #[derive(Debug, Default)]
 pub struct Paces(Mutex<HashMap<Credential, Arc<Pace>>>);
 
-/// Hands out permits to the requests of one account.
+/// Grants permits to the requests of one account.
 #[derive(Debug, Clone)]
 pub struct Limiter(Arc<Dispatcher>);
 
@@ -242,7 +242,7 @@ impl Limiter {
     /// into upstream's next window wherever its windows begin.
     pub fn pause(&self, retry_after: Option<Duration>) {
         let pace = &self.0.inner.pace;
-        // A date that is past by our clock is no reason to go on at once.
+        // A date that is past by our clock is no reason to continue at once.
         pace.pause(retry_after.filter(|wait| !wait.is_zero()).unwrap_or(pace.limit.per));
     }
 
@@ -252,7 +252,7 @@ impl Limiter {
     }
 
     /// Notes how a request ended. Once as many in a row as may be in flight have timed out, the
-    /// account goes on with a single one, so that it does not take up the global cap; the first answer
+    /// account continues with a single one, so that it does not use up the global limit; the first response
     /// of any kind ends that.
     pub fn request_ended(&self, timed_out: bool) {
         let mut state = lock(&self.0.inner.state);

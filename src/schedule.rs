@@ -114,7 +114,7 @@ pub struct ResumePoint {
     pub rest: bool,
 }
 
-/// How to go on: a sweep that is `complete` is followed by the next in time; one that was broken off,
+/// How to continue: a sweep that is `complete` is followed by the next in time; one that was cancelled,
 /// or has not read all users of the new settings, is completed at once.
 pub fn resume(complete: bool, interval: Duration) -> ResumePoint {
     ResumePoint { due: if complete { interval } else { Duration::ZERO }, rest: !complete }

@@ -1,4 +1,4 @@
-//! How durations, times, paths and foreign text are written for people.
+//! How durations, times, paths and foreign text are written in logs, pages and messages.
 //!
 //! Foreign text is whatever another machine or a client sent. It may hold line breaks and escape
 //! sequences, so it passes through [`one_line`] before it reaches a log, a page or a terminal.

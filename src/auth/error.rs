@@ -85,14 +85,14 @@ pub enum TokenError {
     Pending(Duration),
     /// The token is good for something else.
     #[error(
-        "the token is one of account {found}, but account_id is {wanted}; \
-         give the token of {wanted}, or correct account_id"
+        "the token is one of account {found}, but account_id is {expected}; \
+         give the token of {expected}, or correct account_id"
     )]
     OtherAccount {
         /// Whose it is.
         found: String,
         /// Whose it should be.
-        wanted: String,
+        expected: String,
     },
     /// Only a person can help.
     #[error("{why}; run `wazzup-exporter login {account}`")]

@@ -174,7 +174,7 @@ impl StoredTokens {
         }
     }
 
-    /// The same for an account that is not the one wanted: nothing of it is used.
+    /// The same for another account than the configured one: nothing of it is used.
     pub(super) fn of_other_account(self, found: String) -> Self {
         Self { access: None, ..self.dead(LoginReason::OtherAccount { found }) }
     }

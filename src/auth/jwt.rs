@@ -43,7 +43,7 @@ impl Claims {
     }
 }
 
-/// An account's number as the configuration keeps it: without the hyphen that people are shown.
+/// An account's number as the configuration stores it: without the hyphen of Wazzup's cabinet.
 fn number(text: &str) -> String {
     let digits: String = text.chars().filter(|letter| *letter != '-').collect();
     text::one_line(&digits, NUMBER_MAX)

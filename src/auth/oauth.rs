@@ -197,8 +197,8 @@ impl OAuthRenewer {
 
     /// The account that the token is of, if it is not the one it should be of.
     fn other_account(&self, token: &Token) -> Option<String> {
-        let wanted = self.account_id.as_ref()?;
-        Claims::of(token.expose()).account.filter(|found| found != wanted.as_str())
+        let expected = self.account_id.as_ref()?;
+        Claims::of(token.expose()).account.filter(|found| found != expected.as_str())
     }
 
     /// Takes over the refresh token of a later login.

@@ -76,11 +76,11 @@ impl TokenSource {
         let token = timeout(wait_max, self.of_kind(request)).await;
         let token = token.map_err(|_| TokenError::Pending(wait_max))??;
         let claims = Claims::of(token.expose());
-        let wanted = self.account.account_id.as_ref().map(AccountId::as_str);
-        if let (Some(found), Some(wanted)) = (claims.account, wanted)
-            && found != wanted
+        let expected = self.account.account_id.as_ref().map(AccountId::as_str);
+        if let (Some(found), Some(expected)) = (claims.account, expected)
+            && found != expected
         {
-            return Err(TokenError::OtherAccount { found, wanted: wanted.to_owned() });
+            return Err(TokenError::OtherAccount { found, expected: expected.to_owned() });
         }
         *lock(&self.end) = claims.end;
         Ok(token)

@@ -234,8 +234,8 @@ fn accounts_with_the_same_token_share_a_pace_while_one_of_them_is_there() {
     let changed =
         Account { rate_limit: RateLimit { requests: 100, per: 5 * SECOND }, ..account.clone() };
     assert!(!Arc::ptr_eq(&pace, &paces.of(&changed)));
-    let stranger = Account { auth: crate::account::Auth::Token("other".into()), ..account };
-    assert!(!Arc::ptr_eq(&pace, &paces.of(&stranger)));
+    let other = Account { auth: crate::account::Auth::Token("other".into()), ..account };
+    assert!(!Arc::ptr_eq(&pace, &paces.of(&other)));
 }
 
 #[tokio::test(start_paused = true)]

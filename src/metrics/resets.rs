@@ -56,7 +56,7 @@ pub enum AdminCode {
     MethodNotAllowed,
     /// A browser sent it.
     CrossSite,
-    /// The web configuration wants a login.
+    /// The web configuration requires a login.
     LoginRequired,
     /// The web configuration's limit is reached.
     RateLimited,

@@ -1,4 +1,4 @@
-//! When people work: days and hours in a time zone.
+//! Working hours: days and times of day in a time zone.
 
 use std::time::Duration;
 
@@ -157,7 +157,7 @@ mod tests {
         WorkingHours::parse("Asia/Almaty", days, from, to).unwrap()
     }
 
-    /// Whether work goes on at a local time of the account.
+    /// Whether a local time of the account is working time.
     fn open(hours: &WorkingHours, local: &str) -> bool {
         let local: jiff::civil::DateTime = local.parse().unwrap();
         let seconds = local.to_zoned_datetime(hours.zone.clone()).unwrap().timestamp().as_second();

@@ -22,15 +22,15 @@ pub enum StorageError {
     },
     /// A symbolic link, or something else that does not belong there.
     #[error(
-        "{} is not a {wanted}, or is one behind a symbolic link, which is not followed here; put a \
-         {wanted} in its place, or remove it",
+        "{} is not a {expected}, or is one behind a symbolic link, which is not followed here; put a \
+         {expected} in its place, or remove it",
         path.display()
     )]
     NotPlain {
         /// What is in the way.
         path: PathBuf,
         /// What should be there.
-        wanted: &'static str,
+        expected: &'static str,
     },
     /// A folder in which others could replace files.
     #[error(

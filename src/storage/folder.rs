@@ -78,7 +78,7 @@ impl Folder {
             Ok(fd) => Ok(Some(Self { fd, path })),
             Err(Errno::NOENT) => Ok(None),
             Err(Errno::LOOP | Errno::NOTDIR) => {
-                Err(StorageError::NotPlain { path, wanted: "folder" })
+                Err(StorageError::NotPlain { path, expected: "folder" })
             }
             Err(source) => Err(failed("open", path, source)),
         }
@@ -104,7 +104,7 @@ impl Folder {
 
     /// Opens a file; `None` if there is nothing, an error if it is something else.
     pub(super) fn file(&self, name: &str, flags: OFlags) -> Result<Option<File>, StorageError> {
-        let other = || StorageError::NotPlain { path: self.path(name), wanted: "file" };
+        let other = || StorageError::NotPlain { path: self.path(name), expected: "file" };
         let file = match openat(&self.fd, name, flags | FILE, Mode::empty()) {
             Ok(fd) => File::from(fd),
             Err(Errno::NOENT) => return Ok(None),

@@ -33,7 +33,7 @@ pub enum Error {
 /// What is wrong with an answer that came with status 200.
 #[derive(Debug, thiserror::Error)]
 pub enum Malformed {
-    /// It goes on past the limit.
+    /// It is longer than the limit.
     #[error("it is longer than {limit} bytes")]
     TooLong {
         /// The limit in bytes.

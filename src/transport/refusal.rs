@@ -45,7 +45,7 @@ pub fn refusal(
     Error::Status { status: status.as_u16(), detail, retry_after }
 }
 
-/// What a refusal's body says, for people; empty where it says nothing that the API documents.
+/// The message in a refusal's body; empty where the body is not one that the API documents.
 ///
 /// `mask` takes out secrets that upstream repeats. It sees the text after unescaping, which could
 /// hide them, and before the cut, which could leave half of one.

@@ -277,10 +277,10 @@ fn parts_of_a_process_share_a_folder_and_the_last_one_unlocks_it() {
     let second = storage.clone().shared("acme").unwrap();
     assert!(Arc::ptr_eq(&first, &second));
     drop(first);
-    let stranger = Storage::new(&storage.root);
-    assert!(matches!(stranger.shared("acme"), Err(StorageError::Locked { .. })));
+    let other = Storage::new(&storage.root);
+    assert!(matches!(other.shared("acme"), Err(StorageError::Locked { .. })));
     drop(second);
-    drop(stranger.shared("acme").unwrap());
+    drop(other.shared("acme").unwrap());
     assert!(storage.shared("acme").is_ok());
 }
 
