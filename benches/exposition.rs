@@ -12,7 +12,7 @@ use divan::counter::ItemsCount;
 use wazzup_exporter::account::{
     Account, AccountName, Api, Auth, Export, Labels, Poll, Profile, RateLimit, Tls, User, UserId,
 };
-use wazzup_exporter::channel::{CounterTrust, Role};
+use wazzup_exporter::channel::{Role, Trust};
 use wazzup_exporter::clock::Stamp;
 use wazzup_exporter::counter::{CounterType, Reading, Trend};
 use wazzup_exporter::exposition::{Format, document, render_account, render_chunk};
@@ -71,7 +71,7 @@ fn read(account: &Account, seed: u64, at: Stamp) -> Vec<Vec<UserView>> {
         )),
         last_attempt: Some(Attempt { outcome: Outcome::Ok, problem: None }),
         trend: Trend::default(),
-        trust: CounterTrust { role: Some(Role::SalesRep), cut_off: false },
+        trust: Trust { role: Some(Role::SalesRep), cut_off: false },
         found: false,
     };
     let users: Vec<UserView> = account.users.iter().enumerate().map(view).collect();

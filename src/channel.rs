@@ -2,7 +2,7 @@
 //!
 //! Both decide whether a counter means anything: a channel that is not active receives nothing, and a
 //! user without a role on any channel always has 0 (docs/upstream.md, "Channels" and "Roles").
-//! [`api`](crate::api) reads them, the poller derives each user's [`CounterTrust`] from them, and
+//! [`api`](crate::api) reads them, the poller derives each user's [`Trust`] from them, and
 //! the exposition shows them. Words of upstream become one of a closed list here, so that no label
 //! value is ever invented elsewhere.
 
@@ -61,7 +61,7 @@ pub struct ChannelsAndRoles {
 
 /// Whether one user's counter can count, by the user's role and channels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct CounterTrust {
+pub struct Trust {
     /// The role that weighs most; `None` where roles are not known.
     pub role: Option<Role>,
     /// Whether no message can reach the user, because none of the channels is active.
@@ -112,7 +112,7 @@ impl Roles {
 impl ChannelsAndRoles {
     /// What is known of a user. Nothing is said of channels without reading them: a user is cut off if
     /// no channel of the account is active, or none on which the user has a role.
-    pub fn of(&self, user: &str) -> CounterTrust {
+    pub fn of(&self, user: &str) -> Trust {
         let role = self.roles.as_ref().map(|roles| roles.of(user));
         let cut_off = self.channels.as_ref().is_some_and(|channels| {
             let active = |id: &str| channels.iter().any(|one| one.active && *one.id == *id);
@@ -122,7 +122,7 @@ impl ChannelsAndRoles {
                 None => !channels.iter().any(|channel| channel.active),
             }
         });
-        CounterTrust { role, cut_off }
+        Trust { role, cut_off }
     }
 }
 
@@ -240,8 +240,8 @@ mod tests {
             &[("a", true), ("b", true)],
             &[("1", "a", Role::QualityControl), ("1", "b", Role::SalesRep)],
         );
-        assert_eq!(around.of("1"), CounterTrust { role: Some(Role::SalesRep), cut_off: false });
-        assert_eq!(around.of("2"), CounterTrust { role: Some(Role::None), cut_off: false });
+        assert_eq!(around.of("1"), Trust { role: Some(Role::SalesRep), cut_off: false });
+        assert_eq!(around.of("2"), Trust { role: Some(Role::None), cut_off: false });
     }
 
     #[test]
@@ -259,11 +259,11 @@ mod tests {
 
     #[test]
     fn nothing_is_claimed_of_what_was_not_read() {
-        assert_eq!(ChannelsAndRoles::default().of("1"), CounterTrust::default());
+        assert_eq!(ChannelsAndRoles::default().of("1"), Trust::default());
         let around = channels_and_roles(&[("a", true)], &[]);
         let unread = ChannelsAndRoles { roles: None, ..around.clone() };
-        assert_eq!(unread.of("1"), CounterTrust { role: None, cut_off: false });
+        assert_eq!(unread.of("1"), Trust { role: None, cut_off: false });
         let unread = ChannelsAndRoles { channels: None, ..around };
-        assert_eq!(unread.of("1"), CounterTrust { role: Some(Role::None), cut_off: false });
+        assert_eq!(unread.of("1"), Trust { role: Some(Role::None), cut_off: false });
     }
 }

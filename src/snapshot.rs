@@ -21,7 +21,7 @@ pub use self::totals::Totals;
 
 use crate::account::{Account, User};
 use crate::blocking::lock;
-use crate::channel::{Channel, ChannelsAndRoles, CounterTrust, Role};
+use crate::channel::{Channel, ChannelsAndRoles, Role, Trust};
 use crate::clock::Stamp;
 use crate::counter::{CounterType, CounterValues, Reading, Trend};
 use crate::metrics::{Outcome, SweepResult, Tally, TallyValues};
@@ -163,7 +163,7 @@ pub struct UserView {
     /// What the row of good answers tells.
     pub trend: Trend,
     /// What channels and roles say of the user.
-    pub trust: CounterTrust,
+    pub trust: Trust,
     /// Whether the user is not configured but was found in the account's list.
     pub found: bool,
 }
@@ -310,7 +310,7 @@ impl UserView {
             last_good: None,
             last_attempt: None,
             trend: Trend::default(),
-            trust: CounterTrust::default(),
+            trust: Trust::default(),
             found: false,
         }
     }

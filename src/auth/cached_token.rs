@@ -5,7 +5,7 @@
 //! caller that is dropped does not cancel one. After a failure there is a pause, then one caller starts
 //! the next attempt; while the token in use is not valid, the other callers get the last error.
 //!
-//! Renewal is driven by callers: a token that is not requested is not renewed.
+//! RenewalAttempt is driven by callers: a token that is not requested is not renewed.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -119,7 +119,7 @@ enum Step {
 }
 
 /// Ends an attempt even if its task is cancelled or panics.
-struct Renewal {
+struct RenewalAttempt {
     cached: Arc<CachedToken>,
     result: watch::Sender<AttemptResult>,
     finished: bool,
@@ -158,7 +158,8 @@ impl CachedToken {
                 Step::Renew(meanwhile) => {
                     let (result, finished) = watch::channel(None);
                     state.renewal = Some(finished.clone());
-                    let renewal = Renewal { cached: Arc::clone(self), result, finished: false };
+                    let renewal =
+                        RenewalAttempt { cached: Arc::clone(self), result, finished: false };
                     let attempt =
                         attempt(state.current.as_ref().map(|current| current.token.clone()));
                     let task = async move {
@@ -239,7 +240,7 @@ impl CachedToken {
     }
 }
 
-impl Renewal {
+impl RenewalAttempt {
     fn finish(mut self, result: Result<ObtainedToken, TokenError>) {
         self.finished = true;
         let result = self.cached.finish(result);
@@ -249,7 +250,7 @@ impl Renewal {
     }
 }
 
-impl Drop for Renewal {
+impl Drop for RenewalAttempt {
     fn drop(&mut self) {
         if !self.finished {
             self.cached.state().renewal = None;

@@ -24,8 +24,11 @@ pub(super) struct SecretFile {
     /// Allows one access at a time: a file system that hangs must not block one thread after another.
     access: Arc<tokio::sync::Mutex<()>>,
     /// Its fingerprint when it was read last.
-    seen: Mutex<Option<Option<FileFingerprint>>>,
+    seen: Mutex<Option<SeenFile>>,
 }
+
+/// The fingerprint of a file; `None` where there is none.
+type SeenFile = Option<FileFingerprint>;
 
 impl SecretFile {
     /// The file at `path`, which is called `what` in errors.

@@ -75,7 +75,7 @@ mod tests {
 
     use super::*;
     use crate::account::fixture;
-    use crate::channel::CounterTrust;
+    use crate::channel::Trust;
     use crate::counter::{CounterType, Reading};
     use crate::snapshot::{Chunk, Facts};
 
@@ -91,7 +91,7 @@ mod tests {
                 last_message: None,
             };
             let last_good = red.map(|red| (reading(red), now));
-            UserView { trust: CounterTrust { role: *role, cut_off: *cut_off }, last_good, ..user }
+            UserView { trust: Trust { role: *role, cut_off: *cut_off }, last_good, ..user }
         };
         let chunk = Chunk { users: users.iter().map(user).collect(), blocks: Vec::new() };
         let (account, facts) = (Arc::new(fixture("acme", &[])), Facts::default());

@@ -18,12 +18,12 @@ use crate::net::is_loopback;
 /// Connection pools, shared by all accounts. Clones hold the same pools.
 #[derive(Clone, Default)]
 pub struct ConnectionPools {
-    pools: Arc<Mutex<HashMap<Route, reqwest::Client>>>,
+    pools: Arc<Mutex<HashMap<PoolKey, reqwest::Client>>>,
 }
 
 /// What a connection to upstream depends on.
 #[derive(Clone, PartialEq, Eq, Hash)]
-struct Route {
+struct PoolKey {
     trust: TrustedRoots,
     proxy: ProxyChoice,
 }
@@ -58,14 +58,14 @@ impl ConnectionPools {
     /// # Errors
     /// When TLS or the proxy cannot be set up, which a validated configuration rules out.
     pub fn client_for(&self, account: &Account) -> Result<reqwest::Client, BuildError> {
-        let route = Route::of(account);
+        let key = PoolKey::of(account);
         // A panic while it was held has left a map that is still whole.
         let mut pools = lock(&self.pools);
-        if let Some(client) = pools.get(&route) {
+        if let Some(client) = pools.get(&key) {
             return Ok(client.clone());
         }
-        let client = route.client()?;
-        pools.insert(route, client.clone());
+        let client = key.client()?;
+        pools.insert(key, client.clone());
         Ok(client)
     }
 
@@ -76,15 +76,15 @@ impl ConnectionPools {
     /// # Errors
     /// As for [`client_for`](Self::client_for).
     pub fn single_use(account: &Account) -> Result<reqwest::Client, BuildError> {
-        let builder = Route::of(account).builder()?;
+        let builder = PoolKey::of(account).builder()?;
         builder.http1_only().pool_max_idle_per_host(0).build().map_err(BuildError)
     }
 
     /// Drops the pools that none of `accounts` uses. Requests that are open in them are not cancelled.
     pub fn retain_for(&self, accounts: &[Arc<Account>]) {
-        let routes: HashSet<Route> = accounts.iter().map(|account| Route::of(account)).collect();
+        let keys: HashSet<PoolKey> = accounts.iter().map(|account| PoolKey::of(account)).collect();
         let mut pools = lock(&self.pools);
-        pools.retain(|route, _| routes.contains(route));
+        pools.retain(|key, _| keys.contains(key));
     }
 }
 
@@ -95,7 +95,7 @@ impl fmt::Debug for ConnectionPools {
     }
 }
 
-impl Route {
+impl PoolKey {
     fn of(account: &Account) -> Self {
         let trust = match &account.tls.ca {
             _ if account.tls.insecure_skip_verify => TrustedRoots::AnyCertificate,
@@ -183,7 +183,7 @@ mod tests {
         let (one, other) = (authority(), authority());
         let tls = |ca: &Authorities| Tls { ca: Some(ca.clone()), insecure_skip_verify: false };
         let any = Tls { ca: None, insecure_skip_verify: true };
-        let routes = [
+        let keys = [
             account(remote, Tls::default(), None),
             account("http://127.0.0.1:1", Tls::default(), None),
             account(remote, tls(&one), None),
@@ -195,7 +195,7 @@ mod tests {
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
-                    for account in &routes {
+                    for account in &keys {
                         transport.clone().client_for(account).unwrap();
                     }
                 });
@@ -203,11 +203,11 @@ mod tests {
         });
         assert_eq!(
             format!("{transport:?}"),
-            format!("ConnectionPools {{ pools: {} }}", routes.len())
+            format!("ConnectionPools {{ pools: {} }}", keys.len())
         );
         let elsewhere = account("https://example.com/prefix", tls(&one), None);
         transport.client_for(&elsewhere).unwrap();
-        assert_eq!(transport.pools.lock().unwrap().len(), routes.len());
+        assert_eq!(transport.pools.lock().unwrap().len(), keys.len());
         transport.retain_for(&[Arc::new(elsewhere)]);
         assert_eq!(transport.pools.lock().unwrap().len(), 1);
     }

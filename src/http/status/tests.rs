@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::account::{Account, AccountId, LabelName, Reset, User, fixture};
-use crate::channel::{Channel, ChannelState, ChannelsAndRoles, CounterTrust, Role, Transport};
+use crate::channel::{Channel, ChannelState, ChannelsAndRoles, Role, Transport, Trust};
 use crate::clock::Stamp;
 use crate::counter::{CounterType, Reading, Trend};
 use crate::metrics::{LastReset, Outcome, ResetResult, SweepResult};
@@ -132,7 +132,7 @@ pub(in crate::http) fn channel(id: &str, active: bool) -> Channel {
 
 /// The same user in a role, perhaps on channels none of which is active.
 pub(in crate::http) fn placed(view: UserView, role: Role, cut_off: bool) -> UserView {
-    UserView { trust: CounterTrust { role: Some(role), cut_off }, ..view }
+    UserView { trust: Trust { role: Some(role), cut_off }, ..view }
 }
 
 /// A status in which no list is empty and nothing is left out.
