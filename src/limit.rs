@@ -1,7 +1,7 @@
 //! The one choke point of an account: every request to upstream waits here for its permit.
 //!
 //! A [`Pace`] spaces the requests of one credential evenly, so that no window of the limit, however
-//! aligned, holds too many; accounts that share a credential share it, and an answer 429 pauses all
+//! aligned, holds too many; accounts that share a credential share it, and a response 429 pauses all
 //! of them. A [`Limiter`] bounds the requests of one account in flight and serves its [`Lane`]s in
 //! order; a [`GlobalLimit`] bounds those of all accounts. The account's permit comes first, so that a
 //! account whose requests hang does not hold permits that others could use.
@@ -35,7 +35,7 @@ pub enum Lane {
 
 const LANES: usize = 4;
 
-/// The cap on requests in flight over all accounts.
+/// The limit of requests in flight over all accounts.
 #[derive(Debug, Clone)]
 pub struct GlobalLimit(Arc<GlobalState>);
 
@@ -52,7 +52,7 @@ struct Capacity {
     surplus: usize,
 }
 
-/// A share of the cap; given back when dropped.
+/// A share of the limit; given back when dropped.
 #[derive(Debug)]
 struct GlobalPermit {
     permit: Option<OwnedSemaphorePermit>,
@@ -126,7 +126,7 @@ impl GlobalLimit {
         Self(Arc::new(GlobalState { permits, size }))
     }
 
-    /// Allows `requests` from now on; those in flight beyond that are let be.
+    /// Allows `requests` from now on; those in flight beyond that are not cancelled.
     pub fn set_limit(&self, requests: usize) {
         let mut size = lock(&self.0.size);
         let more = requests.saturating_sub(size.allowed);
@@ -158,7 +158,7 @@ impl Drop for GlobalPermit {
 }
 
 impl Paces {
-    /// The pace of the account's credential: the one that others who share it have, or a new one.
+    /// The pace of the account's credential, shared with other accounts that use it.
     pub fn of(&self, account: &Account) -> Arc<Pace> {
         let limit = account.rate_limit;
         let mut paces = lock(&self.0);
@@ -201,7 +201,7 @@ impl Pace {
         if now < earliest {
             return Err(earliest);
         }
-        // Timers are coarse: what they lose is made up for, within the tolerance.
+        // Timers are coarse: their delay is made up for, within the tolerance.
         let at = state.next.max(now.checked_sub(self.spacing.tolerance).unwrap_or(now));
         state.next = at + self.spacing.between;
         Ok(())
@@ -301,7 +301,7 @@ impl Drop for Permit {
     }
 }
 
-/// Grants permits for ever: one at a time, when the account, the pace and the global cap allow it.
+/// Grants permits for ever: one at a time, when the account, the pace and the global limit allow it.
 async fn dispatch(inner: Arc<Inner>) {
     loop {
         inner.wait_for_demand().await;

@@ -92,8 +92,8 @@ impl Backoff {
         self.failures == 0
     }
 
-    /// When to start after the sweep that was `due` and ended at `finished`: at the
-    /// interval, or at growing intervals while the token is refused.
+    /// When to start after the sweep that was `due` and ended at `finished`: at the interval, or at
+    /// growing intervals while the token is refused.
     pub fn next(&self, due: Duration, finished: Duration, interval: Duration) -> NextSweep {
         match self.refusals {
             0 => next_sweep(due, finished, interval),

@@ -24,7 +24,7 @@ use crate::metrics::{Endpoint, Outcome};
 use crate::transport::{BODY_MAX, BuildError, ConnectionPools, Error, read_body, refusal};
 use crate::{blocking, text};
 
-/// Longest account number of an answer that is repeated, in characters.
+/// Longest account number of a response that is repeated, in characters.
 const FOUND_MAX: usize = 40;
 
 /// A client for one request.
@@ -125,17 +125,17 @@ impl Client {
                 ClearOutcome::Unknown(error)
             };
         }
-        let answer = body.and_then(|body| Ok(parse_reset(&body)?));
-        let answer = match answer {
-            Ok(answer) => answer,
+        let response = body.and_then(|body| Ok(parse_reset(&body)?));
+        let response = match response {
+            Ok(response) => response,
             Err(error) => return ClearOutcome::Unknown(error),
         };
-        let found = AccountId::parse(&answer.account_id).ok();
+        let found = AccountId::parse(&response.account_id).ok();
         if found.is_none() || found != self.account.account_id {
-            let found = text::one_line(&token.mask(&answer.account_id), FOUND_MAX);
+            let found = text::one_line(&token.mask(&response.account_id), FOUND_MAX);
             return ClearOutcome::OtherAccount { found };
         }
-        if answer.cleared { ClearOutcome::Cleared } else { ClearOutcome::NotCleared }
+        if response.cleared { ClearOutcome::Cleared } else { ClearOutcome::NotCleared }
     }
 }
 

@@ -33,7 +33,7 @@ pub(super) struct ApiRequest {
     pub(super) endpoint: Endpoint,
     pub(super) lane: Lane,
     pub(super) url: Url,
-    /// Longest answer that is read, in bytes.
+    /// Longest response that is read, in bytes.
     pub(super) body_max: usize,
 }
 
@@ -125,7 +125,7 @@ impl Client {
     /// Requests a user's counter and returns the response as it is, for `doctor`.
     ///
     /// # Errors
-    /// When there is no answer.
+    /// When there is no response.
     pub async fn raw_counter(&self, user: &UserId) -> Result<RawResponse, ListError> {
         let token = self.token().await?;
         let url = counter_url(&self.account.base_url, self.account.api, user);
@@ -147,7 +147,7 @@ impl Client {
         self.send(self.account.base_url.clone(), None).await.map(|_| ())
     }
 
-    /// Sends a request, again after each pause that upstream asks for, and reads the answer.
+    /// Sends a request, again after each pause that upstream asks for, and reads the response.
     pub(super) async fn request<T>(
         &self,
         request: ApiRequest,
@@ -180,7 +180,7 @@ impl Client {
         self.tally.request(request.endpoint, outcome);
         self.limiter.request_ended(outcome == Outcome::Timeout);
         drop(permit);
-        result.map(|answer| (answer, asked))
+        result.map(|response| (response, asked))
     }
 
     async fn get(&self, request: &ApiRequest, token: &Token) -> Result<Vec<u8>, Error> {

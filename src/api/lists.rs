@@ -94,7 +94,7 @@ impl Client {
                 let other = self.other_token(&token).await?;
                 if other == token { Err(error.into()) } else { Ok(send(self, other).await?) }
             }
-            answer => Ok(answer?),
+            response => Ok(response?),
         }
     }
 

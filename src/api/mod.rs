@@ -1,7 +1,7 @@
 //! The client of the Wazzup24 API: version 2 (technical partners) and version 3 (public).
 //!
 //! A [`Client`] belongs to one account and is used by its poller. Every request waits at the account's
-//! [`Limiter`](crate::limit::Limiter), follows no redirect, reads a bounded answer and is counted by its
+//! [`Limiter`](crate::limit::Limiter), follows no redirect, reads a bounded response and is counted by its
 //! [`Outcome`](crate::metrics::Outcome). What upstream does is described in docs/upstream.md, with how
 //! sure we are of it.
 

@@ -34,7 +34,7 @@ pub(super) fn list_url(account: &Account, list: Endpoint, offset: usize) -> Opti
         }
     };
     let mut url = below(&account.base_url, path);
-    // v3 documents offsets; v2 does not, so that it is spared them as long as one answer is enough.
+    // v3 documents offsets; v2 does not, so that it is spared them as long as one response is enough.
     if list == Endpoint::Users && (offset > 0 || account.api == Api::V3) {
         url.query_pairs_mut().append_pair("offset", &offset.to_string());
     }

@@ -5,7 +5,7 @@
 //! caller that is dropped does not cancel one. After a failure there is a pause, then one caller starts
 //! the next attempt; while the token in use is not valid, the other callers get the last error.
 //!
-//! RenewalAttempt is driven by callers: a token that is not requested is not renewed.
+//! Renewal is driven by callers: a token that is not requested is not renewed.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;

@@ -28,7 +28,7 @@ const PATH: &str = "v2/oauth/token";
 /// Longest life that makes sense; more is taken as this.
 const LIFE_MAX: Duration = Duration::from_hours(24 * 366);
 /// Shortest time limit of a request for a token. One that is given up may have been answered, and
-/// where refresh tokens are good only once its answer is missed.
+/// where refresh tokens are good only once its response is missed.
 const TIMEOUT_MIN: Duration = Duration::from_secs(10);
 
 /// Sends requests for tokens on behalf of one account.
@@ -290,7 +290,7 @@ mod tests {
 
     const NOW: Stamp = Stamp { uptime: Duration::ZERO, unix: Duration::from_secs(1000) };
 
-    /// An answer, as `access token, its life, refresh token, its life`.
+    /// A response, as `access token, its life, refresh token, its life`.
     fn granted(body: &str) -> Option<String> {
         let granted = parse(body.as_bytes(), NOW).ok()?;
         let refresh = granted.refresh.map(|token| token.expose_secret().to_owned());

@@ -32,7 +32,7 @@ pub enum TokenError {
         /// What the operating system says.
         source: Arc<io::Error>,
     },
-    /// The file system does not answer.
+    /// The file system does not respond in time.
     #[error("the {what} {path} cannot be read in time", path = path.display())]
     Slow {
         /// What it is for.
@@ -141,7 +141,7 @@ pub enum LoginReason {
     /// Upstream does not take the refresh token.
     #[error("the refresh token is unknown upstream or was revoked")]
     Revoked,
-    /// It was spent for an answer that never came to be stored.
+    /// It was spent for a response that was never stored.
     #[error(
         "the refresh token is no longer good: \
          the answer to an earlier renewal was lost, in a crash or on the way"

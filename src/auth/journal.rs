@@ -28,7 +28,7 @@ use crate::storage::{AccountStore, Storage, StorageError};
 
 /// The file in the account's folder.
 pub(super) const FILE: &str = "oauth.json";
-/// How long a refresh token lives unless upstream says otherwise; seen in recorded answers.
+/// How long a refresh token lives unless upstream says otherwise; seen in recorded responses.
 const REFRESH_LIFE: Duration = Duration::from_hours(7 * 24);
 
 /// The content of the file.
@@ -255,7 +255,7 @@ impl OpenJournal {
         Ok(())
     }
 
-    /// Writes `kept`. After `Ok` it survives a power loss.
+    /// Writes `stored`. After `Ok` it survives a power loss.
     pub(super) async fn write(&mut self, stored: StoredTokens) -> Result<(), TokenError> {
         let store = self.store.clone().expect("the journal is opened before it is lent");
         let content = serde_json::to_vec(&stored).expect("texts and numbers become JSON");

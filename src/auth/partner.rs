@@ -39,7 +39,7 @@ pub(super) struct PartnerLogin {
 impl PartnerLogin {
     /// A login that has requested nothing yet. Must be called within a runtime.
     pub(super) fn new(partner: Arc<Partner>) -> Self {
-        // A cap of its own: a token must not wait until other accounts' hung requests time out.
+        // A limit of its own: a token must not wait until other accounts' hung requests time out.
         let global = GlobalLimit::new(CONCURRENCY);
         let pace = Arc::new(Pace::new(RateLimit::default()));
         let limiter = Limiter::new(CONCURRENCY, pace, global, Arc::new(Tally::default()));

@@ -115,7 +115,7 @@ impl ProcessMetrics {
         }
     }
 
-    /// Lets every code of refusals exist from 0, where there is an admin listener.
+    /// Creates the counter of every refusal code at 0, where there is an admin listener.
     pub fn admin_opens(&self) {
         for code in AdminCode::ALL {
             self.admin_refusals.with_label_values(&[code.label()]);

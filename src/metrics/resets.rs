@@ -30,7 +30,7 @@ pub enum RefusalCode {
     InvalidBody,
     /// The confirmation is not the account's number.
     ConfirmationMismatch,
-    /// Another reset of the account is under way.
+    /// Another reset of the account is in progress.
     ResetInProgress,
     /// An earlier reset was answered with another account's number.
     Locked,
@@ -228,7 +228,7 @@ impl ResetTally {
         }
     }
 
-    /// Replaces what is known beside the numbers.
+    /// Replaces the marks.
     pub fn mark(&self, marks: ResetMarks) {
         *self.marks() = marks;
     }

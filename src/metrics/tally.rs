@@ -16,7 +16,7 @@ pub enum Endpoint {
     Channels,
     /// The settings, which hold the users' roles.
     Settings,
-    /// Where tokens are made.
+    /// The token endpoint.
     Token,
     /// Clearing the counters of all chats.
     Reset,
@@ -27,9 +27,9 @@ pub enum Endpoint {
 /// How a request to upstream ended: the label `outcome`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Outcome {
-    /// A well-formed answer.
+    /// A well-formed response.
     Ok,
-    /// 401: no token, or one that is wrong, ended or revoked.
+    /// 401: no token, or one that is wrong, expired or revoked.
     Unauthorized,
     /// 403: the token may not do this.
     Forbidden,
@@ -41,11 +41,11 @@ pub enum Outcome {
     ClientError,
     /// 5xx.
     ServerError,
-    /// No complete answer within the time limit.
+    /// No complete response within the time limit.
     Timeout,
-    /// No connection, or one that broke before the answer began.
+    /// No connection, or one that broke before the response began.
     Connect,
-    /// An answer that is cut off, too large or not what the API documents.
+    /// A response that is cut off, too large or not what the API documents.
     Malformed,
 }
 

@@ -14,7 +14,7 @@ const REFUSED: [Duration; 2] = [Duration::from_secs(30), Duration::from_mins(5)]
 const UNREACHED: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(30)];
 
 /// How long after it was obtained a token that lives for `life` is renewed: at 70 to 85 % of its
-/// life. Who holds it and how many it had before spread those that were obtained together.
+/// life. The owner and the number of earlier tokens spread those that were obtained together.
 pub fn renewal_after(life: Duration, holder: &str, earlier: u64) -> Duration {
     let spread = mix(fnv1a(holder.as_bytes()).wrapping_add(earlier)) >> 32;
     let share = spread as f64 / f64::from(u32::MAX);

@@ -1,5 +1,5 @@
-//! What has to survive the process, per account: small files in a folder of its own, safe from a second owner, a
-//! kill and a power loss.
+//! What has to survive the process, per account: small files in a folder of its own, safe from a second
+//! owner, a kill and a power loss.
 //!
 //! A [`Storage`] is the place for all accounts; [`Storage::account`] locks one account's folder and
 //! gives its [`AccountStore`], the only way to write there; [`Storage::shared`] is for the several parts

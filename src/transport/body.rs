@@ -1,4 +1,4 @@
-//! Bodies of answers, up to a length.
+//! Bodies of responses, up to a length.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use super::error::{Error, Malformed};
 /// Longest body of a counter or a refusal that is read; a counter's has about a hundred bytes.
 pub const BODY_MAX: usize = 64 * 1024;
 
-/// The whole body of an answer to a request with the given timeout.
+/// The whole body of a response to a request with the given timeout.
 ///
 /// # Errors
-/// When it has more than `longest` bytes, or ends or stalls before it is complete.
+/// When it has more than `limit` bytes, or ends or stalls before it is complete.
 pub async fn read_body(
     mut response: Response,
     limit: usize,

@@ -19,18 +19,18 @@ pub enum Error {
         /// How long upstream asks to wait, where it does.
         retry_after: Option<Duration>,
     },
-    /// No complete answer in time.
+    /// No complete response in time.
     #[error("no answer within {0:?}")]
     Timeout(Duration),
-    /// No connection, or one that broke before the answer began.
+    /// No connection, or one that broke before the response began.
     #[error("no connection: {}", causes(.0))]
     Connect(#[source] reqwest::Error),
-    /// An answer that is not what the API documents.
+    /// A response that is not what the API documents.
     #[error("the answer is not what the API documents: {0}")]
     Malformed(#[from] Malformed),
 }
 
-/// What is wrong with an answer that came with status 200.
+/// What is wrong with a response that came with status 200.
 #[derive(Debug, thiserror::Error)]
 pub enum Malformed {
     /// It is longer than the limit.
@@ -57,7 +57,7 @@ pub enum Malformed {
     #[error("it was cut off: {}", causes(.0))]
     CutOff(#[source] reqwest::Error),
     /// It is not JSON of the documented shape. The parser's own words are left out: they repeat
-    /// the answer, and an answer may repeat the token.
+    /// the response, and a response may repeat the token.
     #[error("it is not of the documented shape, at line {line} column {column}")]
     Shape {
         /// Where it stops fitting, from 1.
@@ -82,7 +82,7 @@ impl From<serde_json::Error> for Malformed {
 }
 
 impl Error {
-    /// What a failure to get an answer means.
+    /// What a failure to get a response means.
     pub(crate) fn sending(error: reqwest::Error, timeout: Duration) -> Self {
         if error.is_timeout() { Self::Timeout(timeout) } else { Self::Connect(error.without_url()) }
     }
@@ -101,7 +101,7 @@ impl Error {
                 404 => Outcome::NotFound,
                 429 => Outcome::RateLimited,
                 500..=599 => Outcome::ServerError,
-                // A success without a counter in it is no answer that the API documents.
+                // A success without a counter in it is no response that the API documents.
                 200..=299 => Outcome::Malformed,
                 _ => Outcome::ClientError,
             },

@@ -1,4 +1,4 @@
-//! HTTP to the outside: connection pools, TLS, proxies, and the bounds of every answer.
+//! HTTP to the outside: connection pools, TLS, proxies, and the bounds of every response.
 //!
 //! [`ConnectionPools`] keeps the connections that accounts share; [`auth`](crate::auth) and
 //! [`api`](crate::api) send through them, read bodies with [`read_body`] and say with [`Error`] why a

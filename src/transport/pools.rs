@@ -21,7 +21,7 @@ pub struct ConnectionPools {
     pools: Arc<Mutex<HashMap<PoolKey, reqwest::Client>>>,
 }
 
-/// What a connection to upstream depends on.
+/// What connections must have in common to be shared.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct PoolKey {
     trust: TrustedRoots,
@@ -41,7 +41,7 @@ enum TrustedRoots {
 enum ProxyChoice {
     /// The proxy that the usual variables name for the address, if any.
     FromEnvironment,
-    /// None: the loopback of a proxy is another one.
+    /// None, because the loopback of a proxy is another one.
     Direct,
     Given(ProxyUrl),
 }
@@ -59,7 +59,6 @@ impl ConnectionPools {
     /// When TLS or the proxy cannot be set up, which a validated configuration rules out.
     pub fn client_for(&self, account: &Account) -> Result<reqwest::Client, BuildError> {
         let key = PoolKey::of(account);
-        // A panic while it was held has left a map that is still whole.
         let mut pools = lock(&self.pools);
         if let Some(client) = pools.get(&key) {
             return Ok(client.clone());
@@ -70,7 +69,7 @@ impl ConnectionPools {
     }
 
     /// A client for one request of an account that must not be sent twice: it shares no connection
-    /// with any other request and keeps none, and speaks HTTP/1.1, in which an answer is about the
+    /// with any other request and keeps none, and speaks HTTP/1.1, in which a response is about the
     /// only request there is.
     ///
     /// # Errors
@@ -127,7 +126,7 @@ impl PoolKey {
         Ok(match &self.proxy {
             ProxyChoice::FromEnvironment => builder,
             ProxyChoice::Direct => builder.no_proxy(),
-            // Takes the place of what the environment says, NO_PROXY included.
+            // Overrides the environment, NO_PROXY included.
             ProxyChoice::Given(proxy) => {
                 builder.proxy(Proxy::all(proxy.expose()).map_err(BuildError)?)
             }

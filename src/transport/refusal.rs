@@ -26,7 +26,7 @@ struct ErrorBody {
     title: Option<String>,
 }
 
-/// What an answer with another status says; `mask` takes out secrets that it may repeat.
+/// What a response with another status says; `mask` takes out secrets that it may repeat.
 pub fn refusal(
     status: StatusCode,
     headers: &HeaderMap,

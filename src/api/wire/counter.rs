@@ -36,14 +36,14 @@ struct CounterResponseV3 {
 #[derive(Deserialize)]
 struct CounterData {
     counter: Value,
-    /// A missing type is no answer to rely on; `null` has been seen, and is an unknown type.
+    /// A missing type is no response to rely on; `null` has been seen, and is an unknown type.
     #[serde(rename = "type", deserialize_with = "Option::deserialize")]
     kind: Option<String>,
     #[serde(flatten)]
     _rest: IgnoredAny,
 }
 
-/// Reads the answer to a request for a user's counter.
+/// Reads the response to a request for a user's counter.
 ///
 /// # Errors
 /// Everything that is not JSON of the documented shape with a whole number from 0 to
@@ -51,16 +51,17 @@ struct CounterData {
 pub fn parse_counter(api: Api, body: &[u8]) -> Result<Reading, Malformed> {
     match api {
         Api::V2 => {
-            let answer: CounterResponse = serde_json::from_slice(body)?;
-            let server_time = answer.meta.as_ref().and_then(|meta| meta.get("timestamp")?.as_i64());
-            let (count, kind) = figures(&answer.data.counter, answer.data.kind.as_deref())?;
+            let response: CounterResponse = serde_json::from_slice(body)?;
+            let server_time =
+                response.meta.as_ref().and_then(|meta| meta.get("timestamp")?.as_i64());
+            let (count, kind) = figures(&response.data.counter, response.data.kind.as_deref())?;
             Ok(Reading { count, kind, server_time, last_message: None })
         }
         Api::V3 => {
-            let answer: CounterResponseV3 = serde_json::from_slice(body)?;
+            let response: CounterResponseV3 = serde_json::from_slice(body)?;
             let last_message =
-                answer.last_message.as_ref().and_then(|value| moment(value.as_str()?));
-            let (count, kind) = figures(&answer.counter, answer.kind.as_deref())?;
+                response.last_message.as_ref().and_then(|value| moment(value.as_str()?));
+            let (count, kind) = figures(&response.counter, response.kind.as_deref())?;
             Ok(Reading { count, kind, server_time: None, last_message })
         }
     }

@@ -1,4 +1,4 @@
-//! The parsers against the answers that were recorded or documented (`tests/fixtures/README.md`), to
+//! The parsers against the responses that were recorded or documented (`tests/fixtures/README.md`), to
 //! which the simulator is held as well.
 
 use std::time::Duration;

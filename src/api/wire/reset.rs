@@ -24,7 +24,7 @@ pub struct ClearResponse {
     _rest: IgnoredAny,
 }
 
-/// Reads the answer to a reset.
+/// Reads the response to a reset.
 ///
 /// # Errors
 /// Everything that is not JSON of the documented shape.
@@ -42,8 +42,8 @@ mod tests {
     #[test]
     fn only_a_whole_answer_says_that_an_account_is_cleared() {
         let body = r#"{"data":{"account_id":"78231464","cleared":true},"meta":{"timestamp":1}}"#;
-        let answer = parse_reset(body.as_bytes()).unwrap();
-        assert_eq!((answer.account_id.as_str(), answer.cleared), ("78231464", true));
+        let response = parse_reset(body.as_bytes()).unwrap();
+        assert_eq!((response.account_id.as_str(), response.cleared), ("78231464", true));
         for other in [
             "",
             "{}",
