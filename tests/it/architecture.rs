@@ -14,6 +14,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("text", &[]),
     ("net", &[]),
     ("blocking", &[]),
+    ("files", &[]),
     // Values.
     ("clock", &[]),
     ("counter", &[]),
@@ -31,6 +32,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "account",
             "blocking",
             "clock",
+            "files",
             "limit",
             "metrics",
             // When tokens are renewed, and the pauses after failures.
@@ -57,9 +59,9 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         ],
     ),
     // One way of reading YAML with located errors, for two kinds of files.
-    ("yaml", &["text"]),
-    ("config", &["account", "net", "schedule", "text", "yaml"]),
-    ("web_config", &["text", "yaml"]),
+    ("yaml", &["files", "text"]),
+    ("config", &["account", "files", "net", "schedule", "text", "yaml"]),
+    ("web_config", &["files", "text", "yaml"]),
     ("snapshot", &["account", "blocking", "channel", "clock", "counter", "metrics"]),
     ("exposition", &["account", "channel", "clock", "counter", "metrics", "snapshot"]),
     ("health", &["blocking"]),
@@ -84,6 +86,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "snapshot",
             // Since when users are red survives a restart.
             "storage",
+            "text",
             "transport",
         ],
     ),
@@ -94,6 +97,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "api",
             "blocking",
             "clock",
+            "files",
             "metrics",
             "poller",
             // What is not decided yet is given up.
@@ -137,6 +141,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "counter",
             "doctor",
             "exposition",
+            "files",
             "health",
             "http",
             "limit",
@@ -164,6 +169,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "blocking",
             "config",
             "doctor",
+            "files",
             "metrics",
             "reload",
             "shutdown",
