@@ -175,7 +175,7 @@ impl Daemon {
         };
         tokio::select! {
             biased;
-            never = systemd::attend(&self.notifier, &health, status, &shutdown) => match never {},
+            never = systemd::notify_manager(&self.notifier, &health, status, &shutdown) => match never {},
             () = work => {}
         }
         info!("stopped");

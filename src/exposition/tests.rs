@@ -2,12 +2,15 @@
 
 use std::io::Read as _;
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::families::USER_FAMILIES;
 use super::*;
-use crate::account::{LabelName, Profile, User, fixture};
+use crate::account::{Account, LabelName, Profile, User, fixture};
+use crate::clock::Stamp;
 use crate::counter::{CounterType, Reading};
 use crate::metrics::{Outcome, ProcessMetrics, TallyValues};
-use crate::snapshot::{Attempt, FailingReason};
+use crate::snapshot::{AccountView, Attempt, Facts, FailingReason, UserView};
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -14,7 +14,7 @@ use crate::account::{Account, Discovery, USER_NAME_MAX, User, UserId};
 use crate::api::{ListError, ListedUser};
 use crate::channel::{Channel, Roles};
 use crate::clock::Stamp;
-use crate::snapshot::Listing;
+use crate::snapshot::ListStatus;
 
 /// How many times in a row a list of users has to be empty, after one that was not, to be accepted.
 const EMPTY_LISTS: u32 = 3;
@@ -141,11 +141,11 @@ impl Poller {
     /// Records a list that was read; logs it if a failure was logged before.
     fn list_read(
         &mut self,
-        listing: fn(&mut Self) -> &mut Listing,
+        listing: fn(&mut Self) -> &mut ListStatus,
         what: &'static str,
         now: Stamp,
     ) {
-        *listing(self) = Listing { read: Some(now), problem: None };
+        *listing(self) = ListStatus { read: Some(now), problem: None };
         if self.lists.failures.remove(what).is_some_and(ListFailure::was_logged) {
             info!(account = %self.account().name, "the list of {what} can be read again");
         }
@@ -154,7 +154,7 @@ impl Poller {
     /// Records a list that could not be read; logs it once, and not where the sweeps report the same.
     fn list_failed(
         &mut self,
-        listing: fn(&mut Self) -> &mut Listing,
+        listing: fn(&mut Self) -> &mut ListStatus,
         what: &'static str,
         error: &ListError,
     ) -> bool {

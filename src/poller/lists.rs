@@ -17,7 +17,7 @@ use crate::account::Account;
 use crate::api::{Client, ListError, ListedUser};
 use crate::channel::{Channel, Roles};
 use crate::clock::Stamp;
-use crate::snapshot::{AccountView, Listing};
+use crate::snapshot::{AccountView, ListStatus};
 
 /// Longest time until a list that could not be read is tried again.
 pub(super) const RETRY_MAX: Duration = Duration::from_mins(1);
@@ -71,7 +71,7 @@ impl Lists {
     /// settings of the list changed as well.
     pub(super) fn resume(&mut self, view: &AccountView, account: &Account) {
         let (facts, before) = (&view.facts, &view.account);
-        let again = |listing: &Listing, refresh: Duration| {
+        let again = |listing: &ListStatus, refresh: Duration| {
             let age = listing.read.filter(|_| listing.problem.is_none())?.age(Stamp::now());
             Some(Instant::now() + refresh.saturating_sub(age))
         };

@@ -8,7 +8,7 @@ use crate::channel::ChannelsAndRoles;
 use crate::clock::Stamp;
 use crate::exposition::{render_account, render_chunk};
 use crate::metrics::Tally;
-use crate::snapshot::{AccountView, CHUNK_USERS, Facts, Listing, Slot, UserView};
+use crate::snapshot::{AccountView, CHUNK_USERS, Facts, ListStatus, Slot, UserView};
 
 /// A slot for an account that has not been polled yet.
 pub fn new_slot(account: Arc<Account>) -> Slot {
@@ -62,7 +62,7 @@ pub(super) fn changed_view(earlier: &Slot, account: Arc<Account>) -> Option<Acco
     let mut users = configured_users(&account, &view);
     match &account.discovery {
         Some(discovery) => users.extend(still_found(&account, discovery.max_users, &view)),
-        None => facts.discovery = Listing::default(),
+        None => facts.discovery = ListStatus::default(),
     }
     for user in &mut users {
         user.trust = facts.channels_and_roles.of(user.user.id.as_str());

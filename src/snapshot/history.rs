@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
-use super::Totals;
+use super::totals::Totals;
 use crate::blocking::lock;
 use crate::clock::Stamp;
 
@@ -32,7 +32,7 @@ struct Samples {
 
 /// The samples at one moment, oldest first, evenly spaced.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Past {
+pub struct HistorySamples {
     /// Time from one point to the next.
     pub period: Duration,
     /// When the last point was taken.
@@ -90,10 +90,10 @@ impl History {
     }
 
     /// All samples; `None` before the first.
-    pub fn past(&self) -> Option<Past> {
+    pub fn past(&self) -> Option<HistorySamples> {
         let samples = self.lock();
         let (newest, period) = samples.newest?;
-        Some(Past { period, newest, points: samples.points.iter().copied().collect() })
+        Some(HistorySamples { period, newest, points: samples.points.iter().copied().collect() })
     }
 
     fn lock(&self) -> MutexGuard<'_, Samples> {
@@ -149,7 +149,7 @@ mod tests {
             history.record(sum(red), at, MINUTE);
         }
         let points = vec![sum(1), sum(2), sum(3), Point::GAP, Point::GAP, sum(4)];
-        assert_eq!(history.past(), Some(Past { period: MINUTE, newest: at, points }));
+        assert_eq!(history.past(), Some(HistorySamples { period: MINUTE, newest: at, points }));
     }
 
     #[test]

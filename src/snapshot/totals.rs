@@ -1,6 +1,7 @@
 //! Sums over the users of an account, for people; in Prometheus a query makes them.
 
-use super::{AccountView, UntrustedReason, UserView};
+use super::reasons::UntrustedReason;
+use super::view::{AccountView, UserView};
 use crate::channel::Role;
 use crate::clock::Stamp;
 

@@ -1,7 +1,7 @@
 //! The families with samples per account.
 
 use super::super::text::{Kind, push_label};
-use super::{AccountFamily, Ages};
+use super::family::{AccountFamily, Ages};
 use crate::account::{Account, Api, Auth};
 use crate::metrics::{Endpoint, Outcome, RefusalCode, ResetResult, SweepResult};
 

@@ -1,7 +1,7 @@
 //! The families with samples per user.
 
 use super::super::text::{Kind, push_label};
-use super::UserFamily;
+use super::family::UserFamily;
 use crate::account::Account;
 use crate::channel::Role;
 use crate::counter::CounterType::{Grey, Other, Red};

@@ -11,7 +11,7 @@ use super::messages::{account_notes, account_problem, user_reasons};
 use crate::channel::{Channel, Role};
 use crate::clock::Stamp;
 use crate::metrics::{BuildInfo, LastReset, Outcome};
-use crate::snapshot::{AccountView, FailingReason, Past, Slot, Totals, UserView};
+use crate::snapshot::{AccountView, FailingReason, HistorySamples, Slot, Totals, UserView};
 
 /// Facts about the process.
 #[derive(Debug, Clone, Copy)]
@@ -38,7 +38,7 @@ impl Status {
 }
 
 impl AccountStatus {
-    fn new(view: &AccountView, past: Option<Past>, now: Stamp) -> Self {
+    fn new(view: &AccountView, past: Option<HistorySamples>, now: Stamp) -> Self {
         let (account, facts) = (&view.account, &view.facts);
         let totals = view.totals(now);
         Self {
@@ -135,7 +135,7 @@ impl RequestsStatus {
 }
 
 impl HistoryStatus {
-    fn new(past: &Past, now: Stamp) -> Self {
+    fn new(past: &HistorySamples, now: Stamp) -> Self {
         Self {
             period_seconds: past.period.as_secs_f64(),
             age_seconds: past.newest.age(now).as_secs_f64(),

@@ -13,7 +13,7 @@ use crate::clock::Stamp;
 use crate::counter::{CounterType, Reading, Trend};
 use crate::metrics::{LastReset, Outcome, ResetResult, SweepResult};
 use crate::snapshot::{
-    AccountView, Attempt, Chunk, Facts, FailingReason, Listing, Point, Slot, Sweep, UserView,
+    AccountView, Attempt, Chunk, Facts, FailingReason, ListStatus, Point, Slot, Sweep, UserView,
 };
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -118,7 +118,7 @@ pub(in crate::http) fn with_channels(
     channels: Vec<Channel>,
     age: Duration,
 ) -> AccountView {
-    let listing = Listing { read: Some(ago(age)), problem: None };
+    let listing = ListStatus { read: Some(ago(age)), problem: None };
     let channels_and_roles = ChannelsAndRoles { channels: Some(channels.into()), roles: None };
     AccountView { facts: Facts { channels: listing, channels_and_roles, ..view.facts }, ..view }
 }
@@ -295,7 +295,7 @@ fn an_account_has_its_remarks() {
     assert_eq!(
         notes(|facts| {
             let problem = Some("upstream answered 403".into());
-            facts.roles = Listing { read: None, problem };
+            facts.roles = ListStatus { read: None, problem };
         }),
         [("roles_unread", roles)]
     );

@@ -1,59 +1,20 @@
-//! What is known now: immutable views of accounts, and the slots that hold the current ones.
-//!
-//! Each account has one [`Slot`]. Its poller, as the [`Writer`], replaces the [`AccountView`] in it; a
-//! scrape or the status page loads the view once and sees one publication, never half of one. The
-//! [`Directory`] of slots is swapped as a whole. Users are kept in [`Chunk`]s with their
-//! already rendered lines beside them, so that a publication rebuilds only what changed. Beside the view
-//! a slot keeps a short [`History`] for the status page.
+//! The immutable view of an account, and what it says about each user.
 
-mod history;
-mod totals;
-
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use bytes::Bytes;
 use flate2::Crc;
 
-pub use self::history::{History, POINTS, Past, Point};
-pub use self::totals::Totals;
-
+use super::reasons::{FailingReason, UntrustedReason};
 use crate::account::{Account, User};
-use crate::blocking::lock;
-use crate::channel::{Channel, ChannelsAndRoles, Role, Trust};
+use crate::channel::{Channel, ChannelsAndRoles, Trust, Role};
 use crate::clock::Stamp;
 use crate::counter::{CounterType, CounterValues, Reading, Trend};
-use crate::metrics::{Outcome, SweepResult, Tally, TallyValues};
+use crate::metrics::{Outcome, SweepResult, TallyValues};
 
 /// Users per [`Chunk`], the grain of rendering and compressing anew.
 pub const CHUNK_USERS: usize = 1000;
-
-/// The accounts being polled, in configuration order.
-#[derive(Debug, Default)]
-pub struct Directory {
-    slots: ArcSwap<Vec<Arc<Slot>>>,
-}
-
-/// Where one account's current view is found.
-#[derive(Debug)]
-pub struct Slot {
-    /// The account's counters; they outlive restarts of its poller.
-    pub tally: Arc<Tally>,
-    /// The account's last hours.
-    pub history: Arc<History>,
-    view: ArcSwap<AccountView>,
-    /// The number of the writer that may publish.
-    writer: Mutex<u64>,
-}
-
-/// The right to publish in a slot. There is one at a time: a newer one ends it, so that a poller that
-/// was given up cannot overwrite its successor when it wakes up after all.
-#[derive(Debug)]
-pub struct Writer {
-    slot: Arc<Slot>,
-    number: u64,
-}
 
 /// Everything that is known of an account, as of one publication.
 #[derive(Debug)]
@@ -116,11 +77,11 @@ pub struct Facts {
     /// The channels and roles that were last read.
     pub channels_and_roles: ChannelsAndRoles,
     /// How reading the channels went.
-    pub channels: Listing,
+    pub channels: ListStatus,
     /// How reading the roles went.
-    pub roles: Listing,
+    pub roles: ListStatus,
     /// How finding users went.
-    pub discovery: Listing,
+    pub discovery: ListStatus,
     /// Users who were found and are more than may be polled.
     pub left_out: usize,
     /// When reading ends unless a person acts; unix time.
@@ -133,7 +94,7 @@ pub struct Facts {
 
 /// How reading one of the account's lists went.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Listing {
+pub struct ListStatus {
     /// When it was last read with success.
     pub read: Option<Stamp>,
     /// What went wrong at the last attempt, in words; `None` if it succeeded.
@@ -175,97 +136,6 @@ pub struct Attempt {
     pub outcome: Outcome,
     /// What went wrong, in words for people; free of secrets.
     pub problem: Option<Arc<str>>,
-}
-
-/// Why no user of an account can be read: the label `reason` of `wazzup_account_failing`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FailingReason {
-    /// The token is missing, wrong, ended or revoked.
-    Unauthorized,
-    /// The token may not read counters.
-    Forbidden,
-    /// The customer has to log in again, nothing else can give a token.
-    LoginNeeded,
-    /// Upstream says that the limit is passed.
-    RateLimited,
-    /// Nobody answers.
-    Unreachable,
-    /// Upstream answers 5xx.
-    ServerError,
-    /// Upstream answers something that is not its API.
-    Malformed,
-}
-
-/// Why a user's counter may not count: the label `reason` of `wazzup_user_untrusted`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum UntrustedReason {
-    /// The user has no role on any channel, so the counter is always 0.
-    NoRole,
-    /// No message can reach the user, because none of the channels is active.
-    NoActiveChannel,
-    /// Upstream does not know the user.
-    UnknownUser,
-    /// Upstream reports a type that is neither red nor grey.
-    UnknownType,
-}
-
-impl Directory {
-    /// The slots now.
-    pub fn slots(&self) -> Arc<Vec<Arc<Slot>>> {
-        self.slots.load_full()
-    }
-
-    /// The longest time limit of a request of any account.
-    pub fn longest_timeout(&self) -> Duration {
-        let slots = self.slots();
-        slots.iter().map(|slot| slot.view().account.poll.timeout).max().unwrap_or_default()
-    }
-
-    /// Replaces all slots at once.
-    pub fn replace(&self, slots: Vec<Arc<Slot>>) {
-        self.slots.store(Arc::new(slots));
-    }
-}
-
-impl Slot {
-    /// A slot that shows `view` until the first publication.
-    pub fn new(tally: Arc<Tally>, view: AccountView) -> Self {
-        let (view, writer) = (ArcSwap::from_pointee(view), Mutex::default());
-        Self { tally, history: Arc::default(), view, writer }
-    }
-
-    /// The same slot with the history of an earlier one of the same account.
-    #[must_use]
-    pub fn continuing(self, earlier: &Self) -> Self {
-        Self { history: Arc::clone(&earlier.history), ..self }
-    }
-
-    /// The current view.
-    pub fn view(&self) -> Arc<AccountView> {
-        self.view.load_full()
-    }
-
-    /// Takes over the right to publish.
-    pub fn writer(self: &Arc<Self>) -> Writer {
-        let mut current = lock(&self.writer);
-        *current += 1;
-        Writer { slot: Arc::clone(self), number: *current }
-    }
-}
-
-impl Writer {
-    /// The slot.
-    pub fn slot(&self) -> &Arc<Slot> {
-        &self.slot
-    }
-
-    /// Replaces the view, unless a newer writer has taken over.
-    pub fn publish(&self, view: AccountView) {
-        let current = lock(&self.slot.writer);
-        if *current == self.number {
-            self.slot.view.store(Arc::new(view));
-        }
-    }
 }
 
 impl AccountView {
@@ -356,50 +226,5 @@ impl UserView {
             }
             UntrustedReason::UnknownType => live.is_some_and(odd),
         })
-    }
-}
-
-impl FailingReason {
-    /// The reason that a request's outcome would be if every user shared it; `None` for a success
-    /// and for what concerns one user only.
-    pub fn of(outcome: Outcome) -> Option<Self> {
-        match outcome {
-            Outcome::Ok | Outcome::NotFound => None,
-            Outcome::Unauthorized => Some(Self::Unauthorized),
-            Outcome::Forbidden => Some(Self::Forbidden),
-            Outcome::RateLimited => Some(Self::RateLimited),
-            Outcome::Timeout | Outcome::Connect => Some(Self::Unreachable),
-            Outcome::ServerError => Some(Self::ServerError),
-            Outcome::ClientError | Outcome::Malformed => Some(Self::Malformed),
-        }
-    }
-
-    /// The value of the label `reason`.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Unauthorized => "unauthorized",
-            Self::Forbidden => "forbidden",
-            Self::LoginNeeded => "login_needed",
-            Self::RateLimited => "rate_limited",
-            Self::Unreachable => "unreachable",
-            Self::ServerError => "server_error",
-            Self::Malformed => "malformed",
-        }
-    }
-}
-
-impl UntrustedReason {
-    /// Every reason, in the order of the exposition.
-    pub const ALL: [Self; 4] =
-        [Self::NoRole, Self::NoActiveChannel, Self::UnknownUser, Self::UnknownType];
-
-    /// The value of the label `reason`.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::NoRole => "no_role",
-            Self::NoActiveChannel => "no_active_channel",
-            Self::UnknownUser => "unknown_user",
-            Self::UnknownType => "unknown_type",
-        }
     }
 }

@@ -1,14 +1,4 @@
-//! The service manager, where there is one: it is told how the daemon is doing, and may have opened
-//! the listeners.
-//!
-//! A [`Notifier`] sends what `sd_notify(3)` describes, and does nothing without a `NOTIFY_SOCKET`.
-//! [`attend`] runs beside the daemon and tells when it is ready, that it is alive and that it stops;
-//! whoever reads the configuration again holds a [`Reloading`] meanwhile. [`Sockets`] are those of a
-//! `.socket` unit. [`app`](crate::app) uses all of them.
-//!
-//! Nothing of this can stop the daemon: sending never waits, and what fails is logged and dropped.
-
-mod sockets;
+//! Notifications to the service manager: `sd_notify(3)`.
 
 use std::convert::Infallible;
 use std::ffi::OsStr;
@@ -22,18 +12,16 @@ use sd_notify::NotifyState;
 use tokio::time::{Instant, sleep};
 use tracing::warn;
 
-pub use self::sockets::{Sockets, SocketsError, passed};
-
 use crate::health::Health;
 use crate::shutdown::Shutdown;
 
 /// Time between two looks at readiness.
-const LOOK: Duration = Duration::from_millis(100);
-/// Longest time after which a changed status is told.
+const READINESS_PERIOD: Duration = Duration::from_millis(100);
+/// Longest time after which a changed status is reported.
 const STATUS_PERIOD: Duration = Duration::from_secs(5);
 /// How much time a start that is under way asks for, again and again: the first readings take as long
 /// as upstream takes, and a restart would not make it faster.
-const START_PATIENCE: Duration = Duration::from_secs(30);
+const START_EXTENSION: Duration = Duration::from_secs(30);
 
 /// A way to the service manager, or none.
 #[derive(Debug, Clone, Default)]
@@ -113,7 +101,7 @@ impl Link {
         if let Err(error) = &sent
             && !self.failing.load(Relaxed)
         {
-            warn!(%error, "the service manager cannot be told how the daemon is doing");
+            warn!(%error, "the service manager cannot be reported how the daemon is doing");
         }
         self.failing.store(sent.is_err(), Relaxed);
         sent.is_ok()
@@ -123,49 +111,49 @@ impl Link {
 /// Keeps the service manager informed for as long as it is polled: that the daemon is ready as
 /// `/-/ready` says it, what `status` says of it, that it is alive while `/-/healthy` would say so, and
 /// that it stops once `shutdown` has begun.
-pub async fn attend(
+pub async fn notify_manager(
     notifier: &Notifier,
     health: &Health,
     status: impl Fn() -> String,
     shutdown: &Shutdown,
 ) -> Infallible {
     let Some(link) = &notifier.0 else { return std::future::pending().await };
-    let mut told = Told::default();
+    let mut reported = ManagerState::default();
     loop {
         let now = Instant::now();
-        let (news, then) = told.next(link.watchdog, health, &status, now);
-        // What was not taken is told again.
-        if news.is_empty() || link.send(&news) {
-            told = then;
+        let (messages, then) = reported.next(link.watchdog, health, &status, now);
+        // What was not taken is reported again.
+        if messages.is_empty() || link.send(&messages) {
+            reported = then;
         }
-        link.running.store(told.ready && !told.stopping, Relaxed);
+        link.running.store(reported.ready && !reported.stopping, Relaxed);
         tokio::select! {
             biased;
-            () = shutdown.wait(), if !told.stopping => {
-                told.stopping = true;
+            () = shutdown.wait(), if !reported.stopping => {
+                reported.stopping = true;
                 link.running.store(false, Relaxed);
                 let status = NotifyState::Status("stopping");
                 link.send(&[NotifyState::Stopping.to_string(), status.to_string()]);
             }
-            () = sleep(told.pause(link.watchdog, now)) => {}
+            () = sleep(reported.pause(link.watchdog, now)) => {}
         }
     }
 }
 
-/// What the service manager has been told.
+/// What the service manager has been reported.
 #[derive(Debug, Clone, Default)]
-struct Told {
+struct ManagerState {
     ready: bool,
     stopping: bool,
     status: String,
     /// When it last heard that the daemon is alive.
     alive: Option<Instant>,
     /// When it was last asked for patience with the start.
-    patience: Option<Instant>,
+    extended: Option<Instant>,
 }
 
-impl Told {
-    /// What is to be told now, and what has been told then.
+impl ManagerState {
+    /// What is to be reported now, and what has been reported then.
     fn next(
         &self,
         watchdog: Option<Duration>,
@@ -174,40 +162,40 @@ impl Told {
         now: Instant,
     ) -> (Vec<String>, Self) {
         let mut then = self.clone();
-        let mut news = Vec::new();
-        let mut tell = |state: NotifyState<'_>| news.push(state.to_string());
+        let mut messages = Vec::new();
+        let mut send = |state: NotifyState<'_>| messages.push(state.to_string());
         let healthy = health.healthy();
         if healthy && watchdog.is_some_and(|period| is_due(self.alive, period / 2, now)) {
-            tell(NotifyState::Watchdog);
+            send(NotifyState::Watchdog);
             then.alive = Some(now);
         }
         if self.stopping {
-            return (news, then);
+            return (messages, then);
         }
         if !self.ready && health.ready() {
-            tell(NotifyState::Ready);
+            send(NotifyState::Ready);
             then.ready = true;
         }
-        if !then.ready && healthy && is_due(self.patience, START_PATIENCE / 2, now) {
-            tell(NotifyState::ExtendTimeoutUsec(START_PATIENCE.as_micros() as u32));
-            then.patience = Some(now);
+        if !then.ready && healthy && is_due(self.extended, START_EXTENSION / 2, now) {
+            send(NotifyState::ExtendTimeoutUsec(START_EXTENSION.as_micros() as u32));
+            then.extended = Some(now);
         }
         let status = if then.ready { status() } else { "reading for the first time".to_owned() };
         if status != self.status {
-            tell(NotifyState::Status(&status));
+            send(NotifyState::Status(&status));
             then.status = status;
         }
-        (news, then)
+        (messages, then)
     }
 
     /// How long there is nothing to tell.
     fn pause(&self, watchdog: Option<Duration>, now: Instant) -> Duration {
-        let usual = if self.ready { STATUS_PERIOD } else { LOOK };
+        let usual = if self.ready { STATUS_PERIOD } else { READINESS_PERIOD };
         let Some(period) = watchdog else { return usual };
         let silent = self.alive.map_or(period, |at| now.saturating_duration_since(at));
         match (period / 2).saturating_sub(silent) {
             // It is due, and something is wrong.
-            Duration::ZERO => LOOK.min(period / 2),
+            Duration::ZERO => READINESS_PERIOD.min(period / 2),
             left => left.min(usual),
         }
     }
@@ -226,89 +214,90 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
     const WATCHDOG: Option<Duration> = Some(Duration::from_secs(30));
 
-    fn next(told: &mut Told, health: &Health) -> Vec<String> {
-        let (news, then) =
-            told.next(WATCHDOG, health, &|| "polling 2 accounts".to_owned(), Instant::now());
-        *told = then;
-        news
+    fn next(reported: &mut ManagerState, health: &Health) -> Vec<String> {
+        let (messages, then) =
+            reported.next(WATCHDOG, health, &|| "polling 2 accounts".to_owned(), Instant::now());
+        *reported = then;
+        messages
     }
 
-    /// A daemon that is ready, and what was told of it.
-    fn ready() -> (Health, Told) {
-        let (health, mut told) = (Health::new(), Told::default());
+    /// A daemon that is ready, and what was reported of it.
+    fn ready() -> (Health, ManagerState) {
+        let (health, mut reported) = (Health::new(), ManagerState::default());
         health.listening();
         assert_eq!(
-            next(&mut told, &health),
+            next(&mut reported, &health),
             ["WATCHDOG=1", "READY=1", "STATUS=polling 2 accounts"]
         );
-        (health, told)
+        (health, reported)
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_start_asks_for_patience_until_it_is_ready() {
-        let (health, mut told) = (Health::new(), Told::default());
+        let (health, mut reported) = (Health::new(), ManagerState::default());
         let first = Heartbeat::new();
         health.listening();
         health.await_first_attempt(&first, 600 * SECOND);
-        let begun = next(&mut told, &health);
-        let patience = "EXTEND_TIMEOUT_USEC=30000000";
-        assert_eq!(begun, ["WATCHDOG=1", patience, "STATUS=reading for the first time"]);
-        assert_eq!(told.pause(WATCHDOG, Instant::now()), LOOK);
+        let begun = next(&mut reported, &health);
+        let extension = "EXTEND_TIMEOUT_USEC=30000000";
+        assert_eq!(begun, ["WATCHDOG=1", extension, "STATUS=reading for the first time"]);
+        assert_eq!(reported.pause(WATCHDOG, Instant::now()), READINESS_PERIOD);
         health.tick();
         advance(14 * SECOND).await;
-        assert_eq!(next(&mut told, &health), [""; 0]);
+        assert_eq!(next(&mut reported, &health), [""; 0]);
         advance(SECOND).await;
-        assert_eq!(next(&mut told, &health), ["WATCHDOG=1", patience]);
+        assert_eq!(next(&mut reported, &health), ["WATCHDOG=1", extension]);
         first.note_attempt();
-        assert_eq!(next(&mut told, &health), ["READY=1", "STATUS=polling 2 accounts"]);
-        assert_eq!(next(&mut told, &health), [""; 0]);
+        assert_eq!(next(&mut reported, &health), ["READY=1", "STATUS=polling 2 accounts"]);
+        assert_eq!(next(&mut reported, &health), [""; 0]);
     }
 
     #[tokio::test(start_paused = true)]
     async fn it_is_alive_twice_in_each_period_of_the_watchdog() {
-        let (health, mut told) = ready();
+        let (health, mut reported) = ready();
         for _ in 0..3 {
-            assert_eq!(told.pause(WATCHDOG, Instant::now()), STATUS_PERIOD);
+            assert_eq!(reported.pause(WATCHDOG, Instant::now()), STATUS_PERIOD);
             advance(14 * SECOND).await;
             health.tick();
-            assert_eq!(next(&mut told, &health), [""; 0]);
-            assert_eq!(told.pause(WATCHDOG, Instant::now()), SECOND);
+            assert_eq!(next(&mut reported, &health), [""; 0]);
+            assert_eq!(reported.pause(WATCHDOG, Instant::now()), SECOND);
             advance(SECOND).await;
-            assert_eq!(next(&mut told, &health), ["WATCHDOG=1"]);
+            assert_eq!(next(&mut reported, &health), ["WATCHDOG=1"]);
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_hung_supervisor_is_not_called_alive() {
-        let (health, mut told) = ready();
+        let (health, mut reported) = ready();
         advance(SILENCE).await;
         assert!(!health.healthy());
         for _ in 0..5 {
-            assert_eq!(next(&mut told, &health), [""; 0]);
-            assert_eq!(told.pause(WATCHDOG, Instant::now()), LOOK);
+            assert_eq!(next(&mut reported, &health), [""; 0]);
+            assert_eq!(reported.pause(WATCHDOG, Instant::now()), READINESS_PERIOD);
             advance(15 * SECOND).await;
         }
         health.tick();
-        assert_eq!(next(&mut told, &health), ["WATCHDOG=1"]);
+        assert_eq!(next(&mut reported, &health), ["WATCHDOG=1"]);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_hung_start_gets_no_more_time() {
-        let (health, mut told) = (Health::new(), Told::default());
-        next(&mut told, &health);
+        let (health, mut reported) = (Health::new(), ManagerState::default());
+        next(&mut reported, &health);
         advance(SILENCE).await;
-        assert_eq!(next(&mut told, &health), [""; 0]);
+        assert_eq!(next(&mut reported, &health), [""; 0]);
     }
 
     #[tokio::test(start_paused = true)]
     async fn while_it_stops_it_is_only_alive() {
-        let (health, told) = ready();
-        let mut told = Told { stopping: true, ..told };
+        let (health, reported) = ready();
+        let mut reported = ManagerState { stopping: true, ..reported };
         advance(15 * SECOND).await;
-        let (news, then) = told.next(WATCHDOG, &health, &|| "changed".to_owned(), Instant::now());
-        assert_eq!(news, ["WATCHDOG=1"]);
-        told = then;
-        assert_eq!(next(&mut told, &health), [""; 0]);
+        let (messages, then) =
+            reported.next(WATCHDOG, &health, &|| "changed".to_owned(), Instant::now());
+        assert_eq!(messages, ["WATCHDOG=1"]);
+        reported = then;
+        assert_eq!(next(&mut reported, &health), [""; 0]);
     }
 
     #[test]

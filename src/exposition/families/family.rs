@@ -1,0 +1,109 @@
+//! What a row of the tables is: a family's name, type, HELP, and the function that writes its lines.
+
+use std::time::Duration;
+
+use super::super::text::{Kind, Lines, push_label};
+
+use crate::account::{Account, Profile, User};
+use crate::clock::Stamp;
+use crate::snapshot::{Facts, UserView, channels_good_for};
+
+/// What a family's lines are rendered from, beside the user.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::exposition) struct Context<'a> {
+    pub(in crate::exposition) account: &'a Account,
+    pub(in crate::exposition) facts: &'a Facts,
+    pub(in crate::exposition) now: Stamp,
+}
+
+/// A family with samples per user.
+#[derive(Debug)]
+pub(in crate::exposition) struct UserFamily {
+    pub(in crate::exposition) name: &'static str,
+    pub(in crate::exposition) kind: Kind,
+    pub(in crate::exposition) help: &'static str,
+    /// Whether `profile: minimal` keeps it.
+    pub(in crate::exposition) minimal: bool,
+    /// Whether the lines change when a reading turns stale.
+    pub(in crate::exposition) ages: bool,
+    pub(in crate::exposition) write: fn(&mut Lines, &str, &str, &UserView, &Context<'_>),
+}
+
+/// A family with samples per account.
+#[derive(Debug)]
+pub(in crate::exposition) struct AccountFamily {
+    pub(in crate::exposition) name: &'static str,
+    pub(in crate::exposition) kind: Kind,
+    pub(in crate::exposition) help: &'static str,
+    /// When the lines change by themselves.
+    pub(in crate::exposition) ages: Ages,
+    pub(in crate::exposition) write: fn(&mut Lines, &str, &str, &Context<'_>),
+}
+
+/// What makes lines change although nothing was published.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::exposition) enum Ages {
+    /// Nothing.
+    Never,
+    /// That the newest reading turns stale.
+    Readings,
+    /// That the list of channels does.
+    Channels,
+    /// The time of day; they are written at every scrape.
+    Always,
+}
+
+impl UserFamily {
+    /// Whether the account's profile includes the family.
+    pub(in crate::exposition) fn wanted(&self, account: &Account) -> bool {
+        self.minimal || account.export.profile == Profile::Full
+    }
+}
+
+impl Ages {
+    /// When the lines written now have to be written anew, as uptime.
+    pub(in crate::exposition) fn expiry(self, context: &Context<'_>) -> Option<Duration> {
+        match self {
+            Self::Never => None,
+            Self::Always => Some(Duration::ZERO),
+            Self::Readings => {
+                let stale_after = context.account.poll.stale_after;
+                let newest = context.facts.newest_reading;
+                let live = newest.filter(|at| at.age(context.now) < stale_after);
+                live.map(|at| at.plus(stale_after).uptime)
+            }
+            Self::Channels => {
+                let good_for = channels_good_for(context.account);
+                let read = context.facts.channels.read;
+                let live = read.filter(|at| at.age(context.now) < good_for);
+                live.map(|at| at.plus(good_for).uptime)
+            }
+        }
+    }
+}
+
+/// The labels of every series of an account.
+pub(in crate::exposition) fn account_labels(account: &Account) -> String {
+    let mut labels = String::new();
+    push_label(&mut labels, "account", account.name.as_str());
+    labels
+}
+
+/// The labels of every series of a user.
+pub(in crate::exposition) fn user_labels(account_labels: &str, user: &User) -> String {
+    let mut labels = String::with_capacity(account_labels.len() + 16);
+    labels.push_str(account_labels);
+    push_label(&mut labels, "user", user.id.as_str());
+    labels
+}
+
+/// When the first live reading among `users` turns stale.
+pub(in crate::exposition) fn first_expiry(
+    users: &[UserView],
+    context: &Context<'_>,
+) -> Option<Duration> {
+    let stale_after = context.account.poll.stale_after;
+    let live = users.iter().filter(|user| user.live(stale_after, context.now).is_some());
+    let readings = live.filter_map(|user| user.last_good);
+    readings.map(|(_, at)| at.plus(stale_after).uptime).min()
+}

@@ -1,0 +1,22 @@
+//! The current state of all accounts: immutable views, and the slots that hold them.
+//!
+//! Each account has one [`Slot`]. Its poller, as the [`Writer`], replaces the [`AccountView`] in it; a
+//! scrape or the status page loads the view once and sees one publication, never half of one. The
+//! [`Directory`] of slots is swapped as a whole. Users are kept in [`Chunk`]s together with their
+//! rendered lines, so that a publication renders only what changed. Beside the view a slot keeps a short
+//! [`History`] for the status page.
+
+mod history;
+mod reasons;
+mod slot;
+mod totals;
+mod view;
+
+pub use self::history::{History, HistorySamples, POINTS, Point};
+pub use self::reasons::{FailingReason, UntrustedReason};
+pub use self::slot::{Directory, Slot, Writer};
+pub use self::totals::Totals;
+pub use self::view::{
+    AccountView, Attempt, Block, CHUNK_USERS, Chunk, Facts, ListStatus, Sweep, UserView,
+    channels_good_for,
+};

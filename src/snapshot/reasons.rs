@@ -1,0 +1,80 @@
+//! Why an account cannot be read, and why a counter may not count.
+
+use crate::metrics::Outcome;
+
+/// Why no user of an account can be read: the label `reason` of `wazzup_account_failing`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailingReason {
+    /// The token is missing, wrong, ended or revoked.
+    Unauthorized,
+    /// The token may not read counters.
+    Forbidden,
+    /// The customer has to log in again, nothing else can give a token.
+    LoginNeeded,
+    /// Upstream says that the limit is passed.
+    RateLimited,
+    /// Nobody answers.
+    Unreachable,
+    /// Upstream answers 5xx.
+    ServerError,
+    /// Upstream answers something that is not its API.
+    Malformed,
+}
+
+/// Why a user's counter may not count: the label `reason` of `wazzup_user_untrusted`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UntrustedReason {
+    /// The user has no role on any channel, so the counter is always 0.
+    NoRole,
+    /// No message can reach the user, because none of the channels is active.
+    NoActiveChannel,
+    /// Upstream does not know the user.
+    UnknownUser,
+    /// Upstream reports a type that is neither red nor grey.
+    UnknownType,
+}
+
+impl FailingReason {
+    /// The reason that a request's outcome would be if every user shared it; `None` for a success
+    /// and for what concerns one user only.
+    pub fn of(outcome: Outcome) -> Option<Self> {
+        match outcome {
+            Outcome::Ok | Outcome::NotFound => None,
+            Outcome::Unauthorized => Some(Self::Unauthorized),
+            Outcome::Forbidden => Some(Self::Forbidden),
+            Outcome::RateLimited => Some(Self::RateLimited),
+            Outcome::Timeout | Outcome::Connect => Some(Self::Unreachable),
+            Outcome::ServerError => Some(Self::ServerError),
+            Outcome::ClientError | Outcome::Malformed => Some(Self::Malformed),
+        }
+    }
+
+    /// The value of the label `reason`.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Unauthorized => "unauthorized",
+            Self::Forbidden => "forbidden",
+            Self::LoginNeeded => "login_needed",
+            Self::RateLimited => "rate_limited",
+            Self::Unreachable => "unreachable",
+            Self::ServerError => "server_error",
+            Self::Malformed => "malformed",
+        }
+    }
+}
+
+impl UntrustedReason {
+    /// Every reason, in the order of the exposition.
+    pub const ALL: [Self; 4] =
+        [Self::NoRole, Self::NoActiveChannel, Self::UnknownUser, Self::UnknownType];
+
+    /// The value of the label `reason`.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::NoRole => "no_role",
+            Self::NoActiveChannel => "no_active_channel",
+            Self::UnknownUser => "unknown_user",
+            Self::UnknownType => "unknown_type",
+        }
+    }
+}
