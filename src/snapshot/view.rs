@@ -8,7 +8,7 @@ use flate2::Crc;
 
 use super::reasons::{FailingReason, UntrustedReason};
 use crate::account::{Account, User};
-use crate::channel::{Channel, ChannelsAndRoles, Trust, Role};
+use crate::channel::{Channel, ChannelsAndRoles, Role, Trust};
 use crate::clock::Stamp;
 use crate::counter::{CounterType, CounterValues, Reading, Trend};
 use crate::metrics::{Outcome, SweepResult, TallyValues};
