@@ -258,7 +258,7 @@ async fn working_hours_are_judged_at_every_scrape() {
     for (days, expected) in [("mon-sun", 1.0), ("mon", f64::NAN)] {
         let keys = format!("{users}, days: {days}, from: '00:00', to: '24:00'}}");
         let world = start(acme(&[("1", "Anna", Role::SalesRep)]), &keys).await;
-        let hours = value(&world.scrape().await, "wazzup_working_hours{account=\"acme\"}");
+        let hours = value(&world.scrape().await, "wazzup_working_time{account=\"acme\"}");
         if expected.is_nan() {
             assert!(hours == Some(0.0) || hours == Some(1.0));
         } else {

@@ -152,7 +152,7 @@ pub(in crate::exposition) static ACCOUNT_FAMILIES: [AccountFamily; 28] = [
         },
     },
     AccountFamily {
-        name: "wazzup_working_hours",
+        name: "wazzup_working_time",
         kind: Kind::Gauge,
         help: "1 during the configured working hours of the account, 0 outside; judged at scrape time. Absent where none are configured.",
         ages: Ages::Always,
