@@ -7,6 +7,8 @@
 
 use std::time::Duration;
 
+use crate::clock::{Moment, Stamp};
+
 /// Largest counter that is accepted: above it a gauge (a 64-bit float) would no longer be exact.
 pub const COUNT_MAX: u64 = 1 << 53;
 
@@ -50,8 +52,9 @@ pub struct CounterValues {
 /// What follows from consecutive readings of a user's red messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Trend {
-    /// Since when red has been above 0 without a break, as observed; unix time.
-    pub red_since: Option<Duration>,
+    /// Since when red has been above 0 without a break, as observed. On the clock for ages: the wall
+    /// clock may be wrong at the first reading and be set later.
+    pub red_since: Option<Moment>,
     /// Messages that came between two readings of red.
     pub increase: u64,
     /// Messages that were answered between two readings of red.
@@ -65,17 +68,15 @@ struct LastRed {
     red: u64,
     /// Whether the counter itself was red; otherwise red was 0 because the counter was grey.
     was_red: bool,
-    /// When it was read; unix time.
-    at: Duration,
-    /// Until when, on the clock for ages, the next reading still belongs to it. Not when it was read:
-    /// before a restart of the machine, that clock had not begun.
+    at: Moment,
+    /// Until when, on the clock for ages, the next reading still belongs to it.
     gap_until: Duration,
 }
 
 /// The part of a [`Trend`] that is stored for the next process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StoredTrend {
-    /// See [`Trend::red_since`].
+    /// See [`Trend::red_since`]; unix time.
     pub red_since: Option<Duration>,
     /// The last red counter.
     pub red: u64,
@@ -122,30 +123,24 @@ impl CounterValues {
 }
 
 impl Trend {
-    /// Takes a reading into account that was made at `unix`, which is `uptime` on the clock for
-    /// ages. Readings further apart than `gap_max` are not compared.
+    /// Takes into account a reading that was made `at` this time. Readings further apart than `gap_max`
+    /// are not compared.
     ///
     /// Only the difference between two counters that are not grey counts as messages that came or were
     /// answered: when a counter turns to grey and back, no message was written or answered. While messages are
     /// of an unknown type, nothing is known of red, which neither continues nor ends a row above 0.
-    pub fn observe(
-        &mut self,
-        reading: &Reading,
-        unix: Duration,
-        uptime: Duration,
-        gap_max: Duration,
-    ) {
+    pub fn observe(&mut self, reading: &Reading, at: Stamp, gap_max: Duration) {
         let Some(red) = reading.values().red else { return };
         let was_red = reading.kind != CounterType::Grey;
-        let last = self.last.filter(|last| uptime <= last.gap_until);
+        let last = self.last.filter(|last| at.uptime <= last.gap_until);
         if let Some(last) = last.filter(|last| last.was_red && was_red) {
             self.increase = self.increase.saturating_add(red.saturating_sub(last.red));
             self.decrease = self.decrease.saturating_add(last.red.saturating_sub(red));
         }
         let unbroken = last.filter(|last| last.red > 0).and(self.red_since);
-        self.red_since = (red > 0).then(|| unbroken.unwrap_or(unix));
-        let gap_until = uptime.saturating_add(gap_max);
-        self.last = Some(LastRed { red, was_red, at: unix, gap_until });
+        self.red_since = (red > 0).then(|| unbroken.unwrap_or(at.moment()));
+        let gap_until = at.uptime.saturating_add(gap_max);
+        self.last = Some(LastRed { red, was_red, at: at.moment(), gap_until });
     }
 
     /// Takes into account that the counter was cleared: what was red was not answered, and what is red
@@ -163,26 +158,24 @@ impl Trend {
         }
     }
 
-    /// What to store, if the last counter was red.
-    pub fn to_stored(&self) -> Option<StoredTrend> {
+    /// What to store, by the wall clock as it is `now`, if the last counter was red.
+    pub fn to_stored(&self, now: Stamp) -> Option<StoredTrend> {
         let last = self.last.filter(|last| last.was_red)?;
-        Some(StoredTrend { red_since: self.red_since, red: last.red, at: last.at })
+        let red_since = self.red_since.map(|since| since.unix_at(now));
+        Some(StoredTrend { red_since, red: last.red, at: last.at.unix_at(now) })
     }
 
     /// Continues from what was stored, unless it is older than `gap_max` or from the future.
-    pub fn restore(
-        stored: StoredTrend,
-        unix: Duration,
-        uptime: Duration,
-        gap_max: Duration,
-    ) -> Self {
-        let age = unix.checked_sub(stored.at);
+    pub fn restore(kept: StoredTrend, now: Stamp, gap_max: Duration) -> Self {
+        let age = now.unix.checked_sub(kept.at);
         let Some(left) = age.and_then(|age| gap_max.checked_sub(age)) else {
             return Self::default();
         };
-        let gap_until = uptime.saturating_add(left);
-        let last = Some(LastRed { red: stored.red, was_red: true, at: stored.at, gap_until });
-        Self { red_since: stored.red_since.filter(|_| stored.red > 0), last, ..Self::default() }
+        let gap_until = now.uptime.saturating_add(left);
+        let moment = |unix| Moment::of_unix(unix, now);
+        let last = LastRed { red: kept.red, was_red: true, at: moment(kept.at), gap_until };
+        let red_since = kept.red_since.filter(|_| kept.red > 0).map(moment);
+        Self { red_since, last: Some(last), ..Self::default() }
     }
 }
 
@@ -226,14 +219,23 @@ mod tests {
     const GAP_MAX: Duration = Duration::from_mins(2);
     const EPOCH: u64 = 1_759_499_000;
 
+    /// A machine that was started at [`EPOCH`].
+    fn at(seconds: u64) -> Stamp {
+        let unix = Duration::from_secs(EPOCH + seconds);
+        Stamp { uptime: Duration::from_secs(seconds), unix }
+    }
+
+    fn since(trend: &Trend, now: Stamp) -> Option<u64> {
+        trend.red_since.map(|since| since.unix_at(now).as_secs() - EPOCH)
+    }
+
     /// The trend after readings at these seconds.
     fn trend(readings: &[(u64, CounterType, u64)]) -> Trend {
         let mut trend = Trend::default();
         for (seconds, kind, count) in readings {
             let reading =
                 Reading { count: *count, kind: *kind, server_time: None, last_message: None };
-            let at = Duration::from_secs(*seconds);
-            trend.observe(&reading, Duration::from_secs(EPOCH + seconds), at, GAP_MAX);
+            trend.observe(&reading, at(*seconds), GAP_MAX);
         }
         trend
     }
@@ -241,8 +243,22 @@ mod tests {
     /// Since when (in seconds of the readings), came, answered.
     fn outcome(readings: &[(u64, CounterType, u64)]) -> (Option<u64>, u64, u64) {
         let trend = trend(readings);
-        let since = trend.red_since.map(|since| since.as_secs() - EPOCH);
-        (since, trend.increase, trend.decrease)
+        (since(&trend, at(0)), trend.increase, trend.decrease)
+    }
+
+    #[test]
+    fn a_wall_clock_that_is_set_later_dates_the_same_row() {
+        let mut trend = Trend::default();
+        let reading =
+            Reading { count: 5, kind: CounterType::Red, server_time: None, last_message: None };
+        // The clock of a machine without a battery, until it learns the time from the network.
+        let wrong = Stamp { unix: Duration::from_secs(10), ..at(10) };
+        trend.observe(&reading, wrong, GAP_MAX);
+        trend.observe(&reading, at(40), GAP_MAX);
+        assert_eq!(since(&trend, at(40)), Some(10));
+        let kept = trend.to_stored(at(41)).unwrap();
+        let unix = |seconds| Duration::from_secs(EPOCH + seconds);
+        assert_eq!((kept.red_since, kept.at), (Some(unix(10)), unix(40)));
     }
 
     #[test]
@@ -281,20 +297,20 @@ mod tests {
     fn a_row_survives_a_restart_that_is_no_longer_than_the_bridge() {
         let before = trend(&[(0, CounterType::Red, 0), (30, CounterType::Red, 5)]);
         let second = Duration::from_secs;
-        let stored = before.to_stored().unwrap();
-        assert_eq!(stored.at, second(EPOCH + 30));
+        let kept = before.to_stored(at(30)).unwrap();
+        assert_eq!(kept.at, second(EPOCH + 30));
         let after = |down: u64| {
             // The machine was restarted, too: its clock for ages has only just begun.
-            let (unix, uptime) = (second(EPOCH + 30 + down), second(10));
-            let mut trend = Trend::restore(stored, unix, uptime, GAP_MAX);
+            let now = Stamp { unix: second(EPOCH + 30 + down), uptime: second(10) };
+            let mut trend = Trend::restore(kept, now, GAP_MAX);
             let reading =
                 Reading { count: 7, kind: CounterType::Red, server_time: None, last_message: None };
-            trend.observe(&reading, unix, uptime, GAP_MAX);
-            (trend.red_since.map(|since| since.as_secs() - EPOCH), trend.increase)
+            trend.observe(&reading, now, GAP_MAX);
+            (since(&trend, now), trend.increase)
         };
         assert_eq!(after(120), (Some(30), 2));
         assert_eq!(after(121), (Some(151), 0));
-        let future = Trend::restore(stored, second(EPOCH), second(10), GAP_MAX);
+        let future = Trend::restore(kept, at(0), GAP_MAX);
         assert_eq!(future, Trend::default());
     }
 
@@ -303,16 +319,14 @@ mod tests {
         use CounterType::Red;
         let observe = |trend: &mut Trend, seconds: u64, count: u64| {
             let reading = Reading { count, kind: Red, server_time: None, last_message: None };
-            let at = Duration::from_secs(seconds);
-            trend.observe(&reading, Duration::from_secs(EPOCH + seconds), at, GAP_MAX);
-            let since = trend.red_since.map(|since| since.as_secs() - EPOCH);
-            (since, trend.increase, trend.decrease)
+            trend.observe(&reading, at(seconds), GAP_MAX);
+            (since(trend, at(seconds)), trend.increase, trend.decrease)
         };
         let before = trend(&[(0, Red, 2), (30, Red, 500)]);
-        assert!(before.to_stored().is_some());
+        assert!(before.to_stored(at(30)).is_some());
         let mut cleared = before;
         cleared.mark_cleared();
-        assert_eq!((cleared.red_since, cleared.to_stored()), (None, None));
+        assert_eq!((cleared.red_since, cleared.to_stored(at(30))), (None, None));
         assert_eq!(observe(&mut cleared, 60, 0), (None, 498, 0));
         let mut cleared = before;
         cleared.mark_cleared();
@@ -320,7 +334,7 @@ mod tests {
         assert_eq!(observe(&mut cleared, 90, 4), (Some(60), 499, 0));
         let mut doubted = before;
         doubted.mark_doubtful();
-        assert_eq!(doubted.to_stored(), None, "a restart must not count it either");
+        assert_eq!(doubted.to_stored(at(30)), None, "a restart must not count it either");
         assert_eq!(observe(&mut doubted, 60, 500), (Some(0), 498, 0));
         let mut doubted = before;
         doubted.mark_doubtful();

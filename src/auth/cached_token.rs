@@ -211,7 +211,7 @@ impl CachedToken {
 
     /// When a new token was obtained last, in unix time.
     pub(super) fn last_renewed(&self) -> Option<Duration> {
-        self.state().last_renewed.map(|at| at.unix)
+        self.state().last_renewed.map(|at| at.unix_at(Stamp::now()))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -133,7 +133,7 @@ impl Poller {
         self.heartbeat.next_action_at(Instant::now() + FILES_TIMEOUT);
         if let Some(file) = &mut self.trend_file {
             let now = Stamp::now();
-            file.save(self.state.trends_to_save(), now).await;
+            file.save(self.state.trends_to_save(now), now).await;
         }
     }
 }

@@ -156,9 +156,10 @@ impl PollState {
     }
 
     /// The trends to save.
-    pub(super) fn trends_to_save(&self) -> SavedTrends {
+    pub(super) fn trends_to_save(&self, now: Stamp) -> SavedTrends {
+        let trends = self.users();
         let trends =
-            self.users().filter_map(|user| Some((user.user.id.as_str(), user.trend.to_stored()?)));
+            trends.filter_map(|user| Some((user.user.id.as_str(), user.trend.to_stored(now)?)));
         SavedTrends::new(&self.account, trends)
     }
 
@@ -168,7 +169,7 @@ impl PollState {
         self.set_attempt(index, Attempt { outcome: Outcome::Ok, problem: None });
         let stale_after = self.account.poll.stale_after;
         if let Some(user) = self.user(index) {
-            user.trend.observe(&reading, at.unix, at.uptime, stale_after);
+            user.trend.observe(&reading, at, stale_after);
             user.last_good = Some((reading, at));
         }
         self.facts.newest_reading = Some(at);
@@ -333,7 +334,7 @@ fn account_outcome(error: &Error) -> Outcome {
 
 fn restore_trend(user: &mut UserView, account: &Account, saved: &SavedTrends, now: Stamp) {
     if let Some(trend) = saved.of(account, user.user.id.as_str()) {
-        user.trend = Trend::restore(trend, now.unix, now.uptime, account.poll.stale_after);
+        user.trend = Trend::restore(trend, now, account.poll.stale_after);
     }
 }
 

@@ -196,10 +196,12 @@ impl UserView {
         self.live(stale_after, now).map_or(CounterValues::NOTHING, |reading| reading.values())
     }
 
-    /// Since when red has been above 0 without a break, while a live reading says that it is.
+    /// Since when red has been above 0 without a break, while a live reading says that it is; unix time
+    /// in whole seconds.
     pub fn red_since(&self, stale_after: Duration, now: Stamp) -> Option<Duration> {
         let red = self.shown(stale_after, now).red?;
-        self.trend.red_since.filter(|_| red > 0)
+        let since = self.trend.red_since.filter(|_| red > 0)?;
+        Some(Duration::from_secs(since.unix_at(now).as_secs()))
     }
 
     /// Whether the last attempt succeeded and is younger than `stale_after`; `None` before the

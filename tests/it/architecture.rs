@@ -17,7 +17,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("files", &[]),
     // Values.
     ("clock", &[]),
-    ("counter", &[]),
+    // Since when red has been above 0 is a moment on the clock for ages.
+    ("counter", &["clock"]),
     ("channel", &[]),
     ("schedule", &[]),
     // Working hours are part of an account's settings.

@@ -74,7 +74,7 @@ pub(in crate::exposition) static ACCOUNT_FAMILIES: [AccountFamily; 28] = [
         ages: Ages::Never,
         write: |lines, name, labels, context| {
             if let Some(sweep) = context.facts.sweep {
-                lines.sample(name, labels).seconds(sweep.finished.unix);
+                lines.sample(name, labels).seconds(sweep.finished.unix_at(context.now));
             }
         },
     },

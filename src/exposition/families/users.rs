@@ -75,9 +75,9 @@ pub(in crate::exposition) static USER_FAMILIES: [UserFamily; 9] = [
         help: "When the user was last read with success, unix time of the exporter's clock.",
         minimal: false,
         ages: false,
-        write: |lines, name, labels, user, _| {
+        write: |lines, name, labels, user, context| {
             if let Some((_, at)) = user.last_good {
-                lines.sample(name, labels).seconds(at.unix);
+                lines.sample(name, labels).seconds(at.unix_at(context.now));
             }
         },
     },

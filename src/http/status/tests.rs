@@ -23,7 +23,7 @@ pub(in crate::http) fn read(id: &str, count: u64, kind: CounterType, age: Durati
     let at = ago(age);
     let reading = Reading { count, kind, server_time: None, last_message: None };
     let mut trend = Trend::default();
-    trend.observe(&reading, at.unix, at.uptime, 2 * MINUTE);
+    trend.observe(&reading, at, 2 * MINUTE);
     let last_attempt = Some(Attempt { outcome: Outcome::Ok, problem: None });
     UserView { last_good: Some((reading, at)), last_attempt, trend, ..unread(id) }
 }
