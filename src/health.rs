@@ -1,7 +1,7 @@
-//! Whether the process works and whether it is ready, for those who restart or route to it.
+//! Whether the process is healthy and ready, for supervisors and load balancers.
 //!
 //! Being healthy is about this process only: an upstream that is down, a dead token or a pause it
-//! asked for are no reason to restart anything. The supervisor ticks [`Health`] and hands each poller
+//! requested are no reason to restart anything. The supervisor ticks [`Health`] and gives each poller
 //! a [`Heartbeat`]: when it will next act. Passing that by far makes a poller stuck. Time here is the
 //! runtime's own, which stands still while the machine is suspended, as the pollers do.
 
@@ -24,7 +24,7 @@ pub struct Health {
     awaited: Mutex<Vec<Awaited>>,
 }
 
-/// A poller's word on when it will next act.
+/// When a poller will act next, as it has announced.
 #[derive(Debug, Clone)]
 pub struct Heartbeat(Arc<HeartbeatState>);
 
@@ -67,12 +67,12 @@ impl Health {
         self.listening.store(true, Relaxed);
     }
 
-    /// Makes readiness wait for the first attempt of a poller, for `patience` at most.
-    pub fn await_first_attempt(&self, heartbeat: &Heartbeat, patience: Duration) {
+    /// Makes readiness wait for the first attempt of a poller, for `time_limit` at most.
+    pub fn await_first_attempt(&self, heartbeat: &Heartbeat, time_limit: Duration) {
         if self.ready.load(Relaxed) {
             return;
         }
-        let until = Instant::now() + patience;
+        let until = Instant::now() + time_limit;
         lock(&self.awaited).push(Awaited { heartbeat: heartbeat.clone(), until });
     }
 
@@ -113,12 +113,12 @@ impl Heartbeat {
         self.0.note_attempt.load(Relaxed)
     }
 
-    /// Promises to act at `next`.
+    /// Announces the next action at `next`.
     pub fn next_action_at(&self, next: Instant) {
         *lock(&self.0.next) = next;
     }
 
-    /// Whether the heartbeat is is_overdue by more than `grace`.
+    /// Whether the heartbeat is overdue by more than `grace`.
     pub fn is_overdue(&self, grace: Duration) -> bool {
         lock(&self.0.next).elapsed() > grace
     }
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_promise_is_broken_only_when_it_is_passed_by_far() {
+    async fn a_heartbeat_is_overdue_only_after_the_grace() {
         let heartbeat = Heartbeat::new();
         heartbeat.next_action_at(Instant::now() + 300 * SECOND);
         advance(325 * SECOND).await;

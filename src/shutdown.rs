@@ -14,15 +14,15 @@ use tracing::{info, warn};
 /// be gone in two seconds.
 pub const DRAIN: Duration = Duration::from_millis(1500);
 
-/// The same signal so soon after the first one is an echo of it and no second wish.
+/// The same signal so soon after the first one is a duplicate of it.
 const ECHO: Duration = Duration::from_millis(200);
 
-/// The wish to end, shared by everything that runs long.
+/// A shutdown request, shared by everything that runs long.
 #[derive(Debug, Clone, Default)]
 pub struct Shutdown(CancellationToken);
 
 impl Shutdown {
-    /// A shutdown nobody has asked for yet.
+    /// A shutdown that has not begun.
     pub fn new() -> Self {
         Self::default()
     }
@@ -38,23 +38,23 @@ impl Shutdown {
         self.0.cancel();
     }
 
-    /// Waits until the end is asked for.
+    /// Waits until the shutdown begins.
     pub fn wait(&self) -> WaitForCancellationFuture<'_> {
         self.0.cancelled()
     }
 
-    /// Whether the end has been asked for.
+    /// Whether the shutdown has begun.
     pub fn has_begun(&self) -> bool {
         self.0.is_cancelled()
     }
 }
 
-/// Tells that something has ended, however it did: by itself, by a panic, or given up by others.
+/// The end of a task, however it ended: by itself, by a panic, or aborted.
 #[derive(Debug, Clone, Default)]
 pub struct Ended(CancellationToken);
 
 impl Ended {
-    /// What has to be held by whatever is to end, and to be dropped with it.
+    /// A guard that the task holds until it ends.
     pub fn guard(&self) -> DropGuard {
         self.0.clone().drop_guard()
     }
@@ -72,7 +72,7 @@ pub struct Signals {
     interrupt: Signal,
 }
 
-/// The signal that asks a service to read its configuration anew, caught from here on: by default it
+/// The signal that asks a service to reload its configuration, caught from here on: by default it
 /// ends a process.
 #[derive(Debug)]
 pub struct Hangups(Signal);
@@ -124,7 +124,7 @@ impl Hangups {
         signal(SignalKind::hangup()).map(Self)
     }
 
-    /// Waits for the next one. Those that come while nobody waits count as one.
+    /// Waits for the next one. Several that arrive meanwhile count as one.
     pub async fn next(&mut self) {
         if self.0.recv().await.is_none() {
             // The runtime is going down.

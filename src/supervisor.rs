@@ -53,11 +53,11 @@ pub struct PollerStart {
 /// What replacing the accounts has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Changes {
-    /// AccountsHandle that are new.
+    /// Accounts that are new.
     pub added: usize,
-    /// AccountsHandle that have other settings than before.
+    /// Accounts that have other settings than before.
     pub changed: usize,
-    /// AccountsHandle that are not there any more.
+    /// Accounts that are not there any more.
     pub removed: usize,
 }
 

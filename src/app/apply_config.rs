@@ -1,4 +1,4 @@
-//! Taking another configuration into use while the daemon runs.
+//! Applies another configuration while the daemon runs.
 
 use std::sync::Arc;
 
@@ -16,9 +16,9 @@ use crate::systemd::Notifier;
 pub(super) struct ApplyConfig {
     pub(super) components: Arc<Components>,
     pub(super) accounts: AccountsHandle,
-    /// What is shown of the configuration.
+    /// What `/config` shows.
     pub(super) running: Arc<RunningConfig>,
-    /// Who is told that it is being read.
+    /// Reports the reload to the service manager.
     pub(super) notifier: Notifier,
 }
 
@@ -27,7 +27,7 @@ impl ApplyConfig {
     /// is as before.
     ///
     /// # Errors
-    /// What stands against it.
+    /// Why it cannot be applied.
     pub(super) async fn apply(&self, config: Config) -> Result<(), String> {
         self.components.prepare(&config)?;
         let count = config.accounts.len();

@@ -28,8 +28,8 @@ pub(super) struct Components {
 }
 
 impl Components {
-    /// What the accounts of `config` need. `storage` is for what pollers keep; what tokens keep is
-    /// the affair of `tokens`.
+    /// The components for the accounts of `config`. `storage` is for trends and resets; what
+    /// tokens keep is handled by `tokens`.
     pub(super) fn new(
         config: &Config,
         tokens: Tokens,
@@ -46,7 +46,7 @@ impl Components {
         Ok(components)
     }
 
-    /// Sets up every way to upstream: what cannot be is told now, not when the poller starts.
+    /// Sets up every HTTP client, so that errors are reported now and not when a poller starts.
     fn connect(&self, config: &Config) -> Result<(), BuildError> {
         config.accounts.iter().try_for_each(|account| self.transport.client_for(account).map(drop))
     }
@@ -54,7 +54,7 @@ impl Components {
     /// Does for the accounts of another configuration what can fail.
     ///
     /// # Errors
-    /// What stands against using it.
+    /// Why it cannot be used.
     pub(super) fn prepare(&self, config: &Config) -> Result<(), String> {
         let keeps = |account: &&Account| account.needs_storage();
         match (&self.storage, config.accounts.iter().find(keeps)) {
@@ -71,7 +71,7 @@ impl Components {
         self.connect(config).map_err(|error| error.to_string())
     }
 
-    /// Takes down which accounts there are now, and how many requests may be in flight over all.
+    /// Records the current accounts, and how many requests may be in flight over all.
     pub(super) fn use_from_now_on(&self, accounts: &[Arc<Account>], max_in_flight: usize) {
         self.transport.retain_for(accounts);
         self.global.set_limit(max_in_flight);

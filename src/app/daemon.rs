@@ -82,7 +82,7 @@ impl Daemon {
         Self { sampling_period: period, ..self }
     }
 
-    /// The same daemon with another time between two looks at the files of the web configuration.
+    /// The same daemon with another time between two checks of the web configuration files.
     #[must_use]
     pub fn checking_web_config_every(mut self, period: Duration) -> Self {
         self.listeners.check_period = period;
@@ -94,7 +94,7 @@ impl Daemon {
         self.listeners.addresses()
     }
 
-    /// Where it tells health and readiness alone, if it does.
+    /// The address of the health listener, if there is one.
     pub fn health_address(&self) -> Option<SocketAddr> {
         self.listeners.health_address()
     }
@@ -115,8 +115,8 @@ impl Daemon {
         self.run_with(shutdown, |_| ()).await;
     }
 
-    /// Like [`Daemon::run`]; `tell` is given the handle that replaces the accounts.
-    pub async fn run_with(self, shutdown: Shutdown, tell: impl FnOnce(AccountsHandle)) {
+    /// Like [`Daemon::run`]; `send_handle` is given the handle that replaces the accounts.
+    pub async fn run_with(self, shutdown: Shutdown, send_handle: impl FnOnce(AccountsHandle)) {
         let Self { listeners, accounts, directory, health, .. } = self;
         let components = Arc::new(self.components);
         let (process, tokens) = (Arc::clone(&components.process), Arc::clone(&components.tokens));
@@ -138,7 +138,7 @@ impl Daemon {
             Supervisor::new(start, Arc::clone(&directory), Arc::clone(&health), shutdown.clone());
         let count = accounts.len();
         supervisor.replace_accounts(accounts);
-        tell(handle.clone());
+        send_handle(handle.clone());
         let sampler =
             sampling::sample(Arc::clone(&directory), self.sampling_period, shutdown.clone());
         let (status, known) = (describe::status(Arc::clone(&directory)), Arc::clone(&directory));
@@ -182,7 +182,7 @@ impl Daemon {
     }
 }
 
-/// Reads the configuration anew when that is wished for, where there is a file to read.
+/// Reloads the configuration on its triggers, if there is a file to read.
 async fn follow(
     source: Option<ConfigSource>,
     hash: u64,

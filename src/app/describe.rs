@@ -1,4 +1,4 @@
-//! What a running daemon says of itself: its configuration, and its status in a few words.
+//! Descriptions of the running daemon: its configuration, and its status in one line.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use crate::clock::Stamp;
 use crate::config::{self, GlobalSettings};
 use crate::snapshot::Directory;
 
-/// What `/config` shows; rendered when somebody asks.
+/// What `/config` shows; rendered on request.
 pub(super) fn config(
     settings: GlobalSettings,
     accounts: Vec<Arc<Account>>,
@@ -20,11 +20,11 @@ pub(super) fn status(directory: Arc<Directory>) -> impl Fn() -> String {
     move || {
         let (slots, now) = (directory.slots(), Stamp::now());
         let down = slots.iter().filter(|slot| !slot.view().up(now)).count();
-        in_words(slots.len(), down)
+        status_line(slots.len(), down)
     }
 }
 
-fn in_words(accounts: usize, down: usize) -> String {
+fn status_line(accounts: usize, down: usize) -> String {
     let plural = if accounts == 1 { "" } else { "s" };
     match down {
         0 => format!("polling {accounts} account{plural}"),
@@ -37,9 +37,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_status_tells_how_many_accounts_are_down() {
-        assert_eq!(in_words(1, 0), "polling 1 account");
-        assert_eq!(in_words(8, 0), "polling 8 accounts");
-        assert_eq!(in_words(8, 3), "polling 8 accounts, 3 down");
+    fn the_status_counts_the_accounts_that_are_down() {
+        assert_eq!(status_line(1, 0), "polling 1 account");
+        assert_eq!(status_line(8, 0), "polling 8 accounts");
+        assert_eq!(status_line(8, 3), "polling 8 accounts, 3 down");
     }
 }

@@ -1,4 +1,4 @@
-//! The doctor's rounds: which accounts are looked at, and with what.
+//! Runs the doctor: which accounts are examined, and with which client.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::poller;
 use crate::storage::Storage;
 use crate::transport::BuildError;
 
-/// AccountsHandle that are looked at side by side.
+/// Accounts that are examined concurrently.
 const AT_ONCE: usize = 8;
 
 /// Why there is no diagnosis.
@@ -26,24 +26,24 @@ pub enum DiagnoseError {
     /// The account is not configured.
     #[error("no account is named {name}; configured are {known}")]
     UnknownAccount {
-        /// What was asked for.
+        /// The name that was given.
         name: String,
         /// The names that there are.
         known: String,
     },
-    /// What was asked for cannot be a user.
+    /// The argument cannot be a user id.
     #[error("the user's id {0}")]
     InvalidUser(#[from] InvalidName),
-    /// A way to upstream cannot be set up.
+    /// The HTTP client cannot be set up.
     #[error(transparent)]
     Client(#[from] BuildError),
 }
 
-/// Looks at all accounts or at one, and there at one user if wanted. Spends no refresh token that a
+/// Examines all accounts or one, and there one user if given. Spends no refresh token that a
 /// daemon holds.
 ///
 /// # Errors
-/// When there is no such account, or a way to upstream cannot be set up. What is wrong with an
+/// When there is no such account, or the HTTP client cannot be set up. What is wrong with an
 /// account is no error here, it is in its diagnosis.
 pub async fn diagnose(
     config: Config,
@@ -54,10 +54,11 @@ pub async fn diagnose(
     let user = user.map(UserId::parse).transpose()?;
     let wanted = chosen(&config, account)?;
     let components = Components::new(&config, Tokens::read_only(storage), None)?;
-    let rounds = wanted.into_iter().map(|account| look_at(&components, account, user.as_ref()));
-    let rounds: Vec<_> = stream::iter(rounds).buffered(AT_ONCE).collect().await;
+    let examinations =
+        wanted.into_iter().map(|account| examine_account(&components, account, user.as_ref()));
+    let examinations: Vec<_> = stream::iter(examinations).buffered(AT_ONCE).collect().await;
     components.tokens.finish_renewals().await;
-    Ok(rounds.into_iter().collect::<Result<_, _>>()?)
+    Ok(examinations.into_iter().collect::<Result<_, _>>()?)
 }
 
 fn chosen(config: &Config, name: Option<&str>) -> Result<Vec<Account>, DiagnoseError> {
@@ -73,7 +74,7 @@ fn chosen(config: &Config, name: Option<&str>) -> Result<Vec<Account>, DiagnoseE
     }
 }
 
-async fn look_at(
+async fn examine_account(
     components: &Components,
     account: Account,
     user: Option<&UserId>,

@@ -31,7 +31,7 @@ pub struct BindError {
 }
 
 impl BindError {
-    /// Of sockets that were opened by somebody else.
+    /// For sockets that systemd has opened.
     pub(super) fn inherited(source: io::Error) -> Self {
         Self { address: "the sockets that systemd has passed".to_owned(), source }
     }
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_nobody_else_reaches_is_loopback() {
+    fn only_addresses_of_this_machine_are_loopback() {
         let loopback = |text: &str| text.parse::<ListenAddress>().unwrap().is_loopback();
         for yes in ["127.0.0.1:1", "127.8.8.8:1", "[::1]:1", "localhost:1"] {
             assert!(loopback(yes), "{yes}");

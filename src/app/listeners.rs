@@ -17,15 +17,15 @@ use crate::metrics::ProcessMetrics;
 use crate::shutdown::Shutdown;
 use crate::web_config::{Watch, WebConfig};
 
-/// Listeners that are open, and who may come through them.
+/// Open listeners, and the web configuration for them.
 #[derive(Debug)]
 pub(super) struct Listeners {
-    listeners: Vec<TcpListener>,
+    main: Vec<TcpListener>,
     health: Option<TcpListener>,
     prefix: Prefix,
     admin: Option<TcpListener>,
     web: Option<WebConfig>,
-    /// How often the files of the web configuration are looked at.
+    /// How often the files of the web configuration are checked.
     pub(super) check_period: Duration,
 }
 
@@ -51,12 +51,19 @@ impl Listeners {
             }
             None => None,
         };
-        Ok(Self { listeners, health, admin, prefix, web, check_period: web_reload::CHECK_PERIOD })
+        Ok(Self {
+            main: listeners,
+            health,
+            admin,
+            prefix,
+            web,
+            check_period: web_reload::CHECK_PERIOD,
+        })
     }
 
     /// Where the site is, with the ports that the system chose.
     pub(super) fn addresses(&self) -> Vec<SocketAddr> {
-        self.listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
+        self.main.iter().filter_map(|listener| listener.local_addr().ok()).collect()
     }
 
     /// Where health and readiness alone are.
@@ -88,7 +95,7 @@ impl Listeners {
         for address in self.addresses() {
             info!(%address, "listening");
         }
-        for listener in self.listeners {
+        for listener in self.main {
             let service = Service::site(Arc::clone(site), Arc::clone(&access));
             servers.spawn(serve(listener, service, shutdown.clone()));
         }

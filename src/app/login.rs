@@ -2,8 +2,9 @@
 //!
 //! [`Login`] says which address to open, takes the one at which the browser ends, exchanges the code
 //! in it for tokens, checks whose they are, puts the refresh token where the configuration says and
-//! tells what the account shows. A running daemon notices the file. The parts: `authorization` is the
-//! address and what comes back of it, `browser` waits for that on loopback, `look` tells.
+//! prints a summary of the account. A running daemon notices the file. The parts: `authorization` is the
+//! address and the parameters it returns with, `redirect_listener` waits for that on loopback,
+//! `account_summary` prints.
 
 mod account_summary;
 mod authorization;
@@ -26,13 +27,13 @@ use crate::metrics::Tally;
 use crate::storage::{StorageError, check_replace_file, replace_file};
 use crate::transport::BuildError;
 
-/// Why nobody is logged in.
+/// Why the login failed.
 #[derive(Debug, thiserror::Error)]
 pub enum LoginError {
     /// The account is not configured.
     #[error("no account is named {name}; configured are {known}")]
     UnknownAccount {
-        /// What was asked for.
+        /// The name that was given.
         name: String,
         /// The names that there are.
         known: String,
@@ -43,17 +44,17 @@ pub enum LoginError {
     /// The refresh token could not be put where it belongs.
     #[error("the refresh token cannot be stored: {}", without_remedy(.0))]
     File(#[source] StorageError),
-    /// A way to upstream cannot be set up.
+    /// The HTTP client cannot be set up.
     #[error(transparent)]
     Client(#[from] BuildError),
     /// The operating system gives no random numbers.
     #[error("the operating system gives no random numbers")]
     Random,
-    /// Whoever was asked said no.
+    /// The customer or Wazzup24 refused.
     #[error("{0}")]
     Refused(InvalidRedirect),
     /// Nothing more is typed.
-    #[error("nobody has given the address at which the browser ended; run the command again")]
+    #[error("the address at which the browser ended was not given; run the command again")]
     NoAnswer,
     /// Upstream does not take the code.
     #[error(
@@ -73,9 +74,9 @@ pub enum LoginError {
     OtherAccount {
         /// The account's name in the configuration.
         name: String,
-        /// Whose tokens they are.
+        /// The account that the tokens belong to.
         found: String,
-        /// Whose they should be.
+        /// The account that they should belong to.
         wanted: String,
     },
 }
@@ -176,7 +177,7 @@ impl Login {
             )
         };
         format!(
-            "Open this address in a browser and log in as somebody who may let others in to the \
+            "Open this address in a browser and log in as a user who may grant access to the \
              account {name}{id}:\n\n{address}\n\n{then}\n"
         )
     }
@@ -189,16 +190,16 @@ impl Login {
         say: &mut (dyn FnMut(&str) + Send),
     ) -> Result<secrecy::SecretString, LoginError> {
         loop {
-            let told = tokio::select! {
+            let code = tokio::select! {
                 Some(line) = typed.recv() => self.authorization.code_in(&line),
                 Some(request) = RedirectListener::next(&mut browser) => {
-                    let told = self.authorization.code_in(request.address());
-                    request.answer(told.as_ref().err());
-                    told
+                    let code = self.authorization.code_in(request.address());
+                    request.answer(code.as_ref().err());
+                    code
                 }
                 else => return Err(LoginError::NoAnswer),
             };
-            match told {
+            match code {
                 Ok(code) => return Ok(code),
                 Err(unfit) if unfit.is_final() => return Err(LoginError::Refused(unfit)),
                 Err(InvalidRedirect::Nothing) => {}
@@ -207,7 +208,7 @@ impl Login {
         }
     }
 
-    /// Whether the tokens are of the account that is meant, as far as they tell.
+    /// Checks that the tokens belong to the account, as far as they name one.
     fn check_owner(
         &self,
         tokens: &LoginTokens,
@@ -227,7 +228,7 @@ impl Login {
                  configuration that is checked."
             )),
             (None, _) => say(
-                "The tokens do not tell whose they are; see below whether it is the right account.",
+                "The tokens do not name their account; check below whether it is the right one.",
             ),
         }
         Ok(())

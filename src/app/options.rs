@@ -21,16 +21,16 @@ pub struct Options {
     pub telemetry_path: String,
     /// Where to keep what survives a restart; nowhere if `None`.
     pub storage: Option<Storage>,
-    /// Who may come and how, as a file says that is looked at again while the daemon runs;
-    /// everybody in plain HTTP if `None`.
+    /// TLS, users and headers from a file that is checked for changes while the daemon runs;
+    /// plain HTTP without a login if `None`.
     pub web: Option<WebConfig>,
-    /// Where to tell health and readiness alone, in plain HTTP; only together with the rest if `None`.
+    /// Where to serve health and readiness alone, in plain HTTP; only with the rest if `None`.
     pub health_listen: Option<ListenAddress>,
-    /// What is read when the configuration is to be read anew; nothing if `None`.
+    /// The files that a reload reads; reloads are declined if `None`.
     pub source: Option<ConfigSource>,
-    /// Whether that may be asked for over HTTP.
+    /// Whether reloads may be requested over HTTP.
     pub lifecycle: bool,
-    /// Whom to tell how the daemon is doing.
+    /// Reports the daemon's state to the service manager.
     pub notifier: Notifier,
     /// Where accounts can be reset that allow it; nowhere if `None`.
     pub admin_listen: Option<ListenAddress>,

@@ -21,7 +21,7 @@ use crate::transport::BuildError;
 pub struct PollReport {
     /// The exposition, in Prometheus' text format.
     pub exposition: Vec<u8>,
-    /// AccountsHandle of which some user could not be read.
+    /// Accounts of which some user could not be read.
     pub incomplete: Vec<String>,
 }
 

@@ -25,7 +25,7 @@ use crate::transport::{BuildError, causes, http_client};
 const SHOWN_MAX: usize = 2000;
 /// Largest file with certificates of authorities.
 const AUTHORITIES_MAX: u64 = 1 << 20;
-/// Time for a connection. The answer takes as long as everybody's counters take to be read.
+/// Time for a connection. The response takes as long as reading every counter.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What is asked of the daemon.
@@ -45,7 +45,7 @@ pub struct ResetCommand {
     pub dry_run: bool,
     /// How many unanswered messages the person knows of.
     pub expected_unanswered: Option<u64>,
-    /// Whose certificate the daemon's has to be from, where that is nobody known.
+    /// The authority of the daemon's certificate, if the system does not know it.
     pub ca_file: Option<PathBuf>,
     /// Whether any certificate will do; on this machine only.
     pub insecure: bool,
@@ -82,7 +82,7 @@ pub enum ResetError {
     /// There was no answer; the request may have arrived all the same.
     #[error(
         "no answer from {place}: {}. Is the exporter running with --web.enable-admin-api, and is this \
-         its --web.admin-listen-address? If it is, look at wazzup-exporter reset --history before \
+         its --web.admin-listen-address? If it is, check wazzup-exporter reset --history before \
          trying again",
         causes(source)
     )]
@@ -173,7 +173,7 @@ fn place_of(url: &Url) -> String {
 }
 
 impl ResetAnswer {
-    /// Whether what was asked for was done.
+    /// Whether the request succeeded.
     pub fn is_good(&self) -> bool {
         self.status == 200
     }
@@ -203,7 +203,7 @@ impl std::fmt::Display for ResetAnswer {
     }
 }
 
-/// Figures in words: `1234 unanswered: 1000 red, 234 grey; 56 users`.
+/// Figures as text: `1234 unanswered: 1000 red, 234 grey; 56 users`.
 fn figures(figures: &Value) -> Option<String> {
     let of = |key: &str| figures.get(key)?.as_u64();
     let (total, red, grey) = (of("total")?, of("red")?, of("grey")?);
@@ -213,7 +213,7 @@ fn figures(figures: &Value) -> Option<String> {
     Some(format!("{total} unanswered: {red} red, {grey} grey{other}; {users} users"))
 }
 
-/// Tells what is on record of an account's resets, oldest first; `tell` is given line by line. Whether
+/// Prints an account's recorded resets, oldest first; `print` is given line by line. Returns whether
 /// there was anything.
 ///
 /// # Errors
@@ -221,19 +221,19 @@ fn figures(figures: &Value) -> Option<String> {
 pub fn reset_history(
     storage: &Storage,
     account: &str,
-    tell: &mut dyn FnMut(&str),
+    print: &mut dyn FnMut(&str),
 ) -> Result<bool, StorageError> {
     let Some(log) = storage.open_unlocked(account, AUDIT_FILE)? else { return Ok(false) };
     let mut any = false;
     let read = each_line(log, |line| {
         any = true;
-        tell(&told(account, &line));
+        print(&history_line(account, &line));
     });
     read.map_err(|source| storage.unreadable(account, AUDIT_FILE, source))?;
     Ok(any)
 }
 
-fn told(account: &str, line: &AuditLine) -> String {
+fn history_line(account: &str, line: &AuditLine) -> String {
     let sums = line.figures.and_then(|sums| figures(&serde_json::to_value(sums).ok()?));
     let sums = sums.unwrap_or_default();
     let some = |text: &Option<String>, before: &str| {
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn a_login_in_the_address_is_not_told() {
+    fn a_login_in_the_address_is_not_repeated() {
         let url: Url = "https://user:secret@host:1/x".parse().unwrap();
         assert_eq!(place_of(&url), "https://host:1");
         assert!(!is_loopback(&url) && is_loopback(&"http://[::1]:1".parse().unwrap()));

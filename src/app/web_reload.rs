@@ -1,4 +1,4 @@
-//! Takes up changes of the web configuration while the daemon runs.
+//! Applies changes of the web configuration while the daemon runs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::metrics::ProcessMetrics;
 use crate::shutdown::Shutdown;
 use crate::web_config::{Watch, WatchEvent, WebConfig};
 
-/// How often the files are checked at; a change counts from the second look on.
+/// How often the files are checked; a change counts from the second check on.
 pub(super) const CHECK_PERIOD: Duration = Duration::from_secs(2);
 
 /// Applies what `watch` finds, once per `period`, to `access`, until `shutdown`.
@@ -36,7 +36,7 @@ pub(super) async fn follow(
         let change;
         (watch, change) = tokio::select! {
             checked = checked => checked,
-            // A disk that hangs keeps nobody from leaving.
+            // A disk that hangs does not delay the shutdown.
             () = shutdown.wait() => return,
         };
         if let Some(change) = change {
@@ -64,7 +64,7 @@ fn apply(change: WatchEvent, access: &Access, process: &ProcessMetrics) {
     }
 }
 
-/// Logs what a configuration that is taken into use says.
+/// Logs the warnings and the summary of a configuration that is applied.
 pub(super) fn log_in_use(config: &WebConfig, what: &str) {
     for warning in &config.warnings {
         warn!("{warning}");

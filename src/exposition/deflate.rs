@@ -1,7 +1,7 @@
 //! Compressed parts that can be kept, reordered and joined into one gzip document.
 //!
 //! Joining whole gzip members would be simpler, but Chromium shows only the first member and curl
-//! refuses the rest: a scrape would look complete and not be. So a part is a piece of one deflate
+//! refuses the rest: a scrape would seem complete and not be. So a part is a piece of one deflate
 //! stream: compressed from an empty history, so that it refers to nothing before it, and flushed to a
 //! byte boundary. A document is a header, parts in any order, an empty last block and the combined
 //! checksum ([RFC 1951](https://www.rfc-editor.org/rfc/rfc1951),
@@ -43,7 +43,7 @@ impl Deflater {
         let mut rest = text;
         loop {
             let before = self.stream.total_in();
-            // Compressing to memory with room cannot fail; a full buffer only asks for more room.
+            // Compressing to memory with room cannot fail; a full buffer is enlarged below.
             let _ = self.stream.compress_vec(rest, &mut out, FlushCompress::Sync);
             let consumed = (self.stream.total_in() - before) as usize;
             rest = rest.get(consumed..).unwrap_or_default();

@@ -92,14 +92,14 @@ impl Poller {
             }
         };
         let had = self.state.users().any(|user| user.found);
-        if listed.is_empty() && had && self.lists.empty_lists + 1 < EMPTY_LISTS {
-            self.lists.empty_lists += 1;
+        if listed.is_empty() && had && self.lists.empty_in_a_row + 1 < EMPTY_LISTS {
+            self.lists.empty_in_a_row += 1;
             let doubt = "the list is empty, which counts only after three times in a row";
             self.state.facts.discovery.problem = Some(doubt.into());
             debug!(account = %account.name, "{doubt}");
             return false;
         }
-        self.lists.empty_lists = 0;
+        self.lists.empty_in_a_row = 0;
         let found = found_users(&account, discovery, listed);
         let left_out = found.len().saturating_sub(discovery.max_users);
         if left_out > 0 && left_out != self.state.facts.left_out {

@@ -32,7 +32,7 @@ pub(super) struct Lists {
     /// Lists that came in during a sweep and wait for its end.
     pub(super) received: Vec<ListUpdate>,
     /// Consecutive empty lists of users that were not accepted.
-    pub(super) empty_lists: u32,
+    pub(super) empty_in_a_row: u32,
     /// Failures of each list, and whether they were logged.
     pub(super) failures: BTreeMap<&'static str, ListFailure>,
 }
@@ -62,7 +62,7 @@ impl Lists {
             channels_and_roles: account.channels.map(|_| now),
             open: FuturesUnordered::new(),
             received: Vec::new(),
-            empty_lists: 0,
+            empty_in_a_row: 0,
             failures: BTreeMap::new(),
         }
     }

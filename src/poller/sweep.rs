@@ -307,7 +307,7 @@ impl Poller {
             Outcome::Unauthorized => progress.deny(self.account().poll.concurrency),
             // Before the first success this concerns the account, afterwards the user.
             Outcome::Forbidden if !progress.accepted => {
-                progress.refused = Some(FailingReason::Forbidden)
+                progress.refused = Some(FailingReason::Forbidden);
             }
             // Upstream looked for the user, so the token is good.
             Outcome::NotFound if error.is_of_the_api() => progress.accept(),

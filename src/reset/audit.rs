@@ -32,7 +32,7 @@ pub struct AuditLine {
     /// Wazzup's number of the account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account_id: Option<String>,
-    /// The address from which it was asked for.
+    /// The address of the caller.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub caller: Option<String>,
     /// What the client called itself.

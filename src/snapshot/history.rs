@@ -1,9 +1,9 @@
 //! What an account's red sum was over the last hours, for the chart on the status page.
 //!
-//! One task ([`app`](crate::app)) samples every slot at a fixed period, and nobody else writes. It
+//! One task ([`app`](crate::app)) samples every slot at a fixed period, and is the only writer. It
 //! does not ride on the pollers' publications: these come at the rhythm of each account, from many
 //! times a minute to once in hours, and stop when a poller dies. A sample says what the page would
-//! have shown at that moment, stale readings left out, so an account that nobody polls any more turns
+//! have shown at that moment, stale readings left out, so an account that is no longer polled turns
 //! into a gap instead of a flat line.
 //!
 //! Bound: [`POINTS`] points of 8 bytes per account, 2.9 kB. Nothing of it survives the process.
@@ -57,7 +57,7 @@ impl Point {
         let Some(red) = totals.red else { return Self::GAP };
         let sound = totals.lacking == 0 && totals.in_doubt == 0;
         let partial = if sound { 0 } else { Self::PARTIAL };
-        // Sums that large do not occur; this one must not look like a gap.
+        // Sums that large do not occur; this one must not be read as a gap.
         Self(red.min(Self::PARTIAL - 2) | partial)
     }
 
@@ -73,7 +73,7 @@ impl Point {
 }
 
 impl History {
-    /// Takes down a sample, due every `period`. Samples that were missed, as in a machine that was
+    /// Records a sample, due every `period`. Samples that were missed, as in a machine that was
     /// suspended, become gaps.
     pub fn record(&self, point: Point, now: Stamp, period: Duration) {
         let mut samples = self.lock();
@@ -121,20 +121,20 @@ mod tests {
     }
 
     #[test]
-    fn a_point_tells_a_sum_a_part_of_a_sum_or_nothing() {
-        let told = |totals: Totals| {
+    fn a_point_is_a_sum_a_partial_sum_or_nothing() {
+        let read = |totals: Totals| {
             let point = Point::of(&totals);
             (point.red(), point.partial())
         };
         let totals = Totals { red: Some(7), grey: Some(1), ..Totals::default() };
-        assert_eq!(told(totals), (Some(7), false));
-        assert_eq!(told(Totals { lacking: 2, ..totals }), (Some(7), true));
-        assert_eq!(told(Totals { in_doubt: 2, ..totals }), (Some(7), true));
+        assert_eq!(read(totals), (Some(7), false));
+        assert_eq!(read(Totals { lacking: 2, ..totals }), (Some(7), true));
+        assert_eq!(read(Totals { in_doubt: 2, ..totals }), (Some(7), true));
         // Who does not count may be missing.
-        assert_eq!(told(Totals { missing: 2, ..totals }), (Some(7), false));
-        assert_eq!(told(Totals { red: None, lacking: 2, ..totals }), (None, false));
+        assert_eq!(read(Totals { missing: 2, ..totals }), (Some(7), false));
+        assert_eq!(read(Totals { red: None, lacking: 2, ..totals }), (None, false));
         let most = Totals { red: Some(u64::MAX), lacking: 1, ..totals };
-        assert_eq!(told(most), (Some(Point::PARTIAL - 2), true));
+        assert_eq!(read(most), (Some(Point::PARTIAL - 2), true));
     }
 
     #[test]

@@ -13,7 +13,7 @@ pub enum FailingReason {
     LoginNeeded,
     /// Upstream says that the limit is passed.
     RateLimited,
-    /// Nobody answers.
+    /// No response.
     Unreachable,
     /// Upstream answers 5xx.
     ServerError,

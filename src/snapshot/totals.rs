@@ -13,7 +13,7 @@ use crate::clock::Stamp;
 /// not of customers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Totals {
-    /// Sum of red over those who count; `None` if of nobody is known how much it is, because no sum is
+    /// Sum of red over those who count; `None` if no counter is known, because no sum is
     /// not a sum of zero.
     pub red: Option<u64>,
     /// Sum of grey over all users, likewise.
@@ -54,8 +54,8 @@ impl AccountView {
 }
 
 impl UserView {
-    /// Whether a figure is shown that may not count. That somebody has no role who was found and not
-    /// configured is no doubt: not everybody in a CRM answers customers.
+    /// Whether a figure is shown that may not count. A discovered user without a role is not in
+    /// doubt: not every user of a CRM answers customers.
     pub fn in_doubt(&self, now: Stamp, account: &AccountView) -> bool {
         let stale_after = account.account.poll.stale_after;
         let matters = |reason| !(self.found && reason == UntrustedReason::NoRole);
@@ -140,7 +140,7 @@ mod tests {
         assert_eq!(sums(Some(Role::Manager)), (Some(7), false, 2, 0));
         let half = totals(&[(Some(Role::SalesRep), Some(3), false), (None, Some(4), false)]);
         assert_eq!((half.red, half.sales_reps_only), (Some(7), false));
-        // A zero of somebody without a role is no answer to anything.
+        // The zero of a user without a role means nothing.
         assert_eq!(sums(Some(Role::None)), (Some(7), false, 2, 2));
     }
 }

@@ -13,7 +13,7 @@ use crate::clock::Stamp;
 use crate::counter::{CounterType, CounterValues, Reading, Trend};
 use crate::metrics::{Outcome, SweepResult, TallyValues};
 
-/// Users per [`Chunk`], the grain of rendering and compressing anew.
+/// Users per [`Chunk`], the unit of rendering and compressing.
 pub const CHUNK_USERS: usize = 1000;
 
 /// Everything that is known of an account, as of one publication.
@@ -49,7 +49,7 @@ pub struct Block {
     /// Checksum of `text`.
     pub crc: Arc<Crc>,
     /// Uptime ([`Stamp::uptime`]) at which a figure in it turns stale; from then on the lines have
-    /// to be rendered anew.
+    /// to be rendered again.
     pub expires: Option<Duration>,
 }
 
@@ -66,9 +66,9 @@ pub struct Facts {
     pub newest_reading: Option<Stamp>,
     /// Why no user of the account can be read, while that holds.
     pub failing: Option<FailingReason>,
-    /// Since when, and which reasons the log was told: a poller that follows goes on from there.
+    /// Since when, and which reasons were logged: a successor of the poller continues from there.
     pub failing_since: Option<Stamp>,
-    /// See [`Facts::failing_since`]; none where somebody else's line says why.
+    /// See [`Facts::failing_since`]; empty where the cause is logged elsewhere.
     pub failing_logged: Vec<FailingReason>,
     /// Whether the account's poller has died or got stuck, and waits for its restart.
     pub down: bool,
@@ -97,7 +97,7 @@ pub struct Facts {
 pub struct ListStatus {
     /// When it was last read with success.
     pub read: Option<Stamp>,
-    /// What went wrong at the last attempt, in words; `None` if it succeeded.
+    /// The error of the last attempt; `None` if it succeeded.
     pub problem: Option<Arc<str>>,
 }
 
@@ -121,7 +121,7 @@ pub struct UserView {
     pub last_good: Option<(Reading, Stamp)>,
     /// How the last attempt ended; `None` before the first.
     pub last_attempt: Option<Attempt>,
-    /// What the row of good answers tells.
+    /// What follows from the series of good readings.
     pub trend: Trend,
     /// What channels and roles say of the user.
     pub trust: Trust,
@@ -134,7 +134,7 @@ pub struct UserView {
 pub struct Attempt {
     /// The outcome; [`Outcome::Ok`] for a good reading.
     pub outcome: Outcome,
-    /// What went wrong, in words for people; free of secrets.
+    /// The error as text; free of secrets.
     pub problem: Option<Arc<str>>,
 }
 
@@ -173,7 +173,7 @@ impl Facts {
 }
 
 impl UserView {
-    /// A user nobody has asked for yet.
+    /// A user that has not been read yet.
     pub fn new(user: Arc<User>) -> Self {
         Self {
             user,

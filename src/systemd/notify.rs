@@ -15,15 +15,15 @@ use tracing::warn;
 use crate::health::Health;
 use crate::shutdown::Shutdown;
 
-/// Time between two looks at readiness.
+/// Time between two checks of readiness.
 const READINESS_PERIOD: Duration = Duration::from_millis(100);
 /// Longest time after which a changed status is reported.
 const STATUS_PERIOD: Duration = Duration::from_secs(5);
-/// How much time a start that is under way asks for, again and again: the first readings take as long
+/// How much time a starting daemon requests at a time: the first readings take as long
 /// as upstream takes, and a restart would not make it faster.
 const START_EXTENSION: Duration = Duration::from_secs(30);
 
-/// A way to the service manager, or none.
+/// The socket of the service manager, or none.
 #[derive(Debug, Clone, Default)]
 pub struct Notifier(Option<Arc<Link>>);
 
@@ -39,13 +39,13 @@ struct Link {
     failing: AtomicBool,
 }
 
-/// Tells the service manager that the configuration is being read again, until it is dropped.
+/// Reports a reload to the service manager until it is dropped.
 #[derive(Debug)]
 #[must_use = "the reload is over when this is dropped"]
 pub struct Reloading(Option<Arc<Link>>);
 
 impl Notifier {
-    /// The way that the environment names, if it does. The variables stay: children must be started
+    /// The socket that the environment names, if any. The variables stay: children must be started
     /// without them.
     pub fn from_env() -> Self {
         let Some(path) = std::env::var_os("NOTIFY_SOCKET").filter(|path| !path.is_empty()) else {
@@ -54,15 +54,15 @@ impl Notifier {
         match Link::new(&path, sd_notify::watchdog_enabled()) {
             Ok(link) => Self(Some(Arc::new(link))),
             Err(error) => {
-                warn!(%error, "the service manager will hear nothing: NOTIFY_SOCKET is of no use");
+                warn!(%error, "the service manager is not notified: NOTIFY_SOCKET cannot be used");
                 Self::default()
             }
         }
     }
 
-    /// Tells that the configuration is being read again, as `Type=notify-reload` wants it. When the
+    /// Reports that a reload begins, as `Type=notify-reload` requires. When the
     /// guard goes, by whatever way, the daemon counts as running again, with the new configuration or
-    /// the old one. Before the daemon is ready there is nothing to tell.
+    /// the old one. Before the daemon is ready nothing is sent.
     pub fn reloading(&self) -> Reloading {
         let link = self.0.clone().filter(|link| link.running.load(Relaxed));
         if let (Some(link), Ok(now)) = (&link, NotifyState::monotonic_usec_now()) {
@@ -94,14 +94,14 @@ impl Link {
         })
     }
 
-    /// Sends assignments in one message; tells whether it was taken.
+    /// Sends assignments in one message; returns whether it was sent.
     fn send(&self, assignments: &[String]) -> bool {
         let message = assignments.join("\n");
         let sent = self.socket.send_to_addr(message.as_bytes(), &self.manager);
         if let Err(error) = &sent
             && !self.failing.load(Relaxed)
         {
-            warn!(%error, "the service manager cannot be reported how the daemon is doing");
+            warn!(%error, "the service manager cannot be notified");
         }
         self.failing.store(sent.is_err(), Relaxed);
         sent.is_ok()
@@ -122,7 +122,7 @@ pub async fn notify_manager(
     loop {
         let now = Instant::now();
         let (messages, then) = reported.next(link.watchdog, health, &status, now);
-        // What was not taken is reported again.
+        // What was not sent is sent again.
         if messages.is_empty() || link.send(&messages) {
             reported = then;
         }
@@ -148,7 +148,7 @@ struct ManagerState {
     status: String,
     /// When it last heard that the daemon is alive.
     alive: Option<Instant>,
-    /// When it was last asked for patience with the start.
+    /// When the start timeout was last extended.
     extended: Option<Instant>,
 }
 
@@ -188,7 +188,7 @@ impl ManagerState {
         (messages, then)
     }
 
-    /// How long there is nothing to tell.
+    /// Time until the next message may be due.
     fn pause(&self, watchdog: Option<Duration>, now: Instant) -> Duration {
         let usual = if self.ready { STATUS_PERIOD } else { READINESS_PERIOD };
         let Some(period) = watchdog else { return usual };
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_start_asks_for_patience_until_it_is_ready() {
+    async fn a_start_extends_its_timeout_until_it_is_ready() {
         let (health, mut reported) = (Health::new(), ManagerState::default());
         let first = Heartbeat::new();
         health.listening();
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_hung_supervisor_is_not_called_alive() {
+    async fn a_hung_supervisor_is_not_reported_alive() {
         let (health, mut reported) = ready();
         advance(SILENCE).await;
         assert!(!health.healthy());
@@ -301,12 +301,12 @@ mod tests {
     }
 
     #[test]
-    fn without_a_manager_a_reload_tells_nothing() {
+    fn without_a_manager_a_reload_sends_nothing() {
         drop(Notifier::default().reloading());
     }
 
     #[test]
-    fn a_reload_is_told_from_its_begin_to_its_end_once_the_daemon_runs() {
+    fn a_reload_is_reported_from_its_begin_to_its_end_once_the_daemon_runs() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("notify");
         let manager = UnixDatagram::bind(&path).unwrap();
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn a_manager_that_does_not_listen_or_does_not_read_stops_nobody() {
+    fn a_manager_that_does_not_listen_or_does_not_read_stops_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("notify");
         let link = Link::new(path.as_os_str(), None).unwrap();

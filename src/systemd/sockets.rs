@@ -7,8 +7,8 @@ use std::sync::Arc;
 use listenfd::ListenFd;
 use rustix::net::sockopt::socket_acceptconn;
 
-/// TCP listeners that the service manager opened. It holds them open, too: while the daemon is
-/// restarted nobody is turned away.
+/// TCP listeners that the service manager opened. It holds them open, too: no
+/// connection is refused while the daemon restarts.
 #[derive(Debug, Clone)]
 pub struct Sockets(Arc<[TcpListener]>);
 
@@ -29,7 +29,7 @@ pub enum SocketsError {
     NotTcp {
         /// Which one, from 1.
         number: usize,
-        /// What the look at it gave.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// A connection instead of a listener.
@@ -74,7 +74,7 @@ impl Sockets {
     }
 }
 
-/// How many sockets were passed to who does not want any.
+/// How many sockets were passed to a process that does not use them.
 pub fn passed() -> usize {
     sd_notify::listen_fds().map_or(0, |sockets| sockets.len())
 }

@@ -174,7 +174,7 @@ async fn what_is_pasted_by_mistake_is_explained_and_asked_for_again() {
     terminal.paste(&format!("  {back}  "));
     let (code, said) = terminal.end().await;
     assert_eq!(code, Some(0), "{said}");
-    for words in ["not an address", "another page", "not of this attempt", "no code in that"] {
+    for words in ["not an address", "another page", "not of this login", "no code in that"] {
         assert_eq!(said.matches(words).count(), 1, "{words}:\n{said}");
     }
 }
@@ -184,7 +184,7 @@ async fn a_login_that_comes_to_nothing_stores_nothing_and_says_why() {
     let (scene, file) = scene(main_partner(3600)).await;
     write_private(&scene.login_file("acme"), "what-was-there");
     for (pasted, words) in [
-        ("error=access_denied&state={state}", "whoever logs in has to agree"),
+        ("error=access_denied&state={state}", "the user has to agree"),
         ("error=server_error&state={state}", "Wazzup24 has ended the login: server_error"),
         ("code=over&state={state}", "A code works once and for a few minutes"),
     ] {
@@ -231,7 +231,7 @@ async fn tokens_without_their_account_are_accepted_with_a_note() {
     terminal.paste(back.as_str());
     let (code, said) = terminal.end().await;
     assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("do not tell whose they are"), "{said}");
+    assert!(said.contains("do not name their account"), "{said}");
     assert!(scene.login_file("acme").exists());
 }
 

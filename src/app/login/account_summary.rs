@@ -1,4 +1,4 @@
-//! A first look at an account, in words.
+//! A summary of an account after its login.
 
 use crate::account::{Account, UserId};
 use crate::api::{Client, ListedUser};
@@ -9,7 +9,7 @@ const COUNTERS: usize = 3;
 /// Users and channels that are named.
 const NAMED: usize = 5;
 
-/// Tells of an account's channels, users and first counters.
+/// Prints an account's channels, users and first counters.
 pub(super) async fn summarize(
     client: &Client,
     account: &Account,
@@ -18,17 +18,17 @@ pub(super) async fn summarize(
     say("What the account shows:");
     match client.channels().await {
         Ok(channels) => {
-            let words = channels.iter().map(|channel| {
+            let items = channels.iter().map(|channel| {
                 format!("{} ({})", channel.transport.label(), channel.state.label())
             });
-            say(&format!("  channels: {}", listed(channels.len(), words)));
+            say(&format!("  channels: {}", listed(channels.len(), items)));
         }
         Err(error) => say(&format!("  channels: {error}")),
     }
     let users = match client.users().await {
         Ok(users) => {
-            let words = users.iter().map(|user| name_of(user, account.export.user_names));
-            say(&format!("  users: {}", listed(users.len(), words)));
+            let items = users.iter().map(|user| name_of(user, account.export.user_names));
+            say(&format!("  users: {}", listed(users.len(), items)));
             users
         }
         Err(error) => {
@@ -41,7 +41,7 @@ pub(super) async fn summarize(
     let first: Vec<UserId> = configured.chain(listed).take(COUNTERS).collect();
     for user in first {
         let counter = match client.token().await {
-            Ok(token) => client.counter(&token, &user).await.map(|(reading, _)| words(&reading)),
+            Ok(token) => client.counter(&token, &user).await.map(|(reading, _)| describe(&reading)),
             Err(error) => Ok(error.to_string()),
         };
         let counter = counter.unwrap_or_else(|error| error.to_string());
@@ -50,15 +50,15 @@ pub(super) async fn summarize(
 }
 
 /// `2: one, other`
-fn listed(count: usize, words: impl Iterator<Item = String>) -> String {
+fn listed(count: usize, items: impl Iterator<Item = String>) -> String {
     if count == 0 {
         return "none".to_owned();
     }
-    let mut words: Vec<String> = words.take(NAMED).collect();
-    if count > words.len() {
-        words.push("…".to_owned());
+    let mut items: Vec<String> = items.take(NAMED).collect();
+    if count > items.len() {
+        items.push("…".to_owned());
     }
-    format!("{count}: {}", words.join(", "))
+    format!("{count}: {}", items.join(", "))
 }
 
 fn name_of(user: &ListedUser, with_name: bool) -> String {
@@ -68,7 +68,7 @@ fn name_of(user: &ListedUser, with_name: bool) -> String {
     }
 }
 
-fn words(reading: &Reading) -> String {
+fn describe(reading: &Reading) -> String {
     let shown = reading.values();
     let parts = [(shown.red, "red"), (shown.grey, "grey"), (shown.other, "of an unknown type")];
     let parts = parts.into_iter().filter_map(|(count, kind)| Some(format!("{} {kind}", count?)));

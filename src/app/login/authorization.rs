@@ -1,4 +1,4 @@
-//! One authorization at a login: the address to open, and what comes back of it.
+//! One authorization: the address to open, and the parameters it returns with.
 
 use std::fmt;
 
@@ -16,14 +16,14 @@ use crate::text;
 /// Random bytes in a secret; in base64 they are 43 characters, the least that PKCE allows.
 const SECRET_BYTES: usize = 32;
 /// Longest text of upstream that is repeated, in characters.
-const WORDS_MAX: usize = 200;
+const DETAIL_MAX: usize = 200;
 
-/// What only this authorization knows.
+/// The secrets of one authorization.
 pub(super) struct Authorization {
     redirect: Url,
     /// Comes back with the answer, so that an answer to another authorization is not taken for this one's.
     state: String,
-    /// Proves that whoever redeems the code is the one who asked for it (PKCE).
+    /// Proves that the code is redeemed by the client that requested it (PKCE).
     verifier: SecretString,
 }
 
@@ -31,7 +31,7 @@ pub(super) struct Authorization {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidRedirect {
     /// An empty line.
-    #[error("that is nothing")]
+    #[error("the input is empty")]
     Nothing,
     /// Something else.
     #[error("that is not an address; copy all of the browser's address bar, from {0} on")]
@@ -40,19 +40,17 @@ pub enum InvalidRedirect {
     #[error("that is the address of another page; the one wanted begins with {0}")]
     Elsewhere(Box<str>),
     /// The end of an earlier authorization.
-    #[error(
-        "that address is not of this authorization; open the address above in the browser once more"
-    )]
+    #[error("that address is not of this login; open the address above in the browser once more")]
     OtherAttempt,
     /// Neither a code nor a reason.
     #[error(
         "there is no code in that address; copy all of it, also what follows the question mark"
     )]
     NoCode,
-    /// The person has said no.
-    #[error("the login was refused in the browser; whoever logs in has to agree")]
+    /// The user has refused.
+    #[error("the login was refused in the browser; the user has to agree")]
     Denied,
-    /// Upstream does not want to.
+    /// Upstream has refused.
     #[error("Wazzup24 has ended the login: {0}")]
     Failed(String),
 }
@@ -115,7 +113,7 @@ impl Authorization {
         let one = |name: &str| {
             let mut values = url.query_pairs().filter(|(key, _)| key == name);
             let value = values.next()?.1;
-            // Twice is as good as not at all: nobody knows which is meant.
+            // A repeated parameter is ambiguous and counts as absent.
             values.next().is_none().then(|| value.into_owned())
         };
         let (state, error) = (one("state"), one("error"));
@@ -128,10 +126,10 @@ impl Authorization {
         match error.as_deref() {
             Some("access_denied") => return Err(InvalidRedirect::Denied),
             Some(error) => {
-                let words = one("error_description").unwrap_or_default();
+                let detail = one("error_description").unwrap_or_default();
                 return Err(InvalidRedirect::Failed(text::one_line(
-                    &format!("{error} {words}"),
-                    WORDS_MAX,
+                    &format!("{error} {detail}"),
+                    DETAIL_MAX,
                 )));
             }
             None => {}
@@ -216,8 +214,8 @@ mod tests {
     }
 
     #[test]
-    fn whatever_else_is_pasted_is_told_in_words() {
-        let failed = |words: &str| InvalidRedirect::Failed(words.to_owned());
+    fn other_input_is_refused_with_the_reason() {
+        let failed = |detail: &str| InvalidRedirect::Failed(detail.to_owned());
         for (text, unfit) in [
             ("", InvalidRedirect::Nothing),
             (" \t", InvalidRedirect::Nothing),

@@ -39,14 +39,14 @@ pub(super) struct RedirectRequest {
 }
 
 impl RedirectListener {
-    /// Listens at `redirect`, if that is plain HTTP on loopback and nobody else does.
+    /// Listens at `redirect`, if that is plain HTTP on loopback and the port is free.
     pub(super) async fn wait_at(redirect: &Url) -> Option<Self> {
         let host = redirect.host_str().filter(|_| is_loopback(redirect))?;
         let host = host.trim_matches(['[', ']']).to_owned();
         let port = redirect.port_or_known_default().filter(|_| redirect.scheme() == "http")?;
         let listener = TcpListener::bind((host, port)).await.ok()?;
-        let (tell, requests) = mpsc::channel(1);
-        let listener = tokio::spawn(listen(listener, redirect.clone(), tell)).abort_handle();
+        let (sender, requests) = mpsc::channel(1);
+        let listener = tokio::spawn(listen(listener, redirect.clone(), sender)).abort_handle();
         Some(Self { requests, listener })
     }
 
@@ -68,59 +68,59 @@ impl RedirectRequest {
         &self.address
     }
 
-    /// Tells the person at the browser how it goes on.
+    /// Shows the result in the browser.
     pub(super) fn answer(self, unfit: Option<&InvalidRedirect>) {
-        let words = match unfit {
+        let text = match unfit {
             None => "That was it. You can close this page and go back to the terminal.".to_owned(),
             Some(unfit) => format!("This did not work: {unfit}."),
         };
         // The browser may have gone.
-        let _ = self.answer.send(words);
+        let _ = self.answer.send(text);
     }
 }
 
-async fn listen(listener: TcpListener, redirect: Url, tell: mpsc::Sender<RedirectRequest>) {
+async fn listen(listener: TcpListener, redirect: Url, requests: mpsc::Sender<RedirectRequest>) {
     loop {
         let Ok((stream, _)) = listener.accept().await else {
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
-        let (redirect, tell) = (redirect.clone(), tell.clone());
+        let (redirect, requests) = (redirect.clone(), requests.clone());
         let service = service_fn(move |request| {
-            let (redirect, tell) = (redirect.clone(), tell.clone());
-            async move { Ok::<_, Infallible>(visited(&request, &redirect, tell).await) }
+            let (redirect, requests) = (redirect.clone(), requests.clone());
+            async move { Ok::<_, Infallible>(respond(&request, &redirect, requests).await) }
         });
         let mut builder = http1::Builder::new();
         builder.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).keep_alive(false);
-        // A browser that goes away is no affair of ours.
+        // Errors of the connection do not matter.
         tokio::spawn(builder.serve_connection(TokioIo::new(stream), service));
     }
 }
 
 /// Answers a request: one for the page that is waited for by what comes of it.
-async fn visited(
+async fn respond(
     request: &Request<Incoming>,
     redirect: &Url,
-    tell: mpsc::Sender<RedirectRequest>,
+    requests: mpsc::Sender<RedirectRequest>,
 ) -> Response<Full<Bytes>> {
     let asked = request.uri().path_and_query().and_then(|asked| redirect.join(asked.as_str()).ok());
     let Some(asked) = asked.filter(|asked| asked.path() == redirect.path()) else {
         return page(StatusCode::NOT_FOUND, "There is nothing here.".to_owned());
     };
     let (answer, answered) = oneshot::channel();
-    // Where nobody waits any more, an earlier request was the last.
-    let _ = tell.send(RedirectRequest { address: asked.into(), answer }).await;
+    // The receiver is gone once the login has ended.
+    let _ = requests.send(RedirectRequest { address: asked.into(), answer }).await;
     match answered.await {
-        Ok(words) => page(StatusCode::OK, words),
-        Err(_) => page(StatusCode::GONE, "Nobody waits for this any more.".to_owned()),
+        Ok(text) => page(StatusCode::OK, text),
+        Err(_) => page(StatusCode::GONE, "The login has ended already.".to_owned()),
     }
 }
 
-fn page(status: StatusCode, words: String) -> Response<Full<Bytes>> {
-    let mut page = Response::new(Full::new(Bytes::from(words + "\n")));
+fn page(status: StatusCode, text: String) -> Response<Full<Bytes>> {
+    let mut page = Response::new(Full::new(Bytes::from(text + "\n")));
     *page.status_mut() = status;
-    let text = HeaderValue::from_static("text/plain; charset=utf-8");
-    page.headers_mut().insert(CONTENT_TYPE, text);
+    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+    page.headers_mut().insert(CONTENT_TYPE, plain);
     page.headers_mut().insert("x-content-type-options", HeaderValue::from_static("nosniff"));
     // The address of the page holds a code.
     page.headers_mut().insert("referrer-policy", HeaderValue::from_static("no-referrer"));

@@ -105,7 +105,7 @@ pub(in crate::exposition) static ACCOUNT_FAMILIES: [AccountFamily; 28] = [
         ages: Ages::Never,
         write: |lines, name, labels, context| {
             let counts = Endpoint::ALL.into_iter().zip(context.facts.tally.requests);
-            for (endpoint, counts) in counts.filter(|(one, _)| asks(context.account, *one)) {
+            for (endpoint, counts) in counts.filter(|(one, _)| uses(context.account, *one)) {
                 for (outcome, count) in Outcome::ALL.iter().zip(counts) {
                     let sample = lines.sample(name, labels).label("endpoint", endpoint.label());
                     sample.label("outcome", outcome.label()).integer(count);
@@ -326,8 +326,8 @@ pub(in crate::exposition) static ACCOUNT_FAMILIES: [AccountFamily; 28] = [
     },
 ];
 
-/// Whether the daemon ever asks for this on behalf of the account.
-fn asks(account: &Account, endpoint: Endpoint) -> bool {
+/// Whether the daemon ever uses this endpoint for the account.
+fn uses(account: &Account, endpoint: Endpoint) -> bool {
     match endpoint {
         Endpoint::Counter => true,
         Endpoint::Users => account.discovery.is_some(),

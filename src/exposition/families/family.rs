@@ -61,7 +61,7 @@ impl UserFamily {
 }
 
 impl Ages {
-    /// When the lines written now have to be written anew, as uptime.
+    /// When the lines written now have to be rendered again, as uptime.
     pub(in crate::exposition) fn expiry(self, context: &Context<'_>) -> Option<Duration> {
         match self {
             Self::Never => None,
