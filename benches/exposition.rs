@@ -71,7 +71,7 @@ fn read(account: &Account, seed: u64, at: Stamp) -> Vec<Vec<UserView>> {
         )),
         last_attempt: Some(Attempt { outcome: Outcome::Ok, problem: None }),
         trend: Trend::default(),
-        trust: Trust { role: Some(Role::SalesRep), cut_off: false },
+        trust: Trust { role: Some(Role::SalesRep), cut_off: false, not_known: false },
         found: false,
     };
     let users: Vec<UserView> = account.users.iter().enumerate().map(view).collect();

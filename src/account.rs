@@ -118,11 +118,32 @@ pub enum Profile {
     Minimal,
 }
 
+/// How long an account's lists count as known: `stale_after`, or three times the interval between two
+/// readings where that is longer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ListLifetimes {
+    /// The list of users.
+    pub users: Duration,
+    /// Those of channels and roles.
+    pub channels_and_roles: Duration,
+}
+
 impl Account {
     /// What upstream counts the account's requests by; accounts that have it in common share one
     /// limit.
     pub fn credential(&self) -> Credential {
         Credential::new(&self.base_url, &self.auth, self.account_id.as_ref())
+    }
+
+    /// How long its lists count as known after they were read.
+    pub fn lists_good_for(&self) -> ListLifetimes {
+        let lifetime = |refresh: Option<Duration>| {
+            self.poll.stale_after.max(refresh.unwrap_or_default().saturating_mul(3))
+        };
+        ListLifetimes {
+            users: lifetime(self.discovery.as_ref().map(|users| users.refresh_interval)),
+            channels_and_roles: lifetime(self.channels.map(|channels| channels.refresh_interval)),
+        }
     }
 
     /// Whether something of it has to survive a restart of the exporter: refresh tokens, or what is on

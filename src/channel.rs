@@ -66,6 +66,8 @@ pub struct Trust {
     pub role: Option<Role>,
     /// Whether no message can reach the user, because none of the channels is active.
     pub cut_off: bool,
+    /// Whether channels or roles are wanted and not known.
+    pub not_known: bool,
 }
 
 impl Role {
@@ -122,7 +124,7 @@ impl ChannelsAndRoles {
                 None => !channels.iter().any(|channel| channel.active),
             }
         });
-        Trust { role, cut_off }
+        Trust { role, cut_off, not_known: false }
     }
 }
 
@@ -240,8 +242,14 @@ mod tests {
             &[("a", true), ("b", true)],
             &[("1", "a", Role::QualityControl), ("1", "b", Role::SalesRep)],
         );
-        assert_eq!(around.of("1"), Trust { role: Some(Role::SalesRep), cut_off: false });
-        assert_eq!(around.of("2"), Trust { role: Some(Role::None), cut_off: false });
+        assert_eq!(
+            around.of("1"),
+            Trust { role: Some(Role::SalesRep), cut_off: false, not_known: false }
+        );
+        assert_eq!(
+            around.of("2"),
+            Trust { role: Some(Role::None), cut_off: false, not_known: false }
+        );
     }
 
     #[test]
@@ -262,8 +270,11 @@ mod tests {
         assert_eq!(ChannelsAndRoles::default().of("1"), Trust::default());
         let around = channels_and_roles(&[("a", true)], &[]);
         let unread = ChannelsAndRoles { roles: None, ..around.clone() };
-        assert_eq!(unread.of("1"), Trust { role: None, cut_off: false });
+        assert_eq!(unread.of("1"), Trust { role: None, cut_off: false, not_known: false });
         let unread = ChannelsAndRoles { channels: None, ..around };
-        assert_eq!(unread.of("1"), Trust { role: Some(Role::None), cut_off: false });
+        assert_eq!(
+            unread.of("1"),
+            Trust { role: Some(Role::None), cut_off: false, not_known: false }
+        );
     }
 }

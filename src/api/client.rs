@@ -3,27 +3,33 @@
 //! Only requests that upstream refuses with 429 are sent again here, after the requested pause; all
 //! other retries are decided by the poller.
 
-use std::sync::Arc;
-use std::time::Instant;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
-use reqwest::header::AUTHORIZATION;
+use reqwest::header::{
+    ACCEPT_ENCODING, AGE, AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, HeaderMap, HeaderValue,
+};
 use reqwest::{Response, StatusCode};
 use url::Url;
 
 use super::error::ListError;
+use super::freshness::UpstreamClock;
 use super::urls::counter_url;
 use super::wire::parse_counter;
 use crate::account::{Account, UserId};
 use crate::auth::{Token, TokenError, TokenSource, TokenTimes};
+use crate::blocking::lock;
 use crate::clock::Stamp;
 use crate::counter::Reading;
 use crate::limit::{Lane, Limiter};
 use crate::metrics::{Endpoint, Outcome, ProcessMetrics, Tally};
-use crate::text;
-use crate::transport::{BODY_MAX, Error, Malformed, read_body, refusal};
+use crate::transport::{BODY_MAX, Body, Error, Malformed, read_body, refusal};
+use crate::{blocking, text};
 
 /// Longest body that is shown as it came, in characters.
 const BODY_SHOWN_MAX: usize = 2000;
+/// Longest name of an encoding that is repeated, in characters.
+const ENCODING_SHOWN_MAX: usize = 40;
 /// How often a request is sent that is refused with 429 each time.
 pub const ATTEMPTS_MAX: u32 = 5;
 
@@ -46,6 +52,7 @@ pub struct Client {
     pub(super) process: Arc<ProcessMetrics>,
     pub(super) tally: Arc<Tally>,
     tokens: TokenSource,
+    clock: Arc<Mutex<UpstreamClock>>,
 }
 
 impl Client {
@@ -59,7 +66,8 @@ impl Client {
         tally: Arc<Tally>,
         tokens: TokenSource,
     ) -> Self {
-        Self { http, account, limiter, process, tally, tokens }
+        let clock = Arc::default();
+        Self { http, account, limiter, process, tally, tokens, clock }
     }
 
     /// The token to use now. Renewed ahead of its expiry, otherwise cached.
@@ -119,7 +127,17 @@ impl Client {
         let api = self.account.api;
         let url = counter_url(&self.account.base_url, api, user);
         let request = ApiRequest { endpoint: Endpoint::Counter, lane, url, body_max: BODY_MAX };
-        self.request(request, token, |body| parse_counter(api, body)).await
+        let (clock, stale_after) = (Arc::clone(&self.clock), self.account.poll.stale_after);
+        let parse = move |body: &[u8]| {
+            let reading = parse_counter(api, body)?;
+            if let Some(time) = reading.server_time {
+                let time = Duration::from_secs(time.unsigned_abs());
+                let checked = lock(&clock).check(time, Stamp::now(), stale_after);
+                checked.map_err(|age| Malformed::Old { age })?;
+            }
+            Ok(reading)
+        };
+        self.request(request, token, parse).await
     }
 
     /// Requests a user's counter and returns the response as it is, for `doctor`.
@@ -147,16 +165,16 @@ impl Client {
         self.send(self.account.base_url.clone(), None).await.map(|_| ())
     }
 
-    /// Sends a request, again after each pause that upstream asks for, and reads the response.
-    pub(super) async fn request<T>(
+    /// Sends a request, again after each pause that upstream asks for, and reads the answer.
+    pub(super) async fn request<T: Send + 'static>(
         &self,
         request: ApiRequest,
         token: &Token,
-        parse: impl Fn(&[u8]) -> Result<T, Malformed>,
+        parse: impl Fn(&[u8]) -> Result<T, Malformed> + Clone + Send + 'static,
     ) -> Result<(T, Stamp), Error> {
         let mut attempt = 1;
         loop {
-            match self.request_once(&request, token, &parse).await {
+            match self.request_once(&request, token, parse.clone()).await {
                 Err(Error::Status { status: 429, retry_after, .. }) if attempt < ATTEMPTS_MAX => {
                     self.limiter.pause(retry_after);
                     attempt += 1;
@@ -166,15 +184,21 @@ impl Client {
         }
     }
 
-    async fn request_once<T>(
+    async fn request_once<T: Send + 'static>(
         &self,
         request: &ApiRequest,
         token: &Token,
-        parse: impl Fn(&[u8]) -> Result<T, Malformed>,
+        parse: impl Fn(&[u8]) -> Result<T, Malformed> + Send + 'static,
     ) -> Result<(T, Stamp), Error> {
         let permit = self.limiter.acquire(request.lane).await;
         let (sent, asked) = (Instant::now(), Stamp::now());
-        let result = self.get(request, token).await.and_then(|body| Ok(parse(&body)?));
+        let (result, permit) = match self.get(request, token).await {
+            // The permit and the body go along: what nobody waits for any more still counts.
+            Ok(body) if body.len() > BODY_MAX => {
+                blocking::run(move || (parse(&body).map_err(Error::from), permit)).await
+            }
+            body => (body.and_then(|body| Ok(parse(&body)?)), permit),
+        };
         self.process.observe_request(request.endpoint, sent.elapsed());
         let outcome = result.as_ref().map_or_else(Error::outcome, |_| Outcome::Ok);
         self.tally.request(request.endpoint, outcome);
@@ -183,7 +207,7 @@ impl Client {
         result.map(|response| (response, asked))
     }
 
-    async fn get(&self, request: &ApiRequest, token: &Token) -> Result<Vec<u8>, Error> {
+    async fn get(&self, request: &ApiRequest, token: &Token) -> Result<Body, Error> {
         let response = self.send(request.url.clone(), Some(token)).await?;
         let status = response.status();
         let headers = response.headers().clone();
@@ -191,15 +215,33 @@ impl Client {
         let timeout = self.account.poll.timeout;
         let body = read_body(response, body_max, timeout).await;
         if status == StatusCode::OK {
+            self.check_source(&headers)?;
             return body;
         }
         // Of a refusal the status counts; its body only helps to explain it.
         Err(refusal(status, &headers, &body.unwrap_or_default(), |text| token.mask(text)))
     }
 
+    /// Whether an answer is upstream's own and as it was asked for: not from a cache, not compressed.
+    fn check_source(&self, headers: &HeaderMap) -> Result<(), Malformed> {
+        let header = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+        let age = header(AGE).and_then(|age| age.trim().parse().ok()).map(Duration::from_secs);
+        if let Some(age) = age.filter(|age| *age > self.account.poll.stale_after) {
+            return Err(Malformed::Old { age });
+        }
+        match header(CONTENT_ENCODING).map(str::trim) {
+            None | Some("" | "identity") => Ok(()),
+            Some(encoding) => {
+                Err(Malformed::Encoded { encoding: text::one_line(encoding, ENCODING_SHOWN_MAX) })
+            }
+        }
+    }
+
     async fn send(&self, url: Url, token: Option<&Token>) -> Result<Response, Error> {
         let timeout = self.account.poll.timeout;
         let mut request = self.http.get(url).timeout(timeout);
+        // Without these a gateway on the way may answer from its cache, or compress.
+        request = request.header(CACHE_CONTROL, "no-cache").header(ACCEPT_ENCODING, "identity");
         if let Some(token) = token {
             request = request.header(AUTHORIZATION, token.header());
         }

@@ -10,7 +10,9 @@ use futures_util::future::BoxFuture;
 use super::client::{ApiRequest, Client};
 use super::error::ListError;
 use super::urls::list_url;
-use super::wire::{ListedUser, UserPage, parse_channels, parse_roles, parse_users, parse_webhooks};
+use super::wire::{
+    ListedUser, USERS_MAX, UnreadableRows, parse_channels, parse_roles, parse_users, parse_webhooks,
+};
 use crate::account::Api;
 use crate::auth::Token;
 use crate::channel::{Channel, Roles};
@@ -18,19 +20,24 @@ use crate::limit::Lane;
 use crate::metrics::{Endpoint, Outcome};
 use crate::transport::{Error, Malformed};
 
-/// Longest list that is read: a hundred thousand users with long names.
-const LIST_MAX: usize = 32 * 1024 * 1024;
-/// Users on a page of v3 (docs/upstream.md, "Users"); a full page may be followed by another.
-const PAGE: usize = 100;
-/// Most users of an account that are read.
-const USERS_MAX: usize = 100_000;
+/// Longest list that is read, in bytes: 250 for each of a hundred thousand users.
+const LIST_MAX: usize = 24 * 1024 * 1024;
+
+/// A complete list, as far as its rows can be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed<T> {
+    /// What the readable rows hold.
+    pub list: T,
+    /// The other rows.
+    pub unreadable: UnreadableRows,
+}
 
 impl Client {
     /// Reads all users of the account, each id once.
     ///
     /// # Errors
     /// Everything but a complete list is an error.
-    pub async fn users(&self) -> Result<Vec<ListedUser>, ListError> {
+    pub async fn users(&self) -> Result<Listed<Vec<ListedUser>>, ListError> {
         self.with_token(|client, token| Box::pin(client.all_users(Lane::List, token))).await
     }
 
@@ -38,7 +45,7 @@ impl Client {
     ///
     /// # Errors
     /// As for [`users`](Self::users).
-    pub async fn fresh_users(&self) -> Result<Vec<ListedUser>, ListError> {
+    pub async fn fresh_users(&self) -> Result<Listed<Vec<ListedUser>>, ListError> {
         self.with_token(|client, token| Box::pin(client.all_users(Lane::Fresh, token))).await
     }
 
@@ -46,11 +53,12 @@ impl Client {
     ///
     /// # Errors
     /// Everything but a complete list is an error.
-    pub async fn channels(&self) -> Result<Vec<Channel>, ListError> {
+    pub async fn channels(&self) -> Result<Listed<Vec<Channel>>, ListError> {
         self.with_token(|client, token| {
-            Box::pin(
-                async move { client.list(Endpoint::Channels, 0, &token, parse_channels).await },
-            )
+            Box::pin(async move {
+                let rows = client.list(Endpoint::Channels, &token, parse_channels).await?;
+                Ok(Listed { list: rows.items, unreadable: rows.unreadable })
+            })
         })
         .await
     }
@@ -59,12 +67,15 @@ impl Client {
     ///
     /// # Errors
     /// Everything but complete settings is an error.
-    pub async fn roles(&self) -> Result<Option<Roles>, ListError> {
+    pub async fn roles(&self) -> Result<Option<Listed<Roles>>, ListError> {
         if self.account.api == Api::V3 {
             return Ok(None);
         }
         self.with_token(|client, token| {
-            Box::pin(async move { client.list(Endpoint::Settings, 0, &token, parse_roles).await })
+            Box::pin(async move {
+                let rows = client.list(Endpoint::Settings, &token, parse_roles).await?;
+                Ok(Listed { list: rows.0, unreadable: rows.1 })
+            })
         })
         .await
         .map(Some)
@@ -76,9 +87,7 @@ impl Client {
     /// Everything but a list of them is an error.
     pub async fn webhooks(&self) -> Result<usize, ListError> {
         self.with_token(|client, token| {
-            Box::pin(
-                async move { client.list(Endpoint::Webhooks, 0, &token, parse_webhooks).await },
-            )
+            Box::pin(async move { client.list(Endpoint::Webhooks, &token, parse_webhooks).await })
         })
         .await
     }
@@ -98,65 +107,61 @@ impl Client {
         }
     }
 
-    /// Follows the pages. Whether v2 has any is not documented (docs/upstream.md, "Users"): one that
-    /// has no new user, or refuses an offset, has listed all users on the first page.
-    async fn all_users(&self, lane: Lane, token: Token) -> Result<Vec<ListedUser>, Error> {
+    /// Reads pages until one brings no new user, whatever `count` says. A server without pages answers
+    /// with the same list again, or refuses the offset of the first extra page; any other failure of
+    /// any page leaves the whole list unread (docs/upstream.md, "Users").
+    async fn all_users(&self, lane: Lane, token: Token) -> Result<Listed<Vec<ListedUser>>, Error> {
         let mut users: Vec<ListedUser> = Vec::new();
+        let mut unreadable = UnreadableRows::default();
         let mut known = HashSet::new();
+        let (mut offset, mut pages) = (0, 0);
         loop {
-            let page =
-                self.list_in_lane(lane, Endpoint::Users, users.len(), &token, parse_users).await;
-            let UserPage { users: page, count } = match page {
-                Err(error) if !users.is_empty() && self.may_have_no_pages(&error) => break,
+            let page = self.list_in_lane(lane, Endpoint::Users, offset, &token, parse_users).await;
+            let page = match page {
+                Err(error) if pages == 1 && has_no_pages(&error) => break,
                 page => page?,
             };
-            let full = page.len() >= PAGE;
             let before = users.len();
-            users.extend(page.into_iter().filter(|user| known.insert(user.id.clone())));
+            users.extend(page.items.into_iter().filter(|user| known.insert(user.id.clone())));
             if users.len() > USERS_MAX {
                 return Err(Malformed::TooMany { limit: USERS_MAX }.into());
             }
-            let complete = count.map_or(!full, |count| users.len() >= count);
-            let has_new = users.len() > before;
-            match count {
-                _ if complete => break,
-                // Pages that end too early are not a complete list.
-                Some(count) if !has_new => {
-                    return Err(Malformed::Incomplete { found: users.len(), count }.into());
-                }
-                _ if !has_new => break,
-                _ => {}
+            if users.len() == before {
+                break;
             }
+            let rows_before = offset;
+            unreadable.extend(page.unreadable, rows_before);
+            offset += page.count;
+            pages += 1;
         }
-        Ok(users)
+        Ok(Listed { list: users, unreadable })
     }
 
-    fn may_have_no_pages(&self, error: &Error) -> bool {
-        self.account.api == Api::V2
-            && matches!(error.outcome(), Outcome::ClientError | Outcome::NotFound)
-    }
-
-    async fn list<T>(
+    async fn list<T: Send + 'static>(
         &self,
         endpoint: Endpoint,
-        offset: usize,
         token: &Token,
-        parse: impl Fn(&[u8]) -> Result<T, Malformed>,
+        parse: impl Fn(&[u8]) -> Result<T, Malformed> + Clone + Send + 'static,
     ) -> Result<T, Error> {
-        self.list_in_lane(Lane::List, endpoint, offset, token, parse).await
+        self.list_in_lane(Lane::List, endpoint, 0, token, parse).await
     }
 
-    async fn list_in_lane<T>(
+    async fn list_in_lane<T: Send + 'static>(
         &self,
         lane: Lane,
         endpoint: Endpoint,
         offset: usize,
         token: &Token,
-        parse: impl Fn(&[u8]) -> Result<T, Malformed>,
+        parse: impl Fn(&[u8]) -> Result<T, Malformed> + Clone + Send + 'static,
     ) -> Result<T, Error> {
         let url = list_url(&self.account, endpoint, offset)
             .expect("each API is asked only for lists that it has");
         let request = ApiRequest { endpoint, lane, url, body_max: LIST_MAX };
         self.request(request, token, parse).await.map(|(list, _)| list)
     }
+}
+
+/// Whether a refused offset means that there is one page only.
+fn has_no_pages(error: &Error) -> bool {
+    matches!(error, Error::Status { status: 400 | 404, .. })
 }

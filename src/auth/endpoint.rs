@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::StatusCode;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -68,8 +68,6 @@ pub(super) struct GrantedTokens {
 #[derive(Debug)]
 pub(super) struct GrantRefusal {
     pub(super) error: Error,
-    /// The code in the body of a refusal, in small letters without separators.
-    code: Option<String>,
 }
 
 /// The login of a partner, as the header of a request.
@@ -109,8 +107,7 @@ impl TokenClient {
         let outcome = result.as_ref().map_or_else(|failed| failed.error.outcome(), |_| Outcome::Ok);
         self.tally.request(Endpoint::Token, outcome);
         limiter.request_ended(outcome == Outcome::Timeout);
-        if let Err(GrantRefusal { error: Error::Status { status: 429, retry_after, .. }, .. }) =
-            &result
+        if let Err(GrantRefusal { error: Error::Status { status: 429, retry_after, .. } }) = &result
         {
             limiter.pause(*retry_after);
         }
@@ -129,6 +126,7 @@ impl TokenClient {
         url.set_path(&format!("{}/{PATH}", self.base_url.path().trim_end_matches('/')));
         let request = self.http.post(url).timeout(timeout).body(grant.body());
         let request = request
+            .header(ACCEPT_ENCODING, HeaderValue::from_static("identity"))
             .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
             .header(AUTHORIZATION, login.header.clone());
         let response = request.send().await.map_err(|error| Error::sending(error, timeout))?;
@@ -140,7 +138,7 @@ impl TokenClient {
         let mask = |text: &str| grant.mask(&login.mask(text));
         let body = body.unwrap_or_default();
         let error = refusal(status, &headers, &body, mask);
-        Err(GrantRefusal { error, code: parse_code(&body) })
+        Err(error.into())
     }
 }
 
@@ -213,8 +211,12 @@ impl GrantRefusal {
     /// Whether upstream says that the token, code or login in the grant itself is not valid.
     pub(super) fn is_of_the_grant(&self) -> bool {
         let known = ["oauthtokenunknownorrevoked", "invalidgrant"];
-        let refused = matches!(self.error, Error::Status { status: 400 | 401 | 403, .. });
-        refused && self.code.as_deref().is_some_and(|code| known.contains(&code))
+        match &self.error {
+            Error::Status { status: 400 | 401 | 403, code: Some(code), .. } => {
+                known.contains(&code.as_str())
+            }
+            _ => false,
+        }
     }
 
     /// Whether it is certain that the request had no effect upstream. Otherwise a refresh token may be
@@ -230,7 +232,7 @@ impl GrantRefusal {
 
 impl From<Error> for GrantRefusal {
     fn from(error: Error) -> Self {
-        Self { error, code: None }
+        Self { error }
     }
 }
 
@@ -238,14 +240,6 @@ impl From<Malformed> for GrantRefusal {
     fn from(error: Malformed) -> Self {
         Error::from(error).into()
     }
-}
-
-/// The code of a refusal; its spelling varies.
-fn parse_code(body: &[u8]) -> Option<String> {
-    let body: Value = serde_json::from_slice(body).ok()?;
-    let code = body.get("code").filter(|code| code.is_string()).or_else(|| body.get("error"))?;
-    let letters = code.as_str()?.chars().filter(char::is_ascii_alphanumeric);
-    Some(letters.map(|letter| letter.to_ascii_lowercase()).collect())
 }
 
 /// `{"data":{"access_token":"…","refresh_token":"…","expires_in":3600},"meta":…}`, also seen without
@@ -287,6 +281,7 @@ fn parse(body: &[u8], asked: Stamp) -> Result<GrantedTokens, Malformed> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use reqwest::header::HeaderMap;
 
     const NOW: Stamp = Stamp { uptime: Duration::ZERO, unix: Duration::from_secs(1000) };
 
@@ -344,9 +339,9 @@ mod tests {
             let of_an_account = !body.contains("eyJpYXQiOjE3OTAyNjQ5OTUs");
             assert_eq!(account.as_deref(), of_an_account.then_some("78231464"), "{body}");
         }
-        let refused = include_bytes!("../../tests/fixtures/v2-error-401.json");
-        let error = Error::Status { status: 401, detail: String::new(), retry_after: None };
-        assert!(GrantRefusal { error, code: parse_code(refused) }.is_of_the_grant());
+        let body = include_bytes!("../../tests/fixtures/v2-error-401.json");
+        let error = refusal(StatusCode::UNAUTHORIZED, &HeaderMap::new(), body, str::to_owned);
+        assert!(GrantRefusal::from(error).is_of_the_grant());
     }
 
     #[test]
@@ -414,13 +409,14 @@ mod tests {
     #[test]
     fn a_refusal_of_the_grant_differs_from_other_refusals() {
         let refused = |status: u16, body: &str| {
-            let error = Error::Status { status, detail: String::new(), retry_after: None };
-            GrantRefusal { error, code: parse_code(body.as_bytes()) }
+            let status = StatusCode::from_u16(status).unwrap();
+            GrantRefusal::from(refusal(status, &HeaderMap::new(), body.as_bytes(), str::to_owned))
         };
         for (status, body, of_the_grant) in [
             (401, r#"{"code":"OAUTH_TOKEN_UNKNOWN_OR_REVOKED"}"#, true),
             (400, r#"{"code":"oauthTokenUnknownOrRevoked","title":"t"}"#, true),
             (400, r#"{"error":"invalid_grant","error_description":"d"}"#, true),
+            (400, r#"{"error":{"code":"INVALID_GRANT","description":"d"}}"#, true),
             (401, r#"{"code":"UNAUTHORIZED"}"#, false),
             (401, "", false),
             (500, r#"{"error":"invalid_grant"}"#, false),
@@ -436,7 +432,6 @@ mod tests {
         #[test]
         fn no_body_breaks_the_parsers(body in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = parse(&body, NOW);
-            let _ = parse_code(&body);
         }
     }
 }

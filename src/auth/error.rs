@@ -225,7 +225,8 @@ mod tests {
 
     fn refused(status: u16, detail: &str, retry_after: Option<u64>) -> TokenError {
         let retry_after = retry_after.map(Duration::from_secs);
-        let source = Arc::new(Error::Status { status, detail: detail.to_owned(), retry_after });
+        let source =
+            Arc::new(Error::Status { status, code: None, detail: detail.to_owned(), retry_after });
         TokenError::Refused { what: "cannot log in", source }
     }
 

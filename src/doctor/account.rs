@@ -88,7 +88,7 @@ impl Examination<'_> {
             }
         };
         self.findings.push(Finding::ok(Check::Access, "the token is accepted"));
-        let dead: Vec<_> = channels.iter().filter(|channel| !channel.active).collect();
+        let dead: Vec<_> = channels.list.iter().filter(|channel| !channel.active).collect();
         for channel in &dead {
             let (words, remedy) = channel.messages();
             let (id, transport) = (&channel.id, channel.transport.label());
@@ -101,7 +101,7 @@ impl Examination<'_> {
             let finding = Finding::problem(Check::Channels, words, remedy);
             self.findings.push(finding.about(vec![id.to_string()]));
         }
-        if channels.is_empty() {
+        if channels.list.is_empty() {
             let remedy = "connect a channel in Wazzup24; without one all counters are 0";
             self.findings.push(Finding::problem(
                 Check::Channels,
@@ -109,13 +109,13 @@ impl Examination<'_> {
                 remedy,
             ));
         } else if dead.is_empty() {
-            let words = match channels.len() {
+            let words = match channels.list.len() {
                 1 => "the only channel is active".to_owned(),
                 count => format!("all {count} channels are active"),
             };
             self.findings.push(Finding::ok(Check::Channels, words));
         }
-        self.channels_and_roles.channels = Some(channels.into());
+        self.channels_and_roles.channels = Some(channels.list.into());
         true
     }
 
@@ -195,6 +195,15 @@ impl Examination<'_> {
             );
             let remedy = "raise discover_users.max_users, or narrow include and exclude";
             self.findings.push(Finding::problem(Check::Limit, words, remedy).about(left_out));
+        }
+        let invalid = self.invalid_ids();
+        if invalid > 0 && self.account.discovery.is_some() {
+            let words = format!(
+                "{invalid} users of the list have ids that are too long or hold a control character, \
+                 and are not polled"
+            );
+            let remedy = "correct their ids in the CRM";
+            self.findings.push(Finding::problem(Check::Limit, words, remedy));
         }
     }
 }

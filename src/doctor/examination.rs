@@ -41,7 +41,8 @@ pub async fn examine(client: &Client, account: &Account) -> Diagnosis {
 
 /// Examines one user: the raw response, the role and the channels. The caller adds the series.
 pub async fn examine_user(client: &Client, user: &UserId) -> UserReport {
-    let (channels, roles) = (client.channels().await.ok(), client.roles().await.ok().flatten());
+    let channels = client.channels().await.map(|channels| channels.list).unwrap_or_default();
+    let roles = client.roles().await.ok().flatten().map(|roles| roles.list);
     let (status, answer) = match client.raw_counter(user).await {
         Ok(raw) => (Some(raw.status), raw.body),
         Err(error) => (None, error.to_string()),
@@ -51,13 +52,11 @@ pub async fn examine_user(client: &Client, user: &UserId) -> UserReport {
         .flat_map(|roles| roles.channels_of(user.as_str()))
         .map(str::to_owned)
         .collect();
-    let own = own.into_iter().map(|id| {
-        match channels.iter().flatten().find(|channel| *channel.id == *id) {
-            Some(channel) => {
-                format!("{id} ({}, {})", channel.transport.label(), channel.state.label())
-            }
-            None => format!("{id} (no such channel any more)"),
+    let own = own.into_iter().map(|id| match channels.iter().find(|channel| *channel.id == *id) {
+        Some(channel) => {
+            format!("{id} ({}, {})", channel.transport.label(), channel.state.label())
         }
+        None => format!("{id} (no such channel any more)"),
     });
     UserReport {
         id: user.to_string(),

@@ -21,7 +21,14 @@ impl Examination<'_> {
         let listed = self.timed(client.users()).await;
         let forbidden = matches!(&listed, Err(error) if error.outcome() == Outcome::Forbidden);
         match listed {
-            Ok(users) => self.listed = Some(users),
+            Ok(users) => {
+                if let Some(rows) = users.unreadable.words() {
+                    let words = format!("the list of users has rows that cannot be read: {rows}");
+                    let remedy = "report the shape of these rows; their users are not polled";
+                    self.findings.push(Finding::problem(Check::Access, words, remedy));
+                }
+                self.listed = Some(users.list);
+            }
             Err(error) => self.note_list(&error),
         }
         if !self.check_one_counter(forbidden).await {
@@ -119,7 +126,7 @@ impl Examination<'_> {
     async fn check_roles(&mut self) {
         let client = self.client;
         match self.timed(client.roles()).await {
-            Ok(Some(roles)) => self.channels_and_roles.roles = Some(roles.into()),
+            Ok(Some(roles)) => self.channels_and_roles.roles = Some(roles.list.into()),
             Ok(None) => {
                 self.findings.push(Finding::unknown(Check::Roles, "v3 does not report roles"));
             }
@@ -183,7 +190,13 @@ impl Examination<'_> {
         self.found().into_iter().skip(most).collect()
     }
 
-    /// The ids of discovered users that are not configured.
+    /// How many users of the list cannot be polled, because their ids are none.
+    pub(super) fn invalid_ids(&self) -> usize {
+        let listed = self.listed.iter().flatten();
+        listed.filter(|user| UserId::parse(&user.id).is_err()).count()
+    }
+
+    /// The ids of discovered users that are not configured, in the order in which they are polled.
     fn found(&self) -> Vec<String> {
         let Some(discovery) = &self.account.discovery else { return Vec::new() };
         let configured: HashSet<&str> =
@@ -191,7 +204,12 @@ impl Examination<'_> {
         let listed = self.listed.iter().flatten();
         let found = listed.filter(|user| discovery.includes(&user.id, user.name.as_deref()));
         let found = found.filter(|user| !configured.contains(user.id.as_str()));
-        found.map(|user| user.id.clone()).collect()
+        let mut found: Vec<String> = found
+            .filter(|user| UserId::parse(&user.id).is_ok())
+            .map(|user| user.id.clone())
+            .collect();
+        found.sort_unstable();
+        found
     }
 }
 

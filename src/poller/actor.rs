@@ -109,6 +109,7 @@ impl Poller {
     /// Renders what changed, outside the async threads, and replaces the view in the slot.
     pub(super) async fn publish(&mut self) {
         let slot = self.writer.slot();
+        self.state.update_trust(Stamp::now());
         let token = self.client.token_times();
         self.state.facts.token_expiry = token.expiry;
         self.state.facts.token_refreshed = token.last_refresh;

@@ -40,12 +40,15 @@ impl Poller {
         let token = with_heartbeat(&self.heartbeat, &client, client.token()).await?;
         let listed = with_heartbeat(&self.heartbeat, &client, client.fresh_users()).await;
         let listed = listed.map_err(FullReadError::List)?;
-        if listed.is_empty() {
+        if let Some(rows) = listed.unreadable.words() {
+            return Err(FullReadError::Rows(rows));
+        }
+        if listed.list.is_empty() {
             return Err(FullReadError::Empty);
         }
         let mut users: HashSet<UserId> =
             self.account().users.iter().map(|user| user.id.clone()).collect();
-        for user in listed {
+        for user in listed.list {
             users.insert(UserId::parse(&user.id).map_err(|_| FullReadError::Id)?);
         }
         self.read_users(token, users).await

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::report::ListFailure;
 use crate::account::Account;
-use crate::api::{Client, ListError, ListedUser};
+use crate::api::{Client, ListError, Listed, ListedUser};
 use crate::channel::{Channel, Roles};
 use crate::clock::Stamp;
 use crate::snapshot::{AccountView, ListStatus};
@@ -49,8 +49,11 @@ impl std::fmt::Debug for Lists {
 
 /// The result of a request for lists.
 pub(super) enum ListUpdate {
-    Users(Result<Vec<ListedUser>, ListError>),
-    ChannelsAndRoles(Result<Vec<Channel>, ListError>, Result<Option<Roles>, ListError>),
+    Users(Result<Listed<Vec<ListedUser>>, ListError>),
+    ChannelsAndRoles(
+        Result<Listed<Vec<Channel>>, ListError>,
+        Result<Option<Listed<Roles>>, ListError>,
+    ),
 }
 
 impl Lists {
@@ -77,6 +80,7 @@ impl Lists {
         };
         if let Some(discovery) = &account.discovery
             && before.discovery.as_ref() == Some(discovery)
+            && before.users == account.users
             && before.export == account.export
         {
             self.users = again(&facts.discovery, discovery.refresh_interval).or(self.users);

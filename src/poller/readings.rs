@@ -27,6 +27,9 @@ pub enum FullReadError {
     /// The list of users is empty, so it does not say which counters exist.
     #[error("the list of users is empty, so it is unknown which counters would be cleared")]
     Empty,
+    /// The list of users has rows that cannot be read, so it does not say which counters exist.
+    #[error("the list of users has rows that cannot be read: {0}")]
+    Rows(String),
     /// A user on the list has an invalid id.
     #[error("the list has a user with an invalid id")]
     Id,

@@ -3,12 +3,13 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::account::{Account, UserId};
+use super::state::trust_of;
+use crate::account::{Account, Discovery, User, UserId};
 use crate::channel::ChannelsAndRoles;
 use crate::clock::Stamp;
 use crate::exposition::{render_account, render_chunk};
 use crate::metrics::Tally;
-use crate::snapshot::{AccountView, CHUNK_USERS, Facts, ListStatus, Slot, UserView};
+use crate::snapshot::{AccountView, CHUNK_USERS, Facts, Slot, UserView};
 
 /// A slot for an account that has not been polled yet.
 pub fn new_slot(account: Arc<Account>) -> Slot {
@@ -18,7 +19,8 @@ pub fn new_slot(account: Arc<Account>) -> Slot {
 fn slot_of_users(account: Arc<Account>, tally: Arc<Tally>) -> Slot {
     let users = account.users.iter().map(|user| UserView::new(Arc::clone(user)));
     let users: Vec<UserView> = users.collect();
-    let view = view_of(account, &tally, Facts::default(), &users);
+    let facts = Facts::new(&account, Stamp::now());
+    let view = view_of(account, &tally, facts, &users);
     Slot::new(tally, view)
 }
 
@@ -57,15 +59,24 @@ pub(super) fn changed_view(earlier: &Slot, account: Arc<Account>) -> Option<Acco
     let mut facts = Facts { down: false, ..view.facts.clone() };
     if account.channels.is_none() {
         facts.channels_and_roles = ChannelsAndRoles::default();
-        (facts.channels, facts.roles) = Default::default();
+    }
+    let now = Stamp::now();
+    let (wanted, earlier_lists) = (Facts::new(&account, now), &mut facts);
+    for (list, wanted) in [
+        (&mut earlier_lists.channels, wanted.channels),
+        (&mut earlier_lists.roles, wanted.roles),
+        (&mut earlier_lists.discovery, wanted.discovery),
+    ] {
+        if list.wanted_since.is_none() || wanted.wanted_since.is_none() {
+            *list = wanted;
+        }
     }
     let mut users = configured_users(&account, &view);
-    match &account.discovery {
-        Some(discovery) => users.extend(still_found(&account, discovery.max_users, &view)),
-        None => facts.discovery = ListStatus::default(),
+    if let Some(discovery) = &account.discovery {
+        users.extend(still_listed(&account, discovery, &view));
     }
     for user in &mut users {
-        user.trust = facts.channels_and_roles.of(user.user.id.as_str());
+        user.trust = trust_of(&account, &facts, user.user.id.as_str(), now);
     }
     let newest = users.iter().filter_map(|user| user.last_good).map(|(_, at)| at);
     facts.newest_reading = newest.max_by_key(|at| at.uptime);
@@ -77,17 +88,32 @@ fn configured_users(account: &Account, view: &AccountView) -> Vec<UserView> {
     let known: HashMap<&UserId, &UserView> =
         view.users().map(|user| (&user.user.id, user)).collect();
     let users = account.users.iter().map(|user| match known.get(&user.id) {
-        Some(known) => UserView { user: Arc::clone(user), found: false, ..(*known).clone() },
+        Some(known) => {
+            let name = known.user.name.as_ref().filter(|_| account.export.user_names);
+            let user = match (&user.name, name) {
+                // The name of the list, until that is read again.
+                (None, Some(name)) => {
+                    Arc::new(User { name: Some(name.clone()), ..User::clone(user) })
+                }
+                _ => Arc::clone(user),
+            };
+            UserView { user, found: false, ..(*known).clone() }
+        }
         None => UserView::new(Arc::clone(user)),
     });
     users.collect()
 }
 
-/// Users that were discovered and are not configured: they stay until the list is read again.
-fn still_found(account: &Account, most: usize, view: &AccountView) -> Vec<UserView> {
+/// Users that are not configured, or no longer, and may be on the account's list: they stay until that
+/// is read again.
+fn still_listed(account: &Account, discovery: &Discovery, view: &AccountView) -> Vec<UserView> {
     let configured: HashSet<&UserId> = account.users.iter().map(|user| &user.id).collect();
-    let stays = |user: &&UserView| user.found && !configured.contains(&user.user.id);
-    view.users().filter(stays).take(most).cloned().collect()
+    let stays = |view: &&UserView| {
+        let user = &view.user;
+        !configured.contains(&user.id) && discovery.includes(user.id.as_str(), user.name.as_deref())
+    };
+    let users = view.users().filter(stays).take(discovery.max_users);
+    users.map(|view| UserView { found: true, ..view.clone() }).collect()
 }
 
 fn view_of(account: Arc<Account>, tally: &Tally, facts: Facts, users: &[UserView]) -> AccountView {

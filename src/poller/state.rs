@@ -8,11 +8,14 @@ use std::sync::Arc;
 
 use super::persist::SavedTrends;
 use crate::account::{Account, User, UserId};
+use crate::channel::Trust;
 use crate::clock::Stamp;
 use crate::counter::{Reading, Trend};
 use crate::exposition::{render_account, render_chunk};
 use crate::metrics::{Outcome, SweepResult, Tally};
-use crate::snapshot::{AccountView, Attempt, CHUNK_USERS, Chunk, Facts, FailingReason, UserView};
+use crate::snapshot::{
+    AccountView, Attempt, CHUNK_USERS, Chunk, Facts, FailingReason, ListStatus, UserView,
+};
 use crate::transport::Error;
 
 /// The poller's own copy of what is known, ahead of what is published.
@@ -84,31 +87,33 @@ impl PollState {
     /// Replaces the users by the configured and the discovered ones (`found`); their readings stay. Not
     /// while requests for users are open, which know them by their index.
     pub(super) fn set_users(&mut self, users: Vec<(Arc<User>, bool)>, now: Stamp) {
+        let same = self.users().map(|view| (&view.user, view.found));
+        if same.eq(users.iter().map(|(user, found)| (user, *found))) {
+            return;
+        }
         let before: Vec<UserView> = self.chunks.drain(..).flat_map(|chunk| chunk.users).collect();
-        let same = before.iter().map(|view| (&view.user, view.found));
-        let unchanged = same.eq(users.iter().map(|(user, found)| (user, *found)));
         let mut known: HashMap<UserId, UserView> =
             before.into_iter().map(|view| (view.user.id.clone(), view)).collect();
         let views = users.into_iter().map(|(user, found)| {
             if let Some(view) = known.remove(&user.id) {
                 return UserView { user, found, ..view };
             }
-            let trust = self.facts.channels_and_roles.of(user.id.as_str());
+            let trust = trust_of(&self.account, &self.facts, user.id.as_str(), now);
             let mut view = UserView { trust, found, ..UserView::new(user) };
             restore_trend(&mut view, &self.account, &self.saved, now);
             view
         });
         let views: Vec<UserView> = views.collect();
         self.facts.users = views.len();
-        let open = |users: &[UserView]| ChunkState { users: users.to_vec(), changed: !unchanged };
+        let open = |users: &[UserView]| ChunkState { users: users.to_vec(), changed: true };
         self.chunks = views.chunks(CHUNK_USERS).map(open).collect();
     }
 
     /// Decides from the current channels and roles what each user's counter is worth.
-    pub(super) fn update_trust(&mut self) {
+    pub(super) fn update_trust(&mut self, now: Stamp) {
         for chunk in &mut self.chunks {
             for view in &mut chunk.users {
-                let trust = self.facts.channels_and_roles.of(view.user.id.as_str());
+                let trust = trust_of(&self.account, &self.facts, view.user.id.as_str(), now);
                 if view.trust != trust {
                     view.trust = trust;
                     chunk.changed = true;
@@ -183,8 +188,9 @@ impl PollState {
     pub(super) fn failed(&mut self, index: usize, error: &Error) {
         let problem: Arc<str> = error.to_string().into();
         self.problem = Some(Arc::clone(&problem));
-        self.count(account_outcome(error));
-        self.set_attempt(index, Attempt { outcome: error.outcome(), problem: Some(problem) });
+        let outcome = account_outcome(error);
+        self.count(outcome);
+        self.set_attempt(index, Attempt { outcome, problem: Some(problem) });
     }
 
     /// Counts a user as read in this sweep if it was read in an interrupted one that began at `since`.
@@ -320,6 +326,16 @@ impl Draft {
         }
         let blocks = render_account(&account, &facts, Some(&earlier.blocks), now);
         AccountView { account, facts, chunks, blocks }
+    }
+}
+
+/// What a user's counter is worth.
+pub(super) fn trust_of(account: &Account, facts: &Facts, user: &str, now: Stamp) -> Trust {
+    let good_for = account.lists_good_for().channels_and_roles;
+    let not_known = |list: &ListStatus| list.is_not_known(good_for, now);
+    Trust {
+        not_known: not_known(&facts.channels) || not_known(&facts.roles),
+        ..facts.channels_and_roles.of(user)
     }
 }
 

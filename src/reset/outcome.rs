@@ -135,7 +135,7 @@ mod tests {
     use crate::api::NotSentReason;
 
     fn status(status: u16) -> Error {
-        Error::Status { status, detail: "why".to_owned(), retry_after: None }
+        Error::Status { status, code: None, detail: "why".to_owned(), retry_after: None }
     }
 
     #[test]

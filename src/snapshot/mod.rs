@@ -7,16 +7,15 @@
 //! [`History`] for the status page.
 
 mod history;
+mod lists;
 mod reasons;
 mod slot;
 mod totals;
 mod view;
 
 pub use self::history::{History, HistorySamples, POINTS, Point};
+pub use self::lists::{ListStatus, SkippedUsers};
 pub use self::reasons::{FailingReason, UntrustedReason};
 pub use self::slot::{Directory, Slot, Writer};
 pub use self::totals::Totals;
-pub use self::view::{
-    AccountView, Attempt, Block, CHUNK_USERS, Chunk, Facts, ListStatus, Sweep, UserView,
-    channels_good_for,
-};
+pub use self::view::{AccountView, Attempt, Block, CHUNK_USERS, Chunk, Facts, Sweep, UserView};

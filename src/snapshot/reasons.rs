@@ -32,6 +32,8 @@ pub enum UntrustedReason {
     UnknownUser,
     /// Upstream reports a type that is neither red nor grey.
     UnknownType,
+    /// Roles or channels are wanted and not known, so none of the other reasons can be excluded.
+    NotKnown,
 }
 
 impl FailingReason {
@@ -65,8 +67,8 @@ impl FailingReason {
 
 impl UntrustedReason {
     /// Every reason, in the order of the exposition.
-    pub const ALL: [Self; 4] =
-        [Self::NoRole, Self::NoActiveChannel, Self::UnknownUser, Self::UnknownType];
+    pub const ALL: [Self; 5] =
+        [Self::NoRole, Self::NoActiveChannel, Self::UnknownUser, Self::UnknownType, Self::NotKnown];
 
     /// The value of the label `reason`.
     pub fn label(self) -> &'static str {
@@ -75,6 +77,7 @@ impl UntrustedReason {
             Self::NoActiveChannel => "no_active_channel",
             Self::UnknownUser => "unknown_user",
             Self::UnknownType => "unknown_type",
+            Self::NotKnown => "not_known",
         }
     }
 }

@@ -92,7 +92,11 @@ mod tests {
                 last_message: None,
             };
             let last_good = red.map(|red| (reading(red), now));
-            UserView { trust: Trust { role: *role, cut_off: *cut_off }, last_good, ..user }
+            UserView {
+                trust: Trust { role: *role, cut_off: *cut_off, not_known: false },
+                last_good,
+                ..user
+            }
         };
         let chunk = Chunk { users: users.iter().map(user).collect(), blocks: Vec::new() };
         let (account, facts) = (Arc::new(fixture("acme", &[])), Facts::default());

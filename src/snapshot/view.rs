@@ -6,8 +6,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use flate2::Crc;
 
+use super::lists::{ListStatus, SkippedUsers};
 use super::reasons::{FailingReason, UntrustedReason};
-use crate::account::{Account, User};
+use crate::account::{Account, Api, User};
 use crate::channel::{Channel, ChannelsAndRoles, Role, Trust};
 use crate::clock::Stamp;
 use crate::counter::{CounterType, CounterValues, Reading, Trend};
@@ -80,25 +81,16 @@ pub struct Facts {
     pub channels: ListStatus,
     /// How reading the roles went.
     pub roles: ListStatus,
-    /// How finding users went.
+    /// How reading the list of users went.
     pub discovery: ListStatus,
-    /// Users who were found and are more than may be polled.
-    pub left_out: usize,
+    /// Rows of the list of users that are not polled.
+    pub skipped: SkippedUsers,
     /// When reading ends unless a person acts; unix time.
     pub token_expiry: Option<Duration>,
     /// When the token was last renewed; unix time.
     pub token_refreshed: Option<Duration>,
     /// The account's counters.
     pub tally: TallyValues,
-}
-
-/// How reading one of the account's lists went.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ListStatus {
-    /// When it was last read with success.
-    pub read: Option<Stamp>,
-    /// The error of the last attempt; `None` if it succeeded.
-    pub problem: Option<Arc<str>>,
 }
 
 /// A finished sweep over all users of an account.
@@ -151,16 +143,22 @@ impl AccountView {
     }
 }
 
-/// How long a list of channels may be shown after it was read.
-pub fn channels_good_for(account: &Account) -> Duration {
-    let refresh = account.channels.map_or(Duration::ZERO, |channels| channels.refresh_interval);
-    account.poll.stale_after.max(refresh.saturating_mul(3))
-}
-
 impl Facts {
+    /// What is known of an account before anything was read.
+    pub fn new(account: &Account, now: Stamp) -> Self {
+        let channels = account.channels.is_some();
+        Self {
+            users: account.users.len(),
+            discovery: ListStatus::new(account.discovery.is_some(), now),
+            channels: ListStatus::new(channels, now),
+            roles: ListStatus::new(channels && account.api == Api::V2, now),
+            ..Self::default()
+        }
+    }
+
     /// The channels of the `account`, as long as the list of them is not too old to be shown.
     pub fn channels_shown(&self, account: &Account, now: Stamp) -> &[Channel] {
-        let good_for = channels_good_for(account);
+        let good_for = account.lists_good_for().channels_and_roles;
         let live = self.channels.read.filter(|at| at.age(now) < good_for);
         live.and(self.channels_and_roles.channels.as_deref()).unwrap_or_default()
     }
@@ -185,10 +183,15 @@ impl UserView {
         }
     }
 
-    /// The last good reading if it is younger than `stale_after`.
+    /// The last good reading if it is younger than `stale_after`, and upstream still knows the user.
     pub fn live(&self, stale_after: Duration, now: Stamp) -> Option<Reading> {
-        let (reading, at) = self.last_good?;
+        let (reading, at) = self.last_good.filter(|_| !self.is_unknown())?;
         (at.age(now) < stale_after).then_some(reading)
+    }
+
+    /// Whether upstream says that there is no such user.
+    fn is_unknown(&self) -> bool {
+        self.last_attempt.as_ref().is_some_and(|last| last.outcome == Outcome::NotFound)
     }
 
     /// The figures to show: those of a live reading, otherwise none.
@@ -217,16 +220,14 @@ impl UserView {
         stale_after: Duration,
         now: Stamp,
     ) -> impl Iterator<Item = UntrustedReason> {
-        let attempt = self.last_attempt.as_ref();
         let live = self.live(stale_after, now);
         let odd = |reading: Reading| reading.kind == CounterType::Other && reading.count > 0;
         UntrustedReason::ALL.into_iter().filter(move |reason| match reason {
             UntrustedReason::NoRole => self.trust.role == Some(Role::None),
             UntrustedReason::NoActiveChannel => self.trust.cut_off,
-            UntrustedReason::UnknownUser => {
-                attempt.is_some_and(|last| last.outcome == Outcome::NotFound)
-            }
+            UntrustedReason::UnknownUser => self.is_unknown(),
             UntrustedReason::UnknownType => live.is_some_and(odd),
+            UntrustedReason::NotKnown => self.trust.not_known,
         })
     }
 }

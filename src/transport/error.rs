@@ -5,6 +5,11 @@ use std::time::Duration;
 
 use crate::counter::COUNT_MAX;
 use crate::metrics::Outcome;
+use crate::text;
+
+/// Detail of a refusal by something else than the API.
+pub(super) const HTML_PAGE: &str =
+    "an HTML page, not an answer of the API: a proxy or a firewall in front of it may have sent it";
 
 /// Why there is no reading. The texts are for logs and the status page and hold no secrets.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +19,8 @@ pub enum Error {
     Status {
         /// The HTTP status.
         status: u16,
+        /// The code in the body, in small letters without separators, where there is one.
+        code: Option<String>,
         /// What upstream or we have to say about it, cut and cleaned; may be empty.
         detail: String,
         /// How long upstream asks to wait, where it does.
@@ -45,13 +52,39 @@ pub enum Malformed {
         /// The limit.
         limit: usize,
     },
-    /// Pages ended before what they announced.
-    #[error("it lists {found} of {count}")]
-    Incomplete {
-        /// How many it lists.
-        found: usize,
-        /// How many it says there are.
-        count: usize,
+    /// It lacks a field, or has something else in its place.
+    #[error("`{field}` is missing or not of the documented kind")]
+    Missing {
+        /// The field.
+        field: &'static str,
+    },
+    /// It comes from a cache, or is old by its own time.
+    #[error("it is {} old; something on the way may answer from a cache", text::duration(*age))]
+    Old {
+        /// How old it is, in whole seconds.
+        age: Duration,
+    },
+    /// It is compressed, although no encoding was asked for.
+    #[error(
+        "it is encoded as {encoding}, which was not asked for; a gateway on the way may have done that"
+    )]
+    Encoded {
+        /// The `Content-Encoding`.
+        encoding: String,
+    },
+    /// It has no list where one may be.
+    #[error("it holds no list of {what}")]
+    NoList {
+        /// What the list would hold.
+        what: &'static str,
+    },
+    /// None of its rows can be read.
+    #[error("no row of its list of {what} can be read; {problem}")]
+    NoRow {
+        /// What the list would hold.
+        what: &'static str,
+        /// What is wrong with the first row.
+        problem: String,
     },
     /// It ended in the middle.
     #[error("it was cut off: {}", causes(.0))]
@@ -89,7 +122,7 @@ impl Error {
 
     /// Whether a refusal has a body that the API documents, so that it is not some other server's.
     pub fn is_of_the_api(&self) -> bool {
-        matches!(self, Self::Status { detail, .. } if !detail.is_empty())
+        matches!(self, Self::Status { detail, .. } if !detail.is_empty() && detail != HTML_PAGE)
     }
 
     /// The label value under which the failure is counted.
@@ -144,7 +177,8 @@ mod tests {
             (599, Outcome::ServerError),
         ] {
             assert_eq!(
-                Error::Status { status, detail: String::new(), retry_after: None }.outcome(),
+                Error::Status { status, code: None, detail: String::new(), retry_after: None }
+                    .outcome(),
                 outcome
             );
         }
@@ -152,7 +186,8 @@ mod tests {
 
     #[test]
     fn a_refusal_without_detail_reads_well() {
-        let error = Error::Status { status: 500, detail: String::new(), retry_after: None };
+        let error =
+            Error::Status { status: 500, code: None, detail: String::new(), retry_after: None };
         assert_eq!(error.to_string(), "upstream answered 500");
     }
 }

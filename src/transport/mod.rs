@@ -6,10 +6,12 @@
 
 mod body;
 mod error;
+mod json;
 mod pools;
 mod refusal;
 
-pub use self::body::{BODY_MAX, read_body};
+pub use self::body::{BODY_MAX, Body, read_body};
 pub use self::error::{BuildError, Error, Malformed, causes};
+pub use self::json::{Object as JsonObject, legible};
 pub use self::pools::{ConnectionPools, http_client};
 pub use self::refusal::refusal;

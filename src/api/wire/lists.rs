@@ -1,16 +1,40 @@
 //! The lists of an account: users, channels, roles and webhooks, in every shape that has been seen.
-//!
-//! A response that is not understood as a whole is an error: half a list of channels would mark users
-//! as cut off that are not, and half a list of users would remove users.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny};
+use serde::de::IgnoredAny;
 
+use super::rows::{Place, RowFault, Rows, UnreadableRows, id};
 use crate::channel::{CHANNELS_MAX, Channel, ChannelState, Role, Roles, TEXT_MAX, Transport};
 use crate::text;
-use crate::transport::Malformed;
+use crate::transport::{JsonObject, Malformed};
+
+/// Most users of an account that are read, on all pages.
+pub(in crate::api) const USERS_MAX: usize = 100_000;
+/// Most roles of an account that are read: some for each user.
+const ROLES_MAX: usize = 4 * USERS_MAX;
+
+/// `{"data":[…]}`, `{"data":{"users":[…]}}`, `{"users":[…]}` or `[…]`.
+const USERS: Place =
+    Place { what: "users", names: &["users"], bare: true, null_is_empty: false, max: USERS_MAX };
+/// `{"data":[…]}`, `{"data":{"channels":[…]}}`, `{"channels":[…]}` or `[…]`.
+const CHANNELS: Place = Place {
+    what: "channels",
+    names: &["channels"],
+    bare: true,
+    null_is_empty: false,
+    max: CHANNELS_MAX,
+};
+/// `{"user_roles":[…]}`, with or without the envelope `data`, in snake or camel case.
+const ROLES: Place = Place {
+    what: "roles",
+    names: &["user_roles", "userRoles"],
+    bare: false,
+    null_is_empty: true,
+    max: ROLES_MAX,
+};
 
 /// A user of the account's list; neither checked nor cut yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,113 +43,6 @@ pub struct ListedUser {
     pub id: String,
     /// The display name, where there is one.
     pub name: Option<String>,
-}
-
-/// One page of the list of users.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UserPage {
-    /// The users in it.
-    pub users: Vec<ListedUser>,
-    /// How many there are on all pages, where the response says it.
-    pub count: Option<usize>,
-}
-
-/// `{"data":[…]}`, `{"data":{"users":[…]}}`, `{"users":[…]}` or `[…]`; v3 adds `count`.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum UserList {
-    Data {
-        data: UserData,
-        #[serde(default)]
-        count: Option<usize>,
-    },
-    Users {
-        users: Vec<WireUser>,
-    },
-    Bare(Vec<WireUser>),
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum UserData {
-    Bare(Vec<WireUser>),
-    Users { users: Vec<WireUser> },
-}
-
-#[derive(Deserialize)]
-struct WireUser {
-    #[serde(deserialize_with = "text_or_number")]
-    id: String,
-    #[serde(default)]
-    name: Option<String>,
-    /// See `CounterResponse`.
-    #[serde(flatten)]
-    _rest: IgnoredAny,
-}
-
-/// `{"data":[…]}`, `{"data":{"channels":[…]}}`, `{"channels":[…]}` or `[…]`.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum ChannelList {
-    Data { data: ChannelData },
-    Channels { channels: Vec<WireChannel> },
-    Bare(Vec<WireChannel>),
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum ChannelData {
-    Bare(Vec<WireChannel>),
-    Channels { channels: Vec<WireChannel> },
-}
-
-#[derive(Deserialize)]
-struct WireChannel {
-    #[serde(alias = "channelId", alias = "guid", alias = "id")]
-    channel_id: String,
-    #[serde(default)]
-    transport: Option<String>,
-    #[serde(default)]
-    state: Option<String>,
-    #[serde(default)]
-    status: Option<String>,
-    #[serde(default)]
-    name: Option<String>,
-    #[serde(default, rename = "plainId")]
-    plain_id: Option<String>,
-    #[serde(default)]
-    phone: Option<String>,
-    #[serde(default)]
-    deleted: bool,
-    #[serde(flatten)]
-    _rest: IgnoredAny,
-}
-
-/// `{"user_roles":[…]}`, with or without the envelope `data`, in snake or camel case.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum SettingsResponse {
-    Data { data: SettingsData },
-    Bare(SettingsData),
-}
-
-#[derive(Deserialize)]
-struct SettingsData {
-    #[serde(alias = "userRoles")]
-    user_roles: Vec<WireRole>,
-    #[serde(flatten)]
-    _rest: IgnoredAny,
-}
-
-#[derive(Deserialize)]
-struct WireRole {
-    #[serde(alias = "channelId")]
-    channel_id: String,
-    #[serde(alias = "userId", deserialize_with = "text_or_number")]
-    user_id: String,
-    role: String,
-    #[serde(flatten)]
-    _rest: IgnoredAny,
 }
 
 /// `{"data":[…]}` or `[…]`; v3 has a single address, `{"webhooksUri":"…"}`.
@@ -142,59 +59,42 @@ enum Webhooks {
     },
 }
 
-/// Reads one page of the list of users.
+/// Reads one page of users.
 ///
 /// # Errors
-/// Everything that is not JSON of one of the known shapes.
-pub fn parse_users(body: &[u8]) -> Result<UserPage, Malformed> {
-    let (users, count) = match serde_json::from_slice(body)? {
-        UserList::Data { data: UserData::Bare(users) | UserData::Users { users }, count } => {
-            (users, count)
-        }
-        UserList::Users { users } | UserList::Bare(users) => (users, None),
-    };
-    let users = users.into_iter().map(|user| ListedUser { id: user.id, name: user.name });
-    Ok(UserPage { users: users.collect(), count })
+/// When there is no list in it, or none that can be read; see [`Rows`] for rows that cannot.
+pub fn parse_users(body: &[u8]) -> Result<Rows<ListedUser>, Malformed> {
+    USERS
+        .read(body, |row| Ok(Some(ListedUser { id: id(row, &["id"])?, name: row.text(&["name"]) })))
 }
 
-/// Reads the list of channels, without deleted ones.
+/// Reads the list of channels, each id once and without deleted ones.
 ///
 /// # Errors
-/// Everything that is not JSON of one of the known shapes, and more channels than
-/// [`CHANNELS_MAX`].
-pub fn parse_channels(body: &[u8]) -> Result<Vec<Channel>, Malformed> {
-    let channels = match serde_json::from_slice(body)? {
-        ChannelList::Data {
-            data: ChannelData::Bare(channels) | ChannelData::Channels { channels },
-        }
-        | ChannelList::Channels { channels }
-        | ChannelList::Bare(channels) => channels,
-    };
-    let mut kept: Vec<Channel> = Vec::new();
-    for channel in channels.into_iter().filter(|channel| !channel.deleted) {
-        let channel = Channel::from(channel);
-        if !kept.iter().any(|other| other.id == channel.id) {
-            kept.push(channel);
-        }
-        if kept.len() > CHANNELS_MAX {
-            return Err(Malformed::TooMany { limit: CHANNELS_MAX });
-        }
-    }
-    Ok(kept)
+/// As for [`parse_users`], and more channels than [`CHANNELS_MAX`].
+pub fn parse_channels(body: &[u8]) -> Result<Rows<Channel>, Malformed> {
+    let mut rows = CHANNELS
+        .read(body, |row| if row.flag(&["deleted"]) { Ok(None) } else { channel(row).map(Some) })?;
+    let mut known = HashSet::new();
+    rows.items.retain(|channel| known.insert(Arc::clone(&channel.id)));
+    Ok(rows)
 }
 
 /// Reads the users' roles from the settings.
 ///
 /// # Errors
-/// Everything that is not JSON of one of the known shapes with a list of roles in it.
-pub fn parse_roles(body: &[u8]) -> Result<Roles, Malformed> {
-    let (SettingsResponse::Data { data } | SettingsResponse::Bare(data)) =
-        serde_json::from_slice(body)?;
+/// As for [`parse_users`].
+pub fn parse_roles(body: &[u8]) -> Result<(Roles, UnreadableRows), Malformed> {
+    let rows = ROLES.read(body, |row| {
+        let role = Role::from_upstream(&id(row, &["role"])?);
+        let channel = shortened(&id(row, &["channel_id", "channelId"])?);
+        Ok(Some((id(row, &["user_id", "userId"])?, channel, role)))
+    })?;
     let mut roles = Roles::default();
-    for role in data.user_roles {
-        roles.add(role.user_id, shortened(&role.channel_id), Role::from_upstream(&role.role));
+    for (user, channel, role) in rows.items {
+        roles.add(user, channel, role);
     }
-    Ok(roles)
+    Ok((roles, rows.unreadable))
 }
 
 /// Reads how many webhooks there are.
@@ -208,21 +108,18 @@ pub fn parse_webhooks(body: &[u8]) -> Result<usize, Malformed> {
     })
 }
 
-impl From<WireChannel> for Channel {
-    fn from(wire: WireChannel) -> Self {
-        let words = [&wire.state, &wire.status].into_iter().flatten();
-        let states: Vec<ChannelState> =
-            words.map(|word| ChannelState::from_upstream(word)).collect();
-        let all_active = states.iter().all(|state| *state == ChannelState::Active);
-        let name = wire.name.or(wire.plain_id).or(wire.phone);
-        Self {
-            id: shortened(&wire.channel_id),
-            transport: Transport::from_upstream(wire.transport.as_deref().unwrap_or_default()),
-            state: states.first().copied().unwrap_or(ChannelState::Other),
-            active: all_active && !states.is_empty(),
-            name: name.map(|name| shortened(&name)),
-        }
-    }
+fn channel(row: &JsonObject<'_>) -> Result<Channel, RowFault> {
+    let words = [row.text(&["state"]), row.text(&["status"])].into_iter().flatten();
+    let states: Vec<ChannelState> = words.map(|word| ChannelState::from_upstream(&word)).collect();
+    let all_active = states.iter().all(|state| *state == ChannelState::Active);
+    let transport = row.text(&["transport"]).unwrap_or_default();
+    Ok(Channel {
+        id: shortened(&id(row, &["channel_id", "channelId", "guid", "id"])?),
+        transport: Transport::from_upstream(&transport),
+        state: states.first().copied().unwrap_or(ChannelState::Other),
+        active: all_active && !states.is_empty(),
+        name: row.text(&["name", "plainId", "phone"]).map(|name| shortened(&name)),
+    })
 }
 
 /// Foreign text fit for a label.
@@ -230,51 +127,44 @@ fn shortened(text: &str) -> Arc<str> {
     text::one_line(text, TEXT_MAX).into()
 }
 
-/// An id, which some systems write as a number.
-fn text_or_number<'de, D: Deserializer<'de>>(source: D) -> Result<String, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum TextOrNumber {
-        Text(String),
-        Number(u64),
-    }
-    Ok(match TextOrNumber::deserialize(source)? {
-        TextOrNumber::Text(text) => text,
-        TextOrNumber::Number(number) => number.to_string(),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    type Named = (String, Option<String>);
-
-    fn users(body: &str) -> Result<(Vec<Named>, Option<usize>), Malformed> {
+    fn users(body: &str) -> Result<Vec<(String, Option<String>)>, Malformed> {
         let page = parse_users(body.as_bytes())?;
-        Ok((page.users.into_iter().map(|user| (user.id, user.name)).collect(), page.count))
+        Ok(page.items.into_iter().map(|user| (user.id, user.name)).collect())
     }
 
     #[test]
     fn users_are_read_in_every_known_shape() {
         let anna = r#"{"id":"7","name":"Anna","phone":"7700"}"#;
         let expected = vec![("7".to_owned(), Some("Anna".to_owned()))];
-        for (body, count) in [
-            (format!(r#"{{"data":[{anna}],"meta":{{"timestamp":1}}}}"#), None),
-            (format!(r#"{{"data":{{"users":[{anna}]}},"meta":{{}}}}"#), None),
-            (format!(r#"{{"users":[{anna}]}}"#), None),
-            (format!("[{anna}]"), None),
-            (format!(r#"{{"count":120,"data":[{anna}]}}"#), Some(120)),
+        for body in [
+            format!(r#"{{"data":[{anna}],"meta":{{"timestamp":1}}}}"#),
+            format!(r#"{{"data":{{"users":[{anna}]}},"meta":{{}}}}"#),
+            format!(r#"{{"users":[{anna}]}}"#),
+            format!("[{anna}]"),
+            format!(r#"{{"count":"1","data":[{anna}]}}"#),
         ] {
-            assert_eq!(users(&body).unwrap(), (expected.clone(), count), "{body}");
+            assert_eq!(users(&body).unwrap(), expected, "{body}");
         }
-        let odd = users(r#"[{"id":7},{"id":"a","name":null}]"#).unwrap().0;
-        assert_eq!(odd, [("7".to_owned(), None), ("a".to_owned(), None)]);
+        let odd = users(r#"[{"id":7},{"id":"a","name":null},{"id":"b","name":9}]"#).unwrap();
+        let named = |id: &str, name: Option<&str>| (id.to_owned(), name.map(str::to_owned));
+        assert_eq!(odd, [named("7", None), named("a", None), named("b", Some("9"))]);
     }
 
     #[test]
-    fn half_a_list_is_none() {
+    fn a_cut_emoji_or_a_broken_byte_costs_no_more_than_itself() {
+        let cut = r#"{"data":[{"id":"1","name":"Anna"},{"id":"2","name":"Boris \ud83d"}]}"#;
+        assert_eq!(users(cut).unwrap()[1].1.as_deref(), Some("Boris \u{fffd}"));
+        let page = parse_users(b"[{\"id\":\"1\",\"name\":\"An\xffna\"}]").unwrap();
+        assert_eq!(page.items[0].id, "1");
+    }
+
+    #[test]
+    fn what_holds_no_list_is_none() {
         for body in [
             "",
             "{}",
@@ -282,7 +172,6 @@ mod tests {
             r#"{"data":null}"#,
             r#"{"data":{}}"#,
             r#"[{"name":"Anna"}]"#,
-            r#"[{"id":"1"},7]"#,
             r#"[["1"]]"#,
             r#"{"error":"X","description":"y","data":{}}"#,
         ] {
@@ -290,13 +179,36 @@ mod tests {
             assert!(parse_channels(body.as_bytes()).is_err(), "{body}");
             assert!(parse_roles(body.as_bytes()).is_err(), "{body}");
         }
-        assert!(parse_channels(br#"[{"channel_id":"a"},{"state":"active"}]"#).is_err());
-        assert!(parse_roles(br#"{"user_roles":[{"user_id":"7","role":"seller"}]}"#).is_err());
         assert!(parse_roles(br#"{"data":[]}"#).is_err());
     }
 
+    #[test]
+    fn a_row_that_cannot_be_read_costs_itself() {
+        let channels = parse_channels(
+            br#"{"channels":[{"guid":null,"deleted":true},{"guid":"c1","state":"active"},{}]}"#,
+        );
+        let channels = channels.unwrap();
+        assert_eq!((&*channels.items[0].id, channels.items.len()), ("c1", 1));
+        assert_eq!(channels.unreadable.count, 1);
+        assert_eq!(channels.unreadable.first.unwrap().row, 3);
+        let roles = br#"{"user_roles":[{"channel_id":1,"user_id":"7","role":"seller"},
+            {"channel_id":"c","user_id":"8","role":null}]}"#;
+        let (roles, unreadable) = parse_roles(roles).unwrap();
+        assert_eq!((roles.of("7"), roles.of("8")), (Role::SalesRep, Role::None));
+        let problem = unreadable.first.unwrap().to_string();
+        assert_eq!(problem, "row 2: `role` is missing or not of the documented kind");
+        assert_eq!(parse_roles(br#"{"user_roles":null}"#).unwrap().0, Roles::default());
+    }
+
+    #[test]
+    fn of_several_ids_the_documented_one_counts() {
+        let rows = parse_channels(br#"[{"id":"i","guid":"g"},{"guid":"g2","channel_id":5}]"#);
+        let ids: Vec<_> = rows.unwrap().items.into_iter().map(|channel| channel.id).collect();
+        assert_eq!(ids, ["g".into(), "5".into()]);
+    }
+
     fn channel(body: &str) -> Channel {
-        parse_channels(body.as_bytes()).unwrap().remove(0)
+        parse_channels(body.as_bytes()).unwrap().items.remove(0)
     }
 
     #[test]
@@ -321,7 +233,7 @@ mod tests {
             active: true,
             name: Some("7".into()),
         };
-        assert_eq!(parse_channels(old.as_bytes()).unwrap(), [expected]);
+        assert_eq!(parse_channels(old.as_bytes()).unwrap().items, [expected]);
         let v3 = r#"[{"channelId":"c","transport":"telegram","plainId":"bot","state":"active"}]"#;
         assert!(channel(v3).active && channel(v3).name.as_deref() == Some("bot"));
     }
@@ -349,7 +261,7 @@ mod tests {
             "allow_get_new_clients":true}],"hide_phone_numbers_for_user_ids":[]}"#;
         let camel = r#"{"userRoles":[{"channelId":"c","userId":7,"role":"seller"}]}"#;
         for body in [snake.to_owned(), format!(r#"{{"data":{snake}}}"#), camel.to_owned()] {
-            let roles = parse_roles(body.as_bytes()).unwrap();
+            let roles = parse_roles(body.as_bytes()).unwrap().0;
             assert_eq!(roles.of("7"), Role::SalesRep, "{body}");
             assert_eq!(roles.channels_of("7").collect::<Vec<_>>(), ["c"]);
             assert_eq!(roles.of("8"), Role::None);

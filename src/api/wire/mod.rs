@@ -7,9 +7,10 @@ mod counter;
 mod fixtures;
 mod lists;
 mod reset;
+mod rows;
 
 pub use self::counter::parse_counter;
-pub use self::lists::{
-    ListedUser, UserPage, parse_channels, parse_roles, parse_users, parse_webhooks,
-};
+pub(super) use self::lists::USERS_MAX;
+pub use self::lists::{ListedUser, parse_channels, parse_roles, parse_users, parse_webhooks};
 pub use self::reset::{ClearResponse, parse_reset};
+pub use self::rows::{RowFault, RowProblem, Rows, UnreadableRows};

@@ -18,17 +18,18 @@ pub(super) async fn summarize(
     say("What the account shows:");
     match client.channels().await {
         Ok(channels) => {
-            let items = channels.iter().map(|channel| {
+            let words = channels.list.iter().map(|channel| {
                 format!("{} ({})", channel.transport.label(), channel.state.label())
             });
-            say(&format!("  channels: {}", listed(channels.len(), items)));
+            say(&format!("  channels: {}", listed(channels.list.len(), words)));
         }
         Err(error) => say(&format!("  channels: {error}")),
     }
     let users = match client.users().await {
         Ok(users) => {
-            let items = users.iter().map(|user| name_of(user, account.export.user_names));
-            say(&format!("  users: {}", listed(users.len(), items)));
+            let users = users.list;
+            let words = users.iter().map(|user| name_of(user, account.export.user_names));
+            say(&format!("  users: {}", listed(users.len(), words)));
             users
         }
         Err(error) => {

@@ -13,7 +13,7 @@ fn token(text: &str) -> Token {
 }
 
 fn refused(status: u16) -> TokenError {
-    let source = Error::Status { status, detail: String::new(), retry_after: None };
+    let source = Error::Status { status, code: None, detail: String::new(), retry_after: None };
     TokenError::Refused { what: "cannot log in", source: Arc::new(source) }
 }
 

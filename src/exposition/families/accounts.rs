@@ -1,12 +1,12 @@
 //! The families with samples per account.
 
 use super::super::text::{Kind, push_label};
-use super::family::{AccountFamily, Ages};
+use super::family::{AccountFamily, Ages, lists};
 use crate::account::{Account, Api, Auth};
 use crate::metrics::{Endpoint, Outcome, RefusalCode, ResetResult, SweepResult};
 
 /// The families per account.
-pub(in crate::exposition) static ACCOUNT_FAMILIES: [AccountFamily; 28] = [
+pub(in crate::exposition) static ACCOUNT_FAMILIES: [AccountFamily; 29] = [
     AccountFamily {
         name: "wazzup_up",
         kind: Kind::Gauge,
@@ -201,24 +201,41 @@ pub(in crate::exposition) static ACCOUNT_FAMILIES: [AccountFamily; 28] = [
         },
     },
     AccountFamily {
-        name: "wazzup_discovery_last_success_timestamp_seconds",
+        name: "wazzup_list_up",
         kind: Kind::Gauge,
-        help: "When the account's list of users was last read with success, unix time; a failed reading keeps the users of the last good one.",
-        ages: Ages::Never,
+        help: "1 if the last attempt to read the list succeeded and is younger than the longer of stale_after and three refresh intervals, judged at scrape time; 0 if not. list=users, channels or roles, each that is configured; a list that cannot be read leaves the last good one in force.",
+        ages: Ages::Lists,
         write: |lines, name, labels, context| {
-            if let Some(at) = context.facts.discovery.read {
-                lines.sample(name, labels).seconds(at.unix);
+            for (list, listing, good_for) in lists(context) {
+                if let Some(up) = listing.up(good_for, context.now) {
+                    lines.sample(name, labels).label("list", list).integer(u64::from(up));
+                }
             }
         },
     },
     AccountFamily {
-        name: "wazzup_channels_last_success_timestamp_seconds",
+        name: "wazzup_list_last_success_timestamp_seconds",
         kind: Kind::Gauge,
-        help: "When the account's channels were last read with success, unix time.",
+        help: "When the list was last read with success, unix time. Absent before the first time.",
         ages: Ages::Never,
         write: |lines, name, labels, context| {
-            if let Some(at) = context.facts.channels.read {
-                lines.sample(name, labels).seconds(at.unix);
+            for (list, listing, _) in lists(context) {
+                if let Some(at) = listing.read.filter(|_| listing.wanted_since.is_some()) {
+                    lines.sample(name, labels).label("list", list).seconds(at.unix);
+                }
+            }
+        },
+    },
+    AccountFamily {
+        name: "wazzup_account_users_skipped",
+        kind: Kind::Gauge,
+        help: "Rows of the account's list of users that are not polled. reason=invalid_id: longer than 200 characters or with a control character; unreadable: nothing can be made of the row; over_max_users: more than discover_users.max_users; excluded: left out by discover_users. Absent where users are not found in the list, and before it was read.",
+        ages: Ages::Never,
+        write: |lines, name, labels, context| {
+            if context.facts.discovery.read.is_some() {
+                for (reason, count) in context.facts.skipped.by_reason() {
+                    lines.sample(name, labels).label("reason", reason).integer(count as u64);
+                }
             }
         },
     },
@@ -226,7 +243,7 @@ pub(in crate::exposition) static ACCOUNT_FAMILIES: [AccountFamily; 28] = [
         name: "wazzup_channel_active",
         kind: Kind::Gauge,
         help: "1 if messages come through the channel, 0 in every state but active. Absent once the list of channels has not been read for the longer of stale_after and three refresh intervals.",
-        ages: Ages::Channels,
+        ages: Ages::Lists,
         write: |lines, name, labels, context| {
             for channel in context.facts.channels_shown(context.account, context.now) {
                 let sample = lines.sample(name, labels).label("channel", &channel.id);
@@ -240,7 +257,7 @@ pub(in crate::exposition) static ACCOUNT_FAMILIES: [AccountFamily; 28] = [
         name: "wazzup_channel_state",
         kind: Kind::Gauge,
         help: "Always 1; the label tells the channel's state in the words of upstream.",
-        ages: Ages::Channels,
+        ages: Ages::Lists,
         write: |lines, name, labels, context| {
             for channel in context.facts.channels_shown(context.account, context.now) {
                 let sample = lines.sample(name, labels).label("channel", &channel.id);
@@ -252,7 +269,7 @@ pub(in crate::exposition) static ACCOUNT_FAMILIES: [AccountFamily; 28] = [
         name: "wazzup_channel_info",
         kind: Kind::Gauge,
         help: "Always 1; the labels tell the channel's messenger and, where configured, its name, which is mostly a phone number.",
-        ages: Ages::Channels,
+        ages: Ages::Lists,
         write: |lines, name, labels, context| {
             for channel in context.facts.channels_shown(context.account, context.now) {
                 let shown = channel.name.as_deref();

@@ -6,7 +6,7 @@ use super::super::text::{Kind, Lines, push_label};
 
 use crate::account::{Account, Profile, User};
 use crate::clock::Stamp;
-use crate::snapshot::{Facts, UserView, channels_good_for};
+use crate::snapshot::{Facts, ListStatus, UserView};
 
 /// What a family's lines are rendered from, beside the user.
 #[derive(Debug, Clone, Copy)]
@@ -47,8 +47,8 @@ pub(in crate::exposition) enum Ages {
     Never,
     /// That the newest reading turns stale.
     Readings,
-    /// That the list of channels does.
-    Channels,
+    /// That one of the lists does.
+    Lists,
     /// The time of day; they are written at every scrape.
     Always,
 }
@@ -72,14 +72,25 @@ impl Ages {
                 let live = newest.filter(|at| at.age(context.now) < stale_after);
                 live.map(|at| at.plus(stale_after).uptime)
             }
-            Self::Channels => {
-                let good_for = channels_good_for(context.account);
-                let read = context.facts.channels.read;
-                let live = read.filter(|at| at.age(context.now) < good_for);
-                live.map(|at| at.plus(good_for).uptime)
+            Self::Lists => {
+                let expiry = |(_, list, good_for): (_, &ListStatus, Duration)| {
+                    let live = list.read.filter(|at| at.age(context.now) < good_for);
+                    live.map(|at| at.plus(good_for).uptime)
+                };
+                lists(context).into_iter().filter_map(expiry).min()
             }
         }
     }
+}
+
+/// The account's lists by the label `list`, each with how long it counts as known.
+pub(super) fn lists<'a>(context: &Context<'a>) -> [(&'static str, &'a ListStatus, Duration); 3] {
+    let (facts, good_for) = (context.facts, context.account.lists_good_for());
+    [
+        ("users", &facts.discovery, good_for.users),
+        ("channels", &facts.channels, good_for.channels_and_roles),
+        ("roles", &facts.roles, good_for.channels_and_roles),
+    ]
 }
 
 /// The labels of every series of an account.

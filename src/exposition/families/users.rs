@@ -97,8 +97,8 @@ pub(in crate::exposition) static USER_FAMILIES: [UserFamily; 9] = [
     UserFamily {
         name: "wazzup_user_untrusted",
         kind: Kind::Gauge,
-        help: "1 while a reason holds why the user's counter may not count. reason=no_role: the user has no role on any channel, so the counter is always 0; no_active_channel: no message reaches the user, because none of the channels is active; unknown_user: upstream does not know the id; unknown_type: upstream reports a type that is neither red nor grey.",
-        minimal: false,
+        help: "1 while a reason holds why the user's counter may not count. reason=no_role: the user has no role on any channel, so the counter is always 0; no_active_channel: no message reaches the user, because none of the channels is active; unknown_user: upstream does not know the id; unknown_type: upstream reports a type that is neither red nor grey; not_known: channels or roles are configured to be read and are not known. Of these unknown_user and unknown_type withdraw the counter, the others mark it.",
+        minimal: true,
         ages: true,
         write: |lines, name, labels, user, context| {
             for reason in user.untrusted(context.account.poll.stale_after, context.now) {

@@ -109,12 +109,27 @@ pub(super) fn account_notes(view: &AccountView, now: Stamp) -> Vec<Reason> {
             let text = format!("The list of {what} cannot be read, {kept}: {problem}.");
             notes.push(Reason { code, text });
         }
+        if let Some(rows) = &listing.unreadable {
+            let text = format!("The list of {what} has rows that cannot be read: {rows}.");
+            notes.push(Reason { code: "rows_unreadable", text });
+        }
     }
-    if facts.left_out > 0 {
+    let skipped = facts.skipped;
+    if skipped.over_max_users > 0 {
         let most = view.account.discovery.as_ref().map_or(0, |discovery| discovery.max_users);
-        let (left_out, key) = (Count(facts.left_out, "more user"), "discover_users.max_users");
-        let text = format!("{left_out} found and not read, because {key} is {most}.");
+        let (users, key) = (Count(skipped.over_max_users, "more user"), "discover_users.max_users");
+        let text = format!("{users} found and not read, because {key} is {most}.");
         notes.push(Reason { code: "users_left_out", text });
+    }
+    if skipped.invalid_id > 0 {
+        let users = Count(skipped.invalid_id, "user");
+        let text =
+            format!("{users} of the list not read: the id is too long or has a control character.");
+        notes.push(Reason { code: "users_invalid_id", text });
+    }
+    if view.account.discovery.is_some() && facts.discovery.read.is_some() && facts.users == 0 {
+        let text = "The list of users is empty: there is nobody to read.".to_owned();
+        notes.push(Reason { code: "users_empty", text });
     }
     if let Some(left) = facts.token_expiry.map(|at| at.saturating_sub(now.unix))
         && left < TOKEN_WARNING
@@ -180,6 +195,10 @@ fn untrusted(reason: UntrustedReason, user: &UserView) -> String {
         UntrustedReason::UnknownType => {
             let count = user.last_good.map_or(0, |(reading, _)| reading.count);
             format!("Wazzup24 reports {count} messages of a type that is neither red nor grey.")
+        }
+        UntrustedReason::NotKnown => {
+            "Channels or roles cannot be read, so it is not known whether the counter means anything."
+                .to_owned()
         }
     }
 }

@@ -13,7 +13,8 @@ use crate::clock::Stamp;
 use crate::counter::{CounterType, Reading, Trend};
 use crate::metrics::{LastReset, Outcome, ResetResult, SweepResult};
 use crate::snapshot::{
-    AccountView, Attempt, Chunk, Facts, FailingReason, ListStatus, Point, Slot, Sweep, UserView,
+    AccountView, Attempt, Chunk, Facts, FailingReason, ListStatus, Point, SkippedUsers, Slot,
+    Sweep, UserView,
 };
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -118,7 +119,7 @@ pub(in crate::http) fn with_channels(
     channels: Vec<Channel>,
     age: Duration,
 ) -> AccountView {
-    let listing = ListStatus { read: Some(ago(age)), problem: None };
+    let listing = ListStatus { read: Some(ago(age)), ..ListStatus::default() };
     let channels_and_roles = ChannelsAndRoles { channels: Some(channels.into()), roles: None };
     AccountView { facts: Facts { channels: listing, channels_and_roles, ..view.facts }, ..view }
 }
@@ -132,7 +133,7 @@ pub(in crate::http) fn channel(id: &str, active: bool) -> Channel {
 
 /// The same user in a role, perhaps on channels none of which is active.
 pub(in crate::http) fn placed(view: UserView, role: Role, cut_off: bool) -> UserView {
-    UserView { trust: Trust { role: Some(role), cut_off }, ..view }
+    UserView { trust: Trust { role: Some(role), cut_off, not_known: false }, ..view }
 }
 
 /// A status in which no list is empty and nothing is left out.
@@ -144,7 +145,13 @@ fn everything() -> Status {
         account.labels.insert(label(), "sales".to_owned());
     });
     let view = with_channels(view, vec![channel("808e0654", false)], MINUTE);
-    let view = AccountView { facts: Facts { left_out: 3, ..view.facts }, ..view };
+    let view = AccountView {
+        facts: Facts {
+            skipped: SkippedUsers { over_max_users: 3, ..SkippedUsers::default() },
+            ..view.facts
+        },
+        ..view
+    };
     let view = reset(view, ResetResult::Unknown, None);
     let slot = Slot::new(Arc::default(), failing(view, FailingReason::Unreachable));
     slot.history.record(Point::of(&slot.view().totals(moment())), moment(), MINUTE);
@@ -295,11 +302,11 @@ fn an_account_has_its_remarks() {
     assert_eq!(
         notes(|facts| {
             let problem = Some("upstream answered 403".into());
-            facts.roles = ListStatus { read: None, problem };
+            facts.roles = ListStatus { problem, ..ListStatus::default() };
         }),
         [("roles_unread", roles)]
     );
-    let left_out = notes(|facts| facts.left_out = 12);
+    let left_out = notes(|facts| facts.skipped.over_max_users = 12);
     assert_eq!(left_out[0].0, "users_left_out");
     assert!(left_out[0].1.starts_with("12 more users found"), "{left_out:?}");
     let ends = notes(|facts| facts.token_expiry = Some(moment().unix + 5 * MINUTE));

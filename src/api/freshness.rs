@@ -1,0 +1,125 @@
+//! Whether a reading is as new as it claims, by upstream's own times.
+//!
+//! Something on the way may answer from a cache. Upstream's clock may be off by any amount, which is
+//! skew and no reason to refuse anything; but once one reading has shown its time, a much older one is
+//! an old answer.
+
+use std::time::Duration;
+
+use crate::clock::Stamp;
+
+/// How far times of one clock may be from each other: they are whole seconds, and requests take time.
+const TOLERANCE: Duration = Duration::from_secs(10);
+
+/// The newest time of upstream that was seen.
+#[derive(Debug, Default)]
+pub(super) struct UpstreamClock {
+    newest: Option<Seen>,
+    /// The first of the refused times, which all may be those of a clock that was set back.
+    refused: Option<Seen>,
+}
+
+/// A time of upstream, in unix seconds, and when it was received.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    unix: Duration,
+    at: Stamp,
+}
+
+impl Seen {
+    /// What the clock should show now.
+    fn now(self, now: Stamp) -> Duration {
+        self.unix + self.at.age(now)
+    }
+}
+
+impl UpstreamClock {
+    /// Judges an answer that says it was made at `unix`.
+    ///
+    /// # Errors
+    /// How old the answer is, if that is more than `stale_after`. A clock that was set back is followed
+    /// once it has run on for that long without an answer of the earlier time.
+    pub(super) fn check(
+        &mut self,
+        unix: Duration,
+        now: Stamp,
+        stale_after: Duration,
+    ) -> Result<(), Duration> {
+        let seen = Seen { unix, at: now };
+        let age = self.newest.map_or(Duration::ZERO, |newest| newest.now(now).saturating_sub(unix));
+        if age > stale_after && !self.was_set_back(seen, stale_after) {
+            return Err(age);
+        }
+        self.refused = None;
+        if age.is_zero() || age > stale_after {
+            self.newest = Some(seen);
+        }
+        Ok(())
+    }
+
+    fn was_set_back(&mut self, seen: Seen, stale_after: Duration) -> bool {
+        let first = *self.refused.get_or_insert(seen);
+        if first.at.age(seen.at) < stale_after {
+            return false;
+        }
+        let runs_on = first.now(seen.at).abs_diff(seen.unix) <= TOLERANCE;
+        if !runs_on {
+            self.refused = Some(seen);
+        }
+        runs_on
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STALE_AFTER: Duration = Duration::from_mins(2);
+    const HOUR: u64 = 3600;
+
+    /// The age of a refused answer that comes after `seconds` with the time `unix`.
+    fn refused(clock: &mut UpstreamClock, seconds: u64, unix: u64) -> Option<u64> {
+        let now = Stamp { uptime: Duration::from_secs(seconds), unix: Duration::ZERO };
+        let checked = clock.check(Duration::from_secs(unix), now, STALE_AFTER);
+        checked.err().map(|age| age.as_secs())
+    }
+
+    #[test]
+    fn an_old_answer_is_refused_whatever_the_offset_of_the_clocks() {
+        for offset in [5 * HOUR, 90_000 * HOUR] {
+            let clock = &mut UpstreamClock::default();
+            assert_eq!(refused(clock, 0, offset), None);
+            assert_eq!(refused(clock, 30, offset + 30), None);
+            assert_eq!(refused(clock, 60, offset - 3 * HOUR), Some(3 * HOUR + 60));
+            assert_eq!(refused(clock, 90, offset), None, "not older than stale_after");
+            assert_eq!(refused(clock, 121, offset), Some(121));
+            assert_eq!(refused(clock, 150, offset + 150), None);
+        }
+    }
+
+    #[test]
+    fn a_cache_stays_refused_and_a_clock_that_was_set_back_is_followed() {
+        let clock = &mut UpstreamClock::default();
+        assert_eq!(refused(clock, 0, 9 * HOUR), None);
+        for seconds in (30..20 * 60).step_by(30) {
+            assert!(refused(clock, seconds, HOUR).is_some(), "cached for {seconds} s");
+        }
+        let clock = &mut UpstreamClock::default();
+        assert_eq!(refused(clock, 0, 9 * HOUR), None);
+        for seconds in (30..150).step_by(30) {
+            assert!(refused(clock, seconds, HOUR + seconds).is_some(), "{seconds} s");
+        }
+        assert_eq!(refused(clock, 150, HOUR + 150), None);
+        assert_eq!(refused(clock, 180, HOUR + 180), None);
+    }
+
+    #[test]
+    fn an_answer_of_the_earlier_time_keeps_the_clock() {
+        let clock = &mut UpstreamClock::default();
+        assert_eq!(refused(clock, 0, 9 * HOUR), None);
+        for seconds in (30..600).step_by(30) {
+            assert!(refused(clock, seconds, HOUR + seconds).is_some());
+            assert_eq!(refused(clock, seconds + 1, 9 * HOUR + seconds), None);
+        }
+    }
+}

@@ -1,0 +1,322 @@
+//! Lists, row by row: where the list is in a response, and what a row holds.
+//!
+//! The response as a whole has to be JSON with the list in a known [`Place`]. A row that cannot be read
+//! costs itself and nothing else, and is counted.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{
+    DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
+use serde_json::value::RawValue;
+
+use crate::transport::{JsonObject, Malformed, legible};
+
+/// What was read of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rows<T> {
+    /// What the rows hold that could be read and count, in the order of the response.
+    pub items: Vec<T>,
+    /// How many rows there are, those that could not be read included.
+    pub count: usize,
+    /// Those that could not be read.
+    pub unreadable: UnreadableRows,
+}
+
+/// The rows of a list that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct UnreadableRows {
+    /// How many there are.
+    pub count: usize,
+    /// What is wrong with the first of them.
+    pub first: Option<RowProblem>,
+}
+
+/// Why a row could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("row {row}: {fault}")]
+pub struct RowProblem {
+    /// Its position, from 1.
+    pub row: usize,
+    /// What is wrong with it.
+    pub fault: RowFault,
+}
+
+/// What is wrong with a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RowFault {
+    /// It is no object, or no text in one of its keys.
+    #[error("it is not an object")]
+    NotAnObject,
+    /// A field without which the row means nothing.
+    #[error("`{0}` is missing or not of the documented kind")]
+    Field(&'static str),
+}
+
+/// Where a list may be.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    /// What the list holds, for messages.
+    pub(super) what: &'static str,
+    /// The keys that may hold it, at the top or below `data`.
+    pub(super) names: &'static [&'static str],
+    /// Whether it may also stand alone: as the whole response or as `data`.
+    pub(super) bare: bool,
+    /// Whether `null` under one of the names is an empty list.
+    pub(super) null_is_empty: bool,
+    /// Most rows that are kept.
+    pub(super) max: usize,
+}
+
+impl Place {
+    /// Reads a list; `read` makes something of each row, or nothing of one that does not count.
+    ///
+    /// # Errors
+    /// When the response is not JSON, has no such list, holds more rows than are kept, or has rows none
+    /// of which can be read.
+    pub(super) fn read<T>(
+        &self,
+        body: &[u8],
+        read: impl Fn(&JsonObject<'_>) -> Result<Option<T>, RowFault>,
+    ) -> Result<Rows<T>, Malformed> {
+        // Bytes that are no text cost no more than the text that they stand in.
+        let text = legible(body);
+        // `data` comes first: a name beside it may be anything.
+        for step in [Step::Top, Step::TopNamed] {
+            let mut list =
+                ListReader { place: self, read: &read, rows: Rows::default(), found: false };
+            let mut json = serde_json::Deserializer::from_str(&text);
+            let parsed = ValueReader { list: &mut list, step }.deserialize(&mut json);
+            let parsed = parsed.and_then(|()| json.end());
+            let ListReader { rows, found, .. } = list;
+            if rows.items.len() > self.max {
+                return Err(Malformed::TooMany { limit: self.max });
+            }
+            parsed?;
+            match &rows.unreadable.first {
+                Some(problem) if rows.unreadable.count == rows.count => {
+                    return Err(Malformed::NoRow { what: self.what, problem: problem.to_string() });
+                }
+                _ if found => return Ok(rows),
+                _ => {}
+            }
+        }
+        Err(Malformed::NoList { what: self.what })
+    }
+}
+
+/// An id without which a row means nothing; the first of `names` is the documented one.
+pub(super) fn id(row: &JsonObject<'_>, names: &[&'static str]) -> Result<String, RowFault> {
+    row.id(names).ok_or(RowFault::Field(names.first().copied().unwrap_or_default()))
+}
+
+impl UnreadableRows {
+    /// What is wrong with them, in words; nothing if there are none.
+    pub fn words(&self) -> Option<String> {
+        let first = self.first.as_ref()?;
+        Some(match self.count {
+            1 => first.to_string(),
+            count => format!("{count}, the first is {first}"),
+        })
+    }
+
+    /// Adds those of the next page, before which there were `rows`.
+    pub(in crate::api) fn extend(&mut self, page: Self, rows: usize) {
+        self.count += page.count;
+        if self.first.is_none() {
+            self.first = page.first.map(|first| RowProblem { row: rows + first.row, ..first });
+        }
+    }
+}
+
+impl<T> Rows<T> {
+    fn add(&mut self, read: Result<Option<T>, RowFault>) {
+        self.count += 1;
+        match read {
+            Ok(item) => self.items.extend(item),
+            Err(fault) => {
+                self.unreadable.count += 1;
+                self.unreadable.first.get_or_insert(RowProblem { row: self.count, fault });
+            }
+        }
+    }
+}
+
+impl<T> Default for Rows<T> {
+    fn default() -> Self {
+        Self { items: Vec::new(), count: 0, unreadable: UnreadableRows::default() }
+    }
+}
+
+/// A list that is being read.
+struct ListReader<'a, T, F> {
+    place: &'a Place,
+    read: &'a F,
+    rows: Rows<T>,
+    found: bool,
+}
+
+/// How far a value is on the way to the list.
+#[derive(Clone, Copy)]
+enum Step {
+    /// The whole response: the list itself, or an object with `data`.
+    Top,
+    /// The whole response: an object with one of the names.
+    TopNamed,
+    /// What is under `data`: the list itself, or an object with one of the names.
+    Data,
+    /// What is under one of the names.
+    Named,
+}
+
+struct ValueReader<'a, 'b, T, F> {
+    list: &'a mut ListReader<'b, T, F>,
+    step: Step,
+}
+
+impl<'de, T, F> DeserializeSeed<'de> for ValueReader<'_, '_, T, F>
+where
+    F: Fn(&JsonObject<'_>) -> Result<Option<T>, RowFault>,
+{
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, source: D) -> Result<(), D::Error> {
+        source.deserialize_any(self)
+    }
+}
+
+impl<'de, T, F> Visitor<'de> for ValueReader<'_, '_, T, F>
+where
+    F: Fn(&JsonObject<'_>) -> Result<Option<T>, RowFault>,
+{
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a list of {}", self.list.place.what)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut rows: A) -> Result<(), A::Error> {
+        let ListReader { place, read, rows: kept, found } = self.list;
+        if *found || !(place.bare || matches!(self.step, Step::Named)) {
+            while rows.next_element::<IgnoredAny>()?.is_some() {}
+            return Ok(());
+        }
+        *found = true;
+        while let Some(raw) = rows.next_element::<&RawValue>()? {
+            let row = JsonObject::parse(raw.get()).ok_or(RowFault::NotAnObject);
+            kept.add(row.and_then(|row| read(&row)));
+            if kept.items.len() > place.max {
+                return Err(A::Error::custom("too many rows"));
+            }
+        }
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<(), A::Error> {
+        while let Some(key) = fields.next_key::<Cow<'_, str>>()? {
+            let named = self.list.place.names.contains(&&*key);
+            let step = match self.step {
+                Step::Top if key == "data" => Step::Data,
+                Step::TopNamed | Step::Data if named => Step::Named,
+                _ => {
+                    fields.next_value::<IgnoredAny>()?;
+                    continue;
+                }
+            };
+            fields.next_value_seed(ValueReader { list: &mut *self.list, step })?;
+        }
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        self.list.found |= self.list.place.null_is_empty && matches!(self.step, Step::Named);
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLACE: Place =
+        Place { what: "things", names: &["things"], bare: true, null_is_empty: false, max: 3 };
+
+    /// The ids, how many rows could not be read, and the first problem.
+    fn read(place: &Place, body: &[u8]) -> Result<(Vec<String>, usize, String), String> {
+        let rows = place.read(body, |row| id(row, &["id", "guid"]).map(Some));
+        let rows = rows.map_err(|error| error.to_string())?;
+        let problem = rows.unreadable.first.map(|problem| problem.to_string()).unwrap_or_default();
+        Ok((rows.items, rows.unreadable.count, problem))
+    }
+
+    #[test]
+    fn a_list_is_found_in_every_known_place_and_beside_anything() {
+        for body in [
+            r#"[{"id":"1"}]"#,
+            r#"{"data":[{"id":"1"}],"count":"1","meta":{"odd":"\ud83d"}}"#,
+            r#"{"count":-1.5e9,"things":null,"data":{"things":[{"id":"1"}],"more":[7]}}"#,
+            r#"{"data":null,"things":[{"id":"1"}]}"#,
+            r#"{"things":[{"id":"1"}],"data":7}"#,
+        ] {
+            assert_eq!(read(&PLACE, body.as_bytes()).unwrap().0, ["1"], "{body}");
+        }
+        let named = Place { bare: false, null_is_empty: true, ..PLACE };
+        assert_eq!(read(&named, br#"{"things":null}"#).unwrap().0, [""; 0]);
+        for body in ["[]", r#"{"data":[]}"#, "null", "{}", r#"{"data":null}"#, "7"] {
+            let expected = "it holds no list of things";
+            assert_eq!(read(&named, body.as_bytes()).unwrap_err(), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_row_that_cannot_be_read_costs_itself_and_is_named() {
+        let body = br#"[{"id":"1"},7,{"id":null},{"id":"b\ud83d"},{"id":2},["x"]]"#;
+        let (items, unreadable, problem) = read(&PLACE, body).unwrap();
+        assert_eq!(
+            (items.as_slice(), unreadable),
+            (["1".to_owned(), "2".to_owned()].as_slice(), 4)
+        );
+        assert_eq!(problem, "row 2: it is not an object");
+        let (items, _, problem) = read(&PLACE, br#"[{"id":[]},{"guid":"g","id":null}]"#).unwrap();
+        assert_eq!(items, ["g"]);
+        assert_eq!(problem, "row 1: `id` is missing or not of the documented kind");
+        let bytes = b"[{\"id\":\"1\",\"name\":\"\xff\xd0\"},{\"id\":\"a\xff\"}]";
+        assert_eq!(read(&PLACE, bytes).unwrap().0, ["1", "a\u{7f}"]);
+        let (items, unreadable, _) =
+            read(&PLACE, br#"[{"guid":"g","id":"i"},{"id":"1","id":"2"}]"#).unwrap();
+        assert_eq!((items, unreadable), (vec!["i".to_owned()], 1));
+        let none = read(&PLACE, br#"[{"name":"Anna"}]"#).unwrap_err();
+        assert!(none.contains("row 1: `id` is missing"), "{none}");
+    }
+
+    #[test]
+    fn more_rows_than_are_kept_and_what_is_no_json_are_no_list() {
+        assert_eq!(read(&PLACE, br#"[{"id":"1"},{"id":"1"},{"id":"1"}]"#).unwrap().0.len(), 3);
+        let many = format!("[{}]", [r#"{"id":"1"}"#; 9].join(","));
+        assert_eq!(read(&PLACE, many.as_bytes()).unwrap_err(), "it lists more than 3");
+        for body in ["", "[", r#"[{"id":"1"}]x"#, r#"{"data":[{"id":"1"}]"#, "<html>"] {
+            assert!(read(&PLACE, body.as_bytes()).is_err(), "{body}");
+        }
+    }
+}
