@@ -10,7 +10,9 @@ finish() {
     local status=$? pid
     for pid in ${running[@]+"${running[@]}"}; do kill "$pid" 2>/dev/null || true; done
     wait
-    rm -rf "$scratch"
+    # Where the test has mounts of its own; --lazy, as what was stopped may still hold some.
+    if [[ ${OWN_MOUNTS-} ]]; then umount --recursive --lazy "$scratch" 2>/dev/null || true; fi
+    rm -rf --one-file-system "$scratch"
     exit "$status"
 }
 trap finish EXIT
@@ -35,7 +37,7 @@ need_root() {
     ((EUID == 0)) || fail "$1 needs root"
 }
 
-# start LOG COMMAND...: in the background.
+# start LOG PROGRAM...: in the background; no function, as signals would not reach what that runs.
 start() {
     local log=$1
     shift
@@ -43,12 +45,14 @@ start() {
     running+=($!)
 }
 
-# stop LOG: ends what was started last, which has to take it well.
+# stop LOG: ends what was started last, or what that runs, which has to take it well.
 stop() {
-    local pid=${running[-1]} status=0
-    unset 'running[-1]'
-    kill -TERM "$pid"
+    local pid=${running[-1]} status=0 last child
+    last=$pid
+    while child=$(pgrep --parent "$last" | head -n 1) && [[ $child ]]; do last=$child; done
+    kill -TERM "$last"
     wait "$pid" || status=$?
+    unset 'running[-1]'
     ((status == 0)) || fail "ended with $status: $(cat "$1")"
 }
 
@@ -67,3 +71,6 @@ until_ok() {
 listening() { sed -n 's/.* msg=listening address=\([^ ]*\).*/\1/p' "$1" | head -n 1 | grep .; }
 
 fetch() { curl --silent --show-error --fail --noproxy '*' --max-time 10 "$1"; }
+
+# has URL PATTERN: what is there.
+has() { fetch "$1" >"$scratch/fetched" && grep -q "$2" "$scratch/fetched"; }
