@@ -8,12 +8,17 @@ TOOLS := $(abspath $(CARGO_TARGET_DIR))/tools
 # What `make dashboard-pictures` records.
 RECORDED := $(abspath $(CARGO_TARGET_DIR))/recorded
 
+# What releases are built for: this machine. Cargo's target has to be named, or the flags would reach build scripts.
+TARGET ?= $(shell rustc -vV | sed -n 's/^host: //p')
+BINARY := $(CARGO_TARGET_DIR)/$(TARGET)/release/wazzup-exporter
+DIST := target/dist
+
 # Read by tests/e2e.
 export OPENMETRICS_PYTHON := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt-check clippy test test-current load crash-test generated doc build bench \
-	screenshots dashboard-pictures clean
+.PHONY: help setup fmt-check clippy test test-current load crash-test generated doc build dist image chart manifests \
+	test-packages test-chart lint-workflows bench screenshots dashboard-pictures clean
 
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,10 +61,45 @@ doc: ## Builds the documentation of the code; fails on warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps --locked
 
 # Only release builds know their revision and compiler: a new one for every commit would compile anew each time.
-build: ## Builds the program for release
+build: ## Builds the program for release: static, so that it runs on any Linux
 	WAZZUP_EXPORTER_REVISION="$$(git rev-parse --short HEAD 2>/dev/null || echo unknown)" \
-		WAZZUP_EXPORTER_RUSTC="$$(rustc --version | cut -d ' ' -f 2)" \
-		$(CARGO) build --release --locked
+		WAZZUP_EXPORTER_RUSTC="$$(rustc --version | cut -d ' ' -f 2)" RUSTFLAGS='-C target-feature=+crt-static' \
+		$(CARGO) build --release --locked --target '$(TARGET)'
+
+dist: build ## Makes the archive, the package and the SBOM of a release in target/dist
+	rm -rf '$(DIST)'
+	@deploy/dist/build '$(TARGET)' '$(BINARY)' '$(DIST)'
+	@tests/e2e/current '$(TOOLS)' package
+	. '$(TOOLS)/package.env' && SOURCE_DATE_EPOCH="$$(git log -1 --format=%ct)" "$$CARGO_DEB" deb --no-build --no-strip --target '$(TARGET)' --output '$(DIST)/'
+	cd '$(DIST)' && sha256sum wazzup-exporter* >sha256sums.txt
+
+image: build ## Builds the image with buildah into target/dist, for `docker load`
+	@deploy/container/build '$(BINARY)' '$(DIST)'
+
+chart: ## Packs the Helm chart into target/dist
+	@tests/e2e/current '$(TOOLS)' chart
+	mkdir -p '$(DIST)'
+	. '$(TOOLS)/chart.env' && "$$HELM" package deploy/helm/wazzup-exporter --destination '$(DIST)'
+
+manifests: ## Writes deploy/kubernetes, for those without Helm, from the chart
+	@tests/e2e/current '$(TOOLS)' chart
+	. '$(TOOLS)/chart.env' && deploy/kubernetes/write
+
+test-packages: dist ## Installs, runs and removes what `make dist` made, builds the image, checks the files for Compose; as root
+	@tests/e2e/setup '$(VENV)' packages
+	PATH='$(VENV)/bin':$$PATH deploy/dist/test '$(DIST)'
+	deploy/debian/test '$(DIST)'
+	deploy/container/test '$(BINARY)'
+	PATH='$(VENV)/bin':$$PATH deploy/compose/test '$(BINARY)'
+
+test-chart: build ## Checks the Helm chart with helm, kubeconform and promtool, the first two built with Go
+	@tests/e2e/setup '$(VENV)' chart
+	@tests/e2e/current '$(TOOLS)' chart
+	set -a && . '$(TOOLS)/chart.env' && PATH='$(VENV)/bin':$$PATH deploy/helm/test '$(BINARY)'
+
+lint-workflows: ## Checks .github/workflows with actionlint, which it builds with Go
+	@tests/e2e/current '$(TOOLS)' workflows
+	. '$(TOOLS)/workflows.env' && "$$ACTIONLINT" -color
 
 bench: ## Runs the benchmarks
 	$(CARGO) bench --locked
