@@ -13,7 +13,7 @@ export OPENMETRICS_PYTHON := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
 .PHONY: help setup fmt-check clippy test test-current load crash-test generated doc build bench \
-	screenshots dashboard-pictures clean
+	screenshots dashboard-pictures dashboard-cost clean
 
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -75,6 +75,9 @@ dashboard-pictures: ## Draws the pictures of the dashboards in docs/img; takes t
 	$(CARGO) build --locked --features rustix/use-libc --target-dir '$(CARGO_TARGET_DIR)/clock'
 	python3 grafana/pictures/record.py '$(CARGO_TARGET_DIR)/clock/debug/wazzup-exporter' '$(RECORDED)'
 	RECORDED='$(RECORDED)' $(CARGO) test --locked --test e2e dashboards::pictures -- --ignored
+
+dashboard-cost: setup ## Measures what one refresh of Team backlog costs Prometheus with 2,000 users; takes half an hour
+	python3 grafana/cost.py '$(abspath $(CARGO_TARGET_DIR))/cost'
 
 clean: ## Removes everything that was built or installed here
 	$(CARGO) clean

@@ -11,7 +11,9 @@ from common import (
     accounts,
     channels_down,
     failing,
+    resets,
     source_and_job,
+    to_status_page,
     to_team,
 )
 from grafana import NONE, dashboard, fixed, now, override, query, row, stat, steps, table, timeseries, words
@@ -33,9 +35,10 @@ def by_account(metric, how="max"):
 def at_a_glance():
     total = f"sum({by_account('wazzup_account_users')})"
     up = f"sum(max by (account, user) ({select('wazzup_user_up', ACCOUNT)}))"
-    hashes = f'count(count_values("hash", {select("wazzup_exporter_config_hash")}))'
-    polled = f"count(count by (account) ({select('wazzup_account_users')}))"
-    lost = f"max({select('wazzup_exporter_accounts_configured')})\n- {polled}"
+    hashes = f'max(count by (job) (count_values by (job) ("hash", {select("wazzup_exporter_config_hash")})))'
+    configured = f"max by (job) ({select('wazzup_exporter_accounts_configured')})"
+    polled = f"count by (job) (group by (job, account) ({select('wazzup_account_users')}))"
+    lost = f"sum(\n  {configured}\n  - on (job) ({polled} or on (job) 0 * {configured})\n)"
     twice = f"count(count by (account) ({select('wazzup_up')}) > 1)\nor 0 * count({select('wazzup_up')})"
     tile = {"background": True, "width": 3, "height": 4}
     return [
@@ -72,14 +75,14 @@ def at_a_glance():
         ),
         stat(
             "Configurations",
-            "How many different configurations run; with several shards or replicas it should be one.",
+            "How many different configurations run within one job; with several shards or replicas it should be one.",
             [now(hashes)],
             thresholds=steps(("red", None), ("green", 1), ("orange", 2)),
             **tile,
         ),
         stat(
             "Accounts lost",
-            "Accounts of the configuration that no exporter polls: a shard is missing.",
+            "Accounts of the configuration that no exporter of its job polls: a shard is missing.",
             [now(lost)],
             thresholds=BAD_ABOVE_ZERO,
             **tile,
@@ -324,7 +327,7 @@ def tokens():
     ]
 
 
-def resets():
+def done_resets():
     done = f"sum by (account, result) (increase({select('wazzup_resets_total', ACCOUNT, range='[$__range]')})) > 0"
     refused = (
         f"sum by (account, code) (increase({select('wazzup_reset_refusals_total', ACCOUNT, range='[$__range]')})) > 0"
@@ -530,9 +533,10 @@ def build():
             row("Wazzup24's API", *api()),
             row("Tokens and clock", tokens()),
             row("Configuration, shards and restarts", reloads()),
-            row("Resets", resets()),
+            row("Resets", done_resets()),
             row("The process", process()),
         ],
         span="now-6h",
-        links=[to_team()],
+        links=[to_team(), to_status_page()],
+        annotations=[resets()],
     )
