@@ -13,7 +13,7 @@ export OPENMETRICS_PYTHON := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
 .PHONY: help setup fmt-check clippy test test-current load crash-test generated doc build bench \
-	screenshots dashboard-pictures dashboard-cost clean
+	screenshots dashboard-pictures dashboard-cost judges clean
 
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ test-current: setup ## Repeats tests with Prometheus 3 and Alertmanager 0.31, wh
 	set -a && . '$(TOOLS)/current.env' && \
 		$(CARGO) test --locked --test e2e -- --skip page:: --skip login:: \
 		--skip proxy:: --skip screenshots:: --skip manual:: --skip formats::an --skip formats::curl
+
+judges: ## Lets pint and dashboard-linter judge rules and dashboards, and says which of them is missing
+	@tests/e2e/judges '$(TOOLS)'
 
 load: ## Polls 5,000 users against the documented limit; takes a minute
 	LOAD_USERS=5000 $(CARGO) test --locked --test load -- --nocapture

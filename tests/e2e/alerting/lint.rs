@@ -1,7 +1,6 @@
 //! What a linter of rules would ask for, and what only we can: every metric and label is one that the
-//! exporter has, as docs/metrics.md tells (which tests/it holds to the program). pint, which one would
-//! use, cannot be had where these tests have to run; what else it would find by asking a server,
-//! `queries` does with a real one.
+//! exporter has, as docs/metrics.md tells (which tests/it holds to the program). `make judges` asks pint;
+//! what else that would find by asking a server, `queries` does with a real one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
