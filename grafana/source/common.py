@@ -42,6 +42,7 @@ REASONS = words(
         "no_active_channel": ("channels down, stands still", "red"),
         "unknown_user": ("Wazzup24 does not know the id", "red"),
         "unknown_type": ("neither red nor grey", "orange"),
+        "not_known": ("roles or channels are not known", "orange"),
         "unauthorized": ("the token is refused", "red"),
         "forbidden": ("the token may not read this", "red"),
         "login_needed": ("somebody has to log in again", "red"),
@@ -49,6 +50,7 @@ REASONS = words(
         "unreachable": ("Wazzup24 cannot be reached", "red"),
         "server_error": ("Wazzup24 fails", "red"),
         "malformed": ("answers make no sense", "red"),
+        "storage": ("the exporter cannot store what it must", "red"),
     }
 )
 

@@ -167,15 +167,10 @@ def sweeps():
 def freshness():
     oldest = f"time() - min by (account) (max by (account, user) ({select('wazzup_user_last_success_timestamp_seconds', ACCOUNT)}))"
     up = f"sum by (account) (max by (account, user) ({select('wazzup_user_up', ACCOUNT)}))\n/ sum by (account) ({by_account('wazzup_account_users')})"
-    lists = [
-        query(
-            f"time() - {by_account(f'wazzup_{name}_last_success_timestamp_seconds')}",
-            f"{{{{account}}}} {name}",
-            labels=("account",),
-            may_be_empty=why,
-        )
-        for name, why in [("channels", "`channels` may be off"), ("discovery", "`discover_users` may be off")]
-    ]
+    read = f"max by (account, list) ({select('wazzup_list_last_success_timestamp_seconds', ACCOUNT)})"
+    unread = f"max by (account, list) ({select('wazzup_list_up', ACCOUNT)}) == 0"
+    skipped = f"max by (account, reason) ({select('wazzup_account_users_skipped', ACCOUNT)}) > 0"
+    paused = f"max by (account) ({select('wazzup_account_paused_until_timestamp_seconds', ACCOUNT)}) - time() > 0"
     return [
         timeseries(
             "Oldest reading",
@@ -199,12 +194,46 @@ def freshness():
         ),
         timeseries(
             "Age of the lists",
-            "Since the list of channels and the list of users were last read.",
-            lists,
+            "Since each list of an account was last read: users, channels, roles.",
+            [
+                query(
+                    f"time() - {read}",
+                    "{{account}} {{list}}",
+                    labels=("account", "list"),
+                    may_be_empty="lists may be off",
+                )
+            ],
             unit="s",
             width=8,
             fill=0,
             legend="bottom",
+        ),
+        table(
+            "Lists that cannot be read",
+            "Lists of which users, channels and roles come.",
+            [now(unread, labels=("account", "list"), may_be_empty="all lists may be readable")],
+            {"account": "Account", "list": "List"},
+            width=8,
+            height=6,
+        ),
+        table(
+            "People who are not polled",
+            "Rows of an account's list of users that are left out, with the reason and how many.",
+            [now(skipped, labels=("account", "reason"), may_be_empty="nobody may be left out")],
+            {"account": "Account", "reason": "Why", "Value": "How many"},
+            width=8,
+            height=6,
+            decimals=0,
+        ),
+        table(
+            "Paused",
+            "Accounts for which Wazzup24 asked to wait, and for how long.",
+            [now(paused, labels=("account",), may_be_empty="it may have asked for none")],
+            {"account": "Account", "Value": "For"},
+            width=8,
+            height=6,
+            unit="s",
+            decimals=0,
         ),
     ]
 
@@ -212,6 +241,7 @@ def freshness():
 def api():
     requests = per_second("wazzup_api_requests_total", ACCOUNT, NO_TOKEN)
     limit = f"({by_account('wazzup_api_rate_limit_requests')} / {by_account('wazzup_api_rate_limit_window_seconds')})"
+    share = by_account("wazzup_api_rate_limit_share_ratio")
     wait = f"max by (account) ({per_second('wazzup_api_rate_limit_wait_seconds_total', ACCOUNT)})"
     errors = f"sum by (endpoint, outcome) ({per_second('wazzup_api_requests_total', ACCOUNT, NOT_OK)})"
     bucket = f"sum by (le) ({per_second('wazzup_api_request_duration_seconds_bucket')})"
@@ -226,8 +256,11 @@ def api():
         [
             timeseries(
                 "Budget use",
-                "How much of the API's limit each account uses. Accounts with one credential share the limit, so add them up.",
-                [query(f"sum by (account) ({requests})\n/ {limit}", "{{account}}", labels=("account",))],
+                "How much of the API's limit each account uses, and which part of it is ours. Accounts with one credential share the limit, so add them up.",
+                [
+                    query(f"sum by (account) ({requests})\n/ {limit}", "{{account}}", labels=("account",)),
+                    query(share, "{{account}}: our share", labels=("account",)),
+                ],
                 unit="percentunit",
                 width=12,
                 fill=0,
@@ -391,6 +424,7 @@ def done_resets():
 
 
 def reloads():
+    broken = f"{select('wazzup_exporter_account_file_up')} == 0"
     loaded = f"time() - min by (instance) ({select('wazzup_exporter_config_last_reload_success_timestamp_seconds')})"
     good = f"min by (instance) ({select('wazzup_exporter_config_last_reload_successful')})"
     restarts = f"sum by (account) (increase({select('wazzup_exporter_poller_restarts_total', ACCOUNT, range='[$__rate_interval]')}))"
@@ -425,7 +459,7 @@ def reloads():
             "Every exporter: its version, its shard, how many accounts it polls of how many configured, and since when it runs with which configuration.",
             shards,
             columns,
-            width=18,
+            width=16,
             height=5,
             decimals=0,
             overrides=[
@@ -444,9 +478,17 @@ def reloads():
             "Pollers that died or got stuck and were started anew.",
             [query(restarts, "{{account}}", labels=("account",))],
             bars=True,
-            width=6,
+            width=4,
             height=5,
             legend="none",
+        ),
+        table(
+            "Broken account files",
+            "Files of accounts that an exporter cannot use: their accounts run as they were, or not at all.",
+            [now(broken, labels=("instance", "file"), may_be_empty="there may be none")],
+            {"file": "File", "instance": "Exporter"},
+            width=4,
+            height=5,
         ),
     ]
 
@@ -529,7 +571,7 @@ def build():
         [
             row(None, at_a_glance()),
             row("What cannot be read", [failing(width=10, height=6), channels_down(width=14, height=6)]),
-            row("Sweeps and freshness", sweeps(), freshness()),
+            row("Sweeps and freshness", sweeps(), freshness()[:3], freshness()[3:]),
             row("Wazzup24's API", *api()),
             row("Tokens and clock", tokens()),
             row("Configuration, shards and restarts", reloads()),

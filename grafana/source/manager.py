@@ -60,7 +60,7 @@ def per_hour(counter):
 
 
 def closed():
-    return f"{select('wazzup_working_hours', WHO[0])} == 0"
+    return f"{select('wazzup_working_time', WHO[0])} == 0"
 
 
 def at_a_glance():
@@ -151,7 +151,7 @@ def at_a_glance():
 
 
 def the_day():
-    hours = f"max by (account) ({select('wazzup_working_hours', WHO[0])}) > 0"
+    hours = f"max by (account) ({select('wazzup_working_time', WHO[0])}) > 0"
     shade = override(
         "working hours",
         color=fixed("blue"),

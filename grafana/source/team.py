@@ -298,7 +298,7 @@ def who_owes():
 
 def above_zero():
     person = once(select("wazzup_unanswered_messages", ACCOUNT, 'type="red"'))
-    closed = f"{select('wazzup_working_hours', ACCOUNT)} == 0"
+    closed = f"{select('wazzup_working_time', ACCOUNT)} == 0"
     share = f"avg_over_time((\n  {person} > bool 0\n  unless on (account) ({closed})\n)[$__range:$__interval])"
     return bars(
         "Share of working time above zero",

@@ -16,8 +16,9 @@ use crate::support::exporter::Exporter;
 use crate::support::upstream::serve;
 use crate::support::wait::until;
 
-/// What this world cannot show: resets, of which there are none here, and a log that is always read.
-const NOT_HERE: [&str; 3] = [
+/// What this world cannot show: resets and account files, of which there are none here, and a log that is always read.
+const NOT_HERE: [&str; 4] = [
+    "wazzup_exporter_account_file_up",
     "wazzup_reset_last_success_timestamp_seconds",
     "wazzup_reset_unresolved",
     "wazzup_exporter_log_lines_dropped_total",
@@ -65,7 +66,7 @@ const RECORDED: [(&str, &[&str]); 21] = [
     ("wazzup_user:red_messages:last15m", &["account", "team", "user"]),
     ("wazzup_user:red_since_timestamp_seconds:now", &["account", "user"]),
     ("wazzup_user:red_age_seconds:last15m", &["account", "team", "user"]),
-    ("wazzup_account:working_hours:last15m", &["account"]),
+    ("wazzup_account:working_time:last15m", &["account"]),
     ("wazzup_user:off_duty:last15m", &["account", "user"]),
     ("wazzup_user:off_duty:last30m", &["account", "user"]),
     ("wazzup_user:alert_firing:now", &["account", "alertname", "team", "user"]),

@@ -11,8 +11,8 @@ use super::{deploy, root};
 use crate::support::process::{promtool, run};
 
 /// Unit tests that are about more than one alert: what several rules have to hold to together.
-const SCENARIOS: [&str; 6] =
-    ["doubt", "gaps", "overrides", "prometheus-away", "recording", "removed-accounts"];
+const SCENARIOS: [&str; 7] =
+    ["doubt", "gaps", "lists", "overrides", "prometheus-away", "recording", "removed-accounts"];
 
 fn tests() -> Vec<PathBuf> {
     let files = std::fs::read_dir(deploy().join("prometheus/tests")).unwrap();
