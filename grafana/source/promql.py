@@ -49,14 +49,14 @@ def info(*matchers, offset=""):
     return select("wazzup_user_info", ACCOUNT, *matchers, range=END, offset=offset)
 
 
-def recent(*matchers, offset="", window="15m"):
+def recent(*matchers, offset=""):
     """The people who were this within a quarter of an hour before the end."""
-    return f"last_over_time({select('wazzup_user_info', *matchers, range=f'[{window}]{END}', offset=offset)})"
+    return f"last_over_time({select('wazzup_user_info', *matchers, range=f'[15m]{END}', offset=offset)})"
 
 
 def over_range(expr):
-    """The same for a panel over time: whoever was known at some time of it."""
-    return expr.replace(f"[15m]{END}", f"[$__range]{END}")
+    """The same for a panel over time: those who were something else at some time of the range stay left out."""
+    return expr.replace(f"[15m]{END}) unless", f"[$__range]{END}) unless")
 
 
 def known(was, now, offset=""):
@@ -100,21 +100,32 @@ def lasting(offset=""):
     )
 
 
-def had_any(kind):
-    """Those who had messages of this type at some time of the range."""
+def peak(kind):
+    """The highest counter of one type in the range, of those chosen who had any and are still polled at its end."""
     of = select("wazzup_unanswered_messages", ACCOUNT, f'type="{kind}"', range="[$__range] @ end()")
-    return f"and on ({PERSON}) (max_over_time({of}) > 0)"
+    polled = select("wazzup_user_up", ACCOUNT, range=f"[15m]{END}")
+    return f"{inside(chosen(once(f'max_over_time({of})')))} > 0\nand on ({PERSON}) last_over_time({polled})"
 
 
-def seen(kind):
-    """The counters of one type of those chosen who had any."""
-    return gauge("wazzup_unanswered_messages", f'type="{kind}"') + f"\n{had_any(kind)}"
+def of_most(people, peaks, count=30):
+    """Those of them with the highest of these peaks. Whom to show is found out once, not at every point."""
+    return f"{inside(people)}\nand on ({PERSON}) topk({count}, {inside(peaks)})"
+
+
+def of_the_rest(people, peaks, count=30):
+    """All others, as one."""
+    return total(f"{inside(people)}\nunless on ({PERSON}) topk({count}, {inside(peaks)})")
+
+
+def every(kind):
+    """The counters of one type of everybody."""
+    return once(select("wazzup_unanswered_messages", ACCOUNT, f'type="{kind}"'))
 
 
 def mean(kind):
     """The same, as the mean of each interval."""
     of = select("wazzup_unanswered_messages", ACCOUNT, f'type="{kind}"', range="[$__interval]")
-    return chosen(once(f"avg_over_time({of})")) + f"\n{had_any(kind)}"
+    return once(f"avg_over_time({of})")
 
 
 def increase(metric, range="$__rate_interval"):
@@ -154,31 +165,30 @@ def counted(people, offset=""):
     )
 
 
-def who(*of, window="15m"):
+def who(*of):
     """One series for each person, with name, team and role; the id where the name is not known."""
     id_as_name = '"name", "$1", "user", "(.*)"'
-    polled = select("wazzup_user_up", *of, range=f"[{window}]{END}")
+    polled = select("wazzup_user_up", *of, range=f"[15m]{END}")
     return (
-        f"(\n  topk by ({PERSON}) (1, {recent(*of, NAMED, window=window)})\n"
-        f"  or on ({PERSON}) label_replace(topk by ({PERSON}) (1, {recent(*of, NAMELESS, window=window)}), {id_as_name})\n"
+        f"(\n  topk by ({PERSON}) (1, {recent(*of, NAMED)})\n"
+        f"  or on ({PERSON}) label_replace(topk by ({PERSON}) (1, {recent(*of, NAMELESS)}), {id_as_name})\n"
         f"  or on ({PERSON}) label_replace(group by ({PERSON}) (last_over_time({polled})), {id_as_name})\n)"
     )
 
 
-def named(people, *of, window="15m"):
+def teams():
+    """The team of each person; no team where none is known."""
+    polled = f"group by ({PERSON}) ({select('wazzup_user_up', ACCOUNT)})"
+    return f"(\n  topk by ({PERSON}) (1, group by ({PERSON}, team) ({recent(ACCOUNT)}))\n  or on ({PERSON}) {polled}\n)"
+
+
+def named(people, *of):
     """With the name, team and role of each person.
 
-    `of` selects whose names to look for, all of the chosen accounts by default; `window` is for how long somebody
-    may be gone whose figure is told.
+    `of` selects whose names to look for, all of the chosen accounts by default.
     """
-    one_for_each = who(*(of or (ACCOUNT,)), window=window)
+    one_for_each = who(*(of or (ACCOUNT,)))
     return f"{inside(people)}\n* on ({PERSON}) group_left (name, team, role) {one_for_each}"
-
-
-def highest(kind, count):
-    """Those with the highest counters of one type in the range."""
-    of = select("wazzup_unanswered_messages", ACCOUNT, f'type="{kind}"', range="[$__range] @ end()")
-    return f"topk({count}, {inside(chosen(once(f'max_over_time({of})')))})"
 
 
 def tell(expr, label, text):

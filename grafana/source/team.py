@@ -48,24 +48,26 @@ from promql import (
     PERSON,
     chosen,
     counted,
+    every,
     gauge,
-    highest,
     increase,
     inside,
     lasting,
     mean,
     named,
+    of_most,
     of_others,
     of_sales_reps,
+    of_the_rest,
     once,
     over_range,
+    peak,
     rate,
     red,
-    seen,
     select,
     tell,
+    teams,
     total,
-    who,
 )
 
 #: Labels of a person's series.
@@ -154,7 +156,7 @@ def banner():
 
 def at_a_glance():
     all_red = total(counted(red()))
-    then = f"avg_over_time({total(counted(lasting()))}[1h:1m] offset 1w)"
+    then = f"avg_over_time({total(counted(lasting()))}[1h:10m] offset 1w)"
     oldest = f"time() - min{inside(gauge(RED_SINCE, how='min'))}\nor max{inside(red())} == 0"
     pace = total(counted(rate(ANSWERED)))
     clearing = f"clamp_max(\n  ({all_red} > 0)\n  / {pace},\n  {NEVER}\n)\nor {all_red} == 0"
@@ -302,12 +304,12 @@ def above_zero():
     share = f"avg_over_time((\n  {person} > bool 0\n  unless on (account) ({closed})\n)[$__range:$__interval])"
     return bars(
         "Share of working time above zero",
-        "For how much of the time range red was above zero, within the working hours of the account, or at all hours where it has none. Times without a reading are left out.",
-        [now(f"sort_desc(\n  {named(chosen(share), window='$__range')}\n)", "{{name}}", labels=PEOPLE)],
+        "For how much of the time range red was above zero, of the 30 with the largest share who are still polled, within the working hours of the account, or at all hours where it has none. Times without a reading are left out.",
+        [now(f"sort_desc(\n  {named(f'topk(30, {inside(chosen(share))})')}\n)", "{{name}}", labels=PEOPLE)],
         unit="percentunit",
         width=7,
         height=14,
-        interval="1m",
+        interval="30m",
         max=1,
         decimals=0,
         thresholds=SHARE_ABOVE_ZERO,
@@ -315,21 +317,20 @@ def above_zero():
 
 
 def red_over_time():
-    everybody = counted(seen("red"))
-    top = f"{inside(everybody)}\nand on ({PERSON}) {inside(counted(highest('red', 30)))}"
-    rest = f"sum(\n  {inside(everybody)}\n  unless on ({PERSON}) {inside(counted(highest('red', 30)))}\n)"
+    peaks = counted(peak("red"))
+    top = of_most(every("red"), peaks)
     return [
         timeseries(
             "Red by manager",
-            "Red of the 30 managers who had the most of those whom *Red now* counts, on top of each other, and of all others as one: what is piled up has to add up. A gap is a time without a reading, not without messages.",
+            "Red of the 30 managers who had the most of those whom *Red now* counts and who are still polled, on top of each other, and of all others as one: what is piled up has to add up. A gap is a time without a reading, not without messages.",
             [
-                query(over_range(named(top, window="$__range")), "{{name}}", labels=PEOPLE),
-                query(over_range(rest), "all others", may_be_empty="there may be no more than 30"),
+                query(over_range(named(top)), "{{name}}", labels=PEOPLE),
+                query(over_range(of_the_rest(counted(every("red")), peaks)), "all others", may_be_empty="there may be no more than 30"),
             ],
             stack=True,
             width=14,
             height=11,
-            interval="5m",
+            interval="15m",
             links=[BY_LABEL],
             overrides=[override("all others", color=fixed("#8e8e8e"), links=[])],
         ),
@@ -342,7 +343,7 @@ def red_over_time():
             ],
             width=10,
             height=11,
-            interval="10m",
+            interval="30m",
             legend="bottom",
             overrides=[
                 override("now", color=fixed("red"), custom__lineWidth=2),
@@ -359,10 +360,10 @@ def red_over_time():
 
 def by_group(title, label, column, description):
     """A row for each team or account."""
-    names = f"* on ({PERSON}) group_left (team, role) {who(ACCOUNT)}"
+    team = f"* on ({PERSON}) group_left (team) {teams()}"
 
     def grouped(figure, how="sum"):
-        return f"{how} by ({label}) {inside(f'{inside(figure)} {names}')}"
+        return f"{how} by ({label}) {inside(f'{inside(figure)} {team}' if label == 'team' else figure)}"
 
     gone = f"time() - {inside(gauge(RED_SINCE, how='min'))}"
     return table(
@@ -411,7 +412,7 @@ def leads():
     days = ["today", "a day ago", *[f"{day} days ago" for day in range(2, 7)]]
 
     def ago(day):
-        return total(counted(lasting(day), day))
+        return total(counted(red(day), day))
 
     return [
         table(
@@ -466,7 +467,7 @@ def leads():
 
 
 def pace():
-    most_grey = f"{inside(mean('grey'))}\nand on ({PERSON}) {inside(highest('grey', 30))}"
+    most_grey = of_most(mean("grey"), peak("grey"))
     return [
         timeseries(
             "Came and answered per hour",
@@ -486,7 +487,7 @@ def pace():
         timeseries(
             "Grey",
             "Messages of customers whom a manager only looks on, as quality control does, of the 30 who had the most: the mean of each hour, because a counter may turn red and back. Never added to red.",
-            [query(over_range(named(most_grey, window="$__range")), "{{name}}", labels=PEOPLE)],
+            [query(over_range(named(most_grey)), "{{name}}", labels=PEOPLE)],
             width=10,
             height=9,
             fill=0,
