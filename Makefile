@@ -18,7 +18,7 @@ export OPENMETRICS_PYTHON := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
 .PHONY: help setup fmt-check clippy test test-current load crash-test generated doc build dist image chart manifests \
-	test-packages test-chart lint-workflows bench screenshots dashboard-pictures clean
+	test-packages test-chart lint-workflows bench screenshots dashboard-pictures dashboard-cost judges clean
 
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ test-current: setup ## Repeats tests with Prometheus 3 and Alertmanager 0.31, wh
 	set -a && . '$(TOOLS)/current.env' && \
 		$(CARGO) test --locked --test e2e -- --skip page:: --skip login:: \
 		--skip proxy:: --skip screenshots:: --skip manual:: --skip formats::an --skip formats::curl
+
+judges: ## Lets pint and dashboard-linter judge rules and dashboards, and says which of them is missing
+	@tests/e2e/judges '$(TOOLS)'
 
 load: ## Polls 5,000 users against the documented limit; takes a minute
 	LOAD_USERS=5000 $(CARGO) test --locked --test load -- --nocapture
@@ -115,6 +118,9 @@ dashboard-pictures: ## Draws the pictures of the dashboards in docs/img; takes t
 	$(CARGO) build --locked --features rustix/use-libc --target-dir '$(CARGO_TARGET_DIR)/clock'
 	python3 grafana/pictures/record.py '$(CARGO_TARGET_DIR)/clock/debug/wazzup-exporter' '$(RECORDED)'
 	RECORDED='$(RECORDED)' $(CARGO) test --locked --test e2e dashboards::pictures -- --ignored
+
+dashboard-cost: setup ## Measures what one refresh of Team backlog costs Prometheus with 2,000 users; takes half an hour
+	python3 grafana/cost.py '$(abspath $(CARGO_TARGET_DIR))/cost'
 
 clean: ## Removes everything that was built or installed here
 	$(CARGO) clean

@@ -1,6 +1,6 @@
 """What the dashboards share: thresholds, words, variables, panels, and the addresses of each other."""
 
-from grafana import datasource, now, only, override, steps, table, variable, words
+from grafana import annotation, datasource, now, only, override, steps, table, textbox, variable, words
 from promql import ACCOUNT, select
 
 TEAM, MANAGER, HEALTH = "wazzup-team-backlog", "wazzup-manager", "wazzup-exporter-health"
@@ -11,6 +11,8 @@ RED_OF_ALL = steps(("green", None), ("yellow", 1), ("orange", 50), ("red", 100))
 TREND = steps(("green", None), ("text", 0), ("orange", 10), ("red", 25))
 WAITING = steps(("green", None), ("yellow", 15 * 60), ("orange", 30 * 60), ("red", 60 * 60))
 CLEARING = steps(("green", None), ("yellow", 60 * 60), ("orange", 2 * 60 * 60), ("red", 4 * 60 * 60))
+#: Of the account's threshold for too many, as the alerts know it.
+OF_LIMIT = steps(("green", None), ("yellow", 0.25), ("orange", 0.5), ("red", 1))
 SHARE_ABOVE_ZERO = steps(("green", None), ("yellow", 0.5), ("orange", 0.75), ("red", 0.9))
 BAD_ABOVE_ZERO = steps(("green", None), ("red", 1))
 DOUBT_ABOVE_ZERO = steps(("green", None), ("orange", 1))
@@ -30,6 +32,8 @@ ROLES = words(
     }
 )
 
+SEVERITIES = words({"critical": ("critical", "red"), "warning": ("warning", "orange"), "info": ("info", None)})
+
 #: Why a figure is missing or means nothing, as a person says it.
 REASONS = words(
     {
@@ -38,6 +42,7 @@ REASONS = words(
         "no_active_channel": ("channels down, stands still", "red"),
         "unknown_user": ("Wazzup24 does not know the id", "red"),
         "unknown_type": ("neither red nor grey", "orange"),
+        "not_known": ("roles or channels are not known", "orange"),
         "unauthorized": ("the token is refused", "red"),
         "forbidden": ("the token may not read this", "red"),
         "login_needed": ("somebody has to log in again", "red"),
@@ -45,13 +50,14 @@ REASONS = words(
         "unreachable": ("Wazzup24 cannot be reached", "red"),
         "server_error": ("Wazzup24 fails", "red"),
         "malformed": ("answers make no sense", "red"),
+        "storage": ("the exporter cannot store what it must", "red"),
     }
 )
 
 
 def to(uid, *parameters):
     """The address of a dashboard, with the time range and where the data comes from."""
-    carried = ["${__url_time_range}", "${datasource:queryparam}", "${job:queryparam}", *parameters]
+    carried = ["${__url_time_range}", "${datasource:queryparam}", "${job:queryparam}", "${status:queryparam}", *parameters]
     return f"/d/{uid}/{uid}?{'&'.join(carried)}"
 
 
@@ -65,7 +71,23 @@ def to_health():
 
 def source_and_job():
     definition = "label_values(wazzup_exporter_build_info, job)"
-    return [datasource(), variable("job", "Job", "The scrape job of the exporter", definition, every=".+")]
+    return [datasource(), variable("job", "Job", "The scrape job of the exporter", definition, several=True), status_page()]
+
+
+def status_page():
+    return textbox(
+        "status", "Status page", "Where people reach the exporter's own page", "http://localhost:10117"
+    )
+
+
+def to_status_page():
+    return "Status page", "${status}/", "The exporter's own page: who owes replies now, and what fails"
+
+
+def resets():
+    """When an account was cleared: red that falls then is no work."""
+    last = select("wazzup_reset_last_success_timestamp_seconds", ACCOUNT)
+    return annotation("Reset", f"max by (account) ({last}) * 1000", "purple")
 
 
 def accounts(several=True):

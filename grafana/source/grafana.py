@@ -101,6 +101,9 @@ def _panel(kind, title, description, queries, unit, width, height, table=False, 
     }
     if interval := fields.pop("interval", None):
         panel["interval"] = interval
+    # Another time range than the dashboard's.
+    if span := fields.pop("span", None):
+        panel["timeFrom"] = span
     assert not fields, f"{title}: {sorted(fields)}"
     assert title and description and unit, title
     panel["_queries"] = queries
@@ -252,12 +255,13 @@ def datasource():
     }
 
 
-def variable(name, label, description, definition, every=None, regex="", kind=1):
-    """A variable that offers what a query finds. With `every`, several may be chosen, and All means this regex.
+def variable(name, label, description, definition, every=None, regex="", kind=1, several=False):
+    """A variable that offers what a query finds. With `every`, several may be chosen, and All means this regex; with
+    `several`, All means all that were found.
 
     `kind` is how Grafana notes the form of the query: 1 for label_values, 3 for query_result.
     """
-    multi = every is not None
+    multi = several or every is not None
     one = {
         "type": "query",
         "name": name,
@@ -276,12 +280,48 @@ def variable(name, label, description, definition, every=None, regex="", kind=1)
         "options": [],
         "current": {"text": ["All"], "value": ["$__all"]} if multi else {},
     }
-    if multi:
+    if every is not None:
         one["allValue"] = every
     return one
 
 
-def dashboard(uid, title, description, variables, rows, span, links, refresh="30s"):
+def textbox(name, label, description, text):
+    """A variable that is typed in."""
+    return {
+        "type": "textbox",
+        "name": name,
+        "label": label,
+        "description": description,
+        "query": text,
+        "hide": 0,
+        "options": [],
+        "current": {"text": text, "value": text},
+    }
+
+
+def annotation(name, expr, color):
+    """Moments that are marked in panels over time: the values of the series, in milliseconds."""
+    return {
+        "name": name,
+        "datasource": DATASOURCE,
+        "enable": True,
+        "hide": False,
+        "iconColor": color,
+        "expr": expr,
+        "titleFormat": f"{name}: {{{{account}}}}",
+        "useValueForTime": True,
+    }
+
+
+def of_query(ref, name, handler):
+    """A transformation: what a query finds is a threshold of the others."""
+    return {
+        "id": "configFromData",
+        "options": {"configRefId": ref, "mappings": [{"fieldName": name, "handlerKey": handler}]},
+    }
+
+
+def dashboard(uid, title, description, variables, rows, span, links, refresh="1m", annotations=()):
     panels, y, number = [], 0, 0
     for heading, lines in rows:
         if heading:
@@ -323,13 +363,13 @@ def dashboard(uid, title, description, variables, rows, span, links, refresh="30
         "weekStart": "",
         "timepicker": {},
         "templating": {"list": variables},
-        "annotations": {"list": []},
+        "annotations": {"list": list(annotations)},
         "links": [
             {
                 "type": "link",
                 "title": name,
                 "url": url,
-                "icon": "dashboard",
+                "icon": "dashboard" if url.startswith("/") else "external link",
                 "tooltip": tooltip,
                 "tags": [],
                 "asDropdown": False,

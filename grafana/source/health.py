@@ -11,7 +11,9 @@ from common import (
     accounts,
     channels_down,
     failing,
+    resets,
     source_and_job,
+    to_status_page,
     to_team,
 )
 from grafana import NONE, dashboard, fixed, now, override, query, row, stat, steps, table, timeseries, words
@@ -33,9 +35,10 @@ def by_account(metric, how="max"):
 def at_a_glance():
     total = f"sum({by_account('wazzup_account_users')})"
     up = f"sum(max by (account, user) ({select('wazzup_user_up', ACCOUNT)}))"
-    hashes = f'count(count_values("hash", {select("wazzup_exporter_config_hash")}))'
-    polled = f"count(count by (account) ({select('wazzup_account_users')}))"
-    lost = f"max({select('wazzup_exporter_accounts_configured')})\n- {polled}"
+    hashes = f'max(count by (job) (count_values by (job) ("hash", {select("wazzup_exporter_config_hash")})))'
+    configured = f"max by (job) ({select('wazzup_exporter_accounts_configured')})"
+    polled = f"count by (job) (group by (job, account) ({select('wazzup_account_users')}))"
+    lost = f"sum(\n  {configured}\n  - on (job) ({polled} or on (job) 0 * {configured})\n)"
     twice = f"count(count by (account) ({select('wazzup_up')}) > 1)\nor 0 * count({select('wazzup_up')})"
     tile = {"background": True, "width": 3, "height": 4}
     return [
@@ -72,14 +75,14 @@ def at_a_glance():
         ),
         stat(
             "Configurations",
-            "How many different configurations run; with several shards or replicas it should be one.",
+            "How many different configurations run within one job; with several shards or replicas it should be one.",
             [now(hashes)],
             thresholds=steps(("red", None), ("green", 1), ("orange", 2)),
             **tile,
         ),
         stat(
             "Accounts lost",
-            "Accounts of the configuration that no exporter polls: a shard is missing.",
+            "Accounts of the configuration that no exporter of its job polls: a shard is missing.",
             [now(lost)],
             thresholds=BAD_ABOVE_ZERO,
             **tile,
@@ -164,15 +167,10 @@ def sweeps():
 def freshness():
     oldest = f"time() - min by (account) (max by (account, user) ({select('wazzup_user_last_success_timestamp_seconds', ACCOUNT)}))"
     up = f"sum by (account) (max by (account, user) ({select('wazzup_user_up', ACCOUNT)}))\n/ sum by (account) ({by_account('wazzup_account_users')})"
-    lists = [
-        query(
-            f"time() - {by_account(f'wazzup_{name}_last_success_timestamp_seconds')}",
-            f"{{{{account}}}} {name}",
-            labels=("account",),
-            may_be_empty=why,
-        )
-        for name, why in [("channels", "`channels` may be off"), ("discovery", "`discover_users` may be off")]
-    ]
+    read = f"max by (account, list) ({select('wazzup_list_last_success_timestamp_seconds', ACCOUNT)})"
+    unread = f"max by (account, list) ({select('wazzup_list_up', ACCOUNT)}) == 0"
+    skipped = f"max by (account, reason) ({select('wazzup_account_users_skipped', ACCOUNT)}) > 0"
+    paused = f"max by (account) ({select('wazzup_account_paused_until_timestamp_seconds', ACCOUNT)}) - time() > 0"
     return [
         timeseries(
             "Oldest reading",
@@ -196,12 +194,46 @@ def freshness():
         ),
         timeseries(
             "Age of the lists",
-            "Since the list of channels and the list of users were last read.",
-            lists,
+            "Since each list of an account was last read: users, channels, roles.",
+            [
+                query(
+                    f"time() - {read}",
+                    "{{account}} {{list}}",
+                    labels=("account", "list"),
+                    may_be_empty="lists may be off",
+                )
+            ],
             unit="s",
             width=8,
             fill=0,
             legend="bottom",
+        ),
+        table(
+            "Lists that cannot be read",
+            "Lists of which users, channels and roles come.",
+            [now(unread, labels=("account", "list"), may_be_empty="all lists may be readable")],
+            {"account": "Account", "list": "List"},
+            width=8,
+            height=6,
+        ),
+        table(
+            "People who are not polled",
+            "Rows of an account's list of users that are left out, with the reason and how many.",
+            [now(skipped, labels=("account", "reason"), may_be_empty="nobody may be left out")],
+            {"account": "Account", "reason": "Why", "Value": "How many"},
+            width=8,
+            height=6,
+            decimals=0,
+        ),
+        table(
+            "Paused",
+            "Accounts for which Wazzup24 asked to wait, and for how long.",
+            [now(paused, labels=("account",), may_be_empty="it may have asked for none")],
+            {"account": "Account", "Value": "For"},
+            width=8,
+            height=6,
+            unit="s",
+            decimals=0,
         ),
     ]
 
@@ -209,6 +241,7 @@ def freshness():
 def api():
     requests = per_second("wazzup_api_requests_total", ACCOUNT, NO_TOKEN)
     limit = f"({by_account('wazzup_api_rate_limit_requests')} / {by_account('wazzup_api_rate_limit_window_seconds')})"
+    share = by_account("wazzup_api_rate_limit_share_ratio")
     wait = f"max by (account) ({per_second('wazzup_api_rate_limit_wait_seconds_total', ACCOUNT)})"
     errors = f"sum by (endpoint, outcome) ({per_second('wazzup_api_requests_total', ACCOUNT, NOT_OK)})"
     bucket = f"sum by (le) ({per_second('wazzup_api_request_duration_seconds_bucket')})"
@@ -223,8 +256,11 @@ def api():
         [
             timeseries(
                 "Budget use",
-                "How much of the API's limit each account uses. Accounts with one credential share the limit, so add them up.",
-                [query(f"sum by (account) ({requests})\n/ {limit}", "{{account}}", labels=("account",))],
+                "How much of the API's limit each account uses, and which part of it is ours. Accounts with one credential share the limit, so add them up.",
+                [
+                    query(f"sum by (account) ({requests})\n/ {limit}", "{{account}}", labels=("account",)),
+                    query(share, "{{account}}: our share", labels=("account",)),
+                ],
                 unit="percentunit",
                 width=12,
                 fill=0,
@@ -324,7 +360,7 @@ def tokens():
     ]
 
 
-def resets():
+def done_resets():
     done = f"sum by (account, result) (increase({select('wazzup_resets_total', ACCOUNT, range='[$__range]')})) > 0"
     refused = (
         f"sum by (account, code) (increase({select('wazzup_reset_refusals_total', ACCOUNT, range='[$__range]')})) > 0"
@@ -388,6 +424,7 @@ def resets():
 
 
 def reloads():
+    broken = f"{select('wazzup_exporter_account_file_up')} == 0"
     loaded = f"time() - min by (instance) ({select('wazzup_exporter_config_last_reload_success_timestamp_seconds')})"
     good = f"min by (instance) ({select('wazzup_exporter_config_last_reload_successful')})"
     restarts = f"sum by (account) (increase({select('wazzup_exporter_poller_restarts_total', ACCOUNT, range='[$__rate_interval]')}))"
@@ -422,7 +459,7 @@ def reloads():
             "Every exporter: its version, its shard, how many accounts it polls of how many configured, and since when it runs with which configuration.",
             shards,
             columns,
-            width=18,
+            width=16,
             height=5,
             decimals=0,
             overrides=[
@@ -441,9 +478,17 @@ def reloads():
             "Pollers that died or got stuck and were started anew.",
             [query(restarts, "{{account}}", labels=("account",))],
             bars=True,
-            width=6,
+            width=4,
             height=5,
             legend="none",
+        ),
+        table(
+            "Broken account files",
+            "Files of accounts that an exporter cannot use: their accounts run as they were, or not at all.",
+            [now(broken, labels=("instance", "file"), may_be_empty="there may be none")],
+            {"file": "File", "instance": "Exporter"},
+            width=4,
+            height=5,
         ),
     ]
 
@@ -526,13 +571,14 @@ def build():
         [
             row(None, at_a_glance()),
             row("What cannot be read", [failing(width=10, height=6), channels_down(width=14, height=6)]),
-            row("Sweeps and freshness", sweeps(), freshness()),
+            row("Sweeps and freshness", sweeps(), freshness()[:3], freshness()[3:]),
             row("Wazzup24's API", *api()),
             row("Tokens and clock", tokens()),
             row("Configuration, shards and restarts", reloads()),
-            row("Resets", resets()),
+            row("Resets", done_resets()),
             row("The process", process()),
         ],
         span="now-6h",
-        links=[to_team()],
+        links=[to_team(), to_status_page()],
+        annotations=[resets()],
     )

@@ -9,12 +9,14 @@ from common import (
     SHARE_ABOVE_ZERO,
     WAITING,
     accounts,
+    resets,
     source_and_job,
     to_health,
+    to_status_page,
     to_team,
 )
-from grafana import dashboard, fixed, now, override, query, row, stat, table, timeseries, variable, words
-from promql import JOB, named, once, select, tell
+from grafana import dashboard, fixed, now, of_query, override, query, row, stat, table, timeseries, variable, words
+from promql import JOB, NAMED, NAMELESS, named, once, select, tell
 
 #: The one manager whom the dashboard is about.
 WHO = ('account="$account"', 'user="$user"')
@@ -24,14 +26,16 @@ CAME, ANSWERED = "wazzup_unanswered_increase_total", "wazzup_unanswered_decrease
 
 
 def variables():
-    people = f'query_result(max by (name, user) (wazzup_user_info{{{JOB}, account="$account"}}))'
+    of = f'max by (name, user) (wazzup_user_info{{{JOB}, account="$account", %s}})'
+    without_name = f'label_replace({of % NAMELESS}, "name", "$1", "user", "(.*)")'
+    people = f"query_result({of % NAMED} or {without_name})"
     return [
         *source_and_job(),
         accounts(several=False),
         variable(
             "user",
             "Manager",
-            "By name, with the id in the CRM as the value",
+            "By name, or by the id in the CRM where the exporter gives no names",
             people,
             kind=3,
             regex='/name="(?<text>.*)",user="(?<value>.*)"}/',
@@ -56,7 +60,7 @@ def per_hour(counter):
 
 
 def closed():
-    return f"{select('wazzup_working_hours', WHO[0])} == 0"
+    return f"{select('wazzup_working_time', WHO[0])} == 0"
 
 
 def at_a_glance():
@@ -81,9 +85,17 @@ def at_a_glance():
         ),
         stat(
             "Red now",
-            "Messages of the manager's own customers that wait for a reply.",
-            [now(messages("red"))],
+            "Messages of the manager's own customers that wait for a reply, red from the account's threshold of the alerts on.",
+            [
+                now(messages("red")),
+                now(
+                    'max by (account) (wazzup_account:red_messages:threshold{account="$account"})',
+                    ref="limit",
+                    may_be_empty="the rules of the alerts may not be loaded",
+                ),
+            ],
             thresholds=RED_OF_ONE,
+            transformations=[of_query("limit", "Value", "threshold1")],
             **quiet,
         ),
         stat(
@@ -139,7 +151,7 @@ def at_a_glance():
 
 
 def the_day():
-    hours = f"max by (account) ({select('wazzup_working_hours', WHO[0])}) > 0"
+    hours = f"max by (account) ({select('wazzup_working_time', WHO[0])}) > 0"
     shade = override(
         "working hours",
         color=fixed("blue"),
@@ -252,5 +264,6 @@ def build():
             row("Whether to believe it", doubts()),
         ],
         span="now/d",
-        links=[to_team(), to_health()],
+        links=[to_team(), to_health(), to_status_page()],
+        annotations=[resets()],
     )

@@ -11,6 +11,8 @@ What all of them keep to:
 - Totals add up sales reps where everybody's role in the account is known, and are a sum of counters elsewhere
   (docs/metrics.md, "What red means"). Grey is added to nothing.
 - Nothing turns what is absent into 0. A 0 comes from a series that is there and says that all is well.
+- What is known of a person is looked up once for a panel, at the end of its time range (`@ end()`), not at every point:
+  with 2,000 users that is nearly all of what a panel over time would cost.
 """
 
 from textwrap import indent
@@ -38,14 +40,23 @@ def inside(expr):
     return f"(\n{indent(expr, '  ')}\n)" if "\n" in expr else f"({expr})"
 
 
+#: The end of a panel's time range, which for a figure of now is now.
+END = " @ end()"
+
+
 def info(*matchers, offset=""):
-    """The people who are this now."""
-    return select("wazzup_user_info", ACCOUNT, *matchers, offset=offset)
+    """The people who are this at the end."""
+    return select("wazzup_user_info", ACCOUNT, *matchers, range=END, offset=offset)
 
 
-def recent(*matchers, offset="", window="15m"):
-    """The people who were this within a quarter of an hour."""
-    return f"last_over_time({select('wazzup_user_info', *matchers, range=f'[{window}]', offset=offset)})"
+def recent(*matchers, offset=""):
+    """The people who were this within a quarter of an hour before the end."""
+    return f"last_over_time({select('wazzup_user_info', *matchers, range=f'[15m]{END}', offset=offset)})"
+
+
+def over_range(expr):
+    """The same for a panel over time: those who were something else at some time of the range stay left out."""
+    return expr.replace(f"[15m]{END}) unless", f"[$__range]{END}) unless")
 
 
 def known(was, now, offset=""):
@@ -84,25 +95,37 @@ def lasting(offset=""):
     messages = ("wazzup_unanswered_messages", ACCOUNT, 'type="red"')
     last = once(f"last_over_time({select(*messages, range='[15m]', offset=offset)})")
     return chosen(
-        f"({once(select(*messages, offset=offset))} or ({last} and on ({PERSON}) {info(offset=offset)}))", offset
+        f"({once(select(*messages, offset=offset))} or ({last} and on ({PERSON}) {select('wazzup_user_info', ACCOUNT, offset=offset)}))",
+        offset,
     )
 
 
-def had_any(kind):
-    """Those who had messages of this type at some time of the range."""
+def peak(kind):
+    """The highest counter of one type in the range, of those chosen who had any and are still polled at its end."""
     of = select("wazzup_unanswered_messages", ACCOUNT, f'type="{kind}"', range="[$__range] @ end()")
-    return f"and on ({PERSON}) (max_over_time({of}) > 0)"
+    polled = select("wazzup_user_up", ACCOUNT, range=f"[15m]{END}")
+    return f"{inside(chosen(once(f'max_over_time({of})')))} > 0\nand on ({PERSON}) last_over_time({polled})"
 
 
-def seen(kind):
-    """The counters of one type of those chosen who had any."""
-    return gauge("wazzup_unanswered_messages", f'type="{kind}"') + f"\n{had_any(kind)}"
+def of_most(people, peaks, count=30):
+    """Those of them with the highest of these peaks. Whom to show is found out once, not at every point."""
+    return f"{inside(people)}\nand on ({PERSON}) topk({count}, {inside(peaks)})"
+
+
+def of_the_rest(people, peaks, count=30):
+    """All others, as one."""
+    return total(f"{inside(people)}\nunless on ({PERSON}) topk({count}, {inside(peaks)})")
+
+
+def every(kind):
+    """The counters of one type of everybody."""
+    return once(select("wazzup_unanswered_messages", ACCOUNT, f'type="{kind}"'))
 
 
 def mean(kind):
     """The same, as the mean of each interval."""
     of = select("wazzup_unanswered_messages", ACCOUNT, f'type="{kind}"', range="[$__interval]")
-    return chosen(once(f"avg_over_time({of})")) + f"\n{had_any(kind)}"
+    return once(f"avg_over_time({of})")
 
 
 def increase(metric, range="$__rate_interval"):
@@ -142,24 +165,29 @@ def counted(people, offset=""):
     )
 
 
-def who(*of, window="15m"):
+def who(*of):
     """One series for each person, with name, team and role; the id where the name is not known."""
     id_as_name = '"name", "$1", "user", "(.*)"'
-    polled = select("wazzup_user_up", *of, range=f"[{window}]")
+    polled = select("wazzup_user_up", *of, range=f"[15m]{END}")
     return (
-        f"(\n  topk by ({PERSON}) (1, {recent(*of, NAMED, window=window)})\n"
-        f"  or on ({PERSON}) label_replace(topk by ({PERSON}) (1, {recent(*of, NAMELESS, window=window)}), {id_as_name})\n"
+        f"(\n  topk by ({PERSON}) (1, {recent(*of, NAMED)})\n"
+        f"  or on ({PERSON}) label_replace(topk by ({PERSON}) (1, {recent(*of, NAMELESS)}), {id_as_name})\n"
         f"  or on ({PERSON}) label_replace(group by ({PERSON}) (last_over_time({polled})), {id_as_name})\n)"
     )
 
 
-def named(people, *of, window="15m"):
+def teams():
+    """The team of each person; no team where none is known."""
+    polled = f"group by ({PERSON}) ({select('wazzup_user_up', ACCOUNT)})"
+    return f"(\n  topk by ({PERSON}) (1, group by ({PERSON}, team) ({recent(ACCOUNT)}))\n  or on ({PERSON}) {polled}\n)"
+
+
+def named(people, *of):
     """With the name, team and role of each person.
 
-    `of` selects whose names to look for, all of the chosen accounts by default; `window` is for how long somebody
-    may be gone whose figure is told.
+    `of` selects whose names to look for, all of the chosen accounts by default.
     """
-    one_for_each = who(*(of or (ACCOUNT,)), window=window)
+    one_for_each = who(*(of or (ACCOUNT,)))
     return f"{inside(people)}\n* on ({PERSON}) group_left (name, team, role) {one_for_each}"
 
 

@@ -6,10 +6,12 @@ from common import (
     COLORED,
     DOUBT_ABOVE_ZERO,
     MANAGER,
+    OF_LIMIT,
     REASONS,
     RED_OF_ALL,
     RED_OF_ONE,
     ROLES,
+    SEVERITIES,
     SHARE_ABOVE_ZERO,
     TEAM,
     TREND,
@@ -17,9 +19,11 @@ from common import (
     accounts,
     channels_down,
     failing,
+    resets,
     source_and_job,
     to,
     to_health,
+    to_status_page,
 )
 from grafana import (
     ABSENT,
@@ -29,6 +33,7 @@ from grafana import (
     fixed,
     link,
     now,
+    only,
     override,
     query,
     row,
@@ -43,20 +48,25 @@ from promql import (
     PERSON,
     chosen,
     counted,
+    every,
     gauge,
     increase,
     inside,
     lasting,
     mean,
     named,
+    of_most,
     of_others,
     of_sales_reps,
+    of_the_rest,
     once,
+    over_range,
+    peak,
     rate,
     red,
-    seen,
     select,
     tell,
+    teams,
     total,
 )
 
@@ -146,7 +156,7 @@ def banner():
 
 def at_a_glance():
     all_red = total(counted(red()))
-    then = f"avg_over_time({total(counted(lasting()))}[1h:1m] offset 1w)"
+    then = f"avg_over_time({total(counted(lasting()))}[1h:10m] offset 1w)"
     oldest = f"time() - min{inside(gauge(RED_SINCE, how='min'))}\nor max{inside(red())} == 0"
     pace = total(counted(rate(ANSWERED)))
     clearing = f"clamp_max(\n  ({all_red} > 0)\n  / {pace},\n  {NEVER}\n)\nor {all_red} == 0"
@@ -217,6 +227,7 @@ def who_owes():
         "account": "Account",
         "user": "Id",
         "Value #B": "Red",
+        "Value #F": "Of limit",
         "Value #C": "Above zero for",
         "Value #D": "Came",
         "Value #E": "Answered",
@@ -224,13 +235,18 @@ def who_owes():
     }
     return table(
         "Who owes replies",
-        "Every manager, the most red first: since how long red has been above zero without a break, and what came and was answered in the last hour. Who is not read has no figure. A name leads to the manager's day.",
+        "Every manager, the most red first: since how long red has been above zero without a break, and what came and was answered in the last hour. *Of limit* is red as a share of the account's threshold for WazzupRedTooMany. Who is not read has no figure. A name leads to the manager's day.",
         [
             now(named(gauge("wazzup_user_up")), labels=PEOPLE),
             now(red(), labels=person),
             now(gone, labels=person),
             now(increase(CAME), labels=person),
             now(increase(ANSWERED), labels=person),
+            now(
+                f"{inside(red())}\n/ on (account) group_left () wazzup_account:red_messages:threshold",
+                labels=person,
+                may_be_empty="the rules of the alerts may not be loaded",
+            ),
         ],
         columns,
         no_value=ABSENT,
@@ -252,6 +268,14 @@ def who_owes():
                 thresholds=RED_OF_ONE,
                 custom__width=130,
                 custom__cellOptions={"type": "gauge", "mode": "basic", "valueDisplayMode": "text"},
+            ),
+            override(
+                "Of limit",
+                unit="percentunit",
+                noValue="",
+                thresholds=OF_LIMIT,
+                custom__cellOptions=COLORED,
+                custom__width=75,
             ),
             override(
                 "Above zero for",
@@ -276,16 +300,16 @@ def who_owes():
 
 def above_zero():
     person = once(select("wazzup_unanswered_messages", ACCOUNT, 'type="red"'))
-    closed = f"{select('wazzup_working_hours', ACCOUNT)} == 0"
+    closed = f"{select('wazzup_working_time', ACCOUNT)} == 0"
     share = f"avg_over_time((\n  {person} > bool 0\n  unless on (account) ({closed})\n)[$__range:$__interval])"
     return bars(
         "Share of working time above zero",
-        "For how much of the time range red was above zero, within the working hours of the account, or at all hours where it has none. Times without a reading are left out.",
-        [now(f"sort_desc(\n  {named(chosen(share), window='$__range')}\n)", "{{name}}", labels=PEOPLE)],
+        "For how much of the time range red was above zero, of the 30 with the largest share who are still polled, within the working hours of the account, or at all hours where it has none. Times without a reading are left out.",
+        [now(f"sort_desc(\n  {named(f'topk(30, {inside(chosen(share))})')}\n)", "{{name}}", labels=PEOPLE)],
         unit="percentunit",
         width=7,
         height=14,
-        interval="1m",
+        interval="30m",
         max=1,
         decimals=0,
         thresholds=SHARE_ABOVE_ZERO,
@@ -293,25 +317,33 @@ def above_zero():
 
 
 def red_over_time():
+    peaks = counted(peak("red"))
+    top = of_most(every("red"), peaks)
     return [
         timeseries(
             "Red by manager",
-            "Red of every manager who had any and whom *Red now* counts, on top of each other: what is piled up has to add up. A gap is a time without a reading, not without messages. With many managers choose an account or a team first.",
-            [query(named(counted(seen("red"))), "{{name}}", labels=PEOPLE)],
+            "Red of the 30 managers who had the most of those whom *Red now* counts and who are still polled, on top of each other, and of all others as one: what is piled up has to add up. A gap is a time without a reading, not without messages.",
+            [
+                query(over_range(named(top)), "{{name}}", labels=PEOPLE),
+                query(over_range(of_the_rest(counted(every("red")), peaks)), "all others", may_be_empty="there may be no more than 30"),
+            ],
             stack=True,
             width=14,
             height=11,
+            interval="15m",
             links=[BY_LABEL],
+            overrides=[override("all others", color=fixed("#8e8e8e"), links=[])],
         ),
         timeseries(
             "Red against last week",
             "Red now and exactly a week before, of sales reps where roles are known, a sum of counters elsewhere. Who is not read for a moment counts with the last figure for up to a quarter of an hour: a missed reading would look like an answer.",
             [
-                query(total(counted(lasting())), "now"),
-                query(total(counted(lasting("1w"), "1w")), "a week before", may_be_empty=YOUNG),
+                query(over_range(total(counted(lasting()))), "now"),
+                query(over_range(total(counted(lasting("1w"), "1w"))), "a week before", may_be_empty=YOUNG),
             ],
             width=10,
             height=11,
+            interval="30m",
             legend="bottom",
             overrides=[
                 override("now", color=fixed("red"), custom__lineWidth=2),
@@ -326,12 +358,121 @@ def red_over_time():
     ]
 
 
+def by_group(title, label, column, description):
+    """A row for each team or account."""
+    team = f"* on ({PERSON}) group_left (team) {teams()}"
+
+    def grouped(figure, how="sum"):
+        return f"{how} by ({label}) {inside(f'{inside(figure)} {team}' if label == 'team' else figure)}"
+
+    gone = f"time() - {inside(gauge(RED_SINCE, how='min'))}"
+    return table(
+        title,
+        description,
+        [
+            now(grouped(counted(red())), labels=() if label == "team" else (label,)),
+            now(grouped(gone, how="max"), may_be_empty="red may be 0 everywhere"),
+            now(grouped(counted(increase(CAME)))),
+            now(grouped(counted(increase(ANSWERED)))),
+            now(grouped(f"1 - {inside(gauge('wazzup_user_up'))}")),
+        ],
+        {
+            label: column,
+            "Value #A": "Red",
+            "Value #B": "Longest above zero",
+            "Value #C": "Came",
+            "Value #D": "Answered",
+            "Value #E": "Not read",
+        },
+        sort="Red",
+        width=12,
+        height=8,
+        interval="1h",
+        decimals=0,
+        no_value=ABSENT,
+        overrides=[
+            override(column, noValue="none"),
+            override("Longest above zero", unit="s", decimals=1, noValue="", thresholds=WAITING, custom__cellOptions=COLORED),
+            override("Not read", thresholds=BAD_ABOVE_ZERO, custom__cellOptions=COLORED),
+        ],
+    )
+
+
+def groups():
+    told = "red of those whom *Red now* counts, the longest time above zero of one of them, and what came and was answered in the last hour"
+    return [
+        by_group("By team", "team", "Team", f"Every team: {told}. Who has no team is in one row."),
+        by_group("By account", "account", "Account", f"Every account: {told}."),
+    ]
+
+
+def leads():
+    answered = f"topk(20, {inside(increase(ANSWERED, range='$__range'))})"
+    firing = 'group by (account, user, team, alertname, severity) (ALERTS{alertstate="firing", account=~"$account"})'
+    days = ["today", "a day ago", *[f"{day} days ago" for day in range(2, 7)]]
+
+    def ago(day):
+        return total(counted(red(day), day))
+
+    return [
+        table(
+            "Alerts that fire",
+            "Alerts of the chosen accounts, from Prometheus' own rules: there are none where those are not loaded.",
+            [
+                now(
+                    firing,
+                    labels=("alertname", "severity"),
+                    may_be_empty="none may fire, or the rules may not be loaded",
+                )
+            ],
+            {"alertname": "Alert", "severity": "Severity", "account": "Account", "user": "Id", "team": "Team"},
+            width=9,
+            height=9,
+            overrides=[
+                override("Severity", mappings=SEVERITIES, custom__cellOptions=COLORED),
+                override("Id", noValue=""),
+                override("Team", noValue=""),
+            ],
+        ),
+        bars(
+            "Who answered most",
+            "Red messages that were answered in the time range, of the twenty who answered most. What comes and is answered between two readings is not seen.",
+            [now(f"sort_desc(\n  {named(answered)}\n)", "{{name}}", labels=PEOPLE)],
+            width=6,
+            height=9,
+            decimals=0,
+            thresholds=only("green"),
+        ),
+        timeseries(
+            "Red by hour and day",
+            "Red of the last 24 hours beside the same hours of the six days before: at what time of which weekday it piles up.",
+            [
+                query(
+                    over_range(ago(f"{day}d" if day else "")),
+                    name,
+                    may_be_empty="the series are younger than that" if day else "",
+                )
+                for day, name in enumerate(days)
+            ],
+            width=9,
+            height=9,
+            fill=0,
+            legend="bottom",
+            interval="1h",
+            decimals=0,
+            span="24h",
+            overrides=[override("today", color=fixed("red"), custom__lineWidth=3)],
+        ),
+    ]
+
+
 def pace():
+    most_grey = of_most(mean("grey"), peak("grey"))
     return [
         timeseries(
             "Came and answered per hour",
             "Red messages that came, above the line, and that were answered, below it, in each hour; of sales reps where roles are known, of everybody elsewhere. What comes and is answered between two readings is not seen.",
-            [query(total(counted(increase(CAME))), "came"), query(total(counted(increase(ANSWERED))), "answered")],
+            [query(over_range(total(counted(increase(CAME)))), "came"), query(over_range(total(counted(increase(ANSWERED)))), "answered")],
             bars=True,
             width=14,
             height=9,
@@ -345,8 +486,8 @@ def pace():
         ),
         timeseries(
             "Grey",
-            "Messages of customers whom a manager only looks on, as quality control does, of all who had any: the mean of each hour, because a counter may turn red and back. Never added to red.",
-            [query(named(mean("grey")), "{{name}}", labels=PEOPLE)],
+            "Messages of customers whom a manager only looks on, as quality control does, of the 30 who had the most: the mean of each hour, because a counter may turn red and back. Never added to red.",
+            [query(over_range(named(most_grey)), "{{name}}", labels=PEOPLE)],
             width=10,
             height=9,
             fill=0,
@@ -390,9 +531,11 @@ def build():
         [
             row(None, banner(), at_a_glance()),
             row("Who owes replies", [who_owes(), above_zero()]),
+            row("Teams and accounts", groups(), leads()),
             row("Over time", red_over_time(), pace()),
             row("What not to believe", doubts()),
         ],
         span="now-24h",
-        links=[to_health()],
+        links=[to_health(), to_status_page()],
+        annotations=[resets()],
     )

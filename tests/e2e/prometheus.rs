@@ -32,6 +32,11 @@ pub(crate) struct Prometheus {
 pub(crate) type Series = (BTreeMap<String, String>, String);
 
 impl Prometheus {
+    /// Where it listens.
+    pub(crate) fn address(&self) -> &str {
+        self.url.as_str().trim_end_matches('/')
+    }
+
     pub(crate) async fn start(target: &Exporter) -> Self {
         Self::start_with(target, "").await
     }

@@ -21,7 +21,7 @@ fn amtool() -> Command {
     Command::new(peer("AMTOOL", "amtool"))
 }
 
-fn example() -> String {
+pub(super) fn example() -> String {
     std::fs::read_to_string(deploy().join("alertmanager/alertmanager.yaml")).unwrap()
 }
 
@@ -72,6 +72,7 @@ fn alerts_go_to_those_whom_they_concern() {
         ("area=backlog account=acme severity=critical", "team-leads"),
         ("area=backlog account=acme team=support", "support-leads"),
         ("area=backlog account=uyut-mebel", "team-leads"),
+        ("area=backlog account=uyut-mebel team=support", "support-leads"),
         ("area=trust account=acme", "operators"),
         ("area=account account=acme", "operators"),
         ("area=account account=acme severity=info", "operators-chat"),
@@ -85,15 +86,16 @@ fn alerts_go_to_those_whom_they_concern() {
     }
 }
 
-/// The example with a webhook for each receiver, named after it, and with Telegram and Slack played by
-/// the test.
-fn with_receivers(receiver: &Receiver) -> String {
-    let mut yaml: Value = serde_yaml::from_str(&shortened(&example())).unwrap();
+/// The example with a webhook for each receiver, named after it, and with Telegram, Slack and the mail server
+/// played by the test.
+fn with_receivers(yaml: &str, receiver: &Receiver) -> String {
+    let mut yaml: Value = serde_yaml::from_str(&shortened(yaml)).unwrap();
     let base = format!("http://{}", receiver.address);
+    yaml["global"]["smtp_smarthost"] = receiver.mail_server.to_string().into();
+    yaml["global"]["smtp_require_tls"] = false.into();
     for one in yaml["receivers"].as_sequence_mut().unwrap() {
         let name = one["name"].as_str().unwrap().to_owned();
         let one = one.as_mapping_mut().unwrap();
-        one.remove("email_configs");
         for telegram in sequence(one, "telegram_configs") {
             telegram.remove("bot_token_file");
             telegram.insert("bot_token".into(), "123:abc".into());
@@ -122,7 +124,12 @@ pub(super) struct Alertmanager {
 
 impl Alertmanager {
     pub(super) async fn start(receiver: &Receiver) -> Self {
-        let folder = example_folder(&with_receivers(receiver));
+        Self::start_with(&example(), receiver).await
+    }
+
+    /// With this in place of the example.
+    pub(super) async fn start_with(yaml: &str, receiver: &Receiver) -> Self {
+        let folder = example_folder(&with_receivers(yaml, receiver));
         let mut last = String::new();
         for _ in 0..PORTS {
             let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -177,7 +184,7 @@ impl Alertmanager {
 }
 
 /// Alert, area, account, user, and whether it has to be inhibited by those beside it.
-const TOGETHER: [(&str, &str, &str, &str, bool); 12] = [
+const TOGETHER: [(&str, &str, &str, &str, bool); 14] = [
     ("WazzupTargetDown", "exporter", "", "", false),
     // Silent itself, it silences its users.
     ("WazzupAccountVanished", "account", "lost", "", true),
@@ -191,9 +198,11 @@ const TOGETHER: [(&str, &str, &str, &str, bool); 12] = [
     ("WazzupRedTooLong", "backlog", "other", "2", true),
     ("WazzupReadingStale", "trust", "other", "3", false),
     ("WazzupRedGrowing", "backlog", "other", "3", true),
+    ("WazzupCounterUntrusted", "trust", "other", "4", false),
+    ("WazzupRedTooMany", "backlog", "other", "4", true),
 ];
 
-fn labels(alert: &str, area: &str, account: &str, user: &str) -> Json {
+pub(super) fn labels(alert: &str, area: &str, account: &str, user: &str) -> Json {
     let labels = [("alertname", alert), ("area", area), ("account", account), ("user", user)];
     let labels = labels.into_iter().chain([("job", "wazzup"), ("severity", "warning")]);
     labels
@@ -248,27 +257,47 @@ async fn what_cannot_be_known_is_told_as_neither_firing_nor_over() {
     }
 }
 
+#[test]
+fn what_is_repeated_is_repeated_before_it_is_forgotten() {
+    // Alertmanager's own --data.retention, in hours.
+    const RETENTION: u64 = 120;
+    let yaml = example();
+    let repeated = regex::Regex::new(r"repeat_interval: (\d+)([hd])\n").unwrap();
+    let hours = repeated.captures_iter(&yaml).map(|found| {
+        let number: u64 = found[1].parse().unwrap();
+        if &found[2] == "d" { number * 24 } else { number }
+    });
+    let hours: Vec<_> = hours.collect();
+    assert_eq!(hours.len(), yaml.matches("repeat_interval:").count());
+    assert!(hours.iter().all(|&hours| hours < RETENTION), "{hours:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn slack_reads_the_subject_and_the_text() {
+async fn an_outage_of_many_accounts_is_one_alert() {
     let receiver = Receiver::start().await;
     let alertmanager = Alertmanager::start(&receiver).await;
-    let mut labels = labels("WazzupRedTooLong", "backlog", "acme", "1");
-    labels["team"] = "support".into();
-    labels["severity"] = "critical".into();
-    let texts = json!({
-        "summary": "Анна <&\"> (acme, support): 7 red",
-        "description": "Do it.",
-        "runbook_url": "https://runbooks.example.com/x.md",
-    });
-    alertmanager.hand(&json!([{"labels": labels, "annotations": texts}])).await;
-    until("a message in Slack", &[&alertmanager.process], async || {
-        let told = receiver.bodies("/slack");
-        let attachment = &told.first().ok_or("none")?["attachments"][0];
-        assert_eq!(attachment["title"], "acme: 1 firing");
-        let text =
-            "❗ Анна <&\"> (acme, support): 7 red\n  Do it.\n  https://runbooks.example.com/x.md";
-        assert_eq!(attachment["text"].as_str().unwrap().trim_end(), text);
-        Ok(())
+    let mut alerts = vec![("WazzupManyAccountsFailing", "account", "", "", false)];
+    for account in ["acme", "globex"] {
+        alerts.extend([
+            ("WazzupAccountFailing", "account", account, "", true),
+            ("WazzupAccountDown", "account", account, "", true),
+            ("WazzupRedTooLong", "backlog", account, "1", true),
+        ]);
+    }
+    let handed: Json = alerts
+        .iter()
+        .map(
+            |(alert, area, account, user, _)| json!({"labels": labels(alert, area, account, user)}),
+        )
+        .collect();
+    alertmanager.hand(&handed).await;
+    until("all alerts to be judged", &[&alertmanager.process], async || {
+        let found = alertmanager.alerts().await?;
+        let wanted = alerts.iter().map(|&(alert, area, account, user, inhibited)| {
+            (labels(alert, area, account, user), inhibited)
+        });
+        let missing: Vec<_> = wanted.filter(|one| !found.contains(one)).collect();
+        if missing.is_empty() { Ok(()) } else { Err(format!("{missing:#?}")) }
     })
     .await;
 }

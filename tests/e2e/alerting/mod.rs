@@ -6,6 +6,7 @@
 mod alertmanager;
 mod grafana;
 mod lint;
+mod messages;
 mod notified;
 mod promql;
 mod queries;

@@ -78,7 +78,7 @@ async fn who_stops_answering_is_told_by_name_and_figure_until_the_answer() {
     assert!(told.summary.starts_with(start), "{}", told.summary);
     let labels = serde_json::json!({
         "alertname": "WazzupRedTooLong", "account": "acme", "user": "1", "team": "sales",
-        "job": "wazzup", "severity": "warning", "area": "backlog",
+        "severity": "warning", "area": "backlog",
     });
     assert_eq!(told.labels, labels);
     // The chat reads the same, as it is written.

@@ -24,7 +24,7 @@ pub(super) fn names(expression: &str) -> Names {
         names.grouped.extend(labels.map(str::to_owned));
     }
     let bare = groupings.replace_all(&bare, " ");
-    let bare = regex(r"\[[^\]]*\]").replace_all(&bare, " ");
+    let bare = regex(r"\[[^\]]*\]|\b[0-9][0-9a-z.]*").replace_all(&bare, " ");
     let words = regex(r"([a-zA-Z_:][a-zA-Z0-9_:]*)\s*(\(|\{[^}]*\})?");
     let label = regex(r"(\w+)\s*(?:=~|!~|!=|=)");
     for found in words.captures_iter(&bare) {
@@ -55,7 +55,7 @@ fn regex(pattern: &str) -> Regex {
 #[test]
 fn metrics_labels_and_groupings_are_told_apart() {
     let expression = r#"sum by (account, user) (rate(a_total{x="by (z)",y=~'b'}[5m])) > on (account) group_left () 2 * a:b
-        and bool_metric unless c{d!="{"}"#;
+        and bool_metric offset 3m unless c{d!="{"}"#;
     let found = names(expression);
     let metric = |name: &str, labels: &[&str]| {
         (name.to_owned(), labels.iter().map(|&label| label.to_owned()).collect())

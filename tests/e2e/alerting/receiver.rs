@@ -1,5 +1,5 @@
-//! Where a test's Alertmanager sends to: it plays the part of webhooks, of Telegram and of Slack, and
-//! remembers everything.
+//! Where a test's Alertmanager sends to: it plays the part of webhooks, of Telegram, of Slack and of a mail server,
+//! and remembers everything.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -11,14 +11,18 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{TcpListener, TcpStream};
 
 /// What was sent, oldest first: the path, and the body.
 type Received = Arc<Mutex<Vec<(String, Value)>>>;
+type Mails = Arc<Mutex<Vec<String>>>;
 
 pub(super) struct Receiver {
     pub(super) address: SocketAddr,
+    pub(super) mail_server: SocketAddr,
     received: Received,
+    mails: Mails,
 }
 
 /// An alert in a notification to a webhook.
@@ -39,7 +43,16 @@ impl Receiver {
         let address = listener.local_addr().unwrap();
         let received = Received::default();
         tokio::spawn(serve(listener, Arc::clone(&received)));
-        Self { address, received }
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mail_server = listener.local_addr().unwrap();
+        let mails = Mails::default();
+        tokio::spawn(serve_mail(listener, Arc::clone(&mails)));
+        Self { address, mail_server, received, mails }
+    }
+
+    /// The mails that came, with header and body.
+    pub(super) fn mails(&self) -> Vec<String> {
+        self.mails.lock().unwrap().clone()
     }
 
     /// Everything that came to webhooks, alert by alert.
@@ -102,4 +115,43 @@ async fn answer(
     // What Telegram says to a message that it takes; nobody else reads it.
     let told = r#"{"ok":true,"result":{"message_id":1,"date":1,"chat":{"id":1,"type":"group"}}}"#;
     Ok(Response::new(Full::from(told)))
+}
+
+async fn serve_mail(listener: TcpListener, mails: Mails) {
+    while let Ok((stream, _)) = listener.accept().await {
+        let mails = Arc::clone(&mails);
+        tokio::spawn(async move {
+            // A client that leaves in the middle has sent no mail.
+            if let Ok(Some(mail)) = receive_mail(stream).await {
+                mails.lock().unwrap().push(mail);
+            }
+        });
+    }
+}
+
+/// As much of SMTP as one mail needs.
+async fn receive_mail(stream: TcpStream) -> std::io::Result<Option<String>> {
+    let mut stream = BufReader::new(stream);
+    stream.write_all(b"220 test\r\n").await?;
+    let (mut line, mut mail) = (String::new(), None);
+    while stream.read_line(&mut line).await? > 0 {
+        let command = line.trim_end().to_uppercase();
+        line.clear();
+        if command == "DATA" {
+            stream.write_all(b"354 go on\r\n").await?;
+            let mut text = String::new();
+            while stream.read_line(&mut line).await? > 0 && line != ".\r\n" {
+                text.push_str(&line);
+                line.clear();
+            }
+            line.clear();
+            mail = Some(text);
+        }
+        let answer: &[u8] = if command == "QUIT" { b"221 bye\r\n" } else { b"250 ok\r\n" };
+        stream.write_all(answer).await?;
+        if command == "QUIT" {
+            break;
+        }
+    }
+    Ok(mail)
 }

@@ -83,9 +83,12 @@ impl Query {
         let text = fill(&self.expression, variables)
             .replace("$__rate_interval", &format!("{rate_interval}s"))
             .replace("$__range", &format!("{RANGE}s"))
+            // A subquery has to find points within that range.
+            .replace(":$__interval]", ":1s]")
             .replace("$__interval", &format!("{}s", self.interval.unwrap_or(1)))
-            .replace("[1h:1m] offset 1w", "[3s:1s] offset 2s")
-            .replace("offset 1w", "offset 2s");
+            .replace("[1h:10m] offset 1w", "[3s:1s] offset 2s");
+        let past = Regex::new(r"offset \d[dw]").unwrap();
+        let text = past.replace_all(&text, "offset 2s").into_owned();
         assert!(!text.contains("$_") && !text.contains("${"), "{}: {text}", self.place);
         text
     }

@@ -38,7 +38,7 @@ fn exporter(api: &Simulator, url: &str) -> Exporter {
 }
 
 fn all() -> Variables {
-    let variables = [("job", ".+"), ("account", ".+"), ("team", ".*"), ("user", ".*")];
+    let variables = [("job", "wazzup"), ("account", ".+"), ("team", ".*"), ("user", ".*")];
     variables.into_iter().map(|(name, value)| (name, value.to_owned())).collect()
 }
 

@@ -9,9 +9,10 @@ use crate::support::exporter::Exporter;
 use crate::support::upstream::serve;
 use crate::support::wait::until;
 
-/// All of everything, as the dashboards open.
+/// All of everything, as the dashboards open: all jobs are those that were found.
 fn all() -> Variables {
-    let variables = [("job", ".+"), ("account", ".+"), ("team", ".*"), ("user", ".*")];
+    let variables =
+        [("job", &*several(&["wazzup"])), ("account", ".+"), ("team", ".*"), ("user", ".*")];
     variables.into_iter().map(|(name, value)| (name, value.to_owned())).collect()
 }
 
@@ -101,7 +102,7 @@ async fn every_variable_offers_what_there_is() {
         let dashboard = dashboard(name);
         let variables = if name == "manager" { chosen(name) } else { all() };
         for variable in dashboard["templating"]["list"].as_array().unwrap() {
-            if variable["type"] == "datasource" {
+            if variable["type"] != "query" {
                 continue;
             }
             let wanted = match (name, variable["name"].as_str().unwrap()) {
@@ -119,6 +120,24 @@ async fn every_variable_offers_what_there_is() {
             .await;
         }
     }
+}
+
+/// With `user_names: false` nobody has a name.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_names_a_manager_is_chosen_by_the_id() {
+    let (api, url) = serve(Settings::demo(1)).await;
+    let yaml = format!("export: {{user_names: false}}\n{}", api.exporter_config(&url, "1s"));
+    let exporter = Exporter::configured(&api, &yaml, &[]);
+    let prometheus = Prometheus::start(&exporter).await;
+    let dashboard = dashboard("manager");
+    let variables = dashboard["templating"]["list"].as_array().unwrap();
+    let user = variables.iter().find(|one| one["name"] == "user").unwrap();
+    until("a manager by the id", &[&exporter.process, &prometheus.process], async || {
+        let offered = offered(&prometheus, user, &chosen("manager")).await?;
+        let wanted = ("101".to_owned(), "101".to_owned());
+        if offered.contains(&wanted) { Ok(()) } else { Err(format!("{offered:?}")) }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
