@@ -13,7 +13,7 @@ export OPENMETRICS_PYTHON := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
 .PHONY: help setup fmt-check clippy test test-current load crash-test generated doc build bench \
-	screenshots dashboard-pictures clean
+	bench-quick screenshots dashboard-pictures clean
 
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,8 +61,13 @@ build: ## Builds the program for release
 		WAZZUP_EXPORTER_RUSTC="$$(rustc --version | cut -d ' ' -f 2)" \
 		$(CARGO) build --release --locked
 
-bench: ## Runs the benchmarks
-	$(CARGO) bench --locked
+# BUILD=1 also times a clean build, JSON_EXPORTER=… names the program to compare with; see benches/run.py.
+bench: ## Measures and compares, and writes docs/performance.md; takes twenty minutes
+	@benches/setup
+	CARGO='$(CARGO)' python3 -B benches/run.py
+
+bench-quick: ## The same with small sizes; takes two minutes, its figures are coarse
+	BENCH_QUICK=1 $(MAKE) bench
 
 screenshots: ## Takes the pictures in docs/img from the demo; takes three minutes
 	@tests/e2e/setup '$(VENV)' pictures
