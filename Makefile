@@ -18,7 +18,7 @@ export OPENMETRICS_PYTHON := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
 .PHONY: help setup fmt-check clippy test test-current load crash-test generated doc build dist image chart manifests \
-	test-packages test-chart lint-workflows bench screenshots dashboard-pictures dashboard-cost judges clean
+	test-packages test-chart lint-workflows bench bench-quick screenshots dashboard-pictures dashboard-cost judges clean
 
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -104,8 +104,13 @@ lint-workflows: ## Checks .github/workflows with actionlint, which it builds wit
 	@tests/e2e/current '$(TOOLS)' workflows
 	. '$(TOOLS)/workflows.env' && "$$ACTIONLINT" -color
 
-bench: ## Runs the benchmarks
-	$(CARGO) bench --locked
+# BUILD=1 also times a clean build, JSON_EXPORTER=… names the program to compare with; see benches/run.py.
+bench: build ## Measures and compares, and writes docs/performance.md; takes twenty minutes
+	@benches/setup
+	CARGO='$(CARGO)' EXPORTER='$(BINARY)' python3 -B benches/run.py
+
+bench-quick: ## The same with small sizes; takes two minutes, its figures are coarse
+	BENCH_QUICK=1 $(MAKE) bench
 
 screenshots: ## Takes the pictures in docs/img from the demo; takes three minutes
 	@tests/e2e/setup '$(VENV)' pictures

@@ -1,17 +1,21 @@
-//! What publishing and scraping cost, by the number of users of one account.
+//! What the steps from an answer of the API to an exposition cost, by the number of users of one account.
 //!
-//! `cargo bench` runs it; five families of a user are about six series.
+//! `cargo bench` runs it, and `make bench` puts its table into docs/performance.md. The five families of
+//! a user are about six series.
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "benchmarks")]
 
+use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use divan::Bencher;
-use divan::counter::ItemsCount;
+use divan::counter::{BytesCount, ItemsCount};
+use divan::{Bencher, black_box};
+use flate2::{Compression, write::GzEncoder};
 use wazzup_exporter::account::{
     Account, AccountName, Api, Auth, Export, Labels, Poll, Profile, RateLimit, Tls, User, UserId,
 };
+use wazzup_exporter::api::parse_counter;
 use wazzup_exporter::channel::{Role, Trust};
 use wazzup_exporter::clock::Stamp;
 use wazzup_exporter::counter::{CounterType, Reading, Trend};
@@ -100,47 +104,65 @@ fn view(users: usize) -> (Arc<AccountView>, Stamp) {
     (Arc::new(AccountView { account, facts, chunks, blocks }), now)
 }
 
-/// A sweep in which every counter changed.
+/// The answer to one request for a counter.
+#[divan::bench]
+fn decode() -> u64 {
+    let body = include_bytes!("../tests/fixtures/v2-counter.json");
+    parse_counter(Api::V2, black_box(body)).unwrap().count
+}
+
+/// A sweep in which every counter changed: blocks are rendered and compressed.
 #[divan::bench(args = USERS)]
-fn publish_all_changed(bencher: Bencher<'_, '_>, users: usize) {
+fn publish(bencher: Bencher<'_, '_>, users: usize) {
+    sweep(bencher, users, 7);
+}
+
+/// A sweep in which no counter changed: blocks are rendered and found to be the same.
+#[divan::bench(args = USERS)]
+fn render_only(bencher: Bencher<'_, '_>, users: usize) {
+    sweep(bencher, users, 0);
+}
+
+fn sweep(bencher: Bencher<'_, '_>, users: usize, seed: u64) {
     let (earlier, now) = view(users);
     let later = now.plus(Duration::from_secs(30));
     bencher
         .counter(ItemsCount::new(users))
-        .with_inputs(|| read(&earlier.account, 7, later))
+        .with_inputs(|| read(&earlier.account, seed, later))
         .bench_values(|users| render(&earlier.account, users, &earlier.chunks, later));
 }
 
-/// A sweep in which no counter changed; the times of the readings always do.
+/// The whole text in one piece, at the level that the exporter uses.
 #[divan::bench(args = USERS)]
-fn publish_none_changed(bencher: Bencher<'_, '_>, users: usize) {
-    let (earlier, now) = view(users);
-    let later = now.plus(Duration::from_secs(30));
-    bencher
-        .counter(ItemsCount::new(users))
-        .with_inputs(|| read(&earlier.account, 0, later))
-        .bench_values(|users| render(&earlier.account, users, &earlier.chunks, later));
+fn compress(bencher: Bencher<'_, '_>, users: usize) {
+    let (view, now) = view(users);
+    let text = document(&[view], &ProcessMetrics::new().gather(), Format::OpenMetrics, false, now);
+    bencher.counter(BytesCount::new(text.len())).bench(|| {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::new(2));
+        encoder.write_all(&text).unwrap();
+        encoder.finish().unwrap()
+    });
 }
 
 /// A scrape of fresh readings, as text.
 #[divan::bench(args = USERS)]
-fn scrape_plain(bencher: Bencher<'_, '_>, users: usize) {
-    scrape(bencher, users, false, Duration::ZERO);
+fn assemble_plain(bencher: Bencher<'_, '_>, users: usize) {
+    assemble(bencher, users, false, Duration::ZERO);
 }
 
 /// A scrape of fresh readings, compressed.
 #[divan::bench(args = USERS)]
-fn scrape_gzip(bencher: Bencher<'_, '_>, users: usize) {
-    scrape(bencher, users, true, Duration::ZERO);
+fn assemble_gzip(bencher: Bencher<'_, '_>, users: usize) {
+    assemble(bencher, users, true, Duration::ZERO);
 }
 
 /// A scrape after everything has turned stale: each block is rendered anew.
 #[divan::bench(args = USERS)]
-fn scrape_gzip_all_stale(bencher: Bencher<'_, '_>, users: usize) {
-    scrape(bencher, users, true, STALE_AFTER);
+fn assemble_gzip_all_stale(bencher: Bencher<'_, '_>, users: usize) {
+    assemble(bencher, users, true, STALE_AFTER);
 }
 
-fn scrape(bencher: Bencher<'_, '_>, users: usize, gzip: bool, later: Duration) {
+fn assemble(bencher: Bencher<'_, '_>, users: usize, gzip: bool, later: Duration) {
     let (view, now) = view(users);
     let views = [view];
     let process = ProcessMetrics::new();
