@@ -13,6 +13,8 @@ mod documents;
 mod expected;
 mod figures;
 mod formats;
+#[path = "../it/generated.rs"]
+mod generated;
 mod guarded;
 mod login;
 mod manual;

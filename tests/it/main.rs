@@ -8,6 +8,8 @@ mod deploy;
 mod docs;
 mod doctor;
 mod failures;
+mod generated;
+mod golden;
 mod history;
 mod lists;
 mod login;
