@@ -7,6 +7,9 @@
 mod check_config;
 mod command_line;
 mod exposition;
+mod http;
+mod logs;
+mod reset;
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -58,10 +61,12 @@ async fn settles(name: &str, show: impl AsyncFn() -> String) {
     let mut text = show().await;
     if writing() {
         // Nobody knows what to wait for yet.
-        let mut earlier = String::new();
-        while text != earlier {
+        for _ in 0..10 {
             tokio::time::sleep(Duration::from_secs(3)).await;
-            earlier = std::mem::replace(&mut text, show().await);
+            let earlier = std::mem::replace(&mut text, show().await);
+            if text == earlier {
+                break;
+            }
         }
     }
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);

@@ -1,0 +1,78 @@
+//! The log of a life: start, an outage and its end, reloads, a reset, the end.
+
+use rustix::process::Signal;
+
+use super::super::process::{Process, config_flag};
+use super::super::reset::{ID, Scene, TOKEN};
+use super::super::support::{client, guard};
+use super::{check, mask, program};
+
+async fn log_of_a_life(format: &str) -> String {
+    let scene = Scene::new().await;
+    let good = scene.yaml("interval: 200ms, timeout: 5s", "");
+    scene.write("config.yaml", &good);
+    let mut command = program();
+    command.arg(config_flag(&scene.path("config.yaml"))).arg(format!("--log.format={format}"));
+    command.arg(format!("--storage.path={}", scene.path("data").display()));
+    command.args(["--web.enable-admin-api", "--web.admin-listen-address=127.0.0.1:0"]);
+    command.args(["--web.enable-lifecycle", "--log.level=info"]);
+    let daemon = Process::run(&mut command);
+    let red = r#"wazzup_unanswered_messages{account="acme",user="1",type="red"}"#;
+    daemon.until("figures", |samples| samples.contains_key(red)).await;
+    // One account fails, so that lines have one order.
+    for fault in ["status=500,account=acme", "status=403,account=acme"] {
+        scene.api.clear_faults();
+        scene.api.add_fault(fault.parse().unwrap());
+        let reason = if fault.contains("500") { "server_error" } else { "forbidden" };
+        daemon.until_logged(reason).await;
+    }
+    scene.api.clear_faults();
+    daemon.until_logged("the account can be read again").await;
+    for yaml in ["accounts: 7\n".to_owned(), good.replace("200ms", "300ms")] {
+        scene.write("config.yaml", &yaml);
+        let answer = client().post(format!("http://{}/-/reload", daemon.address)).send();
+        guard("the reload", answer).await.unwrap();
+    }
+    scene.write("config.yaml", &good);
+    daemon.signal(Signal::HUP);
+    daemon.until_logged("received SIGHUP").await;
+    let in_use = "the configuration is in use";
+    guard("the reload", async {
+        while daemon.log().matches(in_use).count() < 2 {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    reset(&daemon, format).await;
+    daemon.signal(Signal::TERM);
+    let (code, log) = daemon.end();
+    assert_eq!(code, Some(0), "{log}");
+    let known = [(scene.folder.path().to_str().unwrap(), "DIR"), (&*scene.url, "http://SIMULATOR")];
+    mask(&log, &known).replace(TOKEN, "(a secret)")
+}
+
+/// One is refused, one is rehearsed, one is carried out.
+async fn reset(daemon: &Process, format: &str) {
+    let log = daemon.log();
+    let line = log.lines().find(|line| line.contains("listening for resets")).unwrap();
+    let mark = if format == "json" { "\"address\":\"" } else { "address=" };
+    let address = line.split(mark).nth(1).unwrap().split([' ', '"']).next().unwrap();
+    for (token, body) in [
+        ("wrong", String::new()),
+        (TOKEN, r#"{"confirm":"11111111"}"#.to_owned()),
+        (TOKEN, format!(r#"{{"confirm":"{ID}","dry_run":true}}"#)),
+        (TOKEN, format!(r#"{{"confirm":"{ID}"}}"#)),
+    ] {
+        let request = client().post(format!("http://{address}/api/v1/admin/accounts/acme/reset"));
+        let request =
+            request.header("x-reset-token", token).header("content-type", "application/json");
+        guard("an answer", request.body(body).send()).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_both_formats() {
+    for format in ["logfmt", "json"] {
+        check(&format!("logs/life.{format}.txt"), &log_of_a_life(format).await);
+    }
+}

@@ -1,0 +1,274 @@
+//! Resets: every answer of the admin listener that can be had from outside, and what the command prints.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use reqwest::Method;
+use rustix::process::Signal;
+use serde_json::Value;
+use tempfile::TempDir;
+use wazzup_exporter::simulator::{
+    AccountSpec, Endpoint, RateLimit, Role, Settings, Simulator, UserSpec,
+};
+
+use super::super::cli::write_config;
+use super::super::process::{Process, config_flag};
+use super::super::support::{client, guard, serve};
+use super::{check, mask, outcome, program};
+
+const TOKEN: &str = "s3cr3t-token-for-resets-of-any-account";
+const GOOD: &str = r#"{"confirm":"ID","reason":"a dead backlog"}"#;
+
+/// Accounts, how upstream treats the reset of each, and the code that comes of it.
+const FATES: [(&str, &str); 12] = [
+    ("cleared", ""),
+    ("upstream_refused", "status=403,endpoint=reset"),
+    ("upstream_limits", "status=429,endpoint=reset"),
+    ("outcome_unknown", "status=500,endpoint=reset"),
+    ("broken_off", "lost,endpoint=reset"),
+    ("not_understood", "malformed,endpoint=reset"),
+    ("another_status", "status=204,endpoint=reset"),
+    ("moved", "endpoint=reset,redirect=http://127.0.0.1:9/"),
+    (
+        "not_cleared",
+        r#"endpoint=reset,body={"data":{"account_id":"ID","cleared":false},"meta":{}}"#,
+    ),
+    (
+        "account_mismatch",
+        r#"endpoint=reset,body={"data":{"account_id":"99999999","cleared":true},"meta":{}}"#,
+    ),
+    ("incomplete_reading", "status=500,endpoint=users"),
+    ("unknown_user", "status=404,endpoint=counter,user=2"),
+];
+
+struct Scene {
+    api: Simulator,
+    folder: TempDir,
+    daemon: Process,
+    admin: String,
+}
+
+fn id(number: usize) -> String {
+    format!("{:08}", 10_000_000 + number)
+}
+
+/// `acme` is the first account, `off` the last, which may not be reset; those of [`FATES`] are between.
+async fn start(web: &str) -> Scene {
+    let names: Vec<&str> = ["acme"].into_iter().chain(FATES.map(|(name, _)| name)).collect();
+    let user =
+        |id: &str, count, kind: &str| UserSpec::new(id, "", Role::SalesRep).pinned(count, kind);
+    let account = |(number, name): (usize, &&str)| {
+        let account = AccountSpec::new(name, &id(number), &format!("s3cr3t-{name}"));
+        account.user(user("1", 600, "red")).user(user("2", 300, "grey")).user(user("3", 70, "red"))
+    };
+    let fault = |(number, (name, fault)): (usize, &(&str, &str))| {
+        let fault = fault.replace("ID", &id(number + 1));
+        format!("account={name},{fault}").parse().unwrap()
+    };
+    let settings = Settings {
+        accounts: names.iter().chain([&"off"]).enumerate().map(account).collect(),
+        faults: FATES.iter().enumerate().skip(1).map(fault).collect(),
+        speed: 0.0,
+        limit: RateLimit::UNLIMITED,
+        ..Settings::default()
+    };
+    let (api, url) = serve(settings).await;
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        std::fs::rename(write_config(&folder, text), folder.path().join(name)).unwrap();
+    };
+    let mut yaml = "poll: {interval: 1h, timeout: 5s}\naccounts:\n".to_owned();
+    for (number, name) in names.iter().chain([&"off"]).enumerate() {
+        writeln!(
+            yaml,
+            "- {{name: {name}, account_id: '{}', base_url: '{url}', auth: {{token: s3cr3t-{name}}}, \
+             users: [{{id: '1'}}, {{id: '2'}}], channels: {{enabled: false}}, \
+             reset: {{enabled: {}, token_file: token, max_unanswered: 970}}}}",
+            id(number),
+            *name != "off"
+        )
+        .unwrap();
+    }
+    write("token", TOKEN);
+    write("web.yml", web);
+    write("config.yaml", &yaml);
+    let mut command = program();
+    command.current_dir(folder.path()).args(flags(folder.path()));
+    command.args(["--web.enable-admin-api", "--web.admin-listen-address=127.0.0.1:0"]);
+    command.arg("--web.config.file=web.yml");
+    let daemon = Process::run(&mut command);
+    daemon.until_logged("listening for resets").await;
+    let log = daemon.log();
+    let line = log.lines().find(|line| line.contains("listening for resets")).unwrap();
+    let address = line.split("address=").nth(1).unwrap().split(' ').next().unwrap();
+    let admin = format!("http://{address}");
+    Scene { api, folder, daemon, admin }
+}
+
+fn flags(folder: &Path) -> [String; 2] {
+    [
+        config_flag(&folder.join("config.yaml")),
+        format!("--storage.path={}", folder.join("data").display()),
+    ]
+}
+
+impl Scene {
+    /// Sends a request with these headers instead of the usual ones, or beside them.
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: &str,
+        headers: &[(&str, &str)],
+    ) -> String {
+        let mut request =
+            client().request(method, format!("{}{path}", self.admin)).body(body.to_owned());
+        for (name, value) in [("x-reset-token", TOKEN), ("content-type", "application/json")] {
+            if headers.iter().all(|(other, _)| *other != name) {
+                request = request.header(name, value);
+            }
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let answer = guard(path, request.send()).await.unwrap();
+        let mut told = answer.status().to_string();
+        for name in ["content-type", "cache-control", "allow", "retry-after", "www-authenticate"] {
+            if let Some(value) = answer.headers().get(name) {
+                write!(told, " | {name}: {}", value.to_str().unwrap()).unwrap();
+            }
+        }
+        let text = guard(path, answer.text()).await.unwrap();
+        let document = serde_json::from_str::<Value>(&text);
+        let text = document.map_or(text, |one| serde_json::to_string_pretty(&one).unwrap());
+        // How long a cooldown lasts depends on when it began.
+        let seconds = regex::Regex::new(r"35\d\d\b|59m\d+s|\b1h\b").unwrap();
+        seconds.replace_all(&mask(&format!("{told}\n{text}\n"), &[]), "<rest>").into_owned()
+    }
+
+    async fn post(&self, account: &str, body: &str, headers: &[(&str, &str)]) -> String {
+        let number = FATES.iter().position(|(name, _)| *name == account).map_or(0, |at| at + 1);
+        let path = format!("/api/v1/admin/accounts/{account}/reset");
+        self.ask(Method::POST, &path, &body.replace("ID", &id(number)), headers).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers() {
+    let scene = start("{}").await;
+    let mut told = String::new();
+    let path = "/api/v1/admin/accounts/acme/reset";
+    for (method, path) in [
+        (Method::GET, path),
+        (Method::HEAD, path),
+        (Method::PUT, path),
+        (Method::OPTIONS, path),
+        (Method::GET, "/"),
+        (Method::GET, "/metrics"),
+        (Method::GET, "/-/healthy"),
+        (Method::POST, "/api/v1/admin/accounts"),
+        (Method::POST, "/api/v1/admin/accounts/acme/reset/"),
+    ] {
+        let answer = scene.ask(method.clone(), path, "", &[]).await;
+        told += &format!("=== {method} {path}\n{answer}");
+    }
+    for (title, account, body, headers) in [
+        ("no token", "acme", GOOD, &[("x-reset-token", "")][..]),
+        ("a wrong token", "acme", GOOD, &[("x-reset-token", "wrong")]),
+        ("an unknown account", "nobody", GOOD, &[]),
+        ("an account without resets", "off", GOOD, &[]),
+        ("a browser", "acme", GOOD, &[("origin", "https://evil.example")]),
+        ("another browser", "acme", GOOD, &[("sec-fetch-site", "same-origin")]),
+        ("another type", "acme", GOOD, &[("content-type", "text/plain")]),
+        ("no JSON", "acme", "confirm=1", &[]),
+        ("an unknown key", "acme", r#"{"confirm":"ID","force":true}"#, &[]),
+        ("a wrong type", "acme", r#"{"confirm":"ID","dry_run":"yes"}"#, &[]),
+        ("a long body", "acme", &"x".repeat(5000), &[]),
+        (
+            "a long reason",
+            "acme",
+            &format!(r#"{{"confirm":"ID","reason":"{}"}}"#, "x".repeat(501)),
+            &[],
+        ),
+        ("no confirmation", "acme", "{}", &[]),
+        ("a wrong confirmation", "acme", r#"{"confirm":"78231464"}"#, &[]),
+        ("a rehearsal", "acme", r#"{"confirm":"ID","dry_run":true}"#, &[]),
+    ] {
+        let answer = scene.post(account, body, headers).await;
+        told += &format!("=== {title}\n{answer}");
+    }
+    scene.api.set("acme", "3", 71, "red").unwrap();
+    told += &format!("=== more than allowed\n{}", scene.post("acme", GOOD, &[]).await);
+    let known = r#"{"confirm":"ID","expected_unanswered":970}"#;
+    told += &format!("=== more than expected\n{}", scene.post("acme", known, &[]).await);
+    for (name, _) in FATES {
+        told += &format!("=== {name}\n{}", scene.post(name, GOOD, &[]).await);
+    }
+    for name in ["cleared", "outcome_unknown", "account_mismatch"] {
+        told += &format!("=== {name}, again\n{}", scene.post(name, GOOD, &[]).await);
+    }
+    // One that does not end, another one meanwhile, and the end of the daemon.
+    scene.api.add_fault("hang,endpoint=users,account=acme".parse().unwrap());
+    let asked = scene.api.counts().endpoint(Endpoint::Users);
+    let meanwhile = async {
+        let reading = scene.api.wait_until(|log| log.endpoint(Endpoint::Users) > asked);
+        guard("the list", reading).await;
+        let second = scene.post("acme", GOOD, &[]).await;
+        scene.daemon.signal(Signal::TERM);
+        second
+    };
+    let (first, second) = tokio::join!(scene.post("acme", GOOD, &[]), meanwhile);
+    told +=
+        &format!("=== while another one is under way\n{second}=== when the daemon ends\n{first}");
+    check("reset/answers.txt", &told);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_to_whoever_has_to_log_in_or_wait() {
+    let hash = bcrypt::hash("open sesame", 4).unwrap();
+    let mut told = String::new();
+    for (title, web) in [
+        ("a login is wanted", format!("basic_auth_users: {{alice: {hash}}}\n")),
+        ("too many requests", "rate_limit: {interval: 1h, burst: 0}\n".to_owned()),
+    ] {
+        let scene = start(&web).await;
+        told += &format!("=== {title}\n{}", scene.post("acme", GOOD, &[]).await);
+    }
+    check("reset/web-configuration.txt", &told);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn command() {
+    let scene = start("{}").await;
+    let url = format!("--url={}", scene.admin);
+    let (confirm, wrong) = (format!("--confirm={}", id(0)), "--confirm=78231464");
+    let mut told = String::new();
+    for words in [
+        &["--history"][..],
+        &["acme", &confirm, "--dry-run", &url],
+        &["acme", wrong, &url],
+        &["nobody", wrong, &url],
+        &["off", wrong, &url],
+        &["acme", &confirm, "--token-file=/nonexistent", &url],
+        &["acme", &confirm, "--url=http://127.0.0.1:9"],
+        &["acme", &confirm, "--url=https://example.com", "--insecure"],
+        &["acme", &confirm, "--reason=dead\u{1b} backlog", "--expected-unanswered=970", &url],
+        &["acme", &confirm, &url],
+        &["outcome_unknown", &format!("--confirm={}", id(4)), &url],
+        &["upstream_refused", &format!("--confirm={}", id(2)), &url],
+        &["--history"],
+        &["--history", "acme"],
+        &["--history", "nobody"],
+    ] {
+        let mut command = program();
+        command.arg("reset").args(words).args(flags(scene.folder.path()));
+        command.arg("--log.level=error").current_dir(scene.folder.path());
+        let run = tokio::task::spawn_blocking(move || command.output().unwrap());
+        let output = guard("the command", run).await.unwrap();
+        let known = [(scene.folder.path().to_str().unwrap(), "DIR")];
+        let title = mask(&words.join(" "), &known);
+        told += &format!("=== {}\n{}", title.replace('\u{1b}', "^["), outcome(&output, &known));
+    }
+    let seconds = regex::Regex::new(r"59m\d+s|\b1h\b").unwrap();
+    check("reset/command.txt", &seconds.replace_all(&told, "<rest>"));
+}
