@@ -12,7 +12,7 @@ RECORDED := $(abspath $(CARGO_TARGET_DIR))/recorded
 export OPENMETRICS_PYTHON := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt-check clippy test test-current load crash-test generated doc build bench \
+.PHONY: help setup fmt-check clippy test test-current load crash-test generated goldens doc build bench \
 	screenshots dashboard-pictures clean
 
 help: ## Lists the targets
@@ -51,6 +51,9 @@ generated: setup ## Writes what is made from other files: man pages, completions
 	GENERATE=1 $(CARGO) test --locked --bin wazzup-exporter generated
 	GENERATE=1 $(CARGO) test --locked --test e2e alerting::grafana
 	python3 grafana/source/build.py
+
+goldens: ## Writes what the program shows into tests/golden; look at the diff
+	GENERATE=1 $(CARGO) test --locked --test it golden::
 
 doc: ## Builds the documentation of the code; fails on warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps --locked

@@ -33,7 +33,7 @@ const VOLATILE: [(&str, &str); 9] = [
     // Of resets and of configurations.
     (r"\b[0-9a-f]{16}\b", "<id>"),
     (r#"(\w+_for|took|after_ms)(=|":"?)[0-9.]+(ms|µs|ns|s)?"#, "$1$2<duration>"),
-    (r#"revision(: |=")[0-9a-z]+"#, "revision$1<revision>"),
+    (r#"revision(: |="?|":")[0-9a-z]+"#, "revision$1<revision>"),
     (r"(rust version: +).*", "$1<version>"),
     (r"(platform: +).*", "$1<platform>"),
 ];

@@ -9,9 +9,9 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use super::super::methods::ask;
 use super::super::pki::Pki;
 use super::super::process::{Process, config_flag};
-use super::super::support::guard;
 use super::{check, mask, outcome, program};
 
 /// What stands for bytes that cannot be seen, and for an account that is as good as any, with or without
@@ -81,9 +81,9 @@ async fn running(folder: &Path, flags: &[&str]) -> String {
     let mut command = program();
     command.arg(config_flag(&folder.join("config.yaml"))).args(flags).current_dir(folder);
     let daemon = Process::run(&mut command);
-    let answer = daemon.get("/config").await;
-    assert_eq!(answer.status(), 200);
-    guard("the configuration", answer.text()).await.unwrap()
+    let answer = ask(daemon.address, "GET", "/config", None).await;
+    assert_eq!(answer.status, 200);
+    String::from_utf8(answer.body).unwrap()
 }
 
 /// The lines of one text that the other has not, with a sign.

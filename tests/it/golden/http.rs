@@ -68,7 +68,7 @@ fn start(flags: &[&str]) -> Scene {
     Scene { folder, daemon }
 }
 
-/// A request and the answer: its status, the headers that matter, and a body that fits a line or two.
+/// A request and the answer: its status, the headers that matter, and a body that is plain text.
 async fn line(at: SocketAddr, method: &str, path: &str, login: Option<(&str, &str)>) -> String {
     let answer = ask(at, method, path, login).await;
     let mut line = format!("{method} {path} {}", answer.status);
@@ -77,8 +77,9 @@ async fn line(at: SocketAddr, method: &str, path: &str, login: Option<(&str, &st
             write!(line, " | {name}: {value}").unwrap();
         }
     }
-    let body = String::from_utf8(answer.body).unwrap();
-    let body = if body.len() <= 1000 { body } else { "(long)\n".to_owned() };
+    let plain = answer.header("content-type") == Some("text/plain; charset=utf-8");
+    let body = if plain || answer.body.is_empty() { answer.body } else { b"(a document)".to_vec() };
+    let body = String::from_utf8(body).unwrap();
     body.lines().fold(line, |line, told| format!("{line}\n    {told}")) + "\n"
 }
 

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use regex::Regex;
 use reqwest::Method;
 use rustix::process::Signal;
 use serde_json::Value;
@@ -46,6 +47,14 @@ struct Scene {
     folder: TempDir,
     daemon: Process,
     admin: String,
+}
+
+/// Takes out how long a cooldown still lasts, and which end of a connection is seen first.
+fn steady(text: &str) -> String {
+    let rest =
+        Regex::new(r"\b35\d\d\b|\b3600\b|\b59m\d+s|\b1h\b").unwrap().replace_all(text, "<rest>");
+    let how = Regex::new(r"no connection: client error[^.]+").unwrap();
+    how.replace_all(&rest, "no connection: <how>").into_owned()
 }
 
 fn id(number: usize) -> String {
@@ -141,9 +150,7 @@ impl Scene {
         let text = guard(path, answer.text()).await.unwrap();
         let document = serde_json::from_str::<Value>(&text);
         let text = document.map_or(text, |one| serde_json::to_string_pretty(&one).unwrap());
-        // How long a cooldown lasts depends on when it began.
-        let seconds = regex::Regex::new(r"35\d\d\b|59m\d+s|\b1h\b").unwrap();
-        seconds.replace_all(&mask(&format!("{told}\n{text}\n"), &[]), "<rest>").into_owned()
+        steady(&mask(&format!("{told}\n{text}\n"), &[]))
     }
 
     async fn post(&self, account: &str, body: &str, headers: &[(&str, &str)]) -> String {
@@ -269,6 +276,5 @@ async fn command() {
         let title = mask(&words.join(" "), &known);
         told += &format!("=== {}\n{}", title.replace('\u{1b}', "^["), outcome(&output, &known));
     }
-    let seconds = regex::Regex::new(r"59m\d+s|\b1h\b").unwrap();
-    check("reset/command.txt", &seconds.replace_all(&told, "<rest>"));
+    check("reset/command.txt", &steady(&told));
 }
