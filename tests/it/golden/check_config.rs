@@ -12,7 +12,7 @@ use std::path::Path;
 use super::super::methods::ask;
 use super::super::pki::Pki;
 use super::super::process::{Process, config_flag};
-use super::{check, mask, outcome, program};
+use super::{check, mask, outcome, program, section};
 
 /// What stands for bytes that cannot be seen, and for an account that is as good as any, with or without
 /// a token.
@@ -117,15 +117,16 @@ async fn check_all(name: &str, main: &'static str) {
         check.args((main == "web.yml").then_some(web));
         let output = check.output().unwrap();
         let known = [(folder.path().to_str().unwrap(), "DIR")];
-        told += &format!("=== {}\n>>> {}", case.text, outcome(&output, &known));
+        section(&mut told, case.text, &(">>> ".to_owned() + &outcome(&output, &known)));
         if output.status.success() && main != "web.yml" {
             let shown = mask(&running(folder.path(), &case.flags).await, &known);
             if usual.is_empty() {
                 usual.clone_from(&shown);
-                told += &format!(">>> /config\n{shown}");
+                told.extend([">>> /config\n", &shown]);
             } else {
                 let others = lacks("-", &usual, &shown).chain(lacks("+", &shown, &usual));
-                told += &format!(">>> /config, the first with\n{}", others.collect::<String>());
+                told += ">>> /config, the first with\n";
+                told.extend(others);
             }
         }
         told.push('\n');

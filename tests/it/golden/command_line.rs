@@ -1,6 +1,6 @@
 //! What the command line shows: help, version, and what it says of bad usage.
 
-use super::{check, mask, outcome, program};
+use super::{check, mask, outcome, program, section};
 
 /// Bad usage of every kind.
 const BAD: [&[&str]; 30] = [
@@ -64,7 +64,7 @@ fn bad_usage() {
     let mut told = String::new();
     for arguments in BAD {
         let output = program().args(arguments).current_dir(folder.path()).output().unwrap();
-        told += &format!("=== {}\n{}", arguments.join(" "), outcome(&output, &[]));
+        section(&mut told, &arguments.join(" "), &outcome(&output, &[]));
     }
     check("command-line/bad-usage.txt", &told);
 }

@@ -9,7 +9,7 @@ use super::super::cli::write_config;
 use super::super::methods::ask;
 use super::super::process::{Process, config_flag};
 use super::super::support::{client, guard};
-use super::{check, mask, program};
+use super::{check, mask, program, section};
 
 /// An account of which nothing is ever read, so that no answer depends on when it is asked for.
 const CONFIG: &str = "poll: {interval: 24h, timeout: 10m}\n\
@@ -204,7 +204,7 @@ async fn reloads() {
         write_config(&scene.folder, &yaml);
         for method in ["POST", "PUT", "GET"] {
             let answer = line(scene.daemon.address, method, "/-/reload", None).await;
-            write!(told, "=== {title}\n{answer}").unwrap();
+            section(&mut told, title, &answer);
         }
     }
     check("http/reload.txt", &mask(&told, &[(scene.folder.path().to_str().unwrap(), "DIR")]));

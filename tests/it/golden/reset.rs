@@ -15,7 +15,7 @@ use wazzup_exporter::simulator::{
 use super::super::cli::write_config;
 use super::super::process::{Process, config_flag};
 use super::super::support::{client, guard, serve};
-use super::{check, mask, outcome, program};
+use super::{check, mask, outcome, program, section};
 
 const TOKEN: &str = "s3cr3t-token-for-resets-of-any-account";
 const GOOD: &str = r#"{"confirm":"ID","reason":"a dead backlog"}"#;
@@ -160,61 +160,61 @@ impl Scene {
     }
 }
 
+/// Refusals before anything is read, and a rehearsal; `LONG` is longer than anything may be.
+const REQUESTS: [(&str, &str, &str, &[(&str, &str)]); 15] = [
+    ("no token", "acme", GOOD, &[("x-reset-token", "")]),
+    ("a wrong token", "acme", GOOD, &[("x-reset-token", "wrong")]),
+    ("an unknown account", "nobody", GOOD, &[]),
+    ("an account without resets", "off", GOOD, &[]),
+    ("a browser", "acme", GOOD, &[("origin", "https://evil.example")]),
+    ("another browser", "acme", GOOD, &[("sec-fetch-site", "same-origin")]),
+    ("another type", "acme", GOOD, &[("content-type", "text/plain")]),
+    ("no JSON", "acme", "confirm=1", &[]),
+    ("an unknown key", "acme", r#"{"confirm":"ID","force":true}"#, &[]),
+    ("a wrong type", "acme", r#"{"confirm":"ID","dry_run":"yes"}"#, &[]),
+    ("a long body", "acme", "LONGLONGLONG", &[]),
+    ("a long reason", "acme", r#"{"confirm":"ID","reason":"LONG"}"#, &[]),
+    ("no confirmation", "acme", "{}", &[]),
+    ("a wrong confirmation", "acme", r#"{"confirm":"78231464"}"#, &[]),
+    ("a rehearsal", "acme", r#"{"confirm":"ID","dry_run":true}"#, &[]),
+];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn answers() {
     let scene = start("{}").await;
     let mut told = String::new();
-    let path = "/api/v1/admin/accounts/acme/reset";
-    for (method, path) in [
-        (Method::GET, path),
-        (Method::HEAD, path),
-        (Method::PUT, path),
-        (Method::OPTIONS, path),
-        (Method::GET, "/"),
-        (Method::GET, "/metrics"),
-        (Method::GET, "/-/healthy"),
-        (Method::POST, "/api/v1/admin/accounts"),
-        (Method::POST, "/api/v1/admin/accounts/acme/reset/"),
-    ] {
-        let answer = scene.ask(method.clone(), path, "", &[]).await;
-        told += &format!("=== {method} {path}\n{answer}");
+    for account in ["", "acme/reset", "acme/reset/", "acme/reset/?x"] {
+        for method in [Method::POST, Method::GET, Method::HEAD, Method::PUT, Method::OPTIONS] {
+            let path = format!("/api/v1/admin/accounts/{account}");
+            let answer = scene.ask(method.clone(), &path, "", &[]).await;
+            section(&mut told, &format!("{method} {path}"), &answer);
+        }
     }
-    for (title, account, body, headers) in [
-        ("no token", "acme", GOOD, &[("x-reset-token", "")][..]),
-        ("a wrong token", "acme", GOOD, &[("x-reset-token", "wrong")]),
-        ("an unknown account", "nobody", GOOD, &[]),
-        ("an account without resets", "off", GOOD, &[]),
-        ("a browser", "acme", GOOD, &[("origin", "https://evil.example")]),
-        ("another browser", "acme", GOOD, &[("sec-fetch-site", "same-origin")]),
-        ("another type", "acme", GOOD, &[("content-type", "text/plain")]),
-        ("no JSON", "acme", "confirm=1", &[]),
-        ("an unknown key", "acme", r#"{"confirm":"ID","force":true}"#, &[]),
-        ("a wrong type", "acme", r#"{"confirm":"ID","dry_run":"yes"}"#, &[]),
-        ("a long body", "acme", &"x".repeat(5000), &[]),
-        (
-            "a long reason",
-            "acme",
-            &format!(r#"{{"confirm":"ID","reason":"{}"}}"#, "x".repeat(501)),
-            &[],
-        ),
-        ("no confirmation", "acme", "{}", &[]),
-        ("a wrong confirmation", "acme", r#"{"confirm":"78231464"}"#, &[]),
-        ("a rehearsal", "acme", r#"{"confirm":"ID","dry_run":true}"#, &[]),
-    ] {
-        let answer = scene.post(account, body, headers).await;
-        told += &format!("=== {title}\n{answer}");
+    for path in ["/", "/metrics", "/-/healthy"] {
+        section(&mut told, path, &scene.ask(Method::GET, path, "", &[]).await);
+    }
+    for (title, account, body, headers) in REQUESTS {
+        let body = body.replace("LONG", &"x".repeat(2000));
+        section(&mut told, title, &scene.post(account, &body, headers).await);
     }
     scene.api.set("acme", "3", 71, "red").unwrap();
-    told += &format!("=== more than allowed\n{}", scene.post("acme", GOOD, &[]).await);
+    section(&mut told, "more than allowed", &scene.post("acme", GOOD, &[]).await);
     let known = r#"{"confirm":"ID","expected_unanswered":970}"#;
-    told += &format!("=== more than expected\n{}", scene.post("acme", known, &[]).await);
+    section(&mut told, "more than expected", &scene.post("acme", known, &[]).await);
     for (name, _) in FATES {
-        told += &format!("=== {name}\n{}", scene.post(name, GOOD, &[]).await);
+        section(&mut told, name, &scene.post(name, GOOD, &[]).await);
     }
     for name in ["cleared", "outcome_unknown", "account_mismatch"] {
-        told += &format!("=== {name}, again\n{}", scene.post(name, GOOD, &[]).await);
+        section(&mut told, &format!("{name}, again"), &scene.post(name, GOOD, &[]).await);
     }
-    // One that does not end, another one meanwhile, and the end of the daemon.
+    let (first, second) = two_and_the_end(&scene).await;
+    section(&mut told, "while another one is under way", &second);
+    section(&mut told, "when the daemon ends", &first);
+    check("reset/answers.txt", &told);
+}
+
+/// One reset that does not end, another one meanwhile, and the end of the daemon.
+async fn two_and_the_end(scene: &Scene) -> (String, String) {
     scene.api.add_fault("hang,endpoint=users,account=acme".parse().unwrap());
     let asked = scene.api.counts().endpoint(Endpoint::Users);
     let meanwhile = async {
@@ -224,10 +224,7 @@ async fn answers() {
         scene.daemon.signal(Signal::TERM);
         second
     };
-    let (first, second) = tokio::join!(scene.post("acme", GOOD, &[]), meanwhile);
-    told +=
-        &format!("=== while another one is under way\n{second}=== when the daemon ends\n{first}");
-    check("reset/answers.txt", &told);
+    tokio::join!(scene.post("acme", GOOD, &[]), meanwhile)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -239,7 +236,7 @@ async fn answers_to_whoever_has_to_log_in_or_wait() {
         ("too many requests", "rate_limit: {interval: 1h, burst: 0}\n".to_owned()),
     ] {
         let scene = start(&web).await;
-        told += &format!("=== {title}\n{}", scene.post("acme", GOOD, &[]).await);
+        section(&mut told, title, &scene.post("acme", GOOD, &[]).await);
     }
     check("reset/web-configuration.txt", &told);
 }
@@ -274,7 +271,7 @@ async fn command() {
         let output = guard("the command", run).await.unwrap();
         let known = [(scene.folder.path().to_str().unwrap(), "DIR")];
         let title = mask(&words.join(" "), &known);
-        told += &format!("=== {}\n{}", title.replace('\u{1b}', "^["), outcome(&output, &known));
+        section(&mut told, &title.replace('\u{1b}', "^["), &outcome(&output, &known));
     }
     check("reset/command.txt", &steady(&told));
 }
