@@ -10,7 +10,7 @@ use clap_mangen::Man;
 
 use super::help;
 
-#[path = "../../../tests/it/generated.rs"]
+#[path = "../../tests/support/generated.rs"]
 mod files;
 
 const NAME: &str = "wazzup-exporter";

@@ -13,8 +13,6 @@ mod documents;
 mod expected;
 mod figures;
 mod formats;
-#[path = "../it/generated.rs"]
-mod generated;
 mod guarded;
 mod login;
 mod manual;

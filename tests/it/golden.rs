@@ -16,11 +16,10 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use regex::Regex;
-use tokio::time::Instant;
 
-use super::generated::{self, writing};
-use super::process::command;
-use super::support::GUARD;
+use super::support::exporter::command;
+use super::support::generated::{self, difference, writing};
+use super::support::wait::until;
 
 /// What differs between two runs, and the word that takes its place.
 const VOLATILE: [(&str, &str); 9] = [
@@ -57,25 +56,29 @@ fn check(name: &str, text: &str) {
 
 /// Compares a golden with what is shown in the end, which may take a while.
 async fn settles(name: &str, show: impl AsyncFn() -> String) {
-    let end = Instant::now() + GUARD;
-    let mut text = show().await;
     if writing() {
-        // Nobody knows what to wait for yet.
-        for _ in 0..10 {
-            tokio::time::sleep(Duration::from_secs(3)).await;
-            let earlier = std::mem::replace(&mut text, show().await);
-            if text == earlier {
-                break;
-            }
+        return check(name, &settled(&show).await);
+    }
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+    let golden = std::fs::read_to_string(file).unwrap_or_default();
+    until(name, &[], async || {
+        let text = show().await;
+        if text == golden { Ok(()) } else { Err(difference(&golden, &text)) }
+    })
+    .await;
+}
+
+/// What does not change any more. It is not known yet what to wait for.
+async fn settled(show: impl AsyncFn() -> String) -> String {
+    let mut text = show().await;
+    for _ in 0..10 {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let earlier = std::mem::replace(&mut text, show().await);
+        if text == earlier {
+            break;
         }
     }
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
-    let golden = std::fs::read_to_string(path).unwrap_or_default();
-    while !writing() && text != golden && Instant::now() < end {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        text = show().await;
-    }
-    check(name, &text);
+    text
 }
 
 /// The program in an environment that is the same everywhere, and from which nothing gets out.

@@ -8,7 +8,6 @@ mod deploy;
 mod docs;
 mod doctor;
 mod failures;
-mod generated;
 mod golden;
 mod history;
 mod lists;

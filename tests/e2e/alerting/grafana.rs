@@ -133,7 +133,7 @@ fn generated() -> String {
 
 #[test]
 fn the_alerts_for_grafana_are_what_the_rules_make() {
-    crate::generated::check(file(), &generated(), "make generated");
+    crate::support::generated::check(file(), &generated(), "make generated");
 }
 
 #[test]

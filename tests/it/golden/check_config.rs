@@ -10,8 +10,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use super::super::methods::ask;
-use super::super::pki::Pki;
-use super::super::process::{Process, config_flag};
+use super::super::support::exporter::{Exporter, config_flag};
+use super::super::support::files::write_config;
+use super::super::support::pki::Pki;
 use super::{check, mask, outcome, program, section};
 
 /// What stands for bytes that cannot be seen, and for an account that is as good as any, with or without
@@ -80,7 +81,7 @@ fn bytes(text: &str) -> Vec<u8> {
 async fn running(folder: &Path, flags: &[&str]) -> String {
     let mut command = program();
     command.arg(config_flag(&folder.join("config.yaml"))).args(flags).current_dir(folder);
-    let daemon = Process::run(&mut command);
+    let daemon = Exporter::spawn(&mut command);
     let answer = ask(daemon.address, "GET", "/config", None).await;
     assert_eq!(answer.status, 200);
     String::from_utf8(answer.body).unwrap()
@@ -106,9 +107,7 @@ async fn check_all(name: &str, main: &'static str) {
         for file in ["server.crt", "server.key", "ca.crt"] {
             fs::copy(pki.path(file), folder.path().join(file)).unwrap();
         }
-        fs::write(folder.path().join("config.yaml"), bytes(GOOD)).unwrap();
-        fs::set_permissions(folder.path().join("config.yaml"), Permissions::from_mode(0o600))
-            .unwrap();
+        write_config(folder.path(), std::str::from_utf8(&bytes(GOOD)).unwrap());
         case.write(folder.path());
         let mut check = program();
         let config = config_flag(&folder.path().join("config.yaml"));

@@ -14,9 +14,11 @@ use wazzup_exporter::simulator::{
     Access, AccountSpec, ChannelSpec, PartnerSpec, RateLimit, Role, Settings, UserSpec,
 };
 
-use super::super::cli::write_config;
-use super::super::process::{Process, config_flag};
-use super::super::support::{client, guard, serve};
+use super::super::support::exporter::{Exporter, config_flag};
+use super::super::support::files::{write_config, write_private};
+use super::super::support::http::client;
+use super::super::support::upstream::serve;
+use super::super::support::wait::guard;
 use super::{mask, outcome, program, settles};
 
 const OPENMETRICS: &str = "application/openmetrics-text;version=1.0.0";
@@ -136,9 +138,8 @@ async fn world(export: &str) -> (TempDir, String) {
         writeln!(yaml, "- {{{keys}{more}}}").unwrap();
     }
     let folder = tempfile::tempdir().unwrap();
-    write_config(&folder, "s3cr3t-password");
-    std::fs::rename(folder.path().join("config.yaml"), folder.path().join("password")).unwrap();
-    write_config(&folder, &yaml);
+    write_private(&folder.path().join("password"), "s3cr3t-password");
+    write_config(folder.path(), &yaml);
     (folder, url)
 }
 
@@ -167,7 +168,7 @@ fn steady(text: &str) -> String {
 }
 
 /// An answer with these headers, unpacked where it is packed.
-async fn fetch(daemon: &Process, path: &str, accept: &str, encoding: &str) -> String {
+async fn fetch(daemon: &Exporter, path: &str, accept: &str, encoding: &str) -> String {
     let request = client().get(format!("http://{}{path}", daemon.address));
     let request = request.header(ACCEPT, accept).header(ACCEPT_ENCODING, encoding);
     let answer = guard(path, request.send()).await.unwrap();
@@ -187,10 +188,10 @@ async fn fetch(daemon: &Process, path: &str, accept: &str, encoding: &str) -> St
     text
 }
 
-fn start(folder: &Path) -> Process {
+fn start(folder: &Path) -> Exporter {
     let mut command = program();
     command.arg(config_flag(&folder.join("config.yaml"))).current_dir(folder);
-    Process::run(&mut command)
+    Exporter::spawn(&mut command)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,10 +5,11 @@ use std::net::SocketAddr;
 
 use tempfile::TempDir;
 
-use super::super::cli::write_config;
 use super::super::methods::ask;
-use super::super::process::{Process, config_flag};
-use super::super::support::{client, guard};
+use super::super::support::exporter::{Exporter, config_flag};
+use super::super::support::files::write_config;
+use super::super::support::http::client;
+use super::super::support::wait::guard;
 use super::{check, mask, program, section};
 
 /// An account of which nothing is ever read, so that no answer depends on when it is asked for.
@@ -54,17 +55,17 @@ const HEADERS: [&str; 11] = [
 
 struct Scene {
     folder: TempDir,
-    daemon: Process,
+    daemon: Exporter,
 }
 
 fn start(flags: &[&str]) -> Scene {
     let folder = tempfile::tempdir().unwrap();
-    write_config(&folder, CONFIG);
+    write_config(folder.path(), CONFIG);
     let hash = bcrypt::hash("open sesame", 4).unwrap();
     std::fs::write(folder.path().join("web.yml"), WEB.replace("HASH", &hash)).unwrap();
     let mut command = program();
     command.arg(config_flag(&folder.path().join("config.yaml"))).args(flags);
-    let daemon = Process::run(command.current_dir(folder.path()));
+    let daemon = Exporter::spawn(command.current_dir(folder.path()));
     Scene { folder, daemon }
 }
 
@@ -85,7 +86,7 @@ async fn line(at: SocketAddr, method: &str, path: &str, login: Option<(&str, &st
 
 async fn all(
     title: &str,
-    daemon: &Process,
+    daemon: &Exporter,
     paths: &[String],
     login: Option<(&str, &str)>,
 ) -> String {
@@ -145,9 +146,7 @@ async fn logins_and_the_listener_for_probes() {
         told += &all(title, &scene.daemon, &below(""), login).await;
     }
     check("http/logins.txt", &mask(&told, &[]));
-    scene.daemon.until_logged("listening for probes").await;
-    let log = scene.daemon.log();
-    let probes = log.lines().find(|line| line.contains("listening for probes")).unwrap();
+    let probes = scene.daemon.until_logged("listening for probes").await;
     let address = probes.split("address=").nth(1).unwrap().split(' ').next().unwrap();
     let mut told = String::new();
     for path in ["/-/healthy", "/", "/metrics", "/-/reload"] {
@@ -201,7 +200,7 @@ async fn reloads() {
         ("no YAML", "{".to_owned()),
         ("a good one again", CONFIG.to_owned()),
     ] {
-        write_config(&scene.folder, &yaml);
+        write_config(scene.folder.path(), &yaml);
         for method in ["POST", "PUT", "GET"] {
             let answer = line(scene.daemon.address, method, "/-/reload", None).await;
             section(&mut told, title, &answer);

@@ -3,9 +3,10 @@
 use rustix::process::Signal;
 use wazzup_exporter::simulator::Access;
 
-use super::super::process::{Process, config_flag};
 use super::super::reset::{ID, Scene, TOKEN};
-use super::super::support::{client, guard};
+use super::super::support::exporter::{Exporter, config_flag};
+use super::super::support::http::client;
+use super::super::support::wait::{guard, until};
 use super::{check, mask, program};
 
 async fn log_of_a_life(format: &str) -> String {
@@ -17,7 +18,7 @@ async fn log_of_a_life(format: &str) -> String {
     command.arg(format!("--storage.path={}", scene.path("data").display()));
     command.args(["--web.enable-admin-api", "--web.admin-listen-address=127.0.0.1:0"]);
     command.args(["--web.enable-lifecycle", "--log.level=info"]);
-    let daemon = Process::run(&mut command);
+    let daemon = Exporter::spawn(&mut command);
     let red = r#"wazzup_unanswered_messages{account="acme",user="1",type="red"}"#;
     daemon.until("figures", |samples| samples.contains_key(red)).await;
     // One account fails, so that lines have one order; it is always broken in one way before it is in
@@ -38,13 +39,12 @@ async fn log_of_a_life(format: &str) -> String {
     daemon.signal(Signal::HUP);
     // The last line of what a reload has to say, after the start and two reloads.
     let last = "holds a token itself";
-    guard("the reload", async {
-        while daemon.log().matches(last).count() < 3 {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
+    until("the reload", &[&daemon.process], async || {
+        let count = daemon.log().matches(last).count();
+        if count == 3 { Ok(()) } else { Err(format!("it stands there {count} times")) }
     })
     .await;
-    reset(&daemon, format).await;
+    reset(&daemon).await;
     daemon.signal(Signal::TERM);
     let (code, log) = daemon.end();
     assert_eq!(code, Some(0), "{log}");
@@ -53,11 +53,8 @@ async fn log_of_a_life(format: &str) -> String {
 }
 
 /// One is refused, one is rehearsed, one is carried out.
-async fn reset(daemon: &Process, format: &str) {
-    let log = daemon.log();
-    let line = log.lines().find(|line| line.contains("listening for resets")).unwrap();
-    let mark = if format == "json" { "\"address\":\"" } else { "address=" };
-    let address = line.split(mark).nth(1).unwrap().split([' ', '"']).next().unwrap();
+async fn reset(daemon: &Exporter) {
+    let address = daemon.until_admin().await;
     for (token, body) in [
         ("wrong", String::new()),
         (TOKEN, r#"{"confirm":"11111111"}"#.to_owned()),

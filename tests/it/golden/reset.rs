@@ -12,9 +12,11 @@ use wazzup_exporter::simulator::{
     AccountSpec, Endpoint, RateLimit, Role, Settings, Simulator, UserSpec,
 };
 
-use super::super::cli::write_config;
-use super::super::process::{Process, config_flag};
-use super::super::support::{client, guard, serve};
+use super::super::support::exporter::{Exporter, config_flag};
+use super::super::support::files::write_private;
+use super::super::support::http::client;
+use super::super::support::upstream::serve;
+use super::super::support::wait::guard;
 use super::{check, mask, outcome, program, section};
 
 const TOKEN: &str = "s3cr3t-token-for-resets-of-any-account";
@@ -42,10 +44,12 @@ const FATES: [(&str, &str); 12] = [
     ("unknown_user", "status=404,endpoint=counter,user=2"),
 ];
 
+type Headers = &'static [(&'static str, &'static str)];
+
 struct Scene {
     api: Simulator,
     folder: TempDir,
-    daemon: Process,
+    daemon: Exporter,
     admin: String,
 }
 
@@ -83,9 +87,7 @@ async fn start(web: &str) -> Scene {
     };
     let (api, url) = serve(settings).await;
     let folder = tempfile::tempdir().unwrap();
-    let write = |name: &str, text: &str| {
-        std::fs::rename(write_config(&folder, text), folder.path().join(name)).unwrap();
-    };
+    let write = |name: &str, text: &str| write_private(&folder.path().join(name), text);
     let mut yaml = "poll: {interval: 1h, timeout: 5s}\naccounts:\n".to_owned();
     for (number, name) in names.iter().chain([&"off"]).enumerate() {
         writeln!(
@@ -105,12 +107,8 @@ async fn start(web: &str) -> Scene {
     command.current_dir(folder.path()).args(flags(folder.path()));
     command.args(["--web.enable-admin-api", "--web.admin-listen-address=127.0.0.1:0"]);
     command.arg("--web.config.file=web.yml");
-    let daemon = Process::run(&mut command);
-    daemon.until_logged("listening for resets").await;
-    let log = daemon.log();
-    let line = log.lines().find(|line| line.contains("listening for resets")).unwrap();
-    let address = line.split("address=").nth(1).unwrap().split(' ').next().unwrap();
-    let admin = format!("http://{address}");
+    let daemon = Exporter::spawn(&mut command);
+    let admin = format!("http://{}", daemon.until_admin().await);
     Scene { api, folder, daemon, admin }
 }
 
@@ -161,7 +159,7 @@ impl Scene {
 }
 
 /// Refusals before anything is read, and a rehearsal; `LONG` is longer than anything may be.
-const REQUESTS: [(&str, &str, &str, &[(&str, &str)]); 15] = [
+const REQUESTS: [(&str, &str, &str, Headers); 15] = [
     ("no token", "acme", GOOD, &[("x-reset-token", "")]),
     ("a wrong token", "acme", GOOD, &[("x-reset-token", "wrong")]),
     ("an unknown account", "nobody", GOOD, &[]),

@@ -24,7 +24,7 @@ pub(crate) fn check(file: impl AsRef<Path>, text: &str, command: &str) {
 }
 
 /// The first line that differs.
-fn difference(found: &str, expected: &str) -> String {
+pub(crate) fn difference(found: &str, expected: &str) -> String {
     let (mut found, mut expected) = (found.lines(), expected.lines());
     let mut number = 0;
     loop {
