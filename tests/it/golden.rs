@@ -90,17 +90,17 @@ fn program() -> Command {
 }
 
 /// Adds a part with a title.
-fn section(told: &mut String, title: &str, text: &str) {
-    told.extend(["=== ", title, "\n", text]);
+fn section(shown: &mut String, title: &str, text: &str) {
+    shown.extend(["=== ", title, "\n", text]);
 }
 
 /// How a run ended and what it printed, each line with the number of its stream.
 fn outcome(output: &Output, known: &[(&str, &str)]) -> String {
-    let mut told = format!("exit {}\n", output.status.code().unwrap());
+    let mut shown = format!("exit {}\n", output.status.code().unwrap());
     for (stream, bytes) in [("1", &output.stdout), ("2", &output.stderr)] {
         for line in mask(std::str::from_utf8(bytes).unwrap(), known).lines() {
-            told.extend([format!("{stream}| {line}").trim_end(), "\n"]);
+            shown.extend([format!("{stream}| {line}").trim_end(), "\n"]);
         }
     }
-    told
+    shown
 }

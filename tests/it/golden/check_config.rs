@@ -99,7 +99,7 @@ async fn check_all(name: &str, main: &'static str) {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/check-config").join(name);
     let golden = fs::read_to_string(golden).unwrap();
     let pki = Pki::new();
-    let (mut told, mut usual) = (String::new(), String::new());
+    let (mut report, mut usual) = (String::new(), String::new());
     for case in format!("\n{golden}").split("\n=== ").skip(1) {
         let written = case.split_once("\n>>> ").map_or(case, |(written, _)| written);
         let case = Case::read(written.trim_end_matches('\n'), main);
@@ -116,21 +116,21 @@ async fn check_all(name: &str, main: &'static str) {
         check.args((main == "web.yml").then_some(web));
         let output = check.output().unwrap();
         let known = [(folder.path().to_str().unwrap(), "DIR")];
-        section(&mut told, case.text, &(">>> ".to_owned() + &outcome(&output, &known)));
+        section(&mut report, case.text, &(">>> ".to_owned() + &outcome(&output, &known)));
         if output.status.success() && main != "web.yml" {
             let shown = mask(&running(folder.path(), &case.flags).await, &known);
             if usual.is_empty() {
                 usual.clone_from(&shown);
-                told.extend([">>> /config\n", &shown]);
+                report.extend([">>> /config\n", &shown]);
             } else {
                 let others = lacks("-", &usual, &shown).chain(lacks("+", &shown, &usual));
-                told += ">>> /config, the first with\n";
-                told.extend(others);
+                report += ">>> /config, the first with\n";
+                report.extend(others);
             }
         }
-        told.push('\n');
+        report.push('\n');
     }
-    check(&format!("check-config/{name}"), told.trim_end_matches('\n'));
+    check(&format!("check-config/{name}"), report.trim_end_matches('\n'));
 }
 
 macro_rules! goldens {

@@ -61,10 +61,10 @@ fn bad_usage() {
     let folder = tempfile::tempdir().unwrap();
     let config = "accounts: [{name: acme, auth: {token: x}, users: [{id: '1'}]}]\n";
     std::fs::write(folder.path().join("config.yaml"), config).unwrap();
-    let mut told = String::new();
+    let mut shown = String::new();
     for arguments in BAD {
         let output = program().args(arguments).current_dir(folder.path()).output().unwrap();
-        section(&mut told, &arguments.join(" "), &outcome(&output, &[]));
+        section(&mut shown, &arguments.join(" "), &outcome(&output, &[]));
     }
-    check("command-line/bad-usage.txt", &told);
+    check("command-line/bad-usage.txt", &shown);
 }

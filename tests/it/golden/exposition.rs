@@ -244,7 +244,7 @@ async fn poll_and_doctor() {
         command.args(arguments).arg(&config).current_dir(folder.path());
         let run = tokio::task::spawn_blocking(move || command.output().unwrap());
         let output = guard(golden, run).await.unwrap();
-        let told = outcome(&output, &known).replace("\n1| ", "\n");
-        super::check(&format!("commands/{golden}"), &without(UNSTEADY, &told));
+        let shown = outcome(&output, &known).replace("\n1| ", "\n");
+        super::check(&format!("commands/{golden}"), &without(UNSTEADY, &shown));
     }
 }

@@ -81,7 +81,7 @@ async fn line(at: SocketAddr, method: &str, path: &str, login: Option<(&str, &st
     let plain = answer.header("content-type") == Some("text/plain; charset=utf-8");
     let body = if plain || answer.body.is_empty() { answer.body } else { b"(a document)".to_vec() };
     let body = String::from_utf8(body).unwrap();
-    body.lines().fold(line, |line, told| format!("{line}\n    {told}")) + "\n"
+    body.lines().fold(line, |line, shown| format!("{line}\n    {shown}")) + "\n"
 }
 
 async fn all(
@@ -90,13 +90,13 @@ async fn all(
     paths: &[String],
     login: Option<(&str, &str)>,
 ) -> String {
-    let mut told = format!("=== {title}\n");
+    let mut shown = format!("=== {title}\n");
     for path in paths {
         for method in ["GET", "HEAD", "POST", "DELETE"] {
-            told += &line(daemon.address, method, path, login).await;
+            shown += &line(daemon.address, method, path, login).await;
         }
     }
-    told
+    shown
 }
 
 fn below(prefix: &str) -> Vec<String> {
@@ -128,39 +128,39 @@ async fn every_path_below_every_prefix() {
         ),
     ] {
         let scene = start(flags);
-        let told = all(&flags.join(" "), &scene.daemon, &paths.concat(), None).await;
-        check(&format!("http/{name}.txt"), &mask(&told, &[]));
+        let shown = all(&flags.join(" "), &scene.daemon, &paths.concat(), None).await;
+        check(&format!("http/{name}.txt"), &mask(&shown, &[]));
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn logins_and_the_listener_for_probes() {
     let scene = start(&["--web.config.file=web.yml", "--web.health-listen-address=127.0.0.1:0"]);
-    let mut told = String::new();
+    let mut shown = String::new();
     for (title, login) in [
         ("nobody", None),
         ("a wrong password", Some(("alice", "wrong"))),
         ("an unknown user", Some(("mallory", "open sesame"))),
         ("alice", Some(("alice", "open sesame"))),
     ] {
-        told += &all(title, &scene.daemon, &below(""), login).await;
+        shown += &all(title, &scene.daemon, &below(""), login).await;
     }
-    check("http/logins.txt", &mask(&told, &[]));
+    check("http/logins.txt", &mask(&shown, &[]));
     let probes = scene.daemon.until_logged("listening for probes").await;
     let address = probes.split("address=").nth(1).unwrap().split(' ').next().unwrap();
-    let mut told = String::new();
+    let mut shown = String::new();
     for path in ["/-/healthy", "/", "/metrics", "/-/reload"] {
         for method in ["GET", "HEAD", "POST"] {
-            told += &line(address.parse().unwrap(), method, path, None).await;
+            shown += &line(address.parse().unwrap(), method, path, None).await;
         }
     }
-    check("http/probes.txt", &told);
+    check("http/probes.txt", &shown);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_accepted_decides_the_form() {
     let scene = start(&[]);
-    let mut told = String::new();
+    let mut shown = String::new();
     for accept in [
         "",
         "*/*",
@@ -182,17 +182,17 @@ async fn what_is_accepted_decides_the_form() {
             let answer = guard("metrics", request.send()).await.unwrap();
             let header = |name| answer.headers().get(name).map_or("-", |one| one.to_str().unwrap());
             let (kind, packed) = (header("content-type"), header("content-encoding"));
-            writeln!(told, "{} {kind} | {packed} | {accept} | {encoding}", answer.status())
+            writeln!(shown, "{} {kind} | {packed} | {accept} | {encoding}", answer.status())
                 .unwrap();
         }
     }
-    check("http/negotiation.txt", &told);
+    check("http/negotiation.txt", &shown);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn reloads() {
     let scene = start(&["--web.enable-lifecycle"]);
-    let mut told = String::new();
+    let mut shown = String::new();
     for (title, yaml) in [
         ("the same", CONFIG.to_owned()),
         ("another one", CONFIG.replace("24h", "23h")),
@@ -203,8 +203,8 @@ async fn reloads() {
         write_config(scene.folder.path(), &yaml);
         for method in ["POST", "PUT", "GET"] {
             let answer = line(scene.daemon.address, method, "/-/reload", None).await;
-            section(&mut told, title, &answer);
+            section(&mut shown, title, &answer);
         }
     }
-    check("http/reload.txt", &mask(&told, &[(scene.folder.path().to_str().unwrap(), "DIR")]));
+    check("http/reload.txt", &mask(&shown, &[(scene.folder.path().to_str().unwrap(), "DIR")]));
 }

@@ -139,16 +139,16 @@ impl Scene {
             request = request.header(*name, *value);
         }
         let answer = guard(path, request.send()).await.unwrap();
-        let mut told = answer.status().to_string();
+        let mut shown = answer.status().to_string();
         for name in ["content-type", "cache-control", "allow", "retry-after", "www-authenticate"] {
             if let Some(value) = answer.headers().get(name) {
-                write!(told, " | {name}: {}", value.to_str().unwrap()).unwrap();
+                write!(shown, " | {name}: {}", value.to_str().unwrap()).unwrap();
             }
         }
         let text = guard(path, answer.text()).await.unwrap();
         let document = serde_json::from_str::<Value>(&text);
         let text = document.map_or(text, |one| serde_json::to_string_pretty(&one).unwrap());
-        steady(&mask(&format!("{told}\n{text}\n"), &[]))
+        steady(&mask(&format!("{shown}\n{text}\n"), &[]))
     }
 
     async fn post(&self, account: &str, body: &str, headers: &[(&str, &str)]) -> String {
@@ -180,35 +180,35 @@ const REQUESTS: [(&str, &str, &str, Headers); 15] = [
 #[tokio::test(flavor = "multi_thread")]
 async fn answers() {
     let scene = start("{}").await;
-    let mut told = String::new();
+    let mut shown = String::new();
     for account in ["", "acme/reset", "acme/reset/", "acme/reset/?x"] {
         for method in [Method::POST, Method::GET, Method::HEAD, Method::PUT, Method::OPTIONS] {
             let path = format!("/api/v1/admin/accounts/{account}");
             let answer = scene.ask(method.clone(), &path, "", &[]).await;
-            section(&mut told, &format!("{method} {path}"), &answer);
+            section(&mut shown, &format!("{method} {path}"), &answer);
         }
     }
     for path in ["/", "/metrics", "/-/healthy"] {
-        section(&mut told, path, &scene.ask(Method::GET, path, "", &[]).await);
+        section(&mut shown, path, &scene.ask(Method::GET, path, "", &[]).await);
     }
     for (title, account, body, headers) in REQUESTS {
         let body = body.replace("LONG", &"x".repeat(2000));
-        section(&mut told, title, &scene.post(account, &body, headers).await);
+        section(&mut shown, title, &scene.post(account, &body, headers).await);
     }
     scene.api.set("acme", "3", 71, "red").unwrap();
-    section(&mut told, "more than allowed", &scene.post("acme", GOOD, &[]).await);
+    section(&mut shown, "more than allowed", &scene.post("acme", GOOD, &[]).await);
     let known = r#"{"confirm":"ID","expected_unanswered":970}"#;
-    section(&mut told, "more than expected", &scene.post("acme", known, &[]).await);
+    section(&mut shown, "more than expected", &scene.post("acme", known, &[]).await);
     for (name, _) in FATES {
-        section(&mut told, name, &scene.post(name, GOOD, &[]).await);
+        section(&mut shown, name, &scene.post(name, GOOD, &[]).await);
     }
     for name in ["cleared", "outcome_unknown", "account_mismatch"] {
-        section(&mut told, &format!("{name}, again"), &scene.post(name, GOOD, &[]).await);
+        section(&mut shown, &format!("{name}, again"), &scene.post(name, GOOD, &[]).await);
     }
     let (first, second) = two_and_the_end(&scene).await;
-    section(&mut told, "while another one is under way", &second);
-    section(&mut told, "when the daemon ends", &first);
-    check("reset/answers.txt", &told);
+    section(&mut shown, "while another one is under way", &second);
+    section(&mut shown, "when the daemon ends", &first);
+    check("reset/answers.txt", &shown);
 }
 
 /// One reset that does not end, another one meanwhile, and the end of the daemon.
@@ -228,15 +228,15 @@ async fn two_and_the_end(scene: &Scene) -> (String, String) {
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_to_whoever_has_to_log_in_or_wait() {
     let hash = bcrypt::hash("open sesame", 4).unwrap();
-    let mut told = String::new();
+    let mut shown = String::new();
     for (title, web) in [
         ("a login is wanted", format!("basic_auth_users: {{alice: {hash}}}\n")),
         ("too many requests", "rate_limit: {interval: 1h, burst: 0}\n".to_owned()),
     ] {
         let scene = start(&web).await;
-        section(&mut told, title, &scene.post("acme", GOOD, &[]).await);
+        section(&mut shown, title, &scene.post("acme", GOOD, &[]).await);
     }
-    check("reset/web-configuration.txt", &told);
+    check("reset/web-configuration.txt", &shown);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -244,7 +244,7 @@ async fn command() {
     let scene = start("{}").await;
     let url = format!("--url={}", scene.admin);
     let (confirm, wrong) = (format!("--confirm={}", id(0)), "--confirm=78231464");
-    let mut told = String::new();
+    let mut shown = String::new();
     for words in [
         &["--history"][..],
         &["acme", &confirm, "--dry-run", &url],
@@ -269,7 +269,7 @@ async fn command() {
         let output = guard("the command", run).await.unwrap();
         let known = [(scene.folder.path().to_str().unwrap(), "DIR")];
         let title = mask(&words.join(" "), &known);
-        section(&mut told, &title.replace('\u{1b}', "^["), &outcome(&output, &known));
+        section(&mut shown, &title.replace('\u{1b}', "^["), &outcome(&output, &known));
     }
-    check("reset/command.txt", &steady(&told));
+    check("reset/command.txt", &steady(&shown));
 }
