@@ -226,7 +226,7 @@ async fn two_and_the_end(scene: &Scene) -> (String, String) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn answers_to_whoever_has_to_log_in_or_wait() {
+async fn answers_without_a_login_and_over_the_limit() {
     let hash = bcrypt::hash("open sesame", 4).unwrap();
     let mut shown = String::new();
     for (title, web) in [
