@@ -17,7 +17,7 @@ DIST := target/dist
 export OPENMETRICS_PYTHON := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt-check clippy test test-current load crash-test generated doc build dist image chart manifests \
+.PHONY: help setup fmt-check clippy test test-current load crash-test generated goldens doc build dist image chart manifests \
 	test-packages test-chart lint-workflows bench bench-quick screenshots dashboard-pictures dashboard-cost judges clean
 
 help: ## Lists the targets
@@ -59,6 +59,9 @@ generated: setup ## Writes what is made from other files: man pages, completions
 	GENERATE=1 $(CARGO) test --locked --bin wazzup-exporter generated
 	GENERATE=1 $(CARGO) test --locked --test e2e alerting::grafana
 	python3 grafana/source/build.py
+
+goldens: ## Writes what the program shows into tests/golden; look at the diff
+	GENERATE=1 $(CARGO) test --locked --test it golden::
 
 doc: ## Builds the documentation of the code; fails on warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps --locked

@@ -10,6 +10,9 @@ use clap_mangen::Man;
 
 use super::help;
 
+#[path = "../../tests/support/generated.rs"]
+mod files;
+
 const NAME: &str = "wazzup-exporter";
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The day that man pages show, of the last change worth a date: they are the same on every day.
@@ -20,17 +23,10 @@ const MORE: &str = include_str!("more.man");
 
 #[test]
 fn man_pages_and_completions_are_those_of_this_command_line() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let write = std::env::var_os("GENERATE").is_some();
     for (file, text) in pages().into_iter().chain(completions()) {
-        let path = root.join(&file);
-        if write {
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(&path, &text).unwrap();
-        }
-        let found = std::fs::read_to_string(&path).unwrap_or_default();
-        assert!(found == text, "{} is out of date: run `make generated`", file.display());
+        files::check(file, &text, "make generated");
     }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let there =
         std::fs::read_dir(root.join("docs/man")).unwrap().map(|entry| entry.unwrap().path());
     let there: Vec<_> = there.collect();

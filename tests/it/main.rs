@@ -8,6 +8,7 @@ mod deploy;
 mod docs;
 mod doctor;
 mod failures;
+mod golden;
 mod history;
 mod lists;
 mod login;

@@ -2,6 +2,8 @@
 //!
 //! One table says what the exporter serves. A path that is added belongs into it.
 
+use std::net::SocketAddr;
+
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -78,14 +80,14 @@ impl Route {
     }
 }
 
-struct Answered {
-    status: u16,
+pub(crate) struct Answered {
+    pub(crate) status: u16,
     head: String,
-    body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answered {
-    fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let lines = self.head.lines().filter_map(|line| line.split_once(": "));
         let mut values = lines.filter(|(key, _)| key.eq_ignore_ascii_case(name));
         values.next().map(|(_, value)| value)
@@ -93,7 +95,12 @@ impl Answered {
 }
 
 /// A request as bytes, so that no client decides what it looks like.
-async fn ask(world: &World, method: &str, path: &str, login: Option<(&str, &str)>) -> Answered {
+pub(crate) async fn ask(
+    server: SocketAddr,
+    method: &str,
+    path: &str,
+    login: Option<(&str, &str)>,
+) -> Answered {
     let login = login.map(|(name, password)| {
         let login = BASE64_STANDARD.encode(format!("{name}:{password}"));
         format!("Authorization: Basic {login}\r\n")
@@ -101,7 +108,7 @@ async fn ask(world: &World, method: &str, path: &str, login: Option<(&str, &str)
     let login = login.unwrap_or_default();
     let request =
         format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{login}\r\n");
-    let mut stream = TcpStream::connect(world.exporter).await.unwrap();
+    let mut stream = TcpStream::connect(server).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
     guard(format!("{method} {path}"), stream.read_to_end(&mut answer)).await.unwrap();
@@ -134,7 +141,7 @@ async fn check(prefix: &str, login: Option<(&str, &str)>, guarded: bool) {
     for method in METHODS {
         for route in &ROUTES {
             let path = format!("{prefix}{}", route.path);
-            let answer = ask(&world, method, &path, login).await;
+            let answer = ask(world.exporter, method, &path, login).await;
             let expected = route.expected(method, may);
             let what = format!("{method} {path} {login:?}\n{}", answer.head);
             assert_eq!(answer.status, expected, "{what}");
@@ -145,12 +152,12 @@ async fn check(prefix: &str, login: Option<(&str, &str)>, guarded: bool) {
             assert!(length > 0 && (method == "HEAD" || length == answer.body.len()), "{what}");
         }
         for path in NOWHERE {
-            let answer = ask(&world, method, &format!("{prefix}{path}"), login).await;
+            let answer = ask(world.exporter, method, &format!("{prefix}{path}"), login).await;
             assert_eq!(answer.status, if may { 404 } else { 401 }, "{method} {path}");
             assert_eq!(answer.header("allow"), None, "{method} {path}");
         }
         for probe in ROUTES.iter().filter(|route| route.open) {
-            let answer = ask(&world, method, probe.path, login).await;
+            let answer = ask(world.exporter, method, probe.path, login).await;
             assert_eq!(answer.status, probe.expected(method, may), "{method} {}", probe.path);
         }
     }
@@ -189,7 +196,11 @@ async fn what_is_no_path_is_not_found() {
         ("GET", "http://x/wazzup/metrics", 200),
         ("GET", "http://x/metrics", 404),
     ] {
-        assert_eq!(ask(&world, method, target, None).await.status, status, "{method} {target}");
+        assert_eq!(
+            ask(world.exporter, method, target, None).await.status,
+            status,
+            "{method} {target}"
+        );
     }
     world.stop().await;
 }

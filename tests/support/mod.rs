@@ -8,6 +8,7 @@
 pub(crate) mod daemon;
 pub(crate) mod exporter;
 pub(crate) mod files;
+pub(crate) mod generated;
 pub(crate) mod http;
 pub(crate) mod pki;
 pub(crate) mod process;

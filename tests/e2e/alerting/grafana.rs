@@ -133,13 +133,7 @@ fn generated() -> String {
 
 #[test]
 fn the_alerts_for_grafana_are_what_the_rules_make() {
-    let generated = generated();
-    if std::env::var_os("GENERATE").is_some() {
-        std::fs::create_dir_all(file().parent().unwrap()).unwrap();
-        std::fs::write(file(), &generated).unwrap();
-    }
-    let found = std::fs::read_to_string(file()).unwrap_or_default();
-    assert!(found == generated, "{} is out of step: run `make generated`", file().display());
+    crate::support::generated::check(file(), &generated(), "make generated");
 }
 
 #[test]
