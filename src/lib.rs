@@ -3,18 +3,21 @@
 //! This library serves the binary `wazzup-exporter`, its tests and benches; it makes no promise of
 //! stability. The modules in the order in which a newcomer may read them:
 //!
-//! 1. What it is about: [`account`] (identity and settings), [`counter`] (what upstream answers),
-//!    [`channel`] (what a counter rests on), [`config`] (YAML into accounts, with the located errors
-//!    of [`yaml`]), [`schedule`] (when to poll, when a reading is stale) and [`clock`].
-//! 2. How a figure comes about: [`upstream`] asks the API, held back by [`limit`]; a [`poller`] per
-//!    account sweeps over its users and writes them into its slot in [`snapshot`], rendered by
-//!    [`exposition`].
-//! 3. What keeps it running: [`supervisor`], [`health`], [`shutdown`], [`systemd`] as the one who watches,
-//!    [`storage`] for what must survive the process, [`metrics`] about itself, and [`reload`], which is
-//!    asked through [`control`].
-//! 4. The one thing that it changes upstream: [`control`] carries the wish, [`reset`] distrusts it.
-//! 5. How it is seen: [`http`]; why it may mislead: [`doctor`]; and [`app`], the only place that wires things.
-//! 6. [`simulator`], an API to try it on, which shares nothing with the rest.
+//! 1. The values: [`account`] (identity and settings), [`counter`] (what upstream answers), [`channel`]
+//!    (channels and roles, on which a counter depends), [`schedule`] (when to poll, when a reading is
+//!    stale) and [`clock`]. [`config`] reads YAML into accounts, with the located errors of [`yaml`].
+//! 2. From upstream to `/metrics`: [`transport`] keeps the connections, [`auth`] the bearer tokens, and
+//!    [`api`] sends the requests, each after a permit of [`limit`]. A [`poller`] per account sweeps over
+//!    its users and publishes a view into its slot in [`snapshot`], rendered by [`exposition`].
+//! 3. The life of the process: [`supervisor`], [`health`], [`shutdown`], [`systemd`], [`reload`],
+//!    [`storage`] for what survives a restart, and [`metrics`] about the process itself.
+//! 4. The one request that changes something upstream: [`reset`], behind its guards.
+//! 5. What people and Prometheus reach: [`http`] with [`web_config`]; [`doctor`] says in words why a
+//!    figure may be missing or mislead. [`app`] is the only place that wires things.
+//! 6. [`simulator`]: an API for tests and demos, which shares nothing with the rest.
+//!
+//! The leaves [`text`], [`net`], [`files`] and [`blocking`] hold what several of these need once.
+//! `tests/it/architecture.rs` holds who may import whom, and that no files import each other in a circle.
 
 pub mod account;
 pub mod api;

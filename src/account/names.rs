@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 /// Longest account name, in characters.
 pub const ACCOUNT_NAME_MAX: usize = 64;
-/// Longest id of a CRM user, in characters; Wazzup's own limit (docs/upstream.md, "Users").
-pub const USER_ID_MAX: usize = 64;
+/// Longest id of a CRM user, in characters: that of v3, which occurs on v2 (docs/upstream.md, "Users").
+pub const USER_ID_MAX: usize = 200;
 /// Longest display name of a CRM user, in characters; Wazzup's own limit (docs/upstream.md, "Users").
 pub const USER_NAME_MAX: usize = 150;
 /// Longest value of a configured label, in characters.
@@ -216,7 +216,7 @@ mod tests {
             ("..", InvalidName::DotSegment),
             ("a\nb", InvalidName::Control),
             ("\u{7f}", InvalidName::Control),
-            (&"ü".repeat(65), InvalidName::TooLong { limit: 64 }),
+            (&"ü".repeat(201), InvalidName::TooLong { limit: 200 }),
         ] {
             assert_eq!(UserId::parse(text), Err(why), "{text:?}");
         }
@@ -224,7 +224,7 @@ mod tests {
 
     #[test]
     fn user_ids_may_hold_anything_else() {
-        for text in ["1", "a/b", "ünï", "q\"uo\\te", "%2E", "...", " x ", &"ü".repeat(64)] {
+        for text in ["1", "a/b", "ünï", "q\"uo\\te", "%2E", "...", " x ", &"ü".repeat(200)] {
             assert_eq!(UserId::parse(text).map(|id| id.as_str().to_owned()), Ok(text.to_owned()));
         }
     }

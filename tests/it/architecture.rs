@@ -223,6 +223,12 @@ fn no_room_imports_itself_through_others() {
 }
 
 #[test]
+fn no_file_imports_itself_through_others() {
+    let circles = circles(&graph().files());
+    assert!(circles.is_empty(), "circles of files: {circles:#?}");
+}
+
+#[test]
 fn circles_are_found_and_lines_are_not() {
     let edges = |pairs: &[(&str, &str)]| {
         let mut edges: BTreeMap<PathBuf, BTreeSet<PathBuf>> = BTreeMap::new();
