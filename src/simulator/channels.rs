@@ -182,7 +182,7 @@ impl Channels {
                 Role::None => {}
                 role if channel.receives() => return CounterMode::Counting(role),
                 role if counter_mode == CounterMode::Zero => {
-                    counter_mode = CounterMode::Frozen(role)
+                    counter_mode = CounterMode::Frozen(role);
                 }
                 _ => {}
             }
