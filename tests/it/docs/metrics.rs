@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::SystemTime;
 
 use base64::Engine as _;
 use wazzup_exporter::app::Options;
@@ -22,7 +22,7 @@ use super::super::support::daemon::{World, options};
 use super::super::support::files::write_private;
 use super::super::support::http::client;
 use super::super::support::upstream::serve;
-use super::super::support::wait::{GUARD, guard};
+use super::super::support::wait::{guard, until};
 use super::{code, one_code, page, rows};
 
 pub(super) type Words = BTreeSet<String>;
@@ -167,17 +167,13 @@ async fn shown(api: &Simulator, yaml: &str, wanted: &Words) -> Families {
     let options = Options { storage, admin_listen, ..options() };
     let world = World::start_options(api.clone(), config, options).await;
     reset(&world).await;
-    let deadline = Instant::now() + GUARD;
     let mut families = Families::new();
-    loop {
+    until("the documented metrics", &[], async || {
         add(&mut families, &world.get("/metrics").await.text().await.unwrap());
         let missing: Vec<_> = wanted.iter().filter(|name| !families.contains_key(*name)).collect();
-        if missing.is_empty() {
-            break;
-        }
-        assert!(Instant::now() < deadline, "documented, but never shown: {missing:?}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+        if missing.is_empty() { Ok(()) } else { Err(format!("not shown: {missing:?}")) }
+    })
+    .await;
     world.stop().await;
     families
 }
