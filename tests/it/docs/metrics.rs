@@ -15,7 +15,7 @@ use wazzup_exporter::metrics::{
 use wazzup_exporter::simulator::{
     AccountSpec, PartnerSpec, RateLimit, Role, Settings, Simulator, UserSpec,
 };
-use wazzup_exporter::snapshot::{FailingReason, UntrustedReason};
+use wazzup_exporter::snapshot::{FailingReason, SkippedUsers, UntrustedReason};
 use wazzup_exporter::storage::Storage;
 
 use super::super::support::daemon::{World, options};
@@ -240,6 +240,7 @@ fn the_values_of_labels_are_those_of_the_program() {
     };
     let transports = || words(Transport::ALL.iter().map(|one| one.label()));
     let roles = words(roles().map(RoleLabel::label).into_iter().chain([""]));
+    let skipped = words(SkippedUsers::default().by_reason().map(|(reason, _)| reason));
     let kinds = [CounterType::Red, CounterType::Grey, CounterType::Other];
     let expected = [
         ("wazzup_unanswered_messages", "type", words(kinds.map(CounterType::label))),
@@ -247,6 +248,13 @@ fn the_values_of_labels_are_those_of_the_program() {
             "wazzup_user_untrusted",
             "reason",
             words(UntrustedReason::ALL.map(UntrustedReason::label)),
+        ),
+        ("wazzup_account_users_skipped", "reason", skipped),
+        ("wazzup_list_up", "list", words(["users", "channels", "roles"])),
+        (
+            "wazzup_list_last_success_timestamp_seconds",
+            "list",
+            words(["users", "channels", "roles"]),
         ),
         ("wazzup_user_info", "role", roles),
         ("wazzup_account_failing", "reason", words(reasons().map(FailingReason::label))),
