@@ -1,39 +1,52 @@
 //! The trends that a poller keeps over restarts of the exporter: since when users have been red.
 //!
 //! The file is optional, never a reason not to poll: if it cannot be read or written, that is logged
-//! once and the poller works without it.
+//! once and the poller works without it. It is written by a task of its own: no sweep waits for the disk.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tokio::time::timeout;
+use tokio::task::JoinHandle;
 use tracing::warn;
 
-use crate::account::{Account, AccountName};
-use crate::blocking;
+use crate::account::{Account, AccountId, AccountName, Api};
+use crate::blocking::lock;
 use crate::clock::Stamp;
 use crate::counter::StoredTrend;
-use crate::storage::{AccountStore, Storage, StorageError};
+use crate::storage::{AccountFiles, AccountFolder, Storage, StorageError};
 
 /// The file in the account's folder.
 const TREND_FILE: &str = "trends.json";
+/// The same where the account is read through v3, which may be in addition.
+const TREND_FILE_V3: &str = "trends-v3.json";
 /// Longest time between two writings.
 const REFRESH_MAX: Duration = Duration::from_secs(30);
-/// Longest time that the disk may take.
-const DISK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The account's file, opened when it is first needed.
 #[derive(Debug)]
 pub(super) struct TrendFile {
-    storage: Storage,
-    account: AccountName,
+    shared: Arc<Shared>,
     /// The file is written again after this time even without a change: old trends cannot be used.
     refresh: Duration,
-    store: Option<Arc<AccountStore>>,
+    writing: Option<JoinHandle<()>>,
+}
+
+/// What the writing task needs.
+#[derive(Debug)]
+struct Shared {
+    account: AccountName,
+    files: Arc<AccountFiles>,
+    file: &'static str,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
     written: Option<(SavedTrends, Stamp)>,
-    failure_logged: bool,
+    /// Whether the last operation has failed, which was logged.
+    failing: bool,
 }
 
 /// The content of the file.
@@ -97,82 +110,83 @@ fn identity(account: &Account) -> String {
 
 impl TrendFile {
     /// A file that loses at most a quarter of `stale_after`, the time for which a trend can be used.
-    pub(super) fn new(storage: Storage, account: AccountName, stale_after: Duration) -> Self {
+    pub(super) fn new(storage: &Storage, account: &Account) -> Self {
+        let number = account.account_id.as_ref().map(AccountId::as_str);
+        let files = storage.files(AccountFolder::new(account.name.as_str(), number));
+        let file = match account.api {
+            Api::V2 => TREND_FILE,
+            Api::V3 => TREND_FILE_V3,
+        };
         // A little less, so that a sweep that ends a moment early writes as well.
-        let refresh = REFRESH_MAX.min(stale_after / 4).mul_f64(0.9);
-        Self { storage, account, refresh, store: None, written: None, failure_logged: false }
+        let refresh = REFRESH_MAX.min(account.poll.stale_after / 4).mul_f64(0.9);
+        let shared = Shared { account: account.name.clone(), files, file, state: Mutex::default() };
+        Self { shared: Arc::new(shared), refresh, writing: None }
     }
 
     /// The saved trends; empty if they cannot be read.
-    pub(super) async fn load(&mut self) -> SavedTrends {
-        let Some(store) = self.open().await else { return SavedTrends::default() };
-        let Some(content) = with_disk_timeout(move || store.read(TREND_FILE)).await else {
-            return SavedTrends::default();
-        };
+    pub(super) async fn load(&self) -> SavedTrends {
+        let (account, file) = (&self.shared.account, self.shared.file);
+        let content = self.shared.files.run(move |store| store.read(file)).await;
         match content.map(|content| content.map(|bytes| serde_json::from_slice(&bytes))) {
             Ok(None) => SavedTrends::default(),
             Ok(Some(Ok(saved))) => saved,
             Ok(Some(Err(error))) => {
-                let account = &self.account;
-                warn!(%account, "the content of {TREND_FILE} is not valid, continuing without it: {error}");
+                warn!(%account, "the content of {file} is not valid, continuing without it: {error}");
                 SavedTrends::default()
             }
             Err(error) => {
-                self.log_failure(&error);
+                self.shared.log_failure(&error);
                 SavedTrends::default()
             }
         }
     }
 
-    /// Saves the trends, if they have changed or the file is old.
-    pub(super) async fn save(&mut self, saved: SavedTrends, now: Stamp) {
-        if let Some((written, at)) = &self.written
-            && written.same_trends(&saved)
-            && at.age(now) < self.refresh
-        {
+    /// Begins to save the trends, if they have changed or the file is old, unless the disk still works on
+    /// earlier ones: those of a later sweep are saved then.
+    pub(super) fn save(&mut self, saved: SavedTrends, now: Stamp) {
+        if self.writing.as_ref().is_some_and(|writing| !writing.is_finished()) {
             return;
         }
-        let Some(store) = self.open().await else { return };
-        let Ok(content) = serde_json::to_vec(&saved) else { return };
-        let Some(result) = with_disk_timeout(move || store.write(TREND_FILE, &content)).await
-        else {
-            return;
+        let fresh = |(written, at): &(SavedTrends, Stamp)| {
+            written.same_trends(&saved) && at.age(now) < self.refresh
         };
-        match result {
-            Ok(()) => {
-                self.written = Some((saved, now));
-                self.failure_logged = false;
-            }
-            Err(error) => self.log_failure(&error),
+        if !lock(&self.shared.state).written.as_ref().is_some_and(fresh) {
+            let shared = Arc::clone(&self.shared);
+            self.writing = Some(tokio::spawn(async move { shared.write(saved, now).await }));
         }
     }
 
-    /// The account's store, which may hold its tokens as well; tried again each time, because another
-    /// process may have released it.
-    async fn open(&mut self) -> Option<Arc<AccountStore>> {
-        if self.store.is_none() {
-            let (storage, account) = (self.storage.clone(), self.account.clone());
-            match with_disk_timeout(move || storage.shared(account.as_str())).await? {
-                Ok(store) => self.store = Some(store),
-                Err(error) => self.log_failure(&error),
-            }
-        }
-        self.store.clone()
+    /// Saves the trends and waits for that, as long as an operation may take.
+    pub(super) async fn save_now(&mut self, saved: SavedTrends, now: Stamp) {
+        self.finish().await;
+        self.save(saved, now);
+        self.finish().await;
     }
 
-    fn log_failure(&mut self, error: &StorageError) {
-        if !std::mem::replace(&mut self.failure_logged, true) {
-            let account = &self.account;
-            warn!(%account, "since when users are red is not kept over restarts: {error}");
+    async fn finish(&mut self) {
+        if let Some(writing) = self.writing.take() {
+            // A panic in it was logged; the next sweep saves again.
+            let _ = writing.await;
         }
     }
 }
 
-/// Runs `work`, which waits for the disk, outside the async threads; `None` if it still waits after [`DISK_TIMEOUT`].
-async fn with_disk_timeout<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Option<T> {
-    timeout(DISK_TIMEOUT, blocking::run(work)).await.ok()
+impl Shared {
+    async fn write(&self, saved: SavedTrends, now: Stamp) {
+        let Ok(content) = serde_json::to_vec(&saved) else { return };
+        let file = self.file;
+        match self.files.run(move |store| store.write(file, &content)).await {
+            Ok(()) => *lock(&self.state) = State { written: Some((saved, now)), failing: false },
+            Err(error) => self.log_failure(&error),
+        }
+    }
+
+    fn log_failure(&self, error: &StorageError) {
+        if !std::mem::replace(&mut lock(&self.state).failing, true) {
+            let account = &self.account;
+            warn!(%account, "since when users are red is not kept over restarts: {error}");
+        }
+    }
 }
 
 #[cfg(test)]

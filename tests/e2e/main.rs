@@ -13,6 +13,7 @@ mod documents;
 mod expected;
 mod figures;
 mod formats;
+mod frozen_disk;
 mod guarded;
 mod hung_connection;
 mod login;
