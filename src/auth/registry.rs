@@ -125,7 +125,9 @@ impl Tokens {
         let token_client = TokenClient::new(http, base_url, account.poll.timeout, process, tally);
         self.longest.fetch_max(token_client.timeout().as_millis() as u64, Relaxed);
         let kind = match &account.auth {
-            Auth::Token(secret) => TokenKind::Fixed(secret.clone()),
+            Auth::Token(secret) | Auth::TokenEnv { token: secret, .. } => {
+                TokenKind::Fixed(secret.clone())
+            }
             Auth::TokenFile(path) => TokenKind::File(SecretFile::new("token file", path.clone())),
             Auth::TokenCommand(words) => TokenKind::Command {
                 words: Arc::clone(words),

@@ -139,7 +139,10 @@ fn variable(node: &Node<'_>, origin: &Origin<'_>, report: &mut Report) -> Option
         None => format!("the environment variable {shown} is not set; set it to the token"),
         Some(Err(_)) => format!("the environment variable {shown} is not UTF-8"),
         Some(Ok(token)) => match token_fault(&token) {
-            None => return Some(Auth::Token(token.into())),
+            None => {
+                let (variable, token) = (name.to_owned(), token.into());
+                return Some(Auth::TokenEnv { variable, token });
+            }
             Some(fault) => format!("the environment variable {shown} {fault}"),
         },
     };

@@ -130,18 +130,18 @@ impl Poller {
 
     /// Saves the trends while the poller goes on.
     pub(super) fn save_trends(&mut self) {
-        if let Some(file) = &mut self.trend_file {
-            let now = Stamp::now();
-            file.save(self.state.trends_to_save(now), now);
+        let now = Stamp::now();
+        if let (Some(file), Some(trends)) = (&mut self.trend_file, self.state.trends_to_save(now)) {
+            file.save(trends, now);
         }
     }
 
     /// Saves the trends and waits for that, but not for a disk that hangs.
     pub(super) async fn save_trends_now(&mut self) {
         self.heartbeat.next_action_at(Instant::now() + FILES_TIMEOUT);
-        if let Some(file) = &mut self.trend_file {
-            let now = Stamp::now();
-            file.save_now(self.state.trends_to_save(now), now).await;
+        let now = Stamp::now();
+        if let (Some(file), Some(trends)) = (&mut self.trend_file, self.state.trends_to_save(now)) {
+            file.save_now(trends, now).await;
         }
     }
 }

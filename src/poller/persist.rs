@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
 use tracing::warn;
 
+use super::identity::AccountIdentity;
 use crate::account::{Account, AccountId, AccountName, Api};
 use crate::blocking::lock;
 use crate::clock::Stamp;
@@ -52,9 +53,9 @@ struct State {
 /// The content of the file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct SavedTrends {
-    /// The identity of the account, as far as it is known without the token: its name in the
-    /// configuration may be given to another account.
-    account: String,
+    /// Whose they are: name and token may be given to another account.
+    #[serde(default, rename = "identity")]
+    account: AccountIdentity,
     /// By user id.
     users: BTreeMap<String, SavedTrend>,
 }
@@ -71,7 +72,7 @@ struct SavedTrend {
 
 impl SavedTrends {
     pub(super) fn new<'a>(
-        account: &Account,
+        account: AccountIdentity,
         users: impl Iterator<Item = (&'a str, StoredTrend)>,
     ) -> Self {
         let trend = |saved: StoredTrend| SavedTrend {
@@ -80,12 +81,12 @@ impl SavedTrends {
             at: saved.at.as_millis() as u64,
         };
         let users = users.map(|(user, saved)| (user.to_owned(), trend(saved))).collect();
-        Self { account: identity(account), users }
+        Self { account, users }
     }
 
     /// The saved trend of a user, if it belongs to this account.
-    pub(super) fn of(&self, account: &Account, user: &str) -> Option<StoredTrend> {
-        let saved = self.users.get(user).filter(|_| self.account == identity(account))?;
+    pub(super) fn of(&self, account: &AccountIdentity, user: &str) -> Option<StoredTrend> {
+        let saved = self.users.get(user).filter(|_| self.account.is_same(account))?;
         let red_since = saved.red_since.map(Duration::from_millis);
         Some(StoredTrend { red_since, red: saved.red, at: Duration::from_millis(saved.at) })
     }
@@ -100,12 +101,6 @@ impl SavedTrends {
         };
         self.account == other.account && facts(self) == facts(other)
     }
-}
-
-/// The address of the API and, where it is configured, the account's number.
-fn identity(account: &Account) -> String {
-    let id = account.account_id.as_ref().map_or("", |id| id.as_str());
-    format!("{}#{id}", account.base_url)
 }
 
 impl TrendFile {
@@ -192,22 +187,23 @@ impl Shared {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::account::{AccountId, fixture};
+    use crate::account::{Auth, fixture};
 
     #[test]
     fn trends_of_another_account_of_the_same_name_are_not_used() {
         let account = fixture("acme", &["1"]);
+        let own = AccountIdentity::new(&account, None);
         let trend = StoredTrend {
             red_since: Some(Duration::from_millis(1_759_499_127_045)),
             red: 7,
             at: Duration::from_secs(1_759_499_187),
         };
-        let saved = SavedTrends::new(&account, [("1", trend)].into_iter());
+        let saved = SavedTrends::new(own.clone(), [("1", trend)].into_iter());
         let text = serde_json::to_vec(&saved).unwrap();
         let read: SavedTrends = serde_json::from_slice(&text).unwrap();
-        assert_eq!(read.of(&account, "1"), Some(trend));
-        assert_eq!(read.of(&account, "2"), None);
-        let other = Account { account_id: AccountId::parse("78231464").ok(), ..account };
-        assert_eq!(read.of(&other, "1"), None);
+        assert_eq!(read.of(&own, "1"), Some(trend));
+        assert_eq!(read.of(&own, "2"), None);
+        let other = Account { auth: Auth::Token("other".into()), ..account };
+        assert_eq!(read.of(&AccountIdentity::new(&other, None), "1"), None);
     }
 }

@@ -85,22 +85,27 @@ mod tests {
         (temporary, storage)
     }
 
-    /// An operation that lasts until the sender is dropped.
-    fn hang(files: &Arc<AccountFiles>) -> (mpsc::Sender<()>, tokio::task::JoinHandle<bool>) {
+    /// An operation that lasts until the sender is dropped, and whether it was given up.
+    fn hang(files: &Arc<AccountFiles>) -> (mpsc::Sender<()>, impl Future<Output = bool>) {
         let (end, ended) = mpsc::channel::<()>();
         let files = Arc::clone(files);
-        let running = tokio::spawn(async move {
+        let hanging = async move {
             let result = files.run(move |store| {
                 let _ = ended.recv();
                 store.write("state", b"late")
             });
             matches!(result.await, Err(StorageError::Hung { .. }))
-        });
-        (end, running)
+        };
+        (end, hanging)
     }
 
     async fn write(files: &Arc<AccountFiles>, content: &'static [u8]) -> Result<(), StorageError> {
         files.run(move |store| store.write("state", content)).await
+    }
+
+    /// Waits for an operation until it is given up. Time does not advance by itself while another one hangs.
+    async fn until_given_up<T>(operation: impl Future<Output = T>) -> T {
+        tokio::join!(operation, tokio::time::advance(DISK_TIMEOUT * 2)).0
     }
 
     #[tokio::test]
@@ -109,14 +114,14 @@ mod tests {
         let files = storage.files("acme");
         write(&files, b"first").await.unwrap();
         tokio::time::pause();
-        let (end, running) = hang(&files);
-        assert!(running.await.unwrap(), "it is given up");
+        let (end, hanging) = hang(&files);
+        assert!(until_given_up(hanging).await, "it is given up");
         for _ in 0..3 {
-            let refused = write(&files, b"never").await.unwrap_err();
+            let refused = until_given_up(write(&files, b"never")).await.unwrap_err();
             assert!(matches!(refused, StorageError::Hung { .. }), "{refused}");
         }
-        write(&storage.files("other"), b"another account").await.unwrap();
         tokio::time::resume();
+        write(&storage.files("other"), b"another account").await.unwrap();
         drop(end);
         let read = files.run(|store| store.read("state")).await.unwrap();
         assert_eq!(read.unwrap(), b"late");
@@ -129,16 +134,16 @@ mod tests {
         let all: Vec<_> =
             (0..=OPERATIONS_MAX).map(|number| storage.files(&*format!("a{number}"))).collect();
         tokio::time::pause();
-        let mut hanging = Vec::new();
+        let mut ends = Vec::new();
         for files in &all[..OPERATIONS_MAX] {
-            let (end, running) = hang(files);
-            assert!(running.await.unwrap());
-            hanging.push(end);
+            let (end, hanging) = hang(files);
+            assert!(until_given_up(hanging).await);
+            ends.push(end);
         }
-        let refused = write(&all[OPERATIONS_MAX], b"").await.unwrap_err();
+        let refused = until_given_up(write(&all[OPERATIONS_MAX], b"")).await.unwrap_err();
         assert!(matches!(refused, StorageError::Hung { .. }), "{refused}");
         tokio::time::resume();
-        hanging.pop();
+        ends.pop();
         write(&all[OPERATIONS_MAX], b"").await.unwrap();
     }
 

@@ -162,6 +162,36 @@ async fn a_login_beside_a_healthy_exporter_is_taken_up() {
 }
 
 #[tokio::test]
+async fn a_slip_in_the_login_file_does_not_cost_the_live_refresh_token() {
+    let scene = acme(3600).await;
+    let file = scene.login_file("acme");
+    let mut asked = 1;
+    for restart in [false, true] {
+        let mut world = scene.world(FAST).await;
+        more_sweeps(&world, 1.0).await;
+        let login = std::fs::read_to_string(&file).unwrap();
+        write_private(&file, "rubbish\n");
+        until_true("a refusal", async || {
+            scene.kept("acme").is_some_and(|kept| kept["login_needed"] == "revoked")
+        })
+        .await;
+        asked += 1;
+        assert_eq!(scene.asked(Endpoint::Refresh), asked);
+        if restart {
+            world.stop().await;
+            world = scene.world(FAST).await;
+        }
+        write_private(&file, &login);
+        let granted = scene.granted(Endpoint::Refresh);
+        scene.until_granted(Endpoint::Refresh, granted + 1).await;
+        asked += 1;
+        more_sweeps(&world, 2.0).await;
+        world.stop().await;
+        assert!(scene.keeps_the_live_one("acme"));
+    }
+}
+
+#[tokio::test]
 async fn before_the_first_login_a_login_is_needed() {
     let scene = acme(3600).await;
     let config = scene.config(FAST);

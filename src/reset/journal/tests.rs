@@ -141,7 +141,9 @@ async fn a_disk_that_hangs_refuses_a_reset_and_holds_up_nothing_else() {
     });
     begun.await.unwrap();
     tokio::time::pause();
-    let refused = journal.write_intent(mark(), intent("a")).await.unwrap_err();
+    let write = journal.write_intent(mark(), intent("a"));
+    let (refused, ()) = tokio::join!(write, tokio::time::advance(Duration::from_mins(1)));
+    let refused = refused.unwrap_err();
     assert!(matches!(refused, JournalError::Storage(StorageError::Hung { .. })), "{refused}");
     assert!(journal.wait(HOUR).is_some(), "what looks at the journal does not wait");
     hanging.await.unwrap().unwrap_err();
