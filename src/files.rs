@@ -8,10 +8,12 @@
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
+use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
-use rustix::fs::OFlags;
+use rustix::fs::{OFlags, StatVfsMountFlags, fstat, fstatvfs};
+use rustix::process::geteuid;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use secrecy::zeroize::Zeroizing;
@@ -95,6 +97,18 @@ impl OpenFile {
         self.mode
     }
 
+    /// Whether others may do anything with it, and whether that can be changed where it is.
+    ///
+    /// # Errors
+    /// When the file system cannot be asked.
+    pub fn privacy(&self) -> io::Result<Privacy> {
+        if !self.mode.is_open_to_others() {
+            return Ok(Privacy::Private);
+        }
+        let read_only = fstatvfs(&self.file)?.f_flag.contains(StatVfsMountFlags::RDONLY);
+        Ok(if read_only { Privacy::SetByMount } else { Privacy::Open })
+    }
+
     /// The whole content, or nothing if it is longer than `limit`.
     ///
     /// # Errors
@@ -116,6 +130,56 @@ impl OpenFile {
         let bytes = Zeroizing::new(bytes);
         let text = std::str::from_utf8(&bytes).map_err(|_| FileError::NotText(what))?;
         Ok(Zeroizing::new(text.to_owned()))
+    }
+}
+
+/// Whether others may do anything with a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Privacy {
+    /// They may not.
+    Private,
+    /// They may, and nobody can change that: it is on a read-only mount, as secrets in containers are.
+    SetByMount,
+    /// They may.
+    Open,
+}
+
+/// Who owns an open folder and who may write to it.
+#[derive(Debug, Clone, Copy)]
+pub struct FolderAccess {
+    mode: FileMode,
+    owner: u32,
+}
+
+impl FolderAccess {
+    /// The access to an open folder.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn of(folder: impl AsFd) -> io::Result<Self> {
+        let stat = fstat(folder)?;
+        Ok(Self { mode: FileMode(stat.st_mode & 0o7777), owner: stat.st_uid })
+    }
+
+    /// Its permissions.
+    pub fn mode(self) -> FileMode {
+        self.mode
+    }
+
+    /// Whether it belongs to the user of this process.
+    pub fn is_own(self) -> bool {
+        self.owner == geteuid().as_raw()
+    }
+
+    /// Whether nobody but its owner may create or replace anything in it.
+    pub fn is_private(self) -> bool {
+        !self.mode.is_writable_by_group_or_others()
+    }
+
+    /// Whether only the group may in addition, as Kubernetes sets it for `fsGroup` on every folder of a volume
+    /// each time that the volume is mounted.
+    pub fn is_open_to_group_only(self) -> bool {
+        !self.is_private() && !self.mode.is_writable_by_others()
     }
 }
 

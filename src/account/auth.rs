@@ -14,8 +14,15 @@ use super::names::AccountId;
 /// far as the configuration says: the same text, the same file, the same command.
 #[derive(Clone)]
 pub enum Auth {
-    /// The token itself, from the configuration or from an environment variable.
+    /// The token itself, from the configuration.
     Token(SecretString),
+    /// The same, from an environment variable.
+    TokenEnv {
+        /// Which one.
+        variable: String,
+        /// Its value.
+        token: SecretString,
+    },
     /// A file holding only the token; read before every sweep, so a replaced token is picked up.
     TokenFile(PathBuf),
     /// A program and its arguments that prints a token; run directly, without a shell.
@@ -70,7 +77,7 @@ impl Auth {
     /// Whether a new token can be had without a person.
     pub fn renews(&self) -> bool {
         match self {
-            Self::Token(_) | Self::TokenFile(_) => false,
+            Self::Token(_) | Self::TokenEnv { .. } | Self::TokenFile(_) => false,
             Self::TokenCommand(_) | Self::Partner(_) | Self::OAuth { .. } => true,
         }
     }
@@ -83,7 +90,9 @@ impl Auth {
     /// What two values have to agree in to be equal; the number keeps kinds apart.
     fn identity(&self) -> (u8, AuthKey<'_>) {
         match self {
-            Self::Token(token) => (0, AuthKey::Text(token.expose_secret())),
+            Self::Token(token) | Self::TokenEnv { token, .. } => {
+                (0, AuthKey::Text(token.expose_secret()))
+            }
             Self::TokenFile(path) => (1, AuthKey::File(path, None)),
             Self::TokenCommand(words) => (2, AuthKey::Words(words)),
             Self::Partner(partner) => (3, AuthKey::Login(partner)),
@@ -119,7 +128,7 @@ impl Hash for Auth {
 impl fmt::Debug for Auth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Token(_) => f.write_str("Token(<secret>)"),
+            Self::Token(_) | Self::TokenEnv { .. } => f.write_str("Token(<secret>)"),
             Self::TokenFile(path) => f.debug_tuple("TokenFile").field(path).finish(),
             Self::TokenCommand(words) => {
                 // Arguments may hold secrets.

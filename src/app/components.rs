@@ -88,7 +88,7 @@ impl Components {
         let poller = Poller::new(client, slot, heartbeat);
         let poller = poller.with_registry(&self.registry);
         Ok(match &self.storage {
-            Some(storage) => poller.with_storage(storage.clone()),
+            Some(storage) => poller.with_storage(storage),
             None => poller,
         })
     }

@@ -17,7 +17,7 @@ use url::Url;
 use crate::files::{self, OpenFile};
 use crate::net::is_loopback;
 use crate::reset::{AUDIT_FILE, AuditKind, AuditLine, each_line};
-use crate::storage::{Storage, StorageError};
+use crate::storage::{AccountFolder, Storage, StorageError};
 use crate::text;
 use crate::transport::{BuildError, causes, http_client};
 
@@ -221,15 +221,16 @@ fn figures(figures: &Value) -> Option<String> {
 pub fn reset_history(
     storage: &Storage,
     account: &str,
+    folder: AccountFolder,
     print: &mut dyn FnMut(&str),
 ) -> Result<bool, StorageError> {
-    let Some(log) = storage.open_unlocked(account, AUDIT_FILE)? else { return Ok(false) };
+    let Some(log) = storage.open_unlocked(folder.clone(), AUDIT_FILE)? else { return Ok(false) };
     let mut any = false;
     let read = each_line(log, |line| {
         any = true;
         print(&history_line(account, &line));
     });
-    read.map_err(|source| storage.unreadable(account, AUDIT_FILE, source))?;
+    read.map_err(|source| storage.unreadable(folder, AUDIT_FILE, source))?;
     Ok(any)
 }
 

@@ -3,24 +3,28 @@
 //! It is run directly, without a shell, with the exporter's environment but for the variables of the
 //! service manager, and with an empty standard input. It has a process group of its own, so that its
 //! children are killed with it when it takes too long or prints too much. Its standard output may be a
-//! secret and is never repeated; the first line of its standard error is.
+//! secret and is never repeated; the first line of its standard error is. A child that has left the
+//! process group outlives it: while one has the outputs open, the program is not run again.
 
 use std::io;
 use std::process::{ExitStatus, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde::Deserialize;
 use tokio::io::AsyncReadExt as _;
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStderr, ChildStdout, Command};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use tracing::warn;
 
 use super::cached_token::ObtainedToken;
 use super::command_error::{CommandError, OUTPUT_MAX, TIME_LIMIT};
 use super::error::TokenError;
 use super::jwt::Claims;
 use super::token::Token;
+use crate::blocking::lock;
 use crate::clock::Stamp;
 use crate::text;
 
@@ -49,6 +53,63 @@ struct Printed {
     expires_in: Option<f64>,
 }
 
+/// What earlier attempts have left.
+#[derive(Debug, Default)]
+pub(super) struct Leftover(Mutex<Option<LeftProcess>>);
+
+#[derive(Debug)]
+struct LeftProcess {
+    /// Ends when no process has the outputs open any more.
+    draining: JoinHandle<()>,
+    logged: bool,
+}
+
+/// The outputs of a program.
+struct Outputs {
+    stdout: Option<ChildStdout>,
+    stderr: Option<ChildStderr>,
+}
+
+impl Leftover {
+    pub(super) fn is_running(&self) -> bool {
+        lock(&self.0).as_ref().is_some_and(|process| !process.draining.is_finished())
+    }
+
+    /// Whether a process of an earlier attempt is still there, which is logged once.
+    fn is_there(&self, program: &str) -> bool {
+        let mut left = lock(&self.0);
+        let Some(process) = left.as_mut().filter(|process| !process.draining.is_finished()) else {
+            *left = None;
+            return false;
+        };
+        if !std::mem::replace(&mut process.logged, true) {
+            let error = CommandError::StillRunning { program: program.to_owned() };
+            warn!("{error}");
+        }
+        true
+    }
+
+    /// Watches the outputs of a program that was killed.
+    fn watch(&self, outputs: Outputs) {
+        let draining = tokio::spawn(async move {
+            let (mut nowhere, mut neither) = (tokio::io::sink(), tokio::io::sink());
+            let Outputs { stdout, stderr } = outputs;
+            let stdout = async {
+                if let Some(mut stdout) = stdout {
+                    let _ = tokio::io::copy(&mut stdout, &mut nowhere).await;
+                }
+            };
+            let stderr = async {
+                if let Some(mut stderr) = stderr {
+                    let _ = tokio::io::copy(&mut stderr, &mut neither).await;
+                }
+            };
+            tokio::join!(stdout, stderr);
+        });
+        *lock(&self.0) = Some(LeftProcess { draining, logged: false });
+    }
+}
+
 /// Kills a process group unless it has ended.
 struct ProcessGroup(Option<Pid>);
 
@@ -62,10 +123,13 @@ impl Drop for ProcessGroup {
 }
 
 /// Runs a command and reads the token that it prints.
-pub(super) async fn run(words: &[String]) -> Result<ObtainedToken, TokenError> {
+pub(super) async fn run(words: &[String], left: &Leftover) -> Result<ObtainedToken, TokenError> {
     let asked = Stamp::now();
     let program = words.first().map_or("", String::as_str);
-    let output = output(words, program).await?;
+    if left.is_there(program) {
+        return Err(CommandError::StillRunning { program: program.to_owned() }.into());
+    }
+    let output = output(words, program, left).await?;
     let malformed = || CommandError::Malformed { program: program.to_owned() };
     let (token, life) = parse(&output, asked).ok_or_else(malformed)?;
     let token = Token::new(&token, || format!("that token_command {program} printed"))?;
@@ -73,25 +137,37 @@ pub(super) async fn run(words: &[String]) -> Result<ObtainedToken, TokenError> {
 }
 
 /// What a command prints if it succeeds.
-async fn output(words: &[String], program: &str) -> Result<Vec<u8>, CommandError> {
+async fn output(words: &[String], program: &str, left: &Leftover) -> Result<Vec<u8>, CommandError> {
     let program = program.to_owned();
     let mut child = match spawn(words) {
         Ok(child) => child,
         Err(error) => return Err(CommandError::NotRun { program, source: Arc::new(error) }),
     };
-    let mut group = ProcessGroup(child.id().and_then(|id| Pid::from_raw(id.cast_signed())));
-    let ended = match timeout(TIME_LIMIT, wait(&mut child)).await {
-        Err(_) => return Err(CommandError::TimedOut { program }),
+    let group = ProcessGroup(child.id().and_then(|id| Pid::from_raw(id.cast_signed())));
+    let mut outputs = Outputs { stdout: child.stdout.take(), stderr: child.stderr.take() };
+    let ended = timeout(TIME_LIMIT, wait(&mut child, &mut outputs)).await;
+    let killed = match ended {
+        Err(_) => CommandError::TimedOut { program },
         Ok(Err(error)) if error.kind() == io::ErrorKind::FileTooLarge => {
-            return Err(CommandError::TooLong { program });
+            CommandError::TooLong { program }
         }
-        Ok(ended) => ended,
+        Ok(ended) => return printed(ended, program, group),
     };
+    drop(group);
+    left.watch(outputs);
+    Err(killed)
+}
+
+/// The output of a program that has ended and closed its outputs.
+fn printed(
+    ended: io::Result<(ExitStatus, Vec<u8>, Vec<u8>)>,
+    program: String,
+    mut group: ProcessGroup,
+) -> Result<Vec<u8>, CommandError> {
     let (status, output, error_line) = ended.map_err(|error| CommandError::NotRun {
         program: program.clone(),
         source: Arc::new(error),
     })?;
-    // It has ended and closed its outputs.
     group.0 = None;
     if status.success() {
         return Ok(output);
@@ -120,8 +196,11 @@ fn spawn(words: &[String]) -> io::Result<Child> {
 
 /// Waits until the program has ended and its outputs are closed; fails as soon as it has printed too
 /// much.
-async fn wait(child: &mut Child) -> io::Result<(ExitStatus, Vec<u8>, Vec<u8>)> {
-    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+async fn wait(
+    child: &mut Child,
+    outputs: &mut Outputs,
+) -> io::Result<(ExitStatus, Vec<u8>, Vec<u8>)> {
+    let Outputs { stdout, stderr } = outputs;
     let reading_output = async {
         let mut output = Vec::new();
         if let Some(stdout) = stdout {
@@ -132,10 +211,10 @@ async fn wait(child: &mut Child) -> io::Result<(ExitStatus, Vec<u8>, Vec<u8>)> {
     };
     let reading_errors = async {
         let mut error_line = Vec::new();
-        if let Some(mut stderr) = stderr {
-            (&mut stderr).take(STDERR_MAX).read_to_end(&mut error_line).await?;
+        if let Some(stderr) = stderr {
+            (&mut *stderr).take(STDERR_MAX).read_to_end(&mut error_line).await?;
             // A program that prints more must not be blocked by a full pipe.
-            tokio::io::copy(&mut stderr, &mut tokio::io::sink()).await?;
+            tokio::io::copy(stderr, &mut tokio::io::sink()).await?;
         }
         io::Result::Ok(error_line)
     };
@@ -158,7 +237,11 @@ mod tests {
     use super::*;
 
     async fn sh(script: &str) -> Result<ObtainedToken, TokenError> {
-        run(&["sh", "-c", script, "s3cret-argument"].map(str::to_owned)).await
+        run(&words(script), &Leftover::default()).await
+    }
+
+    fn words(script: &str) -> [String; 4] {
+        ["sh", "-c", script, "s3cret-argument"].map(str::to_owned)
     }
 
     async fn error(script: &str) -> String {
@@ -192,7 +275,10 @@ mod tests {
             message.starts_with("token_command sh failed, ") && message.len() < 300,
             "{message}"
         );
-        let missing = run(&["/nonexistent/get-token".to_owned()]).await.map(drop).unwrap_err();
+        let missing = run(&["/nonexistent/get-token".to_owned()], &Leftover::default())
+            .await
+            .map(drop)
+            .unwrap_err();
         let message = missing.to_string();
         assert!(
             message.starts_with("cannot run token_command /nonexistent/get-token: "),
@@ -233,5 +319,33 @@ mod tests {
         while !gone() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+    }
+
+    #[tokio::test]
+    async fn no_attempt_is_made_while_a_process_of_the_last_one_lives() {
+        let folder = tempfile::tempdir().unwrap();
+        let runs = folder.path().join("runs");
+        // Out of the process group; it ends when the pipe was written to.
+        let pipe = folder.path().join("pipe");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RWXU).unwrap();
+        let (runs, pipe) = (runs.display().to_string(), pipe.display().to_string());
+        let script = format!(
+            "rm -f {runs}.left; echo run >> {runs}; setsid sh -c 'touch {runs}.left; exec cat {pipe}' & \
+             while ! test -e {runs}.left; do :; done; yes"
+        );
+        let left = Leftover::default();
+        let attempt = async || run(&words(&script), &left).await.map(drop).unwrap_err().to_string();
+        assert!(attempt().await.ends_with("and was killed"));
+        for _ in 0..3 {
+            assert!(attempt().await.contains("not run again"), "{}", attempt().await);
+        }
+        assert_eq!(std::fs::read_to_string(&runs).unwrap(), "run\n");
+        // Ends the cat.
+        drop(std::fs::OpenOptions::new().write(true).open(&pipe).unwrap());
+        while attempt().await.contains("not run again") {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!(std::fs::read_to_string(&runs).unwrap(), "run\nrun\n");
+        drop(std::fs::OpenOptions::new().write(true).open(&pipe).unwrap());
     }
 }

@@ -33,6 +33,15 @@ pub enum CommandError {
         /// The first word.
         program: String,
     },
+    /// It was not run, because a process of the last attempt is still there.
+    #[error(
+        "token_command {program} is not run again while a process that it started, outside its process \
+         group, has its output open; end that process, and let the program wait for its children"
+    )]
+    StillRunning {
+        /// The first word.
+        program: String,
+    },
     /// It says that it failed.
     #[error("token_command {program} failed, {status}{}{error_line}", if error_line.is_empty() { "" } else { ": " })]
     Failed {

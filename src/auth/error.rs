@@ -180,6 +180,19 @@ impl TokenError {
         matches!(self, Self::LoginNeeded { .. })
     }
 
+    /// Whether the token cannot be stored, or what was stored cannot be read.
+    pub fn is_of_storage(&self) -> bool {
+        match self {
+            Self::Partner { source, .. } => source.is_of_storage(),
+            Self::Storage(_)
+            | Self::NoStorage
+            | Self::Corrupt { .. }
+            | Self::HeldElsewhere { .. }
+            | Self::Slow { .. } => true,
+            _ => false,
+        }
+    }
+
     /// Whether the failure is one of a partner's login, which is logged once for all its accounts.
     pub fn is_shared(&self) -> bool {
         matches!(self, Self::Partner { .. })
@@ -261,11 +274,22 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_be_stored_is_not_blamed_on_the_token() {
+        let source = io::Error::from(io::ErrorKind::StorageFull);
+        let full = StorageError::Io { action: "write", path: "data/acme".into(), source };
+        let locked = StorageError::Locked { path: "data/acme/.lock".into(), pid: None };
+        for error in [full.into(), locked.into(), TokenError::NoStorage] {
+            assert!(error.is_of_storage(), "{error}");
+        }
+        assert!(!refused(401, "", None).is_of_storage());
+    }
+
+    #[test]
     fn the_messages_say_what_to_do() {
         let account = AccountName::parse("acme").unwrap();
         let error = TokenError::LoginNeeded { account, why: LoginReason::Revoked };
         assert!(error.to_string().ends_with("run `wazzup-exporter login acme`"), "{error}");
-        assert!(error.login_needed());
+        assert!(error.login_needed() && !error.is_of_storage());
         let error = refused(401, "BAD", None).to_string();
         assert_eq!(error, "cannot log in: upstream answered 401: BAD");
     }

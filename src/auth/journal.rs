@@ -21,10 +21,10 @@ use super::cached_token::ObtainedToken;
 use super::endpoint::GrantedTokens;
 use super::error::{LoginReason, TokenError};
 use super::token::Token;
-use crate::account::AccountName;
+use crate::account::{Account, AccountId, AccountName};
 use crate::blocking;
 use crate::clock::Stamp;
-use crate::storage::{AccountStore, Storage, StorageError};
+use crate::storage::{AccountFiles, AccountFolder, Storage};
 
 /// The file in the account's folder.
 pub(super) const FILE: &str = "oauth.json";
@@ -46,6 +46,9 @@ pub(super) struct StoredTokens {
     started: bool,
     /// Why a person has to log in, if that is so.
     login_needed: Option<LoginReason>,
+    /// What was stored before a login that was not redeemed yet: it may turn out to be none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    earlier: Option<Box<StoredTokens>>,
 }
 
 /// Stored so that a command beside the daemon can read the account, and so that a restart costs no
@@ -64,13 +67,14 @@ struct StoredAccessToken {
 pub(super) struct TokenJournal {
     storage: Option<Storage>,
     pub(super) account: AccountName,
+    folder: AccountFolder,
     journal: Arc<Mutex<OpenJournal>>,
 }
 
 /// What is stored and what could not be stored yet, for the use of one renewal.
 #[derive(Debug, Default)]
 pub(super) struct OpenJournal {
-    store: Option<Arc<AccountStore>>,
+    files: Option<Arc<AccountFiles>>,
     stored: Option<StoredTokens>,
     /// What could not be written.
     unsaved: Option<StoredTokens>,
@@ -87,7 +91,22 @@ impl StoredTokens {
             renewed: None,
             started: false,
             login_needed: None,
+            earlier: None,
         }
+    }
+
+    /// What a login gave in place of this, which is kept until the new refresh token was redeemed once.
+    /// If the login is the one that this was stored for before another came, that is continued.
+    pub(super) fn replaced_by(self, login: &SecretString) -> Self {
+        let redeemed = self.renewed.is_some();
+        let kept = match self.earlier {
+            Some(earlier) if !redeemed => earlier,
+            earlier => Box::new(Self { earlier, ..self }),
+        };
+        if kept.is_of(login) {
+            return *kept;
+        }
+        Self { earlier: Some(kept), ..Self::from_login(login) }
     }
 
     pub(super) fn is_of(&self, login: &SecretString) -> bool {
@@ -171,6 +190,7 @@ impl StoredTokens {
             renewed: Some(millis(asked)),
             started: false,
             login_needed: None,
+            earlier: None,
         }
     }
 
@@ -184,6 +204,11 @@ impl StoredTokens {
 /// hold more secrets than it needs.
 fn seed_of(token: &SecretString) -> String {
     URL_SAFE_NO_PAD.encode(digest(&SHA256, token.expose_secret().as_bytes()))
+}
+
+/// Where the account's tokens are, which they are also after it was renamed.
+pub(super) fn folder_of(account: &Account) -> AccountFolder {
+    AccountFolder::new(account.name.as_str(), account.account_id.as_ref().map(AccountId::as_str))
 }
 
 fn millis(time: Duration) -> u64 {
@@ -201,24 +226,20 @@ impl fmt::Debug for StoredTokens {
 
 impl TokenJournal {
     /// The journal of an account in `storage`; nothing is opened yet.
-    pub(super) fn new(storage: Option<Storage>, account: AccountName) -> Self {
-        Self { storage, account, journal: Arc::default() }
+    pub(super) fn new(storage: Option<Storage>, account: &Account) -> Self {
+        let (account, folder) = (account.name.clone(), folder_of(account));
+        Self { storage, account, folder, journal: Arc::default() }
     }
 
     /// The journal, once no other renewal has it. Makes and locks the account's folder the first time.
     pub(super) async fn open(&self) -> Result<OwnedMutexGuard<OpenJournal>, TokenError> {
         let mut journal = Arc::clone(&self.journal).lock_owned().await;
-        if journal.store.is_none() {
-            let storage = self.storage.clone().ok_or(TokenError::NoStorage)?;
-            let account = self.account.clone();
-            let (store, content) = blocking::run(move || {
-                let store = storage.shared(account.as_str())?;
-                let content = store.read(FILE)?;
-                Ok::<_, StorageError>((store, content))
-            })
-            .await?;
+        if journal.files.is_none() {
+            let storage = self.storage.as_ref().ok_or(TokenError::NoStorage)?;
+            let files = storage.files(self.folder.clone());
+            let content = files.run(|store| store.read(FILE)).await?;
             journal.stored = content.map(|content| self.parse(&content)).transpose()?;
-            journal.store = Some(store);
+            journal.files = Some(files);
         }
         Ok(journal)
     }
@@ -226,8 +247,8 @@ impl TokenJournal {
     /// What the process that holds the lock has written, if anything, without the lock.
     pub(super) async fn read_unlocked(&self) -> Result<Option<StoredTokens>, TokenError> {
         let storage = self.storage.clone().ok_or(TokenError::NoStorage)?;
-        let account = self.account.clone();
-        let content = blocking::run(move || storage.read_unlocked(account.as_str(), FILE)).await?;
+        let folder = self.folder.clone();
+        let content = blocking::run(move || storage.read_unlocked(folder, FILE)).await?;
         content.map(|content| self.parse(&content)).transpose()
     }
 
@@ -242,9 +263,12 @@ impl OpenJournal {
         self.stored.as_ref()
     }
 
-    /// Continues with the token of a login; what was stored is replaced by the next write.
-    pub(super) fn begin(&mut self, stored: StoredTokens) {
-        self.stored = Some(stored);
+    /// Continues with the token of a login; the next write stores it.
+    pub(super) fn begin(&mut self, login: &SecretString) {
+        self.stored = Some(match self.stored.take() {
+            Some(stored) => stored.replaced_by(login),
+            None => StoredTokens::from_login(login),
+        });
     }
 
     /// Writes what could not be written before.
@@ -257,9 +281,9 @@ impl OpenJournal {
 
     /// Writes `stored`. After `Ok` it survives a power loss.
     pub(super) async fn write(&mut self, stored: StoredTokens) -> Result<(), TokenError> {
-        let store = self.store.clone().expect("the journal is opened before it is lent");
+        let files = self.files.clone().expect("the journal is opened before it is lent");
         let content = serde_json::to_vec(&stored).expect("texts and numbers become JSON");
-        blocking::run(move || store.write(FILE, &content)).await?;
+        files.run(move |store| store.write(FILE, &content)).await?;
         self.stored = Some(stored);
         Ok(())
     }
@@ -284,6 +308,7 @@ impl OpenJournal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::account::fixture;
 
     const NOW: Stamp = Stamp { uptime: Duration::from_secs(9), unix: Duration::from_secs(1000) };
     const HOUR: Duration = Duration::from_hours(1);
@@ -310,6 +335,25 @@ mod tests {
     }
 
     #[test]
+    fn what_is_stored_stays_until_a_later_login_is_redeemed() {
+        let stored =
+            StoredTokens::from_login(&"first".into()).followed_by(&granted(Some("live"), None));
+        let rubbish = stored.clone().replaced_by(&"rubbish".into());
+        assert_eq!(rubbish.refresh_token().expose_secret(), "rubbish");
+        let refused = rubbish.started().dead(LoginReason::Revoked);
+        let text = serde_json::to_vec(&refused).unwrap();
+        let refused: StoredTokens = serde_json::from_slice(&text).unwrap();
+        let more = refused.clone().replaced_by(&"more rubbish".into());
+        for replaced in [rubbish, refused, more.clone()] {
+            assert_eq!(replaced.replaced_by(&"first".into()), stored, "the old content is back");
+        }
+        let redeemed = more.followed_by(&granted(Some("next"), None));
+        assert_eq!(redeemed.earlier, None);
+        let back = redeemed.replaced_by(&"first".into());
+        assert_eq!(back.refresh_token().expose_secret(), "first", "a login like any other");
+    }
+
+    #[test]
     fn an_access_token_is_taken_up_with_the_age_that_it_has() {
         let stored = StoredTokens::from_login(&"first".into()).followed_by(&granted(None, None));
         let fresh = stored.access(NOW.plus(HOUR / 4)).unwrap();
@@ -330,8 +374,8 @@ mod tests {
     #[tokio::test]
     async fn what_was_written_is_read_by_the_next_owner_and_without_the_lock() {
         let temporary = tempfile::tempdir().unwrap();
-        let account = AccountName::parse("acme").unwrap();
-        let open = |storage| TokenJournal::new(Some(storage), account.clone());
+        let account = fixture("acme", &[]);
+        let open = |storage| TokenJournal::new(Some(storage), &account);
         let first = open(Storage::new(temporary.path().join("data")));
         let mut journal = first.open().await.unwrap();
         assert!(journal.stored().is_none());
@@ -351,7 +395,7 @@ mod tests {
         let temporary = tempfile::tempdir().unwrap();
         let file = temporary.path().join("data/acme/oauth.json");
         let storage = Storage::new(temporary.path().join("data"));
-        let journal = TokenJournal::new(Some(storage), AccountName::parse("acme").unwrap());
+        let journal = TokenJournal::new(Some(storage), &fixture("acme", &[]));
         let mut open = journal.open().await.unwrap();
         // A folder in its place is refused.
         std::fs::create_dir(&file).unwrap();
@@ -368,7 +412,7 @@ mod tests {
         let temporary = tempfile::tempdir().unwrap();
         let storage = Storage::new(temporary.path());
         storage.account("acme").unwrap().write(FILE, b"{}").unwrap();
-        let journal = TokenJournal::new(Some(storage), AccountName::parse("acme").unwrap());
+        let journal = TokenJournal::new(Some(storage), &fixture("acme", &[]));
         let error = journal.open().await.map(drop).unwrap_err().to_string();
         assert!(error.contains("oauth.json") && error.contains("login acme"), "{error}");
     }

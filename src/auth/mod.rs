@@ -27,3 +27,8 @@ pub use self::registry::{LoginTokens, Tokens};
 pub use self::source::TokenSource;
 pub use self::times::TokenTimes;
 pub use self::token::Token;
+
+/// The account that a token names, if it is a JWT that does.
+pub(crate) fn account_named_in(token: &str) -> Option<String> {
+    jwt::Claims::of(token).account
+}

@@ -205,7 +205,7 @@ impl OAuthRenewer {
     async fn adopt_login(&self, journal: &mut OpenJournal) -> Result<(), TokenError> {
         match self.read_login().await {
             Ok(Some(token)) if !journal.stored().is_some_and(|stored| stored.is_of(&token)) => {
-                journal.begin(StoredTokens::from_login(&token));
+                journal.begin(&token);
             }
             // The stored token can be used without it.
             Err(error) if journal.stored().is_none() => return Err(error),

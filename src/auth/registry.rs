@@ -15,9 +15,10 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::cached_token::{CachedToken, TokenOwner};
+use super::command::Leftover;
 use super::endpoint::{Grant, TokenClient};
 use super::error::TokenError;
-use super::journal::TokenJournal;
+use super::journal::{TokenJournal, folder_of};
 use super::jwt::Claims;
 use super::oauth::{OAuthRenewer, RenewalTasks};
 use super::partner::PartnerLogin;
@@ -27,7 +28,7 @@ use crate::account::{Account, AccountName, Auth, Credential, Partner, ProxyUrl, 
 use crate::blocking::lock;
 use crate::clock::Stamp;
 use crate::metrics::{ProcessMetrics, Tally};
-use crate::storage::Storage;
+use crate::storage::{AccountFolder, Storage};
 use crate::transport::Error;
 
 /// How long the end of the process waits for the disk.
@@ -40,7 +41,9 @@ pub struct Tokens {
     renewals: Arc<RenewalTasks>,
     partner_logins: Mutex<HashMap<PartnerLoginKey, Arc<PartnerLogin>>>,
     cached: Mutex<HashMap<Credential, Arc<CachedToken>>>,
-    journals: Mutex<HashMap<AccountName, Weak<TokenJournal>>>,
+    /// What the programs of accounts have left running.
+    left: Mutex<HashMap<Credential, Arc<Leftover>>>,
+    journals: Mutex<HashMap<AccountFolder, Weak<TokenJournal>>>,
     renewers: Mutex<HashMap<OAuthRenewerKey, Weak<OAuthRenewer>>>,
     /// Longest time limit of a request for a token, in milliseconds.
     longest: AtomicU64,
@@ -102,6 +105,7 @@ impl Tokens {
             renewals: Arc::new(RenewalTasks { read_only, ..RenewalTasks::default() }),
             partner_logins: Mutex::default(),
             cached: Mutex::default(),
+            left: Mutex::default(),
             journals: Mutex::default(),
             renewers: Mutex::default(),
             longest: AtomicU64::default(),
@@ -121,11 +125,15 @@ impl Tokens {
         let token_client = TokenClient::new(http, base_url, account.poll.timeout, process, tally);
         self.longest.fetch_max(token_client.timeout().as_millis() as u64, Relaxed);
         let kind = match &account.auth {
-            Auth::Token(secret) => TokenKind::Fixed(secret.clone()),
-            Auth::TokenFile(path) => TokenKind::File(SecretFile::new("token file", path.clone())),
-            Auth::TokenCommand(words) => {
-                TokenKind::Command { words: Arc::clone(words), cached: self.cached(account) }
+            Auth::Token(secret) | Auth::TokenEnv { token: secret, .. } => {
+                TokenKind::Fixed(secret.clone())
             }
+            Auth::TokenFile(path) => TokenKind::File(SecretFile::new("token file", path.clone())),
+            Auth::TokenCommand(words) => TokenKind::Command {
+                words: Arc::clone(words),
+                cached: self.cached(account),
+                left: self.left(account),
+            },
             Auth::Partner(partner) => TokenKind::Partner {
                 partner_login: self.partner_login(account, partner),
                 cached: self.cached(account),
@@ -202,6 +210,13 @@ impl Tokens {
         Arc::clone(cached.entry(account.credential()).or_insert_with(new))
     }
 
+    fn left(&self, account: &Account) -> Arc<Leftover> {
+        let mut left = lock(&self.left);
+        // Also of an account between two pollers.
+        left.retain(|_, left| Arc::strong_count(left) > 1 || left.is_running());
+        Arc::clone(left.entry(account.credential()).or_default())
+    }
+
     fn renewer(
         &self,
         account: &Account,
@@ -216,8 +231,8 @@ impl Tokens {
             login: login.clone(),
         };
         // The content is on disk; the folder of a removed account must not stay locked.
-        let journal = shared(&self.journals, account.name.clone(), || {
-            TokenJournal::new(self.storage.clone(), account.name.clone())
+        let journal = shared(&self.journals, folder_of(account), || {
+            TokenJournal::new(self.storage.clone(), account)
         });
         shared(&self.renewers, key, || {
             let login = SecretFile::new("refresh token file", login);

@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::timeout;
 
 use super::cached_token::{CachedToken, TokenRequest};
-use super::command;
+use super::command::{self, Leftover};
 use super::endpoint::TokenClient;
 use super::error::TokenError;
 use super::jwt::Claims;
@@ -37,7 +37,7 @@ pub struct TokenSource {
 pub(super) enum TokenKind {
     Fixed(SecretString),
     File(SecretFile),
-    Command { words: Arc<[String]>, cached: Arc<CachedToken> },
+    Command { words: Arc<[String]>, cached: Arc<CachedToken>, left: Arc<Leftover> },
     Partner { partner_login: Arc<PartnerLogin>, cached: Arc<CachedToken> },
     OAuth(Arc<OAuthRenewer>),
 }
@@ -96,11 +96,12 @@ impl TokenSource {
                 let place = || format!("in {}", file.path().display());
                 Token::new(file.read().await?.expose_secret().trim(), place)
             }
-            TokenKind::Command { words, cached } => {
+            TokenKind::Command { words, cached, left } => {
                 let attempt = |_| {
-                    let (words, token_client) = (Arc::clone(words), self.token_client.clone());
+                    let (words, left) = (Arc::clone(words), Arc::clone(left));
+                    let token_client = self.token_client.clone();
                     async move {
-                        let result = command::run(&words).await;
+                        let result = command::run(&words, &left).await;
                         count(&token_client, &result);
                         result
                     }

@@ -4,6 +4,7 @@ use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::error::TokenError;
+use super::jwt::Claims;
 
 /// A token that is fit to be sent.
 #[derive(Debug, Clone)]
@@ -34,6 +35,11 @@ impl Token {
     pub fn is_jwt(&self) -> bool {
         self.expose().split('.').count() == 3
             && self.expose().split('.').all(|part| !part.is_empty())
+    }
+
+    /// Wazzup's number of the account that it is for, where it names it.
+    pub fn account(&self) -> Option<String> {
+        Claims::of(self.expose()).account
     }
 
     /// The value of the `Authorization` header; marked as sensitive.

@@ -34,6 +34,9 @@ pub(super) fn run(
     };
     prefix.map_err(CommandError::Usage)?;
     let storage = super::startup::storage(storage, &config);
+    if let Some(warning) = super::startup::rename_warning(storage.as_ref(), &config) {
+        print_line(std::io::stderr(), &format!("warning: {warning}"));
+    }
     storage.as_ref().map_or(Ok(()), Storage::check).map_err(CommandError::usage)?;
     super::startup::check_admin(flags_web, web.as_ref())?;
     let users: usize = config.accounts.iter().map(|account| account.users.len()).sum();

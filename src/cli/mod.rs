@@ -33,6 +33,9 @@ pub(crate) async fn run(cli: Cli, sockets: Option<Sockets>) -> Result<(), Comman
         None => {
             let config = load(&cli.config)?;
             let storage = storage(&cli.storage, &config);
+            if let Some(warning) = startup::rename_warning(storage.as_ref(), &config) {
+                tracing::warn!("{warning}");
+            }
             daemon::run(config, cli.config.source(), &cli.web, storage, sockets).await
         }
         Some(Command::Demo(flags)) => demo::run(&flags, &cli.web, sockets).await,

@@ -3,10 +3,11 @@
 use std::io;
 use std::path::Path;
 
+use wazzup_exporter::account::{Account, AccountId};
 use wazzup_exporter::app::{self, ResetCommand, ResetError};
-use wazzup_exporter::config;
+use wazzup_exporter::config::{self, Config};
 use wazzup_exporter::files::OpenFile;
-use wazzup_exporter::storage::Storage;
+use wazzup_exporter::storage::{AccountFolder, Storage};
 
 use super::error::CommandError;
 use super::flags::{ConfigFlags, ResetFlags, StorageFlags, WebFlags};
@@ -93,17 +94,18 @@ fn history(
             "nothing is on record here: there is no folder data; name it with --storage.path";
         return Err(CommandError::Runtime(what.to_owned()));
     };
-    let accounts = if let Some(account) = account {
-        vec![account.to_owned()]
-    } else {
-        let config = config::load(&config.file, config.permissions()).map_err(|error| {
-            CommandError::Usage(format!("{error}\nWithout the configuration, name an account."))
-        })?;
-        config.accounts.iter().map(|account| account.name.to_string()).collect()
+    let config = config::load(&config.file, config.permissions());
+    let accounts = match (account, config) {
+        (None, Err(error)) => {
+            let remedy = "Without the configuration, name an account, best by its account_id.";
+            return Err(CommandError::Usage(format!("{error}\n{remedy}")));
+        }
+        (None, Ok(config)) => config.accounts.iter().map(place_of).collect(),
+        (Some(account), config) => vec![named(account, config.ok().as_ref())],
     };
     let mut any = false;
-    for account in accounts {
-        any |= print_history(&storage, &account)?;
+    for (account, folder) in accounts {
+        any |= print_history(&storage, &account, folder)?;
     }
     if !any {
         print_line(io::stdout(), "No reset is on record.");
@@ -111,7 +113,28 @@ fn history(
     Ok(())
 }
 
-fn print_history(storage: &Storage, account: &str) -> Result<bool, CommandError> {
+/// An account's name and the folder of its record.
+fn place_of(account: &Account) -> (String, AccountFolder) {
+    let number = account.account_id.as_ref().map(AccountId::as_str);
+    (account.name.to_string(), AccountFolder::new(account.name.as_str(), number))
+}
+
+/// The same for a name in the configuration, or a number where the configuration does not know it.
+fn named(account: &str, config: Option<&Config>) -> (String, AccountFolder) {
+    let mut known = config.into_iter().flat_map(|config| &config.accounts);
+    if let Some(known) = known.find(|known| known.name.as_str() == account) {
+        return place_of(known);
+    }
+    let number = AccountId::parse(account).ok();
+    let folder = AccountFolder::new(account, number.as_ref().map(AccountId::as_str));
+    (account.to_owned(), folder)
+}
+
+fn print_history(
+    storage: &Storage,
+    account: &str,
+    folder: AccountFolder,
+) -> Result<bool, CommandError> {
     let mut print = |line: &str| print_line(io::stdout(), line);
-    app::reset_history(storage, account, &mut print).map_err(CommandError::runtime)
+    app::reset_history(storage, account, folder, &mut print).map_err(CommandError::runtime)
 }

@@ -11,6 +11,9 @@ use wazzup_exporter::web_config::{self, WebConfig};
 use super::error::CommandError;
 use super::flags::{ConfigFlags, StorageFlags, WebFlags};
 
+/// How many accounts are named in a warning.
+const NAMES_SHOWN: usize = 10;
+
 /// Runs `work` until a signal begins its shutdown and it ends; a second signal aborts it.
 pub(super) async fn until_signalled<F: Future<Output = ()>>(
     work: impl FnOnce(Shutdown) -> F,
@@ -34,6 +37,21 @@ pub(super) fn load(flags: &ConfigFlags) -> Result<Config, CommandError> {
 /// Where to keep what must survive; refresh tokens must, and the record of resets.
 pub(super) fn storage(flags: &StorageFlags, config: &Config) -> Option<Storage> {
     flags.storage(config.accounts.iter().any(Account::needs_storage))
+}
+
+/// What a renaming loses: accounts whose folder has their name, because they have no number.
+pub(super) fn rename_warning(storage: Option<&Storage>, config: &Config) -> Option<String> {
+    storage?;
+    let unnumbered = config.accounts.iter().filter(|account| account.account_id.is_none());
+    let names: Vec<&str> = unnumbered.map(|account| account.name.as_str()).collect();
+    let shown = names.iter().take(NAMES_SHOWN).copied().collect::<Vec<_>>().join(", ");
+    let more = if names.len() > NAMES_SHOWN { " and others" } else { "" };
+    (!names.is_empty()).then(|| {
+        format!(
+            "without account_id: {shown}{more}; renaming such an account loses what is stored of it, and \
+             a token of another account in the same place may continue its trends. Add account_id"
+        )
+    })
 }
 
 /// Whether the admin listener may be opened where the flags say.

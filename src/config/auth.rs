@@ -139,7 +139,10 @@ fn variable(node: &Node<'_>, origin: &Origin<'_>, report: &mut Report) -> Option
         None => format!("the environment variable {shown} is not set; set it to the token"),
         Some(Err(_)) => format!("the environment variable {shown} is not UTF-8"),
         Some(Ok(token)) => match token_fault(&token) {
-            None => return Some(Auth::Token(token.into())),
+            None => {
+                let (variable, token) = (name.to_owned(), token.into());
+                return Some(Auth::TokenEnv { variable, token });
+            }
             Some(fault) => format!("the environment variable {shown} {fault}"),
         },
     };
@@ -150,10 +153,14 @@ fn variable(node: &Node<'_>, origin: &Origin<'_>, report: &mut Report) -> Option
 fn file(node: &Node<'_>, origin: &Origin<'_>, report: &mut Report) -> Option<Auth> {
     let written = line(node, PATH_MAX, report)?;
     let checked = origin.reach(&written).and_then(|path| match check_token_file(&path) {
-        Ok(()) => Ok(path),
+        Ok(warning) => Ok((path, warning)),
         Err(fault) => Err(format!("{} {fault}", name_of(&written, &path))),
     });
-    checked.map(Auth::TokenFile).map_err(|fault| node.problem(report, &fault)).ok()
+    let (path, warning) = checked.map_err(|fault| node.problem(report, &fault)).ok()?;
+    if let Some(warning) = warning {
+        node.warn(report, &format!("{} {warning}", name_of(&written, &path)));
+    }
+    Some(Auth::TokenFile(path))
 }
 
 fn command(node: &Node<'_>, origin: &mut Origin<'_>, report: &mut Report) -> Option<Auth> {
@@ -222,9 +229,15 @@ fn refresh_token_file(
     let path = origin.reach(&written).map_err(|fault| node.problem(report, &fault)).ok()?;
     if path.symlink_metadata().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
         node.warn(report, "does not exist yet; `wazzup-exporter login` makes it");
-    } else if let Err(fault) = check_token_file(&path) {
-        node.problem(report, &format!("{} {fault}", name_of(&written, &path)));
-        return None;
+        return Some(path);
+    }
+    match check_token_file(&path) {
+        Ok(None) => {}
+        Ok(Some(warning)) => node.warn(report, &format!("{} {warning}", name_of(&written, &path))),
+        Err(fault) => {
+            node.problem(report, &format!("{} {fault}", name_of(&written, &path)));
+            return None;
+        }
     }
     Some(path)
 }

@@ -77,9 +77,15 @@ fn partner(name: &str, node: Node<'_>, folder: &Path, report: &mut Report) -> Op
         let written = line(&node, PATH_MAX, report)?;
         let path = folder.join(&written);
         let checked = check_password_file(&path);
-        let report_fault =
-            |fault: String| node.problem(report, &format!("{} {fault}", name_of(&written, &path)));
-        checked.map_err(report_fault).ok()?;
+        let name = name_of(&written, &path);
+        match checked {
+            Ok(None) => {}
+            Ok(Some(warning)) => node.warn(report, &format!("{name} {warning}")),
+            Err(fault) => {
+                node.problem(report, &format!("{name} {fault}"));
+                return None;
+            }
+        }
         Some(path)
     });
     let mut text = |key| match section.get(key) {

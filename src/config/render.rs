@@ -298,7 +298,7 @@ impl<'a> DiscoveryOn<'a> {
 /// The one way to a token. A token from a variable is shown as one that stands in the file.
 fn auth_text(auth: &Auth) -> Mapping {
     let (way, value) = match auth {
-        Auth::Token(_) => ("token", SECRET.into()),
+        Auth::Token(_) | Auth::TokenEnv { .. } => ("token", SECRET.into()),
         Auth::TokenFile(file) => ("token_file", path(file).into()),
         Auth::TokenCommand(words) => {
             // Arguments may be secrets; the program is none.

@@ -52,10 +52,14 @@ pub(super) fn read_reset(
 fn token_file(node: &Node<'_>, origin: &Origin<'_>, report: &mut Report) -> Option<PathBuf> {
     let written = line(node, PATH_MAX, report)?;
     let checked = origin.reach(&written).and_then(|path| match check_reset_token_file(&path) {
-        Ok(()) => Ok(path),
+        Ok(warning) => Ok((path, warning)),
         Err(fault) => Err(format!("{} {fault}", name_of(&written, &path))),
     });
-    checked.map_err(|fault| node.problem(report, &fault)).ok()
+    let (path, warning) = checked.map_err(|fault| node.problem(report, &fault)).ok()?;
+    if let Some(warning) = warning {
+        node.warn(report, &format!("{} {warning}", name_of(&written, &path)));
+    }
+    Some(path)
 }
 
 /// Whether an account can be cleared at all: the number has to be confirmed, and only v2 has a reset.

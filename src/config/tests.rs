@@ -106,7 +106,7 @@ accounts:
         account.export,
         Export { user_names: false, channel_names: false, profile: Profile::Minimal }
     );
-    let Auth::Token(token) = &account.auth else { panic!("a token") };
+    let Auth::TokenEnv { token, .. } = &account.auth else { panic!("a token") };
     assert_eq!(secrecy::ExposeSecret::expose_secret(token), "from-the-environment");
     let poll = Poll {
         interval: Duration::from_mins(5),

@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use secrecy::zeroize::Zeroizing;
 
 use crate::account::RESET_TOKEN_MIN;
-use crate::files::OpenFile;
+use crate::files::{OpenFile, Privacy};
 use crate::text;
 
 /// What keeps a text from standing in an `Authorization` header.
@@ -35,15 +35,18 @@ fn password_fault(password: &str) -> Option<&'static str> {
     }
 }
 
+/// What is to be said about a file that can be used all the same.
+pub(super) type FileWarning = Option<String>;
+
 /// Checks that a file can serve as a token file. Its content is looked at and dropped.
-pub(super) fn check_token_file(path: &Path) -> Result<(), String> {
-    let text = read_secret(path, "a token")?;
-    token_fault(text.trim()).map_or(Ok(()), |fault| Err(format!("holds a token that {fault}")))
+pub(super) fn check_token_file(path: &Path) -> Result<FileWarning, String> {
+    let (text, warning) = read_secret(path, "a token")?;
+    token_fault(text.trim()).map_or(Ok(warning), |fault| Err(format!("holds a token that {fault}")))
 }
 
 /// Checks that a file can serve as the file of a reset token, which must be hard to guess.
-pub(super) fn check_reset_token_file(path: &Path) -> Result<(), String> {
-    let text = read_secret(path, "a reset token")?;
+pub(super) fn check_reset_token_file(path: &Path) -> Result<FileWarning, String> {
+    let (text, warning) = read_secret(path, "a reset token")?;
     let token = text.trim();
     if let Some(fault) = token_fault(token) {
         return Err(format!("holds a reset token that {fault}"));
@@ -54,25 +57,39 @@ pub(super) fn check_reset_token_file(path: &Path) -> Result<(), String> {
              `openssl rand -hex 32`"
         ));
     }
-    Ok(())
+    Ok(warning)
 }
 
 /// Checks that a file can serve as a password file, which may end in a line break.
-pub(super) fn check_password_file(path: &Path) -> Result<(), String> {
-    let text = read_secret(path, "a password")?;
+pub(super) fn check_password_file(path: &Path) -> Result<FileWarning, String> {
+    let (text, warning) = read_secret(path, "a password")?;
     let password = text.strip_suffix('\n').unwrap_or(&text);
     let password = password.strip_suffix('\r').unwrap_or(password);
-    password_fault(password).map_or(Ok(()), |fault| Err(format!("holds a password that {fault}")))
+    password_fault(password)
+        .map_or(Ok(warning), |fault| Err(format!("holds a password that {fault}")))
 }
 
-/// The content of a file that only its owner and group may read.
-fn read_secret(path: &Path, what: &'static str) -> Result<Zeroizing<String>, String> {
+/// The content of a file that only its owner and group may read, unless its mount sets that otherwise.
+fn read_secret(
+    path: &Path,
+    what: &'static str,
+) -> Result<(Zeroizing<String>, FileWarning), String> {
     let file = OpenFile::regular(path)?;
-    if file.mode().is_open_to_others() {
-        let (mode, path) = (file.mode(), text::path(path));
-        return Err(format!("is open to every user of the host (mode {mode}); chmod 600 {path}"));
-    }
-    Ok(file.read_secret(what)?)
+    let mode = file.mode();
+    let warning = match file.privacy().map_err(|error| format!("cannot be read: {error}"))? {
+        Privacy::Private => None,
+        Privacy::SetByMount => Some(format!(
+            "is open to every user (mode {mode}) on a read-only mount; set mode: 0400 in Compose or Swarm, \
+             defaultMode: 0440 with fsGroup in Kubernetes"
+        )),
+        Privacy::Open => {
+            let path = text::path(path);
+            return Err(format!(
+                "is open to every user of the host (mode {mode}); chmod 600 {path}"
+            ));
+        }
+    };
+    Ok((file.read_secret(what)?, warning))
 }
 
 /// The path under which a token file of an account file may be used: one below `secrets_dir`.

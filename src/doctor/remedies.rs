@@ -17,7 +17,7 @@ pub(super) fn host_remedy(problem: &str) -> &'static str {
 /// What to do when there is no token.
 pub(super) fn token_remedy(auth: &Auth) -> &'static str {
     match auth {
-        Auth::Token(_) => "put another token into the configuration",
+        Auth::Token(_) | Auth::TokenEnv { .. } => "put another token into the configuration",
         Auth::TokenFile(_) => "put a token into the file, alone, readable for the exporter",
         Auth::TokenCommand(_) => "run the command by hand as the user that the exporter runs as",
         Auth::Partner(_) => {

@@ -71,7 +71,13 @@ impl Examination<'_> {
             Err(error) if error.outcome() == Outcome::NotFound => true,
             Err(error) if error.outcome() == Outcome::Forbidden && no_list => {
                 let (words, remedy) = match (self.account.api, &self.account.auth) {
-                    (Api::V3, Auth::Token(_) | Auth::TokenFile(_) | Auth::TokenCommand(_)) => (
+                    (
+                        Api::V3,
+                        Auth::Token(_)
+                        | Auth::TokenEnv { .. }
+                        | Auth::TokenFile(_)
+                        | Auth::TokenCommand(_),
+                    ) => (
                         "the key may read channels, but neither users nor counters: it is a key of a \
                          CRM's integration (Sidecar)",
                         "use the account's own API key",

@@ -19,7 +19,7 @@ use crate::health::Heartbeat;
 use crate::schedule::Backoff;
 use crate::shutdown::Shutdown;
 use crate::snapshot::{FailingReason, Slot, Writer};
-use crate::storage::Storage;
+use crate::storage::{DISK_TIMEOUT, Storage};
 
 /// Shortest time between two publications within a sweep.
 pub const PUBLISH_PERIOD: Duration = Duration::from_secs(1);
@@ -28,9 +28,9 @@ pub const PUBLISH_PERIOD: Duration = Duration::from_secs(1);
 /// timeout.
 pub(super) const REQUESTS_TIMEOUT: Duration = Duration::from_mins(2);
 
-/// Longest time that the poller's files may take before it counts as stuck: opening, reading and
-/// writing have five seconds each.
-const FILES_TIMEOUT: Duration = Duration::from_secs(15);
+/// Longest time that the poller's files may take before it counts as stuck: the end of one operation and
+/// another one.
+const FILES_TIMEOUT: Duration = DISK_TIMEOUT.saturating_mul(3);
 
 /// Polls one account.
 #[derive(Debug)]
@@ -82,10 +82,8 @@ impl Poller {
 
     /// The same poller, which keeps trends in `storage` over restarts of the exporter.
     #[must_use]
-    pub fn with_storage(self, storage: Storage) -> Self {
-        let account = self.account();
-        let stale_after = account.poll.stale_after;
-        let trend_file = Some(TrendFile::new(storage, account.name.clone(), stale_after));
+    pub fn with_storage(self, storage: &Storage) -> Self {
+        let trend_file = Some(TrendFile::new(storage, self.account()));
         Self { trend_file, ..self }
     }
 
@@ -125,16 +123,25 @@ impl Poller {
     /// Continues from the trends that an earlier run of the exporter has saved.
     pub(super) async fn load_trends(&mut self) {
         self.heartbeat.next_action_at(Instant::now() + FILES_TIMEOUT);
-        if let Some(file) = &mut self.trend_file {
+        if let Some(file) = &self.trend_file {
             self.state.load_trends(file.load().await, Stamp::now());
         }
     }
 
-    pub(super) async fn save_trends(&mut self) {
+    /// Saves the trends while the poller goes on.
+    pub(super) fn save_trends(&mut self) {
+        let now = Stamp::now();
+        if let (Some(file), Some(trends)) = (&mut self.trend_file, self.state.trends_to_save(now)) {
+            file.save(trends, now);
+        }
+    }
+
+    /// Saves the trends and waits for that, but not for a disk that hangs.
+    pub(super) async fn save_trends_now(&mut self) {
         self.heartbeat.next_action_at(Instant::now() + FILES_TIMEOUT);
-        if let Some(file) = &mut self.trend_file {
-            let now = Stamp::now();
-            file.save(self.state.trends_to_save(now), now).await;
+        let now = Stamp::now();
+        if let (Some(file), Some(trends)) = (&mut self.trend_file, self.state.trends_to_save(now)) {
+            file.save_now(trends, now).await;
         }
     }
 }
@@ -162,6 +169,9 @@ pub(super) async fn with_heartbeat<T>(
 pub(super) fn reason_of(error: &TokenError) -> FailingReason {
     if error.login_needed() {
         return FailingReason::LoginNeeded;
+    }
+    if error.is_of_storage() {
+        return FailingReason::Storage;
     }
     FailingReason::of(error.outcome()).unwrap_or(FailingReason::Unauthorized)
 }

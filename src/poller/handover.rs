@@ -61,7 +61,7 @@ impl SweepSchedule {
     /// same place with the same credential.
     pub(super) fn resume(view: &AccountView, account: &Account) -> Self {
         let facts = &view.facts;
-        let begun = facts.begun.filter(|_| is_read_alike(&view.account, account));
+        let begun = facts.begun.filter(|_| is_read_alike(view, account));
         let Some(begun) = begun else { return Self::after(Duration::ZERO) };
         let finished = facts.sweep.is_some_and(|sweep| sweep.finished.uptime >= begun.uptime);
         let attempted = view.users().filter(|user| user.last_attempt.is_some());

@@ -15,6 +15,7 @@ mod actor;
 mod apply_lists;
 mod full_read;
 mod handover;
+mod identity;
 mod lists;
 mod persist;
 mod readings;

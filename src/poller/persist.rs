@@ -1,47 +1,61 @@
 //! The trends that a poller keeps over restarts of the exporter: since when users have been red.
 //!
 //! The file is optional, never a reason not to poll: if it cannot be read or written, that is logged
-//! once and the poller works without it.
+//! once and the poller works without it. It is written by a task of its own: no sweep waits for the disk.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tokio::time::timeout;
+use tokio::task::JoinHandle;
 use tracing::warn;
 
-use crate::account::{Account, AccountName};
-use crate::blocking;
+use super::identity::AccountIdentity;
+use crate::account::{Account, AccountId, AccountName, Api};
+use crate::blocking::lock;
 use crate::clock::Stamp;
 use crate::counter::StoredTrend;
-use crate::storage::{AccountStore, Storage, StorageError};
+use crate::storage::{AccountFiles, AccountFolder, Storage, StorageError};
 
 /// The file in the account's folder.
 const TREND_FILE: &str = "trends.json";
+/// The same where the account is read through v3, which may be in addition.
+const TREND_FILE_V3: &str = "trends-v3.json";
 /// Longest time between two writings.
 const REFRESH_MAX: Duration = Duration::from_secs(30);
-/// Longest time that the disk may take.
-const DISK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The account's file, opened when it is first needed.
 #[derive(Debug)]
 pub(super) struct TrendFile {
-    storage: Storage,
-    account: AccountName,
+    shared: Arc<Shared>,
     /// The file is written again after this time even without a change: old trends cannot be used.
     refresh: Duration,
-    store: Option<Arc<AccountStore>>,
+    writing: Option<JoinHandle<()>>,
+}
+
+/// What the writing task needs.
+#[derive(Debug)]
+struct Shared {
+    account: AccountName,
+    files: Arc<AccountFiles>,
+    file: &'static str,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
     written: Option<(SavedTrends, Stamp)>,
-    failure_logged: bool,
+    /// Whether the last operation has failed, which was logged.
+    failing: bool,
 }
 
 /// The content of the file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct SavedTrends {
-    /// The identity of the account, as far as it is known without the token: its name in the
-    /// configuration may be given to another account.
-    account: String,
+    /// Whose they are: name and token may be given to another account.
+    #[serde(default, rename = "identity")]
+    account: AccountIdentity,
     /// By user id.
     users: BTreeMap<String, SavedTrend>,
 }
@@ -58,7 +72,7 @@ struct SavedTrend {
 
 impl SavedTrends {
     pub(super) fn new<'a>(
-        account: &Account,
+        account: AccountIdentity,
         users: impl Iterator<Item = (&'a str, StoredTrend)>,
     ) -> Self {
         let trend = |saved: StoredTrend| SavedTrend {
@@ -67,12 +81,12 @@ impl SavedTrends {
             at: saved.at.as_millis() as u64,
         };
         let users = users.map(|(user, saved)| (user.to_owned(), trend(saved))).collect();
-        Self { account: identity(account), users }
+        Self { account, users }
     }
 
     /// The saved trend of a user, if it belongs to this account.
-    pub(super) fn of(&self, account: &Account, user: &str) -> Option<StoredTrend> {
-        let saved = self.users.get(user).filter(|_| self.account == identity(account))?;
+    pub(super) fn of(&self, account: &AccountIdentity, user: &str) -> Option<StoredTrend> {
+        let saved = self.users.get(user).filter(|_| self.account.is_same(account))?;
         let red_since = saved.red_since.map(Duration::from_millis);
         Some(StoredTrend { red_since, red: saved.red, at: Duration::from_millis(saved.at) })
     }
@@ -89,111 +103,107 @@ impl SavedTrends {
     }
 }
 
-/// The address of the API and, where it is configured, the account's number.
-fn identity(account: &Account) -> String {
-    let id = account.account_id.as_ref().map_or("", |id| id.as_str());
-    format!("{}#{id}", account.base_url)
-}
-
 impl TrendFile {
     /// A file that loses at most a quarter of `stale_after`, the time for which a trend can be used.
-    pub(super) fn new(storage: Storage, account: AccountName, stale_after: Duration) -> Self {
+    pub(super) fn new(storage: &Storage, account: &Account) -> Self {
+        let number = account.account_id.as_ref().map(AccountId::as_str);
+        let files = storage.files(AccountFolder::new(account.name.as_str(), number));
+        let file = match account.api {
+            Api::V2 => TREND_FILE,
+            Api::V3 => TREND_FILE_V3,
+        };
         // A little less, so that a sweep that ends a moment early writes as well.
-        let refresh = REFRESH_MAX.min(stale_after / 4).mul_f64(0.9);
-        Self { storage, account, refresh, store: None, written: None, failure_logged: false }
+        let refresh = REFRESH_MAX.min(account.poll.stale_after / 4).mul_f64(0.9);
+        let shared = Shared { account: account.name.clone(), files, file, state: Mutex::default() };
+        Self { shared: Arc::new(shared), refresh, writing: None }
     }
 
     /// The saved trends; empty if they cannot be read.
-    pub(super) async fn load(&mut self) -> SavedTrends {
-        let Some(store) = self.open().await else { return SavedTrends::default() };
-        let Some(content) = with_disk_timeout(move || store.read(TREND_FILE)).await else {
-            return SavedTrends::default();
-        };
+    pub(super) async fn load(&self) -> SavedTrends {
+        let (account, file) = (&self.shared.account, self.shared.file);
+        let content = self.shared.files.run(move |store| store.read(file)).await;
         match content.map(|content| content.map(|bytes| serde_json::from_slice(&bytes))) {
             Ok(None) => SavedTrends::default(),
             Ok(Some(Ok(saved))) => saved,
             Ok(Some(Err(error))) => {
-                let account = &self.account;
-                warn!(%account, "the content of {TREND_FILE} is not valid, continuing without it: {error}");
+                warn!(%account, "the content of {file} is not valid, continuing without it: {error}");
                 SavedTrends::default()
             }
             Err(error) => {
-                self.log_failure(&error);
+                self.shared.log_failure(&error);
                 SavedTrends::default()
             }
         }
     }
 
-    /// Saves the trends, if they have changed or the file is old.
-    pub(super) async fn save(&mut self, saved: SavedTrends, now: Stamp) {
-        if let Some((written, at)) = &self.written
-            && written.same_trends(&saved)
-            && at.age(now) < self.refresh
-        {
+    /// Begins to save the trends, if they have changed or the file is old, unless the disk still works on
+    /// earlier ones: those of a later sweep are saved then.
+    pub(super) fn save(&mut self, saved: SavedTrends, now: Stamp) {
+        if self.writing.as_ref().is_some_and(|writing| !writing.is_finished()) {
             return;
         }
-        let Some(store) = self.open().await else { return };
-        let Ok(content) = serde_json::to_vec(&saved) else { return };
-        let Some(result) = with_disk_timeout(move || store.write(TREND_FILE, &content)).await
-        else {
-            return;
+        let fresh = |(written, at): &(SavedTrends, Stamp)| {
+            written.same_trends(&saved) && at.age(now) < self.refresh
         };
-        match result {
-            Ok(()) => {
-                self.written = Some((saved, now));
-                self.failure_logged = false;
-            }
+        if !lock(&self.shared.state).written.as_ref().is_some_and(fresh) {
+            let shared = Arc::clone(&self.shared);
+            self.writing = Some(tokio::spawn(async move { shared.write(saved, now).await }));
+        }
+    }
+
+    /// Saves the trends and waits for that, as long as an operation may take.
+    pub(super) async fn save_now(&mut self, saved: SavedTrends, now: Stamp) {
+        self.finish().await;
+        self.save(saved, now);
+        self.finish().await;
+    }
+
+    async fn finish(&mut self) {
+        if let Some(writing) = self.writing.take() {
+            // A panic in it was logged; the next sweep saves again.
+            let _ = writing.await;
+        }
+    }
+}
+
+impl Shared {
+    async fn write(&self, saved: SavedTrends, now: Stamp) {
+        let Ok(content) = serde_json::to_vec(&saved) else { return };
+        let file = self.file;
+        match self.files.run(move |store| store.write(file, &content)).await {
+            Ok(()) => *lock(&self.state) = State { written: Some((saved, now)), failing: false },
             Err(error) => self.log_failure(&error),
         }
     }
 
-    /// The account's store, which may hold its tokens as well; tried again each time, because another
-    /// process may have released it.
-    async fn open(&mut self) -> Option<Arc<AccountStore>> {
-        if self.store.is_none() {
-            let (storage, account) = (self.storage.clone(), self.account.clone());
-            match with_disk_timeout(move || storage.shared(account.as_str())).await? {
-                Ok(store) => self.store = Some(store),
-                Err(error) => self.log_failure(&error),
-            }
-        }
-        self.store.clone()
-    }
-
-    fn log_failure(&mut self, error: &StorageError) {
-        if !std::mem::replace(&mut self.failure_logged, true) {
+    fn log_failure(&self, error: &StorageError) {
+        if !std::mem::replace(&mut lock(&self.state).failing, true) {
             let account = &self.account;
             warn!(%account, "since when users are red is not kept over restarts: {error}");
         }
     }
 }
 
-/// Runs `work`, which waits for the disk, outside the async threads; `None` if it still waits after [`DISK_TIMEOUT`].
-async fn with_disk_timeout<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Option<T> {
-    timeout(DISK_TIMEOUT, blocking::run(work)).await.ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::account::{AccountId, fixture};
+    use crate::account::{Auth, fixture};
 
     #[test]
     fn trends_of_another_account_of_the_same_name_are_not_used() {
         let account = fixture("acme", &["1"]);
+        let own = AccountIdentity::new(&account, None);
         let trend = StoredTrend {
             red_since: Some(Duration::from_millis(1_759_499_127_045)),
             red: 7,
             at: Duration::from_secs(1_759_499_187),
         };
-        let saved = SavedTrends::new(&account, [("1", trend)].into_iter());
+        let saved = SavedTrends::new(own.clone(), [("1", trend)].into_iter());
         let text = serde_json::to_vec(&saved).unwrap();
         let read: SavedTrends = serde_json::from_slice(&text).unwrap();
-        assert_eq!(read.of(&account, "1"), Some(trend));
-        assert_eq!(read.of(&account, "2"), None);
-        let other = Account { account_id: AccountId::parse("78231464").ok(), ..account };
-        assert_eq!(read.of(&other, "1"), None);
+        assert_eq!(read.of(&own, "1"), Some(trend));
+        assert_eq!(read.of(&own, "2"), None);
+        let other = Account { auth: Auth::Token("other".into()), ..account };
+        assert_eq!(read.of(&AccountIdentity::new(&other, None), "1"), None);
     }
 }

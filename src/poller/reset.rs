@@ -81,7 +81,7 @@ impl Poller {
         }
         let trends = self.state.suspend_trends();
         // So that after a kill from here on, a cleared counter does not look like answered messages.
-        self.save_trends().await;
+        self.save_trends_now().await;
         let (send_effect, effect) = oneshot::channel();
         drop(client.clear(single, token, move |clearing| {
             let _ = send_effect.send(Effect::of(&clearing));
@@ -108,7 +108,7 @@ impl Poller {
         }
         // A successor continues from this view, and must not show readings from before the reset.
         self.publish().await;
-        self.save_trends().await;
+        self.save_trends_now().await;
     }
 
     async fn read_again(&mut self, users: &[UserId]) -> Result<Readings, FullReadError> {

@@ -29,7 +29,7 @@ impl Poller {
         self.sweep_in(schedule, &shutdown).await;
         if !shutdown.has_begun() {
             self.publish().await;
-            self.save_trends().await;
+            self.save_trends_now().await;
         }
     }
 
@@ -123,7 +123,7 @@ impl Poller {
             }
             due = next.due;
             self.publish().await;
-            self.save_trends().await;
+            self.save_trends();
         }
     }
 

@@ -3,8 +3,12 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use secrecy::ExposeSecret as _;
+
+use super::identity::AccountIdentity;
 use super::state::trust_of;
-use crate::account::{Account, Discovery, User, UserId};
+use crate::account::{Account, Auth, Discovery, User, UserId};
+use crate::auth::account_named_in;
 use crate::channel::ChannelsAndRoles;
 use crate::clock::Stamp;
 use crate::exposition::{render_account, render_chunk};
@@ -24,20 +28,25 @@ fn slot_of_users(account: Arc<Account>, tally: Arc<Tally>) -> Slot {
     Slot::new(tally, view)
 }
 
-/// Whether two settings are of the same account at Wazzup24: by its number, where both have it, or by
-/// the token.
-fn is_same(one: &Account, other: &Account) -> bool {
-    match (&one.account_id, &other.account_id) {
-        (Some(first), Some(second)) => first == second && one.base_url == other.base_url,
-        _ => one.credential() == other.credential(),
-    }
+/// Whether new settings are of the account of a view, as far as it is known without a token.
+fn is_same(view: &AccountView, account: &Account) -> bool {
+    let named = match &account.auth {
+        Auth::Token(token) | Auth::TokenEnv { token, .. } => {
+            account_named_in(token.expose_secret())
+        }
+        // It is found out with the next token.
+        _ => None,
+    };
+    let earlier = AccountIdentity::new(&view.account, view.facts.token_account.as_deref());
+    earlier.is_same(&AccountIdentity::new(account, named.as_deref()))
 }
 
 /// Whether an account is read from the same place with the same credential.
-pub(super) fn is_read_alike(one: &Account, other: &Account) -> bool {
+pub(super) fn is_read_alike(view: &AccountView, other: &Account) -> bool {
+    let one = &view.account;
     let source = |account: &Account| (account.api, account.base_url.clone(), account.tls.clone());
     let same = source(one) == source(other) && one.proxy == other.proxy && one.auth == other.auth;
-    same && is_same(one, other)
+    same && is_same(view, other)
 }
 
 /// A slot for an account whose settings have changed: readings of its users stay, unless it may be
@@ -52,7 +61,7 @@ pub fn changed_slot(earlier: &Slot, account: Arc<Account>) -> Slot {
 /// The view of a slot under changed settings; `None` if it may be another account.
 pub(super) fn changed_view(earlier: &Slot, account: Arc<Account>) -> Option<AccountView> {
     let view = earlier.view();
-    if !is_same(&view.account, &account) {
+    if !is_same(&view, &account) {
         return None;
     }
     // The change may have removed the cause of a failure; the next sweep shows that.

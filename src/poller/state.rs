@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::identity::AccountIdentity;
 use super::persist::SavedTrends;
 use crate::account::{Account, User, UserId};
 use crate::channel::Trust;
@@ -24,6 +25,8 @@ pub(super) struct PollState {
     pub(super) account: Arc<Account>,
     pub(super) facts: Facts,
     chunks: Vec<ChunkState>,
+    /// Which account is read, once that is known.
+    identity: Option<AccountIdentity>,
     /// Trends that an earlier run of the exporter has saved.
     saved: SavedTrends,
     /// The last error, as text.
@@ -54,7 +57,10 @@ impl PollState {
         let chunks = view.chunks.iter();
         let chunks =
             chunks.map(|chunk| ChunkState { users: chunk.users.clone(), changed: false }).collect();
+        // Without a number, only a token can tell.
+        let known = view.account.account_id.is_some();
         Self {
+            identity: known.then(|| AccountIdentity::new(&view.account, None)),
             account: Arc::clone(&view.account),
             facts: Facts { down: false, ..view.facts.clone() },
             chunks,
@@ -67,9 +73,39 @@ impl PollState {
     /// Applies saved trends to users that have not been read yet, now or when they are discovered.
     pub(super) fn load_trends(&mut self, saved: SavedTrends, now: Stamp) {
         self.saved = saved;
+        self.continue_saved_trends(now);
+    }
+
+    fn continue_saved_trends(&mut self, now: Stamp) {
+        let Some(identity) = &self.identity else { return };
         let users = self.chunks.iter_mut().flat_map(|chunk| &mut chunk.users);
         for user in users.filter(|user| user.last_good.is_none()) {
-            restore_trend(user, &self.account, &self.saved, now);
+            restore_trend(user, identity, &self.account, &self.saved, now);
+        }
+    }
+
+    /// Takes note of the account that the token in use names. Figures and trends of another account are
+    /// dropped; those that were saved are continued if they are of this one.
+    pub(super) fn note_token(&mut self, named: Option<String>, now: Stamp) {
+        let before = self.facts.token_account.as_ref();
+        let other =
+            before.is_some_and(|before| named.as_ref().is_some_and(|named| named != before));
+        if other && self.account.account_id.is_none() {
+            for chunk in &mut self.chunks {
+                chunk.changed = true;
+                for user in &mut chunk.users {
+                    (user.last_good, user.trend) = (None, Trend::default());
+                }
+            }
+            self.facts.newest_reading = None;
+        }
+        if named.is_some() {
+            self.facts.token_account = named;
+        }
+        let identity = AccountIdentity::new(&self.account, self.facts.token_account.as_deref());
+        if self.identity.as_ref() != Some(&identity) {
+            self.identity = Some(identity);
+            self.continue_saved_trends(now);
         }
     }
 
@@ -100,7 +136,9 @@ impl PollState {
             }
             let trust = trust_of(&self.account, &self.facts, user.id.as_str(), now);
             let mut view = UserView { trust, found, ..UserView::new(user) };
-            restore_trend(&mut view, &self.account, &self.saved, now);
+            if let Some(identity) = &self.identity {
+                restore_trend(&mut view, identity, &self.account, &self.saved, now);
+            }
             view
         });
         let views: Vec<UserView> = views.collect();
@@ -160,12 +198,13 @@ impl PollState {
         self.outcomes = Default::default();
     }
 
-    /// The trends to save.
-    pub(super) fn trends_to_save(&self, now: Stamp) -> SavedTrends {
+    /// The trends to save, once it is known whose they are.
+    pub(super) fn trends_to_save(&self, now: Stamp) -> Option<SavedTrends> {
+        let identity = self.identity.clone()?;
         let trends = self.users();
         let trends =
             trends.filter_map(|user| Some((user.user.id.as_str(), user.trend.to_stored(now)?)));
-        SavedTrends::new(&self.account, trends)
+        Some(SavedTrends::new(identity, trends))
     }
 
     /// Records a good reading.
@@ -348,8 +387,14 @@ fn account_outcome(error: &Error) -> Outcome {
     }
 }
 
-fn restore_trend(user: &mut UserView, account: &Account, saved: &SavedTrends, now: Stamp) {
-    if let Some(trend) = saved.of(account, user.user.id.as_str()) {
+fn restore_trend(
+    user: &mut UserView,
+    identity: &AccountIdentity,
+    account: &Account,
+    saved: &SavedTrends,
+    now: Stamp,
+) {
+    if let Some(trend) = saved.of(identity, user.user.id.as_str()) {
         user.trend = Trend::restore(trend, now, account.poll.stale_after);
     }
 }

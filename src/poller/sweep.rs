@@ -150,6 +150,7 @@ impl Poller {
         };
         let (refused, slow_down) = match token {
             Ok(token) => {
+                self.state.note_token(token.account(), Stamp::now());
                 self.logged_elsewhere = false;
                 let scope =
                     if self.backoff.probing() { SweepScope::Probe } else { SweepScope::AllUsers };
@@ -333,6 +334,7 @@ impl Poller {
         let other = client.other_token(&progress.token);
         match with_heartbeat(&self.heartbeat, &client, other).await {
             Ok(token) if token != progress.token => {
+                self.state.note_token(token.account(), Stamp::now());
                 progress.token = token;
                 progress.token_age += 1;
                 true

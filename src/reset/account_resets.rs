@@ -1,17 +1,15 @@
 //! What the resets of one account share, from one request to the next.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use tracing::warn;
 
 use super::journal::{JournalError, ResetJournal};
-use crate::blocking;
 use crate::metrics::ResetResult;
 use crate::poller::PollerHandle;
-use crate::storage::Storage;
+use crate::storage::{AccountFolder, Storage};
 
-/// The resets of one account. It is kept when the account's settings change.
+/// The resets of one account. It is kept when the account is renamed or its settings change.
 #[derive(Debug)]
 pub(super) struct AccountResets {
     pub(super) journal: ResetJournal,
@@ -22,18 +20,17 @@ pub(super) struct AccountResets {
 }
 
 impl AccountResets {
-    pub(super) fn new(account: &str, storage: Option<Storage>) -> Self {
+    pub(super) fn new(folder: AccountFolder, storage: Option<Storage>) -> Self {
         Self {
-            journal: ResetJournal::new(account, storage),
+            journal: ResetJournal::new(folder, storage),
             busy: AtomicBool::new(false),
             locked: AtomicBool::new(false),
         }
     }
 
     /// Reads the journal, unless that was done, and updates the account's metrics from it.
-    pub(super) async fn load(self: &Arc<Self>, poller: &PollerHandle) -> Result<(), JournalError> {
-        let resets = Arc::clone(self);
-        let unresolved = blocking::run(move || resets.journal.open()).await?;
+    pub(super) async fn load(&self, poller: &PollerHandle) -> Result<(), JournalError> {
+        let unresolved = self.journal.open().await?;
         let account = &poller.account.name;
         for _ in 0..unresolved {
             poller.tally.resets.ended(ResetResult::Unknown);

@@ -1,6 +1,5 @@
 //! Executes one request, from the guards to the reply.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
 use tracing::{error, info, warn};
@@ -13,7 +12,6 @@ use super::hook::{Caller, Figures, ReplyBody, ResetReply, ResetRequest};
 use super::journal::JournalError;
 use super::outcome::ResetOutcome;
 use crate::account::Reset;
-use crate::blocking;
 use crate::clock::{self, Stamp};
 use crate::metrics::{LastReset, ResetResult};
 use crate::poller::{PollerHandle, Readings, ResetProgress};
@@ -25,7 +23,7 @@ const AUDIT_TEXT_MAX: usize = 500;
 
 /// One request and its account.
 pub(super) struct Execution<'a> {
-    pub(super) resets: &'a Arc<AccountResets>,
+    pub(super) resets: &'a AccountResets,
     pub(super) poller: &'a PollerHandle,
     pub(super) limits: &'a Reset,
     pub(super) caller: &'a Caller,
@@ -58,10 +56,7 @@ impl Execution<'_> {
         let claimed = !self.resets.busy.swap(true, SeqCst);
         let in_progress = claimed.then(|| InProgress(self.resets));
         if claimed {
-            self.resets
-                .load(self.poller)
-                .await
-                .map_err(|error| Refusal::Storage(error.to_string()))?;
+            self.resets.load(self.poller).await.map_err(storage_refusal)?;
         }
         let locked = self.resets.locked.load(SeqCst);
         guards::availability(!claimed, locked, self.resets.journal.wait(self.limits.cooldown))?;
@@ -98,7 +93,7 @@ impl Execution<'_> {
     async fn dry_run(&self, body: &RequestBody, before: &Readings) -> Result<ResetReply, Refusal> {
         let line = self.line(AuditKind::DryRun, body, before);
         let id = line.id.clone();
-        self.write(line, |resets, line| resets.journal.append(line)).await?;
+        self.append(line).await?;
         self.poller.tally.resets.ended(ResetResult::DryRun);
         self.poller.request_publish();
         let account = &self.poller.account.name;
@@ -127,13 +122,9 @@ impl Execution<'_> {
         let mut intent = self.line(AuditKind::Intent, body, before);
         intent.mark = Some(mark.clone());
         let (id, at) = (intent.id.clone(), Stamp::now().unix);
-        let written =
-            self.write(intent, move |resets, intent| resets.journal.write_intent(mark, intent));
-        written.await.map_err(|refusal| match refusal {
-            Refusal::Storage(why) => {
-                Refusal::Storage(format!("{why} (the cooldown holds all the same)"))
-            }
-            other => other,
+        let written = self.resets.journal.write_intent(mark, intent).await;
+        written.map_err(|error| {
+            Refusal::Storage(format!("{error} (the cooldown holds all the same)"))
         })?;
         let before = figures(before);
         warn!(%account, id, total = before.total, caller = %self.caller.address, "resetting the counters of the account");
@@ -160,7 +151,7 @@ impl Execution<'_> {
                 figures: Some(after),
                 ..AuditLine::new(AuditKind::After, &id, Stamp::now().unix)
             };
-            let written = self.write(line, |resets, line| resets.journal.append(line)).await;
+            let written = self.append(line).await;
             if let Err(refusal) = written {
                 error!(%account, id, "the figures after the reset are not in the audit log: {refusal}");
             }
@@ -217,7 +208,7 @@ impl Execution<'_> {
             problem: outcome.problem.clone(),
             ..AuditLine::new(AuditKind::Outcome, id, now)
         };
-        let written = self.write(line, |resets, line| resets.journal.append(line)).await;
+        let written = self.append(line).await;
         if let Err(refusal) = &written {
             error!(%account, id, "the outcome of the reset is not in the audit log: {refusal}");
         }
@@ -244,15 +235,13 @@ impl Execution<'_> {
         }
     }
 
-    async fn write(
-        &self,
-        line: AuditLine,
-        write: impl FnOnce(&AccountResets, &AuditLine) -> Result<(), JournalError> + Send + 'static,
-    ) -> Result<(), Refusal> {
-        let resets = Arc::clone(self.resets);
-        let written = blocking::run(move || write(&resets, &line)).await;
-        written.map_err(|error| Refusal::Storage(error.to_string()))
+    async fn append(&self, line: AuditLine) -> Result<(), Refusal> {
+        self.resets.journal.append(line).await.map_err(storage_refusal)
     }
+}
+
+fn storage_refusal(error: JournalError) -> Refusal {
+    Refusal::Storage(error.to_string())
 }
 
 /// The poller ended before the decision.

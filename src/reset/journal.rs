@@ -5,9 +5,10 @@
 //! after a crash at any point a reset that may have been sent keeps its cooldown. If the state file is
 //! lost, the last intent of the log counts.
 //!
-//! Everything here waits for the disk and is called outside the async threads.
+//! No lock is held while the disk is waited for.
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -17,7 +18,7 @@ use super::cooldown::{CooldownLeft, CooldownMark, Now};
 use crate::blocking::lock;
 use crate::clock::{self, Stamp};
 use crate::metrics::{LastReset, ResetMarks, ResetResult};
-use crate::storage::{AccountStore, Storage, StorageError};
+use crate::storage::{AccountFiles, AccountFolder, AccountStore, Storage, StorageError};
 
 /// The file with the time of the last reset.
 const STATE_FILE: &str = "reset-state.json";
@@ -52,9 +53,9 @@ pub(super) enum JournalError {
 /// An account's resets.
 #[derive(Debug)]
 pub(super) struct ResetJournal {
-    account: String,
+    folder: AccountFolder,
     storage: Option<Storage>,
-    loaded: Mutex<Option<Loaded>>,
+    loaded: Arc<Mutex<Option<Loaded>>>,
 }
 
 /// The content of the files, and what was added since.
@@ -64,50 +65,32 @@ struct Loaded {
     /// When the journal was loaded.
     since: Stamp,
     marks: ResetMarks,
+    /// Resets without an outcome, which are not counted yet.
+    unresolved: usize,
 }
 
 impl ResetJournal {
-    pub(super) fn new(account: &str, storage: Option<Storage>) -> Self {
-        Self { account: account.to_owned(), storage, loaded: Mutex::default() }
+    pub(super) fn new(folder: AccountFolder, storage: Option<Storage>) -> Self {
+        Self { folder, storage, loaded: Arc::default() }
     }
 
     /// Reads the files, once. Returns how many resets have no outcome; these are recorded as unknown.
-    pub(super) fn open(&self) -> Result<usize, JournalError> {
-        let mut loaded = self.loaded();
-        if loaded.is_some() {
-            return Ok(0);
+    pub(super) async fn open(&self) -> Result<usize, JournalError> {
+        if let Some(loaded) = lock(&self.loaded).as_mut() {
+            return Ok(std::mem::take(&mut loaded.unresolved));
         }
-        let (storage, store) = self.store()?;
-        let state = match store.read(STATE_FILE)? {
-            Some(bytes) => {
-                Some(serde_json::from_slice::<State>(&bytes).map_err(|_| JournalError::State)?)
+        let (files, loaded) = (self.files()?, Arc::clone(&self.loaded));
+        let read = files.run(move |store| {
+            // One that was given up may have read them meanwhile.
+            if lock(&loaded).is_none() {
+                let read = Loaded::read(store)?;
+                *lock(&loaded) = Some(read);
             }
-            None => None,
-        };
-        let history = match storage.open_unlocked(&self.account, AUDIT_FILE)? {
-            Some(log) => AuditHistory::read(log)?,
-            None => AuditHistory::default(),
-        };
-        let now = Stamp::now();
-        for id in &history.open {
-            let problem = "the exporter ended before the outcome was written down";
-            let line = AuditLine {
-                result: Some(ResetResult::Unknown.label().to_owned()),
-                code: Some("outcome_unknown".to_owned()),
-                problem: Some(problem.to_owned()),
-                ..AuditLine::new(AuditKind::Outcome, id, now.unix)
-            };
-            append_to(&store, &line)?;
-        }
-        let from_log = history
-            .intent
-            .as_ref()
-            .filter(|intent| state.as_ref().is_none_or(|state| state.id != intent.id));
-        let from_log = from_log.and_then(|intent| intent.mark.clone());
-        let marks = marks_of(&history);
-        let cooldowns = state.map(|state| state.mark).into_iter().chain(from_log).collect();
-        *loaded = Some(Loaded { cooldowns, since: now, marks });
-        Ok(history.open.len())
+            Ok::<_, JournalError>(())
+        });
+        read.await?;
+        let mut loaded = lock(&self.loaded);
+        Ok(loaded.as_mut().map(|loaded| std::mem::take(&mut loaded.unresolved)).unwrap_or_default())
     }
 
     /// The rest of the cooldown, if there is any; the longest where several count.
@@ -128,60 +111,119 @@ impl ResetJournal {
         &self,
         wait: impl Fn(&CooldownMark, Now<'_>) -> Option<CooldownLeft>,
     ) -> Option<CooldownLeft> {
-        let (loaded, boot) = (self.loaded(), clock::boot());
+        let boot = clock::boot();
+        let loaded = lock(&self.loaded);
         let loaded = loaded.as_ref()?;
         let now = Now { stamp: Stamp::now(), boot: boot.as_deref(), known_since: loaded.since };
         loaded.cooldowns.iter().filter_map(|mark| wait(mark, now)).max_by_key(|wait| wait.left)
     }
 
-    /// Records that a reset is about to be sent: from then on the cooldown holds.
-    pub(super) fn write_intent(
+    /// Records that a reset is about to be sent: from then on the cooldown holds. Where the disk takes too
+    /// long the reset is not sent, which is recorded as soon as the intent is.
+    pub(super) async fn write_intent(
         &self,
         mark: CooldownMark,
-        intent: &AuditLine,
+        intent: AuditLine,
     ) -> Result<(), JournalError> {
-        let (_, store) = self.store()?;
+        let files = self.files()?;
         let state = State { id: intent.id.clone(), mark: mark.clone() };
         let state = serde_json::to_vec(&state)?;
         // In memory it holds even if the disk fails in between.
-        if let Some(loaded) = self.loaded().as_mut() {
+        if let Some(loaded) = lock(&self.loaded).as_mut() {
             loaded.cooldowns = vec![mark];
             loaded.since = Stamp::now();
         }
-        store.write(STATE_FILE, &state)?;
-        append_to(&store, intent)
+        let given_up = Arc::new(AtomicBool::new(false));
+        let late = Arc::clone(&given_up);
+        let written =
+            files.run(move |store| write_both(store, &state, &intent, || late.load(SeqCst))).await;
+        given_up.store(written.is_err(), SeqCst);
+        written
     }
 
     /// Appends any other line.
-    pub(super) fn append(&self, line: &AuditLine) -> Result<(), JournalError> {
-        append_to(&self.store()?.1, line)
+    pub(super) async fn append(&self, line: AuditLine) -> Result<(), JournalError> {
+        self.files()?.run(move |store| append_to(store, &line)).await
     }
 
     /// What the metrics and the status page show.
     pub(super) fn marks(&self) -> ResetMarks {
-        self.loaded().as_ref().map(|loaded| loaded.marks).unwrap_or_default()
+        lock(&self.loaded).as_ref().map(|loaded| loaded.marks).unwrap_or_default()
     }
 
     /// Changes what the metrics and the status page show.
     pub(super) fn update_marks(&self, change: impl FnOnce(&mut ResetMarks)) -> ResetMarks {
-        let mut loaded = self.loaded();
+        let mut loaded = lock(&self.loaded);
         let Some(loaded) = loaded.as_mut() else { return ResetMarks::default() };
         change(&mut loaded.marks);
         loaded.marks
     }
 
-    /// Opened each time: an account that is removed must not keep its folder locked.
-    fn store(&self) -> Result<(&Storage, Arc<AccountStore>), JournalError> {
+    /// Had each time: an account that is removed must not keep its folder locked.
+    fn files(&self) -> Result<Arc<AccountFiles>, JournalError> {
         let storage = self.storage.as_ref().ok_or(JournalError::NoStorage)?;
-        Ok((storage, storage.shared(&self.account)?))
-    }
-
-    fn loaded(&self) -> MutexGuard<'_, Option<Loaded>> {
-        lock(&self.loaded)
+        Ok(storage.files(self.folder.clone()))
     }
 }
 
-fn append_to(store: &AccountStore, line: &AuditLine) -> Result<(), JournalError> {
+impl Loaded {
+    /// Reads both files, and records for each intent without an outcome that it is unknown.
+    fn read(store: &mut AccountStore) -> Result<Self, JournalError> {
+        let state = match store.read(STATE_FILE)? {
+            Some(bytes) => {
+                Some(serde_json::from_slice::<State>(&bytes).map_err(|_| JournalError::State)?)
+            }
+            None => None,
+        };
+        let history = match store.open(AUDIT_FILE)? {
+            Some(log) => AuditHistory::read(log)?,
+            None => AuditHistory::default(),
+        };
+        let now = Stamp::now();
+        for id in &history.open {
+            let problem = "the exporter ended before the outcome was written down";
+            let line = AuditLine {
+                code: Some("outcome_unknown".to_owned()),
+                ..outcome(id, ResetResult::Unknown, problem)
+            };
+            append_to(store, &line)?;
+        }
+        let from_log = history
+            .intent
+            .as_ref()
+            .filter(|intent| state.as_ref().is_none_or(|state| state.id != intent.id));
+        let from_log = from_log.and_then(|intent| intent.mark.clone());
+        let marks = marks_of(&history);
+        let cooldowns = state.map(|state| state.mark).into_iter().chain(from_log).collect();
+        Ok(Self { cooldowns, since: now, marks, unresolved: history.open.len() })
+    }
+}
+
+fn outcome(id: &str, result: ResetResult, problem: &str) -> AuditLine {
+    AuditLine {
+        result: Some(result.label().to_owned()),
+        problem: Some(problem.to_owned()),
+        ..AuditLine::new(AuditKind::Outcome, id, Stamp::now().unix)
+    }
+}
+
+/// Writes the state and the intent, and what became of it if it is on disk too `late` to be sent.
+fn write_both(
+    store: &mut AccountStore,
+    state: &[u8],
+    intent: &AuditLine,
+    late: impl FnOnce() -> bool,
+) -> Result<(), JournalError> {
+    store.write(STATE_FILE, state)?;
+    append_to(store, intent)?;
+    if late() {
+        let problem = "nothing was sent: the disk took too long for the intent";
+        append_to(store, &outcome(&intent.id, ResetResult::Failed, problem))?;
+    }
+    Ok(())
+}
+
+fn append_to(store: &mut AccountStore, line: &AuditLine) -> Result<(), JournalError> {
     Ok(store.append(AUDIT_FILE, &serde_json::to_vec(line)?)?)
 }
 

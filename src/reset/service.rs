@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
@@ -15,16 +15,13 @@ use super::account_resets::AccountResets;
 use super::execute::Execution;
 use super::hook::{HookMessage, ReplyBody, ResetCredentials, ResetHook, ResetReply, ResetRequest};
 use super::token::ResetTokens;
-use crate::account::{AccountName, Reset};
+use crate::account::{Account, AccountId, Reset};
 use crate::blocking::lock;
 use crate::metrics::AdminCode;
 use crate::poller::{PollerHandle, Registry};
 use crate::shutdown::Shutdown;
-use crate::storage::Storage;
+use crate::storage::{AccountFolder, DISK_TIMEOUT, Storage};
 use crate::text;
-
-/// Longest time that the disk may take.
-const DISK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Receives requests for resets.
 #[derive(Debug)]
@@ -39,7 +36,7 @@ struct Shared {
     registry: Arc<Registry>,
     storage: Option<Storage>,
     tokens: ResetTokens,
-    by_account: Mutex<HashMap<AccountName, Arc<AccountResets>>>,
+    by_account: Mutex<HashMap<AccountFolder, Arc<AccountResets>>>,
     tasks: TaskTracker,
     shutdown: Shutdown,
 }
@@ -136,7 +133,7 @@ impl Shared {
             return;
         };
         let account = &target.poller.account.name;
-        let resets = self.resets_of(account);
+        let resets = self.resets_of(&target.poller.account);
         let execution = Execution {
             resets: &resets,
             poller: &target.poller,
@@ -163,13 +160,12 @@ impl Shared {
         let _ = reply.send(answer);
     }
 
-    fn resets_of(&self, account: &AccountName) -> Arc<AccountResets> {
-        let new = || Arc::new(AccountResets::new(account.as_str(), self.storage.clone()));
-        Arc::clone(self.by_account().entry(account.clone()).or_insert_with(new))
-    }
-
-    fn by_account(&self) -> MutexGuard<'_, HashMap<AccountName, Arc<AccountResets>>> {
-        lock(&self.by_account)
+    /// By number: a renamed account keeps its cooldown and its lock.
+    fn resets_of(&self, account: &Account) -> Arc<AccountResets> {
+        let number = account.account_id.as_ref().map(AccountId::as_str);
+        let folder = AccountFolder::new(account.name.as_str(), number);
+        let new = || Arc::new(AccountResets::new(folder.clone(), self.storage.clone()));
+        Arc::clone(lock(&self.by_account).entry(folder.clone()).or_insert_with(new))
     }
 
     /// Loads the journals of accounts whose pollers have registered, before the first request.
@@ -177,7 +173,7 @@ impl Shared {
         for poller in
             self.registry.all().into_iter().filter(|poller| poller.account.reset.is_some())
         {
-            let resets = self.resets_of(&poller.account.name);
+            let resets = self.resets_of(&poller.account);
             if let Err(error) = resets.load(&poller).await {
                 let account = &poller.account.name;
                 error!(%account, "resets are refused for now: {error}");

@@ -19,7 +19,7 @@ use tokio::time::{Instant, timeout};
 use tracing::{error, warn};
 
 use crate::account::RESET_TOKEN_MIN;
-use crate::files::{FileFingerprint, OpenFile};
+use crate::files::{FileFingerprint, OpenFile, Privacy};
 
 /// How long the content of the files is cached.
 const CACHE_TIME: Duration = Duration::from_secs(1);
@@ -120,7 +120,7 @@ fn read_cached(path: PathBuf, earlier: &HashMap<PathBuf, CachedFile>) -> (PathBu
 /// configuration was checked.
 fn read(path: &Path) -> io::Result<Digest> {
     let file = OpenFile::regular(path)?;
-    if file.mode().is_open_to_others() {
+    if file.privacy()? == Privacy::Open {
         return Err(io::Error::other("it is open to every user of the host; chmod 600 it"));
     }
     let text = file.read_secret("a token")?;

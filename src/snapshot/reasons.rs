@@ -19,6 +19,8 @@ pub enum FailingReason {
     ServerError,
     /// Upstream answers something that is not its API.
     Malformed,
+    /// What has to survive a restart cannot be stored or read: a full or hung disk, another owner.
+    Storage,
 }
 
 /// Why a user's counter may not count: the label `reason` of `wazzup_user_untrusted`.
@@ -61,6 +63,7 @@ impl FailingReason {
             Self::Unreachable => "unreachable",
             Self::ServerError => "server_error",
             Self::Malformed => "malformed",
+            Self::Storage => "storage",
         }
     }
 }

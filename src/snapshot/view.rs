@@ -59,6 +59,8 @@ pub struct Block {
 pub struct Facts {
     /// Users that are polled.
     pub users: usize,
+    /// The number of the account that the last token named, if one did.
+    pub token_account: Option<String>,
     /// When the last sweep began, be it finished or not.
     pub begun: Option<Stamp>,
     /// The last finished sweep.

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::files::FileMode;
+
 /// Why something could not be stored or read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -20,6 +22,15 @@ pub enum StorageError {
         /// The owner's process id as it sees it itself, where the file holds it.
         pid: Option<u32>,
     },
+    /// The disk does not respond.
+    #[error(
+        "{} does not respond; the disk or the network file system below it hangs. It is tried again",
+        path.display()
+    )]
+    Hung {
+        /// The account's folder.
+        path: PathBuf,
+    },
     /// A symbolic link, or something else that does not belong there.
     #[error(
         "{} is not a {expected}, or is one behind a symbolic link, which is not followed here; put a \
@@ -34,14 +45,24 @@ pub enum StorageError {
     },
     /// A folder in which others could replace files.
     #[error(
-        "others may write to {0} (mode {mode:04o}); if they have not, run chmod go-w {0}",
+        "others may write to {0} (mode {mode}); if they have not, run chmod go-w {0}",
         path.display()
     )]
     Exposed {
         /// The folder.
         path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
+        /// Its permissions.
+        mode: FileMode,
+    },
+    /// A folder that somebody else has put where others may write.
+    #[error(
+        "{} belongs to another user, in a folder to which others may write; move it away, or choose another \
+         folder with --storage.path",
+        path.display()
+    )]
+    Foreign {
+        /// The folder.
+        path: PathBuf,
     },
     /// More than may be written or read.
     #[error("{} is larger than {} MiB; move it away", path.display(), limit >> 20)]

@@ -7,12 +7,13 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{
-    Access, AtFlags, Mode, OFlags, accessat, chmodat, fchmod, fstat, fsync, mkdirat, open, openat,
+    Access, AtFlags, Mode, OFlags, accessat, chmodat, fchmod, fsync, mkdirat, open, openat,
     renameat, unlinkat,
 };
 use rustix::io::Errno;
 
 use super::error::StorageError;
+use crate::files::FolderAccess;
 
 /// Largest file that is written or read, logs excepted, in bytes.
 pub const SIZE_MAX: u64 = 64 << 20;
@@ -84,15 +85,29 @@ impl Folder {
         }
     }
 
-    /// Itself, unless others may write to it.
-    pub(super) fn check_private(self) -> Result<Self, StorageError> {
-        let stat = fstat(&self.fd).map_err(|error| failed("open", self.path.clone(), error))?;
-        let mode = Mode::from_raw_mode(stat.st_mode);
-        if mode.intersects(Mode::WGRP | Mode::WOTH) {
-            let mode = mode.as_raw_mode();
-            return Err(StorageError::Exposed { path: self.path, mode });
+    /// A folder of an account in this one, unless others may write to it. Where others may write to this
+    /// one, as to the root of a volume, it must be our own, and the write permission of its group, which
+    /// `fsGroup` gives at each mount, is taken away again.
+    pub(super) fn check_private(&self, inner: Self) -> Result<Self, StorageError> {
+        let (outer, access) = (self.access()?, inner.access()?);
+        if !outer.is_private() {
+            if !access.is_own() {
+                return Err(StorageError::Foreign { path: inner.path });
+            }
+            if access.is_open_to_group_only() {
+                let closed = fchmod(&inner.fd, FOLDER_MODE);
+                closed.map_err(|error| failed("close", inner.path.clone(), error))?;
+                return Ok(inner);
+            }
         }
-        Ok(self)
+        if access.is_private() {
+            return Ok(inner);
+        }
+        Err(StorageError::Exposed { path: inner.path, mode: access.mode() })
+    }
+
+    fn access(&self) -> Result<FolderAccess, StorageError> {
+        FolderAccess::of(&self.fd).map_err(|error| failed("open", self.path.clone(), error))
     }
 
     /// Whether this process may create something here; a read-only file system is noticed, too.
@@ -169,7 +184,7 @@ impl Folder {
         replaced
     }
 
-    fn rename(&self, from: &str, to: &str) -> Result<(), StorageError> {
+    pub(super) fn rename(&self, from: &str, to: &str) -> Result<(), StorageError> {
         renameat(&self.fd, from, &self.fd, to).map_err(|source| self.failed("replace", to, source))
     }
 

@@ -1,6 +1,7 @@
-//! The name of an account's folder.
+//! The name of an account's folder: after its number at Wazzup24 where that is known, else after its name.
 
 use std::fmt::Write as _;
+use std::hash::{Hash, Hasher};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use ring::digest::{SHA256, digest};
@@ -12,11 +13,66 @@ const WHOLE_MAX: usize = 200;
 /// How much is kept of a longer one.
 const HEAD: usize = 120;
 
+/// Which folder an account has. Two are equal if they are the same folder, whatever the names.
+#[derive(Debug, Clone)]
+pub struct AccountFolder {
+    name: String,
+    number: Option<String>,
+}
+
+impl AccountFolder {
+    /// The folder of an account with this name in the configuration and this number at Wazzup24, which it
+    /// keeps when it is renamed.
+    pub fn new(name: &str, number: Option<&str>) -> Self {
+        Self { name: name.to_owned(), number: number.map(str::to_owned) }
+    }
+
+    /// The name of the folder.
+    pub(super) fn current(&self) -> String {
+        // No name becomes a folder with a dot that early.
+        self.number
+            .as_ref()
+            .map_or_else(|| folder_name(&self.name), |number| format!("id.{number}"))
+    }
+
+    /// The name of the folder from before the number was configured.
+    pub(super) fn before_number(&self) -> Option<String> {
+        self.number.as_ref().map(|_| folder_name(&self.name))
+    }
+}
+
+impl AccountFolder {
+    fn key(&self) -> (bool, &str) {
+        (self.number.is_some(), self.number.as_ref().unwrap_or(&self.name))
+    }
+}
+
+impl PartialEq for AccountFolder {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for AccountFolder {}
+
+impl Hash for AccountFolder {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.key().hash(state);
+    }
+}
+
+/// An account without a number.
+impl From<&str> for AccountFolder {
+    fn from(name: &str) -> Self {
+        Self::new(name, None)
+    }
+}
+
 /// A different folder name for every account name, of at most 200 bytes.
 ///
 /// The name is percent-encoded. If that is too long, it is cut and a dot and the SHA-256 of the whole
 /// name follow; no short name contains a dot. The empty name, which no account has, is `%`.
-pub(super) fn folder_name(account: &str) -> String {
+fn folder_name(account: &str) -> String {
     if account.is_empty() {
         return "%".to_owned();
     }
@@ -62,6 +118,16 @@ mod tests {
             name.ends_with("5331531fc369fc1a22277595f292ddfa5b14f9be00063f9103397deb078fc4b8"),
             "{name}"
         );
+    }
+
+    #[test]
+    fn an_account_with_a_number_has_a_folder_of_that_number() {
+        let folder = AccountFolder::new("acme", Some("78231464"));
+        assert_eq!(folder.current(), "id.78231464");
+        assert_eq!(folder.before_number().as_deref(), Some("acme"));
+        assert_ne!(AccountFolder::from("id.78231464").current(), folder.current());
+        assert_eq!(folder, AccountFolder::new("other", Some("78231464")));
+        assert_ne!(AccountFolder::from("78231464"), folder);
     }
 
     proptest! {

@@ -2,15 +2,15 @@
 //! owner, a kill and a power loss.
 //!
 //! A [`Storage`] is the place for all accounts; [`Storage::account`] locks one account's folder and
-//! gives its [`AccountStore`], the only way to write there; [`Storage::shared`] is for the several parts
-//! of one process that store something of the same account. Commands beside a running daemon read with
+//! gives its [`AccountStore`], the only way to write there; [`Storage::files`] is for async code and for the
+//! several parts of one process that store something of the same account. Commands beside a running daemon read with
 //! [`Storage::read_unlocked`], or [`Storage::open_unlocked`] for long logs. [`replace_file`] is for files
-//! elsewhere. Everything here blocks, mostly on fsync: call it in `spawn_blocking`. The content of the
+//! elsewhere. Everything but [`AccountFiles`] blocks, mostly on fsync: call it in `spawn_blocking`. The content of the
 //! files is up to their owners.
 //!
 //! ```text
 //! data/                 0700, made when the first account is opened
-//!   acme/               0700, see `folder_name.rs` for other names than this one
+//!   id.78231464/        0700, of the account with this number; see `folder_name.rs`
 //!     .lock             0600, locked by the owner and holding its process id; stays when it ends
 //!     .new              0600, exists while a file is written; a killed owner's is removed
 //!     state.json        0600, the callers' files, whose names do not start with a dot
@@ -20,11 +20,14 @@
 //! there on they are refused. Once a folder is open, it is what is used, wherever its path may lead
 //! later, so that the files and the lock stay together.
 
+mod account_files;
 mod error;
 mod folder;
 mod folder_name;
 mod store;
 
+pub use self::account_files::{AccountFiles, DISK_TIMEOUT};
 pub use self::error::StorageError;
 pub use self::folder::SIZE_MAX;
+pub use self::folder_name::AccountFolder;
 pub use self::store::{AccountStore, Storage, check_replace_file, replace_file};

@@ -6,43 +6,43 @@ use std::fs::{File, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
 use rustix::fs::OFlags;
+use tokio::sync::Semaphore;
 
+use super::account_files::{AccountFiles, OPERATIONS_MAX};
 use super::error::StorageError;
 use super::folder::{self, Folder, SIZE_MAX};
-use super::folder_name::folder_name;
+use super::folder_name::AccountFolder;
 use crate::blocking::lock;
 
 /// The file that is locked by the owner of a folder.
 const LOCK: &str = ".lock";
-/// The file that is about to replace another one. One name is enough: the lock keeps other processes
-/// away and a mutex the other threads.
+/// The file that is about to replace another one. One name is enough: there is one owner, who writes one
+/// file at a time.
 const NEW: &str = ".new";
 
-/// The folder below which every account has one. Clones share what [`Storage::shared`] opens.
+/// The folder below which every account has one. Clones share what [`Storage::files`] opens.
 #[derive(Debug, Clone)]
 pub struct Storage {
     root: PathBuf,
-    shared: Arc<Mutex<HashMap<String, SharedStore>>>,
+    shared: Arc<Mutex<HashMap<AccountFolder, Weak<AccountFiles>>>>,
+    operations: Arc<Semaphore>,
 }
-
-/// What a process has open of an account.
-type SharedStore = Arc<Mutex<Weak<AccountStore>>>;
 
 /// One account's folder, locked until this is dropped.
 #[derive(Debug)]
 pub struct AccountStore {
     folder: Folder,
     lock: File,
-    writing: Mutex<()>,
 }
 
 impl Storage {
     /// Names the folder; nothing is created until an account is opened.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into(), shared: Arc::default() }
+        let operations = Arc::new(Semaphore::new(OPERATIONS_MAX));
+        Self { root: root.into(), shared: Arc::default(), operations }
     }
 
     /// Whether something could be stored here, found out without changing anything: where the folder
@@ -52,7 +52,7 @@ impl Storage {
     /// What would be in the way, as far as that can be known in advance.
     pub fn check(&self) -> Result<(), StorageError> {
         if let Some(root) = Folder::open(&self.root)? {
-            return root.check_private()?.check_writable();
+            return root.check_writable();
         }
         let exists = |path: &&Path| folder::or_current(path).symlink_metadata().is_ok();
         let nearest = self.root.ancestors().find(exists).unwrap_or(&self.root);
@@ -64,31 +64,31 @@ impl Storage {
     /// # Errors
     /// [`StorageError::Locked`] if it has an owner already, in this process or in another one;
     /// otherwise what is in the way.
-    pub fn account(&self, name: &str) -> Result<AccountStore, StorageError> {
-        let root = Folder::open_or_make(&self.root)?.check_private()?;
-        let folder = root.make(OsStr::new(&folder_name(name)))?.check_private()?;
+    pub fn account(&self, folder: impl Into<AccountFolder>) -> Result<AccountStore, StorageError> {
+        let folder = folder.into();
+        let root = Folder::open_or_make(&self.root)?;
+        adopt_earlier(&root, &folder)?;
+        let folder = root.check_private(root.make(OsStr::new(&folder.current()))?)?;
         let lock = lock_file(&folder)?;
         folder.remove(NEW)?;
         // What the last owner renamed just before it was killed may not have reached the disk.
         folder.sync()?;
-        Ok(AccountStore { folder, lock, writing: Mutex::new(()) })
+        Ok(AccountStore { folder, lock })
     }
 
-    /// The account's folder as several parts of this process use it at the same time: locked by the
-    /// first, unlocked when the last has dropped it.
-    ///
-    /// # Errors
-    /// As [`Storage::account`]; an owner is one that has opened it otherwise.
-    pub fn shared(&self, name: &str) -> Result<Arc<AccountStore>, StorageError> {
-        let shared_store = Arc::clone(lock(&self.shared).entry(name.to_owned()).or_default());
-        // The slow disk work of one account does not block others.
-        let mut shared_store = lock(&shared_store);
-        if let Some(store) = shared_store.upgrade() {
-            return Ok(store);
+    /// The account's files as several parts of this process use them at the same time; nothing is opened
+    /// yet.
+    pub fn files(&self, folder: impl Into<AccountFolder>) -> Arc<AccountFiles> {
+        let folder = folder.into();
+        let mut shared = lock(&self.shared);
+        shared.retain(|_, files| files.strong_count() > 0);
+        if let Some(files) = shared.get(&folder).and_then(Weak::upgrade) {
+            return files;
         }
-        let store = Arc::new(self.account(name)?);
-        *shared_store = Arc::downgrade(&store);
-        Ok(store)
+        let operations = Arc::clone(&self.operations);
+        let files = Arc::new(AccountFiles::new(self.clone(), folder.clone(), operations));
+        shared.insert(folder, Arc::downgrade(&files));
+        files
     }
 
     /// Reads an account's file without locking anything; the content is whole, but its owner may
@@ -96,9 +96,12 @@ impl Storage {
     ///
     /// # Errors
     /// As [`AccountStore::read`].
-    pub fn read_unlocked(&self, name: &str, file: &str) -> Result<Option<Vec<u8>>, StorageError> {
-        let Some(root) = Folder::open(&self.root)? else { return Ok(None) };
-        let Some(folder) = root.inside(OsStr::new(&folder_name(name)))? else { return Ok(None) };
+    pub fn read_unlocked(
+        &self,
+        folder: impl Into<AccountFolder>,
+        file: &str,
+    ) -> Result<Option<Vec<u8>>, StorageError> {
+        let Some(folder) = self.existing(&folder.into())? else { return Ok(None) };
         check_name(&folder, file)?;
         folder.read(file)
     }
@@ -108,17 +111,44 @@ impl Storage {
     ///
     /// # Errors
     /// As [`AccountStore::read`], but of any size.
-    pub fn open_unlocked(&self, name: &str, file: &str) -> Result<Option<File>, StorageError> {
-        let Some(root) = Folder::open(&self.root)? else { return Ok(None) };
-        let Some(folder) = root.inside(OsStr::new(&folder_name(name)))? else { return Ok(None) };
+    pub fn open_unlocked(
+        &self,
+        folder: impl Into<AccountFolder>,
+        file: &str,
+    ) -> Result<Option<File>, StorageError> {
+        let Some(folder) = self.existing(&folder.into())? else { return Ok(None) };
         check_name(&folder, file)?;
         folder.file(file, OFlags::RDONLY)
     }
 
     /// The error for a file that could be opened and not be read.
-    pub fn unreadable(&self, name: &str, file: &str, source: io::Error) -> StorageError {
-        let path = self.root.join(folder_name(name)).join(file);
+    pub fn unreadable(
+        &self,
+        folder: impl Into<AccountFolder>,
+        file: &str,
+        source: io::Error,
+    ) -> StorageError {
+        let path = self.path_of(&folder.into()).join(file);
         StorageError::Io { action: "read", path, source }
+    }
+
+    pub(super) fn path_of(&self, folder: &AccountFolder) -> PathBuf {
+        self.root.join(folder.current())
+    }
+
+    /// The account's folder, if there is one.
+    fn existing(&self, folder: &AccountFolder) -> Result<Option<Folder>, StorageError> {
+        let Some(root) = Folder::open(&self.root)? else { return Ok(None) };
+        match (root.inside(OsStr::new(&folder.current()))?, folder.before_number()) {
+            (None, Some(earlier)) => root.inside(OsStr::new(&earlier)),
+            (found, _) => Ok(found),
+        }
+    }
+
+    /// As another process would have it.
+    #[cfg(test)]
+    pub(super) fn same_place(&self) -> Self {
+        Self::new(&self.root)
     }
 }
 
@@ -133,18 +163,26 @@ impl AccountStore {
         self.folder.read(file)
     }
 
+    /// A file opened to be read piece by piece, of any size; `None` if there is none.
+    ///
+    /// # Errors
+    /// As for [`read`](Self::read), but of any size.
+    pub fn open(&self, file: &str) -> Result<Option<File>, StorageError> {
+        check_name(&self.folder, file)?;
+        self.folder.file(file, OFlags::RDONLY)
+    }
+
     /// Puts `bytes` in the place of the file's content. After `Ok` they survive a power loss. After
     /// an error, and whenever the process is killed, either the old content is there or the new one.
     ///
     /// # Errors
     /// As for [`read`](Self::read); the old content remains, except that the new one may already be
     /// there, not yet safe from a power loss, if the very last step fails.
-    pub fn write(&self, file: &str, bytes: &[u8]) -> Result<(), StorageError> {
+    pub fn write(&mut self, file: &str, bytes: &[u8]) -> Result<(), StorageError> {
         check_name(&self.folder, file)?;
         if bytes.len() as u64 > SIZE_MAX {
             return Err(StorageError::TooLarge { path: self.folder.path(file), limit: SIZE_MAX });
         }
-        let _alone = self.alone();
         // Only to refuse what is no plain file: renaming would replace it silently.
         self.folder.file(file, OFlags::RDONLY)?;
         self.folder.replace(file, NEW, bytes)
@@ -156,12 +194,11 @@ impl AccountStore {
     ///
     /// # Errors
     /// As for [`read`](Self::read), but of any size, and if `line` holds a line break itself.
-    pub fn append(&self, file: &str, line: &[u8]) -> Result<(), StorageError> {
+    pub fn append(&mut self, file: &str, line: &[u8]) -> Result<(), StorageError> {
         check_name(&self.folder, file)?;
         if line.contains(&b'\n') {
             return Err(self.folder.invalid(file, "a line must not hold a line break"));
         }
-        let _alone = self.alone();
         let log = self.folder.open_or_create(file, OFlags::RDWR | OFlags::APPEND)?;
         let failed = |source| self.folder.failed("write", file, source);
         let length = log.metadata().map_err(failed)?.len();
@@ -170,10 +207,6 @@ impl AccountStore {
             self.folder.sync()?;
         }
         append_line(log, length, line).map_err(failed)
-    }
-
-    fn alone(&self) -> MutexGuard<'_, ()> {
-        lock(&self.writing)
     }
 }
 
@@ -213,6 +246,23 @@ impl Drop for AccountStore {
         // Closing is not enough while a child process, not yet at its exec, has the file open, too.
         let _ = self.lock.unlock();
     }
+}
+
+/// Renames the folder that the account had before its number was configured.
+fn adopt_earlier(root: &Folder, folder: &AccountFolder) -> Result<(), StorageError> {
+    let (current, Some(earlier)) = (folder.current(), folder.before_number()) else {
+        return Ok(());
+    };
+    if root.inside(OsStr::new(&current))?.is_some() {
+        return Ok(());
+    }
+    let Some(found) = root.inside(OsStr::new(&earlier))? else { return Ok(()) };
+    // Its owner, if any, would not notice.
+    let owned = lock_file(&root.check_private(found)?)?;
+    root.rename(&earlier, &current)?;
+    // Closing is not enough while a child process, not yet at its exec, has the file open, too.
+    let _ = owned.unlock();
+    root.sync()
 }
 
 fn lock_file(folder: &Folder) -> Result<File, StorageError> {

@@ -7,6 +7,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use reqwest::{Certificate, Proxy, redirect};
 
@@ -14,6 +15,13 @@ use super::error::BuildError;
 use crate::account::{Account, Authorities, ProxyUrl};
 use crate::blocking::lock;
 use crate::net::is_loopback;
+
+/// How long an HTTP/2 connection may be silent before it is asked whether it still works; gateways
+/// punish those who ask more often.
+const PING_INTERVAL: Duration = Duration::from_secs(10);
+/// How long the response may take before the connection is closed. A request that times out ends only
+/// itself, so without this every account behind a hung connection would be blind until a restart.
+const PING_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Connection pools, shared by all accounts. Clones hold the same pools.
 #[derive(Clone, Default)]
@@ -156,6 +164,10 @@ fn bare_client() -> reqwest::ClientBuilder {
         .referer(false)
         // By default it sends again what HTTP/2 peers refused; the budget counts each request.
         .retry(reqwest::retry::never())
+        .http2_keep_alive_interval(PING_INTERVAL)
+        .http2_keep_alive_timeout(PING_TIMEOUT)
+        // An idle connection that hangs would cost the next sweep.
+        .http2_keep_alive_while_idle(true)
 }
 
 #[cfg(test)]

@@ -1,85 +1,30 @@
 //! The exporter behind a real nginx that keeps a path prefix, and behind one that removes it.
 
-use std::net::{SocketAddr, TcpListener};
-use std::process::Command;
-
 use reqwest::redirect::Policy;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use super::browser::Browser;
 use super::expected::held;
+use super::nginx::Nginx;
 use super::page::{POLL, businesses, until_figures};
 use super::support::exporter::Exporter;
 use super::support::http::builder;
-use super::support::process::Process;
 use super::support::samples::samples;
 use super::support::upstream::serve;
-use super::support::wait::until;
 
-/// A running nginx.
-struct Proxy {
-    process: Process,
-    address: SocketAddr,
-    _folder: TempDir,
+/// Passes what is below `location` on to `target`, as nginx understands the two.
+async fn passing(location: &str, target: &str) -> Nginx {
+    Nginx::start("", &format!("location {location} {{ proxy_pass {target}; }}")).await
 }
 
-impl Proxy {
-    /// Passes what is below `location` on to `target`, as nginx understands the two.
-    async fn start(location: &str, target: &str) -> Self {
-        until("nginx", &[], async || Self::attempt(location, target).await).await
-    }
-
-    /// nginx cannot ask for any free port, and one that was free may be taken when it starts.
-    async fn attempt(location: &str, target: &str) -> Result<Self, String> {
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = free.local_addr().unwrap();
-        drop(free);
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().display();
-        let config = format!(
-            "daemon off; master_process off; pid {path}/pid; error_log stderr;\n\
-             events {{}}\n\
-             http {{\n  access_log off;\n  \
-             client_body_temp_path {path}/body; proxy_temp_path {path}/proxy;\n  \
-             fastcgi_temp_path {path}/fastcgi; uwsgi_temp_path {path}/uwsgi; scgi_temp_path {path}/scgi;\n  \
-             server {{\n    listen {address};\n    \
-             location {location} {{ proxy_pass {target}; }}\n  }}\n}}\n"
-        );
-        let file = folder.path().join("nginx.conf");
-        std::fs::write(&file, config).unwrap();
-        // It is not always in PATH.
-        let places = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin";
-        let mut command = Command::new("nginx");
-        command.env("PATH", places).args(["-e", "stderr", "-p"]).arg(folder.path());
-        let process = Process::start("nginx", command.arg("-c").arg(&file));
-        let proxy = Self { process, address, _folder: folder };
-        until("nginx to answer or to end", &[], async || {
-            if let Some(status) = proxy.process.ended() {
-                return Ok(Err(format!("{status}: {}", proxy.process.log())));
-            }
-            let response = Self::client().get(proxy.url("/")).send().await;
-            let response = response.map_err(|error| error.to_string())?;
-            let server = response.headers()["server"].to_str().unwrap_or_default();
-            if server.starts_with("nginx") { Ok(Ok(())) } else { Err(server.to_owned()) }
-        })
-        .await?;
-        Ok(proxy)
-    }
-
-    fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
-    }
-
-    /// A client that follows redirects, as Prometheus does.
-    fn client() -> reqwest::Client {
-        builder().redirect(Policy::limited(5)).build().unwrap()
-    }
+/// A client that follows redirects, as Prometheus does.
+fn client() -> reqwest::Client {
+    builder().redirect(Policy::limited(5)).build().unwrap()
 }
 
 /// Everything that must hold of a page at `home`, which is reached from `door`.
 async fn check(
-    proxy: &Proxy,
+    proxy: &Nginx,
     exporter: &Exporter,
     api: &wazzup_exporter::simulator::Simulator,
     door: &str,
@@ -110,10 +55,10 @@ async fn check(
     assert!(links.len() > 8, "{links:?}");
     for link in links {
         assert!(link.starts_with(&proxy.url(home)), "{link}");
-        assert_eq!(Proxy::client().get(link).send().await.unwrap().status(), 200, "{link}");
+        assert_eq!(client().get(link).send().await.unwrap().status(), 200, "{link}");
     }
     assert_eq!(browser.complaints().await, [""; 0]);
-    let metrics = Proxy::client().get(proxy.url(&format!("{home}metrics"))).send().await.unwrap();
+    let metrics = client().get(proxy.url(&format!("{home}metrics"))).send().await.unwrap();
     let metrics = samples(&metrics.text().await.unwrap());
     for ((account, user, kind), value) in held(api) {
         let series = super::support::samples::counter(&account, &user, &kind);
@@ -126,7 +71,7 @@ async fn the_page_works_behind_a_proxy_that_keeps_the_prefix() {
     let (api, url) = serve(businesses()).await;
     let flags = ["--web.external-url=https://example.com/team/wazzup/".to_owned()];
     let exporter = Exporter::polling_with(&api, &url, POLL, &flags);
-    let proxy = Proxy::start("/team", &format!("http://{}", exporter.address)).await;
+    let proxy = passing("/team", &format!("http://{}", exporter.address)).await;
     check(&proxy, &exporter, &api, "/team", "/team/wazzup/").await;
 }
 
@@ -136,7 +81,7 @@ async fn the_page_works_behind_a_proxy_that_removes_the_prefix() {
     let flags = ["--web.external-url=https://example.com/wazzup/", "--web.route-prefix=/"];
     let exporter = Exporter::polling_with(&api, &url, POLL, &flags.map(str::to_owned));
     let target = format!("http://{}/", exporter.address);
-    let proxy = Proxy::start("/wazzup/", &target).await;
+    let proxy = passing("/wazzup/", &target).await;
     check(&proxy, &exporter, &api, "/wazzup", "/wazzup/").await;
 }
 
@@ -146,6 +91,6 @@ async fn a_proxy_that_exchanges_the_prefix_for_another_finds_the_page_too() {
     let flags = ["--web.route-prefix=/inside".to_owned()];
     let exporter = Exporter::polling_with(&api, &url, POLL, &flags);
     let target = format!("http://{}/", exporter.address);
-    let proxy = Proxy::start("/outside/", &target).await;
+    let proxy = passing("/outside/", &target).await;
     check(&proxy, &exporter, &api, "/outside/", "/outside/inside/").await;
 }

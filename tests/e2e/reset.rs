@@ -129,5 +129,5 @@ async fn a_page_in_a_browser_cannot_reset_an_account() {
         "headers": {"content-type": "application/json", "x-reset-token": TOKEN}});
     assert_eq!(said(own, "a request of its own").await, "basic403");
     assert_eq!(api.counts().endpoint(Endpoint::Reset), 0);
-    assert!(!folder.path().join("data/acme/reset-audit.jsonl").exists());
+    assert!(!folder.path().join(format!("data/id.{ID}/reset-audit.jsonl")).exists());
 }

@@ -24,7 +24,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     // Working hours are part of an account's settings.
     ("account", &["schedule"]),
     ("metrics", &["blocking"]),
-    ("storage", &["blocking"]),
+    ("storage", &["blocking", "files"]),
     ("limit", &["account", "blocking", "metrics", "schedule"]),
     ("transport", &["account", "blocking", "counter", "metrics", "net", "text"]),
     (

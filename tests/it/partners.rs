@@ -9,7 +9,7 @@ use wazzup_exporter::config::{self, Config, Permissions};
 use wazzup_exporter::simulator::{
     AccountSpec, Endpoint, PartnerSpec, RateLimit, Role, Settings, Simulator, UserSpec,
 };
-use wazzup_exporter::storage::Storage;
+use wazzup_exporter::storage::{AccountFolder, Storage};
 
 use super::support::daemon::World;
 use super::support::files::write_private;
@@ -48,6 +48,11 @@ pub(crate) fn label(name: &str, number: usize, users: usize) -> AccountSpec {
 
 pub(crate) fn id(number: usize) -> String {
     format!("{:08}", 10_000_000 + number)
+}
+
+/// The folder of an account: the first is called `acme`, the second otherwise.
+pub(crate) fn folder_of(account: &str) -> AccountFolder {
+    AccountFolder::new(account, Some(&id(usize::from(account != "acme"))))
 }
 
 fn with_users(account: AccountSpec, users: usize) -> AccountSpec {
@@ -113,7 +118,7 @@ impl Scene {
 
     /// What the exporter keeps of an account's tokens.
     pub(crate) fn kept(&self, account: &str) -> Option<Value> {
-        let content = self.storage().read_unlocked(account, "oauth.json").unwrap()?;
+        let content = self.storage().read_unlocked(folder_of(account), "oauth.json").unwrap()?;
         Some(serde_json::from_slice(&content).unwrap())
     }
 

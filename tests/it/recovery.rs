@@ -1,14 +1,17 @@
 //! How an account is polled while it cannot be read, and how it recovers.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use wazzup_exporter::simulator::{Access, AccountSpec, RateLimit, Role, Settings, UserSpec};
 use wazzup_exporter::storage::Storage;
 
 use super::support::daemon::World;
 use super::support::files::write_private;
-use super::support::samples::{counter, value};
+use super::support::samples::{Samples, counter, value};
 use super::support::upstream::{configuration, serve, still};
+use super::support::wait::until_true;
 
 const FAST: &str = "interval: 200ms, timeout: 5s";
 
@@ -233,4 +236,65 @@ async fn red_since_survives_a_restart_of_the_exporter() {
     assert_eq!(after[since], before[since]);
     assert_eq!(value(&after, came), Some(3.0), "what came during the outage");
     second.stop().await;
+}
+
+/// A token that names its account.
+fn token_naming(number: &str) -> String {
+    let payload = URL_SAFE_NO_PAD.encode(format!(r#"{{"child_id":"{number}"}}"#));
+    format!("eyJhbGciOiJub25lIn0.{payload}.c2ln")
+}
+
+#[tokio::test]
+async fn trends_of_one_account_are_never_those_of_another_whose_token_takes_its_place() {
+    let account = |name: &str, number: &str, count| {
+        let user = UserSpec::new("u0", "Anna", Role::SalesRep).pinned(count, "red");
+        AccountSpec::new(name, number, &token_naming(number)).user(user)
+    };
+    let accounts = vec![account("one", "10000001", 5), account("two", "10000002", 9)];
+    let limit = RateLimit::UNLIMITED;
+    let settings = Settings { accounts, speed: 0.0, limit, ..Settings::default() };
+    let (api, url) = serve(settings).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    write_private(&file, &token_naming("10000001"));
+    let yaml = format!(
+        "poll: {{{FAST}}}\naccounts:\n- {{name: acme, base_url: '{url}', auth: {{token_file: '{}'}},\n\
+         \x20  channels: {{enabled: false}}, users: [{{id: u0}}]}}\n",
+        file.display()
+    );
+    let storage = Some(Storage::new(folder.path().join("data")));
+    let since = r#"wazzup_unanswered_red_since_timestamp_seconds{account="acme",user="u0"}"#;
+    let came = r#"wazzup_unanswered_increase_total{account="acme",user="u0"}"#;
+    let red = counter("acme", "u0", "red");
+    let until_red = async |world: &World, count: f64| {
+        world.until("red", |samples| value(samples, &red) == Some(count)).await
+    };
+    // It is shown in whole seconds.
+    let until_later = async |samples: &Samples| {
+        let since = value(samples, since).unwrap();
+        until_true("another second", async || {
+            let now = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs_f64();
+            now > since + 1.1
+        })
+        .await;
+    };
+    let world = World::start_in(api.clone(), &yaml, storage.clone()).await;
+    let first = until_red(&world, 5.0).await;
+    until_later(&first).await;
+    write_private(&file, &token_naming("10000002"));
+    let second = until_red(&world, 9.0).await;
+    assert!(value(&second, since) > value(&first, since), "while it runs");
+    assert_eq!(value(&second, came), Some(0.0));
+    world.stop().await;
+
+    until_later(&second).await;
+    write_private(&file, &token_naming("10000001"));
+    let world = World::start_in(api.clone(), &yaml, storage.clone()).await;
+    let third = until_red(&world, 5.0).await;
+    assert!(value(&third, since) > value(&second, since), "over a restart");
+    world.stop().await;
+
+    let world = World::start_in(api, &yaml, storage).await;
+    assert_eq!(until_red(&world, 5.0).await[since], third[since], "the same account's are kept");
+    world.stop().await;
 }

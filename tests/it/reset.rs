@@ -117,7 +117,8 @@ impl Scene {
 }
 
 pub(crate) fn audit(data: &Path) -> Vec<Value> {
-    let text = std::fs::read_to_string(data.join("acme/reset-audit.jsonl")).unwrap_or_default();
+    let text = std::fs::read_to_string(data.join(format!("id.{ID}/reset-audit.jsonl")))
+        .unwrap_or_default();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
@@ -737,7 +738,7 @@ async fn a_disk_that_fails_lets_nothing_be_sent() {
     let scene = Scene::new().await;
     let world = scene.start().await;
     // A folder in the place of the log.
-    std::fs::create_dir_all(scene.path("data/acme/reset-audit.jsonl")).unwrap();
+    std::fs::create_dir_all(scene.path(&format!("data/id.{ID}/reset-audit.jsonl"))).unwrap();
     let (status, answer) = ResetRequest::good().document(&world).await;
     assert_eq!((status, &answer["code"]), (500, &json!("storage_failed")), "{answer}");
     assert!(answer["message"].as_str().unwrap().contains("reset-audit.jsonl"), "{answer}");

@@ -161,7 +161,7 @@ async fn a_daemon_with_resets_makes_its_storage_and_check_config_looks_at_it() {
     let mut daemon = command();
     daemon.arg(&config).current_dir(scene.folder.path());
     let process = Exporter::spawn(&mut daemon);
-    let made = scene.path("data/acme");
+    let made = scene.path(&format!("data/id.{ID}"));
     process.until("the folder", |_| made.is_dir()).await;
     drop(process);
     std::fs::remove_dir_all(scene.path("data")).unwrap();

@@ -10,7 +10,7 @@ use std::time::Instant;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::reset::{Scene, TOKEN, audit, body};
+use super::reset::{ID, Scene, TOKEN, audit, body};
 use super::support::exporter::{Exporter, config_flag};
 use super::support::http::client;
 use super::support::samples::{Samples, value};
@@ -120,7 +120,7 @@ async fn a_kill_never_sends_twice_nor_without_a_record_nor_opens_the_cooldown() 
 
 /// The log without a line that was torn.
 fn audit_if_any(scene: &Scene) -> Vec<Value> {
-    let file = scene.path("data/acme/reset-audit.jsonl");
+    let file = scene.path(&format!("data/id.{ID}/reset-audit.jsonl"));
     match std::fs::read_to_string(&file) {
         Ok(text) if !text.is_empty() && !text.ends_with('\n') => {
             let lines = text.lines().filter_map(|line| serde_json::from_str(line).ok());

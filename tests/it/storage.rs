@@ -36,13 +36,13 @@ fn child() {
             // Until it is killed, or the parent has ended.
             std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
         }
-        "rewrite" => rewrite(&storage.account("acme").unwrap()),
+        "rewrite" => rewrite(&mut storage.account("acme").unwrap()),
         "keep" => {
-            let store = storage.account("acme").unwrap();
+            let mut store = storage.account("acme").unwrap();
             store.write("state", b"x").unwrap();
             store.append("log", b"x").unwrap();
         }
-        "fill" => fill(&storage.account("acme").unwrap()),
+        "fill" => fill(&mut storage.account("acme").unwrap()),
         "try" => {
             report(storage.account("acme").unwrap_err());
             report(storage.check().map_or_else(|error| error.to_string(), |()| "fine".to_owned()));
@@ -156,7 +156,7 @@ fn a_place_that_cannot_be_written_is_refused() {
 }
 
 /// Replaces the content for ever, each by the next, and reports each.
-fn rewrite(store: &AccountStore) {
+fn rewrite(store: &mut AccountStore) {
     report("locked");
     let mut number = store.read("state").unwrap().map_or(0, |bytes| number_in(&bytes));
     loop {
@@ -179,7 +179,7 @@ fn number_in(bytes: &[u8]) -> u64 {
 }
 
 /// Writes until nothing more fits, in both ways, and reports both errors; then makes room.
-fn fill(store: &AccountStore) {
+fn fill(store: &mut AccountStore) {
     let folder = Path::new(&std::env::var(ROOT).unwrap()).join("acme");
     let mut kept = Vec::new();
     let refused = loop {

@@ -3,7 +3,7 @@
 use wazzup_exporter::simulator::{Endpoint, Login, TokenQuirk};
 use wazzup_exporter::storage::Storage;
 
-use super::partners::{Scene, id, label, main_partner};
+use super::partners::{Scene, folder_of, id, label, main_partner};
 use super::support::daemon::World;
 use super::support::exporter::{Exporter, config_flag, run};
 use super::support::files::write_private;
@@ -162,6 +162,36 @@ async fn a_login_beside_a_healthy_exporter_is_taken_up() {
 }
 
 #[tokio::test]
+async fn a_slip_in_the_login_file_does_not_cost_the_live_refresh_token() {
+    let scene = acme(3600).await;
+    let file = scene.login_file("acme");
+    let mut asked = 1;
+    for restart in [false, true] {
+        let mut world = scene.world(FAST).await;
+        more_sweeps(&world, 1.0).await;
+        let login = std::fs::read_to_string(&file).unwrap();
+        write_private(&file, "rubbish\n");
+        until_true("a refusal", async || {
+            scene.kept("acme").is_some_and(|kept| kept["login_needed"] == "revoked")
+        })
+        .await;
+        asked += 1;
+        assert_eq!(scene.asked(Endpoint::Refresh), asked);
+        if restart {
+            world.stop().await;
+            world = scene.world(FAST).await;
+        }
+        write_private(&file, &login);
+        let granted = scene.granted(Endpoint::Refresh);
+        scene.until_granted(Endpoint::Refresh, granted + 1).await;
+        asked += 1;
+        more_sweeps(&world, 2.0).await;
+        world.stop().await;
+        assert!(scene.keeps_the_live_one("acme"));
+    }
+}
+
+#[tokio::test]
 async fn before_the_first_login_a_login_is_needed() {
     let scene = acme(3600).await;
     let config = scene.config(FAST);
@@ -243,10 +273,10 @@ async fn an_answer_that_cannot_be_stored_is_not_used_and_not_lost() {
     scene.api.expire_tokens("acme").unwrap();
     world.api_until("a refresh", |log| log.endpoint(Endpoint::Refresh) >= 2).await;
     // A folder in the place of the file: it cannot be replaced.
-    let file = scene.path("data/acme/oauth.json");
+    let file = scene.path(&format!("data/id.{}/oauth.json", id(0)));
     std::fs::remove_file(&file).unwrap();
     std::fs::create_dir(&file).unwrap();
-    let reason = failing("unauthorized");
+    let reason = failing("storage");
     world.until("the reason", |samples| samples.contains_key(&reason)).await;
     std::fs::remove_dir(&file).unwrap();
     more_sweeps(&world, 2.0).await;
@@ -258,9 +288,9 @@ async fn an_answer_that_cannot_be_stored_is_not_used_and_not_lost() {
 #[tokio::test]
 async fn a_second_owner_is_refused_and_spends_nothing() {
     let scene = acme(3600).await;
-    let other = Storage::new(scene.path("data")).account("acme").unwrap();
+    let other = Storage::new(scene.path("data")).account(folder_of("acme")).unwrap();
     let world = scene.world(FAST).await;
-    let reason = failing("unauthorized");
+    let reason = failing("storage");
     world.until("the reason", |samples| samples.contains_key(&reason)).await;
     let page = world.get("/").await.text().await.unwrap();
     let owner = format!("is locked by process {}", std::process::id());
@@ -296,11 +326,11 @@ async fn an_account_that_is_gone_leaves_its_storage_to_others() {
     let world = scene.world(FAST).await;
     more_sweeps(&world, 1.0).await;
     let stranger = Storage::new(scene.path("data"));
-    assert!(stranger.account("acme").is_err());
+    assert!(stranger.account(folder_of("acme")).is_err());
     let accounts = scene.config(FAST).accounts.into_iter().map(std::sync::Arc::new);
     let rest = accounts.filter(|account| account.name.as_str() != "acme").collect();
     world.accounts.replace(rest).await;
-    until_true("the storage", async || stranger.account("acme").is_ok()).await;
+    until_true("the storage", async || stranger.account(folder_of("acme")).is_ok()).await;
     world.stop().await;
 }
 

@@ -1,7 +1,8 @@
 //! The response to a reset.
 
-use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde::de::{Error as _, IgnoredAny};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 use crate::transport::Malformed;
 
@@ -16,12 +17,23 @@ struct ResetEnvelope {
 /// What upstream says of a reset.
 #[derive(Debug, Clone, Deserialize)]
 pub struct ClearResponse {
-    /// Whose counters it is about, as upstream writes it.
+    /// Whose counters it is about, as upstream writes it; digits where it is a number.
+    #[serde(deserialize_with = "digits")]
     pub account_id: String,
     /// Whether they are cleared.
     pub cleared: bool,
     #[serde(flatten)]
     _rest: IgnoredAny,
+}
+
+/// A text, or a number written as the eight digits of an account.
+fn digits<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let digits = match Value::deserialize(deserializer)? {
+        Value::String(text) => Some(text),
+        Value::Number(number) => number.as_u64().map(|number| format!("{number:08}")),
+        _ => None,
+    };
+    digits.ok_or_else(|| D::Error::custom("account_id is not the number of an account"))
 }
 
 /// Reads the response to a reset.
@@ -44,6 +56,11 @@ mod tests {
         let body = r#"{"data":{"account_id":"78231464","cleared":true},"meta":{"timestamp":1}}"#;
         let response = parse_reset(body.as_bytes()).unwrap();
         assert_eq!((response.account_id.as_str(), response.cleared), ("78231464", true));
+        for (number, digits) in [("78231464", "78231464"), ("1234567", "01234567")] {
+            let body = format!(r#"{{"data":{{"account_id":{number},"cleared":true}}}}"#);
+            let response = parse_reset(body.as_bytes()).unwrap();
+            assert_eq!((response.account_id.as_str(), response.cleared), (digits, true));
+        }
         for other in [
             "",
             "{}",
@@ -52,7 +69,8 @@ mod tests {
             r#"{"data":{"account_id":"78231464"}}"#,
             r#"{"data":{"account_id":"78231464","cleared":1}}"#,
             r#"{"data":{"account_id":"78231464","cleared":"true"}}"#,
-            r#"{"data":{"account_id":78231464,"cleared":true}}"#,
+            r#"{"data":{"account_id":78231464.5,"cleared":true}}"#,
+            r#"{"data":{"account_id":["78231464"],"cleared":true}}"#,
             r#"{"data":["78231464",true]}"#,
             r#"{"account_id":"78231464","cleared":true}"#,
             &body[..body.len() - 1],

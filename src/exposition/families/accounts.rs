@@ -20,7 +20,7 @@ pub(in crate::exposition) static ACCOUNT_FAMILIES: [AccountFamily; 29] = [
     AccountFamily {
         name: "wazzup_account_failing",
         kind: Kind::Gauge,
-        help: "1 while no user of the account can be read, with the reason: unauthorized, forbidden, login_needed (the customer has to log in again), rate_limited, unreachable, server_error or malformed.",
+        help: "1 while no user of the account can be read, with the reason: unauthorized, forbidden, login_needed (the customer has to log in again), rate_limited, unreachable, server_error, malformed or storage (what must be stored cannot be).",
         ages: Ages::Never,
         write: |lines, name, labels, context| {
             if let Some(reason) = context.facts.failing {

@@ -42,7 +42,14 @@ fn detail(user: &UserView, failing: Option<FailingReason>) -> Option<Arc<str>> {
 }
 
 fn of_account(outcome: Outcome, failing: Option<FailingReason>) -> bool {
-    failing.is_some() && FailingReason::of(outcome) == failing
+    let reason = match failing {
+        // Without a token, requests count as unauthorized.
+        Some(FailingReason::LoginNeeded | FailingReason::Storage) => {
+            Some(FailingReason::Unauthorized)
+        }
+        other => other,
+    };
+    reason.is_some() && FailingReason::of(outcome) == reason
 }
 
 fn failing(reason: FailingReason, view: &AccountView) -> String {
@@ -60,6 +67,9 @@ fn failing(reason: FailingReason, view: &AccountView) -> String {
         FailingReason::ServerError => format!("{api} reports an error of its own."),
         FailingReason::Malformed => {
             format!("The responses of {api} are not those of the Wazzup24 API.")
+        }
+        FailingReason::Storage => {
+            "The account's tokens cannot be stored, and are not used without that.".to_owned()
         }
     }
 }
@@ -87,6 +97,10 @@ fn remedy(reason: FailingReason) -> &'static str {
         }
         FailingReason::Malformed => {
             "Check base_url and proxy_url: another server may answer in place of Wazzup24."
+        }
+        FailingReason::Storage => {
+            "See the log: make room on the disk, stop the other process that uses --storage.path, or see why \
+             the disk does not respond."
         }
     }
 }

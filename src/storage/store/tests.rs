@@ -26,7 +26,7 @@ fn names(folder: &Path) -> Vec<String> {
 #[test]
 fn what_is_written_is_read() {
     let (_temporary, storage) = storage();
-    let store = storage.account("acme").unwrap();
+    let mut store = storage.account("acme").unwrap();
     assert_eq!(store.read("state").unwrap(), None);
     for content in [b"first".as_slice(), b"", b"the third\n\0\xff"] {
         store.write("state", content).unwrap();
@@ -100,32 +100,9 @@ fn of_many_concurrent_openers_one_becomes_the_owner() {
 }
 
 #[test]
-fn threads_may_write_at_the_same_time() {
-    let (_temporary, storage) = storage();
-    let store = storage.account("acme").unwrap();
-    std::thread::scope(|scope| {
-        for letter in b'a'..b'i' {
-            let store = &store;
-            scope.spawn(move || {
-                for _ in 0..10 {
-                    store.write("state", &[letter; 5000]).unwrap();
-                    store.append("log", &[letter; 500]).unwrap();
-                }
-            });
-        }
-    });
-    let state = store.read("state").unwrap().unwrap();
-    assert_eq!(state, [state[0]; 5000]);
-    let log = store.read("log").unwrap().unwrap();
-    let lines: Vec<_> = log.strip_suffix(b"\n").unwrap().split(|byte| *byte == b'\n').collect();
-    assert_eq!(lines.len(), 80);
-    assert!(lines.iter().all(|line| **line == [line[0]; 500]));
-}
-
-#[test]
 fn a_torn_line_does_not_swallow_the_next_one() {
     let (_temporary, storage) = storage();
-    let store = storage.account("acme").unwrap();
+    let mut store = storage.account("acme").unwrap();
     store.append("log", b"one").unwrap();
     store.append("log", b"").unwrap();
     let file = storage.root.join("acme/log");
@@ -141,7 +118,7 @@ fn a_torn_line_does_not_swallow_the_next_one() {
 #[test]
 fn mistaken_names_and_lines_are_refused() {
     let (_temporary, storage) = storage();
-    let store = storage.account("acme").unwrap();
+    let mut store = storage.account("acme").unwrap();
     for file in ["", ".", "..", ".lock", "../acme/state", "a/b", "a\0"] {
         assert!(store.write(file, b"").is_err(), "{file:?}");
         assert!(store.append(file, b"").is_err(), "{file:?}");
@@ -156,7 +133,7 @@ fn mistaken_names_and_lines_are_refused() {
 #[test]
 fn links_and_other_things_in_the_place_of_a_file_are_refused() {
     let (temporary, storage) = storage();
-    let store = storage.account("acme").unwrap();
+    let mut store = storage.account("acme").unwrap();
     let folder = storage.root.join("acme");
     let target = temporary.path().join("target");
     fs::write(&target, "mine").unwrap();
@@ -208,24 +185,49 @@ fn a_place_below_a_file_or_a_dangling_link_is_refused() {
     assert_eq!(names(temporary.path()), ["dangling", "file"]);
 }
 
+fn chmod(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
 #[test]
 fn folders_that_others_may_write_to_are_refused_with_a_remedy() {
     for mode in [0o770, 0o702, 0o1777, 0o2775] {
         let (_temporary, storage) = storage();
         drop(storage.account("acme").unwrap());
-        let chmod = |path: &Path, mode| {
-            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
-        };
         let folder = storage.root.join("acme");
         chmod(&folder, mode);
         let error = storage.account("acme").unwrap_err().to_string();
-        let message = format!("(mode {mode:04o}); if they have not, run chmod go-w");
+        let message = format!("(mode {mode:03o}); if they have not, run chmod go-w");
         assert!(error.contains(&message) && error.contains(folder.to_str().unwrap()), "{error}");
         chmod(&folder, 0o755);
         drop(storage.account("acme").unwrap());
+    }
+}
+
+/// The root of a volume as `fsGroup` makes it, of an `emptyDir`, and of a shared folder.
+#[test]
+fn a_place_that_others_may_write_to_has_folders_of_our_own() {
+    for mode in [0o2775, 0o2770, 0o777, 0o1777] {
+        let (_temporary, storage) = storage();
+        fs::create_dir_all(&storage.root).unwrap();
         chmod(&storage.root, mode);
-        for error in [storage.account("acme").unwrap_err(), storage.check().unwrap_err()] {
-            assert!(matches!(error, StorageError::Exposed { .. }), "{error:?}");
+        storage.check().unwrap();
+        drop(storage.account("acme").unwrap());
+        let folder = storage.root.join("acme");
+        let mode_of = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+        assert_eq!(mode_of(&folder), 0o700);
+        // The next mount with fsGroup.
+        chmod(&folder, 0o2770);
+        storage.account("acme").unwrap().write("state", b"x").unwrap();
+        assert_eq!(mode_of(&folder), 0o700);
+        chmod(&folder, 0o707);
+        assert!(matches!(storage.account("acme"), Err(StorageError::Exposed { .. })));
+        chmod(&folder, 0o700);
+        symlink("acme", storage.root.join("link")).unwrap();
+        assert!(matches!(storage.account("link"), Err(StorageError::NotPlain { .. })));
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::chown(&folder, Some(1), None).unwrap();
+            assert!(matches!(storage.account("acme"), Err(StorageError::Foreign { .. })));
         }
     }
 }
@@ -233,7 +235,7 @@ fn folders_that_others_may_write_to_are_refused_with_a_remedy() {
 #[test]
 fn a_file_is_read_up_to_its_limit() {
     let (_temporary, storage) = storage();
-    let store = storage.account("acme").unwrap();
+    let mut store = storage.account("acme").unwrap();
     let file = File::create(storage.root.join("acme/state")).unwrap();
     file.set_len(SIZE_MAX).unwrap();
     assert_eq!(store.read("state").unwrap().unwrap().len() as u64, SIZE_MAX);
@@ -271,17 +273,22 @@ fn what_the_system_says_comes_with_a_remedy() {
 }
 
 #[test]
-fn parts_of_a_process_share_a_folder_and_the_last_one_unlocks_it() {
+fn a_number_keeps_the_folder_over_renaming_and_takes_over_what_was_kept_without_one() {
     let (_temporary, storage) = storage();
-    let first = storage.shared("acme").unwrap();
-    let second = storage.clone().shared("acme").unwrap();
-    assert!(Arc::ptr_eq(&first, &second));
-    drop(first);
-    let other = Storage::new(&storage.root);
-    assert!(matches!(other.shared("acme"), Err(StorageError::Locked { .. })));
-    drop(second);
-    drop(other.shared("acme").unwrap());
-    assert!(storage.shared("acme").is_ok());
+    storage.account("acme").unwrap().write("state", b"x").unwrap();
+    let numbered = |name| AccountFolder::new(name, Some("78231464"));
+    let read = |folder| storage.read_unlocked(folder, "state").unwrap();
+    assert_eq!(read(numbered("acme")).unwrap(), b"x", "before it is opened");
+    let owner = storage.account("acme").unwrap();
+    assert!(matches!(storage.account(numbered("acme")), Err(StorageError::Locked { .. })));
+    drop(owner);
+    drop(storage.account(numbered("acme")).unwrap());
+    assert_eq!(names(&storage.root), ["id.78231464"]);
+    let renamed = storage.account(numbered("other")).unwrap();
+    assert_eq!(renamed.read("state").unwrap().unwrap(), b"x");
+    // Another account of the old name has nothing of it.
+    assert_eq!(storage.account("acme").unwrap().read("state").unwrap(), None);
+    assert_eq!(read(numbered("acme")).unwrap(), b"x");
 }
 
 #[test]

@@ -294,16 +294,25 @@ fn roles() -> [RoleLabel; 5] {
 }
 
 /// Every reason of a failing account. A new one fails to compile here until it is in the list.
-fn reasons() -> [FailingReason; 7] {
+fn reasons() -> [FailingReason; 8] {
     use FailingReason::{
-        Forbidden, LoginNeeded, Malformed, RateLimited, ServerError, Unauthorized, Unreachable,
+        Forbidden, LoginNeeded, Malformed, RateLimited, ServerError, Storage, Unauthorized,
+        Unreachable,
     };
-    let all =
-        [Unauthorized, Forbidden, LoginNeeded, RateLimited, Unreachable, ServerError, Malformed];
+    let all = [
+        Unauthorized,
+        Forbidden,
+        LoginNeeded,
+        RateLimited,
+        Unreachable,
+        ServerError,
+        Malformed,
+        Storage,
+    ];
     for reason in all {
         match reason {
             Unauthorized | Forbidden | LoginNeeded | RateLimited | Unreachable | ServerError
-            | Malformed => {}
+            | Malformed | Storage => {}
         }
     }
     all
