@@ -75,7 +75,7 @@ mod tests {
 
     fn identity(auth: Auth, number: Option<&str>, named: Option<&str>) -> AccountIdentity {
         let account_id = number.map(|number| AccountId::parse(number).unwrap());
-        AccountIdentity::new(&Account { auth, account_id, ..fixture("acme", &[]) }, named)
+        AccountIdentity::new(&Account { account_id, auth, ..fixture("acme", &[]) }, named)
     }
 
     fn file() -> Auth {

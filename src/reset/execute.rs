@@ -56,7 +56,7 @@ impl Execution<'_> {
         let claimed = !self.resets.busy.swap(true, SeqCst);
         let in_progress = claimed.then(|| InProgress(self.resets));
         if claimed {
-            self.resets.load(self.poller).await.map_err(storage_refusal)?;
+            self.resets.load(self.poller).await.map_err(|error| storage_refusal(&error))?;
         }
         let locked = self.resets.locked.load(SeqCst);
         guards::availability(!claimed, locked, self.resets.journal.wait(self.limits.cooldown))?;
@@ -236,11 +236,11 @@ impl Execution<'_> {
     }
 
     async fn append(&self, line: AuditLine) -> Result<(), Refusal> {
-        self.resets.journal.append(line).await.map_err(storage_refusal)
+        self.resets.journal.append(line).await.map_err(|error| storage_refusal(&error))
     }
 }
 
-fn storage_refusal(error: JournalError) -> Refusal {
+fn storage_refusal(error: &JournalError) -> Refusal {
     Refusal::Storage(error.to_string())
 }
 

@@ -129,17 +129,17 @@ async fn a_disk_that_hangs_refuses_a_reset_and_holds_up_nothing_else() {
     let journal = folder.journal();
     journal.open().await.unwrap();
     let (end, wait_for_end) = std::sync::mpsc::channel::<()>();
-    let (begin, begun) = tokio::sync::oneshot::channel();
+    let (running, is_running) = tokio::sync::oneshot::channel();
     let files = journal.files().unwrap();
     let hanging = tokio::spawn(async move {
         let hung = files.run(move |_| {
-            let _ = begin.send(());
+            let _ = running.send(());
             let _ = wait_for_end.recv();
             Ok::<_, StorageError>(())
         });
         hung.await
     });
-    begun.await.unwrap();
+    is_running.await.unwrap();
     tokio::time::pause();
     let write = journal.write_intent(mark(), intent("a"));
     let (refused, ()) = tokio::join!(write, tokio::time::advance(Duration::from_mins(1)));
