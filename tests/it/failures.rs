@@ -257,6 +257,30 @@ async fn forty_hung_accounts_leave_the_others_fresh() {
 }
 
 #[tokio::test]
+async fn one_sweep_does_not_wait_for_a_long_pause_and_says_when_to_come_back() {
+    let mut settings = still(&["acme", "globex"], 3);
+    settings.faults = vec!["account=acme,retry_after=429:3600".parse().unwrap()];
+    let (api, url) = serve(settings).await;
+    let yaml = configuration(&api, &url, "interval: 1h");
+    let config =
+        wazzup_exporter::config::parse(yaml.as_bytes(), std::path::Path::new("test.yaml")).unwrap();
+    let report = wazzup_exporter::app::poll_once(config, None).await.unwrap();
+    let [acme] = &report.incomplete[..] else { panic!("{:?}", report.incomplete) };
+    assert!(acme.starts_with("acme (Wazzup24 asks to wait; run it again after 20"), "{acme}");
+    let samples: Samples =
+        super::support::samples::samples(std::str::from_utf8(&report.exposition).unwrap());
+    let failing = r#"wazzup_account_failing{account="acme",reason="rate_limited"}"#;
+    assert_eq!(value(&samples, failing), Some(1.0));
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let until = r#"wazzup_account_paused_until_timestamp_seconds{account="acme"}"#;
+    let left = value(&samples, until).unwrap() - now.as_secs_f64();
+    assert!(left > 1800.0 && left < 3602.0, "{left}");
+    let other = r#"wazzup_account_paused_until_timestamp_seconds{account="globex"}"#;
+    assert_eq!(value(&samples, other), None);
+    assert_eq!(value(&samples, &counter("globex", "u2", "red")), Some(21.0));
+}
+
+#[tokio::test]
 async fn one_sweep_of_everything_returns_what_could_not_be_read() {
     let mut settings = still(&["acme", "globex"], 3);
     settings.faults = vec!["status=500,account=globex,user=u1".parse().unwrap()];
