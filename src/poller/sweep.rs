@@ -74,8 +74,11 @@ struct SweepProgress {
     asked: usize,
     /// Requests that failed.
     failures: usize,
-    /// Consecutive responses 401.
+    /// Consecutive refusals.
     denials: usize,
+    /// How many of them end a sweep in which no user was read yet. In a spread sweep the first request is
+    /// alone, and its user may be the only one who is refused.
+    denials_before_success: usize,
     /// Failures without a success after which the sweep ends.
     enough: usize,
     /// Whether upstream has accepted the token in this sweep.
@@ -131,6 +134,7 @@ impl SweepProgress {
             asked: 0,
             failures: 0,
             denials: 0,
+            denials_before_success: if between.is_zero() { 1 } else { MIN_DENIALS.min(users) },
             enough,
             accepted: false,
             refused: None,
@@ -174,9 +178,22 @@ impl SweepProgress {
     /// may concern one user, but hardly many in a row.
     fn deny(&mut self, concurrency: usize) {
         self.denials += 1;
-        if !self.accepted || self.denials >= concurrency.max(MIN_DENIALS) {
+        let enough =
+            if self.accepted { concurrency.max(MIN_DENIALS) } else { self.denials_before_success };
+        if self.denials >= enough {
             let reason = self.renewal_error.as_ref().map(reason_of);
             self.refused = Some(reason.unwrap_or(FailingReason::Unauthorized));
+        }
+    }
+
+    /// Records a response 403. Before the first success it concerns the account, afterwards the user.
+    fn forbid(&mut self) {
+        if self.accepted {
+            return;
+        }
+        self.denials += 1;
+        if self.denials >= self.denials_before_success {
+            self.refused = Some(FailingReason::Forbidden);
         }
     }
 
@@ -393,10 +410,7 @@ impl Poller {
                 return;
             }
             Outcome::Unauthorized => progress.deny(self.account().poll.concurrency),
-            // Before the first success this concerns the account, afterwards the user.
-            Outcome::Forbidden if !progress.accepted => {
-                progress.refused = Some(FailingReason::Forbidden);
-            }
+            Outcome::Forbidden => progress.forbid(),
             // Upstream looked for the user, so the token is good.
             Outcome::NotFound if error.is_of_the_api() => progress.accept(),
             Outcome::Timeout | Outcome::Connect | Outcome::ServerError

@@ -85,6 +85,27 @@ async fn what_fails_once_is_asked_again_in_the_same_sweep() {
 }
 
 #[tokio::test]
+async fn a_user_who_is_asked_again_in_the_same_sweep_is_never_shown_as_failed() {
+    let world = World::start(still(&["acme"], 40), "interval: 4s, concurrency: 1").await;
+    let ok = r#"wazzup_sweeps_total{account="acme",result="ok"}"#;
+    let up = r#"wazzup_user_up{account="acme",user="u3"}"#;
+    world.until("the first sweep", |samples| value(samples, ok) >= Some(1.0)).await;
+    world.api.add_fault("count=1,user=u3,status=500".parse().unwrap());
+    world
+        .until("another sweep", |samples| {
+            assert_eq!(value(samples, up), Some(1.0));
+            value(samples, ok) >= Some(2.0)
+        })
+        .await;
+    assert_eq!(world.api.counts().status(500), 1);
+    assert_eq!(
+        value(&world.scrape().await, r#"wazzup_sweeps_total{account="acme",result="partial"}"#),
+        Some(0.0)
+    );
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn a_redirect_is_not_followed_and_says_so() {
     let (other, other_url) = serve(still(&["elsewhere"], 1)).await;
     let mut settings = still(&["acme"], 1);
