@@ -10,10 +10,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::blocking::lock;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 /// Silence of the supervisor after which the process is not healthy.
 pub const SILENCE: Duration = Duration::from_mins(1);
+
+/// How long the supervisor has to show that it is alive after it was found silent.
+const TURN: Duration = Duration::from_millis(300);
 
 /// What `/-/healthy` and `/-/ready` are answered from.
 #[derive(Debug)]
@@ -60,6 +63,13 @@ impl Health {
     /// Whether the supervisor ticked within [`SILENCE`].
     pub fn healthy(&self) -> bool {
         lock(&self.ticked).elapsed() < SILENCE
+    }
+
+    /// Gives the supervisor a turn if it is late: the process may have been stopped until now.
+    pub async fn wait_for_turn(&self) {
+        if !self.healthy() {
+            sleep(TURN).await;
+        }
     }
 
     /// Notes that everything that was to be opened is open.
@@ -118,9 +128,11 @@ impl Heartbeat {
         *lock(&self.0.next) = next;
     }
 
-    /// Whether the heartbeat is overdue by more than `grace`.
-    pub fn is_overdue(&self, grace: Duration) -> bool {
-        lock(&self.0.next).elapsed() > grace
+    /// Whether the heartbeat is overdue by more than `grace`. Time before `resumed`, when the process
+    /// went on after it had been stopped as a whole, does not count.
+    pub fn is_overdue(&self, grace: Duration, resumed: Instant) -> bool {
+        let due = *lock(&self.0.next);
+        due.max(resumed).elapsed() > grace
     }
 }
 
@@ -175,10 +187,31 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_heartbeat_is_overdue_only_after_the_grace() {
         let heartbeat = Heartbeat::new();
-        heartbeat.next_action_at(Instant::now() + 300 * SECOND);
+        let start = Instant::now();
+        heartbeat.next_action_at(start + 300 * SECOND);
         advance(325 * SECOND).await;
-        assert!(!heartbeat.is_overdue(25 * SECOND));
+        assert!(!heartbeat.is_overdue(25 * SECOND, start));
         advance(SECOND).await;
-        assert!(heartbeat.is_overdue(25 * SECOND));
+        assert!(heartbeat.is_overdue(25 * SECOND, start));
+        let resumed = start + 301 * SECOND;
+        assert!(!heartbeat.is_overdue(25 * SECOND, resumed));
+        advance(SECOND).await;
+        assert!(heartbeat.is_overdue(25 * SECOND, resumed));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_supervisor_that_was_stopped_with_the_process_has_a_turn_before_it_is_judged() {
+        let health = Arc::new(Health::new());
+        advance(61 * SECOND).await;
+        let ticks = tokio::spawn({
+            let health = Arc::clone(&health);
+            async move { health.tick() }
+        });
+        health.wait_for_turn().await;
+        assert!(health.healthy());
+        ticks.await.unwrap();
+        advance(61 * SECOND).await;
+        health.wait_for_turn().await;
+        assert!(!health.healthy(), "silent although it had a turn");
     }
 }

@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::account::{Account, Credential, RateLimit};
 use crate::blocking::lock;
+use crate::clock::Stamp;
 use crate::metrics::Tally;
 use crate::schedule::Spacing;
 
@@ -36,9 +37,17 @@ pub enum Lane {
 const LANES: usize = 4;
 
 /// The limit of requests in flight over all accounts.
+///
+/// Those who wait for a permit are served in turn, and an account waits for one at a time. Accounts that
+/// are down to one request in flight share a quarter of the permits, so that hanging ones leave the rest
+/// to the others.
 #[derive(Debug, Clone)]
-pub struct GlobalLimit(Arc<GlobalState>);
+pub struct GlobalLimit {
+    all: Arc<GlobalState>,
+    reduced: Arc<GlobalState>,
+}
 
+/// Permits whose number can change.
 #[derive(Debug)]
 struct GlobalState {
     permits: Arc<Semaphore>,
@@ -75,6 +84,8 @@ struct PaceState {
     next: Instant,
     /// Upstream asked for a pause until then.
     paused_until: Instant,
+    /// The same, to be shown.
+    pause_end: Option<Stamp>,
 }
 
 /// The paces of all credentials in use. One outlives the limiters that use it while it still has to
@@ -109,6 +120,8 @@ struct State {
     in_flight: usize,
     concurrency: usize,
     timeouts_in_a_row: usize,
+    /// The most requests in flight at once since the last response.
+    most_in_flight: usize,
 }
 
 /// Permission to have one request open; given back when dropped.
@@ -116,32 +129,49 @@ struct State {
 pub struct Permit {
     inner: Arc<Inner>,
     _global: GlobalPermit,
+    _reduced: Option<GlobalPermit>,
 }
 
 impl GlobalLimit {
     /// Allows `requests` in flight.
     pub fn new(requests: usize) -> Self {
-        let permits = Arc::new(Semaphore::new(requests));
-        let size = Mutex::new(Capacity { allowed: requests, surplus: 0 });
-        Self(Arc::new(GlobalState { permits, size }))
+        let [all, reduced] = [requests, quarter(requests)].map(GlobalState::new).map(Arc::new);
+        Self { all, reduced }
     }
 
     /// Allows `requests` from now on; those in flight beyond that are not cancelled.
     pub fn set_limit(&self, requests: usize) {
-        let mut size = lock(&self.0.size);
+        self.all.set_limit(requests);
+        self.reduced.set_limit(quarter(requests));
+    }
+}
+
+/// The permits of all accounts that are down to one request in flight.
+fn quarter(requests: usize) -> usize {
+    (requests / 4).max(1)
+}
+
+impl GlobalState {
+    fn new(requests: usize) -> Self {
+        let size = Mutex::new(Capacity { allowed: requests, surplus: 0 });
+        Self { permits: Arc::new(Semaphore::new(requests)), size }
+    }
+
+    fn set_limit(&self, requests: usize) {
+        let mut size = lock(&self.size);
         let more = requests.saturating_sub(size.allowed);
         let kept = more.min(size.surplus);
-        self.0.permits.add_permits(more - kept);
+        self.permits.add_permits(more - kept);
         let fewer = size.allowed.saturating_sub(requests);
-        let open = fewer - self.0.permits.forget_permits(fewer);
+        let open = fewer - self.permits.forget_permits(fewer);
         size.surplus = size.surplus - kept + open;
         size.allowed = requests;
     }
 
-    async fn acquire(&self) -> GlobalPermit {
-        let permit = Arc::clone(&self.0.permits).acquire_owned().await;
+    async fn acquire(self: &Arc<Self>) -> GlobalPermit {
+        let permit = Arc::clone(&self.permits).acquire_owned().await;
         let permit = Some(permit.expect("this semaphore is never closed"));
-        GlobalPermit { permit, state: Arc::clone(&self.0) }
+        GlobalPermit { permit, state: Arc::clone(self) }
     }
 }
 
@@ -181,16 +211,20 @@ impl Paces {
 impl Pace {
     /// A pace that keeps `limit` in any window and has sent nothing yet.
     pub fn new(limit: RateLimit) -> Self {
-        let spacing = Spacing::new(limit.requests, limit.per);
+        let spacing = Spacing::new(limit.usable(), limit.per);
         let now = Instant::now();
-        let state = Mutex::new(PaceState { next: now, paused_until: now });
+        let state = Mutex::new(PaceState { next: now, paused_until: now, pause_end: None });
         Self { limit, spacing, state, queue: tokio::sync::Mutex::default() }
     }
 
     /// Sends nothing for `pause`; a pause that is already longer stays.
     pub fn pause(&self, pause: Duration) {
         let mut state = lock(&self.state);
-        state.paused_until = state.paused_until.max(Instant::now() + pause);
+        let until = Instant::now() + pause;
+        if until > state.paused_until {
+            state.paused_until = until;
+            state.pause_end = Some(Stamp::now().plus(pause));
+        }
     }
 
     /// Takes the next slot, or returns the earliest time of one.
@@ -223,7 +257,8 @@ impl Limiter {
         tally: Arc<Tally>,
     ) -> Self {
         let waiters = Default::default();
-        let state = State { waiters, in_flight: 0, concurrency, timeouts_in_a_row: 0 };
+        let state =
+            State { waiters, in_flight: 0, concurrency, timeouts_in_a_row: 0, most_in_flight: 0 };
         let state = Mutex::new(state);
         let inner = Arc::new(Inner { state, changed: Notify::new(), pace, global, tally });
         let task = tokio::spawn(dispatch(Arc::clone(&inner))).abort_handle();
@@ -248,7 +283,13 @@ impl Limiter {
 
     /// Whether a pause is not over yet.
     pub fn paused(&self) -> bool {
-        lock(&self.0.inner.pace.state).paused_until > Instant::now()
+        self.paused_until().is_some()
+    }
+
+    /// When the pause ends that is not over yet.
+    pub fn paused_until(&self) -> Option<Stamp> {
+        let state = lock(&self.0.inner.pace.state);
+        state.pause_end.filter(|_| state.paused_until > Instant::now())
     }
 
     /// Notes how a request ended. Once as many in a row as may be in flight have timed out, the
@@ -256,7 +297,12 @@ impl Limiter {
     /// of any kind ends that.
     pub fn request_ended(&self, timed_out: bool) {
         let mut state = lock(&self.0.inner.state);
-        state.timeouts_in_a_row = if timed_out { state.timeouts_in_a_row + 1 } else { 0 };
+        if timed_out {
+            state.timeouts_in_a_row += 1;
+        } else {
+            state.timeouts_in_a_row = 0;
+            state.most_in_flight = state.in_flight;
+        }
         drop(state);
         self.0.inner.changed.notify_one();
     }
@@ -274,8 +320,13 @@ impl State {
     }
 
     fn has_capacity(&self) -> bool {
-        let allowed = if self.timeouts_in_a_row >= self.concurrency { 1 } else { self.concurrency };
-        self.in_flight < allowed
+        self.in_flight < if self.is_reduced() { 1 } else { self.concurrency }
+    }
+
+    /// Whether the account is down to one request in flight: as many in a row have timed out as were
+    /// open at once.
+    fn is_reduced(&self) -> bool {
+        self.timeouts_in_a_row >= self.most_in_flight.clamp(1, self.concurrency.max(1))
     }
 
     /// Whether a waiter is left that was not dropped.
@@ -305,9 +356,10 @@ impl Drop for Permit {
 async fn dispatch(inner: Arc<Inner>) {
     loop {
         inner.wait_for_demand().await;
+        let reduced = inner.wait_for_reduced().await;
         let queue = inner.wait_for_pace().await;
-        let global = inner.global.acquire().await;
-        inner.grant(global);
+        let global = inner.global.all.acquire().await;
+        inner.grant(global, reduced);
         drop(queue);
     }
 }
@@ -327,6 +379,16 @@ impl Inner {
         }
     }
 
+    /// Waits for one of the permits of accounts that are down to one request in flight, if this is one:
+    /// while upstream asks for no pause, and without holding up accounts of the same credential.
+    async fn wait_for_reduced(&self) -> Option<GlobalPermit> {
+        if !lock(&self.state).is_reduced() {
+            return None;
+        }
+        drop(self.wait_for_pace().await);
+        Some(self.global.reduced.acquire().await)
+    }
+
     /// Waits for the queue and for the pace, and counts how long the account was held back.
     async fn wait_for_pace(&self) -> tokio::sync::MutexGuard<'_, ()> {
         let started = Instant::now();
@@ -343,15 +405,16 @@ impl Inner {
     }
 
     /// Grants one permit, unless the waiters were dropped meanwhile or a pause began.
-    fn grant(self: &Arc<Self>, global: GlobalPermit) {
+    fn grant(self: &Arc<Self>, global: GlobalPermit, reduced: Option<GlobalPermit>) {
         let mut state = lock(&self.state);
         if !state.has_waiter() || self.pace.take().is_err() {
             return;
         }
         let Some(waiter) = state.next_waiter() else { return };
         state.in_flight += 1;
+        state.most_in_flight = state.most_in_flight.max(state.in_flight);
         drop(state);
-        let permit = Permit { inner: Arc::clone(self), _global: global };
+        let permit = Permit { inner: Arc::clone(self), _global: global, _reduced: reduced };
         // A waiter that was dropped meanwhile returns the permit by dropping it.
         let _ = waiter.send(permit);
     }

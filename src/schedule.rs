@@ -22,13 +22,16 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 /// series flicker over one slow minute of upstream.
 const LEAST_DEFAULT_STALE_AFTER: Duration = Duration::from_mins(2);
 
-/// Share of a limit that is used. The rest absorbs that requests travel unequally long.
+/// Share of what may be sent that is sent. The rest absorbs that requests travel unequally long.
 const SHARE: f64 = 0.97;
 /// By how much of the window a request may be sent before its place in the spacing, to make up for
 /// coarse timers; less than what [`SHARE`] leaves unused.
 const TOLERANCE: f64 = 0.01;
 /// Sweeps in a row in which no user could be read, after which single requests go out.
 const FAILURES_BEFORE_PROBING: u32 = 3;
+/// Part of the interval over which the requests of a sweep are spread, so that they do not take a
+/// credential's limit in bursts.
+const SWEEP_SPREAD: f64 = 0.8;
 /// Longest time over which the first sweeps of accounts are spread: a restart must not leave an
 /// account that is polled rarely without figures for hours.
 const SPREAD_MAX: Duration = Duration::from_mins(5);
@@ -45,12 +48,12 @@ pub struct Spacing {
 }
 
 impl Spacing {
-    /// The spacing for `requests` in any window of `per`.
+    /// The spacing for `requests` in any window of `per`; for fewer than one, of one in several windows.
     ///
     /// n + 1 requests take at least n × between − tolerance. With n = requests that is
     /// per / 0.97 − 0.01 × per, more than the window, so no window holds more than `requests`.
-    pub fn new(requests: u32, per: Duration) -> Self {
-        let between = per.div_f64(f64::from(requests.max(1)) * SHARE);
+    pub fn new(requests: f64, per: Duration) -> Self {
+        let between = per.div_f64(requests.max(f64::MIN_POSITIVE) * SHARE);
         Self { between, tolerance: per.mul_f64(TOLERANCE) }
     }
 }
@@ -132,6 +135,12 @@ pub fn default_stale_after(interval: Duration, timeout: Duration) -> Duration {
     LEAST_DEFAULT_STALE_AFTER
         .max(interval.saturating_mul(3))
         .max(least_stale_after(interval, timeout))
+}
+
+/// The time from one request of a sweep over `users` to the next, where the limit does not make it
+/// longer.
+pub fn sweep_spacing(users: usize, interval: Duration) -> Duration {
+    interval.mul_f64(SWEEP_SPREAD).div_f64(users.max(1) as f64)
 }
 
 /// How long after the start an account is swept for the first time, so that accounts spread over the
@@ -256,6 +265,12 @@ mod tests {
     }
 
     #[test]
+    fn a_sweep_takes_four_fifths_of_its_interval() {
+        assert_eq!(sweep_spacing(400, 10 * SECOND), 20 * SECOND / 1000);
+        assert_eq!(sweep_spacing(0, 10 * SECOND), 8 * SECOND);
+    }
+
+    #[test]
     fn accounts_spread_over_the_interval() {
         let mut quarters = [0; 4];
         for number in 0..400 {
@@ -271,7 +286,7 @@ mod tests {
             requests in 1_u32..100_000, millis in 100_u64..3_600_000,
         ) {
             let per = Duration::from_millis(millis);
-            let spacing = Spacing::new(requests, per);
+            let spacing = Spacing::new(f64::from(requests), per);
             let shortest = spacing.between.mul_f64(f64::from(requests));
             prop_assert!(shortest > per + spacing.tolerance);
         }

@@ -16,7 +16,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::account::{Account, AccountName};
 use crate::health::{Health, Heartbeat};
@@ -31,6 +31,10 @@ const TICK: Duration = Duration::from_secs(1);
 const STABLE_AFTER: Duration = Duration::from_mins(10);
 /// How long a heartbeat may be overdue, beside twice the request timeout.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// A tick that is later than this shows that the process was stopped as a whole: SIGSTOP, a frozen
+/// cgroup, a suspended machine.
+const LATE_TICK: Duration = Duration::from_secs(3);
 
 /// Longest interval for which readiness waits for a first attempt.
 const FIRST_ATTEMPT_MAX: Duration = Duration::from_mins(5);
@@ -73,6 +77,10 @@ pub struct Supervisor<S> {
     /// Pollers that were asked to stop and have not ended yet.
     stopping: HashMap<Id, PollerTask>,
     requests: mpsc::Receiver<ReplaceAccounts>,
+    /// The last tick.
+    ticked: Instant,
+    /// When the process last went on after it had been stopped as a whole, or started.
+    resumed: Instant,
 }
 
 /// Replaces the accounts of a running supervisor.
@@ -121,8 +129,19 @@ where
     ) -> (Self, AccountsHandle) {
         let (sender, requests) = mpsc::channel(1);
         let (tasks, pollers, stopping) = (JoinSet::new(), HashMap::new(), HashMap::new());
-        let supervisor =
-            Self { start, directory, health, shutdown, tasks, pollers, stopping, requests };
+        let [ticked, resumed] = [Instant::now(); 2];
+        let supervisor = Self {
+            start,
+            directory,
+            health,
+            shutdown,
+            tasks,
+            pollers,
+            stopping,
+            requests,
+            ticked,
+            resumed,
+        };
         (supervisor, AccountsHandle(sender))
     }
 
@@ -135,6 +154,7 @@ where
             tokio::select! {
                 _ = tick.tick() => {
                     self.health.tick();
+                    self.note_pause();
                     self.replace_stuck();
                 }
                 Some(ended) = self.tasks.join_next_with_id() => self.replace_dead(ended),
@@ -148,6 +168,16 @@ where
         }
         // A stuck one does not keep the process from ending.
         let _ = timeout(DRAIN, async { while self.tasks.join_next().await.is_some() {} }).await;
+    }
+
+    /// Notes that the process was stopped as a whole until now: no poller is stuck before it had a turn.
+    fn note_pause(&mut self) {
+        let now = Instant::now();
+        let silent = now.duration_since(std::mem::replace(&mut self.ticked, now));
+        if silent > LATE_TICK {
+            warn!(for = ?silent, "the process was stopped, or had no processor");
+            self.resumed = now;
+        }
     }
 
     /// Starts, keeps or ends pollers until they are those of `accounts`.
@@ -272,14 +302,14 @@ where
 
     /// Aborts pollers whose heartbeat is long overdue, and restarts them unless they were to stop.
     fn replace_stuck(&mut self) {
-        for id in stuck_in(&self.stopping) {
+        for id in stuck_in(&self.stopping, self.resumed) {
             if let Some(task) = self.stopping.remove(&id) {
                 task.handle.abort();
                 let account = &task.slot.view().account.name;
                 error!(%account, "the account's earlier poller is stuck and was aborted");
             }
         }
-        for id in stuck_in(&self.pollers) {
+        for id in stuck_in(&self.pollers, self.resumed) {
             if let Some(task) = self.pollers.remove(&id) {
                 task.handle.abort();
                 self.restart(task, "is stuck");
@@ -299,10 +329,10 @@ where
 }
 
 /// Pollers whose heartbeat is long overdue.
-fn stuck_in(pollers: &HashMap<Id, PollerTask>) -> Vec<Id> {
+fn stuck_in(pollers: &HashMap<Id, PollerTask>, resumed: Instant) -> Vec<Id> {
     let stuck = pollers.iter().filter(|(_, task)| {
         let timeout = task.slot.view().account.poll.timeout;
-        task.heartbeat.is_overdue(timeout.saturating_mul(2).saturating_add(GRACE))
+        task.heartbeat.is_overdue(timeout.saturating_mul(2).saturating_add(GRACE), resumed)
     });
     stuck.map(|(id, _)| *id).collect()
 }

@@ -16,12 +16,22 @@ pub struct RateLimit {
     pub requests: u32,
     /// Length of a window.
     pub per: Duration,
+    /// Which part of it is used, in percent: the customer's CRM needs the rest.
+    pub share: u8,
+}
+
+impl RateLimit {
+    /// How many requests are sent in any window at most; below 1 where one is too much for a window.
+    pub fn usable(&self) -> f64 {
+        let hundredths = u64::from(self.requests) * u64::from(self.share);
+        if hundredths < 100 { hundredths as f64 / 100.0 } else { (hundredths / 100) as f64 }
+    }
 }
 
 impl Default for RateLimit {
     /// What upstream documents (docs/upstream.md, "Limits and refusals").
     fn default() -> Self {
-        Self { requests: 500, per: Duration::from_secs(5) }
+        Self { requests: 500, per: Duration::from_secs(5), share: 60 }
     }
 }
 

@@ -97,6 +97,11 @@ impl Client {
         self.limiter.paused()
     }
 
+    /// When that pause ends.
+    pub fn paused_until(&self) -> Option<Stamp> {
+        self.limiter.paused_until()
+    }
+
     /// Reads the counter of one user, and returns the time of the request with it: the counter is at
     /// least as recent as that.
     ///

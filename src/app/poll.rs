@@ -14,6 +14,7 @@ use crate::metrics::SweepResult;
 use crate::poller::{self, Poller};
 use crate::snapshot::AccountView;
 use crate::storage::Storage;
+use crate::text;
 use crate::transport::BuildError;
 
 /// What one sweep of every account gave.
@@ -37,14 +38,28 @@ pub async fn poll_once(config: Config, storage: Option<Storage>) -> Result<PollR
         slots.map(|account| Arc::new(poller::new_slot(Arc::new(account)))).collect();
     let pollers = slots.iter().map(|slot| components.poller(slot, Heartbeat::new()));
     let pollers = pollers.collect::<Result<Vec<_>, _>>()?;
-    join_all(pollers.into_iter().map(Poller::run_once)).await;
+    let pauses = join_all(pollers.into_iter().map(Poller::run_once)).await;
     components.tokens.finish_renewals().await;
     let views: Vec<_> = slots.iter().map(|slot| slot.view()).collect();
-    let incomplete = views.iter().filter(|view| !swept_whole(view));
-    let incomplete = incomplete.map(|view| view.account.name.to_string()).collect();
+    let incomplete = views.iter().zip(pauses).filter(|(view, _)| !swept_whole(view));
+    let incomplete = incomplete.map(|(view, pause)| named(view, pause)).collect();
     let families = components.process.gather();
     let exposition = document(&views, &families, Format::Text, false, Stamp::now());
     Ok(PollReport { exposition, incomplete })
+}
+
+/// An account of which some user could not be read, and when to come back, where that is known.
+fn named(view: &AccountView, pause: Option<Stamp>) -> String {
+    let name = &view.account.name;
+    match pause {
+        Some(until) => {
+            format!(
+                "{name} (Wazzup24 asks to wait; run it again after {})",
+                text::timestamp(until.unix)
+            )
+        }
+        None => name.to_string(),
+    }
 }
 
 fn swept_whole(view: &AccountView) -> bool {

@@ -108,9 +108,10 @@ fn explain(group: &[&Placed], demands: &[Demand], limit: RateLimit) -> String {
         }
         _ => format!("{} have the same token and together need {needed}", names(group)),
     };
-    let (requests, per) = (limit.requests, text::duration(limit.per));
+    let (requests, per, share) = (limit.requests, text::duration(limit.per), limit.share);
     let allowed = number(allowed, f64::floor);
-    let limit_words = format!("the limit, {requests} per {per}, allows {allowed}/s");
+    let part = if share < 100 { format!("{share}% of ") } else { String::new() };
+    let limit_words = format!("{part}the limit, {requests} per {per}, allows {allowed}/s");
     let remedy = match suggest(demands, limit) {
         Some(interval) if group.len() == 1 => {
             format!("raise poll.interval to {} or more", text::duration(interval))
@@ -127,7 +128,10 @@ fn explain(group: &[&Placed], demands: &[Demand], limit: RateLimit) -> String {
         None => "poll fewer users, or correct rate_limit".to_owned(),
     };
     let fewer = if discovers { ", or lower discover_users.max_users" } else { "" };
-    format!("{who} requests/s; {limit_words}: {remedy}{fewer}")
+    let whole = RateLimit { share: 100, ..limit };
+    let raise =
+        if fits(demands, Duration::ZERO, whole) { ", or raise rate_limit.share" } else { "" };
+    format!("{who} requests/s; {limit_words}: {remedy}{fewer}{raise}")
 }
 
 fn names(group: &[&Placed]) -> String {
@@ -171,7 +175,7 @@ fn rate(demands: &[Demand], least: Duration) -> f64 {
 
 /// Requests per second that may be planned for.
 fn usable(limit: RateLimit) -> f64 {
-    f64::from(limit.requests) * USABLE / limit.per.as_secs_f64()
+    limit.usable() * USABLE / limit.per.as_secs_f64()
 }
 
 /// A rate with at least three digits that matter, rounded away from the other side.
@@ -194,12 +198,19 @@ mod tests {
     }
 
     fn limit(requests: u32, seconds: f64) -> RateLimit {
-        RateLimit { requests, per: Duration::from_secs_f64(seconds) }
+        RateLimit { requests, per: Duration::from_secs_f64(seconds), share: 100 }
+    }
+
+    #[test]
+    fn our_share_of_the_limit_of_upstream_has_room_for_58_requests_a_second() {
+        let ours = RateLimit::default();
+        assert!(fits(&[every(1746, 30.0)], Duration::ZERO, ours));
+        assert!(!fits(&[every(1747, 30.0)], Duration::ZERO, ours));
     }
 
     #[test]
     fn the_limit_of_upstream_has_room_for_97_requests_a_second() {
-        let upstream = RateLimit::default();
+        let upstream = RateLimit { share: 100, ..RateLimit::default() };
         assert!(fits(&[every(2910, 30.0)], Duration::ZERO, upstream));
         assert!(!fits(&[every(2911, 30.0)], Duration::ZERO, upstream));
         assert!(fits(&[every(1000, 30.0), every(1910, 30.0)], Duration::ZERO, upstream));
@@ -208,7 +219,7 @@ mod tests {
 
     #[test]
     fn the_shortest_interval_that_works_is_suggested() {
-        let upstream = RateLimit::default();
+        let upstream = RateLimit { share: 100, ..RateLimit::default() };
         for (demands, seconds) in [
             (&[every(6000, 30.0)][..], 62.0),
             (&[every(20, 0.1)], 0.3),
@@ -243,8 +254,9 @@ mod tests {
         #[test]
         fn a_suggested_interval_is_always_accepted_and_never_needed_where_all_fits(
             demands in demands(), requests in 1_u32..=100_000, per in 100_u64..=3_600_000,
+            share in 1_u8..=100,
         ) {
-            let limit = RateLimit { requests, per: Duration::from_millis(per) };
+            let limit = RateLimit { requests, per: Duration::from_millis(per), share };
             if let Some(interval) = suggest(&demands, limit) {
                 prop_assert!(interval >= TICK && interval <= INTERVAL_MAX);
                 let raised: Vec<Demand> = demands.iter().map(|demand| Demand {

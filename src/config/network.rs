@@ -13,7 +13,7 @@ use crate::account::{Api, ProxyUrl, RateLimit, Tls};
 
 use super::auth::Origin;
 use super::ca::read_ca;
-use super::value::{PATH_MAX, count, duration, flag, line};
+use super::value::{PATH_MAX, count, duration, flag, line, percent};
 use crate::net::is_loopback;
 use crate::yaml::node::{MappingSection, Node};
 use crate::yaml::problem::name_of;
@@ -28,6 +28,7 @@ fn default_base_url(api: Api) -> &'static str {
 }
 
 const REQUESTS: RangeInclusive<usize> = 1..=100_000;
+const SHARE: RangeInclusive<u8> = 1..=100;
 const PER: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_hours(1);
 
 /// The keys of an account that are about the network.
@@ -134,7 +135,7 @@ pub(super) fn leak(url: &Url, proxy: Option<&ProxyUrl>) -> Option<&'static str> 
 }
 
 fn rate_limit(node: Node<'_>, report: &mut Report) -> Option<RateLimit> {
-    let section = MappingSection::open(node, &["requests", "per"], report)?;
+    let section = MappingSection::open(node, &["requests", "per", "share"], report)?;
     let default = RateLimit::default();
     let requests = match section.get("requests") {
         Some(node) => count(&node, &REQUESTS, report).and_then(|count| u32::try_from(count).ok()),
@@ -144,10 +145,14 @@ fn rate_limit(node: Node<'_>, report: &mut Report) -> Option<RateLimit> {
         Some(node) => duration(&node, &PER, report),
         None => Some(default.per),
     };
+    let share = match section.get("share") {
+        Some(node) => percent(&node, &SHARE, report),
+        None => Some(default.share),
+    };
     if section.has_misspelt() {
         return None;
     }
-    Some(RateLimit { requests: requests?, per: per? })
+    Some(RateLimit { requests: requests?, per: per?, share: share? })
 }
 
 fn tls(node: Node<'_>, origin: &Origin<'_>, report: &mut Report) -> Option<Tls> {

@@ -110,6 +110,7 @@ struct AccountText<'a> {
 struct RateText {
     requests: u32,
     per: String,
+    share: String,
 }
 
 #[derive(Serialize)]
@@ -212,7 +213,7 @@ impl<'a> AccountText<'a> {
             account_id,
             base_url,
             auth,
-            rate_limit: RateLimit { requests, per },
+            rate_limit: RateLimit { requests, per, share },
             tls: Tls { ca, insecure_skip_verify },
             proxy,
             poll,
@@ -235,7 +236,11 @@ impl<'a> AccountText<'a> {
             base_url: masked(base_url),
             allow_insecure_http: leak(base_url, proxy.as_ref()).is_some(),
             auth: auth_text(auth),
-            rate_limit: RateText { requests: *requests, per: text::duration(*per) },
+            rate_limit: RateText {
+                requests: *requests,
+                per: text::duration(*per),
+                share: format!("{share}%"),
+            },
             tls: TlsText { ca_file, insecure_skip_verify: *insecure_skip_verify },
             proxy_url: proxy.as_ref().map(ToString::to_string),
             poll: PollText::of(*poll),

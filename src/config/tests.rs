@@ -70,7 +70,7 @@ fn a_small_configuration_gets_the_defaults() {
         stale_after: Duration::from_mins(2),
     };
     assert_eq!(account.poll, poll);
-    assert_eq!(account.rate_limit, RateLimit { requests: 500, per: Duration::from_secs(5) });
+    assert_eq!(account.rate_limit, RateLimit::default());
     assert_eq!((&account.tls, &account.proxy), (&Tls::default(), &None));
 }
 
@@ -86,7 +86,7 @@ accounts:
   account_id: 7823-1464
   base_url: http://127.0.0.2:8080/prefix
   auth: {token_env: ACME_TOKEN}
-  rate_limit: {requests: 7, per: 2s}
+  rate_limit: {requests: 7, per: 2s, share: 35%}
   tls: {insecure_skip_verify: false}
   proxy_url: http://localhost:3128
   poll: {interval: 5m, stale_after: 1h}
@@ -115,7 +115,10 @@ accounts:
         stale_after: Duration::from_hours(1),
     };
     assert_eq!(account.poll, poll);
-    assert_eq!(account.rate_limit, RateLimit { requests: 7, per: Duration::from_secs(2) });
+    assert_eq!(
+        account.rate_limit,
+        RateLimit { requests: 7, per: Duration::from_secs(2), share: 35 }
+    );
     assert_eq!(account.proxy, ProxyUrl::parse("http://localhost:3128").ok());
     assert_eq!(format!("{:?}", account.labels), r#"{"region": "north", "shard": "1"}"#);
     let users: Vec<_> = account.users.iter().map(|user| user.id.as_str()).collect();

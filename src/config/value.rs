@@ -64,6 +64,26 @@ pub(super) fn count(
     None
 }
 
+/// A whole percentage within bounds, with its sign.
+pub(super) fn percent(
+    node: &Node<'_>,
+    bounds: &RangeInclusive<u8>,
+    report: &mut Report,
+) -> Option<u8> {
+    let (least, most) = (bounds.start(), bounds.end());
+    let number = match node.tree() {
+        Tree::Int(_) | Tree::Float => None,
+        _ => node.text(report)?.strip_suffix('%'),
+    };
+    let percent = number.and_then(|number| number.trim().parse().ok());
+    if percent.is_none_or(|percent| !bounds.contains(&percent)) {
+        let what = format!("must be a whole percentage from {least}% to {most}%, as in 60%");
+        node.problem(report, &what);
+        return None;
+    }
+    percent
+}
+
 /// A switch.
 pub(super) fn flag(node: &Node<'_>, report: &mut Report) -> Option<bool> {
     if let Tree::Bool(flag) = node.tree() {

@@ -165,7 +165,7 @@ impl Examination<'_> {
     pub(super) fn check_limit(&mut self) {
         let (poll, limit) = (self.account.poll, self.account.rate_limit);
         let users = self.polled().len();
-        let allowed = f64::from(limit.requests) / limit.per.as_secs_f64();
+        let allowed = limit.usable() / limit.per.as_secs_f64();
         let needed = users as f64 / poll.interval.as_secs_f64();
         let slowest =
             self.durations.iter().sum::<Duration>().div_f64(self.durations.len().max(1) as f64);

@@ -125,7 +125,10 @@ impl Site {
             SiteRoute::Asset(asset) => response(StatusCode::OK, asset.content_type, asset.content),
             SiteRoute::Status => self.status(request.headers()).await,
             SiteRoute::Config => self.config(request.headers()).await,
-            SiteRoute::Probe(probe) => probe.respond(&self.health),
+            SiteRoute::Probe(probe) => {
+                self.health.wait_for_turn().await;
+                probe.respond(&self.health)
+            }
             SiteRoute::Redirect(address) => redirect(address),
             SiteRoute::Reload => self.reload().await,
         }

@@ -84,7 +84,10 @@ impl Service {
                 access.add_headers(&mut response);
                 response
             }
-            Kind::Probes { health, prefix } => probes::respond(health, prefix, &request),
+            Kind::Probes { health, prefix } => {
+                health.wait_for_turn().await;
+                probes::respond(health, prefix, &request)
+            }
         }
     }
 }

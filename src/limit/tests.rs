@@ -12,7 +12,7 @@ use crate::blocking::lock;
 const SECOND: Duration = Duration::from_secs(1);
 
 fn limiter(concurrency: usize, requests: u32, per: Duration) -> Limiter {
-    let pace = Arc::new(Pace::new(RateLimit { requests, per }));
+    let pace = Arc::new(Pace::new(RateLimit { requests, per, share: 100 }));
     Limiter::new(concurrency, pace, GlobalLimit::new(1000), Arc::default())
 }
 
@@ -76,6 +76,22 @@ proptest! {
         let took = sent[sent.len() - 1].duration_since(sent[0]);
         let possible = 4.0 * per.as_secs_f64();
         prop_assert!(took.as_secs_f64() < possible * 1.05, "{took:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_window_holds_more_than_our_share_of_the_limit() {
+    for (requests, share, most) in [(500, 60, 300), (10, 25, 2), (1, 60, 1)] {
+        let per = 5 * SECOND;
+        let pace = Arc::new(Pace::new(RateLimit { requests, per, share }));
+        let limiter = Limiter::new(64, pace, GlobalLimit::new(1000), Arc::default());
+        let count = (most * 3).max(4);
+        let sent = send_all(&limiter, vec![(0, 50); count]).await;
+        let fullest = fullest_window(&sent, per);
+        assert!(fullest <= most && fullest * 100 >= most * 96, "{fullest} of {most}");
+        let took = sent[count - 1].duration_since(sent[0]).as_secs_f64();
+        let ours = f64::from(requests) * f64::from(share) / 100.0 / per.as_secs_f64();
+        assert!((count - 1) as f64 / took <= ours, "{took} s for {count}");
     }
 }
 
@@ -149,7 +165,7 @@ async fn lanes_are_served_in_order_and_each_in_turn() {
 
 #[tokio::test(start_paused = true)]
 async fn accounts_of_one_credential_share_its_limit() {
-    let pace = Arc::new(Pace::new(RateLimit { requests: 10, per: SECOND }));
+    let pace = Arc::new(Pace::new(RateLimit { requests: 10, per: SECOND, share: 100 }));
     let account = || Limiter::new(4, Arc::clone(&pace), GlobalLimit::new(1000), Arc::default());
     let (one, two) = (account(), account());
     let (first, second) =
@@ -221,7 +237,41 @@ async fn a_waiting_account_leaves_the_global_permits_to_others() {
     drop(open);
     drop(waiting.await.unwrap());
     drop(second);
-    assert_eq!(global.0.permits.available_permits(), 2);
+    assert_eq!(global.all.permits.available_permits(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn hanging_accounts_leave_three_quarters_of_the_global_permits_to_others() {
+    let global = GlobalLimit::new(16);
+    let account = |concurrency| {
+        let pace = Arc::new(Pace::new(RateLimit::default()));
+        Limiter::new(concurrency, pace, global.clone(), Arc::default())
+    };
+    let hanging: Vec<Limiter> = (0..20).map(|_| account(8)).collect();
+    let mut tasks = JoinSet::new();
+    for limiter in hanging {
+        tasks.spawn(async move {
+            let one = |limiter: Limiter| async move {
+                let permit = limiter.acquire(Lane::Counter).await;
+                sleep(10 * SECOND).await;
+                limiter.request_ended(true);
+                drop(permit);
+            };
+            loop {
+                futures_util::future::join_all((0..8).map(|_| one(limiter.clone()))).await;
+            }
+        });
+    }
+    // By then each of them had its turn, and is down to one request.
+    sleep(120 * SECOND).await;
+    let free = |state: &GlobalState| state.permits.available_permits();
+    assert_eq!((free(&global.all), free(&global.reduced)), (12, 0));
+    let healthy = account(8);
+    let started = Instant::now();
+    let sent = send_all(&healthy, vec![(0, 100); 100]).await;
+    assert_eq!(sent.len(), 100);
+    assert!(started.elapsed() < 5 * SECOND, "{:?}", started.elapsed());
+    tasks.shutdown().await;
 }
 
 #[test]
@@ -231,8 +281,10 @@ fn accounts_with_the_same_token_share_a_pace_while_one_of_them_is_there() {
     let other = Account { name: crate::account::fixture("globex", &[]).name, ..account.clone() };
     let pace = paces.of(&account);
     assert!(Arc::ptr_eq(&pace, &paces.of(&other)));
-    let changed =
-        Account { rate_limit: RateLimit { requests: 100, per: 5 * SECOND }, ..account.clone() };
+    let changed = Account {
+        rate_limit: RateLimit { requests: 100, ..account.rate_limit },
+        ..account.clone()
+    };
     assert!(!Arc::ptr_eq(&pace, &paces.of(&changed)));
     let other = Account { auth: crate::account::Auth::Token("other".into()), ..account };
     assert!(!Arc::ptr_eq(&pace, &paces.of(&other)));
@@ -241,15 +293,16 @@ fn accounts_with_the_same_token_share_a_pace_while_one_of_them_is_there() {
 #[tokio::test(start_paused = true)]
 async fn the_global_cap_changes_while_requests_are_in_flight() {
     let global = GlobalLimit::new(3);
-    let mut open = vec![global.acquire().await, global.acquire().await, global.acquire().await];
-    let free = |global: &GlobalLimit| global.0.permits.available_permits();
+    let mut open =
+        vec![global.all.acquire().await, global.all.acquire().await, global.all.acquire().await];
+    let free = |global: &GlobalLimit| global.all.permits.available_permits();
     global.set_limit(1);
     open.pop();
     open.pop();
     assert_eq!(free(&global), 0, "two too many have ended");
     global.set_limit(2);
     assert_eq!(free(&global), 1);
-    open.push(global.acquire().await);
+    open.push(global.all.acquire().await);
     global.set_limit(1);
     global.set_limit(3);
     assert_eq!(free(&global), 1, "what was to vanish may stay");

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
+use tracing::warn;
 
 use super::lists::Lists;
 use super::persist::TrendFile;
@@ -20,6 +21,7 @@ use crate::schedule::Backoff;
 use crate::shutdown::Shutdown;
 use crate::snapshot::{FailingReason, Slot, Writer};
 use crate::storage::{DISK_TIMEOUT, Storage};
+use crate::text;
 
 /// Shortest time between two publications within a sweep.
 pub const PUBLISH_PERIOD: Duration = Duration::from_secs(1);
@@ -27,6 +29,9 @@ pub const PUBLISH_PERIOD: Duration = Duration::from_secs(1);
 /// Longest time that a token or a first list of users may take: a few requests, each with its own
 /// timeout.
 pub(super) const REQUESTS_TIMEOUT: Duration = Duration::from_mins(2);
+
+/// Shortest pause that is logged.
+const PAUSE_LOGGED_FROM: Duration = Duration::from_mins(1);
 
 /// Longest time that the poller's files may take before it counts as stuck: the end of one operation and
 /// another one.
@@ -106,6 +111,7 @@ impl Poller {
 
     /// Renders what changed, outside the async threads, and replaces the view in the slot.
     pub(super) async fn publish(&mut self) {
+        self.note_pause();
         let slot = self.writer.slot();
         self.state.update_trust(Stamp::now());
         let token = self.client.token_times();
@@ -117,6 +123,20 @@ impl Poller {
         self.writer.publish(view);
         if self.state.has_attempted() {
             self.heartbeat.note_attempt();
+        }
+    }
+
+    /// Records a pause that upstream asks for, and logs it once if it is long.
+    fn note_pause(&mut self) {
+        let known = self.state.facts.paused_until;
+        let paused_until = self.client.paused_until();
+        self.state.facts.paused_until = paused_until;
+        let Some(until) = paused_until else { return };
+        let left = Stamp::now().age(until);
+        let longer = known.is_none_or(|known| known.age(until) > PUBLISH_PERIOD);
+        if longer && left >= PAUSE_LOGGED_FROM {
+            let (account, until) = (&self.account().name, text::timestamp(until.unix));
+            warn!(%account, pause = text::elapsed(left), until, "Wazzup24 asks to wait");
         }
     }
 

@@ -62,7 +62,7 @@ impl Poller {
     ) -> Result<(Readings, Token), FullReadError> {
         let (client, account) = (Arc::clone(&self.client), Arc::clone(self.account()));
         let limit = account.rate_limit;
-        let paced = limit.per.as_secs_f64() / f64::from(limit.requests.max(1));
+        let paced = limit.per.as_secs_f64() / limit.usable();
         let time_limit =
             REQUESTS_TIMEOUT + Duration::from_secs_f64(2.0 * paced * users.len() as f64);
         let until = Instant::now() + time_limit;

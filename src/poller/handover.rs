@@ -38,6 +38,8 @@ pub(super) struct SweepSchedule {
     pub(super) origin: Instant,
     /// When the next sweep is due.
     pub(super) due: Duration,
+    /// Whether the first sweep is to be as fast as the limit allows, because readings are missing.
+    pub(super) hurried: bool,
     /// Users that were read since then may be skipped.
     pub(super) skip_read_since: Option<Stamp>,
 }
@@ -54,7 +56,7 @@ impl StartMode {
 
 impl SweepSchedule {
     pub(super) fn after(first: Duration) -> Self {
-        Self { origin: Instant::now(), due: first, skip_read_since: None }
+        Self { origin: Instant::now(), due: first, hurried: true, skip_read_since: None }
     }
 
     /// Continues the schedule of the poller that published `view`, if the account is still read from the
@@ -73,6 +75,7 @@ impl SweepSchedule {
         origin.map_or(Self::after(Duration::ZERO), |origin| Self {
             origin,
             due: resumed.due,
+            hurried: resumed.rest,
             skip_read_since,
         })
     }

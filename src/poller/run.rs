@@ -1,6 +1,7 @@
 //! The poller's loop: sweeps in the account's schedule, lists in between, resets between sweeps.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::debug;
@@ -11,9 +12,16 @@ use super::registry::{PollerCommand, next_command};
 use super::report::Outage;
 use super::slots::changed_view;
 use super::state::PollState;
+use super::sweep::SweepPace;
+use crate::api::Client;
 use crate::clock::Stamp;
+use crate::metrics::Outcome;
 use crate::shutdown::Shutdown;
-use crate::snapshot::AccountView;
+use crate::snapshot::{AccountView, FailingReason};
+use crate::text;
+
+/// Longest pause that a single sweep waits for.
+const PAUSE_MAX: Duration = Duration::from_mins(1);
 
 impl Poller {
     /// Sweeps until `shutdown`, which ends it at once, or until `stop`: then it waits for the responses
@@ -33,15 +41,30 @@ impl Poller {
         }
     }
 
-    /// Reads the lists, makes one sweep and publishes the result.
-    pub async fn run_once(mut self) {
+    /// Reads the lists, makes one sweep and publishes the result. Gives up when upstream asks for a pause
+    /// that is too long to wait for, and returns when it ends.
+    pub async fn run_once(mut self) -> Option<Stamp> {
+        let client = Arc::clone(&self.client);
+        let paused_until = tokio::select! {
+            () = self.read_once() => None,
+            until = long_pause(&client) => Some(until),
+        };
+        if let Some(until) = paused_until {
+            let problem = format!("Wazzup24 asks to wait until {}", text::timestamp(until.unix));
+            self.state.fail_all_users(&problem, Outcome::RateLimited);
+            self.state.facts.failing = Some(FailingReason::RateLimited);
+        }
+        self.publish().await;
+        paused_until
+    }
+
+    async fn read_once(&mut self) {
         let client = Arc::clone(&self.client);
         for _ in 0..self.lists.due() {
             let update = self.lists.next(&client, false).await;
             self.apply(update);
         }
-        self.sweep(None).await;
-        self.publish().await;
+        self.sweep(None, SweepPace::Share).await;
     }
 
     /// Waits for the predecessor, if there is one, and continues from what it published last.
@@ -76,7 +99,8 @@ impl Poller {
 
     /// Sweeps until it is asked to stop.
     async fn sweep_in(&mut self, schedule: SweepSchedule, shutdown: &Shutdown) {
-        let SweepSchedule { origin, mut due, mut skip_read_since } = schedule;
+        let SweepSchedule { origin, mut due, hurried, mut skip_read_since } = schedule;
+        let mut pace = if hurried { SweepPace::Share } else { SweepPace::Spread };
         let stop = self.stop.clone();
         while !stop.has_begun() {
             self.heartbeat.next_action_at(origin + due);
@@ -101,7 +125,7 @@ impl Poller {
                 tokio::select! {
                     biased;
                     () = shutdown.wait() => return,
-                    () = self.sweep(skip_read_since.take()) => {}
+                    () = self.sweep(skip_read_since.take(), pace) => {}
                 }
             }
             if stop.has_begun() {
@@ -113,6 +137,7 @@ impl Poller {
                 self.state.forget_outcomes();
                 // The sweep that was broken off is repeated at once and shows the new counters.
                 due = origin.elapsed();
+                pace = SweepPace::Share;
                 continue;
             }
             let interval = self.account().poll.interval;
@@ -122,6 +147,9 @@ impl Poller {
                 debug!(account = %self.account().name, "the sweep outlasted its interval");
             }
             due = next.due;
+            // After an outage the readings of everybody are missing.
+            let failing = self.state.facts.failing.is_some();
+            pace = if failing { SweepPace::Share } else { SweepPace::Spread };
             self.publish().await;
             self.save_trends();
         }
@@ -136,5 +164,17 @@ impl Poller {
         if let Some(event) = event {
             event.log(&self.account().name, failing, self.state.last_problem());
         }
+    }
+}
+
+/// Waits until upstream asks for a pause of more than [`PAUSE_MAX`]; returns when that ends.
+async fn long_pause(client: &Client) -> Stamp {
+    loop {
+        if let Some(until) = client.paused_until()
+            && Stamp::now().age(until) > PAUSE_MAX
+        {
+            return until;
+        }
+        sleep(PUBLISH_PERIOD).await;
     }
 }

@@ -232,6 +232,18 @@ impl PollState {
         self.set_attempt(index, Attempt { outcome, problem: Some(problem) });
     }
 
+    /// Counts a failure whose request may be sent again. The user is judged only by the last attempt.
+    pub(super) fn failed_for_now(&mut self, error: &Error) {
+        self.problem = Some(error.to_string().into());
+        self.count(account_outcome(error));
+    }
+
+    /// Judges a user by a failure that is counted already: the request is not sent again.
+    pub(super) fn stays_failed(&mut self, index: usize, error: &Error) {
+        let problem = Some(error.to_string().into());
+        self.set_attempt(index, Attempt { outcome: error.outcome(), problem });
+    }
+
     /// Counts a user as read in this sweep if it was read in an interrupted one that began at `since`.
     pub(super) fn was_read(&mut self, index: usize, since: Stamp) -> bool {
         let chunk = self.chunks.get(index / CHUNK_USERS);

@@ -91,6 +91,8 @@ pub struct Facts {
     pub token_expiry: Option<Duration>,
     /// When the token was last renewed; unix time.
     pub token_refreshed: Option<Duration>,
+    /// When the pause ends that upstream has asked for.
+    pub paused_until: Option<Stamp>,
     /// The account's counters.
     pub tally: TallyValues,
 }
@@ -163,6 +165,11 @@ impl Facts {
         let good_for = account.lists_good_for().channels_and_roles;
         let live = self.channels.read.filter(|at| at.age(now) < good_for);
         live.and(self.channels_and_roles.channels.as_deref()).unwrap_or_default()
+    }
+
+    /// When the pause ends that upstream has asked for, while it lasts.
+    pub fn pause(&self, now: Stamp) -> Option<Stamp> {
+        self.paused_until.filter(|until| until.uptime > now.uptime)
     }
 
     /// See [`AccountView::up`].

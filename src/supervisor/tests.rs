@@ -96,6 +96,32 @@ async fn a_poller_that_hangs_is_replaced_and_one_that_waits_on_purpose_is_not() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn no_poller_is_stuck_after_a_pause_of_the_process_before_it_had_a_turn() {
+    let start = |start: PollerStart| async move {
+        loop {
+            start.heartbeat.next_action_at(Instant::now() + SECOND);
+            // Later in the queue than the supervisor, as requests that have to time out first.
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+            sleep(SECOND).await;
+        }
+    };
+    let (supervisor, _, shutdown) = supervise(start, vec![account("acme"), account("globex")]);
+    let slots = supervisor.directory.slots();
+    let running = tokio::spawn(supervisor.run());
+    sleep(10 * SECOND).await;
+    for _ in 0..3 {
+        tokio::time::advance(300 * SECOND).await;
+        sleep(5 * SECOND).await;
+    }
+    shutdown.begin();
+    running.await.unwrap();
+    let restarts: u64 = slots.iter().map(|slot| slot.tally.values().restarts).sum();
+    assert_eq!(restarts, 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn accounts_are_replaced_without_touching_those_that_stay() {
     let events = EventLog::default();
     let noted = Arc::clone(&events);

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use reqwest::StatusCode;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, LOCATION, RETRY_AFTER};
 use url::Url;
 
 use super::error::{Error, HTML_PAGE};
@@ -12,8 +12,8 @@ use crate::text;
 
 /// Longest text of upstream that is repeated, in characters.
 const DETAIL_MAX: usize = 200;
-/// Longest pause that upstream may ask for.
-const RETRY_AFTER_MAX: Duration = Duration::from_mins(15);
+/// Longest pause that upstream may ask for (docs/upstream.md, "Limits and refusals").
+const RETRY_AFTER_MAX: Duration = Duration::from_hours(6);
 
 /// What an answer with another status says; `mask` takes out secrets that it may repeat.
 pub fn refusal(
@@ -32,7 +32,7 @@ pub fn refusal(
         None => detail,
     };
     let retry_after = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-    let retry_after = retry_after.and_then(|text| parse_retry_after(text, SystemTime::now()));
+    let retry_after = retry_after.and_then(|text| parse_retry_after(text, time_of(headers)));
     Error::Status { status: status.as_u16(), code, detail, retry_after }
 }
 
@@ -72,6 +72,12 @@ fn parse_target(location: &[u8]) -> String {
         Some(url) => text::one_line(&url.origin().ascii_serialization(), DETAIL_MAX),
         None => "another place".to_owned(),
     }
+}
+
+/// Upstream's own time where the response has it, because our clock may differ.
+fn time_of(headers: &HeaderMap) -> SystemTime {
+    let date = headers.get(DATE).and_then(|date| date.to_str().ok());
+    date.and_then(|date| httpdate::parse_http_date(date).ok()).unwrap_or_else(SystemTime::now)
 }
 
 /// How long a `Retry-After` header asks to wait, in seconds or until an HTTP date; bounded.
@@ -164,11 +170,24 @@ mod tests {
         let parse = |text| parse_retry_after(text, now).map(|wait| wait.as_secs());
         assert_eq!(parse("300"), Some(300));
         assert_eq!(parse(" 0 "), Some(0));
-        assert_eq!(parse("99999999999"), Some(900));
+        assert_eq!(parse("99999999999"), Some(6 * 3600));
+        assert_eq!(parse("3600"), Some(3600));
         assert_eq!(parse("Sun, 09 Sep 2001 01:47:10 GMT"), Some(30));
         assert_eq!(parse("Sun, 09 Sep 2001 01:46:30 GMT"), Some(0));
         assert_eq!(parse("soon"), None);
         assert_eq!(parse("-5"), None);
+    }
+
+    #[test]
+    fn a_date_is_read_against_the_clock_of_upstream() {
+        let date = |text: &str| text.parse().expect("a header");
+        let headers = HeaderMap::from_iter([
+            (DATE, date("Sun, 09 Sep 2001 01:46:40 GMT")),
+            (RETRY_AFTER, date("Sun, 09 Sep 2001 01:47:10 GMT")),
+        ]);
+        let refused = refusal(StatusCode::TOO_MANY_REQUESTS, &headers, b"", str::to_owned);
+        let Error::Status { retry_after, .. } = refused else { panic!("{refused}") };
+        assert_eq!(retry_after, Some(Duration::from_secs(30)));
     }
 
     proptest! {

@@ -25,7 +25,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("account", &["schedule"]),
     ("metrics", &["blocking"]),
     ("storage", &["blocking", "files"]),
-    ("limit", &["account", "blocking", "metrics", "schedule"]),
+    // When a pause that upstream asked for ends, for people.
+    ("limit", &["account", "blocking", "clock", "metrics", "schedule"]),
     ("transport", &["account", "blocking", "counter", "metrics", "net", "text"]),
     (
         "auth",

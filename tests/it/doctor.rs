@@ -183,7 +183,9 @@ async fn a_clock_that_is_wrong_and_a_limit_that_is_tight_are_reported() {
     let old = "endpoint=counter,body={\"data\":{\"counter\":5,\"type\":\"red\"},\
                \"meta\":{\"timestamp\":1759499127}}";
     api.add_fault(old.parse().unwrap());
-    let keys = format!("rate_limit: {{requests: 21, per: 1s}}, poll: {{interval: 100ms}}, {USERS}");
+    let keys = format!(
+        "rate_limit: {{requests: 21, per: 1s, share: 100%}}, poll: {{interval: 100ms}}, {USERS}"
+    );
     let diagnosis = examined(&yaml(&url, "a.simulated.token", &keys), None).await;
     assert_eq!(problems(&diagnosis), [Check::Clock, Check::Limit], "{diagnosis}");
     assert!(finding(&diagnosis, Check::Clock).words.contains("ahead of"), "{diagnosis}");

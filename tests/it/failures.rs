@@ -85,6 +85,27 @@ async fn what_fails_once_is_asked_again_in_the_same_sweep() {
 }
 
 #[tokio::test]
+async fn a_user_who_is_asked_again_in_the_same_sweep_is_never_shown_as_failed() {
+    let world = World::start(still(&["acme"], 40), "interval: 4s, concurrency: 1").await;
+    let ok = r#"wazzup_sweeps_total{account="acme",result="ok"}"#;
+    let up = r#"wazzup_user_up{account="acme",user="u3"}"#;
+    world.until("the first sweep", |samples| value(samples, ok) >= Some(1.0)).await;
+    world.api.add_fault("count=1,user=u3,status=500".parse().unwrap());
+    world
+        .until("another sweep", |samples| {
+            assert_eq!(value(samples, up), Some(1.0));
+            value(samples, ok) >= Some(2.0)
+        })
+        .await;
+    assert_eq!(world.api.counts().status(500), 1);
+    assert_eq!(
+        value(&world.scrape().await, r#"wazzup_sweeps_total{account="acme",result="partial"}"#),
+        Some(0.0)
+    );
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn a_redirect_is_not_followed_and_says_so() {
     let (other, other_url) = serve(still(&["elsewhere"], 1)).await;
     let mut settings = still(&["acme"], 1);
@@ -254,6 +275,30 @@ async fn forty_hung_accounts_leave_the_others_fresh() {
         assert_eq!(value(&samples, &up("good", &format!("u{user}"))), Some(1.0), "u{user}");
     }
     world.stop().await;
+}
+
+#[tokio::test]
+async fn one_sweep_does_not_wait_for_a_long_pause_and_says_when_to_come_back() {
+    let mut settings = still(&["acme", "globex"], 3);
+    settings.faults = vec!["account=acme,retry_after=429:3600".parse().unwrap()];
+    let (api, url) = serve(settings).await;
+    let yaml = configuration(&api, &url, "interval: 1h");
+    let config =
+        wazzup_exporter::config::parse(yaml.as_bytes(), std::path::Path::new("test.yaml")).unwrap();
+    let report = wazzup_exporter::app::poll_once(config, None).await.unwrap();
+    let [acme] = &report.incomplete[..] else { panic!("{:?}", report.incomplete) };
+    assert!(acme.starts_with("acme (Wazzup24 asks to wait; run it again after 20"), "{acme}");
+    let samples: Samples =
+        super::support::samples::samples(std::str::from_utf8(&report.exposition).unwrap());
+    let failing = r#"wazzup_account_failing{account="acme",reason="rate_limited"}"#;
+    assert_eq!(value(&samples, failing), Some(1.0));
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let until = r#"wazzup_account_paused_until_timestamp_seconds{account="acme"}"#;
+    let left = value(&samples, until).unwrap() - now.as_secs_f64();
+    assert!(left > 1800.0 && left < 3602.0, "{left}");
+    let other = r#"wazzup_account_paused_until_timestamp_seconds{account="globex"}"#;
+    assert_eq!(value(&samples, other), None);
+    assert_eq!(value(&samples, &counter("globex", "u2", "red")), Some(21.0));
 }
 
 #[tokio::test]

@@ -19,6 +19,25 @@ use super::support::wait::{guard, until_true};
 const FAST: &str = "interval: 200ms, timeout: 5s";
 
 #[tokio::test]
+async fn a_sweep_is_spread_over_its_interval_and_the_first_one_is_not() {
+    let users = 40;
+    let world = World::start(still(&["acme"], users), "interval: 3s").await;
+    let sweeps = r#"wazzup_sweeps_total{account="acme",result="ok"}"#;
+    world.until("two sweeps", |samples| value(samples, sweeps) >= Some(2.0)).await;
+    let arrived: Vec<_> = world.api.log().iter().map(|request| request.arrived).collect();
+    let [first, second] = [0, 1].map(|sweep| {
+        let [from, to] = [sweep * users, (sweep + 1) * users - 1];
+        arrived[to].duration_since(arrived[from])
+    });
+    // 39 of 40 parts of four fifths of the interval, less what may be made up for.
+    assert!(second > Duration::from_millis(2300), "{second:?}");
+    assert!(first < second, "{first:?}, {second:?}");
+    let share = r#"wazzup_api_rate_limit_share_ratio{account="acme"}"#;
+    assert_eq!(value(&world.scrape().await, share), Some(0.6));
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn shows_what_upstream_holds_and_follows_its_changes() {
     let world = World::start(still(&["acme", "globex"], 3), FAST).await;
     for account in ["acme", "globex"] {

@@ -28,9 +28,10 @@ async fn a_large_account_is_read_without_one_429() {
     settings.latency = Latency { min: Duration::ZERO, max: Duration::from_millis(300) };
     let (limit, window) = (settings.limit.requests, settings.limit.window);
     let (api, url) = serve(settings).await;
-    // The limit allows 97 users a second.
+    // The whole limit allows 97 users a second.
     let seconds = users / 90 + 1;
     let yaml = configuration(&api, &url, &format!("interval: {seconds}s, concurrency: 64"));
+    let yaml = yaml.replace("\n    users:", "\n    rate_limit: {share: 100%}\n    users:");
     let world = World::start_with(api, &yaml).await;
     let swept = world.api.wait_until(|log| log.total() >= users as u64);
     // The phase and the sweep take up to a minute each.
@@ -42,6 +43,7 @@ async fn a_large_account_is_read_without_one_429() {
     let log = world.api.log();
     let took = log[users - 1].arrived.duration_since(log[0].arrived);
     let share = (users - 1) as f64 / took.as_secs_f64() * window.as_secs_f64() / f64::from(limit);
+    assert!(share >= 0.95, "{users} users in {took:.1?}: {:.1} % of the limit", share * 100.0);
     println!("{users} users in {took:.1?}: {:.1} % of the limit, no 429", share * 100.0);
     world.stop().await;
 }

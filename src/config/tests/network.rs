@@ -29,11 +29,18 @@ fn rate_limits_have_bounds() {
     for (limit, reported) in [
         ("{requests: 0}", "rate_limit.requests: is 0; it must be from 1 to 100000"),
         ("{requests: 100001}", "rate_limit.requests: is 100001; it must be from 1 to 100000"),
+        ("{share: 0%}", "rate_limit.share: must be a whole percentage from 1% to 100%, as in 60%"),
+        (
+            "{share: 101%}",
+            "rate_limit.share: must be a whole percentage from 1% to 100%, as in 60%",
+        ),
+        ("{share: 0.6}", "rate_limit.share: must be a whole percentage from 1% to 100%, as in 60%"),
+        ("{share: 60}", "rate_limit.share: must be a whole percentage from 1% to 100%, as in 60%"),
         ("{per: 99ms}", "rate_limit.per: is 99ms; it must be from 100ms to 1h"),
         ("{per: 61m}", "rate_limit.per: is 1h1m; it must be from 100ms to 1h"),
         ("{per: 5}", "rate_limit.per: is a number without a unit; write 30s, 1m30s, 200ms or 2h"),
         ("{request: 5}", "rate_limit: unknown key \"request\"; did you mean requests?"),
-        ("500", "rate_limit: is a number where a mapping is wanted (requests, per)"),
+        ("500", "rate_limit: is a number where a mapping is wanted (requests, per, share)"),
     ] {
         assert_eq!(account_problem(&format!("rate_limit: {limit}")), reported);
     }
@@ -110,18 +117,24 @@ fn more_than_the_limit_allows_is_refused_with_numbers_and_remedy() {
         |poll: &str| ACME.replace("{id: '1'}", &users).replace("auth", &format!("{poll}auth"));
     assert_eq!(
         problems(&text("")),
-        "1:12: accounts[0] \"acme\": 6000 users every 30s need 200 requests/s; the limit, 500 per \
-         5s, allows 97/s: raise poll.interval to 1m2s or more"
+        "1:12: accounts[0] \"acme\": 6000 users every 30s need 200 requests/s; 60% of the limit, \
+         500 per 5s, allows 58.2/s: raise poll.interval to 1m44s or more"
     );
-    read(&text("poll: {interval: 1m2s}, ")).unwrap();
-    let slow = "poll: {interval: 24h, stale_after: 50h}, rate_limit: {requests: 1, per: 1h}, ";
+    read(&text("poll: {interval: 1m44s}, ")).unwrap();
+    assert_eq!(
+        problems(&text("poll: {interval: 1m30s}, ")),
+        "1:12: accounts[0] \"acme\": 6000 users every 1m30s need 66.7 requests/s; 60% of the limit, \
+         500 per 5s, allows 58.2/s: raise poll.interval to 1m44s or more, or raise rate_limit.share"
+    );
+    read(&text("poll: {interval: 1m30s}, rate_limit: {share: 100%}, ")).unwrap();
+    let slow = "poll: {interval: 24h, stale_after: 50h}, rate_limit: {requests: 1, per: 1h, share: 100%}, ";
     assert_eq!(
         problems(&text(slow)),
         "1:12: accounts[0] \"acme\": 6000 users every 24h need 0.0695 requests/s; the limit, 1 per \
          1h, allows 0.000269/s: poll fewer users, or correct rate_limit"
     );
     assert_eq!(
-        problems(&ACME.replace("auth", "rate_limit: {requests: 1, per: 1m}, auth")),
+        problems(&ACME.replace("auth", "rate_limit: {requests: 1, per: 1m, share: 100%}, auth")),
         "1:12: accounts[0] \"acme\": 1 user every 30s need 0.0334 requests/s; the limit, 1 per 1m, \
          allows 0.0161/s: raise poll.interval to 1m2s or more"
     );
@@ -129,7 +142,7 @@ fn more_than_the_limit_allows_is_refused_with_numbers_and_remedy() {
 
 #[test]
 fn accounts_with_the_same_token_share_one_limit() {
-    let limit = "rate_limit: {requests: 1, per: 10s}";
+    let limit = "rate_limit: {requests: 1, per: 10s, share: 100%}";
     let same = format!("auth: {{token: same}}, {limit}");
     let other = format!("auth: {{token: other}}, {limit}");
     let elsewhere = format!("base_url: 'https://b.example', {same}");

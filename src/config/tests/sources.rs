@@ -191,7 +191,7 @@ fn wrong_lists_and_hours_are_reported() {
         (
             "discover_users: {enabled: true, max_users: 5000}",
             "5001 users, those to be found included, every 30s need 167 requests/s; \
-             the limit, 500 per 5s, allows 97/s: raise poll.interval to 52s or more, \
+             60% of the limit, 500 per 5s, allows 58.2/s: raise poll.interval to 1m26s or more, \
              or lower discover_users.max_users",
         ),
         ("channels: {enabled: 1}", "channels.enabled: must be true or false, unquoted"),

@@ -6,7 +6,7 @@ use crate::account::{Account, Api, Auth};
 use crate::metrics::{Endpoint, Outcome, RefusalCode, ResetResult, SweepResult};
 
 /// The families per account.
-pub(in crate::exposition) static ACCOUNT_FAMILIES: [AccountFamily; 29] = [
+pub(in crate::exposition) static ACCOUNT_FAMILIES: [AccountFamily; 31] = [
     AccountFamily {
         name: "wazzup_up",
         kind: Kind::Gauge,
@@ -132,12 +132,34 @@ pub(in crate::exposition) static ACCOUNT_FAMILIES: [AccountFamily; 29] = [
         },
     },
     AccountFamily {
+        name: "wazzup_api_rate_limit_share_ratio",
+        kind: Kind::Gauge,
+        help: "Which part of wazzup_api_rate_limit_requests the exporter uses at most, as configured; the rest is for other programs with the same credential, as the customer's CRM.",
+        ages: Ages::Never,
+        write: |lines, name, labels, context| {
+            let share = f64::from(context.account.rate_limit.share) / 100.0;
+            lines.sample(name, labels).float(share);
+        },
+    },
+    AccountFamily {
         name: "wazzup_api_rate_limit_wait_seconds_total",
         kind: Kind::Counter,
         help: "Time for which requests of the account were held back to keep the limit of the API or because it asked for a pause.",
         ages: Ages::Never,
         write: |lines, name, labels, context| {
             lines.sample(name, labels).seconds(context.facts.tally.rate_limit_wait);
+        },
+    },
+    AccountFamily {
+        name: "wazzup_account_paused_until_timestamp_seconds",
+        kind: Kind::Gauge,
+        help: "When the pause ends that upstream has asked for with an answer 429, unix time. Absent while there is none.",
+        ages: Ages::Always,
+        write: |lines, name, labels, context| {
+            if let Some(until) = context.facts.pause(context.now) {
+                let until = until.unix_at(context.now).as_secs();
+                lines.sample(name, labels).integer(until);
+            }
         },
     },
     AccountFamily {

@@ -145,6 +145,10 @@ pub(super) fn account_notes(view: &AccountView, now: Stamp) -> Vec<Reason> {
         let text = "The list of users is empty: there is nobody to read.".to_owned();
         notes.push(Reason { code: "users_empty", text });
     }
+    if let Some(until) = facts.pause(now) {
+        let text = format!("Wazzup24 has asked for a pause that ends in {}.", Age(now.age(until)));
+        notes.push(Reason { code: "paused", text });
+    }
     if let Some(left) = facts.token_expiry.map(|at| at.saturating_sub(now.unix))
         && left < TOKEN_WARNING
     {
