@@ -182,9 +182,12 @@ async fn a_slip_in_the_login_file_does_not_cost_the_live_refresh_token() {
             world = scene.world(FAST).await;
         }
         write_private(&file, &login);
-        let granted = scene.granted(Endpoint::Refresh);
-        scene.until_granted(Endpoint::Refresh, granted + 1).await;
-        asked += 1;
+        // After a restart the access token that is stored is still good.
+        if !restart {
+            let granted = scene.granted(Endpoint::Refresh);
+            scene.until_granted(Endpoint::Refresh, granted + 1).await;
+            asked += 1;
+        }
         more_sweeps(&world, 2.0).await;
         world.stop().await;
         assert!(scene.keeps_the_live_one("acme"));
