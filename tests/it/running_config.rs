@@ -101,7 +101,7 @@ fn load(path: &Path) -> Config {
 }
 
 fn render(config: &Config) -> String {
-    let accounts: Vec<_> = config.accounts.iter().cloned().map(Arc::new).collect();
+    let accounts = config.accounts.clone();
     config::render(&config.settings, &accounts)
 }
 

@@ -109,7 +109,7 @@ async fn a_poller_that_is_replaced_in_a_renewal_loses_nothing() {
         // The poller goes away, in the first round also while it waits.
         let poll = format!("interval: 100ms, timeout: {timeout}s");
         let config = scene.config(&poll);
-        world.accounts.replace(config.accounts.into_iter().map(Into::into).collect()).await;
+        world.accounts.replace(config.accounts).await;
     }
     more_sweeps(&world, 2.0).await;
     world.stop().await;
