@@ -67,7 +67,7 @@ fn configured_token(
         let file = flags.file.display();
         CommandError::Usage(format!("{file} configures no account {account}; check the name"))
     })?;
-    let bounds = found.reset.ok_or_else(|| {
+    let bounds = found.reset.clone().ok_or_else(|| {
         CommandError::Usage(format!(
             "the account {account} has no reset enabled; see docs/reset.md"
         ))

@@ -1,6 +1,7 @@
 //! Resets of an account's counters, from the request to what upstream, the disk and the metrics hold.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::{Method, Response};

@@ -330,7 +330,7 @@ async fn an_account_that_is_gone_leaves_its_storage_to_others() {
     more_sweeps(&world, 1.0).await;
     let stranger = Storage::new(scene.path("data"));
     assert!(stranger.account(folder_of("acme")).is_err());
-    let accounts = scene.config(FAST).accounts.into_iter().map(std::sync::Arc::new);
+    let accounts = scene.config(FAST).accounts.into_iter();
     let rest = accounts.filter(|account| account.name.as_str() != "acme").collect();
     world.accounts.replace(rest).await;
     until_true("the storage", async || stranger.account(folder_of("acme")).is_ok()).await;
