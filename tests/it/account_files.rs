@@ -141,7 +141,7 @@ fn check_config_fails_for_a_broken_account_file() {
     assert_eq!(checked.status.code(), Some(2), "{checked:?}");
     let errors = text(&checked.stderr);
     assert!(
-        errors.contains("b.yaml:1:18: ") && errors.contains("is the name of two accounts"),
+        errors.contains("b.yaml:1:19: ") && errors.contains("is the name of two accounts"),
         "{errors}"
     );
 }

@@ -164,8 +164,6 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            // Whether an account has something to keep, which needs a storage.
-            "account",
             "app",
             "blocking",
             "config",

@@ -130,6 +130,7 @@ fn yaml(url: &str, password_file: &str, reset_token_file: &str, profile: &str) -
     format!(
         "poll: {{interval: 200ms, timeout: 20s}}
 export: {{profile: {profile}}}
+account_files: [no-such-file.yaml]
 partners:
   main: {{email: partner@example.com, password_file: {password_file}}}
 accounts:
