@@ -100,7 +100,7 @@ fn history(
             let remedy = "Without the configuration, name an account, best by its account_id.";
             return Err(CommandError::Usage(format!("{error}\n{remedy}")));
         }
-        (None, Ok(config)) => config.accounts.iter().map(place_of).collect(),
+        (None, Ok(config)) => config.accounts.iter().map(|account| place_of(account)).collect(),
         (Some(account), config) => vec![named(account, config.ok().as_ref())],
     };
     let mut any = false;

@@ -164,6 +164,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
+            // The folder of an account in the storage.
+            "account",
             "app",
             "blocking",
             "config",
