@@ -59,14 +59,14 @@ pub(super) fn expand(folder: &Path, name: &str) -> Result<Found, String> {
     let mut found = Found::default();
     let known = parts.iter().take_while(|part| matches!(part, Part::Name(_))).count();
     let (names, parts) = parts.split_at(known);
-    let named = names.iter().fold(folder.to_owned(), |path, part| match part {
+    let base = names.iter().fold(folder.to_owned(), |path, part| match part {
         Part::Name(name) => path.join(name),
         Part::Pattern(_) => path,
     });
-    found.search(named.clone(), parts);
+    found.search(base.clone(), parts);
     if found.files.len() > FILES_MAX {
         let fault = format!("has more than {FILES_MAX} files of the pattern; narrow it");
-        found = Found { files: Vec::new(), faults: vec![(named, fault)] };
+        found = Found { files: Vec::new(), faults: vec![(base, fault)] };
     }
     found.files.sort();
     Ok(found)

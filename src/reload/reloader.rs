@@ -206,13 +206,11 @@ where
             return Err(HANGS.to_owned());
         }
         let mut reading = self.start_reading();
-        match timeout(READ_TIMEOUT, &mut reading).await {
-            Ok(read) => read.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())),
-            Err(_) => {
-                self.hung = Some(reading);
-                Err(HANGS.to_owned())
-            }
-        }
+        let Ok(read) = timeout(READ_TIMEOUT, &mut reading).await else {
+            self.hung = Some(reading);
+            return Err(HANGS.to_owned());
+        };
+        read.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
     }
 
     fn start_reading(&self) -> JoinHandle<Read> {
