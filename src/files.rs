@@ -11,8 +11,11 @@ use std::io::{self, Read as _};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, StatVfsMountFlags, fstat, fstatvfs};
+use rustix::io::Errno;
 use rustix::process::geteuid;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -20,6 +23,9 @@ use secrecy::zeroize::Zeroizing;
 
 /// Largest file with a secret, in bytes; a JWT has about a thousand.
 const SECRET_MAX: u64 = 64 << 10;
+
+/// Time that the writer of a pipe has.
+const WRITER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Why a file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -74,17 +80,17 @@ impl OpenFile {
         if !path.metadata()?.is_file() {
             return Err(FileError::NotRegular);
         }
-        let flags = OFlags::NONBLOCK.bits().cast_signed();
-        let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+        let file = open(path)?;
         if file.metadata()?.is_file() { Ok(Self::new(file)?) } else { Err(FileError::NotRegular) }
     }
 
-    /// Opens whatever a person names on the command line, pipes included, and waits for their writer.
+    /// Opens whatever a person names on the command line, pipes included. One that nobody writes to is
+    /// empty; what a writer has not sent is waited for up to [`WRITER_TIMEOUT`].
     ///
     /// # Errors
     /// When it is missing or may not be read.
     pub fn any(path: &Path) -> Result<Self, FileError> {
-        Ok(Self::new(File::open(path)?)?)
+        Ok(Self::new(open(path)?)?)
     }
 
     fn new(file: File) -> io::Result<Self> {
@@ -114,10 +120,15 @@ impl OpenFile {
     /// # Errors
     /// When reading fails.
     pub fn read(self, limit: u64) -> Result<Option<Vec<u8>>, FileError> {
+        self.read_within(limit, WRITER_TIMEOUT)
+    }
+
+    fn read_within(self, limit: u64, time: Duration) -> Result<Option<Vec<u8>>, FileError> {
         // Enough from the start, so that no piece of a secret is left behind where a buffer grew.
         let capacity = self.size.min(limit).saturating_add(1);
         let mut bytes = Vec::with_capacity(usize::try_from(capacity).unwrap_or_default());
-        let length = self.file.take(limit + 1).read_to_end(&mut bytes)?;
+        let patient = PatientFile { file: self.file, until: Instant::now() + time };
+        let length = patient.take(limit + 1).read_to_end(&mut bytes)?;
         Ok((length as u64 <= limit).then_some(bytes))
     }
 
@@ -180,6 +191,45 @@ impl FolderAccess {
     /// each time that the volume is mounted.
     pub fn is_open_to_group_only(self) -> bool {
         !self.is_private() && !self.mode.is_writable_by_others()
+    }
+}
+
+/// Opens a file without waiting for the writer of a pipe.
+fn open(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    OpenOptions::new().read(true).custom_flags(flags).open(path)
+}
+
+/// A file that is read until a moment, if its writer has not ended before.
+struct PatientFile {
+    file: File,
+    until: Instant,
+}
+
+impl PatientFile {
+    fn wait(&self) -> io::Result<()> {
+        let left = self.until.saturating_duration_since(Instant::now());
+        let mut polled = [PollFd::new(&self.file, PollFlags::IN)];
+        let left = Timespec::try_from(left).map_err(io::Error::other)?;
+        match poll(&mut polled, Some(&left)) {
+            Ok(0) => {
+                let what = "its writer has not ended in time";
+                Err(io::Error::new(io::ErrorKind::TimedOut, what))
+            }
+            Ok(_) | Err(Errno::INTR) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl io::Read for PatientFile {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.file.read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait()?,
+                read => return read,
+            }
+        }
     }
 }
 
@@ -292,6 +342,24 @@ mod tests {
         let read = |limit| OpenFile::regular(&path).unwrap().read(limit).unwrap();
         assert_eq!((read(5).as_deref(), read(4)), (Some(&b"12345"[..]), None));
         assert_eq!(OpenFile::any(Path::new("/dev/zero")).unwrap().read(1000).unwrap(), None);
+    }
+
+    #[test]
+    fn a_pipe_is_read_while_its_writer_is_there_but_not_for_ever() {
+        let folder = folder();
+        let path = folder.path().join("pipe");
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        rustix::fs::mkfifoat(rustix::fs::CWD, &path, mode).unwrap();
+        let read = || OpenFile::any(&path).unwrap().read_within(100, Duration::from_millis(50));
+        assert_eq!(read().unwrap().as_deref(), Some(&b""[..]), "nobody writes");
+        // Opened for both, so that it opens without a reader.
+        let mut writer = OpenOptions::new().read(true).write(true).open(&path).unwrap();
+        let error = read().unwrap_err().to_string();
+        assert_eq!(error, "cannot be read: its writer has not ended in time");
+        io::Write::write_all(&mut writer, b"text").unwrap();
+        let file = OpenFile::any(&path).unwrap();
+        drop(writer);
+        assert_eq!(file.read(100).unwrap().as_deref(), Some(&b"text"[..]));
     }
 
     #[test]

@@ -53,6 +53,8 @@ pub struct Partner {
     pub client_id: Option<String>,
     /// Where the label's login ends; registered with Wazzup24.
     pub redirect_uri: Option<Url>,
+    /// Whether accounts of account files may use it; it may read every customer of the partner.
+    pub allow_account_files: bool,
 }
 
 /// What upstream counts requests by: a token at one API. Accounts with equal credentials share one
@@ -190,6 +192,7 @@ mod tests {
             scope: "transport,crm".to_owned(),
             client_id: None,
             redirect_uri: None,
+            allow_account_files: false,
         }));
         let url = Url::parse("https://a.example").unwrap();
         let of = |id: &str| Credential::new(&url, &partner, AccountId::parse(id).ok().as_ref());

@@ -23,22 +23,22 @@ pub(super) struct ApplyConfig {
 }
 
 impl ApplyConfig {
-    /// Uses `config` from now on. What can fail is prepared first, so that after an error everything
-    /// is as before.
+    /// Uses `config` from now on. What can fail was checked for each account when it was read.
     ///
     /// # Errors
     /// Why it cannot be applied.
     pub(super) async fn apply(&self, config: Config) -> Result<(), String> {
-        self.components.prepare(&config)?;
         let count = config.accounts.len();
         let in_flight = config.settings.max_in_flight;
-        let wanted: Vec<_> = config.accounts.into_iter().map(Arc::new).collect();
+        let wanted = config.accounts;
         let changes = self.accounts.replace(wanted.clone()).await;
         let Some(Changes { added, changed, removed }) = changes else {
             return Err("the exporter is shutting down".to_owned());
         };
         self.components.use_from_now_on(&wanted, in_flight);
+        self.components.process.set_account_files(&describe::files(&config.files));
         self.running.set(describe::config(config.settings, wanted));
+        self.running.set_broken(describe::broken(&config.files));
         info!(accounts = count, added, changed, removed, "the configuration is in use");
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::describe;
 use crate::account::Account;
 use crate::api::Client;
 use crate::auth::Tokens;
@@ -38,6 +39,7 @@ impl Components {
         let process = Arc::new(ProcessMetrics::new());
         process.config_loaded(config.hash, Stamp::now().unix);
         process.set_accounts(config.accounts.len(), config.accounts.len());
+        process.set_account_files(&describe::files(&config.files));
         let (paces, global) = (Paces::default(), GlobalLimit::new(config.settings.max_in_flight));
         let (transport, tokens) = (ConnectionPools::new(), Arc::new(tokens));
         let registry = Arc::default();
@@ -51,24 +53,20 @@ impl Components {
         config.accounts.iter().try_for_each(|account| self.transport.client_for(account).map(drop))
     }
 
-    /// Does for the accounts of another configuration what can fail.
+    /// Checks for an account of another configuration what can fail.
     ///
     /// # Errors
-    /// Why it cannot be used.
-    pub(super) fn prepare(&self, config: &Config) -> Result<(), String> {
-        let keeps = |account: &&Account| account.needs_storage();
-        match (&self.storage, config.accounts.iter().find(keeps)) {
-            (None, Some(account)) => {
-                let name = &account.name;
-                return Err(format!(
-                    "the account {name} has refresh tokens or resets to keep on record, and this \
-                     process was started without storage; restart it, with --storage.path"
-                ));
-            }
-            (Some(storage), Some(_)) => storage.check().map_err(|error| error.to_string())?,
-            (_, None) => {}
+    /// Why it cannot be polled.
+    pub(super) fn check(&self, account: &Account) -> Result<(), String> {
+        if account.needs_storage() {
+            let Some(storage) = &self.storage else {
+                let what = "has refresh tokens or resets to keep on record, and this process was \
+                            started without storage; restart it, with --storage.path";
+                return Err(what.to_owned());
+            };
+            storage.check().map_err(|error| error.to_string())?;
         }
-        self.connect(config).map_err(|error| error.to_string())
+        self.transport.client_for(account).map(drop).map_err(|error| error.to_string())
     }
 
     /// Records the current accounts, and how many requests may be in flight over all.

@@ -14,11 +14,11 @@ use super::options::{Options, StartError};
 use super::sampling::{self, SAMPLING_PERIOD};
 use crate::account::Account;
 use crate::auth::Tokens;
-use crate::config::Config;
+use crate::config::{AccountCheck, AccountFile, Config};
 use crate::health::Health;
 use crate::http::{Admin, Prefix, RunningConfig, Site};
 use crate::metrics::BuildInfo;
-use crate::reload::{self, ConfigSource, Triggers, reloads};
+use crate::reload::{self, ConfigSource, InUse, Triggers, reloads};
 use crate::reset::{BODY_MAX, ResetService, completion_timeout};
 use crate::shutdown::{Hangups, Shutdown};
 use crate::snapshot::Directory;
@@ -39,6 +39,7 @@ pub struct Daemon {
     notifier: Notifier,
     sampling_period: Duration,
     hash: u64,
+    files: Vec<AccountFile>,
     source: Option<ConfigSource>,
     lifecycle: bool,
     hangups: Hangups,
@@ -56,10 +57,12 @@ impl Daemon {
         let hangups = Hangups::catch()?;
         let tokens = Tokens::new(options.storage.clone());
         let components = Components::new(&config, tokens, options.storage.clone())?;
-        let accounts: Vec<_> = config.accounts.into_iter().map(Arc::new).collect();
+        let accounts = config.accounts;
         let running = RunningConfig::new(describe::config(config.settings, accounts.clone()));
+        running.set_broken(describe::broken(&config.files));
         Ok(Self {
             hash: config.hash,
+            files: config.files,
             source: options.source.clone(),
             lifecycle: options.lifecycle,
             hangups,
@@ -156,10 +159,13 @@ impl Daemon {
         servers.spawn(sampler);
         servers.spawn(resets.run());
         let triggers = Triggers { hangups: self.hangups, requests: orders };
+        let checked = Arc::clone(&components);
+        let check: Arc<AccountCheck> = Arc::new(move |account| checked.check(account));
+        let in_use = InUse { hash: self.hash, files: self.files, check };
         let (components, running) = (Arc::clone(&components), self.running);
         let apply_config =
             ApplyConfig { components, accounts: handle, running, notifier: self.notifier.clone() };
-        servers.spawn(follow(self.source, self.hash, triggers, apply_config, shutdown.clone()));
+        servers.spawn(follow(self.source, in_use, triggers, apply_config, shutdown.clone()));
         health.listening();
         let BuildInfo { version, revision } = BuildInfo::THIS;
         info!(version, revision, accounts = count, "wazzup-exporter is running");
@@ -185,7 +191,7 @@ impl Daemon {
 /// Reloads the configuration on its triggers, if there is a file to read.
 async fn follow(
     source: Option<ConfigSource>,
-    hash: u64,
+    in_use: InUse,
     triggers: Triggers,
     apply_config: ApplyConfig,
     shutdown: Shutdown,
@@ -194,5 +200,5 @@ async fn follow(
     let (process, notifier) =
         (Arc::clone(&apply_config.components.process), apply_config.notifier.clone());
     let apply = |config| apply_config.apply(config);
-    reload::run(source, hash, triggers, apply, &process, &notifier, shutdown).await;
+    reload::run(source, in_use, triggers, apply, &process, &notifier, shutdown).await;
 }

@@ -61,9 +61,9 @@ pub async fn diagnose(
     Ok(examinations.into_iter().collect::<Result<_, _>>()?)
 }
 
-fn chosen(config: &Config, name: Option<&str>) -> Result<Vec<Account>, DiagnoseError> {
-    let fits = |account: &&Account| name.is_none_or(|name| account.name.as_str() == name);
-    let chosen: Vec<Account> = config.accounts.iter().filter(fits).cloned().collect();
+fn chosen(config: &Config, name: Option<&str>) -> Result<Vec<Arc<Account>>, DiagnoseError> {
+    let fits = |account: &&Arc<Account>| name.is_none_or(|name| account.name.as_str() == name);
+    let chosen: Vec<Arc<Account>> = config.accounts.iter().filter(fits).cloned().collect();
     match name {
         Some(name) if chosen.is_empty() => {
             let known = config.accounts.iter().map(|account| account.name.as_str());
@@ -76,10 +76,10 @@ fn chosen(config: &Config, name: Option<&str>) -> Result<Vec<Account>, DiagnoseE
 
 async fn examine_account(
     components: &Components,
-    account: Account,
+    account: Arc<Account>,
     user: Option<&UserId>,
 ) -> Result<Diagnosis, BuildError> {
-    let client = components.client(&Arc::new(account.clone()), &Arc::new(Tally::default()))?;
+    let client = components.client(&account, &Arc::new(Tally::default()))?;
     let mut diagnosis = examine(&client, &account).await;
     if let Some(user) = user {
         let mut report = examine_user(&client, user).await;

@@ -120,7 +120,7 @@ impl Login {
         let redirect = partner.redirect_uri.clone().ok_or(TokenError::NoRedirect)?;
         let authorization = Authorization::new(redirect).map_err(|_| LoginError::Random)?;
         let components = Components::new(config, Tokens::read_only(None), None)?;
-        let (account, partner) = (Arc::new(account.clone()), Arc::clone(partner));
+        let (account, partner) = (Arc::clone(account), Arc::clone(partner));
         Ok(Self { components, account, partner, file, authorization })
     }
 

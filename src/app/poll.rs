@@ -34,8 +34,7 @@ pub struct PollReport {
 pub async fn poll_once(config: Config, storage: Option<Storage>) -> Result<PollReport, BuildError> {
     let components = Components::new(&config, Tokens::read_only(storage), None)?;
     let slots = config.accounts.into_iter();
-    let slots: Vec<_> =
-        slots.map(|account| Arc::new(poller::new_slot(Arc::new(account)))).collect();
+    let slots: Vec<_> = slots.map(|account| Arc::new(poller::new_slot(account))).collect();
     let pollers = slots.iter().map(|slot| components.poller(slot, Heartbeat::new()));
     let pollers = pollers.collect::<Result<Vec<_>, _>>()?;
     let pauses = join_all(pollers.into_iter().map(Poller::run_once)).await;

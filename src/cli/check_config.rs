@@ -1,6 +1,6 @@
 //! `check-config`: everything that is wrong with the configuration and the web configuration.
 
-use wazzup_exporter::config;
+use wazzup_exporter::config::{self, ConfigError};
 use wazzup_exporter::storage::Storage;
 use wazzup_exporter::web_config;
 
@@ -14,6 +14,10 @@ pub(super) fn run(
     storage: &StorageFlags,
 ) -> Result<(), CommandError> {
     let loaded = config::load(&flags.file, flags.permissions());
+    let loaded = loaded.and_then(|config| match config.broken() {
+        None => Ok(config),
+        Some(error) => Err(ConfigError { warnings: config.warnings, ..error }),
+    });
     let prefix = flags_web.route_prefix();
     let web_file = flags_web.config_file();
     let web = web_file.map(web_config::load).transpose();

@@ -9,6 +9,7 @@ use wazzup_exporter::storage::Storage;
 use super::error::CommandError;
 
 pub(super) async fn run(config: Config, storage: Option<Storage>) -> Result<(), CommandError> {
+    let broken = config.broken();
     let report = app::poll_once(config, storage).await.map_err(CommandError::runtime)?;
     match std::io::stdout().write_all(&report.exposition) {
         // The reader closed the pipe early, which is no failure.
@@ -17,9 +18,14 @@ pub(super) async fn run(config: Config, storage: Option<Storage>) -> Result<(), 
             CommandError::Runtime(format!("cannot write the metrics to standard output: {error}"))
         })?,
     }
-    if report.incomplete.is_empty() {
-        return Ok(());
+    if !report.incomplete.is_empty() {
+        let names = report.incomplete.join(", ");
+        let what = format!("some users could not be read; accounts: {names}");
+        return Err(CommandError::Runtime(what));
     }
-    let names = report.incomplete.join(", ");
-    Err(CommandError::Runtime(format!("some users could not be read; accounts: {names}")))
+    match broken {
+        // It was logged.
+        Some(_) => Err(CommandError::runtime("some account files are broken")),
+        None => Ok(()),
+    }
 }

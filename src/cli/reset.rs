@@ -67,7 +67,7 @@ fn configured_token(
         let file = flags.file.display();
         CommandError::Usage(format!("{file} configures no account {account}; check the name"))
     })?;
-    let bounds = found.reset.ok_or_else(|| {
+    let bounds = found.reset.clone().ok_or_else(|| {
         CommandError::Usage(format!(
             "the account {account} has no reset enabled; see docs/reset.md"
         ))
@@ -100,7 +100,7 @@ fn history(
             let remedy = "Without the configuration, name an account, best by its account_id.";
             return Err(CommandError::Usage(format!("{error}\n{remedy}")));
         }
-        (None, Ok(config)) => config.accounts.iter().map(place_of).collect(),
+        (None, Ok(config)) => config.accounts.iter().map(|account| place_of(account)).collect(),
         (Some(account), config) => vec![named(account, config.ok().as_ref())],
     };
     let mut any = false;

@@ -1,7 +1,6 @@
 //! What several commands do first: load the configuration, open the storage, wait for signals.
 
-use tracing::warn;
-use wazzup_exporter::account::Account;
+use tracing::{error, warn};
 use wazzup_exporter::app;
 use wazzup_exporter::config::{self, Config};
 use wazzup_exporter::shutdown::{Shutdown, Signals};
@@ -31,12 +30,16 @@ pub(super) fn load(flags: &ConfigFlags) -> Result<Config, CommandError> {
     for warning in &config.warnings {
         warn!("{warning}");
     }
+    for problems in config.files.iter().filter_map(|file| file.broken.as_ref()) {
+        let problems = problems.to_string().replace('\n', "; ");
+        error!("an account file is broken, its accounts are missing: {problems}");
+    }
     Ok(config)
 }
 
 /// Where to keep what must survive; refresh tokens must, and the record of resets.
 pub(super) fn storage(flags: &StorageFlags, config: &Config) -> Option<Storage> {
-    flags.storage(config.accounts.iter().any(Account::needs_storage))
+    flags.storage(config.accounts.iter().any(|account| account.needs_storage()))
 }
 
 /// What a renaming loses: accounts whose folder has their name, because they have no number.

@@ -1,48 +1,66 @@
 //! Accounts and their users: the list `accounts` of the main file and of account files.
 //!
-//! [`AccountReader`] lives as long as the loading, because a name must be unique over all files.
+//! [`AccountReader`] reads one file. What must be unique over all files is collected as
+//! [`Claim`]s, see [`claims`](super::claims).
 
-use std::collections::HashMap;
-use std::path::PathBuf;
+use std::sync::Arc;
 
-use crate::account::{Account, AccountId, AccountName, Api, Auth, Export};
+use crate::account::{Account, AccountId, AccountName, Api, Auth, Export, Poll};
 
-use super::auth::{FileTrust, Origin, read_auth};
+use super::auth::read_auth;
 use super::budget::{self, Placed};
+use super::claims::{Claim, ClaimKey, check_duplicates};
 use super::lists::{read_channels, read_discovery, read_working_hours};
 use super::network::{self, Network};
+use super::origin::{FileTrust, Origin};
 use super::partners::Partners;
-use super::reset::{check_reset, read_reset};
-use super::settings::PollKeys;
+use super::reset::{check_reset, check_reset_origin, read_reset};
+use super::settings::{PollBounds, PollKeys};
 use super::users::read_users;
 use super::value::{labels, named};
 use crate::yaml::node::{MappingSection, Node};
-use crate::yaml::report::{Noted, Report, Spot};
+use crate::yaml::report::{Noted, Report};
 use crate::yaml::tree::Tree;
 
-/// Turns nodes into accounts.
-pub(super) struct AccountReader {
+/// What the main file says of every account.
+pub(super) struct Defaults {
     /// `poll` of the main file.
     pub(super) poll: PollKeys,
     /// `export` of the main file.
     pub(super) export: Export,
     /// `partners` of the main file.
     pub(super) partners: Partners,
-    /// Where each refresh token was first used.
-    pub(super) refresh_files: HashMap<PathBuf, Spot>,
-    /// Where the resets of each account's number were first allowed.
-    pub(super) resets: HashMap<AccountId, Spot>,
-    /// Where each name was first used.
-    pub(super) names: HashMap<AccountName, Spot>,
-    /// The accounts without any problem of their own.
-    pub(super) accounts: Vec<Placed>,
 }
 
-impl AccountReader {
+/// Turns the nodes of one file into accounts.
+pub(super) struct AccountReader<'a> {
+    defaults: &'a Defaults,
+    found: FoundAccounts,
+}
+
+/// What a file has.
+#[derive(Default)]
+pub(super) struct FoundAccounts {
+    /// The accounts without any problem of their own.
+    pub(super) accounts: Vec<Placed>,
+    /// What they use alone.
+    pub(super) claims: Vec<Claim>,
+}
+
+impl<'a> AccountReader<'a> {
+    pub(super) fn new(defaults: &'a Defaults) -> Self {
+        Self { defaults, found: FoundAccounts::default() }
+    }
+
     /// The accounts, after a look at what they ask together.
-    pub(super) fn finish(self, report: &mut Report) -> Vec<Account> {
-        budget::check(&self.accounts, report);
-        self.accounts.into_iter().map(|placed| placed.account).collect()
+    pub(super) fn finish(self, report: &mut Report) -> FoundAccounts {
+        check_duplicates(&self.found.claims, report);
+        budget::check(&self.found.accounts, report);
+        self.found
+    }
+
+    fn claim(&mut self, key: ClaimKey, node: &Node<'_>) {
+        self.found.claims.push(Claim { key, spot: node.spot(), words: node.words() });
     }
 
     /// Reads a list of accounts.
@@ -61,7 +79,8 @@ impl AccountReader {
             if let Some(account) = self.read(item, origin, report) {
                 let rate_limit = item.get("rate_limit").map(|node| node.spot());
                 let (words, spot) = (item.words(), item.spot());
-                self.accounts.push(Placed { account, words, spot, rate_limit });
+                let account = Arc::new(account);
+                self.found.accounts.push(Placed { account, words, spot, rate_limit });
             }
         }
     }
@@ -79,11 +98,7 @@ impl AccountReader {
         let account_id = optional(account_id, |id| named(&id, AccountId::parse, report));
         let network = Network::read(&section, api.unwrap_or(Api::V2), origin, report);
         let auth = self.auth(&section, origin, report);
-        let own = section.get("poll").map(|poll| (PollKeys::read(poll, report), poll));
-        let poll = match &own {
-            Some((keys, poll)) => keys.over(self.poll).resolve(Some(poll), report),
-            None => self.poll.resolve(None, report),
-        };
+        let poll = self.poll(section.get("poll"), origin, report);
         let labels = section.get("labels").map(|node| labels(&node, report)).unwrap_or_default();
         let hours = optional(section.get("working_hours"), |node| read_working_hours(node, report));
         let discovery = section.get("discover_users");
@@ -92,14 +107,22 @@ impl AccountReader {
         let reset = section.get("reset");
         let reset = reset.map_or(Ok(None), |node| read_reset(node, origin, report));
         let found = !matches!(discovery, Ok(None));
-        let users = read_users(&section, found, self.export.user_names, report);
+        let users = read_users(&section, found, self.defaults.export.user_names, report);
+        if let (Some(node), Ok(Some(id)), Some(network)) =
+            (section.get("account_id"), &account_id, &network)
+        {
+            self.claim(ClaimKey::account(&network.base_url, id), &node);
+        }
         let (api, auth, account_id) = (api?, auth?, account_id.ok()?);
         let fits = check_auth(&section, api, &auth, account_id.as_ref(), report)
             & check_origin(&section, &auth, origin, report);
         let resets = matches!(reset, Ok(Some(_)));
         let fits = fits
             & (!resets || check_reset(&section, api, account_id.as_ref(), report))
-            & (!resets || self.is_only_reset(&section, account_id.as_ref(), report));
+            & (!resets || check_reset_origin(&section, &auth, origin, report));
+        if let (true, Some(id), Some(node)) = (resets, &account_id, section.get("reset")) {
+            self.claim(ClaimKey::Reset(id.clone()), &node);
+        }
         if !fits {
             return None;
         }
@@ -114,7 +137,7 @@ impl AccountReader {
             tls,
             proxy,
             poll: poll?,
-            export: self.export,
+            export: self.defaults.export,
             labels,
             working_hours: hours.ok()?,
             users: users?,
@@ -128,31 +151,28 @@ impl AccountReader {
         let remedy = "give each account one, it becomes the label account";
         let node = section.require("name", remedy, report)?;
         let name = named(&node, AccountName::parse, report)?;
-        if let Some(other) = self.names.get(&name) {
-            let what = "is the name of two accounts; rename one of them";
-            node.taken(report, what, other.clone());
-            return None;
-        }
-        self.names.insert(name.clone(), node.spot());
+        self.claim(ClaimKey::Name(name.clone()), &node);
         Some(name)
     }
 
-    /// Whether no other account resets the same one: each has a cooldown of its own.
-    fn is_only_reset(
-        &mut self,
-        section: &MappingSection<'_>,
-        account_id: Option<&AccountId>,
+    /// The account's own `poll` over that of the main file.
+    fn poll(
+        &self,
+        own: Option<Node<'_>>,
+        origin: &Origin<'_>,
         report: &mut Report,
-    ) -> bool {
-        let (Some(id), Some(node)) = (account_id, section.get("reset")) else { return true };
-        if let Some(other) = self.resets.get(id) {
-            let what = "is enabled for two accounts of the same account_id, which would each have \
-                        a cooldown of their own; keep one of them";
-            node.taken(report, what, other.clone());
-            return false;
+    ) -> Option<Poll> {
+        let defaults = self.defaults.poll;
+        let bounds = match origin.trust {
+            FileTrust::Main => PollBounds::MAIN,
+            FileTrust::AccountFile { .. } => PollBounds::account_file(defaults),
+        };
+        match own {
+            Some(node) => {
+                PollKeys::read(node, &bounds, report).over(defaults).resolve(Some(&node), report)
+            }
+            None => defaults.resolve(None, report),
         }
-        self.resets.insert(id.clone(), node.spot());
-        true
     }
 
     fn auth(
@@ -163,15 +183,9 @@ impl AccountReader {
     ) -> Option<Auth> {
         let remedy = "say where its token comes from: token_file, token_env, partner …";
         let node = section.require("auth", remedy, report)?;
-        let auth = read_auth(node, origin, &self.partners, report)?;
+        let auth = read_auth(node, origin, &self.defaults.partners, report)?;
         if let Auth::OAuth { refresh_token_file, .. } = &auth {
-            if let Some(other) = self.refresh_files.get(refresh_token_file) {
-                let what = "uses the refresh token of another account, which works once; \
-                            give each account a file of its own";
-                node.taken(report, what, other.clone());
-                return None;
-            }
-            self.refresh_files.insert(refresh_token_file.clone(), node.spot());
+            self.claim(ClaimKey::RefreshFile(refresh_token_file.clone()), &node);
         }
         Some(auth)
     }

@@ -5,69 +5,19 @@
 //! there. Called by [`accounts`](super::accounts).
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::account::Auth;
 
+use super::origin::{FileTrust, Origin};
 use super::partners::Partners;
-use super::token::{check_token_file, confine, token_fault};
+use super::token::{check_token_file, token_fault};
 use super::value::{PATH_MAX, line};
 use crate::yaml::hint::tellable_variable;
 use crate::yaml::node::{MappingSection, Node};
 use crate::yaml::problem::name_of;
 use crate::yaml::report::Report;
 use crate::yaml::tree::Tree;
-
-/// What a configuration may ask for only if the command line allows it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Permissions {
-    /// Whether programs may be run for tokens (`--config.allow-token-command`).
-    pub token_command: bool,
-}
-
-/// Looks up an environment variable; a parameter so that tests need not change their own.
-pub(super) type Environment<'a> = &'a dyn Fn(&str) -> Option<OsString>;
-
-/// The file an account stands in, as far as its secrets matter.
-pub(super) struct Origin<'a> {
-    /// The folder against which relative paths count.
-    pub(super) folder: &'a Path,
-    /// The environment.
-    pub(super) environment: Environment<'a>,
-    /// What the command line allows.
-    pub(super) permissions: Permissions,
-    /// What the file may name.
-    pub(super) trust: FileTrust<'a>,
-    /// Whether the file holds a secret itself.
-    pub(super) literal: bool,
-}
-
-impl Origin<'_> {
-    /// Where the file at `written` is, if it may be named here.
-    pub(super) fn reach(&self, written: &str) -> Result<PathBuf, String> {
-        let path = self.folder.join(written);
-        match self.trust {
-            FileTrust::Main => Ok(path),
-            FileTrust::AccountFile { secrets_dir: None } => {
-                Err("needs secrets_dir in the main file, a directory that holds the file"
-                    .to_owned())
-            }
-            FileTrust::AccountFile { secrets_dir: Some(dir) } => confine(&path, dir),
-        }
-    }
-}
-
-/// How far a file is trusted.
-#[derive(Clone, Copy)]
-pub(super) enum FileTrust<'a> {
-    /// The main file: its author runs the exporter.
-    Main,
-    /// An account file: files only below `secrets_dir`, no environment.
-    AccountFile {
-        /// The directory, if the main file names one.
-        secrets_dir: Option<&'a Path>,
-    },
-}
 
 /// The ways to a token.
 const WAYS: [&str; 6] = ["token", "token_env", "token_file", "token_command", "partner", "oauth"];
@@ -106,7 +56,7 @@ pub(super) fn read_auth(
             "token_env" => variable(way, origin, report),
             "token_file" => file(way, origin, report),
             "token_command" => command(way, origin, report),
-            "partner" => partners.find(way, report).map(Auth::Partner),
+            "partner" => partners.find(way, origin.trust, report).map(Auth::Partner),
             _ => oauth(way, origin, partners, report),
         },
         [_, second, ..] => {
@@ -205,7 +155,7 @@ fn oauth(
     let remedy = "name the login under partners whose application the customer lets in";
     let partner = section.require("partner", remedy, report);
     let partner = partner.and_then(|node| {
-        let partner = partners.find(&node, report)?;
+        let partner = partners.find(&node, origin.trust, report)?;
         if partner.client_id.is_none() || partner.redirect_uri.is_none() {
             let what = "has no client_id or no redirect_uri, which a customer's login needs";
             node.problem(report, what);

@@ -4,6 +4,7 @@
 //! [`check`] once all files are read, because the ones that share may stand in different files.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::account::{Account, RateLimit};
@@ -25,7 +26,7 @@ const NAMED_MAX: usize = 5;
 
 /// An account and where it stands.
 pub(super) struct Placed {
-    pub(super) account: Account,
+    pub(super) account: Arc<Account>,
     /// What a message about it starts with: `accounts[0] "acme"`.
     pub(super) words: String,
     pub(super) spot: Spot,
@@ -52,11 +53,15 @@ pub(super) fn check(accounts: &[Placed], report: &mut Report) {
         }
     }
     for group in groups {
-        check_group(&group, report);
+        if let Some(first) = group.first() {
+            check_group(&group, first, report);
+        }
     }
 }
 
-fn check_group(group: &[&Placed], report: &mut Report) {
+/// Notes a group of accounts with one credential that cannot be served; `at` is where their sum is
+/// noted, one of them.
+pub(super) fn check_group(group: &[&Placed], at: &Placed, report: &mut Report) {
     let Some((first, others)) = group.split_first() else { return };
     let limit = first.account.rate_limit;
     let mut agreed = true;
@@ -68,9 +73,9 @@ fn check_group(group: &[&Placed], report: &mut Report) {
             other.words,
             first.account.name.as_str()
         );
-        let [at, there] =
+        let [here, there] =
             [other, first].map(|placed| placed.rate_limit.as_ref().unwrap_or(&placed.spot).clone());
-        report.conflict(at, message, "; the other one is at ", there);
+        report.conflict(here, message, "; the other one is at ", there);
     }
     if !agreed {
         return;
@@ -81,8 +86,8 @@ fn check_group(group: &[&Placed], report: &mut Report) {
     };
     let demands: Vec<Demand> = group.iter().map(demand).collect();
     if !fits(&demands, Duration::ZERO, limit) {
-        let message = format!("{}: {}", first.words, explain(group, &demands, limit));
-        report.problem(first.spot.clone(), message);
+        let message = format!("{}: {}", at.words, explain(group, &demands, limit));
+        report.problem(at.spot.clone(), message);
     }
 }
 

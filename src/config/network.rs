@@ -11,8 +11,8 @@ use url::Url;
 
 use crate::account::{Api, ProxyUrl, RateLimit, Tls};
 
-use super::auth::Origin;
 use super::ca::read_ca;
+use super::origin::Origin;
 use super::value::{PATH_MAX, count, duration, flag, line, percent};
 use crate::net::is_loopback;
 use crate::yaml::node::{MappingSection, Node};

@@ -10,8 +10,9 @@ use url::Url;
 
 use crate::account::Partner;
 
+use super::origin::FileTrust;
 use super::token::check_password_file;
-use super::value::{PATH_MAX, line};
+use super::value::{PATH_MAX, flag, line};
 use crate::yaml::hint::{similar, tellable};
 use crate::yaml::node::{MappingSection, Node, unique_entries};
 use crate::yaml::problem::name_of;
@@ -49,9 +50,27 @@ impl Partners {
         self.0.values().flatten().cloned().collect()
     }
 
-    /// The partner that a node names.
-    pub(super) fn find(&self, node: &Node<'_>, report: &mut Report) -> Option<Arc<Partner>> {
+    /// The partner of this name as it is now, if account files may use it.
+    pub(super) fn open_to_account_files(&self, name: &str) -> Option<&Arc<Partner>> {
+        self.0.get(name)?.as_ref().filter(|partner| partner.allow_account_files)
+    }
+
+    /// The partner that a node names in a file of this trust.
+    pub(super) fn find(
+        &self,
+        node: &Node<'_>,
+        trust: FileTrust<'_>,
+        report: &mut Report,
+    ) -> Option<Arc<Partner>> {
         let name = node.text(report)?;
+        if let FileTrust::AccountFile { .. } = trust
+            && self.open_to_account_files(name).is_none()
+        {
+            let what = "names no partner that account files may use; \
+                        allow_account_files: true in its entry in the main file lets them";
+            node.problem(report, what);
+            return None;
+        }
         if let Some(partner) = self.0.get(name) {
             return partner.clone();
         }
@@ -67,7 +86,8 @@ impl Partners {
 }
 
 fn partner(name: &str, node: Node<'_>, folder: &Path, report: &mut Report) -> Option<Partner> {
-    let known = ["email", "password_file", "scope", "client_id", "redirect_uri"];
+    let known =
+        ["email", "password_file", "scope", "client_id", "redirect_uri", "allow_account_files"];
     let section = MappingSection::open(node, &known, report)?;
     let email = section.require("email", "write the user name of the partner's login", report);
     let email = email.and_then(|node| user_name(&node, report));
@@ -97,6 +117,8 @@ fn partner(name: &str, node: Node<'_>, folder: &Path, report: &mut Report) -> Op
         Some(node) => redirect_uri(&node, report).map(Some),
         None => Some(None),
     };
+    let allow = section.get("allow_account_files");
+    let allow = allow.map_or(Some(false), |node| flag(&node, report));
     Some(Partner {
         name: name.to_owned(),
         email: email?,
@@ -104,6 +126,7 @@ fn partner(name: &str, node: Node<'_>, folder: &Path, report: &mut Report) -> Op
         scope: scope?.unwrap_or_else(|| DEFAULT_SCOPE.to_owned()),
         client_id: client_id?,
         redirect_uri: redirect_uri?,
+        allow_account_files: allow?,
     })
 }
 

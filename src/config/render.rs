@@ -81,6 +81,7 @@ struct PartnerText<'a> {
     client_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     redirect_uri: Option<String>,
+    allow_account_files: bool,
 }
 
 #[derive(Serialize)]
@@ -193,13 +194,22 @@ impl PollText {
 
 impl<'a> PartnerText<'a> {
     fn of(partner: &'a Partner) -> Self {
-        let Partner { name: _, email, password_file, scope, client_id, redirect_uri } = partner;
+        let Partner {
+            name: _,
+            email,
+            password_file,
+            scope,
+            client_id,
+            redirect_uri,
+            allow_account_files,
+        } = partner;
         Self {
             email,
             password_file: path(password_file),
             scope,
             client_id: client_id.as_deref(),
             redirect_uri: redirect_uri.as_ref().map(masked),
+            allow_account_files: *allow_account_files,
         }
     }
 }

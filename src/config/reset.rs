@@ -5,9 +5,9 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::account::{AccountId, Api, Reset};
+use crate::account::{AccountId, Api, Auth, Reset};
 
-use super::auth::Origin;
+use super::origin::{FileTrust, Origin};
 use super::token::check_reset_token_file;
 use super::value::{PATH_MAX, count, duration, flag, line};
 use crate::yaml::node::{MappingSection, Node};
@@ -60,6 +60,25 @@ fn token_file(node: &Node<'_>, origin: &Origin<'_>, report: &mut Report) -> Opti
         node.warn(report, &format!("{} {warning}", name_of(&written, &path)));
     }
     Some(path)
+}
+
+/// Whether the file may say so. Who writes an account file chooses the number and the reset token: with a
+/// partner's login he could clear every customer of the partner.
+pub(super) fn check_reset_origin(
+    section: &MappingSection<'_>,
+    auth: &Auth,
+    origin: &Origin<'_>,
+    report: &mut Report,
+) -> bool {
+    if let (FileTrust::AccountFile { .. }, Auth::Partner(_)) = (origin.trust, auth) {
+        let what = "works in an account file only for an account with a credential of its own; \
+                    move the account to the main file, or give it token_file";
+        if let Some(node) = section.get("reset") {
+            node.key_problem(report, what);
+        }
+        return false;
+    }
+    true
 }
 
 /// Whether an account can be cleared at all: the number has to be confirmed, and only v2 has a reset.

@@ -27,6 +27,10 @@ const DEFAULT_EXPORT: Export =
 const INTERVAL: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_hours(24);
 const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_mins(10);
 const CONCURRENCY: RangeInclusive<usize> = 1..=1024;
+/// Longest request timeout and most requests in flight that an account file may set, unless the main
+/// file sets more for every account: one account must not take the requests of all.
+const FILE_TIMEOUT_MAX: Duration = Duration::from_mins(1);
+const FILE_CONCURRENCY_MAX: usize = 16;
 /// Above three times the longest interval; below what would overflow a sum of times.
 const STALE_AFTER: RangeInclusive<Duration> =
     Duration::from_millis(100)..=Duration::from_hours(168);
@@ -75,16 +79,39 @@ pub(super) struct PollKeys {
     spoilt: bool,
 }
 
+/// What a `poll` may ask for.
+pub(super) struct PollBounds {
+    timeout: RangeInclusive<Duration>,
+    concurrency: RangeInclusive<usize>,
+}
+
+impl PollBounds {
+    /// Of the main file.
+    pub(super) const MAIN: Self = Self { timeout: TIMEOUT, concurrency: CONCURRENCY };
+
+    /// Of an account file, where `defaults` are those of the main file.
+    pub(super) fn account_file(defaults: PollKeys) -> Self {
+        let timeout = defaults.timeout.unwrap_or(DEFAULT_TIMEOUT).max(FILE_TIMEOUT_MAX);
+        let concurrency =
+            defaults.concurrency.unwrap_or(DEFAULT_CONCURRENCY).max(FILE_CONCURRENCY_MAX);
+        Self {
+            timeout: *TIMEOUT.start()..=timeout,
+            concurrency: *CONCURRENCY.start()..=concurrency,
+        }
+    }
+}
+
 impl PollKeys {
     /// Reads a mapping `poll`.
-    pub(super) fn read(node: Node<'_>, report: &mut Report) -> Self {
+    pub(super) fn read(node: Node<'_>, bounds: &PollBounds, report: &mut Report) -> Self {
         let known = ["interval", "timeout", "concurrency", "stale_after"];
         let Some(section) = MappingSection::open(node, &known, report) else {
             return Self { spoilt: true, ..Self::default() };
         };
         let interval = section.get("interval").map(|node| duration(&node, &INTERVAL, report));
-        let timeout = section.get("timeout").map(|node| duration(&node, &TIMEOUT, report));
-        let concurrency = section.get("concurrency").map(|node| count(&node, &CONCURRENCY, report));
+        let timeout = section.get("timeout").map(|node| duration(&node, &bounds.timeout, report));
+        let concurrency =
+            section.get("concurrency").map(|node| count(&node, &bounds.concurrency, report));
         let stale = section.get("stale_after").map(|node| duration(&node, &STALE_AFTER, report));
         Self {
             interval: interval.flatten(),

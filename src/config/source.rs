@@ -1,11 +1,12 @@
 //! Finding and reading the files of a configuration.
 
+use std::ffi::{OsStr, OsString};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use glob::{MatchOptions, Pattern};
 
 use crate::files::OpenFile;
-use crate::text;
 
 pub(super) use crate::yaml::source::SourceFile;
 
@@ -24,32 +25,111 @@ pub(super) fn read(path: &Path, file: OpenFile) -> Result<SourceFile, String> {
     SourceFile::read(path, file, SIZE_MAX, "split it with account_files")
 }
 
-/// The files that a name or pattern in `account_files` stands for, in sorted order.
+/// What a name or pattern in `account_files` stands for.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// The files, in sorted order.
+    pub(super) files: Vec<PathBuf>,
+    /// Folders that cannot be searched, so that nobody knows what is in them, and why.
+    pub(super) faults: Vec<(PathBuf, String)>,
+}
+
+/// Looks for what a name or pattern in `account_files` stands for.
 ///
 /// Without `*`, `?` and `[` it is the name of one file, which then must exist; a pattern may match
 /// nothing. Hidden files must be named as such, so that the droppings of editors are not loaded.
-pub(super) fn expand(folder: &Path, name: &str) -> Result<Vec<PathBuf>, String> {
-    if !name.contains(['*', '?', '[']) {
-        return Ok(vec![folder.join(name)]);
+pub(super) fn expand(folder: &Path, name: &str) -> Result<Found, String> {
+    if !is_pattern(name) {
+        return Ok(Found { files: vec![folder.join(name)], faults: Vec::new() });
     }
-    let folder = folder.to_str().ok_or("cannot be searched for: the folder is not UTF-8")?;
-    let whole = Path::new(&Pattern::escape(folder)).join(name);
+    let mut parts = Vec::new();
+    for component in Path::new(name).components() {
+        let part = component.as_os_str().to_string_lossy().into_owned();
+        parts.push(match (is_pattern(&part), part.as_str()) {
+            (true, "**") => {
+                return Err("is not a pattern: ** is not known; write a * for each folder".into());
+            }
+            (true, text) => {
+                let pattern = Pattern::new(text);
+                Part::Pattern(pattern.map_err(|error| format!("is not a pattern: {}", error.msg))?)
+            }
+            (false, _) => Part::Name(part),
+        });
+    }
+    let mut found = Found::default();
+    let known = parts.iter().take_while(|part| matches!(part, Part::Name(_))).count();
+    let (names, parts) = parts.split_at(known);
+    let base = names.iter().fold(folder.to_owned(), |path, part| match part {
+        Part::Name(name) => path.join(name),
+        Part::Pattern(_) => path,
+    });
+    found.search(base.clone(), parts);
+    if found.files.len() > FILES_MAX {
+        let fault = format!("has more than {FILES_MAX} files of the pattern; narrow it");
+        found = Found { files: Vec::new(), faults: vec![(base, fault)] };
+    }
+    found.files.sort();
+    Ok(found)
+}
+
+fn is_pattern(name: &str) -> bool {
+    name.contains(['*', '?', '['])
+}
+
+/// A piece of a pattern, between two slashes.
+enum Part {
+    Name(String),
+    Pattern(Pattern),
+}
+
+impl Found {
+    /// Follows `parts` from `path` on.
+    fn search(&mut self, path: PathBuf, parts: &[Part]) {
+        match parts.split_first() {
+            None => self.files.push(path),
+            Some((Part::Name(name), rest)) => {
+                let path = path.join(name);
+                // Where something stands in the way there is certainly no such file.
+                match path.symlink_metadata() {
+                    Err(error) if is_absent(&error) => {}
+                    Err(error) => self.fault(path, &error),
+                    Ok(_) => self.search(path, rest),
+                }
+            }
+            Some((Part::Pattern(pattern), rest)) => match list(&path) {
+                Err(error) if is_absent(&error) => {}
+                Err(error) => self.fault(path, &error),
+                Ok(names) => {
+                    for name in names.iter().filter(|name| matches(pattern, name)) {
+                        if self.files.len() > FILES_MAX {
+                            return;
+                        }
+                        self.search(path.join(name), rest);
+                    }
+                }
+            },
+        }
+    }
+
+    fn fault(&mut self, path: PathBuf, error: &io::Error) {
+        self.faults.push((path, format!("cannot be searched for account files: {error}")));
+    }
+}
+
+fn list(folder: &Path) -> io::Result<Vec<OsString>> {
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    folder.read_dir()?.map(|entry| entry.map(|entry| entry.file_name())).collect()
+}
+
+fn matches(pattern: &Pattern, name: &OsStr) -> bool {
     let options = MatchOptions {
         case_sensitive: true,
         require_literal_separator: true,
         require_literal_leading_dot: true,
     };
-    let found = glob::glob_with(&whole.to_string_lossy(), options)
-        .map_err(|error| format!("is not a pattern: {}", error.msg))?;
-    let mut files = Vec::new();
-    for path in found {
-        if files.len() == FILES_MAX {
-            return Err(format!("matches more than {FILES_MAX} files; narrow it"));
-        }
-        files.push(path.map_err(|error| {
-            let path = text::path(error.path());
-            format!("cannot be searched for: {path}: {}", error.error())
-        })?);
-    }
-    Ok(files)
+    name.to_str().is_some_and(|name| pattern.matches_with(name, options))
+}
+
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }

@@ -1,5 +1,6 @@
 //! What the module does as a whole: from text to accounts, or to the words an operator reads.
 
+mod account_files;
 mod example;
 mod files;
 mod fuzz;
@@ -17,7 +18,7 @@ use std::time::Duration;
 use crate::account::{AccountId, Auth, Export, Poll, Profile, ProxyUrl, RateLimit, Tls};
 
 use super::source::SourceFile;
-use super::{Config, ConfigError, Permissions, load, parse};
+use super::{Config, ConfigError, Permissions, Running, load, parse};
 
 /// One good account, for texts that need one.
 const ACME: &str = "accounts: [{name: acme, auth: {token: t0k3n}, users: [{id: '1'}]}]\n";
@@ -35,7 +36,7 @@ fn environment(name: &str) -> Option<OsString> {
 fn read(text: &str) -> Result<Config, ConfigError> {
     let path = PathBuf::from("config.yaml");
     let main = SourceFile { path, bytes: text.as_bytes().to_vec(), mode: None };
-    load::read(main, Permissions::default(), &environment)
+    load::read(main, Permissions::default(), &environment, &Running::NOTHING)
 }
 
 /// The problems of a text without the file's name, one per line.

@@ -3,6 +3,7 @@
 //! Pure checks but for the looks at the file system, used by [`auth`](super::auth). Every failure is
 //! reported without the token.
 
+use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 
 use secrecy::zeroize::Zeroizing;
@@ -92,24 +93,29 @@ fn read_secret(
     Ok((file.read_secret(what)?, warning))
 }
 
-/// The path under which a token file of an account file may be used: one below `secrets_dir`.
+/// The path under which a file may be used that the account file `stem` names: one in the folder
+/// of that name below `secrets_dir`.
 ///
 /// Two conditions, because the file is read again later: by its name the path must go through the
-/// directory, so that it cannot be redirected from outside afterwards; and with symlinks followed it must
-/// end there, so that a link within does not lead out now.
-pub(super) fn confine(path: &Path, secrets_dir: &Path) -> Result<PathBuf, String> {
-    let shown = text::path(secrets_dir);
+/// folder, so that no other account file reaches it and it cannot be redirected from outside
+/// afterwards; and with symlinks followed it must end somewhere below `secrets_dir`, as the links of a
+/// Kubernetes volume do, so that a link within does not lead out now.
+pub(super) fn confine(path: &Path, secrets_dir: &Path, stem: &OsStr) -> Result<PathBuf, String> {
+    let own = secrets_dir.join(stem);
+    let shown = text::path(&own);
     let real_dir = secrets_dir.canonicalize().map_err(|error| {
-        format!("must lie below secrets_dir, but {shown} is not usable: {error}")
+        let dir = text::path(secrets_dir);
+        format!("must lie below {shown}, but secrets_dir, {dir}, is not usable: {error}")
     })?;
     let path = clean(path);
-    let named_below = path.starts_with(clean(secrets_dir)) || path.starts_with(&real_dir);
-    // A missing file is reported by the next check.
-    let ends_below = path.canonicalize().map_or(true, |real| real.starts_with(&real_dir));
-    if named_below && ends_below {
+    let named_below = path.starts_with(clean(&own)) || path.starts_with(real_dir.join(stem));
+    // A file that is missing itself is reported by the next check, or made later.
+    let folder = || path.parent().map_or(Ok(real_dir.clone()), Path::canonicalize);
+    let ends_below = path.canonicalize().or_else(|_| folder());
+    if named_below && ends_below.map_or(true, |real| real.starts_with(&real_dir)) {
         Ok(path)
     } else {
-        Err(format!("must lie below secrets_dir, {shown}; move the file there"))
+        Err(format!("must lie below {shown}; move the file there"))
     }
 }
 

@@ -33,3 +33,4 @@ pub use self::routes::{SCRAPES_MAX, Site, VIEWS_MAX};
 pub use self::running_config::RunningConfig;
 pub use self::server::serve;
 pub use self::service::Service;
+pub use self::status::BrokenFile;

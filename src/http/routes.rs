@@ -161,7 +161,7 @@ impl Site {
             return plain_text(StatusCode::FORBIDDEN, text);
         };
         match reloads.reload().await {
-            Ok(()) => plain_text(StatusCode::OK, "The configuration is in use.\n"),
+            Ok(broken) => plain_text(StatusCode::OK, reloaded(&broken)),
             Err(why) => {
                 let text = format!("The earlier configuration stays in use:\n{why}\n");
                 plain_text(StatusCode::INTERNAL_SERVER_ERROR, text)
@@ -218,7 +218,11 @@ impl Site {
         render: F,
     ) -> impl FnOnce() -> Vec<u8> + use<F> {
         let slots = self.directory.slots();
-        let about = ProcessInfo { started: self.started, config_hash: self.process.config_hash() };
+        let about = ProcessInfo {
+            started: self.started,
+            config_hash: self.process.config_hash(),
+            broken_files: self.config.broken(),
+        };
         move || render(&Status::new(&slots, about, Stamp::now()))
     }
 
@@ -251,6 +255,19 @@ impl Site {
     fn views(&self) -> Vec<Arc<AccountView>> {
         self.directory.slots().iter().map(|slot| slot.view()).collect()
     }
+}
+
+/// What a reload says that went well: for the main file at least.
+fn reloaded(broken: &[String]) -> String {
+    let mut text = "The configuration is in use.\n".to_owned();
+    if !broken.is_empty() {
+        text.push_str("Broken account files, whose accounts stay as they were:\n");
+        for problem in broken {
+            text.push_str(problem);
+            text.push('\n');
+        }
+    }
+    text
 }
 
 /// Redirects to the address of the site.

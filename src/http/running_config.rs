@@ -5,25 +5,40 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
+use super::status::BrokenFile;
+
 type Render = Box<dyn Fn() -> String + Send + Sync>;
 
-/// Renders the configuration in use, on request. A reload replaces it with [`set`](Self::set).
-pub struct RunningConfig(ArcSwap<Render>);
+/// Renders the configuration in use, on request, and knows which account files are broken. A reload
+/// replaces both.
+pub struct RunningConfig {
+    render: ArcSwap<Render>,
+    broken: ArcSwap<Vec<BrokenFile>>,
+}
 
 impl RunningConfig {
     /// Shows the text of `render`, which must contain no secret.
     pub fn new(render: impl Fn() -> String + Send + Sync + 'static) -> Self {
-        Self(ArcSwap::from_pointee(Box::new(render)))
+        Self { render: ArcSwap::from_pointee(Box::new(render)), broken: ArcSwap::default() }
     }
 
     /// Replaces `render`.
     pub fn set(&self, render: impl Fn() -> String + Send + Sync + 'static) {
-        self.0.store(Arc::new(Box::new(render)));
+        self.render.store(Arc::new(Box::new(render)));
+    }
+
+    /// Replaces the broken account files.
+    pub fn set_broken(&self, broken: Vec<BrokenFile>) {
+        self.broken.store(Arc::new(broken));
+    }
+
+    pub(super) fn broken(&self) -> Arc<Vec<BrokenFile>> {
+        self.broken.load_full()
     }
 
     /// The text, in YAML.
     pub(super) fn text(&self) -> String {
-        (self.0.load_full())()
+        (self.render.load_full())()
     }
 }
 

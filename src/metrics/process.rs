@@ -1,13 +1,14 @@
 //! The metrics of the process as a whole, in one registry.
 
+use std::collections::BTreeSet;
 use std::sync::{LazyLock, Mutex};
 use std::time::Duration;
 
 use prometheus::core::Collector;
 use prometheus::proto::MetricFamily;
 use prometheus::{
-    Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
-    Registry,
+    Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, Registry,
 };
 
 use super::os::OsCollector;
@@ -40,6 +41,9 @@ pub struct ProcessMetrics {
     config_hash: Gauge,
     accounts: IntGauge,
     accounts_configured: IntGauge,
+    account_files: IntGaugeVec,
+    /// The files that `account_files` has a series for.
+    known_files: Mutex<BTreeSet<String>>,
     admin_refusals: IntCounterVec,
 }
 
@@ -110,6 +114,8 @@ impl ProcessMetrics {
                 "wazzup_exporter_accounts_configured",
                 "Accounts in the configuration, over all shards.",
             ),
+            account_files: account_files(&registry),
+            known_files: Mutex::default(),
             admin_refusals: admin_refusals(&registry),
             registry,
         }
@@ -174,6 +180,20 @@ impl ProcessMetrics {
         self.accounts.set(polled as i64);
     }
 
+    /// Notes which account files there are, and which of them are good.
+    pub fn set_account_files(&self, files: &[(String, bool)]) {
+        let mut known = lock(&self.known_files);
+        let now: BTreeSet<String> = files.iter().map(|(file, _)| file.clone()).collect();
+        for gone in known.difference(&now) {
+            // It was set, so it can be removed.
+            let _ = self.account_files.remove_label_values(&[gone]);
+        }
+        for (file, good) in files {
+            self.account_files.with_label_values(&[file]).set(i64::from(*good));
+        }
+        *known = now;
+    }
+
     /// Every family with its samples, sorted by name.
     pub fn gather(&self) -> Vec<MetricFamily> {
         self.registry.gather()
@@ -212,6 +232,14 @@ fn request_duration(registry: &Registry) -> HistogramVec {
         histogram.with_label_values(&[endpoint.label()]);
     }
     add(registry, histogram)
+}
+
+fn account_files(registry: &Registry) -> IntGaugeVec {
+    let options = Opts::new(
+        "wazzup_exporter_account_file_up",
+        "1 if the account file was good when the configuration was last loaded, 0 if it is broken: its accounts are missing, or stay as they were before.",
+    );
+    add(registry, IntGaugeVec::new(options, &["file"]).expect("the literal options are valid"))
 }
 
 fn admin_refusals(registry: &Registry) -> IntCounterVec {

@@ -1,26 +1,37 @@
 //! The task that reloads the configuration: on SIGHUP, on request, or when it changes.
 //!
-//! [`run`] is the only task that reloads, so that two reloads never overlap. A configuration is applied
-//! whole or not at all: it is read and checked first, and [`app`](crate::app), which passes the function
-//! that applies it, prepares everything that can fail before it changes anything.
+//! [`run`] is the only task that reloads, so that two reloads never overlap. A main file is applied
+//! whole or not at all: it is read and checked first, each account by the [`AccountCheck`] of
+//! [`app`](crate::app), too. An account file that is broken costs its own changes only.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::{sleep, timeout};
 use tracing::{debug, error, info, warn};
 
 use super::request::{ReloadError, ReloadRequest, ReloadRequests};
-use crate::blocking;
 use crate::clock::Stamp;
-use crate::config::{self, Config, Permissions};
+use crate::config::{self, AccountCheck, AccountFile, Config, Permissions, Running};
 use crate::metrics::ProcessMetrics;
 use crate::shutdown::{Hangups, Shutdown};
 use crate::systemd::Notifier;
 
 /// Time for which a change has to stay the same before it is applied: a file may be half written.
 const CONFIRM_AFTER: Duration = Duration::from_secs(1);
+
+/// Time within which the files must have been read.
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// What is said when they were not.
+const HANGS: &str = "the files could not be read within 30s; the disk or the network that they are on \
+                     does not answer";
+
+/// A configuration, or why it is broken.
+type Read = Result<Config, String>;
 
 /// The files that are reloaded.
 #[derive(Debug, Clone)]
@@ -31,6 +42,22 @@ pub struct ConfigSource {
     pub permissions: Permissions,
     /// How often to check the files for changes, if at all.
     pub check_interval: Option<Duration>,
+}
+
+/// The configuration in use.
+pub struct InUse {
+    /// The hash of its files.
+    pub hash: u64,
+    /// Its account files.
+    pub files: Vec<AccountFile>,
+    /// Whether another account could be polled.
+    pub check: Arc<AccountCheck>,
+}
+
+impl fmt::Debug for InUse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InUse").field("hash", &self.hash).finish_non_exhaustive()
+    }
 }
 
 /// What can trigger a reload.
@@ -59,9 +86,13 @@ enum Trigger {
 }
 
 /// Applies configurations.
-#[derive(Debug)]
 struct Reloader<'a, A> {
     source: ConfigSource,
+    /// The account files in use.
+    files: Arc<Vec<AccountFile>>,
+    check: Arc<AccountCheck>,
+    /// A reading that has not come to its end in time.
+    hung: Option<JoinHandle<Read>>,
     apply: A,
     process: &'a ProcessMetrics,
     notifier: &'a Notifier,
@@ -72,11 +103,11 @@ struct Reloader<'a, A> {
 }
 
 /// Reads the configuration on every trigger and passes it to `apply`, until `shutdown`. A configuration
-/// that cannot be applied is logged and counted in `process`. `hash` is that of the configuration in use;
+/// that cannot be applied is logged and counted in `process`. `in_use` is the configuration in use;
 /// `notifier` reports the begin and the end of a reload.
 pub async fn run<A, F>(
     source: ConfigSource,
-    hash: u64,
+    in_use: InUse,
     mut triggers: Triggers,
     apply: A,
     process: &ProcessMetrics,
@@ -86,9 +117,18 @@ pub async fn run<A, F>(
     A: Fn(Config) -> F,
     F: Future<Output = Result<(), String>>,
 {
-    let applied_fingerprint = ConfigFingerprint::Good(hash);
-    let mut reloader =
-        Reloader { source, apply, process, notifier, applied_fingerprint, found: None };
+    let InUse { hash, files, check } = in_use;
+    let mut reloader = Reloader {
+        source,
+        files: Arc::new(files),
+        check,
+        hung: None,
+        apply,
+        process,
+        notifier,
+        applied_fingerprint: ConfigFingerprint::Good(hash),
+        found: None,
+    };
     let work = async {
         loop {
             let trigger = tokio::select! {
@@ -157,14 +197,33 @@ where
         }
     }
 
-    async fn read(&self) -> Result<Config, String> {
+    /// Reads the files, on one thread at a time: what hangs is not tried again before it has ended.
+    async fn read(&mut self) -> Read {
+        if let Some(mut hung) = self.hung.take()
+            && timeout(READ_TIMEOUT, &mut hung).await.is_err()
+        {
+            self.hung = Some(hung);
+            return Err(HANGS.to_owned());
+        }
+        let mut reading = self.start_reading();
+        let Ok(read) = timeout(READ_TIMEOUT, &mut reading).await else {
+            self.hung = Some(reading);
+            return Err(HANGS.to_owned());
+        };
+        read.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+    }
+
+    fn start_reading(&self) -> JoinHandle<Read> {
         let (file, permissions) = (self.source.file.clone(), self.source.permissions);
-        let loaded = blocking::run(move || config::load(&file, permissions)).await;
-        loaded.map_err(|error| error.to_string())
+        let (files, check) = (Arc::clone(&self.files), Arc::clone(&self.check));
+        spawn_blocking(move || {
+            let running = Running { files: &files, check: &*check };
+            config::reload(&file, permissions, &running).map_err(|error| error.to_string())
+        })
     }
 
     /// Whether the files differ from what was applied last, twice in a row with the same content.
-    fn is_new(&mut self, read: &Result<Config, String>) -> bool {
+    fn is_new(&mut self, read: &Read) -> bool {
         let fingerprint = ConfigFingerprint::of(read);
         if fingerprint == self.applied_fingerprint {
             self.found = None;
@@ -176,25 +235,27 @@ where
     }
 
     /// Applies a configuration, or returns why it cannot be applied.
-    async fn apply(&mut self, read: Result<Config, String>) -> Result<(), String> {
+    async fn apply(&mut self, read: Read) -> Result<Vec<String>, String> {
         self.applied_fingerprint = ConfigFingerprint::of(&read);
         self.found = None;
         let applied = match read {
             Ok(config) => {
                 let (hash, warnings) = (config.hash, config.warnings.clone());
+                let files = Arc::new(config.files.clone());
                 let applied = (self.apply)(config).await;
                 if applied.is_ok() {
                     for warning in warnings {
                         warn!("{warning}");
                     }
+                    self.files = files;
                     self.process.config_loaded(hash, Stamp::now().unix);
                 }
-                applied
+                applied.map(|()| self.log_broken())
             }
             Err(problems) => Err(problems),
         };
         match &applied {
-            Ok(()) => debug!("the configuration was reloaded"),
+            Ok(_) => debug!("the configuration was reloaded"),
             Err(problems) => {
                 self.process.config_refused();
                 let problems = problems.replace('\n', "; ");
@@ -205,8 +266,21 @@ where
     }
 }
 
+impl<A> Reloader<'_, A> {
+    /// Logs what is wrong with account files, one line for each, and returns it.
+    fn log_broken(&self) -> Vec<String> {
+        let broken = self.files.iter().filter_map(|file| file.broken.as_ref());
+        let broken: Vec<String> = broken.map(ToString::to_string).collect();
+        for problems in &broken {
+            let problems = problems.replace('\n', "; ");
+            error!("an account file is broken, its accounts stay as they were: {problems}");
+        }
+        broken
+    }
+}
+
 impl ConfigFingerprint {
-    fn of(read: &Result<Config, String>) -> Self {
+    fn of(read: &Read) -> Self {
         match read {
             Ok(config) => Self::Good(config.hash),
             Err(problems) => Self::Broken(problems.clone()),

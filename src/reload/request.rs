@@ -13,9 +13,12 @@ pub struct Reloads(mpsc::Sender<ReloadRequest>);
 #[derive(Debug)]
 pub struct ReloadRequests(mpsc::Receiver<ReloadRequest>);
 
+/// The problems of broken account files, or why nothing has changed.
+pub type Reloaded = Result<Vec<String>, ReloadError>;
+
 /// One request, to be answered.
 #[derive(Debug)]
-pub struct ReloadRequest(oneshot::Sender<Result<(), ReloadError>>);
+pub struct ReloadRequest(oneshot::Sender<Reloaded>);
 
 /// Why the configuration was not applied; the earlier one stays in use.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -35,11 +38,12 @@ pub fn reloads() -> (Reloads, ReloadRequests) {
 }
 
 impl Reloads {
-    /// Requests a reload, and returns once the configuration is in use.
+    /// Requests a reload, and returns once the configuration is in use, with what is wrong with
+    /// account files.
     ///
     /// # Errors
     /// Why it is not.
-    pub async fn reload(&self) -> Result<(), ReloadError> {
+    pub async fn reload(&self) -> Reloaded {
         let (reply, replied) = oneshot::channel();
         self.0.send(ReloadRequest(reply)).await.map_err(|_| ReloadError::Ending)?;
         replied.await.unwrap_or(Err(ReloadError::Ending))
@@ -58,7 +62,7 @@ impl ReloadRequests {
 
 impl ReloadRequest {
     /// Sends the result, if the sender still waits for it.
-    pub fn answer(self, result: Result<(), ReloadError>) {
+    pub fn answer(self, result: Reloaded) {
         let _ = self.0.send(result);
     }
 }

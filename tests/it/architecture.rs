@@ -111,7 +111,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     ("supervisor", &["account", "health", "poller", "schedule", "shutdown", "snapshot"]),
     // The service manager waits for the end of a reload.
-    ("reload", &["blocking", "clock", "config", "metrics", "shutdown", "systemd"]),
+    ("reload", &["clock", "config", "metrics", "shutdown", "systemd"]),
     ("doctor", &["account", "api", "auth", "channel", "clock", "metrics"]),
     (
         "http",
@@ -165,7 +165,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            // Whether an account has something to keep, which needs a storage.
+            // The folder of an account in the storage.
             "account",
             "app",
             "blocking",

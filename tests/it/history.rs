@@ -66,10 +66,8 @@ async fn the_history_outlives_a_change_of_settings_but_not_of_the_account() {
     let (api, url) = serve(still(&["acme"], 2)).await;
     let yaml = |poll: &str| configuration(&api, &url, poll);
     let world = World::start_with(api.clone(), &yaml(QUICK)).await;
-    let accounts = |yaml: &str| {
-        let config = config::parse(yaml.as_bytes(), Path::new("test.yaml")).unwrap();
-        config.accounts.into_iter().map(Into::into).collect::<Vec<_>>()
-    };
+    let accounts =
+        |yaml: &str| config::parse(yaml.as_bytes(), Path::new("test.yaml")).unwrap().accounts;
     let before = until_last(&world, "a first sum", (Some(12), false)).await.len();
     let calmer = yaml("interval: 300ms, timeout: 1500ms, stale_after: 4s");
     world.accounts.replace(accounts(&calmer)).await;

@@ -216,7 +216,7 @@ async fn accounts_are_replaced_while_running_without_a_gap() {
     let (api, url) = serve(still(&["stays", "changes", "goes", "comes"], 2)).await;
     let whole = configuration(&api, &url, FAST);
     let parse = |yaml: &str| config::parse(yaml.as_bytes(), Path::new("test.yaml")).unwrap();
-    let all: Vec<Arc<Account>> = parse(&whole).accounts.into_iter().map(Arc::new).collect();
+    let all = parse(&whole).accounts;
     let mut first = parse(&whole);
     first.accounts.retain(|account| account.name.as_str() != "comes");
     let world = World::start_config(api, first, None).await;

@@ -279,9 +279,12 @@ async fn files_are_looked_at_where_that_is_wanted_and_links_are_followed() {
     version("2", &list);
     let samples = world.until("another account", |samples| samples.contains_key(&red)).await;
     assert_eq!(value(&samples, accounts), Some(2.0));
-    version("3", &["acme\n    unknown: 1\n"]);
-    world.until("a broken file", |samples| value(samples, SUCCESSFUL) == Some(0.0)).await;
-    assert!(world.scrape().await.contains_key(&red));
+    version("3", &["acme\n    unknown: 1\n", list[1]]);
+    let broken = folder.path().join("accounts.d/0.yaml");
+    let up = format!("wazzup_exporter_account_file_up{{file=\"{}\"}}", broken.display());
+    let samples = world.until("a broken file", |samples| value(samples, &up) == Some(0.0)).await;
+    assert_eq!(value(&samples, accounts), Some(2.0), "its account stays");
+    assert!(samples.contains_key(&red));
     version("4", &list[..1]);
     let one = |samples: &_| value(samples, accounts) == Some(1.0);
     let samples = world.until("one account", one).await;

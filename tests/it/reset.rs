@@ -1,6 +1,7 @@
 //! Resets of an account's counters, from the request to what upstream, the disk and the metrics hold.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::{Method, Response};
@@ -672,8 +673,8 @@ async fn a_shutdown_before_the_decision_sends_nothing() {
 /// Has the exporter use other settings of the account.
 async fn change(scene: &Scene, world: &World) {
     let mut config = scene.config(POLL, "");
-    config.accounts[0].poll.concurrency += 1;
-    let accounts = config.accounts.into_iter().map(Into::into).collect();
+    Arc::make_mut(&mut config.accounts[0]).poll.concurrency += 1;
+    let accounts = config.accounts;
     guard("the other settings", world.accounts.replace(accounts)).await;
 }
 
@@ -750,7 +751,7 @@ async fn a_disk_that_fails_lets_nothing_be_sent() {
 async fn a_reset_whose_cooldown_is_over_resolves_an_unknown_one() {
     let scene = Scene::new().await;
     let mut config = scene.config(POLL, "");
-    config.accounts[0].reset.as_mut().unwrap().cooldown = Duration::ZERO;
+    Arc::make_mut(&mut config.accounts[0]).reset.as_mut().unwrap().cooldown = Duration::ZERO;
     let world = scene.start_config(config).await;
     scene.api.add_fault("reset,endpoint=reset,count=1".parse().unwrap());
     assert_eq!(ResetRequest::good().code(&world).await, code(504, "outcome_unknown"));

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::Arc;
 
 use serde_yaml::Value;
 use tempfile::TempDir;
@@ -101,7 +100,7 @@ fn load(path: &Path) -> Config {
 }
 
 fn render(config: &Config) -> String {
-    let accounts: Vec<_> = config.accounts.iter().cloned().map(Arc::new).collect();
+    let accounts = config.accounts.clone();
     config::render(&config.settings, &accounts)
 }
 

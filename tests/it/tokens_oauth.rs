@@ -109,7 +109,7 @@ async fn a_poller_that_is_replaced_in_a_renewal_loses_nothing() {
         // The poller goes away, in the first round also while it waits.
         let poll = format!("interval: 100ms, timeout: {timeout}s");
         let config = scene.config(&poll);
-        world.accounts.replace(config.accounts.into_iter().map(Into::into).collect()).await;
+        world.accounts.replace(config.accounts).await;
     }
     more_sweeps(&world, 2.0).await;
     world.stop().await;
@@ -182,9 +182,12 @@ async fn a_slip_in_the_login_file_does_not_cost_the_live_refresh_token() {
             world = scene.world(FAST).await;
         }
         write_private(&file, &login);
-        let granted = scene.granted(Endpoint::Refresh);
-        scene.until_granted(Endpoint::Refresh, granted + 1).await;
-        asked += 1;
+        // After a restart the access token that is stored is still good.
+        if !restart {
+            let granted = scene.granted(Endpoint::Refresh);
+            scene.until_granted(Endpoint::Refresh, granted + 1).await;
+            asked += 1;
+        }
         more_sweeps(&world, 2.0).await;
         world.stop().await;
         assert!(scene.keeps_the_live_one("acme"));
@@ -327,7 +330,7 @@ async fn an_account_that_is_gone_leaves_its_storage_to_others() {
     more_sweeps(&world, 1.0).await;
     let stranger = Storage::new(scene.path("data"));
     assert!(stranger.account(folder_of("acme")).is_err());
-    let accounts = scene.config(FAST).accounts.into_iter().map(std::sync::Arc::new);
+    let accounts = scene.config(FAST).accounts.into_iter();
     let rest = accounts.filter(|account| account.name.as_str() != "acme").collect();
     world.accounts.replace(rest).await;
     until_true("the storage", async || stranger.account(folder_of("acme")).is_ok()).await;

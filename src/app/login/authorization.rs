@@ -170,6 +170,7 @@ mod tests {
             scope: "transport,crm".to_owned(),
             client_id: Some("a&b".to_owned()),
             redirect_uri: None,
+            allow_account_files: false,
         }
     }
 

@@ -86,6 +86,7 @@ async fn a_refresh_token_is_not_used_without_a_place_to_keep_it() {
         scope: "transport,crm".to_owned(),
         client_id: Some("id".to_owned()),
         redirect_uri: None,
+        allow_account_files: false,
     };
     let refresh_token_file = "/nonexistent/refresh".into();
     let source = source(Auth::OAuth { partner: Arc::new(partner), refresh_token_file }, None);

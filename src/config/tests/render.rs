@@ -57,7 +57,7 @@ fn again(account: Account) -> Account {
     let shown = render(&settings, &[Arc::new(account)]);
     let filled = shown.replacen("token: <secret>", "token: test-token", 1);
     let mut config = read(&filled).unwrap_or_else(|error| panic!("{error}\n{shown}"));
-    config.accounts.remove(0)
+    Arc::unwrap_or_clone(config.accounts.remove(0))
 }
 
 fn named(text: &str) -> Account {

@@ -88,6 +88,7 @@ fn a_reset_needs_v2_the_account_s_number_and_no_second_one() {
     let two = [account("acme", "78231464", &reset), account("twin", "7823-1464", &reset)];
     let reported = problems(&format!("accounts:\n{}", two.concat()));
     assert!(reported.contains("two accounts of the same account_id"), "{reported}");
-    let two = [account("acme", "78231464", &reset), account("twin", "78231464", "reset: {}")];
+    let elsewhere = "reset: {}, base_url: 'https://other.example'";
+    let two = [account("acme", "78231464", &reset), account("twin", "78231464", elsewhere)];
     assert!(read(&format!("accounts:\n{}", two.concat())).is_ok());
 }

@@ -89,7 +89,9 @@ fn a_login_of_a_customer_needs_an_application_and_a_file_of_its_own() {
 fn a_command_has_to_be_allowed() {
     let text = "accounts: [{name: a, auth: {token_command: [get, acme]}, users: [{id: '1'}]}]";
     let main = || SourceFile { path: "c.yaml".into(), bytes: text.as_bytes().to_vec(), mode: None };
-    let read = |token_command| load::read(main(), Permissions { token_command }, &environment);
+    let read = |token_command| {
+        load::read(main(), Permissions { token_command }, &environment, &Running::NOTHING)
+    };
     let reported = read(false).unwrap_err().to_string();
     assert!(reported.contains("start with --config.allow-token-command"), "{reported}");
     let Auth::TokenCommand(words) = &read(true).unwrap().accounts[0].auth else {
@@ -144,8 +146,10 @@ fn an_account_file_cannot_have_a_partners_login_sent_elsewhere() {
                users: [{id: '1'}], base_url: 'https://evil.example', \
                tls: {insecure_skip_verify: true}, proxy_url: 'http://evil.example'}]";
     secret(&folder.path().join("b.yaml"), own, 0o600);
-    let text = "partners: {main: {email: p, password_file: password}}\naccount_files: [b.yaml]";
-    let reported = parse(text.as_bytes(), &folder.path().join("c.yaml")).unwrap_err();
+    let text = "partners: {main: {email: p, password_file: password, allow_account_files: true}}\n\
+                account_files: [b.yaml]";
+    let config = parse(text.as_bytes(), &folder.path().join("c.yaml")).unwrap();
+    let reported = config.broken().unwrap();
     let refused = "works only in the main file for an account of a partner";
     let refused = reported.problems.iter().filter(|problem| problem.message.contains(refused));
     assert_eq!(refused.count(), 3, "{reported}");

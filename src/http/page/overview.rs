@@ -9,6 +9,8 @@ use crate::http::status::{AccountStatus, Completeness, RedOf, Status, UserStatus
 
 /// How many users with the highest counters are named in the summary.
 const TOP: usize = 5;
+/// How many broken account files are named.
+const BROKEN_MAX: usize = 20;
 
 /// Sums over users of several accounts.
 #[derive(Debug, Default)]
@@ -177,6 +179,26 @@ fn write_top(html: &mut String, owing: &[&UserStatus]) -> fmt::Result {
         write!(html, "<li><b>{}</b> <bdi>{name}</bdi></li>", Figure(user.red))?;
     }
     html.push_str("</ol>");
+    Ok(())
+}
+
+/// The account files that cannot be used: their accounts may be missing here.
+pub(super) fn write_broken_files(html: &mut String, status: &Status) -> fmt::Result {
+    let broken = &status.broken_files;
+    if broken.is_empty() {
+        return Ok(());
+    }
+    let count = Count(broken.len(), "account file");
+    write!(html, "<section class=\"broken\"><h2>{count} broken</h2><ul>")?;
+    for file in broken.iter().take(BROKEN_MAX) {
+        let accounts = match file.accounts.len() {
+            0 => "no account comes from it".to_owned(),
+            kept => format!("{} as before", Count(kept, "account")),
+        };
+        let (name, reason) = (Escaped(&file.file), Escaped(&file.reason));
+        write!(html, "<li class=\"reason\"><bdi>{name}</bdi>: {accounts}. {reason}</li>")?;
+    }
+    html.push_str("</ul></section>");
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 
 use super::account::write_account;
 use super::context::PageContext;
-use super::overview::{Summary, write_exporter, write_others};
+use super::overview::{Summary, write_broken_files, write_exporter, write_others};
 use super::query::{PageQuery, Selection};
 use crate::http::format::{Count, Escaped};
 use crate::http::status::Status;
@@ -36,6 +36,7 @@ fn write_page(html: &mut String, view: &PageContext<'_>) -> fmt::Result {
             Escaped(name)
         )?;
     }
+    write_broken_files(html, status)?;
     summary.write(html, status.time)?;
     for part in &selection.accounts {
         write_account(html, part, view)?;

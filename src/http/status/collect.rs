@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::document::{
-    AccountStatus, ChannelStatus, HistoryStatus, RedOf, RequestsStatus, ResetStatus, Status,
-    SweepStatus, UserStatus,
+    AccountStatus, BrokenFile, ChannelStatus, HistoryStatus, RedOf, RequestsStatus, ResetStatus,
+    Status, SweepStatus, UserStatus,
 };
 use super::messages::{account_notes, account_problem, user_reasons};
 use crate::channel::{Channel, Role};
@@ -14,12 +14,14 @@ use crate::metrics::{BuildInfo, LastReset, Outcome};
 use crate::snapshot::{AccountView, FailingReason, HistorySamples, Slot, Totals, UserView};
 
 /// Facts about the process.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct ProcessInfo {
     /// When it started.
     pub(crate) started: Stamp,
     /// As in the metric `wazzup_exporter_config_hash`.
     pub(crate) config_hash: u64,
+    /// The account files that cannot be used.
+    pub(crate) broken_files: Arc<Vec<BrokenFile>>,
 }
 
 impl Status {
@@ -32,6 +34,7 @@ impl Status {
             started: about.started.unix.as_secs_f64(),
             uptime_seconds: about.started.age(now).as_secs_f64(),
             config_hash: about.config_hash,
+            broken_files: about.broken_files,
             accounts: slots.iter().map(account).collect(),
         }
     }

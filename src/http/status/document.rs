@@ -17,7 +17,19 @@ pub(crate) struct Status {
     pub(crate) started: f64,
     pub(crate) uptime_seconds: f64,
     pub(crate) config_hash: u64,
+    pub(crate) broken_files: Arc<Vec<BrokenFile>>,
     pub(crate) accounts: Vec<AccountStatus>,
+}
+
+/// An account file that cannot be used.
+#[derive(Debug, Clone, Serialize)]
+pub struct BrokenFile {
+    /// Where it is.
+    pub file: String,
+    /// What is wrong, a line for each problem.
+    pub reason: String,
+    /// The accounts that it had before and that are polled on.
+    pub accounts: Vec<String>,
 }
 
 /// One account. Sums are over users whose figures are known, and `null` where there is none: no sum

@@ -8,6 +8,7 @@ mod document;
 mod messages;
 
 pub(super) use self::collect::ProcessInfo;
+pub use self::document::BrokenFile;
 pub(super) use self::document::{
     AccountProblem, AccountStatus, ChannelStatus, Completeness, HistoryStatus, Reason, RedOf,
     Status, UserStatus,

@@ -109,7 +109,11 @@ pub(in crate::http) fn status(views: Vec<AccountView>) -> Status {
 }
 
 fn status_of(slots: &[Arc<Slot>]) -> Status {
-    let about = ProcessInfo { started: ago(MINUTE), config_hash: 209_876_242_034_240 };
+    let about = ProcessInfo {
+        started: ago(MINUTE),
+        config_hash: 209_876_242_034_240,
+        broken_files: Arc::default(),
+    };
     Status::new(slots, about, moment())
 }
 
@@ -196,7 +200,10 @@ fn documented() -> BTreeSet<String> {
 #[test]
 fn the_document_names_every_field_and_no_other() {
     let mut serialized = BTreeSet::new();
-    fields(&serde_json::to_value(everything()).unwrap(), "", &mut serialized);
+    let accounts = vec!["acme".to_owned()];
+    let broken = BrokenFile { file: "a.yaml".into(), reason: "a.yaml: is empty".into(), accounts };
+    let status = Status { broken_files: Arc::new(vec![broken]), ..everything() };
+    fields(&serde_json::to_value(status).unwrap(), "", &mut serialized);
     assert!(serialized.contains("accounts[].users[].reasons[].code"), "{serialized:?}");
     assert_eq!(documented(), serialized);
 }

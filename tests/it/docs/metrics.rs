@@ -130,6 +130,7 @@ fn yaml(url: &str, password_file: &str, reset_token_file: &str, profile: &str) -
     format!(
         "poll: {{interval: 200ms, timeout: 20s}}
 export: {{profile: {profile}}}
+account_files: [no-such-file.yaml]
 partners:
   main: {{email: partner@example.com, password_file: {password_file}}}
 accounts:
@@ -219,8 +220,8 @@ pub(super) fn documented_values(page: &str) -> BTreeMap<(String, String), Words>
 
 /// What is shown is in the lists, and every other label is one that is not a list.
 fn check_values(families: &Families, lists: &BTreeMap<(String, String), Words>) {
-    const FREE: [&str; 7] =
-        ["account", "user", "name", "account_id", "channel", "version", "revision"];
+    const FREE: [&str; 8] =
+        ["account", "user", "name", "account_id", "channel", "file", "version", "revision"];
     for (name, family) in families {
         for (label, values) in &family.labels {
             if !FREE.contains(&label.as_str()) {
