@@ -20,14 +20,14 @@
 //! there on they are refused. Once a folder is open, it is what is used, wherever its path may lead
 //! later, so that the files and the lock stay together.
 
-mod account_files;
 mod error;
 mod folder;
 mod folder_name;
 mod store;
 
-pub use self::account_files::{AccountFiles, DISK_TIMEOUT};
 pub use self::error::StorageError;
 pub use self::folder::SIZE_MAX;
 pub use self::folder_name::AccountFolder;
-pub use self::store::{AccountStore, Storage, check_replace_file, replace_file};
+pub use self::store::{
+    AccountFiles, AccountStore, DISK_TIMEOUT, Storage, check_replace_file, replace_file,
+};

@@ -1,4 +1,9 @@
 //! The folders of accounts: who may write there, and how.
+//!
+//! Async code uses [`AccountFiles`]. A disk may hang for minutes: then at most one operation per account and
+//! [`OPERATIONS_MAX`] in the process wait for it, each on a thread of its own; whoever needs another one gets
+//! [`StorageError::Hung`] after [`DISK_TIMEOUT`]. An operation that was given up is still carried out when the
+//! disk responds again, and before the next one of its account.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -7,21 +12,28 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
 
 use rustix::fs::OFlags;
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
-use super::account_files::{AccountFiles, OPERATIONS_MAX};
 use super::error::StorageError;
 use super::folder::{self, Folder, SIZE_MAX};
 use super::folder_name::AccountFolder;
-use crate::blocking::lock;
+use crate::blocking::{self, lock};
 
 /// The file that is locked by the owner of a folder.
 const LOCK: &str = ".lock";
 /// The file that is about to replace another one. One name is enough: there is one owner, who writes one
 /// file at a time.
 const NEW: &str = ".new";
+
+/// Longest time that an operation may take, the wait for its turn included.
+pub const DISK_TIMEOUT: Duration = Duration::from_secs(5);
+/// How many operations are in progress in a process, out of the threads that it has for blocking work;
+/// the others are for rendering and parsing.
+const OPERATIONS_MAX: usize = 16;
 
 /// The folder below which every account has one. Clones share what [`Storage::files`] opens.
 #[derive(Debug, Clone)]
@@ -36,6 +48,17 @@ pub struct Storage {
 pub struct AccountStore {
     folder: Folder,
     lock: File,
+}
+
+/// One account's files, for several parts of the process. The folder is locked by the first operation and
+/// unlocked when the last clone of the [`Arc`] is dropped.
+#[derive(Debug)]
+pub struct AccountFiles {
+    storage: Storage,
+    folder: AccountFolder,
+    /// Held by the operation in progress until it ends, however long its caller waits.
+    store: Arc<tokio::sync::Mutex<Option<AccountStore>>>,
+    operations: Arc<Semaphore>,
 }
 
 impl Storage {
@@ -149,6 +172,46 @@ impl Storage {
     #[cfg(test)]
     pub(super) fn same_place(&self) -> Self {
         Self::new(&self.root)
+    }
+}
+
+impl AccountFiles {
+    fn new(storage: Storage, folder: AccountFolder, operations: Arc<Semaphore>) -> Self {
+        Self { storage, folder, store: Arc::default(), operations }
+    }
+
+    /// Runs `work` on the folder, which is made and locked if it is not yet.
+    ///
+    /// # Errors
+    /// [`StorageError::Hung`] if the disk does not respond in time; what is in the way of opening the
+    /// folder; and the errors of `work`.
+    pub async fn run<T, E>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&mut AccountStore) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StorageError> + Send + 'static,
+    {
+        let files = Arc::clone(self);
+        let operation = async {
+            let mut store = Arc::clone(&files.store).lock_owned().await;
+            let permit = Arc::clone(&files.operations).acquire_owned().await;
+            blocking::run(move || {
+                // Both are kept until the work ends, and with them the lock on the folder.
+                let _kept = permit;
+                let opened = match store.take() {
+                    Some(opened) => opened,
+                    None => files.storage.account(files.folder.clone())?,
+                };
+                work(store.insert(opened))
+            })
+            .await
+        };
+        let done = timeout(DISK_TIMEOUT, operation).await;
+        done.unwrap_or_else(|_| {
+            Err(StorageError::Hung { path: self.storage.path_of(&self.folder) }.into())
+        })
     }
 }
 
@@ -303,3 +366,6 @@ fn check_name(folder: &Folder, file: &str) -> Result<(), StorageError> {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod hung_tests;
