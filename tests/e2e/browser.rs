@@ -124,7 +124,7 @@ impl Browser {
         self.post(&format!("/element/{id}/value"), &json!({"text": text})).await;
     }
 
-    /// Sends a command of the Chrome DevTools Protocol.
+    /// Sends a command of the browser's debugging protocol.
     pub(crate) async fn send_devtools(&self, command: &str, parameters: Value) -> Value {
         self.post("/goog/cdp/execute", &json!({"cmd": command, "params": parameters})).await
     }

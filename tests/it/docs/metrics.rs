@@ -103,7 +103,7 @@ fn jwt() -> String {
 
 const RESET_TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
-/// An account of every kind, one of which is refused.
+/// An account of every kind, one of which is refused and one asked to wait.
 fn settings() -> Settings {
     let user = |id: &str| UserSpec::new(id, "Anna", Role::SalesRep).pinned(5, "red");
     let mut newest = UserSpec::new("1", "Anna", Role::SalesRep).pinned(5, "red");
@@ -116,7 +116,9 @@ fn settings() -> Settings {
             AccountSpec::v3("key", "10000001", "api-key").user(newest),
             AccountSpec::white_label("white", "10000002", "main").user(user("1")),
             AccountSpec::new("refused", "10000003", "another.token").user(user("1")),
+            AccountSpec::new("paused", "10000004", "a.token").user(user("1")),
         ],
+        faults: vec!["account=paused,retry_after=429:600".parse().unwrap()],
         partners: vec![PartnerSpec::new("main", "partner@example.com", "pa55word")],
         speed: 0.0,
         limit: RateLimit::UNLIMITED,
@@ -145,6 +147,7 @@ accounts:
 - {{name: key, api: v3, base_url: '{url}', auth: {{token: api-key}}, {users}}}
 - {{name: white, base_url: '{url}', account_id: '10000002', auth: {{partner: main}}, {users}}}
 - {{name: refused, base_url: '{url}', auth: {{token: wrong}}, {users}}}
+- {{name: paused, base_url: '{url}', auth: {{token: a.token}}, {users}}}
 "
     )
 }
