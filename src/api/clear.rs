@@ -89,8 +89,11 @@ impl Client {
     async fn send_reset(&self, http: SingleUseClient, token: Token) -> ClearOutcome {
         let limit = self.account.poll.timeout;
         // A request that waits without limit would be sent when it is no longer expected.
-        let Ok(permit) = timeout(limit, self.limiter.acquire(Lane::Urgent)).await else {
-            return ClearOutcome::NotSent(NotSentReason::NoRoom(limit));
+        let permitted = timeout(limit, self.permitted(Lane::Urgent, &token)).await;
+        let (permit, token) = match permitted {
+            Ok(Ok(permitted)) => permitted,
+            Ok(Err(error)) => return ClearOutcome::NotSent(NotSentReason::NoConnection(error)),
+            Err(_) => return ClearOutcome::NotSent(NotSentReason::NoRoom(limit)),
         };
         let url = below(&self.account.base_url, "v2/chats/unanswered");
         let sent = Instant::now();

@@ -21,7 +21,7 @@ use crate::auth::{Token, TokenError, TokenSource, TokenTimes};
 use crate::blocking::lock;
 use crate::clock::Stamp;
 use crate::counter::Reading;
-use crate::limit::{Lane, Limiter};
+use crate::limit::{Lane, Limiter, Permit};
 use crate::metrics::{Endpoint, Outcome, ProcessMetrics, Tally};
 use crate::transport::{BODY_MAX, Body, Error, Malformed, read_body, refusal};
 use crate::{blocking, text};
@@ -195,9 +195,9 @@ impl Client {
         token: &Token,
         parse: impl Fn(&[u8]) -> Result<T, Malformed> + Send + 'static,
     ) -> Result<(T, Stamp), Error> {
-        let permit = self.limiter.acquire(request.lane).await;
+        let (permit, token) = self.permitted(request.lane, token).await?;
         let (sent, asked) = (Instant::now(), Stamp::now());
-        let (result, permit) = match self.get(request, token).await {
+        let (result, permit) = match self.get(request, &token).await {
             // The permit and the body go along: what nobody waits for any more still counts.
             Ok(body) if body.len() > BODY_MAX => {
                 blocking::run(move || (parse(&body).map_err(Error::from), permit)).await
@@ -210,6 +210,28 @@ impl Client {
         self.limiter.request_ended(outcome == Outcome::Timeout);
         drop(permit);
         result.map(|response| (response, asked))
+    }
+
+    /// Waits for a permit, and returns it with the token that is good then: `token` may have expired while
+    /// others went first.
+    pub(super) async fn permitted(
+        &self,
+        lane: Lane,
+        token: &Token,
+    ) -> Result<(Permit, Token), Error> {
+        let no_token = |error: TokenError| Error::NoToken(error.to_string(), error.outcome());
+        let latest = self.tokens.latest(token).await.map_err(no_token)?;
+        let permit = self.limiter.acquire(lane).await;
+        if let Some(token) = self.tokens.at_hand(&latest) {
+            return Ok((permit, token));
+        }
+        // It has expired meanwhile. A renewal needs a permit itself.
+        drop(permit);
+        let renewed = self.tokens.latest(token).await.map_err(no_token)?;
+        let permit = self.limiter.acquire(lane).await;
+        // One that has expired again is sent all the same: by a wrong clock every token has.
+        let token = self.tokens.at_hand(&renewed).unwrap_or(renewed);
+        Ok((permit, token))
     }
 
     async fn get(&self, request: &ApiRequest, token: &Token) -> Result<Body, Error> {

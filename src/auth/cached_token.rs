@@ -209,6 +209,13 @@ impl CachedToken {
         self.state().current.as_ref().is_some_and(|current| !current.has_ended(now))
     }
 
+    /// The token in use, unless it has expired.
+    pub(super) fn unexpired(&self, now: Stamp) -> Option<Token> {
+        let state = self.state();
+        let current = state.current.as_ref().filter(|current| !current.has_ended(now))?;
+        Some(current.token.clone())
+    }
+
     /// When a new token was obtained last, in unix time.
     pub(super) fn last_renewed(&self) -> Option<Duration> {
         self.state().last_renewed.map(|at| at.unix_at(Stamp::now()))

@@ -225,6 +225,7 @@ impl GrantRefusal {
         match &self.error {
             Error::Status { status, .. } => (300..500).contains(status),
             Error::Connect(error) => error.is_connect(),
+            Error::NoToken(..) => true,
             Error::Timeout(_) | Error::Malformed(_) => false,
         }
     }

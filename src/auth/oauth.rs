@@ -74,6 +74,10 @@ impl OAuthRenewer {
         }
     }
 
+    pub(super) fn cached(&self) -> &CachedToken {
+        &self.cached
+    }
+
     /// The access token that is requested.
     pub(super) async fn token(
         self: &Arc<Self>,

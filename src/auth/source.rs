@@ -18,6 +18,7 @@ use super::times::TokenTimes;
 use super::token::Token;
 use crate::account::{Account, AccountId};
 use crate::blocking::lock;
+use crate::clock::Stamp;
 
 /// How long a caller waits for a token, in addition to the time limit of a request.
 const WAIT_MAX: Duration = Duration::from_secs(10);
@@ -55,6 +56,29 @@ impl TokenSource {
     /// Another token than one that was refused, if there is one; otherwise that one.
     pub(crate) async fn other_token(&self, refused: &Token) -> Result<Token, TokenError> {
         self.requested(TokenRequest::Replacement(refused)).await
+    }
+
+    /// The token to send now in place of `known`, which was good a while ago. A renewal that is due starts
+    /// here; a token that has expired is waited for. What does not renew itself stays.
+    pub(crate) async fn latest(&self, known: &Token) -> Result<Token, TokenError> {
+        if self.cached().is_some() { self.token().await } else { Ok(known.clone()) }
+    }
+
+    /// The same without waiting: nothing if there is only one that has expired.
+    pub(crate) fn at_hand(&self, known: &Token) -> Option<Token> {
+        match self.cached() {
+            Some(cached) => cached.unexpired(Stamp::now()),
+            None => Some(known.clone()),
+        }
+    }
+
+    /// The token that renews itself, if it is of such a kind.
+    fn cached(&self) -> Option<&CachedToken> {
+        match &self.kind {
+            TokenKind::Fixed(_) | TokenKind::File(_) => None,
+            TokenKind::Command { cached, .. } | TokenKind::Partner { cached, .. } => Some(cached),
+            TokenKind::OAuth(renewer) => Some(renewer.cached()),
+        }
     }
 
     /// What is known of the token.

@@ -32,6 +32,9 @@ pub enum Error {
     /// No connection, or one that broke before the response began.
     #[error("no connection: {}", causes(.0))]
     Connect(#[source] reqwest::Error),
+    /// It was not sent, because there is no token that has not expired.
+    #[error("{0}")]
+    NoToken(String, Outcome),
     /// A response that is not what the API documents.
     #[error("the answer is not what the API documents: {0}")]
     Malformed(#[from] Malformed),
@@ -141,6 +144,7 @@ impl Error {
             Self::Timeout(_) => Outcome::Timeout,
             Self::Connect(_) => Outcome::Connect,
             Self::Malformed(_) => Outcome::Malformed,
+            Self::NoToken(_, outcome) => *outcome,
         }
     }
 }

@@ -51,8 +51,7 @@ async fn a_time_in_which_nothing_was_known_is_a_gap_and_a_partial_sum_is_marked(
     course.dedup();
     let known = [
         (Some(12), false),
-        // While the last reading of the user who is gone still counts.
-        (Some(12), true),
+        // A user whom upstream no longer knows counts for nothing at once.
         (Some(1), true),
         (None, false),
         (Some(1), true),

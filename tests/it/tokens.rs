@@ -71,6 +71,18 @@ async fn tokens_are_renewed_before_they_end() {
 }
 
 #[tokio::test]
+async fn a_sweep_that_outlives_its_token_sends_no_request_with_it() {
+    let scene = Scene::new(main_partner(2), vec![white("acme", 0, 40)]).await;
+    // Regular sweeps are spread over 3.2 s.
+    let world = scene.world("interval: 4s, timeout: 5s").await;
+    let samples = whole_sweeps(&world, "acme", 3.0).await;
+    assert_eq!(scene.api.counts().status(401), 0);
+    assert!(all_sweeps(&samples, "partial") + all_sweeps(&samples, "failed") < 1.0);
+    assert!(scene.granted(Endpoint::Exchange) >= 4, "tokens were renewed within sweeps");
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn machine_tokens_that_are_revoked_are_replaced_once_for_all() {
     let accounts: Vec<_> = (0..10).map(|n| white(&format!("a{n}"), n, 2)).collect();
     let scene = Scene::new(main_partner(3600), accounts).await;
