@@ -171,7 +171,7 @@ impl Examination<'_> {
             self.durations.iter().sum::<Duration>().div_f64(self.durations.len().max(1) as f64);
         let sweep = slowest.mul_f64(users as f64 / poll.concurrency as f64);
         let words = format!(
-            "{users} users every {} need {needed:.2} requests/s; the limit allows {allowed:.0}/s",
+            "{users} users every {} need {needed:.2} requests/s; our share of the limit allows {allowed:.0}/s",
             span(poll.interval)
         );
         let finding = if needed > allowed * TIGHT {

@@ -148,11 +148,11 @@ async fn a_service_manager_that_is_gone_stops_nothing() {
     let Manager { socket, folder: _folder, .. } = manager;
     drop(socket);
     let process = Exporter::spawn(&mut command);
-    process.until_logged("the service manager cannot be told").await;
+    process.until_logged("the service manager cannot be notified").await;
     process.until("a figure", |samples| samples.contains_key("wazzup_up{account=\"acme\"}")).await;
     process.signal(Signal::TERM);
     let (code, log) = process.end();
-    assert_eq!((code, log.matches("the service manager cannot be told").count()), (Some(0), 1));
+    assert_eq!((code, log.matches("the service manager cannot be notified").count()), (Some(0), 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
