@@ -85,7 +85,7 @@ impl OpenFile {
     }
 
     /// Opens whatever a person names on the command line, pipes included. One that nobody writes to is
-    /// empty; what a writer has not sent is waited for up to [`WRITER_TIMEOUT`].
+    /// empty; what a writer has not sent is waited for up to ten seconds.
     ///
     /// # Errors
     /// When it is missing or may not be read.

@@ -56,8 +56,9 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client for `account` that sends through `http`, which [`ConnectionPools`] keeps for it, after
-    /// passing `limiter`, with tokens from `tokens`, and counts in `tally`.
+    /// A client for `account` that sends through `http`, one of the
+    /// [`ConnectionPools`](crate::transport::ConnectionPools), after passing `limiter`, with tokens from
+    /// `tokens`, and counts in `tally`.
     pub fn new(
         http: reqwest::Client,
         account: Arc<Account>,

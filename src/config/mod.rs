@@ -1,4 +1,4 @@
-//! Reads the configuration: YAML in, valid [`Account`]s or every problem at once out.
+//! Reads the configuration: YAML in, valid [`Account`](crate::account::Account)s or every problem at once out.
 //!
 //! [`load`] reads the main file and the account files that it names; [`parse`] does the same for
 //! bytes, and [`reload`] keeps the accounts of a file that broke while the exporter runs, as
