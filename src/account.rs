@@ -5,7 +5,7 @@
 //! are checked by their `parse` functions, whose errors say what is wrong and what would be right.
 
 mod auth;
-mod lists;
+mod discovery;
 mod names;
 mod network;
 mod reset;
@@ -16,7 +16,7 @@ use std::time::Duration;
 use url::Url;
 
 pub use self::auth::{Auth, Credential, Partner};
-pub use self::lists::{Channels, Discovery, InvalidPattern, LabelRule, Pattern};
+pub use self::discovery::{Channels, Discovery, InvalidPattern, LabelRule, Pattern};
 pub use self::names::{
     ACCOUNT_NAME_MAX, AccountId, AccountName, InvalidName, LABEL_VALUE_MAX, LabelName, Labels,
     USER_ID_MAX, USER_NAME_MAX, UserId, check_text,

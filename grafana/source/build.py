@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True
 
-import health, manager, team  # noqa: E401, E402: not to leave compiled files in the repository
+import exporter_health, manager, team_backlog  # noqa: E401, E402: not to leave compiled files in the repository
 
 FOLDER = Path(__file__).resolve().parent.parent
 
@@ -17,7 +17,7 @@ FOLDER = Path(__file__).resolve().parent.parent
 def files():
     """The name and content of every file. The last one is what the test expects of the queries."""
     expected = {}
-    for name, module in [("team-backlog", team), ("manager", manager), ("exporter-health", health)]:
+    for name, module in [("team-backlog", team_backlog), ("manager", manager), ("exporter-health", exporter_health)]:
         dashboard = module.build()
         queries = []
         for panel in dashboard["panels"]:

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 use tracing::warn;
 
-use super::lists::Lists;
+use super::list_requests::Lists;
 use super::persist::TrendFile;
 use super::registry::{Registration, Registry, ResetJob};
 use super::report::Outage;

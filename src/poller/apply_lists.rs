@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use super::actor::{Poller, with_heartbeat};
-use super::lists::{ListUpdate, RETRY_MAX};
+use super::list_requests::{ListUpdate, RETRY_MAX};
 use super::report::ListFailure;
 use crate::account::{Account, Discovery, USER_NAME_MAX, User, UserId};
 use crate::api::{ListError, Listed, ListedUser, UnreadableRows};

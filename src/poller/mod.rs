@@ -16,7 +16,7 @@ mod apply_lists;
 mod full_read;
 mod handover;
 mod identity;
-mod lists;
+mod list_requests;
 mod persist;
 mod readings;
 mod registry;

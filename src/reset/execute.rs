@@ -6,11 +6,11 @@ use tracing::{error, info, warn};
 
 use super::account_resets::AccountResets;
 use super::audit::{AuditKind, AuditLine};
+use super::clear_outcome::ResetOutcome;
 use super::cooldown::CooldownMark;
 use super::guards::{self, Refusal, RequestBody, UnansweredCounts};
 use super::hook::{Caller, Figures, ReplyBody, ResetReply, ResetRequest};
 use super::journal::JournalError;
-use super::outcome::ResetOutcome;
 use crate::account::Reset;
 use crate::clock::{self, Stamp};
 use crate::metrics::{LastReset, ResetResult};

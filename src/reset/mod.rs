@@ -8,17 +8,17 @@
 
 mod account_resets;
 mod audit;
+mod clear_outcome;
 mod cooldown;
 mod execute;
 mod guards;
 mod hook;
 mod journal;
-mod outcome;
 mod service;
 mod token;
 
 pub use self::audit::{AUDIT_FILE, AuditKind, AuditLine, each_line};
+pub use self::clear_outcome::result_codes;
 pub use self::guards::BODY_MAX;
 pub use self::hook::{Caller, Figures, ResetCredentials, ResetHook, ResetReply, ResetRequest};
-pub use self::outcome::result_codes;
 pub use self::service::{InFlightResets, ResetService, completion_timeout};
