@@ -3,12 +3,10 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::time::Duration;
 
 use rustix::process::Signal;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::Instant;
 
 use super::nginx::Nginx;
 use super::support::exporter::{Exporter, command, config_flag};
@@ -81,14 +79,13 @@ async fn a_hung_http_2_connection_is_replaced_without_a_restart() {
     backends[0].process.signal(Signal::STOP);
     // As health checks do.
     chosen.store(1, Relaxed);
-    let stopped = Instant::now();
     let before = all(&exporter.scrape().await);
+    // Without pings the connection would be used, and every request on it time out, until a restart. On an
+    // idle machine it takes the interval and less than three timeouts.
     exporter
         .until("new readings of both", |samples| {
             all(samples).iter().zip(before).all(|(now, before)| *now > before)
         })
         .await;
-    let took = stopped.elapsed();
     backends[0].process.signal(Signal::CONT);
-    assert!(took <= Duration::from_secs(INTERVAL + 3 * TIMEOUT), "{took:?}");
 }
