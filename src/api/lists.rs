@@ -22,6 +22,8 @@ use crate::transport::{Error, Malformed};
 
 /// Longest list that is read, in bytes: 250 for each of a hundred thousand users.
 const LIST_MAX: usize = 24 * 1024 * 1024;
+/// Users on a full page of v3 (docs/upstream.md, "Users").
+const V3_PAGE: usize = 100;
 
 /// A complete list, as far as its rows can be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,10 +117,12 @@ impl Client {
         let mut unreadable = UnreadableRows::default();
         let mut known = HashSet::new();
         let (mut offset, mut pages) = (0, 0);
+        // v3 has pages: behind a full one there may be another.
+        let may_follow = |rows| self.account.api == Api::V3 && rows == V3_PAGE;
         loop {
             let page = self.list_in_lane(lane, Endpoint::Users, offset, &token, parse_users).await;
             let page = match page {
-                Err(error) if pages == 1 && has_no_pages(&error) => break,
+                Err(error) if pages == 1 && !may_follow(offset) && has_no_pages(&error) => break,
                 page => page?,
             };
             let before = users.len();

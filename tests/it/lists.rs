@@ -358,6 +358,23 @@ async fn working_hours_are_judged_at_every_scrape() {
 }
 
 #[tokio::test]
+async fn a_full_page_of_v3_is_not_the_whole_list() {
+    let key = "0123456789abcdef0123456789abcdef";
+    let account = (0..150).fold(AccountSpec::v3("acme", "10000000", key), |account, number| {
+        let user = UserSpec::new(&format!("u{number:03}"), "Anna", Role::SalesRep);
+        account.user(user.pinned(1, "red"))
+    });
+    let (api, url) = serve(settings(account)).await;
+    let yaml = yaml(&url, &format!("api: v3\n  {DISCOVERY}}}")).replace("token-of-acme", key);
+    let world = World::start_with(api, &yaml).await;
+    world.until("all users", |samples| polled(samples) == Some(150.0)).await;
+    world.api.add_fault("path=/v3/users?offset=100,status=404".parse().unwrap());
+    let samples = world.until("doubt", |samples| list_up(samples, "users") == Some(0.0)).await;
+    assert_eq!(polled(&samples), Some(150.0));
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn an_account_of_v3_is_read_with_all_its_pages() {
     let key = "0123456789abcdef0123456789abcdef";
     let mut account = AccountSpec::v3("acme", "10000000", key);
