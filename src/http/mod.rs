@@ -13,6 +13,7 @@ mod format;
 mod http1;
 mod http2;
 mod login;
+mod metrics;
 mod page;
 mod prefix;
 mod probes;
@@ -28,8 +29,9 @@ mod write_timeout;
 
 pub use self::access::Access;
 pub use self::admin::Admin;
+pub use self::metrics::SCRAPES_MAX;
 pub use self::prefix::{InvalidPrefix, Prefix};
-pub use self::routes::{SCRAPES_MAX, Site, VIEWS_MAX};
+pub use self::routes::{Site, VIEWS_MAX};
 pub use self::running_config::RunningConfig;
 pub use self::server::serve;
 pub use self::service::Service;

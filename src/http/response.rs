@@ -9,8 +9,8 @@ use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use hyper::body::{Body, Frame, SizeHint};
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
-use hyper::{Response, StatusCode};
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::{HeaderMap, Response, StatusCode};
 use tokio::sync::OwnedSemaphorePermit;
 
 /// A response whose body is in memory.
@@ -77,6 +77,13 @@ pub(super) fn overloaded() -> BufferedResponse {
     let mut refusal = plain_text(StatusCode::SERVICE_UNAVAILABLE, text);
     refusal.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     refusal
+}
+
+/// All values of a header that may be repeated, as one list.
+pub(super) fn joined(headers: &HeaderMap, name: &HeaderName) -> String {
+    let values: Vec<&str> =
+        headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
+    values.join(",")
 }
 
 /// Compresses a body with gzip.

@@ -4,31 +4,30 @@ use std::sync::Arc;
 
 use hyper::body::Incoming;
 use hyper::header::{
-    ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, HeaderName,
-    HeaderValue, LOCATION, REFERRER_POLICY, VARY,
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, HeaderValue,
+    LOCATION, REFERRER_POLICY, VARY,
 };
 use hyper::{HeaderMap, Request, StatusCode};
 use tokio::sync::Semaphore;
 
+use super::metrics::Scrapes;
 use super::page::{self, Asset, PageQuery};
 use super::prefix::{PathMatch, Prefix};
 use super::probes::Probe;
 use super::response::{
-    BufferedResponse, gzip_body, method_not_allowed, overloaded, plain_text, response,
+    BufferedResponse, gzip_body, joined, method_not_allowed, overloaded, plain_text, response,
     response_with_permit,
 };
 use super::running_config::RunningConfig;
 use super::status::{ProcessInfo, Status};
 use crate::blocking;
 use crate::clock::Stamp;
-use crate::exposition::{accepts_gzip, document, negotiate};
+use crate::exposition::accepts_gzip;
 use crate::health::Health;
 use crate::metrics::ProcessMetrics;
 use crate::reload::Reloads;
-use crate::snapshot::{AccountView, Directory};
+use crate::snapshot::Directory;
 
-/// Scrapes served at the same time; more get 503 with `Retry-After`.
-pub const SCRAPES_MAX: usize = 8;
 /// Pages and status documents served at the same time, besides the scrapes.
 pub const VIEWS_MAX: usize = 8;
 
@@ -42,7 +41,7 @@ pub struct Site {
     prefix: Prefix,
     telemetry_path: String,
     started: Stamp,
-    scrapes: Arc<Semaphore>,
+    scrapes: Scrapes,
     views: Arc<Semaphore>,
     /// The handle for reloads, if `/-/reload` is enabled.
     reloads: Option<Reloads>,
@@ -78,7 +77,7 @@ impl Site {
         config: Arc<RunningConfig>,
         telemetry_path: String,
     ) -> Self {
-        let scrapes = Arc::new(Semaphore::new(SCRAPES_MAX));
+        let scrapes = Scrapes::new(Arc::clone(&directory), Arc::clone(&process));
         let views = Arc::new(Semaphore::new(VIEWS_MAX));
         Self {
             directory,
@@ -120,7 +119,9 @@ impl Site {
             return method_not_allowed(route.methods());
         }
         match route {
-            SiteRoute::Metrics => self.metrics(request.headers()).await,
+            SiteRoute::Metrics => {
+                self.scrapes.respond(request.uri().query(), request.headers()).await
+            }
             SiteRoute::Page => self.page(request.uri().query(), request.headers()).await,
             SiteRoute::Asset(asset) => response(StatusCode::OK, asset.content_type, asset.content),
             SiteRoute::Status => self.status(request.headers()).await,
@@ -167,24 +168,6 @@ impl Site {
                 plain_text(StatusCode::INTERNAL_SERVER_ERROR, text)
             }
         }
-    }
-
-    async fn metrics(&self, headers: &HeaderMap) -> BufferedResponse {
-        let Ok(permit) = Arc::clone(&self.scrapes).try_acquire_owned() else { return overloaded() };
-        let format = negotiate(&joined(headers, &ACCEPT));
-        let gzip = accepts_gzip(&joined(headers, &ACCEPT_ENCODING));
-        let views = self.views();
-        let process = Arc::clone(&self.process);
-        let body =
-            blocking::run(move || document(&views, &process.gather(), format, gzip, Stamp::now()));
-        let mut response =
-            response_with_permit(StatusCode::OK, format.content_type(), body.await, Some(permit));
-        let headers = response.headers_mut();
-        headers.insert(VARY, HeaderValue::from_static("accept, accept-encoding"));
-        if gzip {
-            headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-        }
-        response
     }
 
     async fn status(&self, headers: &HeaderMap) -> BufferedResponse {
@@ -250,11 +233,6 @@ impl Site {
         }
         response
     }
-
-    /// The current view of every account.
-    fn views(&self) -> Vec<Arc<AccountView>> {
-        self.directory.slots().iter().map(|slot| slot.view()).collect()
-    }
 }
 
 /// What a reload says that went well: for the main file at least.
@@ -278,11 +256,4 @@ fn redirect(address: &str) -> BufferedResponse {
         response.headers_mut().insert(LOCATION, address);
     }
     response
-}
-
-/// All values of a header that may be repeated, as one list.
-fn joined(headers: &HeaderMap, name: &HeaderName) -> String {
-    let values: Vec<&str> =
-        headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
-    values.join(",")
 }
