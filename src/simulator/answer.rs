@@ -4,16 +4,19 @@
 //! are `code`, `title`, `detail`, `errors`; the gateway's are `error`, `description`, `data`.
 
 use std::convert::Infallible;
+use std::io::Write as _;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use http_body_util::{Either, Full};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use http_body_util::{BodyExt as _, Either, Full};
 use hyper::body::{Body, Frame};
 use hyper::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName,
-    LOCATION, REFERRER_POLICY, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
+    HeaderName, LOCATION, REFERRER_POLICY, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::http::HeaderValue;
 use hyper::{Response, StatusCode};
@@ -152,6 +155,20 @@ pub(super) fn malformed() -> Reply {
 
 pub(super) fn wrong_type() -> Reply {
     json(200, &json!({"data": {"counter": "five", "type": "red"}, "meta": meta()}))
+}
+
+/// The same answer with its body compressed; one that is cut short stays as it is.
+pub(super) async fn gzipped(reply: Reply) -> Reply {
+    let (head, body) = reply.into_parts();
+    let Either::Left(body) = body else {
+        return Response::from_parts(head, body);
+    };
+    let Ok(body) = body.collect().await;
+    let mut packed = GzEncoder::new(Vec::new(), Compression::default());
+    let packed = packed.write_all(&body.to_bytes()).and_then(|()| packed.finish());
+    let packed = packed.expect("writing to memory does not fail");
+    let reply = Response::from_parts(head, Either::Left(Full::new(Bytes::from(packed))));
+    with(reply, CONTENT_ENCODING, "gzip")
 }
 
 /// A head that promises more than is sent before the connection is closed.

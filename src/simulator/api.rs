@@ -172,10 +172,19 @@ impl ApiRequest<'_> {
             Some(kind) => broken(kind, self.route.version, || self.plain(world)).await,
             None => Ok(self.plain(world)),
         };
+        let reply = match reply {
+            Ok(reply) if verdict.gzip => Ok(answer::gzipped(reply).await),
+            reply => reply,
+        };
         if !verdict.late.is_zero() {
             tokio::time::sleep(verdict.late).await;
         }
-        reply
+        reply.map(|mut reply| {
+            for (name, value) in verdict.headers {
+                reply.headers_mut().insert(name, value);
+            }
+            reply
+        })
     }
 
     /// The answer when nothing goes wrong.
@@ -261,7 +270,9 @@ async fn broken(
     plain: impl FnOnce() -> Reply,
 ) -> Result<Reply, Aborted> {
     Ok(match kind {
-        FaultKind::Latency(_) | FaultKind::Late(_) => plain(),
+        FaultKind::Latency(_) | FaultKind::Late(_) | FaultKind::Header(..) | FaultKind::Gzip => {
+            plain()
+        }
         FaultKind::Hang => pending().await,
         FaultKind::Reset => return Err(Aborted),
         FaultKind::Lost => {

@@ -7,6 +7,8 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
+use hyper::header::{HeaderName, HeaderValue};
+
 use super::endpoint::Endpoint;
 use super::latency::Latency;
 use super::lock::lock;
@@ -14,9 +16,10 @@ use super::rng::Rng;
 
 /// One thing that goes wrong, and the requests it goes wrong for.
 ///
-/// Every matching [`FaultKind::Latency`] and [`FaultKind::Late`] delays; of the other kinds the first
-/// one that matches decides the answer. Faults come after the rate limit and before everything else,
-/// the check of the token included.
+/// Every matching [`FaultKind::Latency`] and [`FaultKind::Late`] delays, and every matching
+/// [`FaultKind::Header`] and [`FaultKind::Gzip`] changes the answer; of the other kinds the first one
+/// that matches decides it. Faults come after the rate limit and before everything else, the check of
+/// the token included.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fault {
     /// Compared with the raw path and query: contained in it, or, with a `*` for any run of
@@ -60,6 +63,10 @@ pub enum FaultKind {
     Latency(Latency),
     /// The request is carried out at once, and answered after a delay.
     Late(Latency),
+    /// The answer carries this header, in place of its own of that name.
+    Header(HeaderName, HeaderValue),
+    /// The answer's body is compressed, and `Content-Encoding` says so.
+    Gzip,
     /// No answer, until the client goes away or the server stops.
     Hang,
     /// The connection is reset before anything is answered.
@@ -99,6 +106,8 @@ pub(super) struct Verdict {
     /// After it was.
     pub(super) late: Duration,
     pub(super) kind: Option<FaultKind>,
+    pub(super) gzip: bool,
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// The faults in force.
@@ -132,19 +141,29 @@ impl Faults {
         let Inner { list, rng } = &mut *inner;
         let mut verdict = Verdict { delay: delay(rng, base), ..Verdict::default() };
         for fault in list.iter_mut() {
-            let delays = matches!(fault.kind, FaultKind::Latency(_) | FaultKind::Late(_));
-            if (!delays && verdict.kind.is_some()) || !fault.hits(subject, rng) {
+            if (fault.kind.decides() && verdict.kind.is_some()) || !fault.hits(subject, rng) {
                 continue;
             }
             fault.count = fault.count.map(|left| left.saturating_sub(1));
             match &fault.kind {
                 FaultKind::Latency(latency) => verdict.delay += delay(rng, *latency),
                 FaultKind::Late(latency) => verdict.late += delay(rng, *latency),
+                FaultKind::Header(name, value) => {
+                    verdict.headers.push((name.clone(), value.clone()));
+                }
+                FaultKind::Gzip => verdict.gzip = true,
                 kind => verdict.kind = Some(kind.clone()),
             }
         }
         list.retain(|fault| fault.count != Some(0));
         verdict
+    }
+}
+
+impl FaultKind {
+    /// Whether the answer is another one, not only a later or a changed one.
+    const fn decides(&self) -> bool {
+        !matches!(self, Self::Latency(_) | Self::Late(_) | Self::Header(..) | Self::Gzip)
     }
 }
 
@@ -255,7 +274,8 @@ mod tests {
         faults.add(Fault::new(FaultKind::Latency(slow)));
         faults.add(Fault::new(FaultKind::Late(slow)));
         let (delay, late) = (Duration::from_secs(4), Duration::from_secs(2));
-        let expected = Verdict { delay, late, kind: Some(FaultKind::Status(500)) };
+        let kind = Some(FaultKind::Status(500));
+        let expected = Verdict { delay, late, kind, ..Verdict::default() };
         assert_eq!(judge(&faults), expected);
     }
 }

@@ -2,10 +2,12 @@
 //!
 //! Pieces are separated by commas and exactly one of them names the kind:
 //! `status=500,path=/v2/counters/*,probability=0.1`, `hang,account=acme`, `latency=10ms..300ms`,
-//! `retry_after=429:7`. The kinds `body=`, `redirect=` and `retry_after=` take the rest of the
-//! text as it stands, commas included, so they come last.
+//! `retry_after=429:7`, `user=7,header=Age: 3600`. The kinds `body=`, `header=`, `redirect=` and
+//! `retry_after=` take the rest of the text as it stands, commas included, so they come last.
 
 use std::str::FromStr;
+
+use hyper::header::{HeaderName, HeaderValue};
 
 use super::endpoint::Endpoint;
 use super::fault::{Fault, FaultKind};
@@ -20,8 +22,8 @@ pub enum FaultError {
     /// A piece that is neither a kind nor a condition.
     #[error(
         "`{0}` is not part of a fault; kinds are status=, latency=, late=, hang, reset, lost, \
-         truncated, oversized, malformed, wrong_type, body=, redirect= and retry_after=, conditions are \
-         path=, endpoint=, account=, user=, probability= and count="
+         truncated, oversized, malformed, wrong_type, gzip, body=, header=, redirect= and retry_after=, \
+         conditions are path=, endpoint=, account=, user=, probability= and count="
     )]
     Unknown(String),
     /// A piece with a value that cannot be used.
@@ -55,7 +57,7 @@ impl FromStr for Fault {
         let mut draft = Draft::default();
         let mut rest = Some(text);
         while let Some(left) = rest {
-            let open_ended = ["body=", "redirect=", "retry_after="]
+            let open_ended = ["body=", "header=", "redirect=", "retry_after="]
                 .iter()
                 .any(|kind| left.trim_start().starts_with(kind));
             let (piece, after) = match left.split_once(',') {
@@ -131,6 +133,13 @@ fn kind(key: &str, value: Option<&str>, piece: &str) -> Result<FaultKind, FaultE
         }
         ("malformed", None) => FaultKind::Malformed,
         ("wrong_type", None) => FaultKind::WrongType,
+        ("gzip", None) => FaultKind::Gzip,
+        ("header", Some(value)) => {
+            let header = named_header(value);
+            let (name, value) = header
+                .ok_or_else(|| bad(piece, "write the name and the value, as in Age: 3600"))?;
+            FaultKind::Header(name, value)
+        }
         ("body", Some(value)) => FaultKind::Body(value.to_owned()),
         ("redirect", Some(value)) => FaultKind::Redirect(header(value, piece)?),
         ("retry_after", Some(value)) => {
@@ -170,6 +179,11 @@ fn status(value: &str, piece: &str) -> Result<u16, FaultError> {
     if (200..600).contains(&status) { Ok(status) } else { Err(bad(piece, expected)) }
 }
 
+fn named_header(text: &str) -> Option<(HeaderName, HeaderValue)> {
+    let (name, value) = text.split_once(':')?;
+    Some((name.trim().parse().ok()?, value.trim().parse().ok()?))
+}
+
 fn header(value: &str, piece: &str) -> Result<String, FaultError> {
     if value.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
         Ok(value.to_owned())
@@ -185,6 +199,8 @@ fn bad(piece: &str, expected: &'static str) -> FaultError {
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
+
+    use hyper::header::DATE;
 
     use super::*;
 
@@ -229,6 +245,7 @@ mod tests {
             ("oversized=99", FaultKind::Oversized(99)),
             ("malformed", FaultKind::Malformed),
             ("wrong_type", FaultKind::WrongType),
+            ("gzip", FaultKind::Gzip),
             ("retry_after=429:7", FaultKind::RetryAfter(429, "7".into())),
         ] {
             assert_eq!(fault(text), Fault::new(kind), "{text}");
@@ -243,7 +260,9 @@ mod tests {
         assert_eq!((body.account.as_deref(), body.count), (Some("acme"), None));
         let date = "Wed, 21 Oct 2026 07:28:00 GMT".to_owned();
         let dated = fault(&format!("count=1,retry_after=503:{date}"));
-        assert_eq!(dated.kind, FaultKind::RetryAfter(503, date));
+        assert_eq!(dated.kind, FaultKind::RetryAfter(503, date.clone()));
+        let stamped = fault(&format!("user=7,header=Date: {date}"));
+        assert_eq!(stamped.kind, FaultKind::Header(DATE, date.parse().unwrap()));
         let redirect = fault("redirect=http://127.0.0.1/a,b?c=d").kind;
         assert_eq!(redirect, FaultKind::Redirect("http://127.0.0.1/a,b?c=d".into()));
     }
@@ -265,6 +284,8 @@ mod tests {
             ("hang,user=1,user=2", "`user=2` comes second"),
             ("account=acme", "`account=acme` says when"),
             ("retry_after=7", "`retry_after=7`: write"),
+            ("header=Age 3600", "`header=Age 3600`: write"),
+            ("header=A ge: 1", "`header=A ge: 1`: write"),
             ("redirect=http://example.com/\u{7}", "printable ASCII"),
         ] {
             let message = error(text);

@@ -125,6 +125,44 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn headers_go_with_the_answer_they_are_for() {
+        let served = broken("user=1,header=Age: 10800").await;
+        let date = "Wed, 21 Oct 2026 07:28:00 GMT";
+        for more in
+            ["header=Content-Encoding: gzip", &format!("endpoint=counter,header=Date: {date}")]
+        {
+            served.simulator.add_fault(more.parse().unwrap());
+        }
+        let reply = served.get(PATH, "token-a").await;
+        assert_eq!((reply.status, &reply.json()["data"]["counter"]), (200, &json!(5)));
+        let headers = ["age", "content-encoding", "date"].map(|name| reply.header(name));
+        assert_eq!(headers, [Some("10800"), Some("gzip"), Some(date)]);
+        assert_eq!(reply.count("date"), 1);
+        let list = served.get("/v2/users", "token-a").await;
+        assert_eq!((list.header("age"), list.header("date") == Some(date)), (None, false));
+        served.simulator.add_fault("status=503".parse().unwrap());
+        let refused = served.get(PATH, "token-a").await;
+        assert_eq!((refused.status, refused.header("age")), (503, Some("10800")));
+    }
+
+    #[tokio::test]
+    async fn a_compressed_answer_is_the_same_once_unpacked() {
+        let served = broken("gzip").await;
+        let closing = GET.replace("\r\n\r\n", "\r\nconnection: close\r\n\r\n");
+        let (received, end) = served.exchange(&closing).await;
+        end.unwrap();
+        let end_of_head = received.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
+        let (head, body) = received.split_at(end_of_head + 4);
+        let head = String::from_utf8_lossy(head);
+        assert!(head.contains("content-encoding: gzip\r\n"), "{head}");
+        let length = format!("content-length: {}\r\n", body.len());
+        assert!(head.contains(&length), "{head}");
+        let unpacked: serde_json::Value =
+            serde_json::from_reader(flate2::read::GzDecoder::new(body)).unwrap();
+        assert_eq!(unpacked["data"], json!({"counter": 5, "type": "red"}));
+    }
+
+    #[tokio::test]
     async fn a_reset_leaves_no_answer() {
         let served = broken("reset").await;
         let (received, end) = served.exchange(GET).await;

@@ -124,6 +124,11 @@ impl Reply {
         lines.into_iter().find(|(key, _)| *key == name).map(|(_, value)| value)
     }
 
+    /// How often a header is there.
+    pub(super) fn count(&self, name: &str) -> usize {
+        self.head.lines().filter(|line| line.starts_with(&format!("{name}: "))).count()
+    }
+
     pub(super) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.body).unwrap()
     }
