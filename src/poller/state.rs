@@ -414,7 +414,7 @@ fn restore_trend(
 /// The result of a sweep with these outcomes. The most frequent failure is the account's reason, and
 /// the first in [`Outcome::ALL`] among equals.
 fn judge(outcomes: [usize; Outcome::ALL.len()]) -> (SweepResult, Option<FailingReason>) {
-    let counted = || Outcome::ALL.into_iter().zip(outcomes);
+    let counted = || Outcome::ALL.iter().copied().zip(outcomes);
     let good: usize =
         counted().filter(|(outcome, _)| *outcome == Outcome::Ok).map(|(_, n)| n).sum();
     let all: usize = outcomes.iter().sum();
