@@ -3,12 +3,10 @@
 //! [`Login`] says which address to open, takes the one at which the browser ends, exchanges the code
 //! in it for tokens, checks whose they are, puts the refresh token where the configuration says and
 //! prints a summary of the account. A running daemon notices the file. The parts: `authorization` is the
-//! address and the parameters it returns with, `redirect_listener` waits for that on loopback,
-//! `account_summary` prints.
+//! address and the parameters it returns with, `account_summary` prints.
 
 mod account_summary;
 mod authorization;
-mod redirect_listener;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,7 +15,6 @@ use tokio::sync::mpsc;
 
 use self::authorization::Authorization;
 pub use self::authorization::InvalidRedirect;
-use self::redirect_listener::RedirectListener;
 use super::components::Components;
 use crate::account::{Account, Auth, Partner};
 use crate::auth::{LoginTokens, TokenError, Tokens};
@@ -133,9 +130,8 @@ impl Login {
         typed: mpsc::Receiver<String>,
         say: &mut (dyn FnMut(&str) + Send),
     ) -> Result<(), LoginError> {
-        let browser = RedirectListener::wait_at(self.authorization.redirect()).await;
-        say(&self.instructions(browser.is_some()));
-        let code = self.code(typed, browser, say).await?;
+        say(&self.instructions());
+        let code = self.code(typed, say).await?;
         let http = self.components.http(&self.account)?;
         let asked_by = (http, Arc::clone(&self.components.process), Arc::new(Tally::default()));
         let grant = (&code, self.authorization.verifier());
@@ -160,25 +156,16 @@ impl Login {
         Ok(())
     }
 
-    fn instructions(&self, listening: bool) -> String {
+    fn instructions(&self) -> String {
         let address = self.authorization.address(&self.account.base_url, &self.partner);
         let redirect = self.authorization.redirect();
         let (name, id) = (&self.account.name, self.account.account_id.as_ref());
         let id = id.map_or_else(String::new, |id| format!(" ({})", id.as_str()));
-        let then = if listening {
-            format!(
-                "This program waits at {redirect} for the browser to end there. If the browser runs \
-                 on another machine, copy the address that it ends at and paste it here."
-            )
-        } else {
-            format!(
-                "The browser ends at an address that begins with {redirect}, whatever is shown \
-                 there. Copy that address from its address bar and paste it here."
-            )
-        };
         format!(
             "Open this address in a browser and log in as a user who may grant access to the \
-             account {name}{id}:\n\n{address}\n\n{then}\n"
+             account {name}{id}:\n\n{address}\n\nThe browser ends at an address that begins with \
+             {redirect}, whatever is shown there. Copy that address from its address bar and paste it \
+             here.\n"
         )
     }
 
@@ -186,26 +173,17 @@ impl Login {
     async fn code(
         &self,
         mut typed: mpsc::Receiver<String>,
-        mut browser: Option<RedirectListener>,
         say: &mut (dyn FnMut(&str) + Send),
     ) -> Result<secrecy::SecretString, LoginError> {
-        loop {
-            let code = tokio::select! {
-                Some(line) = typed.recv() => self.authorization.code_in(&line),
-                Some(request) = RedirectListener::next(&mut browser) => {
-                    let code = self.authorization.code_in(request.address());
-                    request.answer(code.as_ref().err());
-                    code
-                }
-                else => return Err(LoginError::NoAnswer),
-            };
-            match code {
+        while let Some(line) = typed.recv().await {
+            match self.authorization.code_in(&line) {
                 Ok(code) => return Ok(code),
                 Err(unfit) if unfit.is_final() => return Err(LoginError::Refused(unfit)),
                 Err(InvalidRedirect::Nothing) => {}
                 Err(unfit) => say(&format!("{unfit}. Try again:")),
             }
         }
+        Err(LoginError::NoAnswer)
     }
 
     /// Checks that the tokens belong to the account, as far as they name one.

@@ -132,37 +132,6 @@ async fn a_login_is_stored_shows_the_account_and_is_used_by_the_exporter() {
 }
 
 #[tokio::test]
-async fn a_browser_on_this_machine_is_waited_for() {
-    let mut partner = main_partner(3600);
-    let port = {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        free.local_addr().unwrap().port()
-    };
-    partner.redirect_uris = vec![format!("http://127.0.0.1:{port}/callback")];
-    let (scene, file) = scene(partner).await;
-    let terminal = Terminal::open(&file).await;
-    let back = browse(&scene, "acme", &terminal.address).await;
-    let get = |url: String| async move {
-        let answer = client().get(url).send().await.unwrap();
-        (answer.status().as_u16(), answer.text().await.unwrap())
-    };
-    let other = get(format!("http://127.0.0.1:{port}/favicon.ico")).await;
-    assert_eq!(other.0, 404);
-    let early = get(format!("http://127.0.0.1:{port}/callback?code=c&state=s")).await;
-    assert!(early.1.starts_with("This did not work: that address is not of this"), "{early:?}");
-    let page = get(back.to_string()).await;
-    assert_eq!(
-        page,
-        (200, "That was it. You can close this page and go back to the terminal.\n".into())
-    );
-    let (code, said) = terminal.end().await;
-    assert_eq!(code, Some(0), "{said}");
-    let stored = std::fs::read_to_string(scene.login_file("acme")).unwrap();
-    let live = scene.api.live_refresh_tokens("acme").unwrap();
-    assert!(live.contains(&stored.trim().to_owned()));
-}
-
-#[tokio::test]
 async fn what_is_pasted_by_mistake_is_explained_and_asked_for_again() {
     let (scene, file) = scene(main_partner(3600)).await;
     let mut terminal = Terminal::open(&file).await;
