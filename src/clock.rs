@@ -86,6 +86,12 @@ impl Moment {
         Self { nanos: unix.as_nanos() as i128 - now.offset() }
     }
 
+    /// How long before `now` this moment was; zero if it lies after it.
+    pub fn age(self, now: Stamp) -> Duration {
+        let nanos = now.moment().nanos.saturating_sub(self.nanos);
+        Duration::from_nanos(u64::try_from(nanos.max(0)).unwrap_or(u64::MAX))
+    }
+
     /// The unix time of this moment by the wall clock as it is `now`.
     pub fn unix_at(self, now: Stamp) -> Duration {
         let nanos = u64::try_from(self.nanos + now.offset()).unwrap_or_default();

@@ -108,21 +108,6 @@ impl Backoff {
     }
 }
 
-/// Where the sweeps of an account continue after its settings have changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ResumePoint {
-    /// When to sweep next, counted from the beginning of the last sweep.
-    pub due: Duration,
-    /// Whether only for users that the last sweep has not read.
-    pub rest: bool,
-}
-
-/// How to continue: a sweep that is `complete` is followed by the next in time; one that was cancelled,
-/// or has not read all users of the new settings, is completed at once.
-pub fn resume(complete: bool, interval: Duration) -> ResumePoint {
-    ResumePoint { due: if complete { interval } else { Duration::ZERO }, rest: !complete }
-}
-
 /// The shortest `stale_after` that does not hide good readings: a reading at the start of one sweep
 /// may be followed by one at the very end of the next, whose request may use its whole time limit.
 pub fn least_stale_after(interval: Duration, timeout: Duration) -> Duration {
@@ -195,13 +180,6 @@ mod tests {
     fn sweeps_keep_their_rhythm() {
         let next = next_sweep(10 * SECOND, 15 * SECOND, 30 * SECOND);
         assert_eq!(next, NextSweep { due: 40 * SECOND, overrun: false });
-    }
-
-    #[test]
-    fn a_sweep_that_was_broken_off_is_completed_and_not_repeated() {
-        let rest = ResumePoint { due: Duration::ZERO, rest: true };
-        let next = ResumePoint { due: 30 * SECOND, rest: false };
-        assert_eq!([false, true].map(|complete| resume(complete, 30 * SECOND)), [rest, next]);
     }
 
     #[test]

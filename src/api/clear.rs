@@ -2,16 +2,14 @@
 //! (docs/upstream.md, "Reset").
 //!
 //! It is sent over a client of its own, made for this one request: HTTP/1.1, no idle connection that
-//! could be used again, no redirect, no second attempt ([`SingleUseClient`]). It runs in a task of its
-//! own, so that a caller that stops waiting does not cancel it ([`Client::clear`]). Its results differ
-//! in one point: can it have been carried out ([`ClearOutcome`])?
+//! could be used again, no redirect, no second attempt ([`SingleUseClient`]). Its results differ in one
+//! point: can it have been carried out ([`ClearOutcome`])?
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use reqwest::header::AUTHORIZATION;
 use reqwest::{Response, StatusCode};
-use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::client::Client;
@@ -74,19 +72,9 @@ impl Client {
         built.map(SingleUseClient)
     }
 
-    /// Clears the counters of all chats of the account. Sent once, whatever happens; after this call it
-    /// cannot be cancelled, and `on_outcome` receives the result.
-    pub fn clear(
-        self: &Arc<Self>,
-        http: SingleUseClient,
-        token: Token,
-        on_outcome: impl FnOnce(ClearOutcome) + Send + 'static,
-    ) -> JoinHandle<()> {
-        let client = Arc::clone(self);
-        tokio::spawn(async move { on_outcome(client.send_reset(http, token).await) })
-    }
-
-    async fn send_reset(&self, http: SingleUseClient, token: Token) -> ClearOutcome {
+    /// Clears the counters of all chats of the account. Sent once, whatever happens. Only for a task that
+    /// nothing cancels: the result would be lost.
+    pub async fn clear(&self, http: SingleUseClient, token: Token) -> ClearOutcome {
         let limit = self.account.poll.timeout;
         // A request that waits without limit would be sent when it is no longer expected.
         let permitted = timeout(limit, self.permitted(Lane::Urgent, &token)).await;

@@ -43,6 +43,17 @@ pub(super) struct ApiRequest {
     pub(super) body_max: usize,
 }
 
+/// A counter as upstream answered.
+#[derive(Debug)]
+pub struct CounterResponse {
+    /// The counter.
+    pub reading: Reading,
+    /// When it was requested: it is at least as recent as that.
+    pub asked: Stamp,
+    /// The token that was sent, which may be another one than was given.
+    pub token: Token,
+}
+
 /// Sends requests to the API on behalf of one account.
 #[derive(Debug)]
 pub struct Client {
@@ -103,12 +114,16 @@ impl Client {
         self.limiter.paused_until()
     }
 
-    /// Reads the counter of one user, and returns the time of the request with it: the counter is at
-    /// least as recent as that.
+    /// When the pause of the partner's token endpoint ends, where this account waits for it.
+    pub fn token_paused_until(&self) -> Option<Stamp> {
+        self.tokens.paused_until()
+    }
+
+    /// Reads the counter of one user.
     ///
     /// # Errors
     /// Everything but a well-formed counter is an error.
-    pub async fn counter(&self, token: &Token, user: &UserId) -> Result<(Reading, Stamp), Error> {
+    pub async fn counter(&self, token: &Token, user: &UserId) -> Result<CounterResponse, Error> {
         self.counter_in_lane(Lane::Counter, token, user).await
     }
 
@@ -120,7 +135,7 @@ impl Client {
         &self,
         token: &Token,
         user: &UserId,
-    ) -> Result<(Reading, Stamp), Error> {
+    ) -> Result<CounterResponse, Error> {
         self.counter_in_lane(Lane::Fresh, token, user).await
     }
 
@@ -129,7 +144,7 @@ impl Client {
         lane: Lane,
         token: &Token,
         user: &UserId,
-    ) -> Result<(Reading, Stamp), Error> {
+    ) -> Result<CounterResponse, Error> {
         let api = self.account.api;
         let url = counter_url(&self.account.base_url, api, user);
         let request = ApiRequest { endpoint: Endpoint::Counter, lane, url, body_max: BODY_MAX };
@@ -143,7 +158,8 @@ impl Client {
             }
             Ok(reading)
         };
-        self.request(request, token, parse).await
+        let (reading, asked, token) = self.request(request, token, parse).await?;
+        Ok(CounterResponse { reading, asked, token })
     }
 
     /// Requests a user's counter and returns the response as it is, for `doctor`.
@@ -171,13 +187,14 @@ impl Client {
         self.send(self.account.base_url.clone(), None).await.map(|_| ())
     }
 
-    /// Sends a request, again after each pause that upstream asks for, and reads the answer.
+    /// Sends a request, again after each pause that upstream asks for, and reads the answer. Returns it with
+    /// the time of the request and the token that was sent.
     pub(super) async fn request<T: Send + 'static>(
         &self,
         request: ApiRequest,
         token: &Token,
         parse: impl Fn(&[u8]) -> Result<T, Malformed> + Clone + Send + 'static,
-    ) -> Result<(T, Stamp), Error> {
+    ) -> Result<(T, Stamp, Token), Error> {
         let mut attempt = 1;
         loop {
             match self.request_once(&request, token, parse.clone()).await {
@@ -195,7 +212,7 @@ impl Client {
         request: &ApiRequest,
         token: &Token,
         parse: impl Fn(&[u8]) -> Result<T, Malformed> + Send + 'static,
-    ) -> Result<(T, Stamp), Error> {
+    ) -> Result<(T, Stamp, Token), Error> {
         let (permit, token) = self.permitted(request.lane, token).await?;
         let (sent, asked) = (Instant::now(), Stamp::now());
         let (result, permit) = match self.get(request, &token).await {
@@ -210,7 +227,7 @@ impl Client {
         self.tally.request(request.endpoint, outcome);
         self.limiter.request_ended(outcome == Outcome::Timeout);
         drop(permit);
-        result.map(|response| (response, asked))
+        result.map(|response| (response, asked, token))
     }
 
     /// Waits for a permit, and returns it with the token that is good then: `token` may have expired while
@@ -243,7 +260,7 @@ impl Client {
         let timeout = self.account.poll.timeout;
         let body = read_body(response, body_max, timeout).await;
         if status == StatusCode::OK {
-            self.check_source(&headers, token)?;
+            self.check_source(&headers)?;
             return body;
         }
         // Of a refusal the status counts; its body only helps to explain it.
@@ -251,7 +268,7 @@ impl Client {
     }
 
     /// Whether an answer is upstream's own and as it was asked for: not from a cache, not compressed.
-    fn check_source(&self, headers: &HeaderMap, token: &Token) -> Result<(), Malformed> {
+    fn check_source(&self, headers: &HeaderMap) -> Result<(), Malformed> {
         let header = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
         let age = header(AGE).and_then(|age| age.trim().parse().ok()).map(Duration::from_secs);
         if let Some(age) = age.filter(|age| *age > self.account.poll.stale_after) {
@@ -260,8 +277,7 @@ impl Client {
         match header(CONTENT_ENCODING).map(str::trim) {
             None | Some("" | "identity") => Ok(()),
             Some(encoding) => {
-                let encoding = text::one_line(&token.mask(encoding), ENCODING_SHOWN_MAX);
-                Err(Malformed::Encoded { encoding })
+                Err(Malformed::Encoded { encoding: text::one_line(encoding, ENCODING_SHOWN_MAX) })
             }
         }
     }

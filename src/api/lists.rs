@@ -161,7 +161,7 @@ impl Client {
         let url = list_url(&self.account, endpoint, offset)
             .expect("each API is asked only for lists that it has");
         let request = ApiRequest { endpoint, lane, url, body_max: LIST_MAX };
-        self.request(request, token, parse).await.map(|(list, _)| list)
+        self.request(request, token, parse).await.map(|(list, ..)| list)
     }
 }
 

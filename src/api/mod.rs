@@ -14,7 +14,7 @@ mod urls;
 mod wire;
 
 pub use self::clear::{ClearOutcome, NotSentReason, SingleUseClient};
-pub use self::client::{ATTEMPTS_MAX, Client, RawResponse};
+pub use self::client::{ATTEMPTS_MAX, Client, CounterResponse, RawResponse};
 pub use self::error::ListError;
 pub use self::lists::Listed;
 pub use self::urls::counter_url;

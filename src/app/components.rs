@@ -84,7 +84,6 @@ impl Components {
     ) -> Result<Poller, BuildError> {
         let client = self.client(&slot.view().account, &slot.tally)?;
         let poller = Poller::new(client, slot, heartbeat);
-        let poller = poller.with_registry(&self.registry);
         Ok(match &self.storage {
             Some(storage) => poller.with_storage(storage),
             None => poller,

@@ -123,19 +123,17 @@ impl Daemon {
         let Self { listeners, accounts, directory, health, .. } = self;
         let components = Arc::new(self.components);
         let (process, tokens) = (Arc::clone(&components.process), Arc::clone(&components.tokens));
-        let (resets, hook, in_flight_resets) = ResetService::new(
-            Arc::clone(&components.registry),
-            components.storage.clone(),
-            shutdown.clone(),
-        );
+        let registry = Arc::clone(&components.registry);
+        let resets = ResetService::new(registry, components.storage.clone(), shutdown.clone());
         let known = Arc::clone(&directory);
-        let admin = listeners
-            .admin_address()
-            .map(|_| Admin::new(hook, Arc::clone(&process), BODY_MAX, known, completion_timeout));
+        let admin = listeners.admin_address().map(|_| {
+            let (resets, process) = (resets.clone(), Arc::clone(&process));
+            Admin::new(resets, process, BODY_MAX, known, completion_timeout)
+        });
         let start = |start: PollerStart| {
             let PollerStart { slot, mode, heartbeat, stop, shutdown } = start;
             let poller = components.poller(&slot, heartbeat).expect("its client was set up before");
-            poller.run(mode, stop, shutdown)
+            poller.run(&components.registry, mode, stop, shutdown)
         };
         let (mut supervisor, handle) =
             Supervisor::new(start, Arc::clone(&directory), Arc::clone(&health), shutdown.clone());
@@ -157,7 +155,7 @@ impl Daemon {
         let site = Arc::new(site);
         let mut servers = listeners.serve(&site, admin, &health, &process, &shutdown);
         servers.spawn(sampler);
-        servers.spawn(resets.run());
+        servers.spawn(resets.clone().run());
         let triggers = Triggers { hangups: self.hangups, requests: orders };
         let checked = Arc::clone(&components);
         let check: Arc<AccountCheck> = Arc::new(move |account| checked.check(account));
@@ -173,11 +171,7 @@ impl Daemon {
             supervisor.run().await;
             // A refresh token that was sent must not be lost, nor what came of a reset.
             let time_limit = completion_timeout(known.longest_timeout());
-            tokio::join!(
-                servers.join_all(),
-                tokens.finish_renewals(),
-                in_flight_resets.wait(time_limit)
-            );
+            tokio::join!(servers.join_all(), tokens.finish_renewals(), resets.finish(time_limit));
         };
         tokio::select! {
             biased;

@@ -209,6 +209,11 @@ impl CachedToken {
         self.state().current.as_ref().is_some_and(|current| !current.has_ended(now))
     }
 
+    /// Whether there is one that upstream has not refused either.
+    pub(super) fn is_good(&self, now: Stamp) -> bool {
+        self.state().is_good(now)
+    }
+
     /// The token in use, unless it has expired.
     pub(super) fn unexpired(&self, now: Stamp) -> Option<Token> {
         let state = self.state();
@@ -233,10 +238,7 @@ impl CachedToken {
             Ok(fresh) => Ok(state.take(fresh, self.owner.name(), now)),
             Err(error) => Err(state.fail(error, earlier.as_ref(), now)),
         };
-        let good = state
-            .current
-            .as_ref()
-            .is_some_and(|current| !current.has_ended(now) && !current.refused);
+        let good = state.is_good(now);
         if let Some(failure) = &mut state.failure {
             failure.logged |= good && !failure.error.is_shared();
         }
@@ -266,27 +268,26 @@ impl Drop for RenewalAttempt {
 }
 
 impl State {
+    /// The policy. A token that has not expired is used, and renewed meanwhile once it is due. Another one
+    /// is needed by a caller to whom it was refused, unless young tokens were refused lately; and by every
+    /// caller once it was refused and so was the last attempt to renew it.
+    ///
+    /// There is one attempt at a time, and none in the pause after a failure: a caller that needs another
+    /// token gets the error then.
     fn step(&mut self, request: TokenRequest<'_>, now: Stamp) -> Step {
+        let was_refused = self.note_refusal(request, now);
         let paused = self.failure.as_ref().is_some_and(|failure| failure.holds(now));
-        let free = self.renewal.is_none();
-        let hopeless = self.failure.as_ref().is_some_and(RenewalFailure::is_definite);
-        let quickly_refused_lately = self.was_quickly_refused_lately(now);
-        if let Some(current) = self.current.as_mut().filter(|current| !current.has_ended(now)) {
-            let recent = current.is_recent(now);
-            match request {
-                TokenRequest::Replacement(refused) if current.token == *refused => {
-                    current.refused = true;
-                    if recent && free && quickly_refused_lately {
-                        // New tokens are refused as well: another would not help.
-                        return Step::Use(current.token.clone());
-                    }
-                }
-                // Refused, and there is no other one to be had.
-                _ if current.refused && hopeless => {}
-                _ if current.is_due(now) && free && !paused => {
-                    return Step::Renew(Some(current.token.clone()));
-                }
-                _ => return Step::Use(current.token.clone()),
+        let may_renew = self.renewal.is_none() && !paused;
+        let current = self.current.as_ref().filter(|current| !current.has_ended(now));
+        if let Some(current) = current {
+            let token = current.token.clone();
+            if was_refused && self.would_be_refused_again(current, now) {
+                return Step::Use(token);
+            }
+            let failed_for_good = self.failure.as_ref().is_some_and(RenewalFailure::is_definite);
+            if !was_refused && !(current.refused && failed_for_good) {
+                let renews = current.is_due(now) && may_renew;
+                return if renews { Step::Renew(Some(token)) } else { Step::Use(token) };
             }
         }
         match (&self.failure, &self.renewal) {
@@ -298,8 +299,27 @@ impl State {
         }
     }
 
-    fn was_quickly_refused_lately(&self, now: Stamp) -> bool {
-        self.quickly_refused_at.is_some_and(|at| at.age(now) < refused_pause(self.quick_refusals))
+    /// Whether the caller was refused with the token in use, which is recorded.
+    fn note_refusal(&mut self, request: TokenRequest<'_>, now: Stamp) -> bool {
+        let TokenRequest::Replacement(refused) = request else { return false };
+        let current = self.current.as_mut().filter(|current| !current.has_ended(now));
+        let Some(current) = current.filter(|current| current.token == *refused) else {
+            return false;
+        };
+        current.refused = true;
+        true
+    }
+
+    /// Whether new tokens are refused lately, so that another one would not help.
+    fn would_be_refused_again(&self, current: &CurrentToken, now: Stamp) -> bool {
+        let lately = |at: Stamp| at.age(now) < refused_pause(self.quick_refusals);
+        let free = self.renewal.is_none();
+        free && current.is_recent(now) && self.quickly_refused_at.is_some_and(lately)
+    }
+
+    /// Whether there is a token that has neither expired nor was refused.
+    fn is_good(&self, now: Stamp) -> bool {
+        self.current.as_ref().is_some_and(|current| !current.has_ended(now) && !current.refused)
     }
 
     fn take(&mut self, fresh: ObtainedToken, owner: &str, now: Stamp) -> Token {

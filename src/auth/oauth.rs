@@ -19,7 +19,6 @@ use super::cached_token::{CachedToken, ObtainedToken, TokenOwner, TokenRequest};
 use super::endpoint::{Grant, GrantedTokens, TokenClient};
 use super::error::{LoginReason, TokenError};
 use super::journal::{OpenJournal, StoredTokens, TokenJournal};
-use super::jwt::Claims;
 use super::partner::PartnerLogin;
 use super::secret_file::SecretFile;
 use super::times::TokenTimes;
@@ -76,6 +75,10 @@ impl OAuthRenewer {
 
     pub(super) fn cached(&self) -> &CachedToken {
         &self.cached
+    }
+
+    pub(super) fn partner_login(&self) -> &PartnerLogin {
+        &self.partner_login
     }
 
     /// The access token that is requested.
@@ -202,7 +205,7 @@ impl OAuthRenewer {
     /// The account that the token is of, if it is not the one it should be of.
     fn other_account(&self, token: &Token) -> Option<String> {
         let expected = self.account_id.as_ref()?;
-        Claims::of(token.expose()).account.filter(|found| found != expected.as_str())
+        token.account().filter(|found| *found != expected.as_str()).map(str::to_owned)
     }
 
     /// Takes over the refresh token of a later login.

@@ -18,6 +18,7 @@ use super::secret_file::SecretFile;
 use super::token::Token;
 use crate::account::{AccountId, Partner, RateLimit};
 use crate::blocking::lock;
+use crate::clock::Stamp;
 use crate::limit::{GlobalLimit, Lane, Limiter, Pace, Permit};
 use crate::metrics::{Outcome, Tally};
 
@@ -114,6 +115,11 @@ impl PartnerLogin {
     /// The partner's login as it is now.
     pub(super) async fn read_login(&self) -> Result<BasicAuth, TokenError> {
         Ok(BasicAuth::new(&self.partner.email, self.password.read().await?))
+    }
+
+    /// When the pause ends that upstream has asked for.
+    pub(super) fn paused_until(&self) -> Option<Stamp> {
+        self.limiter.paused_until()
     }
 
     fn last_login(&self) -> Option<BasicAuth> {

@@ -10,7 +10,6 @@ use super::cached_token::{CachedToken, TokenRequest};
 use super::command::{self, Leftover};
 use super::endpoint::TokenClient;
 use super::error::TokenError;
-use super::jwt::Claims;
 use super::oauth::{OAuthRenewer, count};
 use super::partner::PartnerLogin;
 use super::secret_file::SecretFile;
@@ -64,12 +63,27 @@ impl TokenSource {
         if self.cached().is_some() { self.token().await } else { Ok(known.clone()) }
     }
 
-    /// The same without waiting: nothing if there is only one that has expired.
+    /// The same without waiting: nothing if there is only one that has expired, or is of another account.
     pub(crate) fn at_hand(&self, known: &Token) -> Option<Token> {
         match self.cached() {
-            Some(cached) => cached.unexpired(Stamp::now()),
+            // It may have been renewed since `known` was checked.
+            Some(cached) => {
+                cached.unexpired(Stamp::now()).filter(|token| self.check(token).is_ok())
+            }
             None => Some(known.clone()),
         }
+    }
+
+    /// When the pause ends that the partner's token endpoint has asked for, if the account needs a token
+    /// from there.
+    pub(crate) fn paused_until(&self) -> Option<Stamp> {
+        let login = match &self.kind {
+            TokenKind::Partner { partner_login, .. } => &**partner_login,
+            TokenKind::OAuth(renewer) => renewer.partner_login(),
+            TokenKind::Fixed(_) | TokenKind::File(_) | TokenKind::Command { .. } => return None,
+        };
+        let good = self.cached().is_some_and(|cached| cached.is_good(Stamp::now()));
+        login.paused_until().filter(|_| !good)
     }
 
     /// The token that renews itself, if it is of such a kind.
@@ -99,15 +113,21 @@ impl TokenSource {
         let wait_max = WAIT_MAX.saturating_add(self.account.poll.timeout);
         let token = timeout(wait_max, self.of_kind(request)).await;
         let token = token.map_err(|_| TokenError::Pending(wait_max))??;
-        let claims = Claims::of(token.expose());
-        let expected = self.account.account_id.as_ref().map(AccountId::as_str);
-        if let (Some(found), Some(expected)) = (claims.account, expected)
-            && found != expected
-        {
-            return Err(TokenError::OtherAccount { found, expected: expected.to_owned() });
-        }
-        *lock(&self.end) = claims.end;
+        self.check(&token)?;
+        *lock(&self.end) = token.claims().end;
         Ok(token)
+    }
+
+    /// Whether a token names no other account than the configuration.
+    fn check(&self, token: &Token) -> Result<(), TokenError> {
+        let expected = self.account.account_id.as_ref().map(AccountId::as_str);
+        match (token.account(), expected) {
+            (Some(found), Some(expected)) if found != expected => {
+                let (found, expected) = (found.to_owned(), expected.to_owned());
+                Err(TokenError::OtherAccount { found, expected })
+            }
+            _ => Ok(()),
+        }
     }
 
     async fn of_kind(&self, request: TokenRequest<'_>) -> Result<Token, TokenError> {

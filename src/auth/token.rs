@@ -1,17 +1,19 @@
 //! A token as it is sent: checked, and shown nowhere.
 
+use std::sync::Arc;
+
 use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::error::TokenError;
 use super::jwt::Claims;
-use crate::text;
 
 /// A token that is fit to be sent.
 #[derive(Debug, Clone)]
 pub struct Token {
     secret: SecretString,
     header: HeaderValue,
+    claims: Arc<Claims>,
 }
 
 impl PartialEq for Token {
@@ -28,7 +30,7 @@ impl Token {
         let mut header = HeaderValue::from_str(&format!("Bearer {secret}"))
             .map_err(|_| TokenError::Unusable { place: place() })?;
         header.set_sensitive(true);
-        Ok(Self { secret: secret.into(), header })
+        Ok(Self { secret: secret.into(), header, claims: Arc::new(Claims::of(secret)) })
     }
 
     /// Whether it has the form of the tokens of v2: three parts, separated by dots (docs/upstream.md,
@@ -39,8 +41,12 @@ impl Token {
     }
 
     /// Wazzup's number of the account that it is for, where it names it.
-    pub fn account(&self) -> Option<String> {
-        Claims::of(self.expose()).account
+    pub fn account(&self) -> Option<&str> {
+        self.claims.account.as_deref()
+    }
+
+    pub(super) fn claims(&self) -> &Claims {
+        &self.claims
     }
 
     /// The value of the `Authorization` header; marked as sensitive.
@@ -50,7 +56,7 @@ impl Token {
 
     /// Replaces the token in `text`, in case upstream repeats it to us.
     pub(crate) fn mask(&self, text: &str) -> String {
-        text::mask(text, self.secret.expose_secret())
+        text.replace(self.secret.expose_secret(), "<secret>")
     }
 
     pub(super) fn expose(&self) -> &str {

@@ -8,7 +8,7 @@ use super::examination::Examination;
 use super::remedies::answer_remedy;
 use super::report::{Check, Finding, named};
 use crate::account::{Api, Auth, UserId};
-use crate::api::ListError;
+use crate::api::{CounterResponse, ListError};
 use crate::channel::Role;
 use crate::metrics::Outcome;
 
@@ -61,7 +61,7 @@ impl Examination<'_> {
         let client = self.client;
         let Ok(token) = client.token().await else { return false };
         match self.timed(client.counter(&token, &user)).await {
-            Ok((reading, asked)) => {
+            Ok(CounterResponse { reading, asked, .. }) => {
                 self.findings.push(match reading.server_time {
                     None => Finding::unknown(Check::Clock, "v3 does not report the time"),
                     Some(theirs) => clock(asked.unix.as_secs_f64() - theirs as f64),

@@ -3,7 +3,7 @@
 //! It serves nothing but `POST /api/v1/admin/accounts/{account}/reset`. The token is checked before
 //! anything else about an account is revealed. Requests of browsers are refused: preflights fail, no
 //! header lets a page read a response, and the headers that browsers add are a reason for refusal.
-//! All guards of a reset are in [`reset`](crate::reset), which is called through [`Hook`].
+//! All guards of a reset are in [`reset`](crate::reset).
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use tracing::warn;
 
 use super::response::{BufferedResponse, response};
 use crate::metrics::{AdminCode, ProcessMetrics};
-use crate::reset::{Caller, ResetCredentials, ResetHook, ResetReply, ResetRequest};
+use crate::reset::{ResetReply, ResetRequest, ResetService};
 use crate::snapshot::Directory;
 
 /// The header with the token.
@@ -38,7 +38,7 @@ const NAME_MAX: usize = 64;
 /// The service of the admin listener.
 #[derive(Debug)]
 pub struct Admin {
-    hook: ResetHook,
+    resets: ResetService,
     process: Arc<ProcessMetrics>,
     /// Longest body of a request.
     body_max: usize,
@@ -56,18 +56,18 @@ struct RefusalBody {
 }
 
 impl Admin {
-    /// An admin listener that passes requests to `hook` and reads bodies of up to `body_max` bytes. At
+    /// An admin listener that passes requests to `resets` and reads bodies of up to `body_max` bytes. At
     /// shutdown it waits up to `reset_time` of the longest request timeout in the `directory`, because
     /// a reset that was sent to upstream cannot be cancelled.
     pub fn new(
-        hook: ResetHook,
+        resets: ResetService,
         process: Arc<ProcessMetrics>,
         body_max: usize,
         directory: Arc<Directory>,
         reset_time: fn(Duration) -> Duration,
     ) -> Self {
         process.admin_opens();
-        Self { hook, process, body_max, directory, reset_time }
+        Self { resets, process, body_max, directory, reset_time }
     }
 
     /// How long responses may take during shutdown.
@@ -94,28 +94,19 @@ impl Admin {
             return self.refuse(AdminCode::CrossSite, peer, Some(&account));
         }
         let token = single(&head.headers, TOKEN).unwrap_or_default();
-        let credentials = ResetCredentials { account, token: token.into() };
-        let refusal = match self.hook.check_token(credentials.clone()).await {
-            Some(true) => None,
-            Some(false) => Some(AdminCode::Unauthorized),
-            None => Some(AdminCode::Busy),
+        let admitted = match self.resets.admit(&account, &token).await {
+            Ok(admitted) => admitted,
+            Err(code) => return self.refuse(code, peer, Some(&account)),
         };
-        if let Some(code) = refusal {
-            return self.refuse(code, peer, Some(&credentials.account));
-        }
-        let reset = ResetRequest {
-            credentials: credentials.clone(),
+        let request = ResetRequest {
             content_type: single(&head.headers, CONTENT_TYPE),
             body: self.read(body).await,
-            caller: Caller { address: peer, user_agent: single(&head.headers, USER_AGENT) },
+            caller: peer,
+            user_agent: single(&head.headers, USER_AGENT),
         };
-        match self.hook.reset(reset).await {
-            // The token has changed meanwhile.
-            Some(reply) if reply.status == AdminCode::Unauthorized.status() => {
-                self.refuse(AdminCode::Unauthorized, peer, Some(&credentials.account))
-            }
+        match self.resets.reset(admitted, request).await {
             Some(reply) => reset_response(&reply),
-            None => self.refuse(AdminCode::Busy, peer, Some(&credentials.account)),
+            None => self.refuse(AdminCode::Busy, peer, Some(&account)),
         }
     }
 
@@ -243,8 +234,7 @@ mod tests {
 
     #[test]
     fn every_code_has_its_own_message() {
-        let messages: std::collections::HashSet<_> =
-            AdminCode::ALL.iter().copied().map(message).collect();
+        let messages: std::collections::HashSet<_> = AdminCode::ALL.map(message).into();
         assert_eq!(messages.len(), AdminCode::ALL.len());
     }
 }

@@ -8,7 +8,6 @@ use tracing::warn;
 
 use super::list_requests::Lists;
 use super::persist::TrendFile;
-use super::registry::{Registration, Registry, ResetJob};
 use super::report::Outage;
 use super::state::PollState;
 use crate::account::Account;
@@ -18,7 +17,6 @@ use crate::blocking;
 use crate::clock::Stamp;
 use crate::health::Heartbeat;
 use crate::schedule::Backoff;
-use crate::shutdown::Shutdown;
 use crate::snapshot::{FailingReason, Slot, Writer};
 use crate::storage::{DISK_TIMEOUT, Storage};
 use crate::text;
@@ -54,12 +52,6 @@ pub struct Poller {
     pub(super) logged_elsewhere: bool,
     /// The index of the user that the next sweep begins with.
     pub(super) first_user: usize,
-    /// Asks the poller to stop after the requests in flight.
-    pub(super) stop: Shutdown,
-    /// The poller's entry in the registry of pollers that accept resets.
-    pub(super) registration: Option<Registration>,
-    /// A reset that waits for the end of the sweep.
-    pub(super) pending_reset: Option<ResetJob>,
 }
 
 impl Poller {
@@ -79,9 +71,6 @@ impl Poller {
             outage,
             logged_elsewhere: false,
             first_user: 0,
-            stop: Shutdown::new(),
-            registration: None,
-            pending_reset: None,
         }
     }
 
@@ -90,13 +79,6 @@ impl Poller {
     pub fn with_storage(self, storage: &Storage) -> Self {
         let trend_file = Some(TrendFile::new(storage, self.account()));
         Self { trend_file, ..self }
-    }
-
-    /// The same poller, registered to accept resets of its account.
-    #[must_use]
-    pub fn with_registry(self, registry: &Arc<Registry>) -> Self {
-        let registration = Some(registry.register(self.account(), &self.writer.slot().tally));
-        Self { registration, ..self }
     }
 
     pub(super) fn account(&self) -> &Arc<Account> {
@@ -126,12 +108,13 @@ impl Poller {
         }
     }
 
-    /// Records a pause that upstream asks for, and logs it once if it is long.
+    /// Records a pause that upstream asks for, and logs it once if it is long. One of the partner's token
+    /// endpoint is logged with what it stops.
     fn note_pause(&mut self) {
-        let known = self.state.facts.paused_until;
-        let paused_until = self.client.paused_until();
-        self.state.facts.paused_until = paused_until;
-        let Some(until) = paused_until else { return };
+        let (known, own) = (self.state.facts.paused_until, self.client.paused_until());
+        let all = [own, self.client.token_paused_until()].into_iter().flatten();
+        self.state.facts.paused_until = all.max_by_key(|until| until.uptime);
+        let Some(until) = own else { return };
         let left = Stamp::now().age(until);
         let longer = known.is_none_or(|known| known.age(until) > PUBLISH_PERIOD);
         if longer && left >= PAUSE_LOGGED_FROM {

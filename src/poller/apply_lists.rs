@@ -94,7 +94,7 @@ impl Poller {
                 );
             }
         };
-        let found_before = self.state.users().filter(|user| user.found).count();
+        let found_before = self.state.users.iter().filter(|user| user.found).count();
         let empty = listed.list.is_empty() && found_before > 0;
         if empty && self.lists.empty_in_a_row + 1 < EMPTY_LISTS {
             self.lists.empty_in_a_row += 1;
@@ -134,7 +134,7 @@ impl Poller {
         let mut skipped = SkippedUsers { unreadable, ..SkippedUsers::default() };
         let mut found = found_users(account, discovery, listed, &mut skipped);
         let configured: HashSet<&UserId> = account.users.iter().map(|user| &user.id).collect();
-        let polled: HashSet<&UserId> = self.state.users().map(|view| &view.user.id).collect();
+        let polled: HashSet<&UserId> = self.state.users.iter().map(|view| &view.user.id).collect();
         let rank = |id: &UserId| (!configured.contains(id), !polled.contains(id));
         let room = discovery.max_users;
         let beyond = found.iter().filter(|user| !configured.contains(&user.id)).count();

@@ -4,42 +4,26 @@
 //! also go into the poller's state, for users that are polled.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
-use futures_util::future::BoxFuture;
-use futures_util::stream::FuturesUnordered;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::timeout;
 
-use super::actor::{PUBLISH_PERIOD, Poller, REQUESTS_TIMEOUT, with_heartbeat};
+use super::actor::{Poller, REQUESTS_TIMEOUT};
+use super::counter_requests::CounterRequests;
 use super::readings::{FullReadError, Readings};
 use crate::account::UserId;
-use crate::api::Client;
 use crate::auth::Token;
-use crate::clock::Stamp;
-use crate::counter::Reading;
 use crate::metrics::Outcome;
 use crate::transport::Error;
 
 /// How many attempts a user has whose failure may be temporary.
 const ATTEMPTS: u32 = 2;
 
-/// The response to one request.
-struct FreshResponse {
-    user: UserId,
-    attempt: u32,
-    token: Token,
-    result: Result<(Reading, Stamp), Error>,
-}
-
 impl Poller {
     /// Reads every user that is configured or on the account's list; also returns the token that worked.
     pub(super) async fn read_all_users(&mut self) -> Result<(Readings, Token), FullReadError> {
-        let client = Arc::clone(&self.client);
-        let token = with_heartbeat(&self.heartbeat, &client, client.token()).await?;
-        let listed = with_heartbeat(&self.heartbeat, &client, client.fresh_users()).await;
-        let listed = listed.map_err(FullReadError::List)?;
+        let token = self.client.token().await?;
+        let listed = self.client.fresh_users().await.map_err(FullReadError::List)?;
         if let Some(rows) = listed.unreadable.words() {
             return Err(FullReadError::Rows(rows));
         }
@@ -51,86 +35,78 @@ impl Poller {
         for user in listed.list {
             users.insert(UserId::parse(&user.id).map_err(|_| FullReadError::Id)?);
         }
-        self.read_users(token, users).await
+        self.read_in_time(token, users.into_iter().collect()).await
+    }
+
+    /// Reads these users once more.
+    pub(super) async fn read_again(
+        &mut self,
+        users: Vec<UserId>,
+    ) -> Result<Readings, FullReadError> {
+        let token = self.client.token().await?;
+        self.read_in_time(token, users).await.map(|(readings, _)| readings)
+    }
+
+    async fn read_in_time(
+        &mut self,
+        token: Token,
+        users: Vec<UserId>,
+    ) -> Result<(Readings, Token), FullReadError> {
+        let limit = self.account().rate_limit;
+        let paced = limit.per.as_secs_f64() / limit.usable() * users.len() as f64;
+        let time_limit = REQUESTS_TIMEOUT + Duration::from_secs_f64(2.0 * paced);
+        let read = timeout(time_limit, self.read_users(token, users)).await;
+        read.map_err(|_| FullReadError::Slow(time_limit))?
     }
 
     /// Reads `users` as fast as the limit allows, and gives up at the first that cannot be read.
-    pub(super) async fn read_users(
+    async fn read_users(
         &mut self,
         token: Token,
-        users: HashSet<UserId>,
+        users: Vec<UserId>,
     ) -> Result<(Readings, Token), FullReadError> {
-        let (client, account) = (Arc::clone(&self.client), Arc::clone(self.account()));
-        let limit = account.rate_limit;
-        let paced = limit.per.as_secs_f64() / limit.usable();
-        let time_limit =
-            REQUESTS_TIMEOUT + Duration::from_secs_f64(2.0 * paced * users.len() as f64);
-        let until = Instant::now() + time_limit;
-        let indices: HashMap<UserId, usize> = {
-            let polled = self.state.users().enumerate();
-            polled.map(|(index, view)| (view.user.id.clone(), index)).collect()
-        };
-        let mut token = token;
-        let mut renewed = false;
+        let polled = self.state.users.iter().enumerate();
+        let indices: HashMap<UserId, usize> =
+            polled.map(|(index, view)| (view.user.id.clone(), index)).collect();
+        let concurrency = self.account().poll.concurrency;
+        let mut requests = CounterRequests::fresh(&self.client, token);
         let mut read = Vec::with_capacity(users.len());
         let mut queue: VecDeque<(UserId, u32)> = users.into_iter().map(|user| (user, 1)).collect();
-        let mut open: FuturesUnordered<BoxFuture<'static, FreshResponse>> = FuturesUnordered::new();
         loop {
-            while open.len() < account.poll.concurrency {
-                let Some((user, attempt)) = queue.pop_front() else { break };
-                open.push(Box::pin(request(Arc::clone(&client), token.clone(), user, attempt)));
+            while requests.len() < concurrency
+                && let Some((user, attempt)) = queue.pop_front()
+            {
+                requests.send((user.clone(), attempt), user);
             }
-            let soon = Instant::now() + PUBLISH_PERIOD;
-            self.heartbeat.next_action_at(soon);
-            let response = tokio::select! {
-                response = open.next() => response,
-                () = sleep_until(soon) => {
-                    if Instant::now() >= until {
-                        return Err(FullReadError::Slow(time_limit));
+            let Some(ended) = requests.next().await else { break };
+            let (user, attempt) = ended.key;
+            let error = match ended.result {
+                Ok(counter) => {
+                    if let Some(index) = indices.get(&user) {
+                        self.state.succeeded(*index, counter.reading, counter.asked);
                     }
+                    read.push((user, counter.reading));
                     continue;
                 }
+                Err(error) => error,
             };
-            let Some(FreshResponse { user, attempt, token: used, result }) = response else {
-                break;
-            };
-            match result {
-                Ok((reading, at)) => {
-                    if let Some(index) = indices.get(&user) {
-                        self.state.succeeded(*index, reading, at);
-                    }
-                    read.push((user, reading));
-                }
-                Err(error) if error.outcome() == Outcome::Unauthorized && used != token => {
-                    queue.push_back((user, attempt));
-                }
-                Err(error) if error.outcome() == Outcome::Unauthorized && !renewed => {
-                    renewed = true;
-                    let other = client.other_token(&token);
-                    let other = with_heartbeat(&self.heartbeat, &client, other).await?;
-                    if other == token {
-                        return Err(FullReadError::User { user, error });
-                    }
-                    token = other;
-                    queue.push_back((user, attempt));
-                }
-                Err(error) if attempt < ATTEMPTS && may_be_temporary(&error) => {
-                    queue.push_back((user, attempt + 1));
-                }
-                Err(error) => return Err(FullReadError::User { user, error }),
+            let refused = error.outcome() == Outcome::Unauthorized;
+            if refused && requests.has_other_token(&ended.token, &self.heartbeat).await {
+                queue.push_back((user, attempt));
+            } else if let Some(error) = requests.renewal_error.take() {
+                return Err(error.into());
+            } else if attempt < ATTEMPTS && may_be_temporary(&error) {
+                queue.push_back((user, attempt + 1));
+            } else {
+                return Err(FullReadError::User { user, error });
             }
         }
         read.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
-        Ok((Readings { users: read }, token))
+        Ok((Readings { users: read }, requests.token))
     }
 }
 
 /// Whether a retry may succeed.
-fn may_be_temporary(error: &Error) -> bool {
+pub(super) fn may_be_temporary(error: &Error) -> bool {
     matches!(error.outcome(), Outcome::Timeout | Outcome::Connect | Outcome::ServerError)
-}
-
-async fn request(client: Arc<Client>, token: Token, user: UserId, attempt: u32) -> FreshResponse {
-    let result = client.fresh_counter(&token, &user).await;
-    FreshResponse { user, attempt, token, result }
 }

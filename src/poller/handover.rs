@@ -9,7 +9,6 @@ use tokio::time::Instant;
 use super::slots::is_read_alike;
 use crate::account::{Account, UserId};
 use crate::clock::Stamp;
-use crate::schedule::resume;
 use crate::shutdown::Ended;
 use crate::snapshot::{AccountView, Slot};
 
@@ -69,14 +68,13 @@ impl SweepSchedule {
         let attempted = view.users().filter(|user| user.last_attempt.is_some());
         let attempted: HashSet<&UserId> = attempted.map(|user| &user.user.id).collect();
         let complete = finished && account.users.iter().all(|user| attempted.contains(&user.id));
-        let resumed = resume(complete, account.poll.interval);
-        let skip_read_since = resumed.rest.then_some(begun);
         let origin = Instant::now().checked_sub(begun.age(Stamp::now()));
+        // One that was broken off, or has not read all users of the new settings, is completed at once.
         origin.map_or(Self::after(Duration::ZERO), |origin| Self {
             origin,
-            due: resumed.due,
-            hurried: resumed.rest,
-            skip_read_since,
+            due: if complete { account.poll.interval } else { Duration::ZERO },
+            hurried: !complete,
+            skip_read_since: (!complete).then_some(begun),
         })
     }
 }

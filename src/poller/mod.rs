@@ -5,30 +5,37 @@
 //! waits for the next sweep. An account that cannot be read at all is probed with single requests until
 //! one succeeds. The supervisor runs the poller and restarts it if it panics or gets stuck; its state is
 //! in the slot. Where the account's settings change, a successor takes over and keeps the schedule
-//! ([`StartMode`]). Where the account may be reset, the poller executes that between sweeps
-//! ([`Registry`]): nothing else may send or publish meanwhile.
+//! ([`StartMode`]). Where the account may be reset, a reset gets the poller itself between two sweeps
+//! ([`PollerHandle::hold`]): nothing else may send or publish meanwhile.
 //!
-//! `actor` holds the poller, `run` its loop, `sweep` and `full_read` the two ways to read counters, `lists`
-//! and `apply_lists` everything else that is read, `state` what is known between two publications.
+//! `actor` holds the poller, `run` its loop. `sweep` and `full_read` are the two ways to read counters, both
+//! with `counter_requests`; `list_requests` and `apply_lists` are everything else that is read. `state` is what
+//! is known between two publications, of the `users` and their `outcomes`.
 
 mod actor;
 mod apply_lists;
+mod counter_requests;
 mod full_read;
 mod handover;
+mod held;
 mod identity;
+mod interrupts;
 mod list_requests;
+mod outcomes;
 mod persist;
 mod readings;
 mod registry;
 mod report;
-mod reset;
 mod run;
 mod slots;
 mod state;
 mod sweep;
+mod sweep_progress;
+mod users;
 
 pub use self::actor::{PUBLISH_PERIOD, Poller};
 pub use self::handover::{Predecessor, StartMode};
+pub use self::held::{BeforeReset, HeldPoller};
 pub use self::readings::{FullReadError, Readings};
-pub use self::registry::{PollerHandle, PollerUnavailable, Registry, ResetProgress};
+pub use self::registry::{PollerHandle, Registry};
 pub use self::slots::{changed_slot, mark_down, new_slot};

@@ -1,33 +1,27 @@
-//! Where the reset service finds the pollers, and how the two work together.
+//! Where other parts find the running pollers, and what they may ask of one.
 //!
-//! A poller enters itself into the [`Registry`]; the service takes its [`PollerHandle`] and starts a
-//! reset with [`PollerHandle::start_reset`]. The poller then has a [`ResetJob`] and the service a
-//! [`ResetProgress`]: two ends of the same channels. If either is dropped the reset ends, except that
-//! a request that was decided is sent in any case.
+//! A poller enters itself into the [`Registry`]. A reset takes its [`PollerHandle`] and has it handed over
+//! ([`PollerHandle::hold`]): between two sweeps the poller sends itself as a [`HeldPoller`], and goes on
+//! when that is dropped.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::{Notify, mpsc, oneshot};
 
-use super::readings::{FullReadError, Readings};
+use super::held::HeldPoller;
 use crate::account::{Account, AccountName};
-use crate::api::ClearOutcome;
 use crate::blocking::lock;
 use crate::metrics::Tally;
+
+/// Where a poller is to be sent that ends its sweep.
+pub(super) type HoldRequest = oneshot::Sender<HeldPoller>;
 
 /// The running pollers, by account name.
 #[derive(Debug, Default)]
 pub struct Registry {
-    seats: Mutex<Seats>,
+    pollers: Mutex<HashMap<AccountName, PollerHandle>>,
     changed: Notify,
-}
-
-#[derive(Debug, Default)]
-struct Seats {
-    registry: HashMap<AccountName, PollerHandle>,
-    /// Numbers the pollers, so that one that ends does not remove the entry of its successor.
-    next: u64,
 }
 
 /// A handle to an account's poller.
@@ -37,10 +31,9 @@ pub struct PollerHandle {
     pub account: Arc<Account>,
     /// The account's counters.
     pub tally: Arc<Tally>,
-    jobs: mpsc::Sender<ResetJob>,
+    holds: mpsc::Sender<HoldRequest>,
     /// Asks for a publication, because counters have changed.
     publish: Arc<Notify>,
-    number: u64,
 }
 
 /// A poller's entry in the registry, removed when dropped.
@@ -48,58 +41,20 @@ pub struct PollerHandle {
 pub(super) struct Registration {
     registry: Arc<Registry>,
     account: AccountName,
-    jobs: mpsc::Receiver<ResetJob>,
+    holds: mpsc::Receiver<HoldRequest>,
     publish: Arc<Notify>,
-    number: u64,
 }
-
-/// What a poller is asked to do between requests.
-#[derive(Debug)]
-pub(super) enum PollerCommand {
-    /// Reset its account.
-    Reset(ResetJob),
-    /// Publish, because counters have changed.
-    Publish,
-}
-
-/// The poller's end of a reset.
-#[derive(Debug)]
-pub(super) struct ResetJob {
-    pub(super) readings: oneshot::Sender<Result<Readings, FullReadError>>,
-    pub(super) decision: oneshot::Receiver<()>,
-    pub(super) outcome: oneshot::Sender<ClearOutcome>,
-    pub(super) after: oneshot::Sender<Readings>,
-}
-
-/// The service's end of a reset. Nothing is cleared unless [`ResetProgress::decision`] is used; each of
-/// the other channels closes if the poller ends before it has sent anything.
-#[derive(Debug)]
-pub struct ResetProgress {
-    /// The counters of every user.
-    pub readings: oneshot::Receiver<Result<Readings, FullReadError>>,
-    /// The decision to clear them. Once it is received, the request is sent.
-    pub decision: oneshot::Sender<()>,
-    /// The result of the request. If this closes without one, the request may have been sent.
-    pub outcome: oneshot::Receiver<ClearOutcome>,
-    /// The counters afterwards; closes if not every user could be read.
-    pub after: oneshot::Receiver<Readings>,
-}
-
-/// The account's poller has ended, or a reset is under way already.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the account's poller takes no reset now")]
-pub struct PollerUnavailable;
 
 impl Registry {
     /// The poller of the account of this name.
     pub fn find(&self, name: &str) -> Option<PollerHandle> {
         let name = AccountName::parse(name).ok()?;
-        self.seats().registry.get(&name).cloned()
+        lock(&self.pollers).get(&name).cloned()
     }
 
     /// Every poller.
     pub fn all(&self) -> Vec<PollerHandle> {
-        self.seats().registry.values().cloned().collect()
+        lock(&self.pollers).values().cloned().collect()
     }
 
     /// Waits until a poller has registered since the last call.
@@ -113,39 +68,27 @@ impl Registry {
         account: &Arc<Account>,
         tally: &Arc<Tally>,
     ) -> Registration {
-        let (sender, jobs) = mpsc::channel(1);
-        let mut seats = self.seats();
-        let number = seats.next;
-        seats.next += 1;
-        let (account, tally) = (Arc::clone(account), Arc::clone(tally));
-        let name = account.name.clone();
+        let (sender, holds) = mpsc::channel(1);
         let publish = Arc::new(Notify::new());
-        let post =
-            PollerHandle { account, tally, jobs: sender, publish: Arc::clone(&publish), number };
-        seats.registry.insert(name.clone(), post);
-        drop(seats);
+        let name = account.name.clone();
+        let handle = PollerHandle {
+            account: Arc::clone(account),
+            tally: Arc::clone(tally),
+            holds: sender,
+            publish: Arc::clone(&publish),
+        };
+        lock(&self.pollers).insert(name.clone(), handle);
         self.changed.notify_one();
-        Registration { registry: Arc::clone(self), account: name, jobs, publish, number }
-    }
-
-    fn seats(&self) -> MutexGuard<'_, Seats> {
-        lock(&self.seats)
+        Registration { registry: Arc::clone(self), account: name, holds, publish }
     }
 }
 
 impl PollerHandle {
-    /// Makes the poller read every user and then wait for the decision.
-    ///
-    /// # Errors
-    /// When the poller has ended or has a reset to do already.
-    pub fn start_reset(&self) -> Result<ResetProgress, PollerUnavailable> {
-        let (read, readings) = oneshot::channel();
-        let (decide, decision) = oneshot::channel();
-        let (end, outcome) = oneshot::channel();
-        let (read_again, after) = oneshot::channel();
-        let job = ResetJob { readings: read, decision, outcome: end, after: read_again };
-        self.jobs.try_send(job).map_err(|_| PollerUnavailable)?;
-        Ok(ResetProgress { readings, decision: decide, outcome, after })
+    /// Has the poller end its sweep and hand itself over; `None` if it has ended.
+    pub async fn hold(&self) -> Option<HeldPoller> {
+        let (request, handed_over) = oneshot::channel();
+        self.holds.try_send(request).ok()?;
+        handed_over.await.ok()
     }
 
     /// Makes the poller publish changed counters before its next sweep.
@@ -154,20 +97,23 @@ impl PollerHandle {
     }
 }
 
-impl Drop for Registration {
-    fn drop(&mut self) {
-        let mut seats = self.registry.seats();
-        if seats.registry.get(&self.account).is_some_and(|post| post.number == self.number) {
-            seats.registry.remove(&self.account);
+impl Registration {
+    /// The next request to hand the poller over; `None` if one to publish comes first. Cancel safe.
+    pub(super) async fn next(&mut self) -> Option<HoldRequest> {
+        tokio::select! {
+            Some(request) = self.holds.recv() => Some(request),
+            () = self.publish.notified() => None,
         }
     }
 }
 
-/// The poller's next command; never one without a registration. Cancel safe.
-pub(super) async fn next_command(seat: &mut Option<Registration>) -> PollerCommand {
-    let Some(seat) = seat else { return std::future::pending().await };
-    tokio::select! {
-        Some(job) = seat.jobs.recv() => PollerCommand::Reset(job),
-        () = seat.publish.notified() => PollerCommand::Publish,
+impl Drop for Registration {
+    fn drop(&mut self) {
+        let mut pollers = lock(&self.registry.pollers);
+        // A successor may have registered meanwhile.
+        let own = |handle: &PollerHandle| Arc::ptr_eq(&handle.publish, &self.publish);
+        if pollers.get(&self.account).is_some_and(own) {
+            pollers.remove(&self.account);
+        }
     }
 }

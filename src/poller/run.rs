@@ -3,12 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::debug;
 
 use super::actor::{PUBLISH_PERIOD, Poller};
 use super::handover::{StartMode, SweepSchedule};
-use super::registry::{PollerCommand, next_command};
+use super::held::HeldPoller;
+use super::interrupts::Interrupts;
+use super::registry::{HoldRequest, Registry};
 use super::report::Outage;
 use super::slots::changed_view;
 use super::state::PollState;
@@ -25,19 +28,31 @@ const PAUSE_MAX: Duration = Duration::from_mins(1);
 
 impl Poller {
     /// Sweeps until `shutdown`, which ends it at once, or until `stop`: then it waits for the responses
-    /// to what it has sent, publishes and saves. A reset that was decided is executed either way.
-    pub async fn run(mut self, mode: StartMode, stop: Shutdown, shutdown: Shutdown) {
-        self.stop = stop;
+    /// to what it has sent, publishes and saves. A reset that was decided is executed either way; it finds
+    /// the poller in `registry`.
+    pub fn run(
+        self,
+        registry: &Arc<Registry>,
+        mode: StartMode,
+        stop: Shutdown,
+        shutdown: Shutdown,
+    ) -> impl Future<Output = ()> + Send + use<> {
+        // Now, so that it is found as soon as its account is known.
+        let registration = registry.register(self.account(), &self.writer.slot().tally);
+        self.poll_until(mode, Interrupts::new(Some(registration), stop), shutdown)
+    }
+
+    async fn poll_until(mut self, mode: StartMode, interrupts: Interrupts, shutdown: Shutdown) {
         let schedule = tokio::select! {
             biased;
             () = shutdown.wait() => return,
             schedule = self.start(mode) => schedule,
         };
         self.load_trends().await;
-        self.sweep_in(schedule, &shutdown).await;
+        let mut poller = self.sweep_in(schedule, interrupts, &shutdown).await;
         if !shutdown.has_begun() {
-            self.publish().await;
-            self.save_trends_now().await;
+            poller.publish().await;
+            poller.save_trends_now().await;
         }
     }
 
@@ -64,7 +79,8 @@ impl Poller {
             let update = self.lists.next(&client, false).await;
             self.apply(update);
         }
-        self.sweep(None, SweepPace::Share).await;
+        let mut never = Interrupts::new(None, Shutdown::new());
+        self.sweep(None, SweepPace::Share, &mut never).await;
     }
 
     /// Waits for the predecessor, if there is one, and continues from what it published last.
@@ -98,61 +114,88 @@ impl Poller {
     }
 
     /// Sweeps until it is asked to stop.
-    async fn sweep_in(&mut self, schedule: SweepSchedule, shutdown: &Shutdown) {
+    async fn sweep_in(
+        mut self,
+        schedule: SweepSchedule,
+        mut interrupts: Interrupts,
+        shutdown: &Shutdown,
+    ) -> Self {
         let SweepSchedule { origin, mut due, hurried, mut skip_read_since } = schedule;
         let mut pace = if hurried { SweepPace::Share } else { SweepPace::Spread };
-        let stop = self.stop.clone();
-        while !stop.has_begun() {
-            self.heartbeat.next_action_at(origin + due);
-            let hold = self.holds_lists();
-            tokio::select! {
-                () = sleep_until(origin + due) => {}
-                update = self.lists.next(&self.client, hold) => {
-                    self.apply(update);
-                    self.publish().await;
-                    continue;
-                }
-                command = next_command(&mut self.registration) => match command {
-                    PollerCommand::Reset(job) => self.pending_reset = Some(job),
-                    PollerCommand::Publish => {
-                        self.publish().await;
-                        continue;
-                    }
-                },
-                () = stop.wait() => return,
-            }
-            if self.pending_reset.is_none() {
+        loop {
+            self.idle_until(origin + due, &mut interrupts).await;
+            if !interrupts.begun() {
                 tokio::select! {
                     biased;
-                    () = shutdown.wait() => return,
-                    () = self.sweep(skip_read_since.take(), pace) => {}
+                    () = shutdown.wait() => return self,
+                    () = self.sweep(skip_read_since.take(), pace, &mut interrupts) => {}
                 }
             }
-            if stop.has_begun() {
-                // A pending reset is dropped, which its caller sees; the successor takes the next one.
-                return;
+            if interrupts.stop.has_begun() {
+                // A reset that waits is dropped, which its caller sees; the successor takes the next one.
+                return self;
             }
-            if let Some(job) = self.pending_reset.take() {
-                self.reset(job, shutdown).await;
-                self.state.forget_outcomes();
+            if let Some(request) = interrupts.hold.take() {
+                self = self.hand_over(request, &interrupts.stop).await;
                 // The sweep that was broken off is repeated at once and shows the new counters.
-                due = origin.elapsed();
-                pace = SweepPace::Share;
-                continue;
+                (due, pace) = (origin.elapsed(), SweepPace::Share);
+            } else {
+                due = self.next_due(due, origin.elapsed());
+                // After an outage the readings of everybody are missing.
+                let failing = self.state.facts.failing.is_some();
+                pace = if failing { SweepPace::Share } else { SweepPace::Spread };
+                self.publish().await;
+                self.save_trends();
             }
-            let interval = self.account().poll.interval;
-            let next = self.backoff.next(due, origin.elapsed(), interval);
-            if next.overrun {
-                self.writer.slot().tally.overrun();
-                debug!(account = %self.account().name, "the sweep outlasted its interval");
-            }
-            due = next.due;
-            // After an outage the readings of everybody are missing.
-            let failing = self.state.facts.failing.is_some();
-            pace = if failing { SweepPace::Share } else { SweepPace::Spread };
-            self.publish().await;
-            self.save_trends();
         }
+    }
+
+    /// Reads lists and publishes on request until a sweep is due, or the poller is interrupted.
+    async fn idle_until(&mut self, due: Instant, interrupts: &mut Interrupts) {
+        let hold = self.holds_lists();
+        while !interrupts.begun() {
+            self.heartbeat.next_action_at(due);
+            tokio::select! {
+                () = sleep_until(due) => return,
+                update = self.lists.next(&self.client, hold) => self.apply(update),
+                () = interrupts.next() => {}
+            }
+            if !interrupts.begun() {
+                self.publish().await;
+            }
+        }
+    }
+
+    /// When the next sweep is due after the one that was `due` and has ended at `finished`.
+    fn next_due(&self, due: Duration, finished: Duration) -> Duration {
+        let next = self.backoff.next(due, finished, self.account().poll.interval);
+        if next.overrun {
+            self.writer.slot().tally.overrun();
+            debug!(account = %self.account().name, "the sweep outlasted its interval");
+        }
+        next.due
+    }
+
+    /// Hands the poller over to a reset and waits until it is given back, however long that takes: all
+    /// that a reset does has a time limit.
+    async fn hand_over(self, request: HoldRequest, stop: &Shutdown) -> Self {
+        let heartbeat = self.heartbeat.clone();
+        let (back, mut returned) = oneshot::channel();
+        // A reset that has ended drops it at once.
+        drop(request.send(HeldPoller::new(self, back, stop.clone())));
+        let returned = loop {
+            heartbeat.next_action_at(Instant::now() + PUBLISH_PERIOD);
+            tokio::select! {
+                returned = &mut returned => break returned,
+                () = sleep(PUBLISH_PERIOD) => {}
+            }
+        };
+        let mut poller = returned.expect("a held poller is given back when it is dropped");
+        poller.state.forget_outcomes();
+        // Also for a successor, which must not show readings from before the reset.
+        poller.publish().await;
+        poller.save_trends_now().await;
+        poller
     }
 
     /// Logs a change of the account's outage, at the `end` of a sweep or in the middle of one.

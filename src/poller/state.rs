@@ -1,22 +1,21 @@
 //! What a poller knows between two publications.
 //!
-//! [`PollState`] records readings and failures, and which chunks of users they changed; a [`Draft`] of it
-//! is rendered into the next view.
+//! [`PollState`] records readings and failures of the [`PolledUsers`], and whose they are; a [`Draft`] of
+//! it is rendered into the next view.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::identity::AccountIdentity;
+use super::outcomes::SweepOutcomes;
 use super::persist::SavedTrends;
-use crate::account::{Account, User, UserId};
+use super::users::PolledUsers;
+use crate::account::{Account, User};
 use crate::channel::Trust;
 use crate::clock::Stamp;
 use crate::counter::{Reading, Trend};
 use crate::exposition::{render_account, render_chunk};
 use crate::metrics::{Outcome, SweepResult, Tally};
-use crate::snapshot::{
-    AccountView, Attempt, CHUNK_USERS, Chunk, Facts, FailingReason, ListStatus, UserView,
-};
+use crate::snapshot::{AccountView, Attempt, Chunk, Facts, FailingReason, ListStatus, UserView};
 use crate::transport::Error;
 
 /// The poller's own copy of what is known, ahead of what is published.
@@ -24,21 +23,15 @@ use crate::transport::Error;
 pub(super) struct PollState {
     pub(super) account: Arc<Account>,
     pub(super) facts: Facts,
-    chunks: Vec<ChunkState>,
+    pub(super) users: PolledUsers,
     /// Which account is read, once that is known.
     identity: Option<AccountIdentity>,
     /// Trends that an earlier run of the exporter has saved.
     saved: SavedTrends,
     /// The last error, as text.
     problem: Option<Arc<str>>,
-    /// Outcomes of the current sweep, in the order of [`Outcome::ALL`].
-    outcomes: [usize; Outcome::ALL.len()],
-}
-
-#[derive(Debug)]
-struct ChunkState {
-    users: Vec<UserView>,
-    changed: bool,
+    /// Outcomes of the current sweep.
+    outcomes: SweepOutcomes,
 }
 
 /// A copy of what changed, to be rendered elsewhere.
@@ -54,19 +47,16 @@ pub(super) struct Draft {
 impl PollState {
     /// Continues from a published view.
     pub(super) fn from_view(view: &AccountView) -> Self {
-        let chunks = view.chunks.iter();
-        let chunks =
-            chunks.map(|chunk| ChunkState { users: chunk.users.clone(), changed: false }).collect();
         // Without a number, only a token can tell.
         let known = view.account.account_id.is_some();
         Self {
             identity: known.then(|| AccountIdentity::new(&view.account, None)),
             account: Arc::clone(&view.account),
             facts: Facts { down: false, ..view.facts.clone() },
-            chunks,
+            users: PolledUsers::from_view(view),
             saved: SavedTrends::default(),
             problem: None,
-            outcomes: Default::default(),
+            outcomes: SweepOutcomes::default(),
         }
     }
 
@@ -77,30 +67,27 @@ impl PollState {
     }
 
     fn continue_saved_trends(&mut self, now: Stamp) {
-        let Some(identity) = &self.identity else { return };
-        let users = self.chunks.iter_mut().flat_map(|chunk| &mut chunk.users);
-        for user in users.filter(|user| user.last_good.is_none()) {
-            restore_trend(user, identity, &self.account, &self.saved, now);
-        }
+        let Self { users, identity: Some(identity), account, saved, .. } = self else { return };
+        users.update(|user| {
+            if user.last_good.is_none() {
+                restore_trend(user, identity, account, saved, now);
+            }
+            false
+        });
     }
 
     /// Takes note of the account that the token in use names. Figures and trends of another account are
     /// dropped; those that were saved are continued if they are of this one.
-    pub(super) fn note_token(&mut self, named: Option<String>, now: Stamp) {
-        let before = self.facts.token_account.as_ref();
-        let other =
-            before.is_some_and(|before| named.as_ref().is_some_and(|named| named != before));
-        if other && self.account.account_id.is_none() {
-            for chunk in &mut self.chunks {
-                chunk.changed = true;
-                for user in &mut chunk.users {
-                    (user.last_good, user.trend) = (None, Trend::default());
-                }
-            }
+    pub(super) fn note_token(&mut self, named: Option<&str>, now: Stamp) {
+        if !self.is_of(named) {
+            self.users.update(|user| {
+                (user.last_good, user.trend) = (None, Trend::default());
+                true
+            });
             self.facts.newest_reading = None;
         }
         if named.is_some() {
-            self.facts.token_account = named;
+            self.facts.token_account = named.map(str::to_owned);
         }
         let identity = AccountIdentity::new(&self.account, self.facts.token_account.as_deref());
         if self.identity.as_ref() != Some(&identity) {
@@ -109,99 +96,88 @@ impl PollState {
         }
     }
 
-    /// Every user, in the order of the view.
-    pub(super) fn users(&self) -> impl Iterator<Item = &UserView> {
-        self.chunks.iter().flat_map(|chunk| &chunk.users)
+    /// Whether what is read with a token that names the account `named` is of the account that is read, as
+    /// far as that is known. A number in the configuration is compared with every token before it is used.
+    pub(super) fn is_of(&self, named: Option<&str>) -> bool {
+        match (&self.facts.token_account, named) {
+            (Some(known), Some(named)) => self.account.account_id.is_some() || known == named,
+            _ => true,
+        }
     }
 
     /// The user at an index of the view.
     pub(super) fn user_at(&self, index: usize) -> Option<Arc<User>> {
-        let chunk = self.chunks.get(index / CHUNK_USERS)?;
-        chunk.users.get(index % CHUNK_USERS).map(|view| Arc::clone(&view.user))
+        self.users.get(index).map(|view| Arc::clone(&view.user))
     }
 
     /// Replaces the users by the configured and the discovered ones (`found`); their readings stay. Not
     /// while requests for users are open, which know them by their index.
     pub(super) fn set_users(&mut self, users: Vec<(Arc<User>, bool)>, now: Stamp) {
-        let same = self.users().map(|view| (&view.user, view.found));
-        if same.eq(users.iter().map(|(user, found)| (user, *found))) {
-            return;
-        }
-        let before: Vec<UserView> = self.chunks.drain(..).flat_map(|chunk| chunk.users).collect();
-        let mut known: HashMap<UserId, UserView> =
-            before.into_iter().map(|view| (view.user.id.clone(), view)).collect();
-        let views = users.into_iter().map(|(user, found)| {
-            if let Some(view) = known.remove(&user.id) {
-                return UserView { user, found, ..view };
-            }
-            let trust = trust_of(&self.account, &self.facts, user.id.as_str(), now);
-            let mut view = UserView { trust, found, ..UserView::new(user) };
-            if let Some(identity) = &self.identity {
-                restore_trend(&mut view, identity, &self.account, &self.saved, now);
+        let Self { account, facts, identity, saved, .. } = self;
+        let count = users.len();
+        let new = |user: Arc<User>| {
+            let trust = trust_of(account, facts, user.id.as_str(), now);
+            let mut view = UserView { trust, ..UserView::new(user) };
+            if let Some(identity) = &*identity {
+                restore_trend(&mut view, identity, account, saved, now);
             }
             view
-        });
-        let views: Vec<UserView> = views.collect();
-        self.facts.users = views.len();
-        let open = |users: &[UserView]| ChunkState { users: users.to_vec(), changed: true };
-        self.chunks = views.chunks(CHUNK_USERS).map(open).collect();
+        };
+        if self.users.replace(users, new) {
+            self.facts.users = count;
+        }
     }
 
     /// Decides from the current channels and roles what each user's counter is worth.
     pub(super) fn update_trust(&mut self, now: Stamp) {
-        for chunk in &mut self.chunks {
-            for view in &mut chunk.users {
-                let trust = trust_of(&self.account, &self.facts, view.user.id.as_str(), now);
-                if view.trust != trust {
-                    view.trust = trust;
-                    chunk.changed = true;
-                }
-            }
-        }
+        let Self { account, facts, users, .. } = self;
+        users.update(|view| {
+            let trust = trust_of(account, facts, view.user.id.as_str(), now);
+            std::mem::replace(&mut view.trust, trust) != view.trust
+        });
     }
 
     /// Suspends all trends, because counters may be cleared from now on. Returns them as they were.
     pub(super) fn suspend_trends(&mut self) -> Vec<Trend> {
-        let users = self.chunks.iter_mut().flat_map(|chunk| &mut chunk.users);
-        let doubt = |user: &mut UserView| {
-            let before = user.trend;
+        let mut before = Vec::with_capacity(self.facts.users);
+        self.users.update(|user| {
+            before.push(user.trend);
             user.trend.mark_doubtful();
-            before
-        };
-        users.map(doubt).collect()
+            false
+        });
+        before
     }
 
     /// Restores suspended trends: no counter was cleared.
     pub(super) fn restore_trends(&mut self, trends: Vec<Trend>) {
-        let users = self.chunks.iter_mut().flat_map(|chunk| &mut chunk.users);
-        for (user, trend) in users.zip(trends) {
-            user.trend = trend;
-        }
+        let mut trends = trends.into_iter();
+        self.users.update(|user| {
+            user.trend = trends.next().unwrap_or(user.trend);
+            false
+        });
     }
 
     /// Drops every reading, because counters were `cleared` or may have been.
     pub(super) fn forget_readings(&mut self, cleared: bool) {
-        for chunk in &mut self.chunks {
-            chunk.changed = true;
-            for user in &mut chunk.users {
-                user.last_good = None;
-                if cleared {
-                    user.trend.mark_cleared();
-                }
+        self.users.update(|user| {
+            user.last_good = None;
+            if cleared {
+                user.trend.mark_cleared();
             }
-        }
+            true
+        });
         self.facts.newest_reading = None;
     }
 
     /// Drops the outcomes of a sweep that was broken off.
     pub(super) fn forget_outcomes(&mut self) {
-        self.outcomes = Default::default();
+        self.outcomes = SweepOutcomes::default();
     }
 
     /// The trends to save, once it is known whose they are.
     pub(super) fn trends_to_save(&self, now: Stamp) -> Option<SavedTrends> {
         let identity = self.identity.clone()?;
-        let trends = self.users();
+        let trends = self.users.iter();
         let trends =
             trends.filter_map(|user| Some((user.user.id.as_str(), user.trend.to_stored(now)?)));
         Some(SavedTrends::new(identity, trends))
@@ -209,10 +185,10 @@ impl PollState {
 
     /// Records a good reading.
     pub(super) fn succeeded(&mut self, index: usize, reading: Reading, at: Stamp) {
-        self.count(Outcome::Ok);
-        self.set_attempt(index, Attempt { outcome: Outcome::Ok, problem: None });
+        self.outcomes.add(Outcome::Ok);
         let stale_after = self.account.poll.stale_after;
-        if let Some(user) = self.user(index) {
+        if let Some(user) = self.users.get_mut(index) {
+            user.last_attempt = Some(Attempt { outcome: Outcome::Ok, problem: None });
             user.trend.observe(&reading, at, stale_after);
             user.last_good = Some((reading, at));
         }
@@ -225,17 +201,16 @@ impl PollState {
 
     /// Records a failure; an earlier good reading stays.
     pub(super) fn failed(&mut self, index: usize, error: &Error) {
-        let problem: Arc<str> = error.to_string().into();
-        self.problem = Some(Arc::clone(&problem));
         let outcome = account_outcome(error);
-        self.count(outcome);
+        self.outcomes.add(outcome);
+        let problem = self.set_problem(&error.to_string());
         self.set_attempt(index, Attempt { outcome, problem: Some(problem) });
     }
 
     /// Counts a failure whose request may be sent again. The user is judged only by the last attempt.
     pub(super) fn failed_for_now(&mut self, error: &Error) {
-        self.problem = Some(error.to_string().into());
-        self.count(account_outcome(error));
+        self.outcomes.add(account_outcome(error));
+        self.set_problem(&error.to_string());
     }
 
     /// Judges a user by a failure that is counted already: the request is not sent again.
@@ -246,57 +221,41 @@ impl PollState {
 
     /// Counts a user as read in this sweep if it was read in an interrupted one that began at `since`.
     pub(super) fn was_read(&mut self, index: usize, since: Stamp) -> bool {
-        let chunk = self.chunks.get(index / CHUNK_USERS);
-        let user = chunk.and_then(|chunk| chunk.users.get(index % CHUNK_USERS));
-        let good = user.and_then(|user| user.last_good).map(|(_, at)| at.uptime);
-        let read = good.is_some_and(|at| at >= since.uptime);
+        let good = self.users.get(index).and_then(|user| user.last_good);
+        let read = good.is_some_and(|(_, at)| at.uptime >= since.uptime);
         if read {
-            self.count(Outcome::Ok);
+            self.outcomes.add(Outcome::Ok);
         }
         read
     }
 
     /// Records that no user could be read, because there is no token.
     pub(super) fn fail_all_users(&mut self, problem: &str, outcome: Outcome) {
-        let problem: Arc<str> = problem.into();
-        self.problem = Some(Arc::clone(&problem));
-        let attempt = Attempt { outcome, problem: Some(problem) };
+        let problem = Some(self.set_problem(problem));
+        let attempt = Attempt { outcome, problem };
         for index in 0..self.facts.users {
-            self.count(outcome);
+            self.outcomes.add(outcome);
             self.set_attempt(index, attempt.clone());
         }
     }
 
     /// Records that there are no users to read, because their list could not be read.
     pub(super) fn fail_without_users(&mut self, problem: &str, outcome: Outcome) {
-        self.problem = Some(problem.into());
+        self.set_problem(problem);
         // A 404 for the list means that this is not the API.
-        self.count(if outcome == Outcome::NotFound { Outcome::Malformed } else { outcome });
+        let not_found = outcome == Outcome::NotFound;
+        self.outcomes.add(if not_found { Outcome::Malformed } else { outcome });
     }
 
     /// Removes a failure whose request is sent again.
     pub(super) fn retract(&mut self, error: Outcome) {
-        if let Some(count) = self.outcomes.get_mut(error as usize) {
-            *count = count.saturating_sub(1);
-        }
-    }
-
-    fn count(&mut self, outcome: Outcome) {
-        if let Some(count) = self.outcomes.get_mut(outcome as usize) {
-            *count += 1;
-        }
+        self.outcomes.remove(error);
     }
 
     fn set_attempt(&mut self, index: usize, attempt: Attempt) {
-        if let Some(user) = self.user(index) {
+        if let Some(user) = self.users.get_mut(index) {
             user.last_attempt = Some(attempt);
         }
-    }
-
-    fn user(&mut self, index: usize) -> Option<&mut UserView> {
-        let chunk = self.chunks.get_mut(index / CHUNK_USERS)?;
-        chunk.changed = true;
-        chunk.users.get_mut(index % CHUNK_USERS)
     }
 
     /// The result of a sweep, and why the account fails: the reason why it `refused` all requests, or,
@@ -305,7 +264,7 @@ impl PollState {
         &mut self,
         refused: Option<FailingReason>,
     ) -> (SweepResult, Option<FailingReason>) {
-        let (result, failing) = judge(std::mem::take(&mut self.outcomes));
+        let (result, failing) = std::mem::take(&mut self.outcomes).judge();
         match (refused, result) {
             (None, _) => (result, failing),
             (Some(_), SweepResult::Ok) => (SweepResult::Partial, refused),
@@ -315,7 +274,7 @@ impl PollState {
 
     /// Whether a request was made, in this sweep or before.
     pub(super) fn has_attempted(&self) -> bool {
-        self.facts.sweep.is_some() || self.outcomes.iter().any(|count| *count > 0)
+        self.facts.sweep.is_some() || self.outcomes.total() > 0
     }
 
     /// Marks the account as failing in the middle of a sweep, because a sweep over an upstream that hangs
@@ -326,8 +285,7 @@ impl PollState {
         if self.facts.newest_reading.is_some_and(|at| at.age(now) < recent) {
             return;
         }
-        let (result, reason) = judge(self.outcomes);
-        let attempts: usize = self.outcomes.iter().sum();
+        let ((result, reason), attempts) = (self.outcomes.judge(), self.outcomes.total());
         let none_read = result == SweepResult::Failed || attempts == 0;
         if none_read && attempts >= enough && reason.is_some() {
             self.facts.failing = reason;
@@ -336,9 +294,9 @@ impl PollState {
         }
     }
 
-    /// Replaces the last error by a more precise one.
-    pub(super) fn set_problem(&mut self, problem: &str) {
-        self.problem = Some(problem.into());
+    /// Replaces the last error.
+    pub(super) fn set_problem(&mut self, problem: &str) -> Arc<str> {
+        Arc::clone(self.problem.insert(problem.into()))
     }
 
     /// The last error, as text.
@@ -349,14 +307,13 @@ impl PollState {
     /// Copies what changed since the last draft.
     pub(super) fn draft(&mut self, earlier: Arc<AccountView>, tally: &Tally) -> Draft {
         self.facts.tally = tally.values();
-        let mut changed = Vec::new();
-        for (index, chunk) in self.chunks.iter_mut().enumerate() {
-            if std::mem::take(&mut chunk.changed) {
-                changed.push((index, chunk.users.clone()));
-            }
+        Draft {
+            account: Arc::clone(&self.account),
+            facts: self.facts.clone(),
+            chunks: self.users.chunks(),
+            changed: self.users.take_changed(),
+            earlier,
         }
-        let (account, facts) = (Arc::clone(&self.account), self.facts.clone());
-        Draft { account, facts, chunks: self.chunks.len(), changed, earlier }
     }
 }
 
@@ -411,31 +368,6 @@ fn restore_trend(
     }
 }
 
-/// The result of a sweep with these outcomes. The most frequent failure is the account's reason, and
-/// the first in [`Outcome::ALL`] among equals.
-fn judge(outcomes: [usize; Outcome::ALL.len()]) -> (SweepResult, Option<FailingReason>) {
-    let counted = || Outcome::ALL.iter().copied().zip(outcomes);
-    let good: usize =
-        counted().filter(|(outcome, _)| *outcome == Outcome::Ok).map(|(_, n)| n).sum();
-    let all: usize = outcomes.iter().sum();
-    if all == 0 {
-        // The list of users is empty: there was nothing to read.
-        return (SweepResult::Ok, None);
-    }
-    if good > 0 {
-        return (if good == all { SweepResult::Ok } else { SweepResult::Partial }, None);
-    }
-    let mut most_frequent: Option<(FailingReason, usize)> = None;
-    for (outcome, count) in counted() {
-        if let Some(reason) = FailingReason::of(outcome)
-            && count > most_frequent.map_or(0, |(_, most)| most)
-        {
-            most_frequent = Some((reason, count));
-        }
-    }
-    (SweepResult::Failed, most_frequent.map(|(reason, _)| reason))
-}
-
 /// Our wall clock minus upstream's, in seconds.
 fn skew(at: Stamp, server_time: i64) -> f64 {
     let millis = at.unix.as_millis() as i64;
@@ -446,32 +378,6 @@ fn skew(at: Stamp, server_time: i64) -> f64 {
 mod tests {
     use super::*;
     use std::time::Duration;
-
-    fn judged(ends: &[(Outcome, usize)]) -> (SweepResult, Option<FailingReason>) {
-        let mut outcomes = [0; Outcome::ALL.len()];
-        for (outcome, count) in ends {
-            outcomes[*outcome as usize] = *count;
-        }
-        judge(outcomes)
-    }
-
-    #[test]
-    fn one_good_reading_keeps_an_account_from_failing() {
-        assert_eq!(judged(&[(Outcome::Ok, 3)]), (SweepResult::Ok, None));
-        let partial = judged(&[(Outcome::Ok, 1), (Outcome::ServerError, 9)]);
-        assert_eq!(partial, (SweepResult::Partial, None));
-    }
-
-    #[test]
-    fn the_most_frequent_failure_is_the_accounts_reason() {
-        let ends = [(Outcome::Unauthorized, 1), (Outcome::Timeout, 2), (Outcome::NotFound, 9)];
-        assert_eq!(judged(&ends), (SweepResult::Failed, Some(FailingReason::Unreachable)));
-    }
-
-    #[test]
-    fn unknown_users_are_no_failure_of_the_account() {
-        assert_eq!(judged(&[(Outcome::NotFound, 2)]), (SweepResult::Failed, None));
-    }
 
     #[test]
     fn skew_is_ours_minus_theirs() {

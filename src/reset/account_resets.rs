@@ -2,6 +2,7 @@
 
 use std::sync::atomic::AtomicBool;
 
+use tokio::sync::Mutex;
 use tracing::warn;
 
 use super::journal::{JournalError, ResetJournal};
@@ -13,8 +14,8 @@ use crate::storage::{AccountFolder, Storage};
 #[derive(Debug)]
 pub(super) struct AccountResets {
     pub(super) journal: ResetJournal,
-    /// Whether a reset is under way.
-    pub(super) busy: AtomicBool,
+    /// Held while a reset is in flight.
+    pub(super) in_flight: Mutex<()>,
     /// Whether upstream has named another account in its response.
     pub(super) locked: AtomicBool,
 }
@@ -23,7 +24,7 @@ impl AccountResets {
     pub(super) fn new(folder: AccountFolder, storage: Option<Storage>) -> Self {
         Self {
             journal: ResetJournal::new(folder, storage),
-            busy: AtomicBool::new(false),
+            in_flight: Mutex::new(()),
             locked: AtomicBool::new(false),
         }
     }

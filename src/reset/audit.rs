@@ -10,7 +10,7 @@ use std::io::{BufRead, BufReader, Read};
 use serde::{Deserialize, Serialize};
 
 use super::cooldown::CooldownMark;
-use super::hook::Figures;
+use super::request::Figures;
 use crate::text;
 
 /// The file in the account's folder.

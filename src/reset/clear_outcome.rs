@@ -80,16 +80,6 @@ impl ResetOutcome {
         }
     }
 
-    /// The poller had ended before the decision arrived.
-    pub(super) fn not_received() -> Self {
-        Self::not_sent("the account's poller has ended")
-    }
-
-    /// The poller had the decision and ended; whether anything was sent is unknown.
-    pub(super) fn interrupted() -> Self {
-        Self::unknown("the account's poller has ended during the reset")
-    }
-
     fn not_sent(why: &str) -> Self {
         Self {
             problem: Some(why.to_owned()),
@@ -168,7 +158,5 @@ mod tests {
             assert_eq!(found, (result, code, answered, upstream), "{clearing:?}");
             assert!(CODES.contains(&(outcome.code, outcome.status)));
         }
-        assert_eq!(ResetOutcome::not_received().result, Failed);
-        assert_eq!(ResetOutcome::interrupted().result, Unknown);
     }
 }

@@ -1,144 +1,80 @@
 //! Whether the cooldown after the last reset is over, also where a clock was set.
 //!
-//! Within one boot of the machine the boot clock decides, which cannot be set. After a restart of the
-//! machine, or on another one, only the wall clock is left; the cooldown is over if it says so *and*
-//! upstream's clock, read before a reset anyway, does not contradict. A wall clock behind the last reset,
-//! or a last reset in the far future, extends the cooldown by no more than its own length from when this
-//! process has learned of the reset: that much time has then certainly passed.
+//! Within one boot of the machine the boot clock decides, which cannot be set. After another boot, or on
+//! another machine, the wall clock says when the reset was, once: when this process learns of it. From then
+//! on the boot clock counts here as well, so that a wall clock that jumps changes nothing. One that is behind
+//! the last reset cannot say how much has passed; the whole cooldown begins then.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::clock::Stamp;
+use crate::clock::{Moment, Stamp};
 
-/// The time of a reset on every available clock. Stored on disk.
+/// When a reset was, and its cooldown. Stored on disk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct CooldownMark {
     /// Unix time in milliseconds.
-    pub(super) unix_ms: u64,
+    unix_ms: u64,
     /// Time since boot in milliseconds.
-    pub(super) uptime_ms: u64,
+    uptime_ms: u64,
     /// Which boot that is.
     #[serde(default)]
-    pub(super) boot: Option<String>,
-    /// Upstream's clock, in unix seconds.
-    #[serde(default)]
-    pub(super) server_time: Option<i64>,
+    boot: Option<String>,
     /// The cooldown that was configured then; the longer of this and the current one counts.
-    pub(super) cooldown_ms: u64,
+    cooldown_ms: u64,
 }
 
-/// The current time on every available clock.
+/// The cooldown after a reset, as this process counts it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Now<'a> {
-    pub(super) stamp: Stamp,
-    pub(super) boot: Option<&'a str>,
-    /// When this process learned of the last reset.
-    pub(super) known_since: Stamp,
-}
-
-/// Why a cooldown counts as over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum CooldownOver {
-    /// Enough time has passed for certain.
-    Certainly,
-    /// The wall clock says so; upstream's clock may contradict.
-    ByWallClock,
+pub(super) struct Cooldown {
+    began: Moment,
+    /// When the reset was, in unix time.
+    since: Duration,
+    length: Duration,
+    /// Whether the wall clock was behind the reset when this process learned of it.
+    clock_behind: bool,
 }
 
 /// A cooldown that is not over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct CooldownLeft {
-    /// How long it takes at most.
     pub(super) left: Duration,
-    /// When the last reset was, in unix time.
+    /// See [`Cooldown`].
     pub(super) since: Duration,
-    /// Clocks that contradict each other, if any.
-    pub(super) conflict: Option<ClockConflict>,
-}
-
-/// How the clocks contradict each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ClockConflict {
-    /// The wall clock is behind the last reset.
-    WallClockBehind,
-    /// The wall clock says that the cooldown is over, upstream's does not.
-    UpstreamDenies,
+    /// See [`Cooldown`].
+    pub(super) clock_behind: bool,
 }
 
 impl CooldownMark {
-    pub(super) fn new(
-        now: Stamp,
-        boot: Option<String>,
-        server_time: Option<i64>,
-        cooldown: Duration,
-    ) -> Self {
+    pub(super) fn new(now: Stamp, boot: Option<String>, cooldown: Duration) -> Self {
         let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        Self {
-            unix_ms: millis(now.unix),
-            uptime_ms: millis(now.uptime),
-            boot,
-            server_time,
-            cooldown_ms: millis(cooldown),
-        }
+        let [unix_ms, uptime_ms, cooldown_ms] = [now.unix, now.uptime, cooldown].map(millis);
+        Self { unix_ms, uptime_ms, boot, cooldown_ms }
     }
 
-    pub(super) fn unix(&self) -> Duration {
-        Duration::from_millis(self.unix_ms)
-    }
-
-    fn cooldown(&self, configured: Duration) -> Duration {
-        configured.max(Duration::from_millis(self.cooldown_ms))
-    }
-
-    /// Whether the cooldown after this reset is over.
-    pub(super) fn over(
-        &self,
-        configured: Duration,
-        now: Now<'_>,
-    ) -> Result<CooldownOver, CooldownLeft> {
-        let cooldown = self.cooldown(configured);
-        let wait = |left, conflict| Err(CooldownLeft { left, since: self.unix(), conflict });
-        let same_boot = self.boot.is_some() && self.boot.as_deref() == now.boot;
-        let uptime = Duration::from_millis(self.uptime_ms);
-        if let Some(passed) = now.stamp.uptime.checked_sub(uptime).filter(|_| same_boot) {
-            return match cooldown.checked_sub(passed).filter(|left| !left.is_zero()) {
-                Some(left) => wait(left, None),
-                None => Ok(CooldownOver::Certainly),
-            };
+    /// The cooldown, for a process that learns of the reset `now`, in this `boot`.
+    pub(super) fn cooldown(&self, now: Stamp, boot: Option<&str>) -> Cooldown {
+        let [since, uptime, length] =
+            [self.unix_ms, self.uptime_ms, self.cooldown_ms].map(Duration::from_millis);
+        let same_boot = self.boot.is_some() && self.boot.as_deref() == boot && uptime <= now.uptime;
+        if same_boot {
+            let began = Stamp { uptime, unix: since }.moment();
+            return Cooldown { began, since, length, clock_behind: false };
         }
-        let certain = now.known_since.age(now.stamp);
-        let Some(at_most) = cooldown.checked_sub(certain).filter(|left| !left.is_zero()) else {
-            return Ok(CooldownOver::Certainly);
-        };
-        match now.stamp.unix.checked_sub(self.unix()) {
-            None => wait(at_most, Some(ClockConflict::WallClockBehind)),
-            Some(passed) if passed >= cooldown => Ok(CooldownOver::ByWallClock),
-            Some(passed) => wait(at_most.min(cooldown.saturating_sub(passed)), None),
-        }
+        let (by_wall_clock, now) = (Moment::of_unix(since, now), now.moment());
+        let began = by_wall_clock.min(now);
+        Cooldown { began, since, length, clock_behind: by_wall_clock > now }
     }
+}
 
-    /// Whether upstream's clock contradicts, where only the wall clock says that it is over.
-    pub(super) fn denied_by(
-        &self,
-        server_time: Option<i64>,
-        configured: Duration,
-        now: Now<'_>,
-    ) -> Option<CooldownLeft> {
-        if self.over(configured, now) != Ok(CooldownOver::ByWallClock) {
-            return None;
-        }
-        let cooldown = self.cooldown(configured);
-        let passed = server_time?.saturating_sub(self.server_time?);
-        let passed = Duration::from_secs(u64::try_from(passed).unwrap_or(0));
-        let at_most = cooldown.saturating_sub(now.known_since.age(now.stamp));
-        let left = cooldown.checked_sub(passed).filter(|left| !left.is_zero())?.min(at_most);
-        Some(CooldownLeft {
-            left,
-            since: self.unix(),
-            conflict: Some(ClockConflict::UpstreamDenies),
-        })
+impl Cooldown {
+    /// What is left of it.
+    pub(super) fn left(&self, configured: Duration, now: Stamp) -> Option<CooldownLeft> {
+        let Self { began, since, length, clock_behind } = *self;
+        let left = length.max(configured).checked_sub(began.age(now));
+        let left = left.filter(|left| !left.is_zero())?;
+        Some(CooldownLeft { left, since, clock_behind })
     }
 }
 
@@ -154,74 +90,76 @@ mod tests {
     }
 
     fn mark() -> CooldownMark {
-        let boot = Some("one".to_owned());
-        CooldownMark::new(stamp(EPOCH, 1000), boot, Some(EPOCH as i64), HOUR)
+        CooldownMark::new(stamp(EPOCH, 1000), Some("one".to_owned()), HOUR)
     }
 
-    /// Seconds left, or over, at this moment of a process that has just begun or at `known_since`.
-    fn over(boot: &str, at: Stamp, known_since: Option<Stamp>) -> Result<CooldownOver, u64> {
-        let known_since = known_since.unwrap_or(at);
-        let now = Now { stamp: at, boot: Some(boot), known_since };
-        mark().over(HOUR, now).map_err(|wait| wait.left.as_secs())
+    /// Seconds left at this moment, for a process that learns of the reset then or at `known_since`.
+    fn left(boot: &str, at: Stamp, known_since: Option<Stamp>) -> Option<u64> {
+        let cooldown = mark().cooldown(known_since.unwrap_or(at), Some(boot));
+        cooldown.left(HOUR, at).map(|left| left.left.as_secs())
     }
 
     #[test]
     fn within_a_boot_the_wall_clock_does_not_matter() {
         for unix in [0, EPOCH - 100_000, EPOCH, EPOCH + 10, EPOCH + 3600, EPOCH * 3] {
-            assert_eq!(over("one", stamp(unix, 1000), None), Err(3600), "{unix}");
-            assert_eq!(over("one", stamp(unix, 1010), None), Err(3590), "{unix}");
-            assert_eq!(over("one", stamp(unix, 4599), None), Err(1), "{unix}");
-            assert_eq!(over("one", stamp(unix, 4600), None), Ok(CooldownOver::Certainly), "{unix}");
+            for (uptime, expected) in
+                [(1000, Some(3600)), (1010, Some(3590)), (4599, Some(1)), (4600, None)]
+            {
+                assert_eq!(left("one", stamp(unix, uptime), None), expected, "{unix} {uptime}");
+            }
         }
     }
 
     #[test]
     fn after_another_boot_the_wall_clock_decides() {
-        assert_eq!(over("two", stamp(EPOCH + 10, 5), None), Err(3590));
-        assert_eq!(over("two", stamp(EPOCH + 10, 900_000), None), Err(3590), "another machine");
-        assert_eq!(over("two", stamp(EPOCH + 3600, 5), None), Ok(CooldownOver::ByWallClock));
+        assert_eq!(left("two", stamp(EPOCH + 10, 5), None), Some(3590));
+        assert_eq!(left("two", stamp(EPOCH + 10, 900_000), None), Some(3590), "another machine");
+        assert_eq!(left("two", stamp(EPOCH + 3600, 5), None), None);
         let mark = CooldownMark { boot: None, ..mark() };
         let at = stamp(EPOCH + 10, 90_000);
-        let now = Now { stamp: at, boot: None, known_since: at };
-        assert!(mark.over(HOUR, now).is_err(), "unknown boots are not the same one");
+        assert!(mark.cooldown(at, None).left(HOUR, at).is_some(), "unknown boots are not the same");
+    }
+
+    #[test]
+    fn a_wall_clock_that_is_set_while_the_process_runs_changes_nothing() {
+        let began = stamp(EPOCH + 10, 5);
+        for unix in [0, EPOCH - 1, EPOCH + 90_000] {
+            assert_eq!(left("two", stamp(unix, 6), Some(began)), Some(3589), "{unix}");
+            assert_eq!(left("two", stamp(unix, 5 + 3590), Some(began)), None, "{unix}");
+        }
     }
 
     #[test]
     fn a_reset_in_the_future_blocks_no_longer_than_the_cooldown() {
         let began = stamp(EPOCH - 1_000_000, 50);
-        assert_eq!(over("two", began, None), Err(3600));
+        assert_eq!(left("two", began, None), Some(3600));
         let later = |seconds| stamp(EPOCH - 1_000_000 + seconds, 50 + seconds);
-        assert_eq!(over("two", later(3599), Some(began)), Err(1));
-        assert_eq!(over("two", later(3600), Some(began)), Ok(CooldownOver::Certainly));
-        let wait = mark().over(HOUR, Now { stamp: began, boot: None, known_since: began });
-        assert_eq!(wait.unwrap_err().conflict, Some(ClockConflict::WallClockBehind));
-    }
-
-    #[test]
-    fn a_wall_clock_set_forward_across_a_boot_is_denied_by_upstream() {
-        let began = stamp(EPOCH + 90_000, 5);
-        let now = Now { stamp: began, boot: Some("two"), known_since: began };
-        let denied = |server: Option<i64>| mark().denied_by(server, HOUR, now);
-        let upstream = EPOCH as i64 + 60;
-        let wait = denied(Some(upstream)).unwrap();
-        assert_eq!(
-            (wait.left.as_secs(), wait.conflict),
-            (3540, Some(ClockConflict::UpstreamDenies))
-        );
-        assert_eq!(denied(Some(i64::MIN)).unwrap().left, HOUR);
-        assert_eq!(denied(Some(EPOCH as i64 + 3600)), None);
-        assert_eq!(denied(None), None);
-        let certain = Now { boot: Some("one"), stamp: stamp(0, 1000 + 3600), known_since: began };
-        assert_eq!(mark().denied_by(Some(upstream), HOUR, certain), None);
+        assert_eq!(left("two", later(3599), Some(began)), Some(1));
+        assert_eq!(left("two", later(3600), Some(began)), None);
+        for (boot, behind) in [("two", true), ("one", false)] {
+            let at = stamp(EPOCH - 1_000_000, 1050);
+            let left = mark().cooldown(at, Some(boot)).left(HOUR, at).unwrap();
+            assert_eq!(left.clock_behind, behind, "{boot}");
+        }
     }
 
     #[test]
     fn the_longer_cooldown_counts() {
-        let at = stamp(EPOCH, 1000 + 3600);
-        let now = Now { stamp: at, boot: Some("one"), known_since: at };
-        assert_eq!(mark().over(Duration::from_mins(1), now), Ok(CooldownOver::Certainly));
-        assert!(mark().over(2 * HOUR, now).is_err());
-        let earlier = Now { stamp: stamp(EPOCH, 1000 + 120), ..now };
-        assert!(mark().over(Duration::from_mins(1), earlier).is_err());
+        let left = |configured, uptime| {
+            let at = stamp(EPOCH, uptime);
+            mark().cooldown(at, Some("one")).left(configured, at)
+        };
+        assert_eq!(left(Duration::from_mins(1), 1000 + 3600), None);
+        assert!(left(2 * HOUR, 1000 + 3600).is_some());
+        assert!(left(Duration::from_mins(1), 1000 + 120).is_some());
+    }
+
+    #[test]
+    fn what_an_earlier_version_has_stored_is_read() {
+        let stored = format!(
+            r#"{{"unix_ms":{},"uptime_ms":1000000,"boot":"one","server_time":{EPOCH},"cooldown_ms":3600000}}"#,
+            EPOCH * 1000
+        );
+        assert_eq!(serde_json::from_str::<CooldownMark>(&stored).unwrap(), mark());
     }
 }

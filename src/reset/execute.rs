@@ -8,86 +8,63 @@ use super::account_resets::AccountResets;
 use super::audit::{AuditKind, AuditLine};
 use super::clear_outcome::ResetOutcome;
 use super::cooldown::CooldownMark;
-use super::guards::{self, Refusal, RequestBody, UnansweredCounts};
-use super::hook::{Caller, Figures, ReplyBody, ResetReply, ResetRequest};
+use super::guards::{self, Refusal, RequestBody};
 use super::journal::JournalError;
+use super::request::{Figures, ReplyBody, ResetReply, ResetRequest};
 use crate::account::Reset;
 use crate::clock::{self, Stamp};
 use crate::metrics::{LastReset, ResetResult};
-use crate::poller::{PollerHandle, Readings, ResetProgress};
+use crate::poller::{BeforeReset, HeldPoller, PollerHandle, Readings};
 use crate::shutdown::Shutdown;
 use crate::text;
 
 /// Longest foreign text in the audit log, in characters.
 const AUDIT_TEXT_MAX: usize = 500;
 
-/// One request and its account.
+/// One request with a valid token, and its account.
 pub(super) struct Execution<'a> {
     pub(super) resets: &'a AccountResets,
     pub(super) poller: &'a PollerHandle,
     pub(super) limits: &'a Reset,
-    pub(super) caller: &'a Caller,
+    pub(super) request: &'a ResetRequest,
     pub(super) shutdown: &'a Shutdown,
 }
 
-/// Marks the account's reset as in progress until dropped.
-struct InProgress<'a>(&'a AccountResets);
-
-impl Drop for InProgress<'_> {
-    fn drop(&mut self) {
-        self.0.busy.store(false, SeqCst);
-    }
-}
-
 impl Execution<'_> {
-    /// Executes a request with a valid token. `disconnected` says whether its caller is gone.
-    pub(super) async fn run(
-        &self,
-        request: &ResetRequest,
-        disconnected: impl Fn() -> bool,
-    ) -> Result<ResetReply, Refusal> {
-        let account = &self.poller.account;
+    /// Executes the request: the guards in their order, then the reset. `disconnected` says whether the
+    /// caller is gone.
+    pub(super) async fn run(&self, disconnected: impl Fn() -> bool) -> Result<ResetReply, Refusal> {
+        let (account, request) = (&self.poller.account, self.request);
         let body = guards::request(
             account.name.as_str(),
             account.account_id.as_ref(),
             request.content_type.as_deref(),
             request.body.as_deref(),
         )?;
-        let claimed = !self.resets.busy.swap(true, SeqCst);
-        let in_progress = claimed.then(|| InProgress(self.resets));
-        if claimed {
+        let in_flight = self.resets.in_flight.try_lock();
+        if in_flight.is_ok() {
             self.resets.load(self.poller).await.map_err(|error| storage_refusal(&error))?;
         }
         let locked = self.resets.locked.load(SeqCst);
-        guards::availability(!claimed, locked, self.resets.journal.wait(self.limits.cooldown))?;
-        let mut progress = self.poller.start_reset().map_err(|_| POLLER_ENDED)?;
-        let read = (&mut progress.readings).await.map_err(|_| POLLER_ENDED)?;
-        let (before, read) = match read {
-            Ok(readings) => {
-                let counts = UnansweredCounts {
-                    red: readings.red(),
-                    grey: readings.grey(),
-                    other: readings.other(),
-                };
-                (readings, Ok(counts))
-            }
-            Err(error) => (Readings::default(), Err(error.to_string())),
-        };
-        let denied = self.resets.journal.denied_by(before.server_time(), self.limits.cooldown);
-        guards::unanswered(read, denied, self.limits.max_unanswered, body.expected_unanswered)?;
-        let reply = if body.dry_run {
-            self.dry_run(&body, &before).await?
-        } else {
-            if disconnected() {
-                return Err(Refusal::Interrupted("the caller has disconnected"));
-            }
-            if self.shutdown.has_begun() {
-                return Err(Refusal::Interrupted("the exporter is stopping"));
-            }
-            self.clear(&body, &before, progress).await?
-        };
-        drop(in_progress);
-        Ok(reply)
+        let cooldown = self.resets.journal.cooldown_left(self.limits.cooldown);
+        guards::availability(in_flight.is_err(), locked, cooldown)?;
+        let mut poller = self.poller.hold().await.ok_or(Refusal::POLLER_ENDED)?;
+        let before = guards::complete(poller.read_before().await)?;
+        let (max, expected) = (self.limits.max_unanswered, body.expected_unanswered);
+        guards::unanswered(&figures(&before.readings), max, expected)?;
+        if body.dry_run {
+            return self.dry_run(&body, &before.readings).await;
+        }
+        if disconnected() {
+            return Err(Refusal::Interrupted("the caller has disconnected"));
+        }
+        if self.shutdown.has_begun() {
+            return Err(Refusal::Interrupted("the exporter is stopping"));
+        }
+        if poller.is_stopping() {
+            return Err(Refusal::POLLER_ENDED);
+        }
+        self.clear(&body, before, poller).await
     }
 
     async fn dry_run(&self, body: &RequestBody, before: &Readings) -> Result<ResetReply, Refusal> {
@@ -109,62 +86,45 @@ impl Execution<'_> {
         Ok(ResetReply { status: 200, body })
     }
 
+    /// Records the intent, sends the request, and records what came of it.
     async fn clear(
         &self,
         body: &RequestBody,
-        before: &Readings,
-        progress: ResetProgress,
+        before: BeforeReset,
+        mut poller: HeldPoller,
     ) -> Result<ResetReply, Refusal> {
-        let account = &self.poller.account.name;
-        let boot = clock::boot();
-        let mark =
-            CooldownMark::new(Stamp::now(), boot, before.server_time(), self.limits.cooldown);
-        let mut intent = self.line(AuditKind::Intent, body, before);
-        intent.mark = Some(mark.clone());
-        let (id, at) = (intent.id.clone(), Stamp::now().unix);
-        let written = self.resets.journal.write_intent(mark, intent).await;
-        written.map_err(|error| {
+        let readings = &before.readings;
+        let users = readings.users.iter().map(|(user, _)| user.clone()).collect();
+        let mark = CooldownMark::new(Stamp::now(), clock::boot(), self.limits.cooldown);
+        let line = self.line(AuditKind::Intent, body, readings);
+        let intent = AuditLine { mark: Some(mark.clone()), ..line };
+        let (id, figures_before) = (intent.id.clone(), figures(readings));
+        let at = Stamp::now().unix;
+        self.resets.journal.write_intent(mark, intent).await.map_err(|error| {
             Refusal::Storage(format!("{error} (the cooldown holds all the same)"))
         })?;
-        let before = figures(before);
-        warn!(%account, id, total = before.total, caller = %self.caller.address, "resetting the counters of the account");
-        let ResetProgress { decision, outcome: result, after, .. } = progress;
-        let outcome = match decision.send(()) {
-            Ok(()) => result.await.map_or_else(
-                |_| ResetOutcome::interrupted(),
-                |clearing| ResetOutcome::of(&clearing),
-            ),
-            Err(()) => ResetOutcome::not_received(),
-        };
+        let (account, total) = (&self.poller.account.name, figures_before.total);
+        warn!(%account, id, total, caller = %self.request.caller, "resetting the counters of the account");
+        let outcome = ResetOutcome::of(&poller.clear(before).await);
         if outcome.code == MISMATCH {
             self.resets.locked.store(true, SeqCst);
         }
-        let mut last = LastReset { at, result: outcome.result, before: before.total, after: None };
-        let noted = self.record_outcome(&id, &outcome, last).await;
-        let after = after.await.ok().map(|readings| figures(&readings));
+        let last = LastReset { at, result: outcome.result, before: total, after: None };
+        let recorded = self.record_outcome(&id, &outcome, last).await;
+        let after = poller.read_after(users, self.shutdown).await;
+        let after = after.map(|readings| figures(&readings));
         if let Some(after) = after {
-            last.after = Some(after.total);
-            let marks = self.resets.journal.update_marks(|marks| marks.last = Some(last));
-            self.poller.tally.resets.mark(marks);
-            self.poller.request_publish();
-            let line = AuditLine {
-                figures: Some(after),
-                ..AuditLine::new(AuditKind::After, &id, Stamp::now().unix)
-            };
-            let written = self.append(line).await;
-            if let Err(refusal) = written {
-                error!(%account, id, "the figures after the reset are not in the audit log: {refusal}");
-            }
+            self.record_after(&id, after, last).await;
         }
         let mut message = outcome.message;
-        if let Err(refusal) = noted {
+        if let Err(refusal) = recorded {
             message.push_str("; this could not be written to the audit log: ");
             message.push_str(&refusal.to_string());
         }
         let body = ReplyBody {
             code: outcome.code,
             message,
-            before: Some(before),
+            before: Some(figures_before),
             after,
             upstream_status: outcome.upstream_status,
             ..self.reply_body(id)
@@ -215,17 +175,29 @@ impl Execution<'_> {
         written
     }
 
+    /// Records the figures after a reset.
+    async fn record_after(&self, id: &str, after: Figures, last: LastReset) {
+        let last = LastReset { after: Some(after.total), ..last };
+        let marks = self.resets.journal.update_marks(|marks| marks.last = Some(last));
+        self.poller.tally.resets.mark(marks);
+        let line = AuditLine::new(AuditKind::After, id, Stamp::now().unix);
+        if let Err(refusal) = self.append(AuditLine { figures: Some(after), ..line }).await {
+            let account = &self.poller.account.name;
+            error!(%account, id, "the figures after the reset are not in the audit log: {refusal}");
+        }
+    }
+
     /// An audit line with the request and the counters before.
     fn line(&self, kind: AuditKind, body: &RequestBody, before: &Readings) -> AuditLine {
         let now = Stamp::now().unix;
         let id = format!("{:x}", now.as_nanos());
-        let agent = self.caller.user_agent.as_deref();
+        let agent = self.request.user_agent.as_deref();
         let readings = before.users.iter().map(|(user, reading)| {
             (user.as_str().to_owned(), (reading.count, reading.kind.label()))
         });
         AuditLine {
             account_id: self.poller.account.account_id.as_ref().map(|id| id.as_str().to_owned()),
-            caller: Some(self.caller.address.to_string()),
+            caller: Some(self.request.caller.to_string()),
             user_agent: agent.map(|agent| audit_text(&String::from_utf8_lossy(agent))),
             reason: body.reason.as_deref().map(audit_text).filter(|reason| !reason.is_empty()),
             expected_unanswered: body.expected_unanswered,
@@ -243,10 +215,6 @@ impl Execution<'_> {
 fn storage_refusal(error: &JournalError) -> Refusal {
     Refusal::Storage(error.to_string())
 }
-
-/// The poller ended before the decision.
-const POLLER_ENDED: Refusal =
-    Refusal::Interrupted("the account's poller has ended or was restarted");
 
 const MISMATCH: &str = "account_mismatch";
 

@@ -1,16 +1,18 @@
 //! The guards between a request and the reset: functions of values, in the order of the contract.
 //!
 //! [`token`](super::token) comes before them; then [`request`], [`availability`] and, once every user has
-//! been read, [`unanswered`]. The first guard that does not hold is the reply ([`Refusal`]); those after it
-//! are not evaluated.
+//! been read, [`complete`] and [`unanswered`]. The first guard that does not hold is the reply ([`Refusal`]);
+//! those after it are not evaluated.
 
 use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::cooldown::{ClockConflict, CooldownLeft};
+use super::cooldown::CooldownLeft;
+use super::request::Figures;
 use crate::account::AccountId;
 use crate::metrics::RefusalCode;
+use crate::poller::FullReadError;
 use crate::text;
 
 /// Longest body, in bytes; the longest good one has about a thousand.
@@ -111,33 +113,26 @@ pub(super) fn availability(
     wait.map_or(Ok(()), |wait| Err(Refusal::Cooldown(wait)))
 }
 
-/// The messages that would be cleared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct UnansweredCounts {
-    pub(super) red: u64,
-    pub(super) grey: u64,
-    pub(super) other: u64,
+/// The guard that every user could be read.
+pub(super) fn complete<T>(read: Result<T, FullReadError>) -> Result<T, Refusal> {
+    read.map_err(|error| match error {
+        FullReadError::Stopped => Refusal::POLLER_ENDED,
+        error => Refusal::IncompleteReading(error.to_string()),
+    })
 }
 
-/// Guards on the counters: every user was read, and not too many messages are unanswered. `denied` is the
-/// cooldown by upstream's clock, which is known only now.
+/// The guard that not too many messages are unanswered.
 pub(super) fn unanswered(
-    read: Result<UnansweredCounts, String>,
-    denied: Option<CooldownLeft>,
+    counted: &Figures,
     max_unanswered: u64,
     expected: Option<u64>,
-) -> Result<UnansweredCounts, Refusal> {
-    let counts = read.map_err(Refusal::IncompleteReading)?;
-    if let Some(wait) = denied {
-        return Err(Refusal::Cooldown(wait));
-    }
-    let UnansweredCounts { red, grey, other } = counts;
-    let total = red.saturating_add(grey).saturating_add(other);
+) -> Result<(), Refusal> {
+    let Figures { red, grey, other, total, .. } = *counted;
     let allowed = max_unanswered.max(expected.unwrap_or(0));
     if total > allowed {
         return Err(Refusal::TooMany { total, red, grey, other, allowed });
     }
-    Ok(counts)
+    Ok(())
 }
 
 /// `application/json`, at most with a charset, which JSON is always UTF-8 in.
@@ -173,20 +168,21 @@ fn parse(bytes: &[u8]) -> Result<RequestBody, Refusal> {
 fn cooldown(wait: &CooldownLeft) -> String {
     let (since, left) = (text::timestamp(wait.since), text::duration_up(wait.left));
     let what = format!("the last reset of this account was requested at {since}");
-    match wait.conflict {
-        None => format!("{what}; the next may follow in {left}"),
-        Some(ClockConflict::WallClockBehind) => format!(
-            "{what}, which is later than now by the clock of this machine: one of the two is wrong. \
-             Correct the clock; at the latest the next may follow after the exporter has run for {left}"
-        ),
-        Some(ClockConflict::UpstreamDenies) => format!(
-            "{what}; by the clock of this machine the cooldown is over, by that of Wazzup24 it is \
-             not. Correct the clock; the next may follow in {left}"
-        ),
+    if !wait.clock_behind {
+        return format!("{what}; the next may follow in {left}");
     }
+    format!(
+        "{what}, which was later than now by the clock of this machine when the exporter started: one \
+         of the two is wrong, so the whole cooldown counts from then. Correct the clock; the next may \
+         follow in {left}"
+    )
 }
 
 impl Refusal {
+    /// The poller has ended before the reset was decided.
+    pub(super) const POLLER_ENDED: Self =
+        Self::Interrupted("the account's poller has ended or was restarted");
+
     pub(super) fn code(&self) -> RefusalCode {
         match self {
             Self::UnsupportedMediaType => RefusalCode::UnsupportedMediaType,

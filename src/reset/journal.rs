@@ -14,7 +14,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::audit::{AUDIT_FILE, AuditHistory, AuditKind, AuditLine};
-use super::cooldown::{CooldownLeft, CooldownMark, Now};
+use super::cooldown::{Cooldown, CooldownLeft, CooldownMark};
 use crate::blocking::lock;
 use crate::clock::{self, Stamp};
 use crate::metrics::{LastReset, ResetMarks, ResetResult};
@@ -61,9 +61,7 @@ pub(super) struct ResetJournal {
 /// The content of the files, and what was added since.
 #[derive(Debug, Clone)]
 struct Loaded {
-    cooldowns: Vec<CooldownMark>,
-    /// When the journal was loaded.
-    since: Stamp,
+    cooldowns: Vec<Cooldown>,
     marks: ResetMarks,
     /// Resets without an outcome, which are not counted yet.
     unresolved: usize,
@@ -94,28 +92,10 @@ impl ResetJournal {
     }
 
     /// The rest of the cooldown, if there is any; the longest where several count.
-    pub(super) fn wait(&self, configured: Duration) -> Option<CooldownLeft> {
-        self.each_mark(|mark, now| mark.over(configured, now).err())
-    }
-
-    /// The same by upstream's clock, where only the wall clock says that it is over.
-    pub(super) fn denied_by(
-        &self,
-        server: Option<i64>,
-        configured: Duration,
-    ) -> Option<CooldownLeft> {
-        self.each_mark(|mark, now| mark.denied_by(server, configured, now))
-    }
-
-    fn each_mark(
-        &self,
-        wait: impl Fn(&CooldownMark, Now<'_>) -> Option<CooldownLeft>,
-    ) -> Option<CooldownLeft> {
-        let boot = clock::boot();
-        let loaded = lock(&self.loaded);
-        let loaded = loaded.as_ref()?;
-        let now = Now { stamp: Stamp::now(), boot: boot.as_deref(), known_since: loaded.since };
-        loaded.cooldowns.iter().filter_map(|mark| wait(mark, now)).max_by_key(|wait| wait.left)
+    pub(super) fn cooldown_left(&self, configured: Duration) -> Option<CooldownLeft> {
+        let (loaded, now) = (lock(&self.loaded), Stamp::now());
+        let cooldowns = loaded.as_ref()?.cooldowns.iter();
+        cooldowns.filter_map(|one| one.left(configured, now)).max_by_key(|left| left.left)
     }
 
     /// Records that a reset is about to be sent: from then on the cooldown holds. Where the disk takes too
@@ -126,12 +106,11 @@ impl ResetJournal {
         intent: AuditLine,
     ) -> Result<(), JournalError> {
         let files = self.files()?;
-        let state = State { id: intent.id.clone(), mark: mark.clone() };
-        let state = serde_json::to_vec(&state)?;
+        let cooldown = mark.cooldown(Stamp::now(), clock::boot().as_deref());
+        let state = serde_json::to_vec(&State { id: intent.id.clone(), mark })?;
         // In memory it holds even if the disk fails in between.
         if let Some(loaded) = lock(&self.loaded).as_mut() {
-            loaded.cooldowns = vec![mark];
-            loaded.since = Stamp::now();
+            loaded.cooldowns = vec![cooldown];
         }
         let given_up = Arc::new(AtomicBool::new(false));
         let late = Arc::clone(&given_up);
@@ -179,7 +158,6 @@ impl Loaded {
             Some(log) => AuditHistory::read(log)?,
             None => AuditHistory::default(),
         };
-        let now = Stamp::now();
         for id in &history.open {
             let problem = "the exporter ended before the outcome was written down";
             let line = AuditLine {
@@ -194,8 +172,10 @@ impl Loaded {
             .filter(|intent| state.as_ref().is_none_or(|state| state.id != intent.id));
         let from_log = from_log.and_then(|intent| intent.mark.clone());
         let marks = marks_of(&history);
-        let cooldowns = state.map(|state| state.mark).into_iter().chain(from_log).collect();
-        Ok(Self { cooldowns, since: now, marks, unresolved: history.open.len() })
+        let (now, boot) = (Stamp::now(), clock::boot());
+        let known = state.map(|state| state.mark).into_iter().chain(from_log);
+        let cooldowns = known.map(|mark| mark.cooldown(now, boot.as_deref())).collect();
+        Ok(Self { cooldowns, marks, unresolved: history.open.len() })
     }
 }
 
@@ -231,7 +211,7 @@ fn append_to(store: &mut AccountStore, line: &AuditLine) -> Result<(), JournalEr
 fn marks_of(history: &AuditHistory) -> ResetMarks {
     let result = |line: &AuditLine| {
         let label = line.result.as_deref();
-        ResetResult::ALL.iter().copied().find(|result| Some(result.label()) == label)
+        ResetResult::ALL.into_iter().find(|result| Some(result.label()) == label)
     };
     let last = history.intent.as_ref().map(|intent| LastReset {
         at: Duration::from_millis(intent.unix_ms),

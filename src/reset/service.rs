@@ -1,19 +1,19 @@
-//! The service that receives requests for resets, and runs each in a task of its own.
+//! The service that executes resets, each in a task of its own.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use secrecy::ExposeSecret as _;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 use tracing::{error, warn};
 
 use super::account_resets::AccountResets;
 use super::execute::Execution;
-use super::hook::{HookMessage, ReplyBody, ResetCredentials, ResetHook, ResetReply, ResetRequest};
+use super::guards::Refusal;
+use super::request::{ReplyBody, ResetReply, ResetRequest};
 use super::token::ResetTokens;
 use crate::account::{Account, AccountId, Reset};
 use crate::blocking::lock;
@@ -23,14 +23,10 @@ use crate::shutdown::Shutdown;
 use crate::storage::{AccountFolder, DISK_TIMEOUT, Storage};
 use crate::text;
 
-/// Receives requests for resets.
-#[derive(Debug)]
-pub struct ResetService {
-    shared: Arc<Shared>,
-    messages: mpsc::Receiver<HookMessage>,
-}
+/// Executes resets; clones are of the same service.
+#[derive(Debug, Clone)]
+pub struct ResetService(Arc<Shared>);
 
-/// What the tasks of the requests share.
 #[derive(Debug)]
 struct Shared {
     registry: Arc<Registry>,
@@ -41,140 +37,115 @@ struct Shared {
     shutdown: Shutdown,
 }
 
-/// Waits for the end of resets that are under way.
+/// An account of which a valid reset token was given.
 #[derive(Debug)]
-pub struct InFlightResets(Arc<Shared>);
-
-/// An account that may be reset.
-struct ResetTarget {
+pub struct AdmittedReset {
     poller: PollerHandle,
     limits: Reset,
 }
 
 impl ResetService {
-    /// A service for the accounts in `registry`, which keeps its journals in `storage`; the hook to send
-    /// requests with; and what waits for resets in flight.
-    pub fn new(
-        registry: Arc<Registry>,
-        storage: Option<Storage>,
-        shutdown: Shutdown,
-    ) -> (Self, ResetHook, InFlightResets) {
-        let (hook, messages) = ResetHook::new();
-        let shared = Arc::new(Shared {
+    /// A service for the accounts in `registry`, which keeps its journals in `storage`.
+    pub fn new(registry: Arc<Registry>, storage: Option<Storage>, shutdown: Shutdown) -> Self {
+        Self(Arc::new(Shared {
             registry,
             storage,
             tokens: ResetTokens::new(),
             by_account: Mutex::default(),
             tasks: TaskTracker::new(),
             shutdown,
-        });
-        (Self { shared: Arc::clone(&shared), messages }, hook, InFlightResets(shared))
+        }))
     }
 
-    /// Handles requests until shutdown.
-    pub async fn run(mut self) {
-        let shared = &self.shared;
-        let shutdown = shared.shutdown.clone();
+    /// Loads the journals of accounts whose pollers register, until shutdown.
+    pub async fn run(self) {
+        let Shared { registry, tasks, shutdown, .. } = &*self.0;
         loop {
             tokio::select! {
-                Some(message) = self.messages.recv() => {
-                    let task = Arc::clone(shared);
-                    shared.tasks.spawn(async move { task.handle(message).await });
-                }
-                () = shared.registry.changed() => {
-                    let task = Arc::clone(shared);
-                    shared.tasks.spawn(async move { task.load_journals().await });
+                () = registry.changed() => {
+                    let service = self.clone();
+                    tasks.spawn(async move { service.load_journals().await });
                 }
                 () = shutdown.wait() => return,
             }
         }
     }
-}
 
-impl InFlightResets {
     /// Waits until every reset that was decided has its outcome on disk, for `time_limit` at most.
-    pub async fn wait(self, time_limit: Duration) {
+    pub async fn finish(&self, time_limit: Duration) {
         self.0.tasks.close();
         let _ = timeout(time_limit, self.0.tasks.wait()).await;
     }
-}
 
-impl Shared {
-    async fn handle(&self, message: HookMessage) {
-        match message {
-            HookMessage::CheckToken(credentials, reply) => {
-                let admitted = self.admit(&credentials).await.is_some();
-                let _ = reply.send(admitted);
-            }
-            HookMessage::Reset(request, reply) => self.reset(request, reply).await,
+    /// The account of this name, if `token` is its reset token. Checked before anything else of a request
+    /// is read; the refusal of an unknown account is that of a wrong token.
+    ///
+    /// # Errors
+    /// Why the request is refused.
+    pub async fn admit(&self, account: &str, token: &[u8]) -> Result<AdmittedReset, AdminCode> {
+        if self.0.shutdown.has_begun() {
+            return Err(AdminCode::Busy);
         }
-    }
-
-    /// The account, if the token is its reset token.
-    async fn admit(&self, credentials: &ResetCredentials) -> Option<ResetTarget> {
-        let all = self.registry.all();
-        let files: Vec<PathBuf> = all
-            .iter()
-            .filter_map(|poller| Some(poller.account.reset.as_ref()?.token_file.clone()))
-            .collect();
-        let target = self.registry.find(&credentials.account).and_then(|poller| {
+        let all = self.0.registry.all();
+        let files =
+            all.iter().filter_map(|poller| Some(&poller.account.reset.as_ref()?.token_file));
+        let files: Vec<PathBuf> = files.cloned().collect();
+        let found = self.0.registry.find(account).and_then(|poller| {
             let limits = poller.account.reset.clone()?;
-            Some(ResetTarget { poller, limits })
+            Some(AdmittedReset { poller, limits })
         });
-        let file = target.as_ref().map(|target| target.limits.token_file.as_path());
-        let token = credentials.token.expose_secret();
-        let admitted = self.tokens.admit(file, files, token).await;
-        target.filter(|_| admitted)
+        let file = found.as_ref().map(|found| found.limits.token_file.as_path());
+        let admitted = self.0.tokens.admit(file, files, token).await;
+        found.filter(|_| admitted).ok_or(AdminCode::Unauthorized)
     }
 
-    async fn reset(&self, request: ResetRequest, reply: oneshot::Sender<ResetReply>) {
-        let Some(target) = self.admit(&request.credentials).await else {
-            let _ = reply.send(unauthorized());
-            return;
-        };
-        let account = &target.poller.account.name;
-        let resets = self.resets_of(&target.poller.account);
-        let execution = Execution {
-            resets: &resets,
-            poller: &target.poller,
-            limits: &target.limits,
-            caller: &request.caller,
-            shutdown: &self.shutdown,
-        };
-        let result = execution.run(&request, || reply.is_closed()).await;
-        let answer = result.unwrap_or_else(|refusal| {
-            let (code, caller) = (refusal.code(), request.caller.address);
-            target.poller.tally.resets.refused(code);
-            target.poller.request_publish();
-            warn!(%account, code = code.label(), %caller, "a reset was refused: {refusal}");
-            let retry = refusal.retry_after().map(text::seconds_up);
-            let body = ReplyBody {
-                code: code.label(),
-                message: refusal.to_string(),
-                account: Some(account.to_string()),
-                retry_after_seconds: retry,
-                ..ReplyBody::default()
-            };
-            ResetReply { status: code.status(), body }
+    /// Executes a request, in a task of its own: once it was decided, nothing cancels it. `None` if that task
+    /// has panicked.
+    pub async fn reset(
+        &self,
+        admitted: AdmittedReset,
+        request: ResetRequest,
+    ) -> Option<ResetReply> {
+        let (reply, replied) = oneshot::channel();
+        let service = self.clone();
+        self.0.tasks.spawn(async move {
+            let answer = service.execute(&admitted, &request, || reply.is_closed()).await;
+            // The caller may be gone.
+            let _ = reply.send(answer);
         });
-        let _ = reply.send(answer);
+        replied.await.ok()
+    }
+
+    async fn execute(
+        &self,
+        admitted: &AdmittedReset,
+        request: &ResetRequest,
+        disconnected: impl Fn() -> bool,
+    ) -> ResetReply {
+        let AdmittedReset { poller, limits } = admitted;
+        let resets = self.resets_of(&poller.account);
+        let shutdown = &self.0.shutdown;
+        let execution = Execution { resets: &resets, poller, limits, request, shutdown };
+        match execution.run(disconnected).await {
+            Ok(reply) => reply,
+            Err(refusal) => refuse(poller, request, &refusal),
+        }
     }
 
     /// By number: a renamed account keeps its cooldown and its lock.
     fn resets_of(&self, account: &Account) -> Arc<AccountResets> {
         let number = account.account_id.as_ref().map(AccountId::as_str);
         let folder = AccountFolder::new(account.name.as_str(), number);
-        let new = || Arc::new(AccountResets::new(folder.clone(), self.storage.clone()));
-        Arc::clone(lock(&self.by_account).entry(folder.clone()).or_insert_with(new))
+        let new = || Arc::new(AccountResets::new(folder.clone(), self.0.storage.clone()));
+        Arc::clone(lock(&self.0.by_account).entry(folder.clone()).or_insert_with(new))
     }
 
     /// Loads the journals of accounts whose pollers have registered, before the first request.
     async fn load_journals(&self) {
-        for poller in
-            self.registry.all().into_iter().filter(|poller| poller.account.reset.is_some())
-        {
+        let all = self.0.registry.all();
+        for poller in all.iter().filter(|poller| poller.account.reset.is_some()) {
             let resets = self.resets_of(&poller.account);
-            if let Err(error) = resets.load(&poller).await {
+            if let Err(error) = resets.load(poller).await {
                 let account = &poller.account.name;
                 error!(%account, "resets are refused for now: {error}");
             }
@@ -187,13 +158,18 @@ pub fn completion_timeout(longest_timeout: Duration) -> Duration {
     longest_timeout.saturating_mul(2).saturating_add(DISK_TIMEOUT)
 }
 
-/// The reply where the token is not that of an account that may be reset: the same for an unknown
-/// account and for a wrong token.
-fn unauthorized() -> ResetReply {
-    let code = AdminCode::Unauthorized;
-    let message = "no reset token of this account: send the content of its reset.token_file as \
-                   X-Reset-Token";
-    let body =
-        ReplyBody { code: code.label(), message: message.to_owned(), ..ReplyBody::default() };
+/// Counts and logs a refusal, and makes the reply.
+fn refuse(poller: &PollerHandle, request: &ResetRequest, refusal: &Refusal) -> ResetReply {
+    let (account, code, caller) = (&poller.account.name, refusal.code(), request.caller);
+    poller.tally.resets.refused(code);
+    poller.request_publish();
+    warn!(%account, code = code.label(), %caller, "a reset was refused: {refusal}");
+    let body = ReplyBody {
+        code: code.label(),
+        message: refusal.to_string(),
+        account: Some(account.to_string()),
+        retry_after_seconds: refusal.retry_after().map(text::seconds_up),
+        ..ReplyBody::default()
+    };
     ResetReply { status: code.status(), body }
 }

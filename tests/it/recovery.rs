@@ -4,11 +4,12 @@ use std::time::{Duration, Instant, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use wazzup_exporter::config::{self, Permissions};
 use wazzup_exporter::simulator::{Access, AccountSpec, RateLimit, Role, Settings, UserSpec};
 use wazzup_exporter::storage::Storage;
 
 use super::support::daemon::World;
-use super::support::files::write_private;
+use super::support::files::{write_config, write_private, write_script};
 use super::support::samples::{Samples, counter, value};
 use super::support::upstream::{configuration, serve, still};
 use super::support::wait::until_true;
@@ -296,5 +297,62 @@ async fn trends_of_one_account_are_never_those_of_another_whose_token_takes_its_
 
     let world = World::start_in(api, &yaml, storage).await;
     assert_eq!(until_red(&world, 5.0).await[since], third[since], "the same account's are kept");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_token_that_names_another_account_within_a_sweep_books_nothing_under_the_old_one() {
+    const USERS: usize = 40;
+    let account = |name: &str, number: &str, count| {
+        let account = AccountSpec::new(name, number, &token_naming(number));
+        (0..USERS).fold(account, |account, user| {
+            let user = UserSpec::new(&format!("u{user}"), "Anna", Role::SalesRep);
+            account.user(user.pinned(count, "red"))
+        })
+    };
+    let accounts = vec![account("one", "10000001", 5), account("two", "10000002", 9)];
+    let limit = RateLimit::UNLIMITED;
+    let settings = Settings { accounts, speed: 0.0, limit, ..Settings::default() };
+    let (api, url) = serve(settings).await;
+    let folder = tempfile::tempdir().unwrap();
+    let (token, script) = (folder.path().join("token"), folder.path().join("get-token"));
+    write_private(&token, &token_naming("10000001"));
+    let print = r#"printf '{"access_token":"%s","expires_in":2}' "$(cat "#;
+    write_script(&script, &format!("#!/bin/sh\n{print}{})\"\n", token.display()));
+    let users: Vec<String> = (0..USERS).map(|user| format!("{{id: u{user}}}")).collect();
+    let yaml = format!(
+        "poll: {{interval: 4s, timeout: 5s}}\naccounts:\n- {{name: acme, base_url: '{url}', \
+         auth: {{token_command: ['{}']}}, channels: {{enabled: false}}, users: [{}]}}\n",
+        script.display(),
+        users.join(", ")
+    );
+    let file = write_config(folder.path(), &yaml);
+    let config = config::load(&file, Permissions { token_command: true }).unwrap();
+    let world = World::start_config(api, config, None).await;
+    // Regular sweeps are spread over 3.2 s, and the token is renewed at least once in each.
+    world.api_until("the second sweep", |log| log.total() > USERS as u64 + 2).await;
+    write_private(&token, &token_naming("10000002"));
+    let shown = |samples: &Samples, family: &str| -> Vec<f64> {
+        let wanted = format!("{family}{{account=\"acme\"");
+        let found = samples.iter().filter(|(series, _)| {
+            series.starts_with(&wanted) && !series.contains(r#"type="grey""#)
+        });
+        found.map(|(_, value)| value.parse().unwrap()).collect()
+    };
+    let red = "wazzup_unanswered_messages";
+    let mut mixed = Vec::new();
+    let changed = |samples: &Samples| {
+        let figures = shown(samples, red);
+        let new = figures.iter().filter(|count| **count == 9.0).count();
+        if new > 0 && new < figures.len() {
+            mixed.push(figures);
+        }
+        // Messages of two accounts are no messages that came.
+        let came = shown(samples, "wazzup_unanswered_increase_total");
+        assert!(came.iter().all(|count| *count == 0.0), "{came:?}");
+        new == USERS
+    };
+    world.until("the figures of the other account", changed).await;
+    assert_eq!(mixed, Vec::<Vec<f64>>::new(), "figures of two accounts at once");
     world.stop().await;
 }

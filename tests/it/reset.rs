@@ -8,7 +8,8 @@ use reqwest::{Method, Response};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use wazzup_exporter::app::Options;
-use wazzup_exporter::config::{self, Config};
+use wazzup_exporter::config::{self, Config, Permissions};
+use wazzup_exporter::reload::ConfigSource;
 use wazzup_exporter::simulator::{
     AccountSpec, Endpoint, RateLimit, Role, Settings, Simulator, UserSpec,
 };
@@ -88,6 +89,21 @@ impl Scene {
 
     async fn start(&self) -> World {
         self.start_config(self.config(POLL, "")).await
+    }
+
+    /// An exporter that reads its configuration again on request.
+    async fn start_from_file(&self, yaml: &str) -> World {
+        self.write("config.yaml", yaml);
+        let source = ConfigSource {
+            file: self.path("config.yaml"),
+            permissions: Permissions::default(),
+            check_interval: None,
+        };
+        let admin_listen = Some("127.0.0.1:0".parse().unwrap());
+        let storage = Some(self.storage());
+        let source = Some(source);
+        let options = Options { storage, admin_listen, source, lifecycle: true, ..options() };
+        World::start_options(self.api.clone(), self.config(POLL, ""), options).await
     }
 
     async fn start_config(&self, config: Config) -> World {
@@ -668,6 +684,49 @@ async fn a_shutdown_before_the_decision_sends_nothing() {
     assert_eq!(answer, code(503, "interrupted"));
     world.stop().await;
     assert_eq!((scene.deletes(), scene.record().len()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_renamed_account_keeps_its_cooldown_its_record_and_its_lock() {
+    let mismatch =
+        r#"endpoint=reset,body={"data":{"account_id":"99999999","cleared":true},"meta":{}}"#;
+    for (fault, first, then) in [
+        (None, code(200, "cleared"), code(429, "cooldown")),
+        (Some(mismatch), code(502, "account_mismatch"), code(409, "locked")),
+    ] {
+        let scene = Scene::new().await;
+        let yaml = scene.yaml(POLL, "");
+        let world = scene.start_from_file(&yaml).await;
+        if let Some(fault) = fault {
+            scene.api.add_fault(fault.parse().unwrap());
+        }
+        assert_eq!(ResetRequest::good().code(&world).await, first);
+        let record = scene.record();
+        scene.write("config.yaml", &yaml.replace("- name: acme", "- name: renamed"));
+        assert_eq!(world.request(Method::POST, "/-/reload", &[]).await.status(), 200);
+        let renamed = || ResetRequest { account: "renamed", ..ResetRequest::good() };
+        assert_eq!(renamed().code(&world).await, then);
+        assert_eq!(ResetRequest::good().code(&world).await, code(401, "unauthorized"));
+        assert_eq!((scene.deletes(), scene.record()), (1, record), "nothing was sent");
+        let refused =
+            format!(r#"wazzup_reset_refusals_total{{account="renamed",code="{}"}}"#, then.1);
+        let success = r#"wazzup_reset_last_success_timestamp_seconds{account="renamed"}"#;
+        let counted = |samples: &Samples| {
+            let known = samples.contains_key(success) == fault.is_none();
+            samples.get(&refused).is_some_and(|count| count == "1") && known
+        };
+        world.until("what is known of the last reset", counted).await;
+        world.stop().await;
+        // Over a restart under the new name, too.
+        let world = scene.start_from_file(&yaml).await;
+        assert_eq!(world.request(Method::POST, "/-/reload", &[]).await.status(), 200);
+        assert_eq!(ResetRequest::good().code(&world).await, code(429, "cooldown"));
+        world.stop().await;
+        let folders = std::fs::read_dir(scene.path("data")).unwrap();
+        let folders: Vec<_> = folders.map(|entry| entry.unwrap().file_name()).collect();
+        assert!(folders.contains(&format!("id.{ID}").into()), "{folders:?}");
+        assert!(!folders.iter().any(|name| name == "acme" || name == "renamed"), "{folders:?}");
+    }
 }
 
 /// Has the exporter use other settings of the account.

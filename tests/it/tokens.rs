@@ -210,3 +210,27 @@ async fn an_account_that_the_partner_does_not_have_does_not_disturb_the_others()
     assert_eq!(scene.asked(Endpoint::Exchange), 2);
     world.stop().await;
 }
+
+#[tokio::test]
+async fn a_pause_of_the_token_endpoint_shows_at_the_accounts_that_it_stops() {
+    let accounts = vec![white("acme", 0, 2), white("globex", 1, 2)];
+    let scene = Scene::new(main_partner(3600), accounts).await;
+    let world = scene.world(FAST).await;
+    world.until("figures of both", |samples| all_sweeps(samples, "ok") >= 4.0).await;
+    let paused =
+        |name| format!(r#"wazzup_account_paused_until_timestamp_seconds{{account="{name}"}}"#);
+    assert!(!world.scrape().await.contains_key(&paused("globex")));
+    scene.api.add_fault("endpoint=exchange,retry_after=429:3600".parse().unwrap());
+    scene.api.expire_tokens("globex").unwrap();
+    let samples = world.until("the pause", |samples| samples.contains_key(&paused("globex"))).await;
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs_f64();
+    let left = value(&samples, &paused("globex")).unwrap() - now;
+    assert!((3500.0..=3602.0).contains(&left), "{left}");
+    assert!(!samples.contains_key(&paused("acme")), "its token is good");
+    let failing = r#"wazzup_account_failing{account="globex",reason="rate_limited"}"#;
+    world.until("the reason", |samples| samples.contains_key(failing)).await;
+    let good = value(&samples, &sweeps("acme", "ok")).unwrap();
+    let goes_on = |samples: &Samples| value(samples, &sweeps("acme", "ok")) > Some(good + 1.0);
+    world.until("sweeps of the other", goes_on).await;
+    world.stop().await;
+}

@@ -42,7 +42,9 @@ pub(super) async fn summarize(
     let first: Vec<UserId> = configured.chain(listed).take(COUNTERS).collect();
     for user in first {
         let counter = match client.token().await {
-            Ok(token) => client.counter(&token, &user).await.map(|(reading, _)| describe(&reading)),
+            Ok(token) => {
+                client.counter(&token, &user).await.map(|counter| describe(&counter.reading))
+            }
             Err(error) => Ok(error.to_string()),
         };
         let counter = counter.unwrap_or_else(|error| error.to_string());

@@ -16,7 +16,7 @@ fn wait() -> CooldownLeft {
     CooldownLeft {
         left: Duration::from_secs(7),
         since: Duration::from_secs(1_759_499_127),
-        conflict: None,
+        clock_behind: false,
     }
 }
 
@@ -110,6 +110,11 @@ fn the_confirmation_is_the_number_of_this_account() {
     assert_eq!(without_id.code(), RefusalCode::ConfirmationMismatch);
 }
 
+fn figures(red: u64, grey: u64, other: u64) -> Figures {
+    let total = red.saturating_add(grey).saturating_add(other);
+    Figures { red, grey, other, total, users: 3 }
+}
+
 /// One after the other as a request meets them, each failing where its bit is set.
 fn refusal_of(failing: usize) -> Option<RefusalCode> {
     let fails = |guard: usize| failing & (1 << guard) != 0;
@@ -123,21 +128,16 @@ fn refusal_of(failing: usize) -> Option<RefusalCode> {
     let whole = || {
         let body = request("acme", Some(&id()), Some(content_type), body)?;
         availability(fails(4), fails(5), fails(6).then(wait))?;
-        let big = UnansweredCounts { red: 600, grey: 300, other: 101 };
-        let small = UnansweredCounts { red: 600, grey: 300, other: 100 };
-        let read = match (fails(7), fails(9)) {
-            (true, _) => Err("user 7: no answer".to_owned()),
-            (_, true) => Ok(big),
-            _ => Ok(small),
-        };
-        unanswered(read, fails(8).then(wait), 1000, body.expected_unanswered)
+        let counted = figures(600, 300, if fails(8) { 101 } else { 100 });
+        let read = if fails(7) { Err(FullReadError::Empty) } else { Ok(counted) };
+        unanswered(&complete(read)?, 1000, body.expected_unanswered)
     };
     whole().err().map(|refusal: Refusal| refusal.code())
 }
 
 #[test]
 fn the_first_guard_that_fails_answers_alone_and_in_every_combination() {
-    const ORDER: [RefusalCode; 10] = [
+    const ORDER: [RefusalCode; 9] = [
         RefusalCode::UnsupportedMediaType,
         RefusalCode::BodyTooLarge,
         RefusalCode::InvalidBody,
@@ -146,28 +146,24 @@ fn the_first_guard_that_fails_answers_alone_and_in_every_combination() {
         RefusalCode::Locked,
         RefusalCode::Cooldown,
         RefusalCode::IncompleteReading,
-        // Upstream's clock, which is known only now.
-        RefusalCode::Cooldown,
         RefusalCode::TooManyUnanswered,
     ];
     assert_eq!(refusal_of(0), None);
     for failing in 1_usize..1 << ORDER.len() {
         let first = failing.trailing_zeros() as usize;
-        assert_eq!(refusal_of(failing), Some(ORDER[first]), "{failing:010b}");
+        assert_eq!(refusal_of(failing), Some(ORDER[first]), "{failing:09b}");
     }
 }
 
 #[test]
 fn more_than_the_bound_needs_its_number_and_no_less() {
-    let total = |red, max, expected| {
-        unanswered(Ok(UnansweredCounts { red, grey: 0, other: 0 }), None, max, expected).is_ok()
-    };
+    let total = |red, max, expected| unanswered(&figures(red, 0, 0), max, expected).is_ok();
     assert!(total(1000, 1000, None) && total(0, 0, None));
     assert!(!total(1001, 1000, None) && !total(1, 0, None));
     assert!(total(1001, 1000, Some(1001)) && total(1001, 1000, Some(5000)));
     assert!(!total(1001, 1000, Some(1000)) && total(900, 1000, Some(1)));
-    let huge = UnansweredCounts { red: u64::MAX, grey: u64::MAX, other: 0 };
-    assert!(unanswered(Ok(huge), None, 1000, Some(u64::MAX - 1)).is_err());
+    let huge = figures(u64::MAX, u64::MAX, 0);
+    assert!(unanswered(&huge, 1000, Some(u64::MAX - 1)).is_err());
 }
 
 #[test]
@@ -192,12 +188,13 @@ fn every_refusal_says_what_to_do_and_how_long_to_wait() {
         assert_eq!(waits, (refusal.code() == RefusalCode::Cooldown).then_some(7));
         assert!(refusal.to_string().len() > 20, "{refusal}");
     }
-    for (conflict, part) in [
-        (ClockConflict::WallClockBehind, "later than now"),
-        (ClockConflict::UpstreamDenies, "Wazzup24"),
-    ] {
-        let message =
-            Refusal::Cooldown(CooldownLeft { conflict: Some(conflict), ..wait() }).to_string();
-        assert!(message.contains(part) && message.contains("2025-10-03T13:45:27Z"), "{message}");
-    }
+    let message = Refusal::Cooldown(CooldownLeft { clock_behind: true, ..wait() }).to_string();
+    assert!(message.contains("later than now") && message.contains("2025-10-03T13:45:27Z"));
+}
+
+#[test]
+fn a_poller_that_is_to_stop_is_no_failure_of_a_user() {
+    let code = |error| complete::<()>(Err(error)).unwrap_err().code();
+    assert_eq!(code(FullReadError::Stopped), RefusalCode::Interrupted);
+    assert_eq!(code(FullReadError::Empty), RefusalCode::IncompleteReading);
 }

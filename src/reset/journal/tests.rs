@@ -30,7 +30,7 @@ impl TestFolder {
 }
 
 fn mark() -> CooldownMark {
-    CooldownMark::new(Stamp::now(), clock::boot(), None, HOUR)
+    CooldownMark::new(Stamp::now(), clock::boot(), HOUR)
 }
 
 fn intent(id: &str) -> AuditLine {
@@ -47,24 +47,24 @@ async fn an_intent_keeps_its_cooldown_over_a_restart_with_or_without_an_outcome(
     let folder = TestFolder::new();
     let journal = folder.journal();
     assert_eq!(journal.open().await.unwrap(), 0);
-    assert_eq!(journal.wait(HOUR), None);
+    assert_eq!(journal.cooldown_left(HOUR), None);
     journal.write_intent(mark(), intent("a")).await.unwrap();
-    assert!(journal.wait(HOUR).is_some());
+    assert!(journal.cooldown_left(HOUR).is_some());
     let journal = folder.journal();
     assert_eq!(journal.open().await.unwrap(), 1, "its outcome is unknown");
-    assert!(journal.wait(HOUR).is_some());
+    assert!(journal.cooldown_left(HOUR).is_some());
     assert!(journal.marks().unresolved && journal.marks().last_success.is_none());
     assert_eq!(folder.journal().open().await.unwrap(), 0, "which is recorded once");
-    assert!(folder.journal().wait(HOUR).is_none(), "before the files are read");
+    assert!(folder.journal().cooldown_left(HOUR).is_none(), "before the files are read");
     let journal = folder.journal();
     journal.open().await.unwrap();
-    assert!(journal.marks().unresolved && journal.wait(HOUR).is_some());
+    assert!(journal.marks().unresolved && journal.cooldown_left(HOUR).is_some());
     journal.write_intent(mark(), intent("b")).await.unwrap();
     journal.append(ended("b", ResetResult::Cleared)).await.unwrap();
     let journal = folder.journal();
     assert_eq!(journal.open().await.unwrap(), 0);
     assert!(!journal.marks().unresolved && journal.marks().last_success.is_some());
-    assert!(journal.wait(HOUR).is_some());
+    assert!(journal.cooldown_left(HOUR).is_some());
 }
 
 #[tokio::test]
@@ -78,7 +78,7 @@ async fn a_kill_between_the_two_files_keeps_the_cooldown() {
     fs::remove_file(folder.path(AUDIT_FILE)).unwrap();
     let journal = folder.journal();
     assert_eq!(journal.open().await.unwrap(), 0, "nothing was sent");
-    assert!(journal.wait(HOUR).is_some());
+    assert!(journal.cooldown_left(HOUR).is_some());
 }
 
 #[tokio::test]
@@ -91,7 +91,7 @@ async fn a_lost_state_is_replaced_by_the_log() {
     fs::remove_file(folder.path(STATE_FILE)).unwrap();
     let journal = folder.journal();
     journal.open().await.unwrap();
-    assert!(journal.wait(HOUR).is_some());
+    assert!(journal.cooldown_left(HOUR).is_some());
 }
 
 #[tokio::test]
@@ -145,7 +145,7 @@ async fn a_disk_that_hangs_refuses_a_reset_and_holds_up_nothing_else() {
     let (refused, ()) = tokio::join!(write, tokio::time::advance(Duration::from_mins(1)));
     let refused = refused.unwrap_err();
     assert!(matches!(refused, JournalError::Storage(StorageError::Hung { .. })), "{refused}");
-    assert!(journal.wait(HOUR).is_some(), "what looks at the journal does not wait");
+    assert!(journal.cooldown_left(HOUR).is_some(), "what looks at the journal does not wait");
     hanging.await.unwrap().unwrap_err();
     tokio::time::resume();
     drop(end);
@@ -163,7 +163,7 @@ async fn an_intent_that_is_on_disk_too_late_was_not_sent_and_keeps_its_cooldown(
     drop(files);
     let journal = folder.journal();
     assert_eq!(journal.open().await.unwrap(), 0, "it is known that nothing was sent");
-    assert!(journal.wait(HOUR).is_some() && !journal.marks().unresolved);
+    assert!(journal.cooldown_left(HOUR).is_some() && !journal.marks().unresolved);
 }
 
 #[tokio::test]
@@ -178,5 +178,5 @@ async fn a_renamed_account_keeps_its_cooldown() {
     before.write_intent(mark(), intent("a")).await.unwrap();
     let after = journal("renamed");
     assert_eq!(after.open().await.unwrap(), 1);
-    assert!(after.wait(HOUR).is_some());
+    assert!(after.cooldown_left(HOUR).is_some());
 }

@@ -8,6 +8,8 @@ use reqwest::Method;
 use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
 use wazzup_exporter::simulator::{
     AccountSpec, Endpoint, RateLimit, Role, Settings, Simulator, UserSpec,
 };
@@ -23,7 +25,7 @@ const TOKEN: &str = "s3cr3t-token-for-resets-of-any-account";
 const GOOD: &str = r#"{"confirm":"ID","reason":"a dead backlog"}"#;
 
 /// Accounts, how upstream treats the reset of each, and the code that comes of it.
-const FATES: [(&str, &str); 12] = [
+const FATES: [(&str, &str); 14] = [
     ("cleared", ""),
     ("upstream_refused", "status=403,endpoint=reset"),
     ("upstream_limits", "status=429,endpoint=reset"),
@@ -42,6 +44,9 @@ const FATES: [(&str, &str); 12] = [
     ),
     ("incomplete_reading", "status=500,endpoint=users"),
     ("unknown_user", "status=404,endpoint=counter,user=2"),
+    // Beyond its first connection, over which counters are read, none gets through.
+    ("not_sent", ""),
+    ("storage_failed", ""),
 ];
 
 type Headers = &'static [(&'static str, &'static str)];
@@ -65,8 +70,9 @@ fn id(number: usize) -> String {
     format!("{:08}", 10_000_000 + number)
 }
 
-/// `acme` is the first account, `off` the last, which may not be reset; those of [`FATES`] are between.
-async fn start(web: &str) -> Scene {
+/// `acme` is the first account, `off` the last, which may not be reset; those of [`FATES`] are between. Where
+/// the log of the account `broken_log` should be is a folder.
+async fn start(web: &str, broken_log: Option<&str>) -> Scene {
     let names: Vec<&str> = ["acme"].into_iter().chain(FATES.map(|(name, _)| name)).collect();
     let user =
         |id: &str, count, kind: &str| UserSpec::new(id, "", Role::SalesRep).pinned(count, kind);
@@ -76,11 +82,11 @@ async fn start(web: &str) -> Scene {
     };
     let fault = |(number, (name, fault)): (usize, &(&str, &str))| {
         let fault = fault.replace("ID", &id(number + 1));
-        format!("account={name},{fault}").parse().unwrap()
+        (!fault.is_empty()).then(|| format!("account={name},{fault}").parse().unwrap())
     };
     let settings = Settings {
         accounts: names.iter().chain([&"off"]).enumerate().map(account).collect(),
-        faults: FATES.iter().enumerate().skip(1).map(fault).collect(),
+        faults: FATES.iter().enumerate().filter_map(fault).collect(),
         speed: 0.0,
         limit: RateLimit::UNLIMITED,
         ..Settings::default()
@@ -88,8 +94,14 @@ async fn start(web: &str) -> Scene {
     let (api, url) = serve(settings).await;
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| write_private(&folder.path().join(name), text);
-    let mut yaml = "poll: {interval: 1h, timeout: 5s}\naccounts:\n".to_owned();
+    let mut yaml = "poll: {interval: 1h, timeout: 5s, concurrency: 1}\naccounts:\n".to_owned();
+    let one_connection = one_connection_to(&url).await;
     for (number, name) in names.iter().chain([&"off"]).enumerate() {
+        let url = if *name == "not_sent" { &one_connection } else { &url };
+        if broken_log == Some(*name) {
+            let log = format!("data/id.{}/reset-audit.jsonl", id(number));
+            std::fs::create_dir_all(folder.path().join(log)).unwrap();
+        }
         writeln!(
             yaml,
             "- {{name: {name}, account_id: '{}', base_url: '{url}', auth: {{token: s3cr3t-{name}}}, \
@@ -110,6 +122,20 @@ async fn start(web: &str) -> Scene {
     let daemon = Exporter::spawn(&mut command);
     let admin = format!("http://{}", daemon.until_admin().await);
     Scene { api, folder, daemon, admin }
+}
+
+/// The address of a relay to an API that takes one connection and refuses all others.
+async fn one_connection_to(url: &str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let api = url.strip_prefix("http://").unwrap().to_owned();
+    tokio::spawn(async move {
+        let (mut one, _) = listener.accept().await.unwrap();
+        drop(listener);
+        let mut other = TcpStream::connect(api).await.unwrap();
+        let _ = copy_bidirectional(&mut one, &mut other).await;
+    });
+    address
 }
 
 fn flags(folder: &Path) -> [String; 2] {
@@ -148,7 +174,8 @@ impl Scene {
         let text = guard(path, answer.text()).await.unwrap();
         let document = serde_json::from_str::<Value>(&text);
         let text = document.map_or(text, |one| serde_json::to_string_pretty(&one).unwrap());
-        steady(&mask(&format!("{shown}\n{text}\n"), &[]))
+        let known = [(self.folder.path().to_str().unwrap(), "DIR")];
+        steady(&mask(&format!("{shown}\n{text}\n"), &known))
     }
 
     async fn post(&self, account: &str, body: &str, headers: &[(&str, &str)]) -> String {
@@ -179,7 +206,7 @@ const REQUESTS: [(&str, &str, &str, Headers); 15] = [
 
 #[tokio::test(flavor = "multi_thread")]
 async fn answers() {
-    let scene = start("{}").await;
+    let scene = start("{}", Some("storage_failed")).await;
     let mut shown = String::new();
     for account in ["", "acme/reset", "acme/reset/", "acme/reset/?x"] {
         for method in [Method::POST, Method::GET, Method::HEAD, Method::PUT, Method::OPTIONS] {
@@ -233,7 +260,7 @@ async fn answers_without_a_login_and_over_the_limit() {
         ("a login is wanted", format!("basic_auth_users: {{alice: {hash}}}\n")),
         ("too many requests", "rate_limit: {interval: 1h, burst: 0}\n".to_owned()),
     ] {
-        let scene = start(&web).await;
+        let scene = start(&web, None).await;
         section(&mut shown, title, &scene.post("acme", GOOD, &[]).await);
     }
     check("reset/web-configuration.txt", &shown);
@@ -241,7 +268,7 @@ async fn answers_without_a_login_and_over_the_limit() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn command() {
-    let scene = start("{}").await;
+    let scene = start("{}", None).await;
     let url = format!("--url={}", scene.admin);
     let (confirm, wrong) = (format!("--confirm={}", id(0)), "--confirm=78231464");
     let mut shown = String::new();

@@ -1,59 +1,20 @@
-//! Requests for a reset, from the admin listener to the service.
-//!
-//! [`http`](crate::http) holds a [`ResetHook`]; the service receives its messages and answers each
-//! request with a [`ResetReply`].
+//! A request for a reset, and the reply to it.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use secrecy::SecretSlice;
 use serde::Serialize;
-use tokio::sync::{mpsc, oneshot};
 
-/// Messages that may wait in the channel.
-const QUEUE: usize = 16;
-
-/// Sends requests to the reset service.
-#[derive(Debug, Clone)]
-pub struct ResetHook(mpsc::Sender<HookMessage>);
-
-/// A message to the reset service.
-#[derive(Debug)]
-pub(super) enum HookMessage {
-    /// Check the token, before anything else of the request is read.
-    CheckToken(ResetCredentials, oneshot::Sender<bool>),
-    /// Reset an account.
-    Reset(ResetRequest, oneshot::Sender<ResetReply>),
-}
-
-/// The account and token of a request.
-#[derive(Debug, Clone)]
-pub struct ResetCredentials {
-    /// The account's name, as it stands in the path.
-    pub account: String,
-    /// The reset token; empty where there is none.
-    pub token: SecretSlice<u8>,
-}
-
-/// A request for a reset, of which nothing is validated yet.
+/// A request for a reset with a valid token; nothing else is validated yet.
 #[derive(Debug)]
 pub struct ResetRequest {
-    /// The account, and its reset token.
-    pub credentials: ResetCredentials,
     /// The declared type of the body.
     pub content_type: Option<Vec<u8>>,
     /// The body, unless it is too long or incomplete.
     pub body: Option<Bytes>,
-    /// Where it came from.
-    pub caller: Caller,
-}
-
-/// Where a request came from, for the audit log.
-#[derive(Debug, Clone)]
-pub struct Caller {
     /// The address of the other end of the connection.
-    pub address: SocketAddr,
+    pub caller: SocketAddr,
     /// What the client calls itself, as it came.
     pub user_agent: Option<Vec<u8>>,
 }
@@ -107,28 +68,6 @@ pub struct Figures {
     pub total: u64,
     /// Users who were read.
     pub users: usize,
-}
-
-impl ResetHook {
-    /// A hook, and the receiver of its messages.
-    pub(super) fn new() -> (Self, mpsc::Receiver<HookMessage>) {
-        let (sender, messages) = mpsc::channel(QUEUE);
-        (Self(sender), messages)
-    }
-
-    /// Whether the token is the reset token of the account; `None` if the service has ended.
-    pub async fn check_token(&self, credentials: ResetCredentials) -> Option<bool> {
-        let (reply, replied) = oneshot::channel();
-        self.0.send(HookMessage::CheckToken(credentials, reply)).await.ok()?;
-        replied.await.ok()
-    }
-
-    /// Requests a reset; `None` if the service has ended.
-    pub async fn reset(&self, request: ResetRequest) -> Option<ResetReply> {
-        let (reply, replied) = oneshot::channel();
-        self.0.send(HookMessage::Reset(request, reply)).await.ok()?;
-        replied.await.ok()
-    }
 }
 
 impl ResetReply {
