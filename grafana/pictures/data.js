@@ -5,17 +5,22 @@
 const NICE = [1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1200, 1800, 3600, 7200, 10800, 21600, 43200, 86400];
 
 const escape_regex = (text) => text.replace(/[\\^$*+?.()|[\]{}]/g, "\\\\$&");
-const seconds = (text) => parseFloat(text) * { s: 1, m: 60, h: 3600, d: 86400 }[text.at(-1)];
+const seconds = (text) => parseFloat(text) * { s: 1, m: 60, h: 3600, d: 86400, w: 604800 }[text.at(-1)];
 
 /** What a variable is in a query: All, one value, or several as a regular expression. */
 function value_of(variable, chosen) {
-  if (chosen === undefined) return variable.allValue ?? "";
+  // All that were found, where All has no value of its own.
+  if (chosen === undefined) return variable.allValue ?? (variable.multi ? ".+" : "");
   if (!variable.multi) return chosen;
   return chosen.length === 1 ? escape_regex(chosen[0]) : `(${chosen.map(escape_regex).join("|")})`;
 }
 
+/** When a panel begins: with the dashboard, or a span of its own ago. */
+const begin_of = (panel, world) => (panel.timeFrom ? world.to - seconds(panel.timeFrom) : world.from);
+
 function interval_of(panel, world) {
-  const wanted = Math.max((world.to - world.from) / (panel.width || 1000), world.scrape, panel.interval ? seconds(panel.interval) : 0);
+  const points = panel.maxDataPoints ?? panel.width ?? 1000;
+  const wanted = Math.max((world.to - begin_of(panel, world)) / points, world.scrape, panel.interval ? seconds(panel.interval) : 0);
   return NICE.find((step) => step >= wanted) ?? 86400;
 }
 
@@ -24,7 +29,7 @@ function filled(expression, panel, world) {
   const own = {
     __rate_interval: `${Math.max(step + world.scrape, 4 * world.scrape)}s`,
     __interval: `${step}s`,
-    __range: `${world.to - world.from}s`,
+    __range: `${world.to - begin_of(panel, world)}s`,
   };
   return expression.replace(/\$(\w+)/g, (whole, name) => own[name] ?? world.values[name] ?? whole);
 }
@@ -48,7 +53,7 @@ async function series_of(panel, world) {
     const query = filled(target.expr, panel, world);
     const result = target.instant
       ? await ask(world, "api/v1/query", { query, time: world.to })
-      : await ask(world, "api/v1/query_range", { query, start: Math.ceil(world.from / step) * step, end: world.to, step });
+      : await ask(world, "api/v1/query_range", { query, start: Math.ceil(begin_of(panel, world) / step) * step, end: world.to, step });
     return result.map(({ metric, values, value }) => ({
       ref: target.refId,
       labels: metric,
@@ -64,14 +69,20 @@ async function series_of(panel, world) {
 async function table_of(panel, world) {
   const series = await series_of(panel, world);
   const several = panel.targets.length > 1;
-  const frames = panel.targets.map((target) => series.filter((one) => one.ref === target.refId).map((one) => ({
+  const frames = panel.targets.map((target) => series.filter((one) => one.ref === target.refId).flatMap((one) => one.points.map(([time, value]) => ({
     ...one.labels,
-    [several ? `Value #${target.refId}` : "Value"]: one.points.at(-1)[1],
-  }))).filter((frame) => frame.length);
+    Time: time,
+    [several ? `Value #${target.refId}` : "Value"]: value,
+  })))).filter((frame) => frame.length);
   let rows = frames.flat();
   for (const { id, options } of panel.transformations) {
     if (id === "merge") rows = merged(frames);
     if (id === "filterFieldsByName") rows = rows.map((row) => Object.fromEntries(Object.entries(row).filter(([name]) => options.include.names.includes(name))));
+    if (id === "calculateField") for (const row of rows) row[options.alias] = row[options.binary.left.matcher.options] - Number(options.binary.right.fixed) / 1000;
+    if (id === "formatTime") for (const row of rows) row[options.timeField] = TIMES[options.outputFormat](row[options.timeField], world.zone);
+    if (id === "groupBy") rows = grouped(rows, Object.entries(options.fields));
+    if (id === "groupingToMatrix") rows = matrix(rows, options);
+    if (id === "sortBy") rows.sort((a, b) => String(a[options.sort[0].field]).localeCompare(String(b[options.sort[0].field])));
     if (id === "organize") {
       const order = Object.entries(options.indexByName).sort((a, b) => a[1] - b[1]).map(([name]) => name);
       const known = order.filter((name) => rows.some((row) => name in row));
@@ -84,6 +95,37 @@ async function table_of(panel, world) {
     rows = rows.sort((a, b) => (desc ? rank(b) - rank(a) : rank(a) - rank(b)));
   }
   return { rows, columns: columns ?? [] };
+}
+
+const in_zone = (time, timeZone, how) => new Intl.DateTimeFormat("en-GB", { timeZone, ...how }).format(time * 1000);
+
+/** How a time is written, by the formats that the dashboards use. */
+const TIMES = {
+  E: (time, zone) => String(1 + ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"].indexOf(in_zone(time, zone, { weekday: "short" }))),
+  HH: (time, zone) => in_zone(time, zone, { hour: "2-digit", hourCycle: "h23" }),
+};
+
+/** One row for all that are equal in the fields to group by, with the mean of the others. */
+function grouped(rows, fields) {
+  const by = fields.filter(([, how]) => how.operation === "groupby").map(([name]) => name);
+  const groups = Map.groupBy(rows, (row) => JSON.stringify(by.map((name) => row[name])));
+  return [...groups.values()].map((group) => {
+    const row = Object.fromEntries(by.map((name) => [name, group[0][name]]));
+    for (const [name, how] of fields) {
+      if (how.operation === "aggregate") row[`${name} (mean)`] = group.reduce((sum, one) => sum + one[name], 0) / group.length;
+    }
+    return row;
+  });
+}
+
+function matrix(rows, { rowField, columnField, valueField }) {
+  const made = new Map();
+  for (const row of rows) {
+    const line = made.get(row[rowField]) ?? { [`${rowField}\\${columnField}`]: row[rowField] };
+    line[row[columnField]] = row[valueField];
+    made.set(row[rowField], line);
+  }
+  return [...made.values()];
 }
 
 /** Rows become one where they have the same values in all fields that all frames share. */

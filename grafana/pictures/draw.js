@@ -20,7 +20,9 @@ async function draw(dashboard, how) {
   top_of(dashboard, variables, how);
   const unit = (grid.clientWidth + GAP) / COLUMNS;
   let end = 0;
-  const painted = dashboard.panels.map(async (panel) => {
+  // All rows are drawn open.
+  const panels = dashboard.panels.flatMap((panel) => [panel, ...(panel.panels ?? [])]);
+  const painted = panels.map(async (panel) => {
     const { x, y, w, h } = panel.gridPos;
     const place = element(grid, "div", panel.type === "row" ? "row" : "panel");
     const box = { left: x * unit, top: y * CELL, width: w * unit - GAP, height: h * CELL - GAP };

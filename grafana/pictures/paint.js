@@ -48,12 +48,19 @@ function paint_stat(body, panel, series, box) {
   }
 }
 
+/** Green, yellow, red: where a value lies between 0 and the largest. */
+function on_scale(share) {
+  const [from, to] = share < 0.5 ? ["green", "yellow"] : ["yellow", "red"];
+  return `color-mix(in srgb, var(--${to}) ${Math.round(100 * (share < 0.5 ? share : share - 0.5) * 2)}%, var(--${from}))`;
+}
+
 function paint_table(body, panel, { rows, columns }) {
   if (!rows.length) return absent(body, panel.fieldConfig.defaults.noValue);
   const table = element(body, "table", "rows");
   const head = element(element(table, "thead"), "tr");
   columns = columns.filter((name) => !field_of(panel, name).custom.hidden);
   const fields = columns.map((name) => field_of(panel, name));
+  const most = Math.max(...rows.flatMap((row) => columns.map((name) => row[name]).filter((value) => typeof value === "number")));
   columns.forEach((name, index) => {
     const cell = element(head, "th", rows.some((row) => typeof row[name] === "number") && !fields[index].mappings.length && fields[index].custom.cellOptions.type !== "gauge" ? "number" : "", name);
     if (fields[index].custom.width) cell.style.width = `${fields[index].custom.width}px`;
@@ -73,6 +80,10 @@ function paint_table(body, panel, { rows, columns }) {
         bar.style.background = color_of(value.color);
         element(inside, "b", "", text).style.color = color_of(value.color);
         return;
+      }
+      if (kind === "color-background") {
+        cell.className = "heat";
+        if (!value.absent) cell.style.background = on_scale(row[name] / (most || 1));
       }
       const inner = field.links.length ? element(cell, "a", "", text) : element(cell, "span", "", text);
       if (value.absent) inner.style.color = "var(--soft)";

@@ -20,7 +20,7 @@ def files():
     for name, module in [("team-backlog", team_backlog), ("manager", manager), ("exporter-health", exporter_health)]:
         dashboard = module.build()
         queries = []
-        for panel in dashboard["panels"]:
+        for panel in [one for top in dashboard["panels"] for one in (top, *top.get("panels", ()))]:
             for query, target in zip(panel.pop("_queries", ()), panel.get("targets", ())):
                 one = {"panel": panel["title"], "ref": target["refId"], "labels": query["labels"]}
                 if query["may_be_empty"]:

@@ -12,6 +12,8 @@ SCHEMA = 41
 ABSENT = "no reading"
 #: What a list without an entry says. It may be empty because nothing was read, so it does not say that there is none.
 NONE = "none known"
+#: Of a table.
+NO_FOOTER = {"show": False, "reducer": [], "countRows": False, "fields": ""}
 
 
 def query(expr, legend="", instant=False, ref=None, labels=(), may_be_empty=""):
@@ -101,6 +103,9 @@ def _panel(kind, title, description, queries, unit, width, height, table=False, 
     }
     if interval := fields.pop("interval", None):
         panel["interval"] = interval
+    # How many points a query has at most; the width of the panel decides otherwise.
+    if points := fields.pop("points", None):
+        panel["maxDataPoints"] = points
     # Another time range than the dashboard's.
     if span := fields.pop("span", None):
         panel["timeFrom"] = span
@@ -184,11 +189,7 @@ def table(title, description, queries, columns, sort=None, unit="short", width=2
         "excludeByName": {},
     }
     transformations.append({"id": "organize", "options": organize})
-    options = {
-        "showHeader": True,
-        "cellHeight": "sm",
-        "footer": {"show": False, "reducer": [], "countRows": False, "fields": ""},
-    }
+    options = {"showHeader": True, "cellHeight": "sm", "footer": NO_FOOTER}
     if sort:
         options["sortBy"] = [{"displayName": sort, "desc": True}]
     fields.setdefault("no_value", NONE)
@@ -205,6 +206,67 @@ def table(title, description, queries, columns, sort=None, unit="short", width=2
         custom=custom,
         options=options,
         transformations=transformations,
+        **fields,
+    )
+
+
+def week(title, description, one, hours, unit="short", width=24, height=9, **fields):
+    """A table coloured by value: a row for each day of the week, a column for each hour of the day, in the time zone of
+    the dashboard. In it is the mean over all weeks of the panel's `span`. The query gives a point for each hour, which
+    is about the hour that ended then.
+    """
+    day, hour, value, corner = "Day", "Hour", "Value (mean)", "Day\\Hour"
+
+    def named(name, format):
+        begun = {"left": {"matcher": {"id": "byName", "options": "Time"}}, "operator": "-", "right": {"fixed": "3600000"}}
+        return [
+            {"id": "calculateField", "options": {"mode": "binary", "alias": name, "binary": begun}},
+            {"id": "convertFieldType", "options": {"conversions": [{"targetField": name, "destinationType": "time"}]}},
+            {"id": "formatTime", "options": {"timeField": name, "outputFormat": format, "useTimezone": True}},
+        ]
+
+    by = {"operation": "groupby", "aggregations": []}
+    mean = {"operation": "aggregate", "aggregations": ["mean"]}
+    matrix = {"rowField": day, "columnField": hour, "valueField": value, "emptyValue": "null"}
+    columns = [corner, *hours]
+    transformations = [
+        *named(day, "E"),
+        *named(hour, "HH"),
+        {"id": "groupBy", "options": {"fields": {day: by, hour: by, "Value": mean}}},
+        {"id": "groupingToMatrix", "options": matrix},
+        {"id": "sortBy", "options": {"sort": [{"field": corner, "desc": False}]}},
+        {
+            "id": "organize",
+            "options": {
+                "indexByName": {name: index for index, name in enumerate(columns)},
+                "renameByName": {corner: day},
+                "excludeByName": {},
+            },
+        },
+    ]
+    names = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
+    mappings = words({number: (name, None) for number, name in enumerate(names, start=1)})
+    plain = {"type": "auto"}
+    return _panel(
+        "table",
+        title,
+        description,
+        [one],
+        unit,
+        width,
+        height,
+        table=True,
+        custom={"align": "center", "cellOptions": {"type": "color-background", "mode": "basic"}, "inspect": False},
+        color="continuous-GrYlRd",
+        min=0,
+        interval="1h",
+        points=1000,
+        options={"showHeader": True, "cellHeight": "sm", "footer": NO_FOOTER},
+        transformations=transformations,
+        overrides=[
+            override(day, mappings=mappings, custom__cellOptions=plain, custom__align="left", custom__width=70),
+            *(override(name, noValue="") for name in hours),
+        ],
         **fields,
     )
 
@@ -233,9 +295,11 @@ def beyond(value, text, color):
     ]
 
 
-def row(title, *lines):
-    """Lines of panels under a title; without a title there is only the lines."""
-    return title, lines
+def row(title, *lines, open=True):
+    """Lines of panels under a title; without a title there are only the lines. One that is not open shows and asks
+    nothing before somebody opens it.
+    """
+    return title, lines, open
 
 
 def datasource():
@@ -323,26 +387,22 @@ def of_query(ref, name, handler):
 
 def dashboard(uid, title, description, variables, rows, span, links, refresh="1m", annotations=()):
     panels, y, number = [], 0, 0
-    for heading, lines in rows:
+    for heading, lines, open in rows:
+        inside = panels
         if heading:
             number += 1
-            panels.append(
-                {
-                    "id": number,
-                    "type": "row",
-                    "title": heading,
-                    "collapsed": False,
-                    "panels": [],
-                    "gridPos": {"x": 0, "y": y, "w": 24, "h": 1},
-                }
-            )
+            place = {"x": 0, "y": y, "w": 24, "h": 1}
+            # Grafana looks for the panels of an open row behind it, for those of another one in it.
+            head = {"id": number, "type": "row", "title": heading, "collapsed": not open, "panels": [], "gridPos": place}
+            panels.append(head)
+            inside = panels if open else head["panels"]
             y += 1
         for line in lines:
             x = 0
             for panel in line:
                 number += 1
                 place = panel["gridPos"]
-                panels.append({"id": number, **panel, "gridPos": {"x": x, "y": y, **place}})
+                inside.append({"id": number, **panel, "gridPos": {"x": x, "y": y, **place}})
                 x += place["w"]
             assert x <= 24, f"{title}: a line of {x} columns"
             y += max(panel["gridPos"]["h"] for panel in line)

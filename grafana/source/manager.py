@@ -91,7 +91,6 @@ def at_a_glance():
                 now(
                     'max by (account) (wazzup_account:red_messages:threshold{account="$account"})',
                     ref="limit",
-                    may_be_empty="the rules of the alerts may not be loaded",
                 ),
             ],
             thresholds=RED_OF_ONE,

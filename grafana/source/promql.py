@@ -54,6 +54,21 @@ def recent(*matchers, offset=""):
     return f"last_over_time({select('wazzup_user_info', *matchers, range=f'[15m]{END}', offset=offset)})"
 
 
+def of_teams(metric, range="", offset=""):
+    """What the recording rules add up for each team of the chosen accounts: of whom *Red now* counts.
+
+    Nobody is added up here, so that it costs little, however many people there are. A choice of managers changes
+    nothing. The figures bridge gaps: who is not read for a moment counts with the last figure for up to a quarter of
+    an hour.
+    """
+    return f"wazzup_team:{metric}{{{ACCOUNT}, {TEAM}}}{range}{offset and f' offset {offset}'}"
+
+
+def reported(expr):
+    """Of accounts that an exporter reports now: without one, what bridges gaps is no figure of now."""
+    return f"{expr}\nand on (account) {select('wazzup_account_users', ACCOUNT)}"
+
+
 def over_range(expr):
     """The same for a panel over time: those who were something else at some time of the range stay left out."""
     return expr.replace(f"[15m]{END}) unless", f"[$__range]{END}) unless")
@@ -87,19 +102,6 @@ def red(offset=""):
     return gauge("wazzup_unanswered_messages", 'type="red"', offset=offset)
 
 
-def lasting(offset=""):
-    """The same, but of whom was not read just now the last figure of a quarter of an hour, while an exporter is there.
-
-    For sums over time: a missed reading would look like many answers.
-    """
-    messages = ("wazzup_unanswered_messages", ACCOUNT, 'type="red"')
-    last = once(f"last_over_time({select(*messages, range='[15m]', offset=offset)})")
-    return chosen(
-        f"({once(select(*messages, offset=offset))} or ({last} and on ({PERSON}) {select('wazzup_user_info', ACCOUNT, offset=offset)}))",
-        offset,
-    )
-
-
 def peak(kind):
     """The highest counter of one type in the range, of those chosen who had any and are still polled at its end."""
     of = select("wazzup_unanswered_messages", ACCOUNT, f'type="{kind}"', range="[$__range] @ end()")
@@ -130,10 +132,6 @@ def mean(kind):
 
 def increase(metric, range="$__rate_interval"):
     return chosen(once(f"increase({select(metric, ACCOUNT, range=f'[{range}]')})"))
-
-
-def rate(metric):
-    return chosen(once(f"rate({select(metric, ACCOUNT, range='[$__rate_interval]')})"))
 
 
 def additive(offset=""):
@@ -174,12 +172,6 @@ def who(*of):
         f"  or on ({PERSON}) label_replace(topk by ({PERSON}) (1, {recent(*of, NAMELESS)}), {id_as_name})\n"
         f"  or on ({PERSON}) label_replace(group by ({PERSON}) (last_over_time({polled})), {id_as_name})\n)"
     )
-
-
-def teams():
-    """The team of each person; no team where none is known."""
-    polled = f"group by ({PERSON}) ({select('wazzup_user_up', ACCOUNT)})"
-    return f"(\n  topk by ({PERSON}) (1, group by ({PERSON}, team) ({recent(ACCOUNT)}))\n  or on ({PERSON}) {polled}\n)"
 
 
 def named(people, *of):

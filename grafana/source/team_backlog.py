@@ -41,32 +41,33 @@ from grafana import (
     table,
     timeseries,
     variable,
+    week,
     words,
 )
 from promql import (
     ACCOUNT,
     PERSON,
+    TEAM as OF_TEAM,
     chosen,
     counted,
     every,
     gauge,
     increase,
     inside,
-    lasting,
     mean,
     named,
     of_most,
     of_others,
     of_sales_reps,
+    of_teams,
     of_the_rest,
     once,
     over_range,
     peak,
-    rate,
     red,
+    reported,
     select,
     tell,
-    teams,
     total,
 )
 
@@ -75,6 +76,10 @@ PEOPLE = ("account", "user", "name")
 YOUNG = "the series are younger than a week"
 
 CAME, ANSWERED = "wazzup_unanswered_increase_total", "wazzup_unanswered_decrease_total"
+#: Of each team, from the recording rules.
+RED, CAME_RATE, ANSWERED_RATE = "red_messages:last15m", "red_messages_came:rate5m", "red_messages_answered:rate5m"
+#: The columns of a week.
+HOURS = [f"{hour:02}" for hour in range(24)]
 RED_SINCE = "wazzup_unanswered_red_since_timestamp_seconds"
 
 #: Seconds that stand for no end: nobody answers.
@@ -155,11 +160,11 @@ def banner():
 
 
 def at_a_glance():
-    all_red = total(counted(red()))
-    then = f"avg_over_time({total(counted(lasting()))}[1h:10m] offset 1w)"
+    red_of_teams = total(reported(of_teams(RED)))
+    then = total(f"avg_over_time({of_teams(RED, '[1h]', offset='1w')})")
     oldest = f"time() - min{inside(gauge(RED_SINCE, how='min'))}\nor max{inside(red())} == 0"
-    pace = total(counted(rate(ANSWERED)))
-    clearing = f"clamp_max(\n  ({all_red} > 0)\n  / {pace},\n  {NEVER}\n)\nor {all_red} == 0"
+    pace = total(f"avg_over_time({of_teams(ANSWERED_RATE, '[1h]')})")
+    clearing = f"clamp_max(\n  {red_of_teams}\n  / clamp_min({pace}, 1 / {NEVER}),\n  {NEVER}\n)"
     return [
         stat(
             "Red now",
@@ -175,7 +180,7 @@ def at_a_glance():
         ),
         stat(
             "Same hour last week",
-            "The mean over the hour that ended exactly a week ago, of all that *Red now* adds up.",
+            "The mean over the hour that ended exactly a week ago, of the chosen teams: of whom *Red now* counts. This figure, the next one and the time to clear come from the recording rules, which know no single managers.",
             [now(then, may_be_empty=YOUNG)],
             no_value="no reading then",
             width=4,
@@ -184,8 +189,8 @@ def at_a_glance():
         ),
         stat(
             "Against last week",
-            "Red now, minus the mean of the same hour last week. Below 0 is less than then.",
-            [now(f"{all_red}\n- {then}", may_be_empty=YOUNG)],
+            "Red of the chosen teams now, minus the mean of the same hour last week. Below 0 is less than then.",
+            [now(f"{red_of_teams}\n- {then}", may_be_empty=YOUNG)],
             no_value="no reading then",
             width=4,
             height=5,
@@ -204,13 +209,12 @@ def at_a_glance():
         ),
         stat(
             "Time to clear",
-            "How long the red messages of now take at the pace at which messages were answered in the last hour, if no more came.",
+            "How long the red messages of the chosen teams take at the pace at which messages were answered in the last hour, if no more came.",
             [now(clearing)],
             unit="s",
             width=5,
             height=5,
             decimals=1,
-            interval="1h",
             thresholds=CLEARING,
             mappings=beyond(float(NEVER), "nobody answers", "red"),
         ),
@@ -245,7 +249,6 @@ def who_owes():
             now(
                 f"{inside(red())}\n/ on (account) group_left () wazzup_account:red_messages:threshold",
                 labels=person,
-                may_be_empty="the rules of the alerts may not be loaded",
             ),
         ],
         columns,
@@ -298,52 +301,52 @@ def who_owes():
     )
 
 
-def above_zero():
-    person = once(select("wazzup_unanswered_messages", ACCOUNT, 'type="red"'))
-    closed = f"{select('wazzup_working_time', ACCOUNT)} == 0"
-    share = f"avg_over_time((\n  {person} > bool 0\n  unless on (account) ({closed})\n)[$__range:$__interval])"
-    return bars(
-        "Share of working time above zero",
-        "For how much of the time range red was above zero, of the 30 with the largest share who are still polled, within the working hours of the account, or at all hours where it has none. Times without a reading are left out.",
-        [now(f"sort_desc(\n  {named(f'topk(30, {inside(chosen(share))})')}\n)", "{{name}}", labels=PEOPLE)],
-        unit="percentunit",
+def alerts():
+    firing = 'group by (account, user, team, alertname, severity) (ALERTS{alertstate="firing", account=~"$account"})'
+    return table(
+        "Alerts that fire",
+        "Alerts of the chosen accounts, from Prometheus' own rules: there are none where those are not loaded.",
+        [now(firing, labels=("alertname", "severity"), may_be_empty="none may fire")],
+        {"alertname": "Alert", "severity": "Severity", "account": "Account", "user": "Id", "team": "Team"},
         width=7,
         height=14,
-        interval="30m",
-        max=1,
-        decimals=0,
-        thresholds=SHARE_ABOVE_ZERO,
+        overrides=[
+            override("Severity", mappings=SEVERITIES, custom__cellOptions=COLORED),
+            override("Id", noValue=""),
+            override("Team", noValue=""),
+        ],
     )
 
 
-def red_over_time():
-    peaks = counted(peak("red"))
-    top = of_most(every("red"), peaks)
+def when():
+    """At what time of which weekday red piles up."""
+    hourly = total(f"avg_over_time({of_teams(RED, '[1h]')})")
+    return week(
+        "Red by hour and weekday",
+        "How much red waits in each hour of the week: the mean of the last four weeks, or of what there is of them, in your time zone. The redder, the more: at what time of which weekday help is missing.",
+        query(hourly),
+        HOURS,
+        span="4w",
+        decimals=0,
+    )
+
+
+def over_time():
+    def per_hour(metric):
+        past = of_teams(metric, "[$__interval]")
+        return f"3600 * {total(f'avg_over_time({past})')}"
+
     return [
         timeseries(
-            "Red by manager",
-            "Red of the 30 managers who had the most of those whom *Red now* counts and who are still polled, on top of each other, and of all others as one: what is piled up has to add up. A gap is a time without a reading, not without messages.",
-            [
-                query(over_range(named(top)), "{{name}}", labels=PEOPLE),
-                query(over_range(of_the_rest(counted(every("red")), peaks)), "all others", may_be_empty="there may be no more than 30"),
-            ],
-            stack=True,
-            width=14,
-            height=11,
-            interval="15m",
-            links=[BY_LABEL],
-            overrides=[override("all others", color=fixed("#8e8e8e"), links=[])],
-        ),
-        timeseries(
             "Red against last week",
-            "Red now and exactly a week before, of sales reps where roles are known, a sum of counters elsewhere. Who is not read for a moment counts with the last figure for up to a quarter of an hour: a missed reading would look like an answer.",
+            "Red of the chosen teams, and exactly a week before: of sales reps where roles are known, a sum of counters elsewhere. Who is not read for a moment counts with the last figure for up to a quarter of an hour: a missed reading would look like an answer.",
             [
-                query(over_range(total(counted(lasting()))), "now"),
-                query(over_range(total(counted(lasting("1w"), "1w"))), "a week before", may_be_empty=YOUNG),
+                query(total(of_teams(RED)), "now"),
+                query(total(of_teams(RED, offset="1w")), "a week before", may_be_empty=YOUNG),
             ],
-            width=10,
-            height=11,
-            interval="30m",
+            width=14,
+            height=9,
+            interval="5m",
             legend="bottom",
             overrides=[
                 override("now", color=fixed("red"), custom__lineWidth=2),
@@ -355,26 +358,46 @@ def red_over_time():
                 ),
             ],
         ),
+        timeseries(
+            "Came and answered per hour",
+            "Red messages that came, above the line, and that were answered, below it, per hour; of sales reps where roles are known, of everybody elsewhere. What comes and is answered between two readings is not seen.",
+            [query(per_hour(CAME_RATE), "came"), query(per_hour(ANSWERED_RATE), "answered")],
+            bars=True,
+            width=10,
+            height=9,
+            legend="bottom",
+            interval="1h",
+            decimals=0,
+            overrides=[
+                override("came", color=fixed("red")),
+                override("answered", color=fixed("green"), custom__transform="negative-Y"),
+            ],
+        ),
     ]
 
 
 def by_group(title, label, column, description):
     """A row for each team or account."""
-    team = f"* on ({PERSON}) group_left (team) {teams()}"
-
     def grouped(figure, how="sum"):
-        return f"{how} by ({label}) {inside(f'{inside(figure)} {team}' if label == 'team' else figure)}"
+        return f"{how} by ({label}) {inside(figure)}"
 
-    gone = f"time() - {inside(gauge(RED_SINCE, how='min'))}"
+    def per_hour(metric):
+        past = of_teams(metric, "[1h]")
+        return f"3600 * {grouped(reported(f'avg_over_time({past})'))}"
+
+    age = f"wazzup_user:red_age_seconds:last15m{{{ACCOUNT}, {OF_TEAM}}}"
+    unread = f"1 - {inside(gauge('wazzup_user_up'))}"
+    if label == "team":
+        unread = f"{inside(unread)}\n* on ({PERSON}) group_left (team) wazzup_user:team:last15m"
     return table(
         title,
         description,
         [
-            now(grouped(counted(red())), labels=() if label == "team" else (label,)),
-            now(grouped(gone, how="max"), may_be_empty="red may be 0 everywhere"),
-            now(grouped(counted(increase(CAME)))),
-            now(grouped(counted(increase(ANSWERED)))),
-            now(grouped(f"1 - {inside(gauge('wazzup_user_up'))}")),
+            now(grouped(reported(of_teams(RED))), labels=() if label == "team" else (label,)),
+            now(grouped(reported(age), how="max"), may_be_empty="red may be 0 everywhere"),
+            now(per_hour(CAME_RATE)),
+            now(per_hour(ANSWERED_RATE)),
+            now(grouped(unread)),
         ],
         {
             label: column,
@@ -387,7 +410,6 @@ def by_group(title, label, column, description):
         sort="Red",
         width=12,
         height=8,
-        interval="1h",
         decimals=0,
         no_value=ABSENT,
         overrides=[
@@ -399,103 +421,69 @@ def by_group(title, label, column, description):
 
 
 def groups():
-    told = "red of those whom *Red now* counts, the longest time above zero of one of them, and what came and was answered in the last hour"
+    told = "red of those whom *Red now* counts, the longest time above zero of somebody in it, and what came and was answered in the last hour. From the recording rules"
     return [
         by_group("By team", "team", "Team", f"Every team: {told}. Who has no team is in one row."),
         by_group("By account", "account", "Account", f"Every account: {told}."),
     ]
 
 
-def leads():
-    answered = f"topk(20, {inside(increase(ANSWERED, range='$__range'))})"
-    firing = 'group by (account, user, team, alertname, severity) (ALERTS{alertstate="firing", account=~"$account"})'
-    days = ["today", "a day ago", *[f"{day} days ago" for day in range(2, 7)]]
-
-    def ago(day):
-        return total(counted(red(day), day))
-
-    return [
-        table(
-            "Alerts that fire",
-            "Alerts of the chosen accounts, from Prometheus' own rules: there are none where those are not loaded.",
-            [
-                now(
-                    firing,
-                    labels=("alertname", "severity"),
-                    may_be_empty="none may fire, or the rules may not be loaded",
-                )
-            ],
-            {"alertname": "Alert", "severity": "Severity", "account": "Account", "user": "Id", "team": "Team"},
-            width=9,
-            height=9,
-            overrides=[
-                override("Severity", mappings=SEVERITIES, custom__cellOptions=COLORED),
-                override("Id", noValue=""),
-                override("Team", noValue=""),
-            ],
-        ),
-        bars(
-            "Who answered most",
-            "Red messages that were answered in the time range, of the twenty who answered most. What comes and is answered between two readings is not seen.",
-            [now(f"sort_desc(\n  {named(answered)}\n)", "{{name}}", labels=PEOPLE)],
-            width=6,
-            height=9,
-            decimals=0,
-            thresholds=only("green"),
-        ),
-        timeseries(
-            "Red by hour and day",
-            "Red of the last 24 hours beside the same hours of the six days before: at what time of which weekday it piles up.",
-            [
-                query(
-                    over_range(ago(f"{day}d" if day else "")),
-                    name,
-                    may_be_empty="the series are younger than that" if day else "",
-                )
-                for day, name in enumerate(days)
-            ],
-            width=9,
-            height=9,
-            fill=0,
-            legend="bottom",
-            interval="1h",
-            decimals=0,
-            span="24h",
-            overrides=[override("today", color=fixed("red"), custom__lineWidth=3)],
-        ),
-    ]
-
-
-def pace():
+def people():
+    """What costs most, as it looks at everybody at each point, or at each reading of the range."""
+    peaks = counted(peak("red"))
+    top = of_most(every("red"), peaks)
     most_grey = of_most(mean("grey"), peak("grey"))
-    return [
-        timeseries(
-            "Came and answered per hour",
-            "Red messages that came, above the line, and that were answered, below it, in each hour; of sales reps where roles are known, of everybody elsewhere. What comes and is answered between two readings is not seen.",
-            [query(over_range(total(counted(increase(CAME)))), "came"), query(over_range(total(counted(increase(ANSWERED)))), "answered")],
-            bars=True,
-            width=14,
-            height=9,
-            legend="bottom",
-            interval="1h",
-            decimals=0,
-            overrides=[
-                override("came", color=fixed("red")),
-                override("answered", color=fixed("green"), custom__transform="negative-Y"),
-            ],
-        ),
-        timeseries(
-            "Grey",
-            "Messages of customers whom a manager only looks on, as quality control does, of the 30 who had the most: the mean of each hour, because a counter may turn red and back. Never added to red.",
-            [query(over_range(named(most_grey)), "{{name}}", labels=PEOPLE)],
-            width=10,
-            height=9,
-            fill=0,
-            interval="1h",
-            calcs=("lastNotNull",),
-            decimals=0,
-        ),
-    ]
+    answered = f"topk(20, {inside(increase(ANSWERED, range='$__range'))})"
+    person = once(select("wazzup_unanswered_messages", ACCOUNT, 'type="red"'))
+    closed = f"{select('wazzup_working_time', ACCOUNT)} == 0"
+    share = f"avg_over_time((\n  {person} > bool 0\n  unless on (account) ({closed})\n)[$__range:$__interval])"
+    red_by_manager = timeseries(
+        "Red by manager",
+        "Red of the 30 managers who had the most of those whom *Red now* counts and who are still polled, on top of each other, and of all others as one: what is piled up has to add up. A gap is a time without a reading, not without messages.",
+        [
+            query(over_range(named(top)), "{{name}}", labels=PEOPLE),
+            query(over_range(of_the_rest(counted(every("red")), peaks)), "all others", may_be_empty="there may be no more than 30"),
+        ],
+        stack=True,
+        width=14,
+        height=11,
+        interval="15m",
+        links=[BY_LABEL],
+        overrides=[override("all others", color=fixed("#8e8e8e"), links=[])],
+    )
+    grey = timeseries(
+        "Grey",
+        "Messages of customers whom a manager only looks on, as quality control does, of the 30 who had the most: the mean of each hour, because a counter may turn red and back. Never added to red.",
+        [query(over_range(named(most_grey)), "{{name}}", labels=PEOPLE)],
+        width=10,
+        height=11,
+        fill=0,
+        interval="1h",
+        calcs=("lastNotNull",),
+        decimals=0,
+    )
+    share_above_zero = bars(
+        "Share of working time above zero",
+        "For how much of the time range red was above zero, of the 30 with the largest share who are still polled, within the working hours of the account, or at all hours where it has none. Times without a reading are left out.",
+        [now(f"sort_desc(\n  {named(f'topk(30, {inside(chosen(share))})')}\n)", "{{name}}", labels=PEOPLE)],
+        unit="percentunit",
+        width=12,
+        height=14,
+        interval="30m",
+        max=1,
+        decimals=0,
+        thresholds=SHARE_ABOVE_ZERO,
+    )
+    who_answered = bars(
+        "Who answered most",
+        "Red messages that were answered in the time range, of the twenty who answered most. What comes and is answered between two readings is not seen.",
+        [now(f"sort_desc(\n  {named(answered)}\n)", "{{name}}", labels=PEOPLE)],
+        width=12,
+        height=14,
+        decimals=0,
+        thresholds=only("green"),
+    )
+    return [red_by_manager, grey], [share_above_zero, who_answered]
 
 
 def doubts():
@@ -530,10 +518,11 @@ def build():
         variables(),
         [
             row(None, banner(), at_a_glance()),
-            row("Who owes replies", [who_owes(), above_zero()]),
-            row("Teams and accounts", groups(), leads()),
-            row("Over time", red_over_time(), pace()),
+            row("Who owes replies", [who_owes(), alerts()]),
+            row("When it piles up", [when()], over_time()),
+            row("Teams and accounts", groups()),
             row("What not to believe", doubts()),
+            row("Managers over time", *people(), open=False),
         ],
         span="now-24h",
         links=[to_health(), to_status_page()],

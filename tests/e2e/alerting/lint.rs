@@ -122,8 +122,10 @@ fn what_is_recorded_is_used() {
         .flat_map(|expression| names(&expression).selectors)
         .map(|(metric, _)| metric)
         .collect();
+    let dashboard = include_str!("../../../grafana/dashboards/team-backlog.json");
     let unused: Vec<_> = rules.iter().filter_map(|rule| rule.record.as_ref()).collect();
-    let unused: Vec<_> = unused.into_iter().filter(|name| !used.contains(*name)).collect();
+    let unused = unused.into_iter().filter(|name| !used.contains(*name));
+    let unused: Vec<_> = unused.filter(|name| !dashboard.contains(&format!("{name}{{"))).collect();
     assert!(unused.is_empty(), "{unused:?}");
 }
 

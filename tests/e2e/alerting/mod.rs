@@ -45,7 +45,11 @@ fn shortened(yaml: &str) -> String {
 }
 
 /// A folder with the shipped `prometheus.yaml` and rules, which scrapes and evaluates twice a second.
-fn prometheus_folder(exporter: SocketAddr, alertmanager: &str, more_rules: &str) -> TempDir {
+pub(crate) fn prometheus_folder(
+    exporter: SocketAddr,
+    alertmanager: &str,
+    more_rules: &str,
+) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let rules = folder.path().join("rules");
     std::fs::create_dir(&rules).unwrap();

@@ -46,11 +46,10 @@ fn read(name: &str) -> Value {
 pub(super) fn queries(name: &str) -> Vec<Query> {
     let dashboard = dashboard(name);
     let expected = read("expected.json")[name].as_array().unwrap().clone();
-    let panels = dashboard["panels"].as_array().unwrap().iter();
-    let targets = panels.flat_map(|panel| {
-        let targets = panel["targets"].as_array().into_iter().flatten();
-        targets.map(move |target| (panel, target))
-    });
+    // Those of a row that is not open are in it.
+    let top = listed(&dashboard, "panels");
+    let panels = top.flat_map(|top| std::iter::once(top).chain(listed(top, "panels")));
+    let targets = panels.flat_map(|panel| listed(panel, "targets").map(move |one| (panel, one)));
     let mut queries = Vec::new();
     for ((panel, target), expected) in targets.zip(&expected) {
         let text = |value: &Value| value.as_str().unwrap().to_owned();
@@ -68,6 +67,11 @@ pub(super) fn queries(name: &str) -> Vec<Query> {
     }
     assert_eq!(queries.len(), expected.len(), "{name}");
     queries
+}
+
+/// What stands in a list, if there is one.
+fn listed<'a>(value: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
+    value[key].as_array().into_iter().flatten()
 }
 
 fn seconds(text: &str) -> u64 {

@@ -7,6 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tokio::time::sleep;
 
 use super::grafana::dashboard;
@@ -25,6 +26,10 @@ const SCALE: f64 = 1.5;
 const RUN: Duration = Duration::from_mins(15);
 /// A quarter past four in Almaty, on the last of the recorded days.
 const NOW: i64 = 1_795_518_900;
+const WEEK: i64 = 7 * 86_400;
+/// How long a recorded span is at least.
+const LENGTH: i64 = 30 * 3_600;
+const BLOCKS: [&str; 2] = ["tsdb", "create-blocks-from"];
 /// Midnight before.
 const MIDNIGHT: i64 = 1_795_460_400;
 
@@ -47,14 +52,9 @@ struct Picture {
 #[ignore = "needs what record.py has written, and changes files of the repository"]
 async fn pictures_of_recorded_days() {
     let recorded = std::env::var("RECORDED").expect("the folder that record.py has written");
-    let days = tempfile::tempdir().unwrap();
-    for span in ["0", "1"] {
-        let mut promtool = Command::new("promtool");
-        let file = Path::new(&recorded).join(span).join("recorded.om");
-        promtool.args(["tsdb", "create-blocks-from", "openmetrics"]).arg(file).arg(days.path());
-        let made = run("promtool", &mut promtool, b"");
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    }
+    let days = blocks(Path::new(&recorded));
+    // What rules record is evaluated over the same days, and put beside them.
+    record(&Prometheus::holding(blocks(Path::new(&recorded))).await, days.path());
     let days = Prometheus::holding(days).await;
     let browser = Browser::start().await;
     let team = Picture {
@@ -81,6 +81,37 @@ async fn pictures_of_recorded_days() {
     };
     manager.draw(&browser, &days).await;
     assert_eq!(browser.complaints().await, [""; 0]);
+}
+
+/// The recorded days, as Prometheus keeps them.
+fn blocks(recorded: &Path) -> TempDir {
+    let days = tempfile::tempdir().unwrap();
+    for span in ["0", "1"] {
+        let file = recorded.join(span).join("recorded.om");
+        create_blocks(
+            Command::new("promtool").args(BLOCKS).arg("openmetrics").args([&file, days.path()]),
+        );
+    }
+    days
+}
+
+/// Evaluates `grafana/pictures/rules.yaml` over the recorded days, into this folder.
+fn record(days: &Prometheus, folder: &Path) {
+    let rules = concat!(env!("CARGO_MANIFEST_DIR"), "/grafana/pictures/rules.yaml");
+    for end in [NOW - WEEK, NOW] {
+        let mut promtool = Command::new("promtool");
+        promtool.args(BLOCKS).args(["rules", "--eval-interval=60s", rules]);
+        promtool
+            .arg(format!("--url={}", days.url()))
+            .arg(format!("--output-dir={}", folder.display()));
+        promtool.arg(format!("--start={}", end - LENGTH)).arg(format!("--end={end}"));
+        create_blocks(&mut promtool);
+    }
+}
+
+fn create_blocks(promtool: &mut Command) {
+    let made = run("promtool", promtool, b"");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,6 +4,7 @@ use wazzup_exporter::simulator::Settings;
 
 use super::NAMES;
 use super::grafana::{Query, Variables, dashboard, offered, queries, several};
+use crate::alerting::prometheus_folder;
 use crate::prometheus::Prometheus;
 use crate::support::exporter::Exporter;
 use crate::support::upstream::serve;
@@ -33,19 +34,26 @@ fn chosen(name: &str) -> Variables {
 
 /// The demo with working hours that are now, and what it needs to be polled every second.
 pub(super) async fn demo() -> (Exporter, Prometheus) {
+    let exporter = demo_exporter().await;
+    let prometheus = Prometheus::start(&exporter).await;
+    (exporter, prometheus)
+}
+
+async fn demo_exporter() -> Exporter {
     let (api, url) = serve(Settings::demo(1)).await;
     let hours = "    working_hours: {timezone: UTC, days: mon-sun, from: '00:00', to: '24:00'}\n";
     let yaml = api.exporter_config(&url, "1s");
     let yaml = yaml.replace("    account_id:", &format!("{hours}    account_id:"));
     assert!(yaml.contains("working_hours"), "{yaml}");
-    let exporter = Exporter::configured(&api, &yaml, &[]);
-    let prometheus = Prometheus::start(&exporter).await;
-    (exporter, prometheus)
+    Exporter::configured(&api, &yaml, &[])
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_query_finds_what_it_is_for() {
-    let (exporter, prometheus) = demo().await;
+    let exporter = demo_exporter().await;
+    // Some ask for what rules record. Port 1 of loopback stands for an Alertmanager that nobody needs here.
+    let folder = prometheus_folder(exporter.address, "127.0.0.1:1", "");
+    let prometheus = Prometheus::configured(folder).await;
     let processes = [&exporter.process, &prometheus.process];
     for name in NAMES {
         let everything = if name == "manager" { chosen(name) } else { all() };

@@ -49,9 +49,15 @@ fn array<'a>(value: &'a Value, key: &str) -> &'a [Value] {
     value[key].as_array().unwrap_or_else(|| panic!("{key} of {value}"))
 }
 
+/// Headings and panels, also those of a row that is not open, which are in it.
+fn headings_and_panels(dashboard: &Value) -> impl Iterator<Item = &Value> {
+    let top = array(dashboard, "panels").iter();
+    top.flat_map(|top| std::iter::once(top).chain(top["panels"].as_array().into_iter().flatten()))
+}
+
 /// Every panel that is no heading.
 fn panels(dashboard: &Value) -> impl Iterator<Item = &Value> {
-    array(dashboard, "panels").iter().filter(|panel| panel["type"] != "row")
+    headings_and_panels(dashboard).filter(|panel| panel["type"] != "row")
 }
 
 /// Every query of panels and variables, with its place.
@@ -85,7 +91,7 @@ fn a_dashboard_can_be_imported_and_found_again() {
         assert_eq!(dashboard["editable"], false, "{name}: uneditable-dashboard-rule");
         let mut ids = BTreeSet::new();
         let mut taken = BTreeSet::new();
-        for panel in array(&dashboard, "panels") {
+        for panel in headings_and_panels(&dashboard) {
             assert!(ids.insert(panel["id"].as_u64().unwrap()), "{name}: the id of {panel}");
             let [x, y, w, h] =
                 ["x", "y", "w", "h"].map(|key| panel["gridPos"][key].as_u64().unwrap());
@@ -167,7 +173,7 @@ struct Selector<'a> {
 /// Every selector of what is scraped. All of them have braces, because all of them have the job. What rules record,
 /// which has a colon, has its own check in tests/e2e.
 fn selectors(query: &str) -> Vec<Selector<'_>> {
-    let whole = Regex::new(r"(?:^|[^a-z:])([a-z_]+)\{([^}]*)\}").unwrap();
+    let whole = Regex::new(r"(?:^|[^a-z0-9:])([a-z_]+)\{([^}]*)\}").unwrap();
     let matcher = Regex::new(r#"([a-z_]+)(=~|!~|!=|=)"([^"]*)""#).unwrap();
     whole
         .captures_iter(query)
