@@ -111,10 +111,10 @@ fn commands() -> Vec<String> {
 }
 
 #[test]
-fn the_readme_lists_every_command_and_no_other() {
-    let readme = page("README.md");
+fn the_page_about_commands_lists_every_command_and_no_other() {
+    let text = page("docs/commands.md");
     let mut listed = BTreeSet::new();
-    for row in rows(&readme) {
+    for row in rows(&text) {
         let Some(line) = one_code(row[0]).and_then(|line| line.strip_prefix("wazzup-exporter"))
         else {
             continue;
