@@ -21,7 +21,7 @@ import urllib.request
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-SCRAPE, HOUR, DAY = 60, 3600, 86400
+SCRAPE, QUARTER, HOUR, DAY = 60, 900, 3600, 86400
 #: What the longest panel looks back.
 MONTH = 28 * DAY
 ACCOUNTS, TEAMS = 20, 10
@@ -90,6 +90,8 @@ def of_teams(now):
         for team in range(TEAMS):
             own = labels(account=f"company-{account}", team=f"team-{team}")
             yield f"wazzup_team:red_messages:last15m{{{own}}} {hour + account} {now}"
+            if now % QUARTER == 0:
+                yield f"wazzup_team:red_messages:avg15m{{{own}}} {hour + account} {now}"
             for what in ("came", "answered"):
                 yield f"wazzup_team:red_messages_{what}:rate5m{{{own}}} 0.0{hour:02} {now}"
 

@@ -23,6 +23,8 @@ PERSON = "account, user"
 
 TEAM, OTHER_TEAM = 'team=~"$team"', 'team!~"$team"'
 NAME, OTHER_NAME = 'name=~"$user"', 'name!~"$user"'
+#: Nobody at all while all are chosen, who would be looked up in vain: then the variable is `.*`, which each job matches.
+IF_CHOSEN = {TEAM: 'job!~"$team"', NAME: 'job!~"$user"'}
 SALES_REP = 'role="sales_rep"'
 SOMETHING_ELSE = 'role!~"sales_rep|"'
 ROLE_KNOWN = 'role!=""'
@@ -76,7 +78,8 @@ def over_range(expr):
 
 def known(was, now, offset=""):
     """Those who were one thing a while ago, but not those who are the other one now."""
-    return f"({recent(ACCOUNT, was, offset=offset)} unless on ({PERSON}) {info(now, offset=offset)})"
+    now = [now, *filter(None, [IF_CHOSEN.get(now)])]
+    return f"({recent(ACCOUNT, was, offset=offset)} unless on ({PERSON}) {info(*now, offset=offset)})"
 
 
 def chosen(expr, offset=""):

@@ -77,6 +77,7 @@ YOUNG = "the series are younger than a week"
 
 CAME, ANSWERED = "wazzup_unanswered_increase_total", "wazzup_unanswered_decrease_total"
 #: Of each team, from the recording rules.
+RED_OF_QUARTERS = "red_messages:avg15m"
 RED, CAME_RATE, ANSWERED_RATE = "red_messages:last15m", "red_messages_came:rate5m", "red_messages_answered:rate5m"
 #: The columns of a week.
 HOURS = [f"{hour:02}" for hour in range(24)]
@@ -320,7 +321,7 @@ def alerts():
 
 def when():
     """At what time of which weekday red piles up."""
-    hourly = total(f"avg_over_time({of_teams(RED, '[1h]')})")
+    hourly = total(f"avg_over_time({of_teams(RED_OF_QUARTERS, '[1h]')})")
     return week(
         "Red by hour and weekday",
         "How much red waits in each hour of the week: the mean of the last four weeks, or of what there is of them, in your time zone. The redder, the more: at what time of which weekday help is missing.",

@@ -30,11 +30,11 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// How long an alert has to hold, how long it goes on, and how long Alertmanager gathers and waits:
+/// How long an alert has to hold, how long it goes on, how often a group is evaluated, and how long Alertmanager gathers and waits:
 /// a tenth of a second for each minute or hour, a hundredth for each second. What a rule looks back over
 /// stays as it is.
 fn shortened(yaml: &str) -> String {
-    let keys = "for|keep_firing_for|group_wait|group_interval|repeat_interval";
+    let keys = "for|keep_firing_for|interval|group_wait|group_interval|repeat_interval";
     let durations = Regex::new(&format!(r"(?m)\b({keys}): (\d+)([smhd])$")).unwrap();
     let short = |found: &Captures<'_>| {
         let number: u64 = found[2].parse().unwrap();

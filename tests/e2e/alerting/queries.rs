@@ -53,7 +53,7 @@ const FIRING: [(&str, &[&str]); 14] = [
 ];
 
 /// The labels of what is recorded. A team is only where the configuration gives one.
-const RECORDED: [(&str, &[&str]); 25] = [
+const RECORDED: [(&str, &[&str]); 26] = [
     ("wazzup:rules_evaluated:now", &[]),
     ("wazzup_user:info:seen", &["account", "name", "team", "user"]),
     ("wazzup_user:info:last15m", &["account", "name", "team", "user"]),
@@ -66,6 +66,7 @@ const RECORDED: [(&str, &[&str]); 25] = [
     ("wazzup_user:red_messages:last15m", &["account", "team", "user"]),
     ("wazzup_user:not_counted:last15m", &["account", "user"]),
     ("wazzup_team:red_messages:last15m", &["account", "team"]),
+    ("wazzup_team:red_messages:avg15m", &["account", "team"]),
     ("wazzup_team:red_messages_came:rate5m", &["account", "team"]),
     ("wazzup_team:red_messages_answered:rate5m", &["account", "team"]),
     ("wazzup_user:red_since_timestamp_seconds:now", &["account", "user"]),
