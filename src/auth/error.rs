@@ -11,7 +11,7 @@ use super::command_error::CommandError;
 use crate::account::AccountName;
 use crate::metrics::Outcome;
 use crate::schedule::{refused_pause, unreached_pause};
-use crate::storage::StorageError;
+use crate::storage::{StateError, StorageError};
 use crate::transport::Error;
 
 /// Pause after a 429 without `Retry-After`: a window of upstream's limit.
@@ -119,6 +119,9 @@ pub enum TokenError {
         /// The account's name in the configuration.
         account: AccountName,
     },
+    /// A newer version of the program has kept it.
+    #[error("{0} in the account's storage cannot be used: {1}")]
+    NewerFile(&'static str, Arc<StateError>),
     /// Another process has the refresh token, and keeps no access token that is good.
     #[error(
         "the exporter that runs{} holds the account's refresh token, and the access token that it \
@@ -187,6 +190,7 @@ impl TokenError {
             Self::Storage(_)
             | Self::NoStorage
             | Self::Corrupt { .. }
+            | Self::NewerFile(..)
             | Self::HeldElsewhere { .. }
             | Self::Slow { .. } => true,
             _ => false,

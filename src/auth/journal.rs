@@ -24,10 +24,12 @@ use super::token::Token;
 use crate::account::{Account, AccountId, AccountName};
 use crate::blocking;
 use crate::clock::Stamp;
-use crate::storage::{AccountFiles, AccountFolder, Storage};
+use crate::storage::{AccountFiles, AccountFolder, StateError, Storage, parse_state, state_bytes};
 
 /// The file in the account's folder.
 pub(super) const FILE: &str = "oauth.json";
+/// Its format.
+const VERSION: u32 = 1;
 /// How long a refresh token lives unless upstream says otherwise; seen in recorded responses.
 const REFRESH_LIFE: Duration = Duration::from_hours(7 * 24);
 
@@ -253,8 +255,12 @@ impl TokenJournal {
     }
 
     fn parse(&self, content: &[u8]) -> Result<StoredTokens, TokenError> {
-        let corrupt = |_| TokenError::Corrupt { file: FILE, account: self.account.clone() };
-        serde_json::from_slice(content).map_err(corrupt)
+        parse_state(content, VERSION).map_err(|error| match error {
+            StateError::Newer { .. } => TokenError::NewerFile(FILE, Arc::new(error)),
+            StateError::Invalid(_) => {
+                TokenError::Corrupt { file: FILE, account: self.account.clone() }
+            }
+        })
     }
 }
 
@@ -282,7 +288,7 @@ impl OpenJournal {
     /// Writes `stored`. After `Ok` it survives a power loss.
     pub(super) async fn write(&mut self, stored: StoredTokens) -> Result<(), TokenError> {
         let files = self.files.clone().expect("the journal is opened before it is lent");
-        let content = serde_json::to_vec(&stored).expect("texts and numbers become JSON");
+        let content = state_bytes(&stored, VERSION).expect("texts and numbers become JSON");
         files.run(move |store| store.write(FILE, &content)).await?;
         self.stored = Some(stored);
         Ok(())
@@ -415,6 +421,24 @@ mod tests {
         let journal = TokenJournal::new(Some(storage), &fixture("acme", &[]));
         let error = journal.open().await.map(drop).unwrap_err().to_string();
         assert!(error.contains("oauth.json") && error.contains("login acme"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_file_of_a_newer_version_is_refused_with_words_and_left_untouched() {
+        let temporary = tempfile::tempdir().unwrap();
+        let storage = Storage::new(temporary.path());
+        let newer = br#"{"version":2,"seed":"s","refresh_token":"r3fresh","started":false}"#;
+        storage.account("acme").unwrap().write(FILE, newer).unwrap();
+        let journal = TokenJournal::new(Some(storage), &fixture("acme", &[]));
+        for error in [
+            journal.open().await.map(drop).unwrap_err(),
+            journal.read_unlocked().await.map(drop).unwrap_err(),
+        ] {
+            let text = error.to_string();
+            assert!(text.starts_with("oauth.json ") && text.contains("newer version"), "{text}");
+            assert!(error.is_of_storage() && !text.contains("r3fresh"), "{text}");
+        }
+        assert_eq!(std::fs::read(temporary.path().join("acme/oauth.json")).unwrap(), newer);
     }
 
     #[test]

@@ -16,12 +16,16 @@ use crate::account::{Account, AccountId, AccountName, Api};
 use crate::blocking::lock;
 use crate::clock::Stamp;
 use crate::counter::StoredTrend;
-use crate::storage::{AccountFiles, AccountFolder, Storage, StorageError};
+use crate::storage::{
+    AccountFiles, AccountFolder, StateError, Storage, StorageError, parse_state, state_bytes,
+};
 
 /// The file in the account's folder.
 const TREND_FILE: &str = "trends.json";
 /// The same where the account is read through v3, which may be in addition.
 const TREND_FILE_V3: &str = "trends-v3.json";
+/// The format of both.
+const VERSION: u32 = 1;
 /// Longest time between two writings.
 const REFRESH_MAX: Duration = Duration::from_secs(30);
 
@@ -48,6 +52,8 @@ struct State {
     written: Option<(SavedTrends, Stamp)>,
     /// Whether the last operation has failed, which was logged.
     failing: bool,
+    /// Whether a newer program has written the file, which it finds as it was.
+    newer: bool,
 }
 
 /// The content of the file.
@@ -121,12 +127,17 @@ impl TrendFile {
     /// The saved trends; empty if they cannot be read.
     pub(super) async fn load(&self) -> SavedTrends {
         let (account, file) = (&self.shared.account, self.shared.file);
-        let content = self.shared.files.run(move |store| store.read(file)).await;
-        match content.map(|content| content.map(|bytes| serde_json::from_slice(&bytes))) {
+        let content = match self.shared.files.run(move |store| store.read(file)).await {
+            // Another shard is about to hand the account over; the lock is taken when something is saved.
+            Err(StorageError::Locked { .. }) => self.shared.files.read_unlocked(file).await,
+            content => content,
+        };
+        match content.map(|content| content.map(|bytes| parse_state(&bytes, VERSION))) {
             Ok(None) => SavedTrends::default(),
             Ok(Some(Ok(saved))) => saved,
             Ok(Some(Err(error))) => {
-                warn!(%account, "the content of {file} is not valid, continuing without it: {error}");
+                warn!(%account, "continuing without the content of {file}: {error}");
+                lock(&self.shared.state).newer = matches!(error, StateError::Newer { .. });
                 SavedTrends::default()
             }
             Err(error) => {
@@ -139,7 +150,8 @@ impl TrendFile {
     /// Begins to save the trends, if they have changed or the file is old, unless the disk still works on
     /// earlier ones: those of a later sweep are saved then.
     pub(super) fn save(&mut self, saved: SavedTrends, now: Stamp) {
-        if self.writing.as_ref().is_some_and(|writing| !writing.is_finished()) {
+        let writing = self.writing.as_ref().is_some_and(|writing| !writing.is_finished());
+        if writing || lock(&self.shared.state).newer {
             return;
         }
         let fresh = |(written, at): &(SavedTrends, Stamp)| {
@@ -168,10 +180,13 @@ impl TrendFile {
 
 impl Shared {
     async fn write(&self, saved: SavedTrends, now: Stamp) {
-        let Ok(content) = serde_json::to_vec(&saved) else { return };
+        let Ok(content) = state_bytes(&saved, VERSION) else { return };
         let file = self.file;
         match self.files.run(move |store| store.write(file, &content)).await {
-            Ok(()) => *lock(&self.state) = State { written: Some((saved, now)), failing: false },
+            Ok(()) => {
+                let mut state = lock(&self.state);
+                (state.written, state.failing) = (Some((saved, now)), false);
+            }
             Err(error) => self.log_failure(&error),
         }
     }
@@ -199,11 +214,45 @@ mod tests {
             at: Duration::from_secs(1_759_499_187),
         };
         let saved = SavedTrends::new(own.clone(), [("1", trend)].into_iter());
-        let text = serde_json::to_vec(&saved).unwrap();
-        let read: SavedTrends = serde_json::from_slice(&text).unwrap();
+        let text = state_bytes(&saved, VERSION).unwrap();
+        let read: SavedTrends = parse_state(&text, VERSION).unwrap();
         assert_eq!(read.of(&own, "1"), Some(trend));
         assert_eq!(read.of(&own, "2"), None);
         let other = Account { auth: Auth::Token("other".into()), ..account };
         assert_eq!(read.of(&AccountIdentity::new(&other, None), "1"), None);
+    }
+
+    fn some_trends(account: &Account) -> SavedTrends {
+        let at = Duration::from_secs(1_759_499_187);
+        let trend = StoredTrend { red_since: Some(at), red: 7, at };
+        SavedTrends::new(AccountIdentity::new(account, None), [("1", trend)].into_iter())
+    }
+
+    #[tokio::test]
+    async fn a_file_of_a_newer_version_is_left_untouched() {
+        let (folder, account) = (tempfile::tempdir().unwrap(), fixture("acme", &["1"]));
+        let storage = Storage::new(folder.path());
+        let path = folder.path().join("acme").join(TREND_FILE);
+        let mut own = TrendFile::new(&storage, &account);
+        own.save_now(some_trends(&account), Stamp::now()).await;
+        let written = std::fs::read_to_string(&path).unwrap();
+        assert!(written.starts_with(r#"{"version":1,"#), "{written}");
+        assert_eq!(own.load().await, some_trends(&account));
+        let newer = written.replace(r#""version":1"#, r#""version":2"#);
+        std::fs::write(&path, &newer).unwrap();
+        let mut later = TrendFile::new(&storage, &account);
+        assert_eq!(later.load().await, SavedTrends::default());
+        later.save_now(some_trends(&account), Stamp::now()).await;
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), newer);
+    }
+
+    #[tokio::test]
+    async fn what_another_owner_has_saved_is_continued_before_it_lets_go() {
+        let (folder, account) = (tempfile::tempdir().unwrap(), fixture("acme", &["1"]));
+        let mut owner = TrendFile::new(&Storage::new(folder.path()), &account);
+        owner.save_now(some_trends(&account), Stamp::now()).await;
+        let next = TrendFile::new(&Storage::new(folder.path()), &account);
+        assert_eq!(next.load().await, some_trends(&account));
+        drop(owner);
     }
 }

@@ -18,10 +18,16 @@ use super::cooldown::{Cooldown, CooldownLeft, CooldownMark};
 use crate::blocking::lock;
 use crate::clock::{self, Stamp};
 use crate::metrics::{LastReset, ResetMarks, ResetResult};
-use crate::storage::{AccountFiles, AccountFolder, AccountStore, Storage, StorageError};
+use crate::storage::{
+    AccountFiles, AccountFolder, AccountStore, StateError, Storage, StorageError, parse_state,
+    state_bytes,
+};
 
 /// The file with the time of the last reset.
 const STATE_FILE: &str = "reset-state.json";
+
+/// Its format.
+const VERSION: u32 = 1;
 
 /// The content of the state file.
 #[derive(Debug, Serialize, Deserialize)]
@@ -46,6 +52,8 @@ pub(super) enum JournalError {
          last reset was; check it and {AUDIT_FILE}, and move it away"
     )]
     State,
+    #[error("the file {STATE_FILE} in the account's folder cannot be used: {0}")]
+    NewerState(StateError),
     #[error("it cannot be written as JSON: {0}")]
     Json(#[from] serde_json::Error),
 }
@@ -107,7 +115,7 @@ impl ResetJournal {
     ) -> Result<(), JournalError> {
         let files = self.files()?;
         let cooldown = mark.cooldown(Stamp::now(), clock::boot().as_deref());
-        let state = serde_json::to_vec(&State { id: intent.id.clone(), mark })?;
+        let state = state_bytes(&State { id: intent.id.clone(), mark }, VERSION)?;
         // In memory it holds even if the disk fails in between.
         if let Some(loaded) = lock(&self.loaded).as_mut() {
             loaded.cooldowns = vec![cooldown];
@@ -150,7 +158,10 @@ impl Loaded {
     fn read(store: &mut AccountStore) -> Result<Self, JournalError> {
         let state = match store.read(STATE_FILE)? {
             Some(bytes) => {
-                Some(serde_json::from_slice::<State>(&bytes).map_err(|_| JournalError::State)?)
+                Some(parse_state::<State>(&bytes, VERSION).map_err(|error| match error {
+                    StateError::Newer { .. } => JournalError::NewerState(error),
+                    StateError::Invalid(_) => JournalError::State,
+                })?)
             }
             None => None,
         };

@@ -6,7 +6,7 @@
 //! several parts of one process that store something of the same account. Commands beside a running daemon read with
 //! [`Storage::read_unlocked`], or [`Storage::open_unlocked`] for long logs. [`replace_file`] is for files
 //! elsewhere. Everything but [`AccountFiles`] blocks, mostly on fsync: call it in `spawn_blocking`. The content of the
-//! files is up to their owners.
+//! files is up to their owners; [`state_bytes`] and [`parse_state`] put a version into it.
 //!
 //! ```text
 //! data/                 0700, made when the first account is opened
@@ -23,11 +23,13 @@
 mod error;
 mod folder;
 mod folder_name;
+mod state_file;
 mod store;
 
 pub use self::error::StorageError;
 pub use self::folder::SIZE_MAX;
 pub use self::folder_name::AccountFolder;
+pub use self::state_file::{StateError, parse_state, state_bytes};
 pub use self::store::{
     AccountFiles, AccountStore, DISK_TIMEOUT, Storage, check_replace_file, replace_file,
 };

@@ -180,6 +180,20 @@ impl AccountFiles {
         Self { storage, folder, store: Arc::default(), operations }
     }
 
+    /// Reads a file whoever owns the folder; the content is whole, but its owner may replace it at any time.
+    ///
+    /// # Errors
+    /// As [`AccountStore::read`].
+    pub async fn read_unlocked(
+        self: &Arc<Self>,
+        file: &'static str,
+    ) -> Result<Option<Vec<u8>>, StorageError> {
+        let files = Arc::clone(self);
+        let read = blocking::run(move || files.storage.read_unlocked(files.folder.clone(), file));
+        let hung = |_| Err(StorageError::Hung { path: self.storage.path_of(&self.folder) });
+        timeout(DISK_TIMEOUT, read).await.unwrap_or_else(hung)
+    }
+
     /// Runs `work` on the folder, which is made and locked if it is not yet.
     ///
     /// # Errors

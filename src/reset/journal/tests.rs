@@ -180,3 +180,21 @@ async fn a_renamed_account_keeps_its_cooldown() {
     assert_eq!(after.open().await.unwrap(), 1);
     assert!(after.cooldown_left(HOUR).is_some());
 }
+
+#[tokio::test]
+async fn a_state_of_a_newer_version_refuses_resets_and_is_left_untouched() {
+    let folder = TestFolder::new();
+    let journal = folder.journal();
+    journal.open().await.unwrap();
+    journal.write_intent(mark(), intent("a")).await.unwrap();
+    drop(journal);
+    let state = fs::read_to_string(folder.path(STATE_FILE)).unwrap();
+    assert!(state.starts_with(r#"{"version":1,"id":"a","#), "{state}");
+    let newer = state.replace(r#""version":1"#, r#""version":2"#);
+    fs::write(folder.path(STATE_FILE), &newer).unwrap();
+    let (journal, log) = (folder.journal(), folder.log());
+    let refused = journal.open().await.unwrap_err().to_string();
+    assert!(refused.contains(STATE_FILE) && refused.contains("newer version"), "{refused}");
+    assert_eq!(fs::read_to_string(folder.path(STATE_FILE)).unwrap(), newer);
+    assert_eq!(folder.log(), log, "no outcome is added to what is not understood");
+}
