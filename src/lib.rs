@@ -10,7 +10,8 @@
 //!    [`api`] sends the requests, each after a permit of [`limit`]. A [`poller`] per account sweeps over
 //!    its users and publishes a view into its slot in [`snapshot`], rendered by [`exposition`].
 //! 3. The life of the process: [`supervisor`], [`health`], [`shutdown`], [`systemd`], [`reload`],
-//!    [`storage`] for what survives a restart, and [`metrics`] about the process itself.
+//!    [`shard`] where several share a configuration, [`storage`] for what survives a restart, and
+//!    [`metrics`] about the process itself.
 //! 4. The one request that changes something upstream: [`reset`], behind its guards.
 //! 5. What people and Prometheus reach: [`http`] with [`web_config`]; [`doctor`] says in words why a
 //!    figure may be missing or mislead. [`app`] is the only place that wires things.
@@ -40,6 +41,7 @@ pub mod poller;
 pub mod reload;
 pub mod reset;
 pub mod schedule;
+pub mod shard;
 pub mod shutdown;
 pub mod simulator;
 pub mod snapshot;

@@ -9,8 +9,7 @@ mod renewal;
 
 use std::time::Duration;
 
-pub use self::hash::fnv1a;
-use self::hash::mix;
+pub use self::hash::{fnv1a, mix};
 pub use self::hours::{InvalidHours, WorkingHours};
 pub use self::renewal::{refused_pause, renewal_after, unreached_pause};
 

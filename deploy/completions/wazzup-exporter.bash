@@ -77,7 +77,7 @@ _wazzup__exporter() {
 
     case "${cmd}" in
         wazzup__exporter)
-            opts="-h -V --config.file --config.allow-token-command --config.auto-reload-interval --web.listen-address --web.systemd-socket --web.health-listen-address --web.enable-admin-api --web.admin-listen-address --web.config.file --web.external-url --web.route-prefix --web.telemetry-path --web.enable-lifecycle --storage.path --log.level --log.format --help --version demo check-config poll doctor login reset healthcheck simulator help"
+            opts="-h -V --config.file --config.allow-token-command --config.auto-reload-interval --web.listen-address --web.systemd-socket --web.health-listen-address --web.enable-admin-api --web.admin-listen-address --web.config.file --web.external-url --web.route-prefix --web.telemetry-path --web.enable-lifecycle --storage.path --storage.shared --shard --total-shards --shard.from-hostname --log.level --log.format --help --version demo check-config poll doctor login reset healthcheck simulator help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -123,6 +123,14 @@ _wazzup__exporter() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --shard)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --total-shards)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --log.level)
                     COMPREPLY=($(compgen -W "error warn info debug trace" -- "${cur}"))
                     return 0
@@ -139,7 +147,7 @@ _wazzup__exporter() {
             return 0
             ;;
         wazzup__exporter__subcmd__check__subcmd__config)
-            opts="-h --config.auto-reload-interval --web.listen-address --web.systemd-socket --web.health-listen-address --web.enable-admin-api --web.admin-listen-address --web.external-url --web.route-prefix --web.telemetry-path --web.enable-lifecycle --log.level --log.format --config.file --config.allow-token-command --web.config.file --storage.path --help"
+            opts="-h --config.auto-reload-interval --web.listen-address --web.systemd-socket --web.health-listen-address --web.enable-admin-api --web.admin-listen-address --web.external-url --web.route-prefix --web.telemetry-path --web.enable-lifecycle --log.level --log.format --config.file --config.allow-token-command --web.config.file --storage.path --storage.shared --shard --total-shards --shard.from-hostname --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -193,6 +201,14 @@ _wazzup__exporter() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --shard)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --total-shards)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -201,7 +217,7 @@ _wazzup__exporter() {
             return 0
             ;;
         wazzup__exporter__subcmd__demo)
-            opts="-h --speed --seed --config.file --config.allow-token-command --config.auto-reload-interval --storage.path --web.listen-address --web.systemd-socket --web.health-listen-address --web.enable-admin-api --web.admin-listen-address --web.config.file --web.external-url --web.route-prefix --web.telemetry-path --web.enable-lifecycle --log.level --log.format --help"
+            opts="-h --speed --seed --config.file --config.allow-token-command --config.auto-reload-interval --storage.path --storage.shared --shard --total-shards --shard.from-hostname --web.listen-address --web.systemd-socket --web.health-listen-address --web.enable-admin-api --web.admin-listen-address --web.config.file --web.external-url --web.route-prefix --web.telemetry-path --web.enable-lifecycle --log.level --log.format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -224,6 +240,14 @@ _wazzup__exporter() {
                     return 0
                     ;;
                 --storage.path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --shard)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --total-shards)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -271,7 +295,7 @@ _wazzup__exporter() {
             return 0
             ;;
         wazzup__exporter__subcmd__doctor)
-            opts="-h --json --config.auto-reload-interval --web.listen-address --web.systemd-socket --web.health-listen-address --web.enable-admin-api --web.admin-listen-address --web.config.file --web.external-url --web.route-prefix --web.telemetry-path --web.enable-lifecycle --config.file --config.allow-token-command --storage.path --log.level --log.format --help"
+            opts="-h --json --config.auto-reload-interval --web.listen-address --web.systemd-socket --web.health-listen-address --web.enable-admin-api --web.admin-listen-address --web.config.file --web.external-url --web.route-prefix --web.telemetry-path --web.enable-lifecycle --config.file --config.allow-token-command --storage.path --storage.shared --shard --total-shards --shard.from-hostname --log.level --log.format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -317,6 +341,14 @@ _wazzup__exporter() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --shard)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --total-shards)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --log.level)
                     COMPREPLY=($(compgen -W "error warn info debug trace" -- "${cur}"))
                     return 0
@@ -333,7 +365,7 @@ _wazzup__exporter() {
             return 0
             ;;
         wazzup__exporter__subcmd__healthcheck)
-            opts="-h --url --insecure --config.file --config.allow-token-command --config.auto-reload-interval --web.listen-address --web.systemd-socket --web.health-listen-address --web.enable-admin-api --web.admin-listen-address --web.config.file --web.external-url --web.route-prefix --web.telemetry-path --web.enable-lifecycle --storage.path --log.level --log.format --help"
+            opts="-h --url --insecure --config.file --config.allow-token-command --config.auto-reload-interval --web.listen-address --web.systemd-socket --web.health-listen-address --web.enable-admin-api --web.admin-listen-address --web.config.file --web.external-url --web.route-prefix --web.telemetry-path --web.enable-lifecycle --storage.path --storage.shared --shard --total-shards --shard.from-hostname --log.level --log.format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -380,6 +412,14 @@ _wazzup__exporter() {
                     return 0
                     ;;
                 --storage.path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --shard)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --total-shards)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -539,7 +579,7 @@ _wazzup__exporter() {
             return 0
             ;;
         wazzup__exporter__subcmd__login)
-            opts="-h --config.auto-reload-interval --web.listen-address --web.systemd-socket --web.health-listen-address --web.enable-admin-api --web.admin-listen-address --web.config.file --web.external-url --web.route-prefix --web.telemetry-path --web.enable-lifecycle --storage.path --config.file --config.allow-token-command --log.level --log.format --help"
+            opts="-h --config.auto-reload-interval --web.listen-address --web.systemd-socket --web.health-listen-address --web.enable-admin-api --web.admin-listen-address --web.config.file --web.external-url --web.route-prefix --web.telemetry-path --web.enable-lifecycle --storage.path --storage.shared --shard --total-shards --shard.from-hostname --config.file --config.allow-token-command --log.level --log.format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -578,6 +618,14 @@ _wazzup__exporter() {
                     return 0
                     ;;
                 --storage.path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --shard)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --total-shards)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -601,7 +649,7 @@ _wazzup__exporter() {
             return 0
             ;;
         wazzup__exporter__subcmd__poll)
-            opts="-h --config.auto-reload-interval --web.listen-address --web.systemd-socket --web.health-listen-address --web.enable-admin-api --web.admin-listen-address --web.config.file --web.external-url --web.route-prefix --web.telemetry-path --web.enable-lifecycle --config.file --config.allow-token-command --storage.path --log.level --log.format --help"
+            opts="-h --config.auto-reload-interval --web.listen-address --web.systemd-socket --web.health-listen-address --web.enable-admin-api --web.admin-listen-address --web.config.file --web.external-url --web.route-prefix --web.telemetry-path --web.enable-lifecycle --config.file --config.allow-token-command --storage.path --storage.shared --shard --total-shards --shard.from-hostname --log.level --log.format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -647,6 +695,14 @@ _wazzup__exporter() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --shard)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --total-shards)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --log.level)
                     COMPREPLY=($(compgen -W "error warn info debug trace" -- "${cur}"))
                     return 0
@@ -663,7 +719,7 @@ _wazzup__exporter() {
             return 0
             ;;
         wazzup__exporter__subcmd__reset)
-            opts="-h --confirm --dry-run --reason --expected-unanswered --url --token-file --ca-file --insecure --history --config.auto-reload-interval --web.listen-address --web.systemd-socket --web.health-listen-address --web.enable-admin-api --web.external-url --web.route-prefix --web.telemetry-path --web.enable-lifecycle --config.file --config.allow-token-command --web.admin-listen-address --web.config.file --storage.path --log.level --log.format --help"
+            opts="-h --confirm --dry-run --reason --expected-unanswered --url --token-file --ca-file --insecure --history --config.auto-reload-interval --web.listen-address --web.systemd-socket --web.health-listen-address --web.enable-admin-api --web.external-url --web.route-prefix --web.telemetry-path --web.enable-lifecycle --storage.shared --shard --total-shards --shard.from-hostname --config.file --config.allow-token-command --web.admin-listen-address --web.config.file --storage.path --log.level --log.format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -717,6 +773,14 @@ _wazzup__exporter() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --shard)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --total-shards)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --config.file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -749,7 +813,7 @@ _wazzup__exporter() {
             return 0
             ;;
         wazzup__exporter__subcmd__simulator)
-            opts="-h --listen --accounts --users --label --speed --seed --latency --fault --control --write-config --config.file --config.allow-token-command --config.auto-reload-interval --web.systemd-socket --web.health-listen-address --web.enable-admin-api --web.admin-listen-address --web.config.file --web.external-url --web.route-prefix --web.telemetry-path --web.enable-lifecycle --storage.path --log.level --log.format --help"
+            opts="-h --listen --accounts --users --label --speed --seed --latency --fault --control --write-config --config.file --config.allow-token-command --config.auto-reload-interval --web.systemd-socket --web.health-listen-address --web.enable-admin-api --web.admin-listen-address --web.config.file --web.external-url --web.route-prefix --web.telemetry-path --web.enable-lifecycle --storage.path --storage.shared --shard --total-shards --shard.from-hostname --log.level --log.format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -820,6 +884,14 @@ _wazzup__exporter() {
                     return 0
                     ;;
                 --storage.path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --shard)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --total-shards)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

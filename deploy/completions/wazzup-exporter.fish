@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_wazzup_exporter_global_optspecs
-    string join \n config.file= config.allow-token-command config.auto-reload-interval= web.listen-address= web.systemd-socket web.health-listen-address= web.enable-admin-api web.admin-listen-address= web.config.file= web.external-url= web.route-prefix= web.telemetry-path= web.enable-lifecycle storage.path= log.level= log.format= h/help V/version
+    string join \n config.file= config.allow-token-command config.auto-reload-interval= web.listen-address= web.systemd-socket web.health-listen-address= web.enable-admin-api web.admin-listen-address= web.config.file= web.external-url= web.route-prefix= web.telemetry-path= web.enable-lifecycle storage.path= storage.shared shard= total-shards= shard.from-hostname log.level= log.format= h/help V/version
 end
 
 function __fish_wazzup_exporter_needs_command
@@ -34,6 +34,8 @@ complete -c wazzup-exporter -n "__fish_wazzup_exporter_needs_command" -l web.ext
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_needs_command" -l web.route-prefix -d 'The path below which everything is [default: the path of --web.external-url]' -r
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_needs_command" -l web.telemetry-path -d 'The path of the metrics, below the prefix' -r
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_needs_command" -l storage.path -d 'Where to keep what survives a restart of the daemon [default: data, if it exists or refresh tokens or the record of resets are to be kept]' -r -F
+complete -c wazzup-exporter -n "__fish_wazzup_exporter_needs_command" -l shard -d 'Which part of the accounts to poll, from 0; each process has another one' -r
+complete -c wazzup-exporter -n "__fish_wazzup_exporter_needs_command" -l total-shards -d 'Into how many parts the accounts are split; the same for each process [default: 1]' -r
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_needs_command" -l log.level -d 'Log only events of at least this level' -r -f -a "error\t''
 warn\t''
 info\t''
@@ -45,6 +47,8 @@ complete -c wazzup-exporter -n "__fish_wazzup_exporter_needs_command" -l config.
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_needs_command" -l web.systemd-socket -d 'Listen on the sockets that a .socket unit of systemd has opened, in place of --web.listen-address'
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_needs_command" -l web.enable-admin-api -d 'Open the admin listener, on which accounts can be reset whose configuration allows it'
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_needs_command" -l web.enable-lifecycle -d 'Let a POST to /-/reload reload the configuration'
+complete -c wazzup-exporter -n "__fish_wazzup_exporter_needs_command" -l storage.shared -d 'All shards have the same --storage.path, on storage whose locks hold across their hosts; accounts with refresh tokens or resets need it'
+complete -c wazzup-exporter -n "__fish_wazzup_exporter_needs_command" -l shard.from-hostname -d 'Poll the part whose number is at the end of the hostname, as a StatefulSet\'s pods have it: exporter-2'
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_needs_command" -s V -l version -d 'Print version'
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_needs_command" -f -a "demo" -d 'Runs the daemon against a simulated Wazzup24, both in this process; needs no configuration'
@@ -61,6 +65,8 @@ complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand demo" -l
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand demo" -l config.file -d 'The configuration file' -r -F
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand demo" -l config.auto-reload-interval -d 'How often to check whether the configuration has changed, and reload it then [default: never]' -r
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand demo" -l storage.path -d 'Where to keep what survives a restart of the daemon [default: data, if it exists or refresh tokens or the record of resets are to be kept]' -r -F
+complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand demo" -l shard -d 'Which part of the accounts to poll, from 0; each process has another one' -r
+complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand demo" -l total-shards -d 'Into how many parts the accounts are split; the same for each process [default: 1]' -r
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand demo" -l web.listen-address -d 'Where to listen, host:port or :port; may be repeated [default: :10117, demo: 127.0.0.1:10117]' -r
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand demo" -l web.health-listen-address -d 'Where to serve only health and readiness, in plain HTTP, for probes that have no certificate' -r
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand demo" -l web.admin-listen-address -d 'Where the admin listener is; elsewhere than on this machine it needs TLS' -r
@@ -76,6 +82,8 @@ trace\t''"
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand demo" -l log.format -d 'The format of log lines' -r -f -a "logfmt\t''
 json\t''"
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand demo" -l config.allow-token-command -d 'Let the main configuration file name programs that are run for tokens'
+complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand demo" -l storage.shared -d 'All shards have the same --storage.path, on storage whose locks hold across their hosts; accounts with refresh tokens or resets need it'
+complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand demo" -l shard.from-hostname -d 'Poll the part whose number is at the end of the hostname, as a StatefulSet\'s pods have it: exporter-2'
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand demo" -l web.systemd-socket -d 'Listen on the sockets that a .socket unit of systemd has opened, in place of --web.listen-address'
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand demo" -l web.enable-admin-api -d 'Open the admin listener, on which accounts can be reset whose configuration allows it'
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand demo" -l web.enable-lifecycle -d 'Let a POST to /-/reload reload the configuration'
@@ -97,10 +105,14 @@ json\t''"
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand check-config" -l config.file -d 'The configuration file' -r -F
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand check-config" -l web.config.file -d 'TLS, logins, headers and a rate limit, in the format of Prometheus\' exporter-toolkit' -r -F
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand check-config" -l storage.path -d 'Where to keep what survives a restart of the daemon [default: data, if it exists or refresh tokens or the record of resets are to be kept]' -r -F
+complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand check-config" -l shard -d 'Which part of the accounts to poll, from 0; each process has another one' -r
+complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand check-config" -l total-shards -d 'Into how many parts the accounts are split; the same for each process [default: 1]' -r
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand check-config" -l web.systemd-socket -d 'Listen on the sockets that a .socket unit of systemd has opened, in place of --web.listen-address'
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand check-config" -l web.enable-admin-api -d 'Open the admin listener, on which accounts can be reset whose configuration allows it'
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand check-config" -l web.enable-lifecycle -d 'Let a POST to /-/reload reload the configuration'
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand check-config" -l config.allow-token-command -d 'Let the main configuration file name programs that are run for tokens'
+complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand check-config" -l storage.shared -d 'All shards have the same --storage.path, on storage whose locks hold across their hosts; accounts with refresh tokens or resets need it'
+complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand check-config" -l shard.from-hostname -d 'Poll the part whose number is at the end of the hostname, as a StatefulSet\'s pods have it: exporter-2'
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand check-config" -s h -l help -d 'Print help'
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand poll" -l config.auto-reload-interval -d 'How often to check whether the configuration has changed, and reload it then [default: never]' -r
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand poll" -l web.listen-address -d 'Where to listen, host:port or :port; may be repeated [default: :10117, demo: 127.0.0.1:10117]' -r
@@ -112,6 +124,8 @@ complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand poll" -l
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand poll" -l web.telemetry-path -d 'The path of the metrics, below the prefix' -r
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand poll" -l config.file -d 'The configuration file' -r -F
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand poll" -l storage.path -d 'Where to keep what survives a restart of the daemon [default: data, if it exists or refresh tokens or the record of resets are to be kept]' -r -F
+complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand poll" -l shard -d 'Which part of the accounts to poll, from 0; each process has another one' -r
+complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand poll" -l total-shards -d 'Into how many parts the accounts are split; the same for each process [default: 1]' -r
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand poll" -l log.level -d 'Log only events of at least this level' -r -f -a "error\t''
 warn\t''
 info\t''
@@ -123,6 +137,8 @@ complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand poll" -l
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand poll" -l web.enable-admin-api -d 'Open the admin listener, on which accounts can be reset whose configuration allows it'
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand poll" -l web.enable-lifecycle -d 'Let a POST to /-/reload reload the configuration'
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand poll" -l config.allow-token-command -d 'Let the main configuration file name programs that are run for tokens'
+complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand poll" -l storage.shared -d 'All shards have the same --storage.path, on storage whose locks hold across their hosts; accounts with refresh tokens or resets need it'
+complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand poll" -l shard.from-hostname -d 'Poll the part whose number is at the end of the hostname, as a StatefulSet\'s pods have it: exporter-2'
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand poll" -s h -l help -d 'Print help'
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand doctor" -l config.auto-reload-interval -d 'How often to check whether the configuration has changed, and reload it then [default: never]' -r
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand doctor" -l web.listen-address -d 'Where to listen, host:port or :port; may be repeated [default: :10117, demo: 127.0.0.1:10117]' -r
@@ -134,6 +150,8 @@ complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand doctor" 
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand doctor" -l web.telemetry-path -d 'The path of the metrics, below the prefix' -r
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand doctor" -l config.file -d 'The configuration file' -r -F
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand doctor" -l storage.path -d 'Where to keep what survives a restart of the daemon [default: data, if it exists or refresh tokens or the record of resets are to be kept]' -r -F
+complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand doctor" -l shard -d 'Which part of the accounts to poll, from 0; each process has another one' -r
+complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand doctor" -l total-shards -d 'Into how many parts the accounts are split; the same for each process [default: 1]' -r
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand doctor" -l log.level -d 'Log only events of at least this level' -r -f -a "error\t''
 warn\t''
 info\t''
@@ -146,6 +164,8 @@ complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand doctor" 
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand doctor" -l web.enable-admin-api -d 'Open the admin listener, on which accounts can be reset whose configuration allows it'
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand doctor" -l web.enable-lifecycle -d 'Let a POST to /-/reload reload the configuration'
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand doctor" -l config.allow-token-command -d 'Let the main configuration file name programs that are run for tokens'
+complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand doctor" -l storage.shared -d 'All shards have the same --storage.path, on storage whose locks hold across their hosts; accounts with refresh tokens or resets need it'
+complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand doctor" -l shard.from-hostname -d 'Poll the part whose number is at the end of the hostname, as a StatefulSet\'s pods have it: exporter-2'
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand doctor" -s h -l help -d 'Print help'
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand login" -l config.auto-reload-interval -d 'How often to check whether the configuration has changed, and reload it then [default: never]' -r
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand login" -l web.listen-address -d 'Where to listen, host:port or :port; may be repeated [default: :10117, demo: 127.0.0.1:10117]' -r
@@ -156,6 +176,8 @@ complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand login" -
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand login" -l web.route-prefix -d 'The path below which everything is [default: the path of --web.external-url]' -r
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand login" -l web.telemetry-path -d 'The path of the metrics, below the prefix' -r
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand login" -l storage.path -d 'Where to keep what survives a restart of the daemon [default: data, if it exists or refresh tokens or the record of resets are to be kept]' -r -F
+complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand login" -l shard -d 'Which part of the accounts to poll, from 0; each process has another one' -r
+complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand login" -l total-shards -d 'Into how many parts the accounts are split; the same for each process [default: 1]' -r
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand login" -l config.file -d 'The configuration file' -r -F
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand login" -l log.level -d 'Log only events of at least this level' -r -f -a "error\t''
 warn\t''
@@ -167,6 +189,8 @@ json\t''"
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand login" -l web.systemd-socket -d 'Listen on the sockets that a .socket unit of systemd has opened, in place of --web.listen-address'
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand login" -l web.enable-admin-api -d 'Open the admin listener, on which accounts can be reset whose configuration allows it'
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand login" -l web.enable-lifecycle -d 'Let a POST to /-/reload reload the configuration'
+complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand login" -l storage.shared -d 'All shards have the same --storage.path, on storage whose locks hold across their hosts; accounts with refresh tokens or resets need it'
+complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand login" -l shard.from-hostname -d 'Poll the part whose number is at the end of the hostname, as a StatefulSet\'s pods have it: exporter-2'
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand login" -l config.allow-token-command -d 'Let the main configuration file name programs that are run for tokens'
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand login" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand reset" -l confirm -d 'The account\'s number at Wazzup24, its `account_id`, to be sure which account is meant' -r
@@ -181,6 +205,8 @@ complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand reset" -
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand reset" -l web.external-url -d 'The URL under which a reverse proxy shows the exporter; its path, if it has one, is the default of --web.route-prefix' -r
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand reset" -l web.route-prefix -d 'The path below which everything is [default: the path of --web.external-url]' -r
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand reset" -l web.telemetry-path -d 'The path of the metrics, below the prefix' -r
+complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand reset" -l shard -d 'Which part of the accounts to poll, from 0; each process has another one' -r
+complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand reset" -l total-shards -d 'Into how many parts the accounts are split; the same for each process [default: 1]' -r
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand reset" -l config.file -d 'The configuration file' -r -F
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand reset" -l web.admin-listen-address -d 'Where the admin listener is; elsewhere than on this machine it needs TLS' -r
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand reset" -l web.config.file -d 'TLS, logins, headers and a rate limit, in the format of Prometheus\' exporter-toolkit' -r -F
@@ -198,6 +224,8 @@ complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand reset" -
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand reset" -l web.systemd-socket -d 'Listen on the sockets that a .socket unit of systemd has opened, in place of --web.listen-address'
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand reset" -l web.enable-admin-api -d 'Open the admin listener, on which accounts can be reset whose configuration allows it'
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand reset" -l web.enable-lifecycle -d 'Let a POST to /-/reload reload the configuration'
+complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand reset" -l storage.shared -d 'All shards have the same --storage.path, on storage whose locks hold across their hosts; accounts with refresh tokens or resets need it'
+complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand reset" -l shard.from-hostname -d 'Poll the part whose number is at the end of the hostname, as a StatefulSet\'s pods have it: exporter-2'
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand reset" -l config.allow-token-command -d 'Let the main configuration file name programs that are run for tokens'
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand reset" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand healthcheck" -l url -d 'The address of the probe' -r
@@ -211,6 +239,8 @@ complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand healthch
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand healthcheck" -l web.route-prefix -d 'The path below which everything is [default: the path of --web.external-url]' -r
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand healthcheck" -l web.telemetry-path -d 'The path of the metrics, below the prefix' -r
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand healthcheck" -l storage.path -d 'Where to keep what survives a restart of the daemon [default: data, if it exists or refresh tokens or the record of resets are to be kept]' -r -F
+complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand healthcheck" -l shard -d 'Which part of the accounts to poll, from 0; each process has another one' -r
+complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand healthcheck" -l total-shards -d 'Into how many parts the accounts are split; the same for each process [default: 1]' -r
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand healthcheck" -l log.level -d 'Log only events of at least this level' -r -f -a "error\t''
 warn\t''
 info\t''
@@ -223,6 +253,8 @@ complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand healthch
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand healthcheck" -l web.systemd-socket -d 'Listen on the sockets that a .socket unit of systemd has opened, in place of --web.listen-address'
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand healthcheck" -l web.enable-admin-api -d 'Open the admin listener, on which accounts can be reset whose configuration allows it'
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand healthcheck" -l web.enable-lifecycle -d 'Let a POST to /-/reload reload the configuration'
+complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand healthcheck" -l storage.shared -d 'All shards have the same --storage.path, on storage whose locks hold across their hosts; accounts with refresh tokens or resets need it'
+complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand healthcheck" -l shard.from-hostname -d 'Poll the part whose number is at the end of the hostname, as a StatefulSet\'s pods have it: exporter-2'
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand healthcheck" -s h -l help -d 'Print help'
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand simulator" -l listen -d 'Where to listen; every client that can reach it is served, so stay on loopback' -r
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand simulator" -l accounts -d 'Simulate this many accounts of made-up users instead of the demo\'s' -r
@@ -241,6 +273,8 @@ complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand simulato
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand simulator" -l web.route-prefix -d 'The path below which everything is [default: the path of --web.external-url]' -r
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand simulator" -l web.telemetry-path -d 'The path of the metrics, below the prefix' -r
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand simulator" -l storage.path -d 'Where to keep what survives a restart of the daemon [default: data, if it exists or refresh tokens or the record of resets are to be kept]' -r -F
+complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand simulator" -l shard -d 'Which part of the accounts to poll, from 0; each process has another one' -r
+complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand simulator" -l total-shards -d 'Into how many parts the accounts are split; the same for each process [default: 1]' -r
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand simulator" -l log.level -d 'Log only events of at least this level' -r -f -a "error\t''
 warn\t''
 info\t''
@@ -254,6 +288,8 @@ complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand simulato
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand simulator" -l web.systemd-socket -d 'Listen on the sockets that a .socket unit of systemd has opened, in place of --web.listen-address'
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand simulator" -l web.enable-admin-api -d 'Open the admin listener, on which accounts can be reset whose configuration allows it'
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand simulator" -l web.enable-lifecycle -d 'Let a POST to /-/reload reload the configuration'
+complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand simulator" -l storage.shared -d 'All shards have the same --storage.path, on storage whose locks hold across their hosts; accounts with refresh tokens or resets need it'
+complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand simulator" -l shard.from-hostname -d 'Poll the part whose number is at the end of the hostname, as a StatefulSet\'s pods have it: exporter-2'
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand simulator" -s h -l help -d 'Print help'
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand help; and not __fish_seen_subcommand_from demo check-config poll doctor login reset healthcheck simulator help" -f -a "demo" -d 'Runs the daemon against a simulated Wazzup24, both in this process; needs no configuration'
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand help; and not __fish_seen_subcommand_from demo check-config poll doctor login reset healthcheck simulator help" -f -a "check-config" -d 'Checks the configuration and lists every problem with its place and remedy'

@@ -26,6 +26,13 @@ impl RateLimit {
         let hundredths = u64::from(self.requests) * u64::from(self.share);
         if hundredths < 100 { hundredths as f64 / 100.0 } else { (hundredths / 100) as f64 }
     }
+
+    /// An equal part for each of so many processes that have it in common.
+    #[must_use]
+    pub fn divided(self, parts: usize) -> Self {
+        let parts = u8::try_from(parts).unwrap_or(u8::MAX).max(1);
+        Self { share: (self.share / parts).max(1), ..self }
+    }
 }
 
 impl Default for RateLimit {

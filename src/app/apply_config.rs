@@ -28,18 +28,18 @@ impl ApplyConfig {
     /// # Errors
     /// Why it cannot be applied.
     pub(super) async fn apply(&self, config: Config) -> Result<(), String> {
-        let count = config.accounts.len();
         let in_flight = config.settings.max_in_flight;
-        let wanted = config.accounts;
-        let changes = self.accounts.replace(wanted.clone()).await;
+        let configured = config.accounts;
+        let own = self.components.shard.own(&configured);
+        let changes = self.accounts.replace(own.clone()).await;
         let Some(Changes { added, changed, removed }) = changes else {
             return Err("the exporter is shutting down".to_owned());
         };
-        self.components.use_from_now_on(&wanted, in_flight);
+        self.components.use_from_now_on(&configured, &own, in_flight);
         self.components.process.set_account_files(&describe::files(&config.files));
-        self.running.set(describe::config(config.settings, wanted));
+        self.running.set(describe::config(config.settings, configured));
         self.running.set_broken(describe::broken(&config.files));
-        info!(accounts = count, added, changed, removed, "the configuration is in use");
+        info!(accounts = own.len(), added, changed, removed, "the configuration is in use");
         Ok(())
     }
 }

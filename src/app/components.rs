@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::describe;
-use crate::account::Account;
+use crate::account::{Account, AccountName};
 use crate::api::Client;
 use crate::auth::Tokens;
 use crate::clock::Stamp;
@@ -12,6 +12,8 @@ use crate::health::Heartbeat;
 use crate::limit::{GlobalLimit, Limiter, Paces};
 use crate::metrics::{ProcessMetrics, Tally};
 use crate::poller::{Poller, Registry};
+use crate::reset::Elsewhere;
+use crate::shard::Shard;
 use crate::snapshot::Slot;
 use crate::storage::Storage;
 use crate::transport::{BuildError, ConnectionPools};
@@ -19,38 +21,54 @@ use crate::transport::{BuildError, ConnectionPools};
 /// Shared by all pollers of a process.
 #[derive(Debug)]
 pub(super) struct Components {
+    /// Which accounts pollers are made for.
+    pub(super) shard: Shard,
     transport: ConnectionPools,
     paces: Paces,
     global: GlobalLimit,
     pub(super) storage: Option<Storage>,
     pub(super) registry: Arc<Registry>,
+    pub(super) elsewhere: Arc<Elsewhere>,
     pub(super) tokens: Arc<Tokens>,
     pub(super) process: Arc<ProcessMetrics>,
 }
 
 impl Components {
-    /// The components for the accounts of `config`. `storage` is for trends and resets; what
+    /// The components for those accounts of `config` that belong to `shard`. `storage` is for trends and resets; what
     /// tokens keep is handled by `tokens`.
     pub(super) fn new(
         config: &Config,
+        shard: &Shard,
         tokens: Tokens,
         storage: Option<Storage>,
     ) -> Result<Self, BuildError> {
         let process = Arc::new(ProcessMetrics::new());
         process.config_loaded(config.hash, Stamp::now().unix);
-        process.set_accounts(config.accounts.len(), config.accounts.len());
+        process.set_shard(shard.ordinal(), shard.total());
         process.set_account_files(&describe::files(&config.files));
-        let (paces, global) = (Paces::default(), GlobalLimit::new(config.settings.max_in_flight));
-        let (transport, tokens) = (ConnectionPools::new(), Arc::new(tokens));
-        let registry = Arc::default();
-        let components = Self { transport, paces, global, storage, registry, tokens, process };
-        components.connect(config)?;
+        let components = Self {
+            shard: shard.clone(),
+            transport: ConnectionPools::new(),
+            paces: Paces::default(),
+            global: GlobalLimit::new(config.settings.max_in_flight),
+            storage,
+            registry: Arc::default(),
+            elsewhere: Arc::default(),
+            tokens: Arc::new(tokens.for_one_of(shard.total() as usize)),
+            process,
+        };
+        let own = shard.own(&config.accounts);
+        // Every HTTP client is set up now, so that errors are not found when a poller starts.
+        own.iter().try_for_each(|account| components.transport.client_for(account).map(drop))?;
+        components.note_accounts(&config.accounts, own.len());
         Ok(components)
     }
 
-    /// Sets up every HTTP client, so that errors are reported now and not when a poller starts.
-    fn connect(&self, config: &Config) -> Result<(), BuildError> {
-        config.accounts.iter().try_for_each(|account| self.transport.client_for(account).map(drop))
+    fn note_accounts(&self, configured: &[Arc<Account>], own: usize) {
+        self.process.set_accounts(configured.len(), own);
+        let shard = &self.shard;
+        let place = |name: &AccountName| Some(shard.describe(shard.other_owner(name)?));
+        self.elsewhere.set(configured, place);
     }
 
     /// Checks for an account of another configuration what can fail.
@@ -58,6 +76,7 @@ impl Components {
     /// # Errors
     /// Why it cannot be polled.
     pub(super) fn check(&self, account: &Account) -> Result<(), String> {
+        self.shard.check(account).map_err(|error| error.to_string())?;
         if account.needs_storage() {
             let Some(storage) = &self.storage else {
                 let what = "has refresh tokens or resets to keep on record, and this process was \
@@ -66,14 +85,22 @@ impl Components {
             };
             storage.check().map_err(|error| error.to_string())?;
         }
+        if self.shard.other_owner(&account.name).is_some() {
+            return Ok(());
+        }
         self.transport.client_for(account).map(drop).map_err(|error| error.to_string())
     }
 
-    /// Records the current accounts, and how many requests may be in flight over all.
-    pub(super) fn use_from_now_on(&self, accounts: &[Arc<Account>], max_in_flight: usize) {
-        self.transport.retain_for(accounts);
+    /// Records which of the configured accounts are our own, and how many requests may be in flight over all.
+    pub(super) fn use_from_now_on(
+        &self,
+        configured: &[Arc<Account>],
+        own: &[Arc<Account>],
+        max_in_flight: usize,
+    ) {
+        self.transport.retain_for(own);
         self.global.set_limit(max_in_flight);
-        self.process.set_accounts(accounts.len(), accounts.len());
+        self.note_accounts(configured, own.len());
     }
 
     /// A poller for the account of `slot`. Must be called within a runtime.

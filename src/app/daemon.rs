@@ -17,7 +17,7 @@ use crate::auth::Tokens;
 use crate::config::{AccountCheck, AccountFile, Config};
 use crate::health::Health;
 use crate::http::{Admin, Prefix, RunningConfig, Site};
-use crate::metrics::BuildInfo;
+use crate::metrics::{BuildInfo, ShardInfo};
 use crate::reload::{self, ConfigSource, InUse, Triggers, reloads};
 use crate::reset::{BODY_MAX, ResetService, completion_timeout};
 use crate::shutdown::{Hangups, Shutdown};
@@ -56,9 +56,10 @@ impl Daemon {
         }
         let hangups = Hangups::catch()?;
         let tokens = Tokens::new(options.storage.clone());
-        let components = Components::new(&config, tokens, options.storage.clone())?;
-        let accounts = config.accounts;
-        let running = RunningConfig::new(describe::config(config.settings, accounts.clone()));
+        let shard = &options.shard;
+        let components = Components::new(&config, shard, tokens, options.storage.clone())?;
+        let accounts = shard.own(&config.accounts);
+        let running = RunningConfig::new(describe::config(config.settings, config.accounts));
         running.set_broken(describe::broken(&config.files));
         Ok(Self {
             hash: config.hash,
@@ -124,7 +125,8 @@ impl Daemon {
         let components = Arc::new(self.components);
         let (process, tokens) = (Arc::clone(&components.process), Arc::clone(&components.tokens));
         let registry = Arc::clone(&components.registry);
-        let resets = ResetService::new(registry, components.storage.clone(), shutdown.clone());
+        let (elsewhere, storage) = (Arc::clone(&components.elsewhere), components.storage.clone());
+        let resets = ResetService::new(registry, elsewhere, storage, shutdown.clone());
         let known = Arc::clone(&directory);
         let admin = listeners.admin_address().map(|_| {
             let (resets, process) = (resets.clone(), Arc::clone(&process));
@@ -167,6 +169,12 @@ impl Daemon {
         health.listening();
         let BuildInfo { version, revision } = BuildInfo::THIS;
         info!(version, revision, accounts = count, "wazzup-exporter is running");
+        if let Some(ShardInfo { ordinal, shards, accounts_elsewhere }) = process.shard() {
+            info!(
+                shard = ordinal,
+                shards, accounts_elsewhere, "other processes poll the other accounts"
+            );
+        }
         let work = async {
             supervisor.run().await;
             // A refresh token that was sent must not be lost, nor what came of a reset.

@@ -14,6 +14,7 @@ use crate::exposition::{Format, document};
 use crate::health::Heartbeat;
 use crate::metrics::Tally;
 use crate::poller;
+use crate::shard::Shard;
 use crate::storage::Storage;
 use crate::transport::BuildError;
 
@@ -39,7 +40,7 @@ pub enum DiagnoseError {
     Client(#[from] BuildError),
 }
 
-/// Examines all accounts or one, and there one user if given. Spends no refresh token that a
+/// Examines all accounts of `shard`, or one of any shard, and there one user if given. Spends no refresh token that a
 /// daemon holds.
 ///
 /// # Errors
@@ -47,13 +48,17 @@ pub enum DiagnoseError {
 /// account is no error here, it is in its diagnosis.
 pub async fn diagnose(
     config: Config,
+    shard: &Shard,
     storage: Option<Storage>,
     account: Option<&str>,
     user: Option<&str>,
 ) -> Result<Vec<Diagnosis>, DiagnoseError> {
     let user = user.map(UserId::parse).transpose()?;
-    let wanted = chosen(&config, account)?;
-    let components = Components::new(&config, Tokens::read_only(storage), None)?;
+    let wanted = match account {
+        Some(name) => vec![named(&config, name)?],
+        None => shard.own(&config.accounts),
+    };
+    let components = Components::new(&config, shard, Tokens::read_only(storage), None)?;
     let examinations =
         wanted.into_iter().map(|account| examine_account(&components, account, user.as_ref()));
     let examinations: Vec<_> = stream::iter(examinations).buffered(AT_ONCE).collect().await;
@@ -61,17 +66,13 @@ pub async fn diagnose(
     Ok(examinations.into_iter().collect::<Result<_, _>>()?)
 }
 
-fn chosen(config: &Config, name: Option<&str>) -> Result<Vec<Arc<Account>>, DiagnoseError> {
-    let fits = |account: &&Arc<Account>| name.is_none_or(|name| account.name.as_str() == name);
-    let chosen: Vec<Arc<Account>> = config.accounts.iter().filter(fits).cloned().collect();
-    match name {
-        Some(name) if chosen.is_empty() => {
-            let known = config.accounts.iter().map(|account| account.name.as_str());
-            let known = known.take(20).collect::<Vec<_>>().join(", ");
-            Err(DiagnoseError::UnknownAccount { name: name.to_owned(), known })
-        }
-        _ => Ok(chosen),
-    }
+fn named(config: &Config, name: &str) -> Result<Arc<Account>, DiagnoseError> {
+    let found = config.accounts.iter().find(|account| account.name.as_str() == name);
+    found.cloned().ok_or_else(|| {
+        let known = config.accounts.iter().map(|account| account.name.as_str());
+        let known = known.take(20).collect::<Vec<_>>().join(", ");
+        DiagnoseError::UnknownAccount { name: name.to_owned(), known }
+    })
 }
 
 async fn examine_account(

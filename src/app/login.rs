@@ -21,6 +21,7 @@ use crate::auth::{LoginTokens, TokenError, Tokens};
 use crate::blocking;
 use crate::config::Config;
 use crate::metrics::Tally;
+use crate::shard::Shard;
 use crate::storage::{StorageError, check_replace_file, replace_file};
 use crate::transport::BuildError;
 
@@ -116,7 +117,7 @@ impl Login {
         check_replace_file(&file).map_err(LoginError::File)?;
         let redirect = partner.redirect_uri.clone().ok_or(TokenError::NoRedirect)?;
         let authorization = Authorization::new(redirect).map_err(|_| LoginError::Random)?;
-        let components = Components::new(config, Tokens::read_only(None), None)?;
+        let components = Components::new(config, &Shard::WHOLE, Tokens::read_only(None), None)?;
         let (account, partner) = (Arc::clone(account), Arc::clone(partner));
         Ok(Self { components, account, partner, file, authorization })
     }

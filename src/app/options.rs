@@ -3,6 +3,7 @@
 use super::listen::{BindError, ListenAddress};
 use crate::http::Prefix;
 use crate::reload::ConfigSource;
+use crate::shard::Shard;
 use crate::storage::{Storage, StorageError};
 use crate::systemd::{Notifier, Sockets};
 use crate::transport::BuildError;
@@ -19,6 +20,8 @@ pub struct Options {
     pub route_prefix: Prefix,
     /// The path of the exposition.
     pub telemetry_path: String,
+    /// Which of the configured accounts to poll.
+    pub shard: Shard,
     /// Where to keep what survives a restart; nowhere if `None`.
     pub storage: Option<Storage>,
     /// TLS, users and headers from a file that is checked for changes while the daemon runs;

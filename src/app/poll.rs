@@ -12,6 +12,7 @@ use crate::exposition::{Format, document};
 use crate::health::Heartbeat;
 use crate::metrics::SweepResult;
 use crate::poller::{self, Poller};
+use crate::shard::Shard;
 use crate::snapshot::AccountView;
 use crate::storage::Storage;
 use crate::text;
@@ -26,14 +27,18 @@ pub struct PollReport {
     pub incomplete: Vec<String>,
 }
 
-/// Reads every user of every account once. Where a daemon holds the refresh token of an account, the
+/// Reads every user of every account of `shard` once. Where a daemon holds the refresh token of an account, the
 /// access token that it keeps in `storage` is used.
 ///
 /// # Errors
 /// When a way to upstream cannot be set up. Readings that fail are no error here, they are in the report.
-pub async fn poll_once(config: Config, storage: Option<Storage>) -> Result<PollReport, BuildError> {
-    let components = Components::new(&config, Tokens::read_only(storage), None)?;
-    let slots = config.accounts.into_iter();
+pub async fn poll_once(
+    config: Config,
+    shard: &Shard,
+    storage: Option<Storage>,
+) -> Result<PollReport, BuildError> {
+    let components = Components::new(&config, shard, Tokens::read_only(storage), None)?;
+    let slots = shard.own(&config.accounts).into_iter();
     let slots: Vec<_> = slots.map(|account| Arc::new(poller::new_slot(account))).collect();
     let pollers = slots.iter().map(|slot| components.poller(slot, Heartbeat::new()));
     let pollers = pollers.collect::<Result<Vec<_>, _>>()?;

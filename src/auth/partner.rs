@@ -39,10 +39,10 @@ pub(super) struct PartnerLogin {
 
 impl PartnerLogin {
     /// A login that has requested nothing yet. Must be called within a runtime.
-    pub(super) fn new(partner: Arc<Partner>) -> Self {
+    pub(super) fn new(partner: Arc<Partner>, limit: RateLimit) -> Self {
         // A limit of its own: a token must not wait until other accounts' hung requests time out.
         let global = GlobalLimit::new(CONCURRENCY);
-        let pace = Arc::new(Pace::new(RateLimit::default()));
+        let pace = Arc::new(Pace::new(limit));
         let limiter = Limiter::new(CONCURRENCY, pace, global, Arc::new(Tally::default()));
         let machine = CachedToken::new(TokenOwner::Partner(partner.name.clone()));
         let password = SecretFile::new("password file", partner.password_file.clone());

@@ -24,7 +24,7 @@ use super::oauth::{OAuthRenewer, RenewalTasks};
 use super::partner::PartnerLogin;
 use super::secret_file::SecretFile;
 use super::source::{TokenKind, TokenSource};
-use crate::account::{Account, AccountName, Auth, Credential, Partner, ProxyUrl, Tls};
+use crate::account::{Account, AccountName, Auth, Credential, Partner, ProxyUrl, RateLimit, Tls};
 use crate::blocking::lock;
 use crate::clock::Stamp;
 use crate::metrics::{ProcessMetrics, Tally};
@@ -39,6 +39,8 @@ const STORAGE_WAIT_MAX: Duration = Duration::from_secs(5);
 pub struct Tokens {
     storage: Option<Storage>,
     renewals: Arc<RenewalTasks>,
+    /// Of the requests for tokens of each partner.
+    partner_limit: RateLimit,
     partner_logins: Mutex<HashMap<PartnerLoginKey, Arc<PartnerLogin>>>,
     cached: Mutex<HashMap<Credential, Arc<CachedToken>>>,
     /// What the programs of accounts have left running.
@@ -99,10 +101,17 @@ impl Tokens {
         Self::with(storage, true)
     }
 
+    /// The same where so many processes log in as the same partners; each has an equal part of their limits.
+    #[must_use]
+    pub fn for_one_of(self, processes: usize) -> Self {
+        Self { partner_limit: RateLimit::default().divided(processes), ..self }
+    }
+
     fn with(storage: Option<Storage>, read_only: bool) -> Self {
         Self {
             storage,
             renewals: Arc::new(RenewalTasks { read_only, ..RenewalTasks::default() }),
+            partner_limit: RateLimit::default(),
             partner_logins: Mutex::default(),
             cached: Mutex::default(),
             left: Mutex::default(),
@@ -197,7 +206,7 @@ impl Tokens {
     fn partner_login(&self, account: &Account, partner: &Arc<Partner>) -> Arc<PartnerLogin> {
         let mut partner_logins = lock(&self.partner_logins);
         partner_logins.retain(|_, partner_login| Arc::strong_count(partner_login) > 1);
-        let new = || Arc::new(PartnerLogin::new(Arc::clone(partner)));
+        let new = || Arc::new(PartnerLogin::new(Arc::clone(partner), self.partner_limit));
         Arc::clone(partner_logins.entry(PartnerLoginKey::new(account, partner)).or_insert_with(new))
     }
 

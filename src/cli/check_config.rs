@@ -1,19 +1,30 @@
 //! `check-config`: everything that is wrong with the configuration and the web configuration.
 
-use wazzup_exporter::config::{self, ConfigError};
+use wazzup_exporter::config::{self, Config, ConfigError, Running};
+use wazzup_exporter::shard::{Shard, balance, cross_shard};
 use wazzup_exporter::storage::Storage;
 use wazzup_exporter::web_config;
 
 use super::error::CommandError;
-use super::flags::{ConfigFlags, StorageFlags, WebFlags};
+use super::flags::{ConfigFlags, ShardFlags, StorageFlags, WebFlags};
 use super::output::print_line;
+
+/// Most shards whose accounts are counted one by one.
+const LISTED_MAX: usize = 20;
 
 pub(super) fn run(
     flags: &ConfigFlags,
     flags_web: &WebFlags,
     storage: &StorageFlags,
+    shards: &ShardFlags,
 ) -> Result<(), CommandError> {
-    let loaded = config::load(&flags.file, flags.permissions());
+    let shard = shards.named().map_err(CommandError::Usage)?;
+    // Without an ordinal the check is the same for all of them.
+    let checked = shard.clone().map_or_else(|| Shard::new(0, shards.total()), Ok);
+    let checked = checked.map_err(CommandError::usage)?.with_shared_storage(storage.shared);
+    let check = super::startup::account_check(checked.clone());
+    let nothing_runs = Running { files: &[], check: &check };
+    let loaded = config::reload(&flags.file, flags.permissions(), &nothing_runs);
     let loaded = loaded.and_then(|config| match config.broken() {
         None => Ok(config),
         Some(error) => Err(ConfigError { warnings: config.warnings, ..error }),
@@ -43,14 +54,43 @@ pub(super) fn run(
     }
     storage.as_ref().map_or(Ok(()), Storage::check).map_err(CommandError::usage)?;
     super::startup::check_admin(flags_web, web.as_ref())?;
+    check_shards(&config, checked.total())?;
     let users: usize = config.accounts.iter().map(|account| account.users.len()).sum();
     let accounts = config.accounts.len();
     let file = flags.file.display();
     print_line(std::io::stdout(), &format!("{file}: fine; accounts: {accounts}, users: {users}"));
+    if checked.total() > 1 {
+        print_line(std::io::stdout(), &shares(&config, shard.as_ref(), checked.total()));
+    }
     if let (Some(file), Some(web)) = (web_file, web) {
         let (file, tls, users) = (file.display(), web.tls.is_some(), web.users.len());
         let tls = if tls { "on" } else { "off" };
         print_line(std::io::stdout(), &format!("{file}: fine; TLS: {tls}, users: {users}"));
     }
     Ok(())
+}
+
+/// Prints what sharding does to what accounts have in common, and refuses what cannot hold.
+fn check_shards(config: &Config, shards: u32) -> Result<(), CommandError> {
+    let found = cross_shard(&config.accounts, shards);
+    for warning in &found.warnings {
+        print_line(std::io::stderr(), &format!("warning: {warning}"));
+    }
+    match found.problems.as_slice() {
+        [] => Ok(()),
+        problems => Err(CommandError::Usage(problems.join("\n"))),
+    }
+}
+
+/// How the accounts are spread, and which of them are this process's.
+fn shares(config: &Config, shard: Option<&Shard>, total: u32) -> String {
+    let counts = balance(&config.accounts, total);
+    let listed = if counts.len() <= LISTED_MAX {
+        counts.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")
+    } else {
+        let [least, most] = [counts.iter().min(), counts.iter().max()];
+        format!("{} to {}", least.unwrap_or(&0), most.unwrap_or(&0))
+    };
+    let own = shard.map(|shard| format!("; this is {}", shard.describe(shard.ordinal())));
+    format!("shards: {total}, accounts of each: {listed}{}", own.unwrap_or_default())
 }

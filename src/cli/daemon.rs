@@ -3,6 +3,7 @@
 use wazzup_exporter::app::{Daemon, Options};
 use wazzup_exporter::config::Config;
 use wazzup_exporter::reload::ConfigSource;
+use wazzup_exporter::shard::Shard;
 use wazzup_exporter::storage::Storage;
 use wazzup_exporter::systemd::{Notifier, Sockets};
 
@@ -13,6 +14,7 @@ use super::startup::{check_admin, load_web, until_signalled};
 /// Runs the daemon until a signal stops it.
 pub(super) async fn run(
     config: Config,
+    shard: Shard,
     source: ConfigSource,
     web: &WebFlags,
     storage: Option<Storage>,
@@ -25,6 +27,7 @@ pub(super) async fn run(
         sockets,
         route_prefix: web.route_prefix().map_err(CommandError::Usage)?,
         telemetry_path: web.telemetry_path.clone(),
+        shard,
         storage,
         web: load_web(web)?,
         health_listen: web.health_listen.clone(),

@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 use tracing::warn;
 use wazzup_exporter::app::{Daemon, ListenAddress, Options, Prefix};
 use wazzup_exporter::config::{self, Config};
+use wazzup_exporter::shard::Shard;
 use wazzup_exporter::simulator::{Settings, Simulator};
 use wazzup_exporter::systemd::{Notifier, Sockets};
 use wazzup_exporter::web_config::WebConfig;
@@ -112,6 +113,7 @@ fn options(
         sockets,
         route_prefix: prefix.clone(),
         telemetry_path: web.telemetry_path.clone(),
+        shard: Shard::WHOLE,
         storage: None,
         web: guard,
         health_listen: web.health_listen.clone(),

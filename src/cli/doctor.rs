@@ -1,8 +1,11 @@
 //! `doctor`: what is wrong with the accounts, as text or as JSON.
 
+use tracing::info;
+use wazzup_exporter::account::AccountName;
 use wazzup_exporter::app::{self, DiagnoseError};
 use wazzup_exporter::config::Config;
 use wazzup_exporter::doctor::Diagnosis;
+use wazzup_exporter::shard::Shard;
 use wazzup_exporter::storage::Storage;
 
 use super::error::CommandError;
@@ -11,11 +14,17 @@ use super::output::print_line;
 
 pub(super) async fn run(
     config: Config,
+    shard: &Shard,
     storage: Option<Storage>,
     flags: &DoctorFlags,
 ) -> Result<(), CommandError> {
     let (account, user) = (flags.account.as_deref(), flags.user.as_deref());
-    let diagnoses = app::diagnose(config, storage, account, user).await;
+    if let Some(account) = account.and_then(|name| AccountName::parse(name).ok())
+        && let Some(owner) = shard.other_owner(&account)
+    {
+        info!(%account, "the account belongs to {}; it is examined from here", shard.describe(owner));
+    }
+    let diagnoses = app::diagnose(config, shard, storage, account, user).await;
     let diagnoses = diagnoses.map_err(|error| match error {
         DiagnoseError::Client(error) => CommandError::runtime(error),
         error => CommandError::usage(error),

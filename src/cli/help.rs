@@ -80,15 +80,24 @@ fn shown(flag: Arg) -> Arg {
 fn read_by(command: &str) -> Option<&'static [&'static str]> {
     match command {
         "demo" => Some(&["web.", "log."]),
-        "check-config" => Some(&["config.file", "config.allow", "web.config.file", "storage."]),
-        "poll" | "doctor" => Some(&["config.file", "config.allow", "storage.", "log."]),
+        "check-config" => Some(&[
+            "config.file",
+            "config.allow",
+            "web.config.file",
+            "storage.",
+            "shard",
+            "total-shards",
+        ]),
+        "poll" | "doctor" => {
+            Some(&["config.file", "config.allow", "storage.", "shard", "total-shards", "log."])
+        }
         "login" => Some(&["config.file", "config.allow", "log."]),
         "reset" => Some(&[
             "config.file",
             "config.allow",
             "web.admin",
             "web.config.file",
-            "storage.",
+            "storage.path",
             "log.",
         ]),
         "healthcheck" | "simulator" => Some(&["log."]),

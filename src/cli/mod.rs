@@ -25,30 +25,32 @@ use wazzup_exporter::systemd::Sockets;
 
 pub(crate) use self::error::CommandError;
 use self::flags::{Cli, Command};
-use self::startup::{load, storage};
+use self::startup::{load, load_shard, storage};
 
 /// Carries out the command; `sockets` are the listeners that systemd has opened.
 pub(crate) async fn run(cli: Cli, sockets: Option<Sockets>) -> Result<(), CommandError> {
     match cli.command {
         None => {
-            let config = load(&cli.config)?;
+            let (config, shard) = load_shard(&cli.config, &cli.shard, &cli.storage)?;
             let storage = storage(&cli.storage, &config);
             if let Some(warning) = startup::rename_warning(storage.as_ref(), &config) {
                 tracing::warn!("{warning}");
             }
-            daemon::run(config, cli.config.source(), &cli.web, storage, sockets).await
+            daemon::run(config, shard, cli.config.source(), &cli.web, storage, sockets).await
         }
         Some(Command::Demo(flags)) => demo::run(&flags, &cli.web, sockets).await,
-        Some(Command::CheckConfig) => check_config::run(&cli.config, &cli.web, &cli.storage),
+        Some(Command::CheckConfig) => {
+            check_config::run(&cli.config, &cli.web, &cli.storage, &cli.shard)
+        }
         Some(Command::Poll) => {
-            let config = load(&cli.config)?;
+            let (config, shard) = load_shard(&cli.config, &cli.shard, &cli.storage)?;
             let storage = storage(&cli.storage, &config);
-            poll::run(config, storage).await
+            poll::run(config, &shard, storage).await
         }
         Some(Command::Doctor(flags)) => {
-            let config = load(&cli.config)?;
+            let (config, shard) = load_shard(&cli.config, &cli.shard, &cli.storage)?;
             let storage = storage(&cli.storage, &config);
-            doctor::run(config, storage, &flags).await
+            doctor::run(config, &shard, storage, &flags).await
         }
         Some(Command::Login(flags)) => login::run(&load(&cli.config)?, &flags).await,
         Some(Command::Reset(flags)) => {

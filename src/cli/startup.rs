@@ -1,14 +1,16 @@
 //! What several commands do first: load the configuration, open the storage, wait for signals.
 
 use tracing::{error, warn};
+use wazzup_exporter::account::Account;
 use wazzup_exporter::app;
-use wazzup_exporter::config::{self, Config};
+use wazzup_exporter::config::{self, AccountCheck, Config, Running};
+use wazzup_exporter::shard::{Shard, cross_shard};
 use wazzup_exporter::shutdown::{Shutdown, Signals};
 use wazzup_exporter::storage::Storage;
 use wazzup_exporter::web_config::{self, WebConfig};
 
 use super::error::CommandError;
-use super::flags::{ConfigFlags, StorageFlags, WebFlags};
+use super::flags::{ConfigFlags, ShardFlags, StorageFlags, WebFlags};
 
 /// How many accounts are named in a warning.
 const NAMES_SHOWN: usize = 10;
@@ -26,7 +28,32 @@ pub(super) async fn until_signalled<F: Future<Output = ()>>(
 }
 
 pub(super) fn load(flags: &ConfigFlags) -> Result<Config, CommandError> {
-    let config = config::load(&flags.file, flags.permissions()).map_err(CommandError::usage)?;
+    load_checked(flags, &|_| Ok(()))
+}
+
+/// The configuration as a whole, and which of its accounts belong to this process.
+pub(super) fn load_shard(
+    flags: &ConfigFlags,
+    shard: &ShardFlags,
+    storage: &StorageFlags,
+) -> Result<(Config, Shard), CommandError> {
+    let shard = shard.shard().map_err(CommandError::Usage)?.with_shared_storage(storage.shared);
+    let config = load_checked(flags, &account_check(shard.clone()))?;
+    for problem in cross_shard(&config.accounts, shard.total()).problems {
+        warn!("{problem}");
+    }
+    Ok((config, shard))
+}
+
+/// What stands against polling an account as a shard.
+pub(super) fn account_check(shard: Shard) -> impl Fn(&Account) -> Result<(), String> + Send + Sync {
+    move |account| shard.check(account).map_err(|error| error.to_string())
+}
+
+fn load_checked(flags: &ConfigFlags, check: &AccountCheck) -> Result<Config, CommandError> {
+    let nothing_runs = Running { files: &[], check };
+    let config = config::reload(&flags.file, flags.permissions(), &nothing_runs);
+    let config = config.map_err(CommandError::usage)?;
     for warning in &config.warnings {
         warn!("{warning}");
     }

@@ -23,7 +23,7 @@ use tracing::warn;
 
 use super::response::{BufferedResponse, response};
 use crate::metrics::{AdminCode, ProcessMetrics};
-use crate::reset::{ResetReply, ResetRequest, ResetService};
+use crate::reset::{NotAdmitted, ResetReply, ResetRequest, ResetService};
 use crate::snapshot::Directory;
 
 /// The header with the token.
@@ -96,7 +96,11 @@ impl Admin {
         let token = single(&head.headers, TOKEN).unwrap_or_default();
         let admitted = match self.resets.admit(&account, &token).await {
             Ok(admitted) => admitted,
-            Err(code) => return self.refuse(code, peer, Some(&account)),
+            Err(NotAdmitted::Refused(code)) => return self.refuse(code, peer, Some(&account)),
+            Err(NotAdmitted::Elsewhere(reply)) => {
+                self.count(AdminCode::OtherShard, peer, Some(&account));
+                return reset_response(&reply);
+            }
         };
         let request = ResetRequest {
             content_type: single(&head.headers, CONTENT_TYPE),
@@ -129,15 +133,19 @@ impl Admin {
     }
 
     fn refuse(&self, code: AdminCode, peer: SocketAddr, account: Option<&str>) -> BufferedResponse {
+        self.count(code, peer, account);
+        let refused = RefusalBody { code: code.label(), message: message(code) };
+        json(code.status(), &refused)
+    }
+
+    fn count(&self, code: AdminCode, peer: SocketAddr, account: Option<&str>) {
         self.process.admin_refused(code);
         let account: Option<String> = account.map(|account| {
             let letters = account.chars().map(|one| if one.is_control() { ' ' } else { one });
             letters.take(NAME_MAX).collect()
         });
-        let label = code.label();
-        warn!(code = label, caller = %peer, account, "a request to the admin listener was refused");
-        let refused = RefusalBody { code: label, message: message(code) };
-        json(code.status(), &refused)
+        let code = code.label();
+        warn!(code, caller = %peer, account, "a request to the admin listener was refused");
     }
 
     async fn read(&self, body: Incoming) -> Option<Bytes> {
@@ -163,6 +171,9 @@ fn message(code: AdminCode) -> &'static str {
         AdminCode::Unauthorized => {
             "this is not the reset token of an account that may be reset: check the account's name, \
              reset.enabled, and that X-Reset-Token is the content of reset.token_file"
+        }
+        AdminCode::OtherShard => {
+            "another shard polls this account; send the request to its admin listener"
         }
     }
 }

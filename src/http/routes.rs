@@ -204,6 +204,7 @@ impl Site {
         let about = ProcessInfo {
             started: self.started,
             config_hash: self.process.config_hash(),
+            shard: self.process.shard(),
             broken_files: self.config.broken(),
         };
         move || render(&Status::new(&slots, about, Stamp::now()))

@@ -10,7 +10,7 @@ mod process;
 mod resets;
 mod tally;
 
-pub use process::{BuildInfo, ProcessMetrics, dropped_log_lines};
+pub use process::{BuildInfo, ProcessMetrics, ShardInfo, dropped_log_lines};
 pub use resets::{
     AdminCode, LastReset, RefusalCode, ResetMarks, ResetResult, ResetTally, ResetValues,
 };

@@ -39,12 +39,25 @@ pub struct ProcessMetrics {
     failed: Mutex<FailedLoads>,
     reload_timestamp: Gauge,
     config_hash: Gauge,
+    shard_ordinal: IntGauge,
+    shards: IntGauge,
     accounts: IntGauge,
     accounts_configured: IntGauge,
     account_files: IntGaugeVec,
     /// The files that `account_files` has a series for.
     known_files: Mutex<BTreeSet<String>>,
     admin_refusals: IntCounterVec,
+}
+
+/// The part of the configured accounts that a process polls, as the metrics show it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ShardInfo {
+    /// Which part it is, from 0.
+    pub ordinal: u32,
+    /// How many parts there are.
+    pub shards: u32,
+    /// Accounts of the configuration that other processes poll.
+    pub accounts_elsewhere: usize,
 }
 
 /// Which files could not be loaded, so that the earlier content is in use.
@@ -80,13 +93,18 @@ impl ProcessMetrics {
         .expect("the literal options are valid");
         build_info.with_label_values(&[BuildInfo::THIS.version, BuildInfo::THIS.revision]).set(1.0);
         add(&registry, build_info);
-        let shard_ordinal =
-            "Which shard of the accounts this process polls, counted from 0; 0 without sharding.";
-        int_gauge(&registry, "wazzup_exporter_shard_ordinal", shard_ordinal).set(0);
-        let shards = "Into how many shards the accounts are split; 1 without sharding.";
-        int_gauge(&registry, "wazzup_exporter_shards", shards).set(1);
         add(&registry, dropped_log_lines().clone());
-        Self {
+        let process = Self {
+            shard_ordinal: int_gauge(
+                &registry,
+                "wazzup_exporter_shard_ordinal",
+                "Which shard of the accounts this process polls, counted from 0; 0 without sharding.",
+            ),
+            shards: int_gauge(
+                &registry,
+                "wazzup_exporter_shards",
+                "Into how many shards the accounts are split; 1 without sharding.",
+            ),
             request_duration: request_duration(&registry),
             reload_successful: int_gauge(
                 &registry,
@@ -118,7 +136,26 @@ impl ProcessMetrics {
             known_files: Mutex::default(),
             admin_refusals: admin_refusals(&registry),
             registry,
-        }
+        };
+        process.set_shard(0, 1);
+        process
+    }
+
+    /// Notes which shard of how many this process is.
+    pub fn set_shard(&self, ordinal: u32, shards: u32) {
+        self.shard_ordinal.set(ordinal.into());
+        self.shards.set(shards.into());
+    }
+
+    /// Which shard this process is, as the metrics show it; nothing without sharding.
+    pub fn shard(&self) -> Option<ShardInfo> {
+        let shards = u32::try_from(self.shards.get()).ok().filter(|shards| *shards > 1)?;
+        let elsewhere = self.accounts_configured.get().saturating_sub(self.accounts.get());
+        Some(ShardInfo {
+            ordinal: u32::try_from(self.shard_ordinal.get()).unwrap_or_default(),
+            shards,
+            accounts_elsewhere: usize::try_from(elsewhere).unwrap_or_default(),
+        })
     }
 
     /// Creates the counter of every refusal code at 0, where there is an admin listener.
@@ -245,7 +282,7 @@ fn account_files(registry: &Registry) -> IntGaugeVec {
 fn admin_refusals(registry: &Registry) -> IntCounterVec {
     let options = Opts::new(
         "wazzup_exporter_admin_refusals_total",
-        "Requests to the admin listener that were refused before a reset token was found valid, by code. Absent without --web.enable-admin-api.",
+        "Requests to the admin listener that were refused before they reached an account of this process, by code. Absent without --web.enable-admin-api.",
     );
     add(registry, IntCounterVec::new(options, &["code"]).expect("the literal options are valid"))
 }

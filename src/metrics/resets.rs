@@ -46,8 +46,8 @@ pub enum RefusalCode {
     StorageFailed,
 }
 
-/// Why a request to the admin listener was refused before a token was found valid: the label `code`
-/// of `wazzup_exporter_admin_refusals_total`.
+/// Why a request to the admin listener was refused before it reached an account of this process: the label
+/// `code` of `wazzup_exporter_admin_refusals_total`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AdminCode {
     /// There is nothing at the path.
@@ -64,6 +64,8 @@ pub enum AdminCode {
     Busy,
     /// No reset token of this account.
     Unauthorized,
+    /// Another shard polls the account.
+    OtherShard,
 }
 
 /// The figures before and after a reset.
@@ -177,7 +179,7 @@ impl RefusalCode {
 
 impl AdminCode {
     /// Every code.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::CrossSite,
@@ -185,6 +187,7 @@ impl AdminCode {
         Self::RateLimited,
         Self::Busy,
         Self::Unauthorized,
+        Self::OtherShard,
     ];
 
     /// The value of the label `code`.
@@ -197,13 +200,14 @@ impl AdminCode {
             Self::RateLimited => "rate_limited",
             Self::Busy => "busy",
             Self::Unauthorized => "unauthorized",
+            Self::OtherShard => "other_shard",
         }
     }
 
     /// The HTTP status that goes with it.
     pub fn status(self) -> u16 {
         match self {
-            Self::NotFound => 404,
+            Self::NotFound | Self::OtherShard => 404,
             Self::MethodNotAllowed => 405,
             Self::CrossSite => 403,
             Self::LoginRequired | Self::Unauthorized => 401,

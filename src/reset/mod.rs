@@ -10,6 +10,7 @@ mod account_resets;
 mod audit;
 mod clear_outcome;
 mod cooldown;
+mod elsewhere;
 mod execute;
 mod guards;
 mod journal;
@@ -19,6 +20,7 @@ mod token;
 
 pub use self::audit::{AUDIT_FILE, AuditKind, AuditLine, each_line};
 pub use self::clear_outcome::result_codes;
+pub use self::elsewhere::Elsewhere;
 pub use self::guards::BODY_MAX;
 pub use self::request::{Figures, ReplyBody, ResetReply, ResetRequest};
-pub use self::service::{AdmittedReset, ResetService, completion_timeout};
+pub use self::service::{AdmittedReset, NotAdmitted, ResetService, completion_timeout};

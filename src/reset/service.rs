@@ -11,11 +11,12 @@ use tokio_util::task::TaskTracker;
 use tracing::{error, warn};
 
 use super::account_resets::AccountResets;
+use super::elsewhere::{Elsewhere, ElsewhereAccount};
 use super::execute::Execution;
 use super::guards::Refusal;
 use super::request::{ReplyBody, ResetReply, ResetRequest};
 use super::token::ResetTokens;
-use crate::account::{Account, AccountId, Reset};
+use crate::account::{Account, AccountId, AccountName, Reset};
 use crate::blocking::lock;
 use crate::metrics::AdminCode;
 use crate::poller::{PollerHandle, Registry};
@@ -30,6 +31,7 @@ pub struct ResetService(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     registry: Arc<Registry>,
+    elsewhere: Arc<Elsewhere>,
     storage: Option<Storage>,
     tokens: ResetTokens,
     by_account: Mutex<HashMap<AccountFolder, Arc<AccountResets>>>,
@@ -44,11 +46,27 @@ pub struct AdmittedReset {
     limits: Reset,
 }
 
+/// Why a request goes no further than its token.
+#[derive(Debug)]
+pub enum NotAdmitted {
+    /// It is refused.
+    Refused(AdminCode),
+    /// Another shard polls the account, whose token is right.
+    Elsewhere(ResetReply),
+}
+
 impl ResetService {
-    /// A service for the accounts in `registry`, which keeps its journals in `storage`.
-    pub fn new(registry: Arc<Registry>, storage: Option<Storage>, shutdown: Shutdown) -> Self {
+    /// A service for the accounts in `registry`, which keeps its journals in `storage` and refers requests for those that
+    /// are `elsewhere`.
+    pub fn new(
+        registry: Arc<Registry>,
+        elsewhere: Arc<Elsewhere>,
+        storage: Option<Storage>,
+        shutdown: Shutdown,
+    ) -> Self {
         Self(Arc::new(Shared {
             registry,
+            elsewhere,
             storage,
             tokens: ResetTokens::new(),
             by_account: Mutex::default(),
@@ -82,21 +100,28 @@ impl ResetService {
     ///
     /// # Errors
     /// Why the request is refused.
-    pub async fn admit(&self, account: &str, token: &[u8]) -> Result<AdmittedReset, AdminCode> {
+    pub async fn admit(&self, account: &str, token: &[u8]) -> Result<AdmittedReset, NotAdmitted> {
         if self.0.shutdown.has_begun() {
-            return Err(AdminCode::Busy);
+            return Err(NotAdmitted::Refused(AdminCode::Busy));
         }
-        let all = self.0.registry.all();
+        let (all, elsewhere) = (self.0.registry.all(), self.0.elsewhere.all());
         let files =
             all.iter().filter_map(|poller| Some(&poller.account.reset.as_ref()?.token_file));
+        let files = files.chain(elsewhere.values().map(|account| &account.token_file));
         let files: Vec<PathBuf> = files.cloned().collect();
-        let found = self.0.registry.find(account).and_then(|poller| {
+        let here = self.0.registry.find(account).and_then(|poller| {
             let limits = poller.account.reset.clone()?;
             Some(AdmittedReset { poller, limits })
         });
-        let file = found.as_ref().map(|found| found.limits.token_file.as_path());
-        let admitted = self.0.tokens.admit(file, files, token).await;
-        found.filter(|_| admitted).ok_or(AdminCode::Unauthorized)
+        let name = AccountName::parse(account).ok();
+        let there = name.and_then(|name| elsewhere.get(&name)).filter(|_| here.is_none());
+        let file = here.as_ref().map(|found| &found.limits.token_file);
+        let file = file.or(there.map(|account| &account.token_file)).map(PathBuf::as_path);
+        match (self.0.tokens.admit(file, files, token).await, here, there) {
+            (true, Some(admitted), _) => Ok(admitted),
+            (true, None, Some(there)) => Err(NotAdmitted::Elsewhere(refer(account, there))),
+            _ => Err(NotAdmitted::Refused(AdminCode::Unauthorized)),
+        }
     }
 
     /// Executes a request, in a task of its own: once it was decided, nothing cancels it. `None` if that task
@@ -156,6 +181,21 @@ impl ResetService {
 /// How long a reset that was decided may still take: waiting for the limit, the request, the disk.
 pub fn completion_timeout(longest_timeout: Duration) -> Duration {
     longest_timeout.saturating_mul(2).saturating_add(DISK_TIMEOUT)
+}
+
+/// The reply where another shard polls the account.
+fn refer(account: &str, there: &ElsewhereAccount) -> ResetReply {
+    let code = AdminCode::OtherShard;
+    let body = ReplyBody {
+        code: code.label(),
+        message: format!(
+            "the account is polled by {}; send the request to its admin listener",
+            there.place
+        ),
+        account: Some(account.to_owned()),
+        ..ReplyBody::default()
+    };
+    ResetReply { status: code.status(), body }
 }
 
 /// Counts and logs a refusal, and makes the reply.

@@ -68,6 +68,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("exposition", &["account", "channel", "clock", "counter", "metrics", "snapshot"]),
     ("health", &["blocking"]),
     ("shutdown", &[]),
+    // Which accounts a process polls, and what becomes of limits that they have in common.
+    ("shard", &["account", "schedule"]),
     // It reports to the service manager that the process is ready, alive and stopping.
     ("systemd", &["health", "shutdown"]),
     (
@@ -152,6 +154,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "poller",
             "reload",
             "reset",
+            "shard",
             "shutdown",
             "snapshot",
             "storage",
@@ -174,6 +177,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "files",
             "metrics",
             "reload",
+            "shard",
             "shutdown",
             "simulator",
             "storage",

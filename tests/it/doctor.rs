@@ -5,6 +5,7 @@ use std::path::Path;
 use wazzup_exporter::app::diagnose;
 use wazzup_exporter::config;
 use wazzup_exporter::doctor::{Check, Diagnosis, Finding, Verdict};
+use wazzup_exporter::shard::Shard;
 use wazzup_exporter::simulator::{
     AccountSpec, ChannelSpec, Credential, RateLimit, Role, Settings, Simulator, UserSpec,
 };
@@ -34,7 +35,10 @@ fn yaml(url: &str, token: &str, keys: &str) -> String {
 
 async fn examined(yaml: &str, user: Option<&str>) -> Diagnosis {
     let config = config::parse(yaml.as_bytes(), Path::new("test.yaml")).unwrap();
-    guard("the doctor", diagnose(config, None, Some("acme"), user)).await.unwrap().remove(0)
+    guard("the doctor", diagnose(config, &Shard::WHOLE, None, Some("acme"), user))
+        .await
+        .unwrap()
+        .remove(0)
 }
 
 async fn diagnosis(account: AccountSpec, keys: &str) -> Diagnosis {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use wazzup_exporter::shard::Shard;
 use wazzup_exporter::simulator::{Access, Fault, Log};
 
 use super::support::daemon::World;
@@ -74,7 +75,7 @@ async fn what_fails_once_is_asked_again_in_the_same_sweep() {
     let yaml = configuration(&api, &url, "interval: 1h, timeout: 5s");
     let config =
         wazzup_exporter::config::parse(yaml.as_bytes(), std::path::Path::new("test.yaml")).unwrap();
-    let report = wazzup_exporter::app::poll_once(config, None).await.unwrap();
+    let report = wazzup_exporter::app::poll_once(config, &Shard::WHOLE, None).await.unwrap();
     assert!(report.incomplete.is_empty(), "{:?}", report.incomplete);
     let samples =
         super::support::samples::samples(std::str::from_utf8(&report.exposition).unwrap());
@@ -285,7 +286,7 @@ async fn one_sweep_does_not_wait_for_a_long_pause_and_says_when_to_come_back() {
     let yaml = configuration(&api, &url, "interval: 1h");
     let config =
         wazzup_exporter::config::parse(yaml.as_bytes(), std::path::Path::new("test.yaml")).unwrap();
-    let report = wazzup_exporter::app::poll_once(config, None).await.unwrap();
+    let report = wazzup_exporter::app::poll_once(config, &Shard::WHOLE, None).await.unwrap();
     let [acme] = &report.incomplete[..] else { panic!("{:?}", report.incomplete) };
     assert!(acme.starts_with("acme (Wazzup24 asks to wait; run it again after 20"), "{acme}");
     let samples: Samples =
@@ -309,7 +310,7 @@ async fn one_sweep_of_everything_returns_what_could_not_be_read() {
     let yaml = configuration(&api, &url, "interval: 1h");
     let config =
         wazzup_exporter::config::parse(yaml.as_bytes(), std::path::Path::new("test.yaml")).unwrap();
-    let report = wazzup_exporter::app::poll_once(config, None).await.unwrap();
+    let report = wazzup_exporter::app::poll_once(config, &Shard::WHOLE, None).await.unwrap();
     assert_eq!(report.incomplete, ["globex"]);
     let samples: Samples =
         super::support::samples::samples(std::str::from_utf8(&report.exposition).unwrap());

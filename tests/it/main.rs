@@ -27,6 +27,7 @@ mod reset_cli;
 mod reset_crash;
 mod running_config;
 mod secrets;
+mod shards;
 mod storage;
 #[path = "../support/mod.rs"]
 mod support;

@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use wazzup_exporter::app::{Daemon, Options, Prefix};
 use wazzup_exporter::config::{self, Config};
+use wazzup_exporter::shard::Shard;
 use wazzup_exporter::shutdown::Shutdown;
 use wazzup_exporter::simulator::{Log, Settings, Simulator};
 use wazzup_exporter::storage::Storage;
@@ -128,6 +129,7 @@ pub(crate) fn options() -> Options {
         sockets: None,
         route_prefix: Prefix::default(),
         telemetry_path: "/metrics".to_owned(),
+        shard: Shard::WHOLE,
         storage: None,
         web: None,
         health_listen: None,

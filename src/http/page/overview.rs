@@ -255,6 +255,7 @@ pub(super) fn write_exporter(
          that may not count.</p>",
     );
     write_sweeps(html, &selection.accounts)?;
+    write_shard(html, status)?;
     let started = Clock { at: status.started, now: status.time, seconds: false };
     write!(
         html,
@@ -272,6 +273,18 @@ pub(super) fn write_exporter(
         "<nav aria-label=\"Documents\"><a href=\"{}\">Metrics</a> <a href=\"api/v1/status\">Status as JSON</a> \
          <a href=\"config\">Configuration</a> <a href=\"-/healthy\">Health</a> <a href=\"-/ready\">Readiness</a></nav></section>",
         Escaped(view.metrics.trim_start_matches('/'))
+    )
+}
+
+/// Which accounts are looked for here in vain.
+fn write_shard(html: &mut String, status: &Status) -> fmt::Result {
+    let Some(shard) = &status.shard else { return Ok(()) };
+    write!(
+        html,
+        "<p>This is shard {} of {}, counted from 0: {} of the configuration belong to others.</p>",
+        shard.ordinal,
+        shard.total,
+        Count(shard.accounts_elsewhere, "account"),
     )
 }
 

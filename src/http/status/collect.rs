@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use super::document::{
     AccountStatus, BrokenFile, ChannelStatus, HistoryStatus, RedOf, RequestsStatus, ResetStatus,
-    Status, SweepStatus, UserStatus,
+    ShardStatus, Status, SweepStatus, UserStatus,
 };
 use super::messages::{account_notes, account_problem, user_reasons};
 use crate::channel::{Channel, Role};
 use crate::clock::Stamp;
-use crate::metrics::{BuildInfo, LastReset, Outcome};
+use crate::metrics::{BuildInfo, LastReset, Outcome, ShardInfo};
 use crate::snapshot::{AccountView, FailingReason, HistorySamples, Slot, Totals, UserView};
 
 /// Facts about the process.
@@ -20,6 +20,8 @@ pub(crate) struct ProcessInfo {
     pub(crate) started: Stamp,
     /// As in the metric `wazzup_exporter_config_hash`.
     pub(crate) config_hash: u64,
+    /// Which shard it is, if it is one of several.
+    pub(crate) shard: Option<ShardInfo>,
     /// The account files that cannot be used.
     pub(crate) broken_files: Arc<Vec<BrokenFile>>,
 }
@@ -34,9 +36,17 @@ impl Status {
             started: about.started.unix.as_secs_f64(),
             uptime_seconds: about.started.age(now).as_secs_f64(),
             config_hash: about.config_hash,
+            shard: about.shard.map(ShardStatus::new),
             broken_files: about.broken_files,
             accounts: slots.iter().map(account).collect(),
         }
+    }
+}
+
+impl ShardStatus {
+    fn new(shard: ShardInfo) -> Self {
+        let ShardInfo { ordinal, shards, accounts_elsewhere } = shard;
+        Self { ordinal, total: shards, accounts_elsewhere }
     }
 }
 

@@ -17,8 +17,21 @@ pub(crate) struct Status {
     pub(crate) started: f64,
     pub(crate) uptime_seconds: f64,
     pub(crate) config_hash: u64,
+    /// `null` where one process polls all accounts.
+    pub(crate) shard: Option<ShardStatus>,
     pub(crate) broken_files: Arc<Vec<BrokenFile>>,
     pub(crate) accounts: Vec<AccountStatus>,
+}
+
+/// Which part of the configured accounts this process polls.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct ShardStatus {
+    /// Which part it is, from 0.
+    pub(crate) ordinal: u32,
+    /// How many parts there are.
+    pub(crate) total: u32,
+    /// Accounts that other processes poll.
+    pub(crate) accounts_elsewhere: usize,
 }
 
 /// An account file that cannot be used.

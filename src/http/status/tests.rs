@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::document::ShardStatus;
 use super::*;
 use crate::account::{Account, AccountId, LabelName, Reset, User, fixture};
 use crate::channel::{Channel, ChannelState, ChannelsAndRoles, Role, Transport, Trust};
@@ -112,6 +113,7 @@ fn status_of(slots: &[Arc<Slot>]) -> Status {
     let about = ProcessInfo {
         started: ago(MINUTE),
         config_hash: 209_876_242_034_240,
+        shard: None,
         broken_files: Arc::default(),
     };
     Status::new(slots, about, moment())
@@ -202,7 +204,8 @@ fn the_document_names_every_field_and_no_other() {
     let mut serialized = BTreeSet::new();
     let accounts = vec!["acme".to_owned()];
     let broken = BrokenFile { file: "a.yaml".into(), reason: "a.yaml: is empty".into(), accounts };
-    let status = Status { broken_files: Arc::new(vec![broken]), ..everything() };
+    let shard = Some(ShardStatus { ordinal: 1, total: 3, accounts_elsewhere: 2 });
+    let status = Status { shard, broken_files: Arc::new(vec![broken]), ..everything() };
     fields(&serde_json::to_value(status).unwrap(), "", &mut serialized);
     assert!(serialized.contains("accounts[].users[].reasons[].code"), "{serialized:?}");
     assert_eq!(documented(), serialized);

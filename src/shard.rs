@@ -1,0 +1,467 @@
+//! Which accounts this process polls where several processes share a configuration.
+//!
+//! Each process is a [`Shard`]: it polls the accounts whose [`owner`] it is, by a hash of their names, and no
+//! others. Nothing is agreed between the processes, so all must have the same configuration and the same number of
+//! shards. What must never have two owners, not even while that number changes, is protected by the lock in the
+//! account's folder: [`Shard::check`] wants that folder to be shared.
+//!
+//! `cli` makes the shard of this process from flags, [`app`](crate::app) applies it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::Hash;
+use std::sync::Arc;
+
+use crate::account::{Account, AccountName, Auth};
+use crate::schedule::{Spacing, fnv1a, mix};
+
+/// Most accounts that a message names.
+const NAMED_MAX: usize = 5;
+
+/// The process among those that share a configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shard {
+    ordinal: u32,
+    total: u32,
+    /// What hostnames have before their ordinal, where that is where the ordinal is from.
+    host: Option<Arc<str>>,
+    shared_storage: bool,
+}
+
+/// Why this process cannot be a shard.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidShard {
+    /// There is no such shard.
+    #[error("shard {ordinal} of {total}: shards are counted from 0, so the last one is {}", total.saturating_sub(1))]
+    NoSuchShard {
+        /// The number that was given.
+        ordinal: u32,
+        /// How many there are.
+        total: u32,
+    },
+    /// The hostname does not say which shard it is.
+    #[error(
+        "the hostname {0:?} does not end with a hyphen and a number, as exporter-2 does and the names of a \
+         StatefulSet's pods do; give the number with --shard"
+    )]
+    Hostname(String),
+}
+
+/// Why an account cannot be polled by one of several shards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0} may never have two owners, which two shards could be while their number changes: with \
+     --total-shards above 1 this needs --storage.path on storage that all shards share, and --storage.shared"
+)]
+pub struct NeedsSharedStorage(&'static str);
+
+/// What becomes of that which accounts of several shards have in common.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct CrossShard {
+    /// What to know.
+    pub warnings: Vec<String>,
+    /// What cannot hold.
+    pub problems: Vec<String>,
+}
+
+impl Shard {
+    /// The only process: all accounts are its own.
+    pub const WHOLE: Self = Self { ordinal: 0, total: 1, host: None, shared_storage: false };
+
+    /// One of `total`, counted from 0.
+    ///
+    /// # Errors
+    /// When there is no such shard.
+    pub fn new(ordinal: u32, total: u32) -> Result<Self, InvalidShard> {
+        if ordinal >= total {
+            return Err(InvalidShard::NoSuchShard { ordinal, total });
+        }
+        Ok(Self { ordinal, total, ..Self::WHOLE })
+    }
+
+    /// The one whose ordinal is at the end of the hostname, before any domain: `exporter-2`.
+    ///
+    /// # Errors
+    /// When there is no ordinal, or no such shard.
+    pub fn from_hostname(hostname: &str, total: u32) -> Result<Self, InvalidShard> {
+        let invalid = || InvalidShard::Hostname(hostname.to_owned());
+        let name = hostname.split('.').next().unwrap_or_default();
+        let (host, digits) = name.rsplit_once('-').ok_or_else(invalid)?;
+        if host.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(invalid());
+        }
+        let ordinal = digits.parse().map_err(|_| invalid())?;
+        Ok(Self { host: Some(host.into()), ..Self::new(ordinal, total)? })
+    }
+
+    /// The same, with whether the operator says that all shards have the same storage.
+    #[must_use]
+    pub fn with_shared_storage(self, shared_storage: bool) -> Self {
+        Self { shared_storage, ..self }
+    }
+
+    /// Its number, from 0.
+    pub fn ordinal(&self) -> u32 {
+        self.ordinal
+    }
+
+    /// How many shards there are.
+    pub fn total(&self) -> u32 {
+        self.total
+    }
+
+    /// The shard that owns an account, if it is another one.
+    pub fn other_owner(&self, account: &AccountName) -> Option<u32> {
+        Some(owner(account, self.total)).filter(|owner| *owner != self.ordinal)
+    }
+
+    /// A shard in words; with its host, where hosts are numbered.
+    pub fn describe(&self, ordinal: u32) -> String {
+        let host =
+            self.host.as_ref().map(|host| format!(" ({host}-{ordinal})")).unwrap_or_default();
+        format!("shard {ordinal} of {}{host}", self.total)
+    }
+
+    /// Its own accounts among those of a configuration. Where accounts with one credential belong to several shards,
+    /// each of these has an equal part of its limit.
+    pub fn own(&self, accounts: &[Arc<Account>]) -> Vec<Arc<Account>> {
+        if self.total == 1 {
+            return accounts.to_vec();
+        }
+        let spread = by_shard(accounts, self.total, |account| Some(account.credential()));
+        let own = accounts.iter().filter(|account| self.other_owner(&account.name).is_none());
+        let limited =
+            own.map(|account| match spread.get(&account.credential()).map(BTreeMap::len) {
+                None | Some(0 | 1) => Arc::clone(account),
+                Some(parts) => {
+                    let rate_limit = account.rate_limit.divided(parts);
+                    Arc::new(Account { rate_limit, ..Account::clone(account) })
+                }
+            });
+        limited.collect()
+    }
+
+    /// Whether an account of the configuration may be polled by shards at all.
+    ///
+    /// # Errors
+    /// When it could have two owners.
+    pub fn check(&self, account: &Account) -> Result<(), NeedsSharedStorage> {
+        if self.total == 1 || self.shared_storage {
+            return Ok(());
+        }
+        if account.auth.needs_storage() {
+            return Err(NeedsSharedStorage("auth.oauth: a refresh token"));
+        }
+        if account.reset.is_some() {
+            return Err(NeedsSharedStorage("reset: its cooldown and its audit log"));
+        }
+        Ok(())
+    }
+}
+
+/// The shard of `total` that owns an account. The same in every release: where two versions run side by side they must
+/// agree.
+pub fn owner(account: &AccountName, total: u32) -> u32 {
+    jump(mix(fnv1a(account.as_str().as_bytes())), total)
+}
+
+/// Jump consistent hash by Lamping and Veach (arXiv:1406.2294): of n + 1 buckets the last one gets an equal part of the keys of
+/// all others, and no other key moves.
+fn jump(mut key: u64, buckets: u32) -> u32 {
+    let (mut bucket, mut next) = (0, 0);
+    while next < u64::from(buckets) {
+        bucket = next;
+        key = key.wrapping_mul(2_862_933_555_777_941_757).wrapping_add(1);
+        let divisor = ((key >> 33) + 1) as f64;
+        next = ((bucket + 1) as f64 * ((1_u64 << 31) as f64 / divisor)) as u64;
+    }
+    bucket as u32
+}
+
+/// How many accounts each of `total` shards owns.
+pub fn balance(accounts: &[Arc<Account>], total: u32) -> Vec<usize> {
+    let mut counts = vec![0; total as usize];
+    for account in accounts {
+        if let Some(count) = counts.get_mut(owner(&account.name, total) as usize) {
+            *count += 1;
+        }
+    }
+    counts
+}
+
+/// Says of all that accounts of several shards have in common what becomes of it.
+pub fn cross_shard(accounts: &[Arc<Account>], total: u32) -> CrossShard {
+    let mut found = CrossShard::default();
+    for shards in several(by_shard(accounts, total, |account| Some(account.credential()))) {
+        let (who, parts) = (names(&shards), shards.len());
+        let of_each = format!(
+            "{who} have the same token and are on {parts} shards, each of which uses one of {parts} equal parts of \
+             our share of its limit"
+        );
+        match shards.iter().find(|(_, accounts)| !holds(accounts, parts)) {
+            Some((ordinal, _)) => found.problems.push(format!(
+                "{of_each}, which is too little for the users on shard {ordinal}: raise poll.interval or \
+                 rate_limit.share, give each account a token of its own, or use fewer shards"
+            )),
+            None => found.warnings.push(of_each),
+        }
+    }
+    for shards in several(by_shard(accounts, total, |account| account.account_id.clone())) {
+        let what = format!(
+            "{} have the same account_id, so the same folder in the storage, and are on {} shards, of which one locks it",
+            names(&shards),
+            shards.len()
+        );
+        if shards.values().flatten().any(|account| account.needs_storage()) {
+            let remedy = "choose names that belong to one shard, or poll the account once";
+            found.problems.push(format!("{what}: {remedy}"));
+        } else {
+            found
+                .warnings
+                .push(format!("{what}; since when users of the others are red is not kept"));
+        }
+    }
+    let partner = |account: &Account| match &account.auth {
+        Auth::Partner(partner) | Auth::OAuth { partner, .. } => Some(partner.name.clone()),
+        _ => None,
+    };
+    let partners: BTreeMap<String, Spread<'_>> =
+        by_shard(accounts, total, partner).into_iter().collect();
+    for (partner, shards) in partners.into_iter().filter(|(_, shards)| shards.len() > 1) {
+        found.warnings.push(format!(
+            "partner {partner} has accounts on {} shards, each of which logs in by itself and uses one of {total} equal \
+             parts of the limit of the partner's requests for tokens",
+            shards.len()
+        ));
+    }
+    found
+}
+
+/// Accounts by shard.
+type Spread<'a> = BTreeMap<u32, Vec<&'a Arc<Account>>>;
+
+/// Accounts by what `key` says they have in common, and by shard.
+fn by_shard<K: Eq + Hash>(
+    accounts: &[Arc<Account>],
+    total: u32,
+    key: impl Fn(&Account) -> Option<K>,
+) -> HashMap<K, Spread<'_>> {
+    let mut groups: HashMap<K, Spread<'_>> = HashMap::new();
+    for account in accounts {
+        if let Some(key) = key(account) {
+            let shards = groups.entry(key).or_default();
+            shards.entry(owner(&account.name, total)).or_default().push(account);
+        }
+    }
+    groups
+}
+
+/// The groups that more than one shard has, in the order of their names.
+fn several<K>(groups: HashMap<K, Spread<'_>>) -> Vec<Spread<'_>> {
+    let mut groups: Vec<Spread<'_>> =
+        groups.into_values().filter(|shards| shards.len() > 1).collect();
+    groups.sort_by_cached_key(names);
+    groups
+}
+
+/// Whether one of so many parts of their limit has room for the sweeps of accounts that share it.
+fn holds(accounts: &[&Arc<Account>], parts: usize) -> bool {
+    let Some(first) = accounts.first() else { return true };
+    let part = first.rate_limit.divided(parts);
+    let allowed = Spacing::new(part.usable(), part.per).between.as_secs_f64().recip();
+    let needed = accounts.iter().map(|account| {
+        let found = account.discovery.as_ref().map_or(0, |found| found.max_users);
+        (account.users.len() + found) as f64 / account.poll.interval.as_secs_f64()
+    });
+    needed.sum::<f64>() <= allowed
+}
+
+fn names(shards: &Spread<'_>) -> String {
+    let mut names: Vec<&str> =
+        shards.values().flatten().map(|account| account.name.as_str()).collect();
+    names.sort_unstable();
+    let shown = names.iter().take(NAMED_MAX).copied().collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(NAMED_MAX) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::{Reset, fixture};
+    use std::time::Duration;
+
+    const NEVER_AGAIN: &str =
+        "a release that changes this moves accounts between shards that run side by side";
+
+    fn name(text: &str) -> AccountName {
+        AccountName::parse(text).unwrap()
+    }
+
+    fn named(number: usize) -> Arc<Account> {
+        Arc::new(fixture(&format!("acct-{number:05}"), &["1"]))
+    }
+
+    #[test]
+    fn jump_gives_the_values_of_the_paper() {
+        // Its figure 1, compiled, and what implementations in other languages are tested with.
+        for (key, buckets, bucket) in [
+            (1, 1, 0),
+            (42, 57, 43),
+            (0xDEAD_10CC, 1, 0),
+            (0xDEAD_10CC, 666, 361),
+            (256, 1024, 520),
+            (1, 128, 55),
+            (129, 128, 120),
+            (u64::MAX, 128, 92),
+        ] {
+            assert_eq!(jump(key, buckets), bucket, "{key} of {buckets}");
+        }
+        for (key, expected) in [
+            (0, [0, 0, 0, 0, 0, 0, 0]),
+            (1, [0, 0, 0, 0, 6, 55, 549]),
+            (0xDEAD_BEEF, [0, 1, 2, 3, 5, 16, 285]),
+            (0x0DDC_0FFE_EBAD_F00D, [0, 1, 2, 2, 2, 50, 113]),
+        ] {
+            assert_eq!([1, 2, 3, 5, 10, 57, 1000].map(|buckets| jump(key, buckets)), expected);
+        }
+    }
+
+    #[test]
+    fn an_account_has_the_same_owner_in_every_release() {
+        for (account, owners) in [
+            ("acme", [0, 2, 2, 5, 580]),
+            ("globex", [0, 0, 0, 7, 133]),
+            ("нурлан", [0, 0, 0, 0, 184]),
+            ("a", [1, 1, 3, 5, 723]),
+            ("acct-0001", [0, 0, 0, 7, 727]),
+            ("acct-0002", [0, 2, 2, 6, 648]),
+        ] {
+            let found = [2, 3, 5, 10, 1000].map(|total| owner(&name(account), total));
+            assert_eq!(found, owners, "{account}: {NEVER_AGAIN}");
+        }
+    }
+
+    #[test]
+    fn every_account_has_one_owner_and_all_shards_about_as_many() {
+        let accounts: Vec<Arc<Account>> = (0..3000).map(named).collect();
+        let shards: Vec<Shard> = (0..3).map(|ordinal| Shard::new(ordinal, 3).unwrap()).collect();
+        let own = shards.iter().flat_map(|shard| shard.own(&accounts));
+        let mut names: Vec<AccountName> = own.map(|account| account.name.clone()).collect();
+        names.sort();
+        assert!(names.iter().eq(accounts.iter().map(|account| &account.name)), "{names:?}");
+        let balance = balance(&accounts, 3);
+        assert_eq!(balance.iter().sum::<usize>(), 3000);
+        assert!(balance.iter().all(|count| (900..1100).contains(count)), "{balance:?}");
+    }
+
+    #[test]
+    fn a_further_shard_takes_its_part_and_nothing_else_moves() {
+        let names: Vec<AccountName> = (0..5000).map(|number| name(&format!("a{number}"))).collect();
+        let moved: Vec<u32> = names
+            .iter()
+            .filter(|name| owner(name, 4) != owner(name, 5))
+            .map(|name| owner(name, 5))
+            .collect();
+        assert!(moved.iter().all(|owner| *owner == 4));
+        assert!((900..1100).contains(&moved.len()), "{}", moved.len());
+    }
+
+    #[test]
+    fn the_ordinal_is_the_number_after_the_last_hyphen_of_the_host() {
+        let ordinal = |host, total| Shard::from_hostname(host, total).map(|shard| shard.ordinal());
+        assert_eq!(ordinal("exporter-2", 3), Ok(2));
+        assert_eq!(ordinal("wazzup-exporter-0.wazzup.shop.svc.cluster.local", 1), Ok(0));
+        assert_eq!(ordinal("a-9-1", 2), Ok(1));
+        let none = InvalidShard::NoSuchShard { ordinal: 3, total: 3 };
+        assert_eq!(ordinal("exporter-3", 3), Err(none));
+        for odd in
+            ["", "exporter", "exporter2", "-2", "exporter-", "exporter-x2", "exporter-+2", "a.b-2"]
+        {
+            assert_eq!(ordinal(odd, 9), Err(InvalidShard::Hostname(odd.to_owned())), "{odd}");
+        }
+        assert_eq!(ordinal("a-4294967296", 9), Err(InvalidShard::Hostname("a-4294967296".into())));
+        let shard = Shard::from_hostname("exporter-2", 3).unwrap();
+        assert_eq!(shard.describe(0), "shard 0 of 3 (exporter-0)");
+        assert_eq!(Shard::new(2, 3).unwrap().describe(0), "shard 0 of 3");
+    }
+
+    #[test]
+    fn what_must_not_have_two_owners_needs_shared_storage() {
+        let plain = fixture("acme", &["1"]);
+        let reset = Reset {
+            cooldown: Duration::from_hours(1),
+            max_unanswered: 1,
+            token_file: "reset".into(),
+        };
+        let guarded = Account { reset: Some(reset), ..plain.clone() };
+        let shard = Shard::new(0, 2).unwrap();
+        assert_eq!(shard.check(&plain), Ok(()));
+        assert!(shard.check(&guarded).unwrap_err().to_string().starts_with("reset: "));
+        assert_eq!(shard.with_shared_storage(true).check(&guarded), Ok(()));
+        assert_eq!(Shard::WHOLE.check(&guarded), Ok(()));
+    }
+
+    /// Accounts with one token, on two shards of two: the first and the third are on 0, the second on 1.
+    fn with_one_token(users: &[usize; 3]) -> Vec<Arc<Account>> {
+        let accounts = ["acct-0001", "acme", "a"].iter().zip(users);
+        let account = |(name, count): (&&str, &usize)| {
+            let users: Vec<String> = (0..*count).map(|user| user.to_string()).collect();
+            let users: Vec<&str> = users.iter().map(String::as_str).collect();
+            Arc::new(fixture(name, &users))
+        };
+        accounts.map(account).collect()
+    }
+
+    #[test]
+    fn accounts_with_one_token_divide_its_limit_among_their_shards() {
+        let accounts = with_one_token(&[1, 1, 1]);
+        let owners: Vec<u32> = accounts.iter().map(|one| owner(&one.name, 2)).collect();
+        assert_eq!(owners, [0, 0, 1]);
+        let shares = |ordinal: u32, total: u32| {
+            let own = Shard::new(ordinal, total).unwrap().own(&accounts);
+            own.iter().map(|account| account.rate_limit.share).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            (shares(0, 1), shares(0, 2), shares(1, 2)),
+            (vec![60; 3], vec![30; 2], vec![30])
+        );
+        let limits = cross_shard(&accounts, 2);
+        assert!(limits.problems.is_empty());
+        assert!(
+            limits.warnings[0].starts_with("a, acct-0001, acme have the same token"),
+            "{limits:?}"
+        );
+        assert_eq!(cross_shard(&accounts, 1), CrossShard::default());
+    }
+
+    #[test]
+    fn two_shards_cannot_keep_something_in_one_folder() {
+        let numbered = |name: &str, reset: Option<Reset>| {
+            let account_id = crate::account::AccountId::parse("78231464").ok();
+            let auth = Auth::Token(name.into());
+            Arc::new(Account { account_id, auth, reset, ..fixture(name, &["1"]) })
+        };
+        let plain = [numbered("acme", None), numbered("a", None)];
+        let found = cross_shard(&plain, 2);
+        assert!(found.problems.is_empty());
+        assert!(found.warnings[0].starts_with("a, acme have the same account_id"), "{found:?}");
+        let reset = Reset {
+            cooldown: Duration::from_hours(1),
+            max_unanswered: 1,
+            token_file: "reset".into(),
+        };
+        let found = cross_shard(&[numbered("acme", Some(reset)), numbered("a", None)], 2);
+        assert!(found.problems[0].ends_with("or poll the account once"), "{found:?}");
+    }
+
+    #[test]
+    fn a_part_of_a_limit_that_is_too_small_is_a_problem() {
+        // Of 60 requests a second each shard has 30, less a little.
+        let limits = cross_shard(&with_one_token(&[400, 400, 1]), 2);
+        assert_eq!(limits.problems, [] as [&str; 0]);
+        let limits = cross_shard(&with_one_token(&[500, 400, 1]), 2);
+        assert!(limits.problems[0].contains("too little for the users on shard 0"), "{limits:?}");
+    }
+}
