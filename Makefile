@@ -17,8 +17,8 @@ DIST := target/dist
 export OPENMETRICS_PYTHON := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt-check clippy test test-current load crash-test generated goldens doc build dist image chart manifests \
-	test-packages test-chart lint-workflows bench bench-quick screenshots dashboard-pictures dashboard-cost judges deny clean
+.PHONY: help setup fmt-check clippy test test-current load crash-test soak scaling generated goldens doc build dist image chart \
+	manifests test-packages test-chart lint-workflows bench bench-quick screenshots dashboard-pictures dashboard-cost judges deny clean
 
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,12 +32,13 @@ fmt-check: ## Fails on code that is not formatted
 # --all-targets leaves out targets with `test = false`.
 clippy: ## Fails on warnings
 	$(CARGO) clippy --locked --all-targets -- -D warnings
-	$(CARGO) clippy --locked --test e2e --test load -- -D warnings
+	$(CARGO) clippy --locked --test e2e --test load --test soak -- -D warnings
 
 test: setup ## Runs all tests; plain `cargo test` runs those that need only Rust
 	$(CARGO) test --locked
 	$(CARGO) test --locked --test e2e
 	$(CARGO) test --locked --test load -- --nocapture
+	SOAK_SECONDS=$${SOAK_SECONDS:-15} SOAK_USERS=$${SOAK_USERS:-200} $(CARGO) test --locked --test soak
 
 # Of the tests in tests/e2e those that may run Prometheus, promtool, Alertmanager or amtool.
 test-current: setup ## Repeats tests with Prometheus 3 and Alertmanager 0.31, which it builds with Go
@@ -55,6 +56,12 @@ deny: ## Holds the licences and sources of all dependencies to deny.toml
 
 load: ## Polls 5,000 users against the documented limit; takes a minute
 	LOAD_USERS=5000 $(CARGO) test --locked --test load -- --nocapture
+
+soak: ## Breaks everything around an exporter of 2,000 users for SOAK_SECONDS (1800) and reports what it lost and what leaked
+	$(CARGO) test --locked --test soak
+
+scaling: build ## Measures shards of a million users and writes the figures into docs/scaling.md; takes ten minutes
+	EXPORTER='$(BINARY)' python3 -B benches/scaling.py
 
 crash-test: ## Kills the exporter CRASHES times (100) in renewals of tokens and in resets; minutes
 	CRASHES=$${CRASHES:-100} $(CARGO) test --locked --test it _crash -- --nocapture
