@@ -26,5 +26,6 @@ mod proxy;
 mod reset;
 mod screenshots;
 mod series;
+mod shards;
 #[path = "../support/mod.rs"]
 mod support;
