@@ -2,7 +2,7 @@
 
 check.py objects FILE VALUES BINARY: that pods are restricted as Kubernetes' standard wants it, that selectors find
 pods, that mounts are folders and have volumes, that rules and dashboards are those of the repository, and that
-promtool takes the rules and the exporter the configuration.
+promtool takes the rules and the exporter its flags and the configuration.
 check.py readme CHART: that README.md has each value, with its default.
 """
 
@@ -147,11 +147,19 @@ def configuration(objects, values, arguments, binary):
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_text("0123456789abcdef" * 2, encoding="utf-8")
                 file.chmod(0o440)
+        # This host's name has no ordinal.
         flags = [one for one in arguments
-                 if not one.startswith(("--config.", "--storage.", "--web.config", "--shard", "--total-shards"))]
+                 if not one.startswith(("--config.", "--storage.path", "--web.config", "--shard.from-hostname"))]
         subprocess.run([binary, "check-config", f"--config.file={folder}/config/config.yaml",
                         f"--storage.path={folder}/state", *flags],
                        check=True, stdout=subprocess.DEVNULL, env=os.environ | {"ACME_TOKEN": "0123456789abcdef"})
+
+
+def flags_exist(arguments, binary):
+    help = subprocess.run([binary, "--help"], check=True, capture_output=True, text=True).stdout
+    known = {word.partition("=")[0] for word in help.split() if word.startswith("--")}
+    unknown = [one for one in arguments if one.partition("=")[0] not in known]
+    assert not unknown, f"the program has no {unknown}"
 
 
 def objects_of(file, values, binary):
@@ -161,6 +169,7 @@ def objects_of(file, values, binary):
     elsewhere = {"monitoring", namespace}
     assert {one["metadata"]["namespace"] for one in objects if "namespace" in one["metadata"]} <= elsewhere
     arguments = stateful_set(objects, values)
+    flags_exist(arguments, binary)
     rules(objects, values)
     dashboards(objects, values)
     configuration(objects, values, arguments, binary)
