@@ -1,22 +1,19 @@
 //! One account at run time: its users, its channels and how its credential is treated.
 //!
-//! `world` finds an [`Account`] by name or credential; `lists` and `v3` answer from it. Each lock
-//! is held for a moment and never across an await.
+//! `world` finds an [`Account`] by name or credential; `lists` and `v3` answer from what it is
+//! [now](AccountNow), whose lock is held for a moment and never across an await.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use serde::Serialize;
 
-use super::channels::{ChannelSpec, Channels, CounterMode, WebhookSpec};
-use super::counts::Traffic;
+use super::channels::ChannelSpec;
 use super::lock::lock;
 use super::model::{Moment, Trajectory};
-use super::rate_limit::RateLimit;
-use super::rate_limit::Window;
-use super::shapes::Shapes;
-use super::spec::{Access, AccountSpec, Credential, Discovery, UserSpec};
+use super::rate_limit::{RateLimit, Window};
+use super::spec::{Access, AccountSpec, UserSpec};
 use super::user::{CounterView, User, UserState};
 
 /// An account as it is now.
@@ -36,160 +33,110 @@ pub struct AccountState {
 
 /// One account at run time.
 pub(super) struct Account {
-    pub(super) name: Arc<str>,
-    /// Eight digits.
-    pub(super) id: String,
-    pub(super) credential: Credential,
-    pub(super) labels: BTreeMap<String, String>,
-    pub(super) discovery: Option<Discovery>,
-    pub(super) channels_every: Option<Duration>,
-    pub(super) traffic: Traffic,
-    behaviour: Mutex<Behaviour>,
-    users: RwLock<HashMap<String, Arc<User>>>,
-    channels: RwLock<Channels>,
+    pub(super) name: String,
+    now: Mutex<AccountNow>,
 }
 
-struct Behaviour {
-    access: Access,
+/// An account as it is now.
+pub(super) struct AccountNow {
+    /// What can be set is set here, but for the users.
+    pub(super) spec: AccountSpec,
     window: Window,
-    shapes: Shapes,
-    webhooks: Vec<WebhookSpec>,
+    /// In the order they were first added.
+    users: Vec<User>,
+    /// Where a user of this id is among them.
+    places: HashMap<String, usize>,
 }
 
 impl Account {
-    pub(super) fn new(spec: AccountSpec, seed: u64) -> Self {
-        let AccountSpec {
-            name,
-            account_id,
-            credential,
-            access,
-            labels,
-            users,
-            channels,
-            webhooks,
-            shapes,
-            discovery,
-            channels_every,
-        } = spec;
-        let account = Self {
-            name: name.into(),
-            id: account_id,
-            credential,
-            labels,
-            discovery,
-            channels_every,
-            traffic: Traffic::default(),
-            behaviour: Mutex::new(Behaviour {
-                access,
-                window: Window::default(),
-                shapes,
-                webhooks,
-            }),
-            users: RwLock::default(),
-            channels: RwLock::new(Channels::new(channels)),
-        };
-        for user in users {
-            account.add(user, seed);
-        }
+    pub(super) fn new(mut spec: AccountSpec, seed: u64) -> Self {
+        let (name, users) = (spec.name.clone(), std::mem::take(&mut spec.users));
+        let window = Window::default();
+        let now = AccountNow { spec, window, users: Vec::new(), places: HashMap::new() };
+        let account = Self { name, now: Mutex::new(now) };
+        users.into_iter().for_each(|user| account.add(user, seed));
         account
     }
 
-    pub(super) fn access(&self) -> Access {
-        lock(&self.behaviour).access
-    }
-
-    pub(super) fn set_access(&self, access: Access) {
-        lock(&self.behaviour).access = access;
-    }
-
-    pub(super) fn shapes(&self) -> Shapes {
-        lock(&self.behaviour).shapes
-    }
-
-    pub(super) fn set_shapes(&self, shapes: Shapes) {
-        lock(&self.behaviour).shapes = shapes;
-    }
-
-    pub(super) fn webhooks(&self) -> Vec<WebhookSpec> {
-        lock(&self.behaviour).webhooks.clone()
-    }
-
-    pub(super) fn set_webhooks(&self, webhooks: Vec<WebhookSpec>) {
-        lock(&self.behaviour).webhooks = webhooks;
-    }
-
-    /// Counts a request against the limit. The error is the time to the next window. A revoked
-    /// token has no window.
-    pub(super) fn admit(&self, since_start: Duration, limit: &RateLimit) -> Result<(), Duration> {
-        let mut behaviour = lock(&self.behaviour);
-        match behaviour.access {
-            Access::Revoked => Ok(()),
-            Access::Normal | Access::Forbidden => behaviour.window.admit(since_start, limit),
-        }
-    }
-
-    /// A user that the API knows.
-    pub(super) fn user(&self, id: &str) -> Option<Arc<User>> {
-        let users = self.users.read().unwrap_or_else(PoisonError::into_inner);
-        users.get(id).filter(|user| user.present()).cloned()
-    }
-
-    /// Every user who has arrived, removed ones included, in the order they were first added.
-    fn users(&self) -> Vec<Arc<User>> {
-        let users = self.users.read().unwrap_or_else(PoisonError::into_inner);
-        let mut users: Vec<_> = users.values().filter(|user| user.arrived()).cloned().collect();
-        users.sort_unstable_by_key(|user| user.place);
-        users
-    }
-
-    /// Every user that the API knows, in the same order.
-    pub(super) fn present_users(&self) -> Vec<Arc<User>> {
-        let mut users = self.users();
-        users.retain(|user| user.present());
-        users
+    pub(super) fn now(&self) -> MutexGuard<'_, AccountNow> {
+        lock(&self.now)
     }
 
     /// Adds a user, or replaces the one with the same id.
-    pub(super) fn add(&self, mut spec: UserSpec, seed: u64) {
+    pub(super) fn add(&self, spec: UserSpec, seed: u64) {
         let trajectory = Trajectory::new(seed, &self.name, &spec.id);
-        self.channels_mut().set_roles(&spec.id, std::mem::take(&mut spec.roles));
-        let mut users = self.users.write().unwrap_or_else(PoisonError::into_inner);
-        let place = users.get(&spec.id).map_or(users.len(), |user| user.place);
-        users.insert(spec.id.clone(), Arc::new(User::new(spec, place, trajectory)));
-    }
-
-    /// Clears the counters of all chats, including users that the API does not show.
-    pub(super) fn clear(&self, moment: Moment) {
-        for user in self.users() {
-            user.clear(moment);
+        let AccountNow { users, places, .. } = &mut *self.now();
+        let place = *places.entry(spec.id.clone()).or_insert(users.len());
+        let user = User::new(spec, trajectory);
+        match users.get_mut(place) {
+            Some(former) => *former = user,
+            None => users.push(user),
         }
-    }
-
-    pub(super) fn channels(&self) -> RwLockReadGuard<'_, Channels> {
-        self.channels.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn channels_mut(&self) -> RwLockWriteGuard<'_, Channels> {
-        self.channels.write().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// What to answer about a user's counter.
-    pub(super) fn counter_view(&self, user: &User, moment: Moment) -> CounterView {
-        user.shown(moment, self.counter_mode(user))
-    }
-
-    fn counter_mode(&self, user: &User) -> CounterMode {
-        self.channels().counter_mode(&user.id, user.role)
     }
 
     pub(super) fn state(&self, moment: Moment) -> AccountState {
-        let user = |user: &Arc<User>| user.state(moment, self.counter_mode(user));
+        let AccountNow { spec, users, .. } = &mut *self.now();
+        let arrived = users.iter_mut().filter(|user| user.arrived());
         AccountState {
-            name: self.name.to_string(),
-            account_id: self.id.clone(),
-            access: self.access(),
-            users: self.users().iter().map(user).collect(),
-            channels: self.channels().all().to_vec(),
+            name: self.name.clone(),
+            account_id: spec.account_id.clone(),
+            access: spec.access,
+            users: arrived.map(|user| user.state(&spec.channels, moment)).collect(),
+            channels: spec.channels.clone(),
         }
+    }
+}
+
+impl AccountNow {
+    /// Counts a request against the limit. A revoked token has no window.
+    pub(super) fn admits(&mut self, since_start: Duration, limit: &RateLimit) -> bool {
+        self.spec.access == Access::Revoked || self.window.admits(since_start, limit)
+    }
+
+    /// A user that the API knows.
+    pub(super) fn user(&mut self, id: &str) -> Option<&mut User> {
+        let place = *self.places.get(id)?;
+        self.users.get_mut(place).filter(|user| user.present())
+    }
+
+    /// Every user that the API knows, in the order they were first added.
+    pub(super) fn present(&self) -> impl Iterator<Item = &User> {
+        self.users.iter().filter(|user| user.present())
+    }
+
+    /// What to answer about a user's counter.
+    pub(super) fn counter(&mut self, id: &str, moment: Moment) -> Option<CounterView> {
+        let Self { users, places, spec, .. } = self;
+        let user = users.get_mut(*places.get(id)?).filter(|user| user.present())?;
+        Some(user.view(&spec.channels, moment))
+    }
+
+    /// Clears the counters of all chats, including users that the API does not show.
+    pub(super) fn clear(&mut self, moment: Moment) {
+        self.users.iter_mut().filter(|user| user.arrived()).for_each(|user| user.clear(moment));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::spec::Role;
+    use super::*;
+
+    #[test]
+    fn a_removed_user_is_unknown_until_added_again() {
+        let spec = |id| UserSpec::new(id, "Anna", Role::SalesRep);
+        let account = AccountSpec::new("acme", "12345678", "t").user(spec("1")).user(spec("2"));
+        let account = Account::new(account, 1);
+        let removed = || -> Vec<_> {
+            let moment = Moment { step: 0, started: std::time::UNIX_EPOCH, speed: 0.0 };
+            let users = account.state(moment).users;
+            users.into_iter().map(|user| (user.id, user.removed)).collect()
+        };
+        account.now().user("1").unwrap().removed = true;
+        assert!(account.now().user("1").is_none());
+        assert_eq!(removed(), [("1".into(), true), ("2".into(), false)]);
+        account.add(spec("1"), 1);
+        assert!(account.now().user("1").is_some());
+        assert_eq!(removed(), [("1".into(), false), ("2".into(), false)]);
     }
 }

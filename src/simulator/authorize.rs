@@ -1,190 +1,126 @@
 //! The page on which an account's owner lets a partner in: `GET /v2/oauth/authorize`.
 //!
-//! It asks which of the partner's accounts the person means, where the real one asks for a login,
-//! and sends the browser back with a code, which `oauth` turns into tokens. An [`AuthorizationRequest`]
-//! holds the checked parameters; an error in them is shown on the page, and the browser is sent
-//! nowhere that is not registered. Called by `api`.
+//! Where the real one asks for a login, this one offers the partner's accounts as links to itself with
+//! the parameter `account`. Followed, one of them sends the browser back with a code, which `oauth`
+//! turns into tokens. An error in the parameters is shown on the page, and the browser is sent nowhere
+//! that is not registered. Called by `api`.
 
-use hyper::Method;
-use hyper::http::request::Parts;
+use axum::http::HeaderValue;
+use axum::http::header::{CONTENT_TYPE, LOCATION};
+use axum::response::Response;
+use maud::{DOCTYPE, Markup, html};
 use url::{Url, form_urlencoded};
 
-use super::account::Account;
-use super::answer::{self, Reply};
-use super::lock::lock;
-use super::page::{Page, escaped};
+use super::answer::{self, with};
 use super::partner::Partner;
-use super::tokens::Code;
+use super::spec::AccountSpec;
+use super::tokens::{CODE_TTL, Code, Good};
 use super::world::World;
 
-/// The parameters that the page hands on to itself.
-const PARAMETERS: [&str; 7] = [
-    "response_type",
-    "client_id",
-    "redirect_uri",
-    "scope",
-    "state",
-    "code_challenge",
-    "code_challenge_method",
-];
-
-pub(super) fn answer(world: &World, head: &Parts, body: &[u8]) -> Reply {
-    let parameters = match head.method {
-        Method::GET => head.uri.query().unwrap_or_default().as_bytes(),
-        Method::POST => body,
-        _ => return answer::method_not_allowed("GET, POST"),
+pub(super) fn answer(world: &World, query: &str) -> Response {
+    let parameters = Parameters(form_urlencoded::parse(query.as_bytes()).into_owned().collect());
+    let client = parameters.one("client_id");
+    let mut partners = world.partners.iter().enumerate();
+    let Some((place, partner)) =
+        partners.find(|(_, partner)| Some(&*partner.spec.client_id) == client)
+    else {
+        return refused(&["client_id"]);
     };
-    let parameters = Parameters::read(parameters);
-    let request = match AuthorizationRequest::of(world, &parameters) {
-        Ok(request) => request,
-        Err(faults) => return refused(&faults),
+    let (faults, back) = (parameters.faults(partner), parameters.back(partner));
+    let (Some(back), true) = (back, faults.is_empty()) else {
+        return refused(&faults);
     };
-    let place = match head.method {
-        // A browser with a login gets no page.
-        Method::GET => *lock(&world.browser),
-        _ => parameters
-            .one("account")
-            .and_then(|id| world.accounts.iter().position(|account| account.id == id)),
+    // Only the owners of these may let the partner in.
+    let mut accounts = world.accounts.iter().enumerate().filter_map(|(place, account)| {
+        let AccountSpec { account_id, credential, .. } = &account.now().spec;
+        let ours = credential.is_label_of(&partner.spec.name);
+        ours.then(|| (place, &account.name, account_id.clone()))
+    });
+    let Some(chosen) = parameters.one("account") else {
+        let title = "Authorise a partner";
+        return page(
+            200,
+            title,
+            &html! {
+                p { strong { (partner.spec.name) } " asks to be let in. Which account do you mean?" }
+                @for (_, name, id) in accounts {
+                    p { a href={ "?" (query) "&account=" (id) } { (name) " (" (id) ")" } }
+                }
+            },
+        );
     };
-    let account = place.and_then(|place| Some((place, world.accounts.get(place)?)));
-    match account.filter(|(_, account)| request.may_be_authorised(account)) {
-        Some((place, _)) => request.grant(world, place),
-        None if head.method == Method::GET => request.account_page(world, &parameters),
-        None => refused(&["account: the partner has no such account".to_owned()]),
+    match accounts.find(|(_, _, id)| id == chosen) {
+        Some((account, ..)) => parameters.grant(world, account, place, back),
+        None => refused(&["account"]),
     }
 }
 
-fn refused(faults: &[String]) -> Reply {
-    let items: Vec<_> =
-        faults.iter().map(|fault| format!("<li>{}</li>\n", escaped(fault))).collect();
-    let faults = items.concat();
-    let body = format!("<p>This address cannot be used:</p>\n<ul>\n{faults}</ul>\n");
-    Page { status: 400, title: "Not authorised", body, form_action: None }.reply()
+fn refused(faults: &[&str]) -> Response {
+    page(
+        400,
+        "Not authorised",
+        &html! {
+            p { "This address cannot be used. Missing, twice there, not registered or not as documented:" }
+            ul { @for name in faults { li { (name) } } }
+        },
+    )
+}
+
+fn page(status: u16, title: &str, body: &Markup) -> Response {
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head { meta charset="utf-8"; title { (title) " – simulated Wazzup24" } }
+            body { h1 { (title) } (body) p { small { "A simulation: no login is needed." } } }
+        }
+    };
+    let html = HeaderValue::from_static("text/html; charset=utf-8");
+    with(answer::text(status, page.into_string()), CONTENT_TYPE, html)
 }
 
 /// Parameters as they were sent.
 struct Parameters(Vec<(String, String)>);
 
 impl Parameters {
-    fn read(encoded: &[u8]) -> Self {
-        Self(form_urlencoded::parse(encoded).into_owned().collect())
-    }
-
     /// A parameter that is there exactly once.
     fn one(&self, name: &str) -> Option<&str> {
         let mut values = self.0.iter().filter(|(key, _)| key == name).map(|(_, value)| value);
         values.next().filter(|_| values.next().is_none()).map(String::as_str)
     }
-}
 
-/// The checked parameters of a partner's request to be authorised.
-struct AuthorizationRequest<'a> {
-    partner: &'a Partner,
-    /// The partner's place in the list.
-    place: usize,
-    redirect_uri: String,
-    back: Url,
-    state: Option<String>,
-    challenge: String,
-}
-
-impl<'a> AuthorizationRequest<'a> {
-    fn of(world: &'a World, parameters: &Parameters) -> Result<Self, Vec<String>> {
-        let client = parameters.one("client_id");
-        let mut partners = world.partners.iter().enumerate();
-        let Some((place, partner)) =
-            partners.find(|(_, partner)| Some(&*partner.spec.client_id) == client)
-        else {
-            return Err(vec!["client_id: there is no such application".to_owned()]);
-        };
-        let redirect_uri = parameters.one("redirect_uri").unwrap_or_default();
-        let registered = partner.spec.redirect_uris.iter().any(|uri| uri == redirect_uri);
-        let back = Url::parse(redirect_uri).ok().filter(|_| registered);
-        let challenge = parameters.one("code_challenge").unwrap_or_default();
-        let mut faults = Vec::new();
-        let mut check = |holds: bool, fault: &str| {
-            if !holds {
-                faults.push(fault.to_owned());
-            }
-        };
-        check(
-            back.is_some(),
-            "redirect_uri: not registered for this application, character by character",
-        );
-        check(parameters.one("response_type") == Some("code"), "response_type: must be code");
-        check(
-            parameters.one("scope").is_some_and(|scope| partner.spec.covers(scope)),
-            "scope: missing, or more than the partner may ask for",
-        );
-        check(
-            parameters.one("code_challenge_method") == Some("S256"),
-            "code_challenge_method: must be S256",
-        );
-        check(
-            challenge.len() == 43 && challenge.bytes().all(is_base64url),
-            "code_challenge: must be the base64url of a SHA-256, 43 characters without padding",
-        );
-        let (Some(back), true) = (back, faults.is_empty()) else {
-            return Err(faults);
-        };
-        Ok(Self {
-            partner,
-            place,
-            redirect_uri: redirect_uri.to_owned(),
-            back,
-            state: parameters.one("state").map(str::to_owned),
-            challenge: challenge.to_owned(),
-        })
+    /// Where the browser is to be sent, if the partner has registered it.
+    fn back(&self, partner: &Partner) -> Option<Url> {
+        let uri = self.one("redirect_uri")?;
+        let registered = partner.spec.redirect_uris.iter().any(|known| known == uri);
+        Url::parse(uri).ok().filter(|_| registered)
     }
 
-    /// Whether the owner of this account may let the partner in.
-    fn may_be_authorised(&self, account: &Account) -> bool {
-        account.credential.is_label_of(&self.partner.name)
+    /// The parameters that are not what they have to be.
+    fn faults(&self, partner: &Partner) -> Vec<&'static str> {
+        let is_base64url = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+        let is_sha256 = |text: &str| text.len() == 43 && text.bytes().all(is_base64url);
+        let checks = [
+            ("redirect_uri", self.back(partner).is_some()),
+            ("response_type", self.one("response_type") == Some("code")),
+            ("scope", self.one("scope").is_some_and(|scope| partner.spec.covers(scope))),
+            ("code_challenge_method", self.one("code_challenge_method") == Some("S256")),
+            ("code_challenge", self.one("code_challenge").is_some_and(is_sha256)),
+        ];
+        checks.into_iter().filter(|(_, holds)| !holds).map(|(name, _)| name).collect()
     }
 
     /// Sends the browser back with a code.
-    fn grant(self, world: &World, account: usize) -> Reply {
-        let Self { place, redirect_uri, mut back, state, challenge, .. } = self;
-        let code = Code { account, partner: place, redirect_uri, challenge };
-        back.query_pairs_mut().append_pair("code", &world.tokens.new_code(code));
-        if let Some(state) = &state {
+    fn grant(&self, world: &World, account: usize, partner: usize, mut back: Url) -> Response {
+        let own = |name| self.one(name).unwrap_or_default().to_owned();
+        let (redirect_uri, challenge) = (own("redirect_uri"), own("code_challenge"));
+        let code = Good::Code(Code { account, partner, redirect_uri, challenge });
+        back.query_pairs_mut().append_pair("code", &world.tokens.issue(code, CODE_TTL));
+        if let Some(state) = self.one("state") {
             back.query_pairs_mut().append_pair("state", state);
         }
-        answer::redirect(back.as_str())
+        let location = back.as_str().parse().expect("a URL is printable ASCII");
+        with(answer::text(302, String::new()), LOCATION, location)
     }
-
-    /// The page that lists the accounts to choose from.
-    fn account_page(&self, world: &World, parameters: &Parameters) -> Reply {
-        let hidden = |name: &str| {
-            let value = escaped(parameters.one(name)?);
-            Some(format!("<input type=\"hidden\" name=\"{name}\" value=\"{value}\">\n"))
-        };
-        let button = |account: &Account| {
-            let (id, name) = (escaped(&account.id), escaped(&account.name));
-            format!("<button name=\"account\" value=\"{id}\">{name} <small>{id}</small></button>\n")
-        };
-        let partner = escaped(&self.partner.name);
-        let hidden = PARAMETERS.into_iter().filter_map(hidden).collect::<Vec<_>>().concat();
-        let accounts = world.accounts.iter().filter(|account| self.may_be_authorised(account));
-        let buttons = accounts.map(button).collect::<Vec<_>>().concat();
-        let body = format!(
-            "<p><strong>{partner}</strong> asks to be let in. Which account do you mean?</p>\n\
-             <form method=\"post\" action=\"/v2/oauth/authorize\">\n{hidden}{buttons}</form>\n"
-        );
-        let form_action = Some(origin(&self.back));
-        Page { status: 200, title: "Authorise a partner", body, form_action }.reply()
-    }
-}
-
-const fn is_base64url(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'
-}
-
-/// An address as far as a content security policy names it. Browsers hold a form to its policy
-/// beyond the redirect.
-fn origin(url: &Url) -> String {
-    let origin = url.origin();
-    if origin.is_tuple() { origin.ascii_serialization() } else { format!("{}:", url.scheme()) }
 }
 
 #[cfg(test)]
@@ -239,8 +175,7 @@ mod tests {
     }
 
     async fn choose(served: &Served, account: &str) -> Reply {
-        let form = format!("{}&account={account}", parameters(&[]));
-        served.request("POST", "/v2/oauth/authorize", "", &form).await
+        open(served, &format!("{}&account={account}", parameters(&[]))).await
     }
 
     fn parameter(reply: &Reply, name: &str) -> Option<String> {
@@ -251,19 +186,15 @@ mod tests {
     #[tokio::test]
     async fn asks_which_of_the_partner_s_accounts_is_meant() {
         let served = partner_api().await;
-        let page = open(&served, &parameters(&[])).await;
-        assert_eq!(
-            (page.status, page.header("content-type")),
-            (200, Some("text/html; charset=utf-8"))
-        );
-        let policy = page.header("content-security-policy").unwrap();
-        assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
-        assert!(policy.contains("form-action 'self' https://partner.example;"), "{policy}");
+        let asked = parameters(&[]);
+        let page = open(&served, &asked).await;
+        let html = Some("text/html; charset=utf-8");
+        assert_eq!((page.status, page.header("content-type")), (200, html));
         let body = &page.body;
-        let name = "one&quot;&gt;&lt;script&gt; <small>11111111</small>";
-        assert!(body.contains(&format!("value=\"11111111\">{name}</button>")), "{body}");
-        assert_eq!(body.matches("<button").count(), 2, "{body}");
-        assert!(body.contains("name=\"state\" value=\"a&amp;b &quot;c&quot;\""), "{body}");
+        let address = format!("?{}&amp;account=11111111", asked.replace('&', "&amp;"));
+        let link = format!("<a href=\"{address}\">one&quot;&gt;&lt;script&gt; (11111111)</a>");
+        assert!(body.contains(&link), "{link}\n{body}");
+        assert_eq!(body.matches("<a ").count(), 2, "{body}");
         assert!(body.contains("<strong>&lt;main&gt;</strong>") && !body.contains("<script"));
         let last = served.simulator.log().pop().unwrap();
         assert_eq!(last.path, "/v2/oauth/authorize", "the query is not logged");
@@ -322,39 +253,21 @@ mod tests {
             ("code_challenge", None),
         ] {
             let parameters = parameters(&[(name, value)]);
-            let form = format!("{parameters}&account=11111111");
-            let posted = served.request("POST", "/v2/oauth/authorize", "", &form).await;
-            for page in [open(&served, &parameters).await, posted] {
+            let chosen = format!("{parameters}&account=11111111");
+            for page in [open(&served, &parameters).await, open(&served, &chosen).await] {
                 assert_eq!((page.status, page.header("location")), (400, None), "{name}");
-                assert!(page.body.contains(&format!("<li>{name}: ")), "{name}: {}", page.body);
+                assert!(page.body.contains(&format!("<li>{name}</li>")), "{name}: {}", page.body);
                 assert_eq!(page.body.matches("<li>").count(), 1, "{}", page.body);
                 assert!(!page.body.contains("evil"));
             }
         }
         let twice = format!("{}&scope=crm", parameters(&[]));
-        assert!(open(&served, &twice).await.body.contains("<li>scope: "));
+        assert!(open(&served, &twice).await.body.contains("<li>scope</li>"));
         for account in ["33333333", "44444444", "unknown"] {
             let page = choose(&served, account).await;
             assert_eq!((page.status, page.header("location")), (400, None), "{account}");
         }
         let put = served.request("PUT", "/v2/oauth/authorize", "", "").await;
-        assert_eq!((put.status, put.header("allow")), (405, Some("GET, POST")));
-    }
-
-    #[tokio::test]
-    async fn a_browser_that_is_logged_in_is_not_asked() {
-        let served = partner_api().await;
-        served.simulator.log_browser_in(Some("two")).unwrap();
-        let sent = open(&served, &parameters(&[("state", None)])).await;
-        assert_eq!((sent.status, parameter(&sent, "state")), (302, None));
-        assert!(parameter(&sent, "code").is_some());
-        served.simulator.log_browser_in(Some("other")).unwrap();
-        assert_eq!(open(&served, &parameters(&[])).await.status, 200);
-        served.simulator.log_browser_in(None).unwrap();
-        let there = parameters(&[("redirect_uri", Some("myapp:done"))]);
-        let page = open(&served, &there).await;
-        let policy = page.header("content-security-policy").unwrap();
-        assert!(policy.contains("form-action 'self' myapp:;"), "{policy}");
-        assert!(served.simulator.log_browser_in(Some("unknown")).is_err());
+        assert_eq!((put.status, put.header("allow")), (405, Some("GET")));
     }
 }

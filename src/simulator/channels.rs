@@ -1,14 +1,6 @@
-//! The channels of an account, the roles users have on them, and the subscriptions to events.
-//!
-//! [`ChannelSpec`] and [`WebhookSpec`] are plain data, given in the settings or to a running
-//! simulator. [`Channels`] is what an account holds of them at run time; it derives a user's
-//! [`CounterMode`] from roles and channel states.
-
-use std::collections::{BTreeMap, HashMap};
+//! The channels of an account and the subscriptions to events, as plain data of the settings.
 
 use serde::Serialize;
-
-use super::role::Role;
 
 /// The one state in which a channel receives anything.
 const ACTIVE: &str = "active";
@@ -87,7 +79,8 @@ impl ChannelSpec {
         self
     }
 
-    fn receives(&self) -> bool {
+    /// Whether messages arrive here.
+    pub(super) fn receives(&self) -> bool {
         !self.deleted && self.state == ACTIVE && self.status == ACTIVE
     }
 }
@@ -114,122 +107,22 @@ impl WebhookSpec {
     }
 }
 
-/// How the counter of a user moves, from the user's roles and the states of the channels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum CounterMode {
-    /// No role on any channel: nothing is counted.
-    Zero,
-    /// A role, but only on channels that receive nothing: the counter does not change.
-    Frozen(Role),
-    /// A role on an active channel.
-    Counting(Role),
-}
-
-/// The channels of an account at run time.
-#[derive(Debug)]
-pub(super) struct Channels {
-    /// In the order they are listed.
-    list: Vec<ChannelSpec>,
-    /// By user and channel, where the role is not the user's own.
-    roles: HashMap<String, BTreeMap<String, Role>>,
-}
-
-impl Channels {
-    pub(super) fn new(list: Vec<ChannelSpec>) -> Self {
-        Self { list, roles: HashMap::new() }
-    }
-
-    pub(super) fn all(&self) -> &[ChannelSpec] {
-        &self.list
-    }
-
-    /// Those that were not deleted.
-    pub(super) fn present(&self) -> impl Iterator<Item = &ChannelSpec> {
-        self.list.iter().filter(|channel| !channel.deleted)
-    }
-
-    pub(super) fn find(&mut self, id: &str) -> Option<&mut ChannelSpec> {
-        self.list.iter_mut().find(|channel| channel.id == id)
-    }
-
-    /// Adds a channel, or replaces the one with the same id.
-    pub(super) fn put(&mut self, channel: ChannelSpec) {
-        match self.find(&channel.id) {
-            Some(present) => *present = channel,
-            None => self.list.push(channel),
-        }
-    }
-
-    /// Replaces a user's roles on single channels.
-    pub(super) fn set_roles(&mut self, user: &str, roles: BTreeMap<String, Role>) {
-        self.roles.insert(user.to_owned(), roles);
-    }
-
-    pub(super) fn set_role(&mut self, user: &str, channel: &str, role: Role) {
-        self.roles.entry(user.to_owned()).or_default().insert(channel.to_owned(), role);
-    }
-
-    /// The role on one channel of a user whose own role is `own`.
-    pub(super) fn role(&self, user: &str, own: Role, channel: &str) -> Role {
-        let exception = self.roles.get(user).and_then(|roles| roles.get(channel));
-        exception.copied().unwrap_or(own)
-    }
-
-    pub(super) fn counter_mode(&self, user: &str, own: Role) -> CounterMode {
-        let mut counter_mode = CounterMode::Zero;
-        for channel in self.present() {
-            match self.role(user, own, &channel.id) {
-                Role::None => {}
-                role if channel.receives() => return CounterMode::Counting(role),
-                role if counter_mode == CounterMode::Zero => {
-                    counter_mode = CounterMode::Frozen(role);
-                }
-                _ => {}
-            }
-        }
-        counter_mode
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn channels(states: &[&str]) -> Channels {
-        let channel = |(number, state): (usize, &&str)| {
-            ChannelSpec::new(&number.to_string(), "whatsapp").state(state)
-        };
-        Channels::new(states.iter().enumerate().map(channel).collect())
-    }
-
-    #[test]
-    fn a_role_counts_where_a_channel_works() {
-        let mut channels = channels(&["phoneUnavailable", "active"]);
-        assert_eq!(channels.counter_mode("7", Role::Manager), CounterMode::Counting(Role::Manager));
-        assert_eq!(channels.counter_mode("7", Role::None), CounterMode::Zero);
-        channels.set_role("7", "1", Role::None);
-        assert_eq!(channels.counter_mode("7", Role::Manager), CounterMode::Frozen(Role::Manager));
-        assert_eq!(channels.counter_mode("8", Role::Manager), CounterMode::Counting(Role::Manager));
-        channels.set_role("7", "1", Role::SalesRep);
-        assert_eq!(channels.counter_mode("7", Role::None), CounterMode::Counting(Role::SalesRep));
-    }
-
     #[test]
     fn only_an_active_channel_that_exists_receives() {
         let channel = ChannelSpec::new("0", "tgapi");
+        assert!(channel.receives());
         for broken in [
             channel.clone().state("init"),
             ChannelSpec { status: "disabled".into(), ..channel.clone() },
             ChannelSpec { state: "qridle".into(), ..channel.clone() },
+            channel.deleted(),
         ] {
-            let channels = Channels::new(vec![broken]);
-            assert_eq!(
-                channels.counter_mode("7", Role::Manager),
-                CounterMode::Frozen(Role::Manager)
-            );
+            assert!(!broken.receives(), "{broken:?}");
         }
-        let none = Channels::new(vec![channel.deleted()]);
-        assert_eq!(none.counter_mode("7", Role::Manager), CounterMode::Zero);
     }
 
     #[test]
@@ -237,14 +130,5 @@ mod tests {
         let status = |state| ChannelSpec::new("0", "tgapi").state(state).status;
         let statuses = ["active", "init", "phoneUnavailable", "never-heard-of"].map(status);
         assert_eq!(statuses, ["active", "init", "disabled", "disabled"]);
-    }
-
-    #[test]
-    fn a_channel_with_a_known_id_is_replaced_in_its_place() {
-        let mut channels = channels(&["active", "active"]);
-        channels.put(ChannelSpec::new("0", "max"));
-        channels.put(ChannelSpec::new("9", "vk"));
-        let ids: Vec<_> = channels.all().iter().map(|channel| &*channel.transport).collect();
-        assert_eq!(ids, ["max", "whatsapp", "vk"]);
     }
 }

@@ -1,9 +1,6 @@
-//! Numbers of requests: all, of one account, of one partner.
-//!
-//! [`Traffic`] is counted by the recorder for every request; [`Counts`] are what a test reads.
+//! Numbers of requests: all, of one account, of one partner. `record` keeps them.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 
@@ -78,74 +75,5 @@ impl PartnerCounts {
     /// How often a kind of token was granted.
     pub fn granted(&self, kind: Endpoint) -> u64 {
         self.granted.get(&kind).copied().unwrap_or(0)
-    }
-}
-
-/// Requests in progress and received, in all or of one account.
-#[derive(Debug, Default)]
-pub(super) struct Traffic {
-    total: AtomicU64,
-    open: AtomicU64,
-    max_open: AtomicU64,
-    endpoints: PerEndpoint,
-}
-
-/// A count for each endpoint.
-#[derive(Debug, Default)]
-pub(super) struct PerEndpoint([AtomicU64; Endpoint::ALL.len()]);
-
-impl PerEndpoint {
-    pub(super) fn add(&self, endpoint: Endpoint) {
-        if let Some(count) = self.0.get(endpoint as usize) {
-            count.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    fn get(&self, endpoint: Endpoint) -> u64 {
-        self.0.get(endpoint as usize).map_or(0, |count| count.load(Ordering::Relaxed))
-    }
-
-    /// Those above 0.
-    pub(super) fn all(&self) -> BTreeMap<Endpoint, u64> {
-        let counts = Endpoint::ALL.into_iter().map(|one| (one, self.get(one)));
-        counts.filter(|(_, count)| *count > 0).collect()
-    }
-}
-
-impl Traffic {
-    pub(super) fn enter(&self, endpoint: Endpoint) {
-        self.total.fetch_add(1, Ordering::Relaxed);
-        self.endpoints.add(endpoint);
-        let open = self.open.fetch_add(1, Ordering::Relaxed) + 1;
-        self.max_open.fetch_max(open, Ordering::Relaxed);
-    }
-
-    pub(super) fn leave(&self) {
-        self.open.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn counts(&self) -> AccountCounts {
-        AccountCounts {
-            total: self.total.load(Ordering::Relaxed),
-            open: self.open.load(Ordering::Relaxed),
-            max_open: self.max_open.load(Ordering::Relaxed),
-            endpoints: self.endpoints(),
-        }
-    }
-
-    pub(super) fn total(&self) -> u64 {
-        self.total.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn open(&self) -> u64 {
-        self.open.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn endpoint(&self, endpoint: Endpoint) -> u64 {
-        self.endpoints.get(endpoint)
-    }
-
-    pub(super) fn endpoints(&self) -> BTreeMap<Endpoint, u64> {
-        self.endpoints.all()
     }
 }

@@ -1,64 +1,52 @@
 //! Faults on demand: what goes wrong, for which requests, and how often.
 //!
-//! A [`Fault`] is data, given as a `--fault` flag, through `/_control/faults` or by a test; its
-//! text form is read in `fault_text`. [`Faults`] is the running list that the API checks for every
-//! request, and it owns the generator that decides probabilities and delays.
+//! A [`Fault`] is given in text form, as a `--fault` flag, through `/_control/faults` or by a test;
+//! `fault_text` reads it. [`Faults`] is the running list that the API checks for every request, and it
+//! owns the generator that decides probabilities and delays.
 
 use std::sync::Mutex;
 use std::time::Duration;
 
-use hyper::header::{HeaderName, HeaderValue};
+use axum::http::{HeaderName, HeaderValue};
+use fastrand::Rng;
 
 use super::endpoint::Endpoint;
 use super::latency::Latency;
 use super::lock::lock;
-use super::rng::Rng;
+use super::record::Request;
+use super::rng;
 
 /// One thing that goes wrong, and the requests it goes wrong for.
 ///
-/// Every matching [`FaultKind::Latency`] and [`FaultKind::Late`] delays, and every matching
-/// [`FaultKind::Header`] and [`FaultKind::Gzip`] changes the answer; of the other kinds the first one
-/// that matches decides it. Faults come after the rate limit and before everything else, the check of
-/// the token included.
+/// Every matching `latency` and `late` delays, and every matching `header` and `gzip` changes the
+/// answer; of the other kinds the first one that matches decides it. Faults come after the rate limit
+/// and before everything else, the check of the token included.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fault {
-    /// Compared with the raw path and query: contained in it, or, with a `*` for any run of
-    /// characters, equal to all of it. `None` is every path.
-    pub path: Option<String>,
-    /// Only this endpoint, in either version.
-    pub endpoint: Option<Endpoint>,
-    /// Only requests about this account: with its credential, or to get it a token.
-    pub account: Option<String>,
-    /// Only requests whose path names this user, by decoded id.
-    pub user: Option<String>,
-    /// How many of the matching requests are hit, from 0 to 1.
-    pub probability: f64,
-    /// How many times the fault applies before it is spent; `None` never is.
-    pub count: Option<u64>,
-    /// What happens.
-    pub kind: FaultKind,
+    pub(super) conditions: Conditions,
+    pub(super) effect: Effect,
 }
 
-impl Fault {
-    /// A fault that hits every request, for ever.
-    pub const fn new(kind: FaultKind) -> Self {
-        Self {
-            path: None,
-            endpoint: None,
-            account: None,
-            user: None,
-            probability: 1.0,
-            count: None,
-            kind,
-        }
-    }
+/// The requests that a fault hits; what is `None` is no condition.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Conditions {
+    /// Only requests with this in the raw path and query.
+    pub(super) path: Option<String>,
+    /// Only this endpoint, in either version.
+    pub(super) endpoint: Option<Endpoint>,
+    /// Only requests about this account: with its credential, or to get it a token.
+    pub(super) account: Option<String>,
+    /// Only requests whose path names this user, by decoded id.
+    pub(super) user: Option<String>,
+    /// How many of the matching requests are hit, from 0 to 1.
+    pub(super) probability: Option<f64>,
+    /// How many times the fault applies before it is spent.
+    pub(super) count: Option<u64>,
 }
 
 /// What happens to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum FaultKind {
-    /// This status, with the body the API has for it.
-    Status(u16),
+pub(super) enum Effect {
     /// A delay, after which the request is carried out and answered as usual.
     Latency(Latency),
     /// The request is carried out at once, and answered after a delay.
@@ -67,7 +55,14 @@ pub enum FaultKind {
     Header(HeaderName, HeaderValue),
     /// The answer's body is compressed, and `Content-Encoding` says so.
     Gzip,
-    /// No answer, until the client goes away or the server stops.
+    /// It gets another answer, or none.
+    Answer(Broken),
+}
+
+/// What is answered in place of the usual.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Broken {
+    /// Nothing, until the client goes away or the server stops.
     Hang,
     /// The connection is reset before anything is answered.
     Reset,
@@ -75,27 +70,10 @@ pub enum FaultKind {
     Lost,
     /// The head promises more body than is sent before the connection is closed.
     Truncated,
-    /// Valid JSON of about this many bytes.
-    Oversized(usize),
-    /// 200 with a body that is not JSON.
-    Malformed,
-    /// 200 with a counter that is a string.
-    WrongType,
+    /// This status, with the body the API has for it, and perhaps a header.
+    Status(u16, Option<(HeaderName, HeaderValue)>),
     /// 200 with this body.
     Body(String),
-    /// 302 to this location.
-    Redirect(String),
-    /// This status with this `Retry-After`.
-    RetryAfter(u16, String),
-}
-
-/// What a fault is matched against.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Subject<'a> {
-    pub(super) path: &'a str,
-    pub(super) endpoint: Endpoint,
-    pub(super) account: Option<&'a str>,
-    pub(super) user: Option<&'a str>,
 }
 
 /// What the faults made of one request.
@@ -105,150 +83,112 @@ pub(super) struct Verdict {
     pub(super) delay: Duration,
     /// After it was.
     pub(super) late: Duration,
-    pub(super) kind: Option<FaultKind>,
-    pub(super) gzip: bool,
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(super) gzip: bool,
+    pub(super) broken: Option<Broken>,
 }
 
 /// The faults in force.
 #[derive(Debug)]
-pub(super) struct Faults {
-    inner: Mutex<Inner>,
-}
-
-#[derive(Debug)]
-struct Inner {
-    list: Vec<Fault>,
-    rng: Rng,
-}
+pub(super) struct Faults(Mutex<(Vec<Fault>, Rng)>);
 
 impl Faults {
     pub(super) fn new(list: Vec<Fault>, seed: u64) -> Self {
-        Self { inner: Mutex::new(Inner { list, rng: Rng::named(seed, &["faults"]) }) }
+        Self(Mutex::new((list, rng::named(seed, "faults"))))
     }
 
     pub(super) fn add(&self, fault: Fault) {
-        lock(&self.inner).list.push(fault);
+        lock(&self.0).0.push(fault);
     }
 
     pub(super) fn clear(&self) {
-        lock(&self.inner).list.clear();
+        lock(&self.0).0.clear();
     }
 
     /// Decides one request, drawing its base delay and using up counted faults.
-    pub(super) fn judge(&self, subject: Subject<'_>, base: Latency) -> Verdict {
-        let mut inner = lock(&self.inner);
-        let Inner { list, rng } = &mut *inner;
-        let mut verdict = Verdict { delay: delay(rng, base), ..Verdict::default() };
-        for fault in list.iter_mut() {
-            if (fault.kind.decides() && verdict.kind.is_some()) || !fault.hits(subject, rng) {
+    pub(super) fn judge(&self, request: &Request, base: Latency) -> Verdict {
+        let (list, rng) = &mut *lock(&self.0);
+        let mut verdict = Verdict { delay: rng::delay(rng, base), ..Verdict::default() };
+        for Fault { conditions, effect } in list.iter_mut() {
+            let decided = verdict.broken.is_some() && matches!(effect, Effect::Answer(_));
+            if decided || !conditions.hold(request, rng) {
                 continue;
             }
-            fault.count = fault.count.map(|left| left.saturating_sub(1));
-            match &fault.kind {
-                FaultKind::Latency(latency) => verdict.delay += delay(rng, *latency),
-                FaultKind::Late(latency) => verdict.late += delay(rng, *latency),
-                FaultKind::Header(name, value) => {
-                    verdict.headers.push((name.clone(), value.clone()));
-                }
-                FaultKind::Gzip => verdict.gzip = true,
-                kind => verdict.kind = Some(kind.clone()),
+            conditions.count = conditions.count.map(|left| left.saturating_sub(1));
+            match effect.clone() {
+                Effect::Latency(latency) => verdict.delay += rng::delay(rng, latency),
+                Effect::Late(latency) => verdict.late += rng::delay(rng, latency),
+                Effect::Header(name, value) => verdict.headers.push((name, value)),
+                Effect::Gzip => verdict.gzip = true,
+                Effect::Answer(broken) => verdict.broken = Some(broken),
             }
         }
-        list.retain(|fault| fault.count != Some(0));
+        list.retain(|fault| fault.conditions.count != Some(0));
         verdict
     }
 }
 
-impl FaultKind {
-    /// Whether the answer is another one, not only a later or a changed one.
-    const fn decides(&self) -> bool {
-        !matches!(self, Self::Latency(_) | Self::Late(_) | Self::Header(..) | Self::Gzip)
-    }
-}
-
-impl Fault {
-    fn hits(&self, subject: Subject<'_>, rng: &mut Rng) -> bool {
-        let same = |wanted: &Option<String>, found| wanted.is_none() || wanted.as_deref() == found;
+impl Conditions {
+    fn hold(&self, request: &Request, rng: &mut Rng) -> bool {
+        let same = |wanted: &Option<String>, found| wanted.is_none() || wanted == found;
         self.count != Some(0)
-            && self.endpoint.is_none_or(|endpoint| endpoint == subject.endpoint)
-            && same(&self.account, subject.account)
-            && same(&self.user, subject.user)
-            && self.path.as_ref().is_none_or(|pattern| matches_path(pattern, subject.path))
-            && rng.chance(self.probability)
+            && self.endpoint.is_none_or(|endpoint| endpoint == request.endpoint)
+            && same(&self.account, &request.account)
+            && same(&self.user, &request.user)
+            && self.path.as_ref().is_none_or(|part| request.path.contains(part))
+            && self.probability.is_none_or(|probability| rng::chance(rng, probability))
     }
-}
-
-fn delay(rng: &mut Rng, latency: Latency) -> Duration {
-    if latency.max.is_zero() { latency.min } else { rng.duration(latency.min, latency.max) }
-}
-
-fn matches_path(pattern: &str, path: &str) -> bool {
-    let Some((head, rest)) = pattern.split_once('*') else {
-        return path.contains(pattern);
-    };
-    let Some(mut path) = path.strip_prefix(head) else {
-        return false;
-    };
-    let (middle, tail) = rest.rsplit_once('*').unwrap_or(("", rest));
-    // The earliest place for each middle part leaves the most room for those after it.
-    for part in middle.split('*') {
-        match path.split_once(part) {
-            Some((_, after)) => path = after,
-            None => return false,
-        }
-    }
-    path.ends_with(tail)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
 
-    const PATH: &str = "/v2/counters/unanswered/7?x=1";
-
     fn judge(faults: &Faults) -> Verdict {
-        let endpoint = Endpoint::Counter;
-        let subject = Subject { path: PATH, endpoint, account: Some("acme"), user: Some("7") };
-        faults.judge(subject, Latency::default())
+        let request = Request {
+            sequence: 0,
+            arrived: Instant::now(),
+            method: "GET".into(),
+            path: "/v2/counters/unanswered/7?x=1".into(),
+            endpoint: Endpoint::Counter,
+            account: Some("acme".into()),
+            partner: None,
+            user: Some("7".into()),
+            status: None,
+        };
+        faults.judge(&request, Latency::default())
     }
 
-    fn only(fault: Fault) -> Option<FaultKind> {
-        judge(&Faults::new(vec![fault], 1)).kind
+    fn faults(list: &[&str]) -> Faults {
+        Faults::new(list.iter().map(|fault| fault.parse().unwrap()).collect(), 1)
     }
 
-    #[test]
-    fn patterns_match_a_part_or_the_whole() {
-        for pattern in ["unanswered", "", "*", "/v2/*", "*7?x=1", "/v2/*/unanswered/*", "*2*s/*=1"]
-        {
-            assert!(matches_path(pattern, PATH), "{pattern}");
-        }
-        for pattern in ["/v3", "/v3/*", "*/7", "v2/*", "/v2/*users*", "/v2/*x=1*=1"] {
-            assert!(!matches_path(pattern, PATH), "{pattern}");
-        }
+    fn only(fault: &str) -> Option<Broken> {
+        judge(&faults(&[fault])).broken
     }
 
     #[test]
     fn every_condition_has_to_hold() {
-        let fault = Fault::new(FaultKind::Hang);
-        let (acme, seven) = (Some("acme".to_owned()), Some("7".to_owned()));
-        let endpoint = Some(Endpoint::Counter);
-        let fitting = Fault { endpoint, account: acme, user: seven, ..fault.clone() };
-        assert_eq!(only(fitting.clone()), Some(FaultKind::Hang));
-        assert_eq!(only(Fault { account: Some("other".into()), ..fitting.clone() }), None);
-        assert_eq!(only(Fault { user: Some("8".into()), ..fitting.clone() }), None);
-        let endpoint = Some(Endpoint::User);
-        assert_eq!(only(Fault { endpoint, ..fitting.clone() }), None);
-        assert_eq!(only(Fault { path: Some("/v3".into()), ..fitting }), None);
-        assert_eq!(only(Fault { probability: 0.0, ..fault }), None);
+        let all = "hang,endpoint=counter,account=acme,user=7,path=unanswered/7?x";
+        assert_eq!(only(all), Some(Broken::Hang));
+        for other in [
+            "hang,endpoint=counter,account=other,user=7",
+            "hang,endpoint=counter,account=acme,user=8",
+            "hang,endpoint=user,account=acme,user=7",
+            "hang,endpoint=counter,account=acme,user=7,path=/v3",
+            "hang,probability=0",
+        ] {
+            assert_eq!(only(other), None, "{other}");
+        }
     }
 
     #[test]
     fn a_counted_fault_is_spent() {
-        let fault = Fault { count: Some(2), ..Fault::new(FaultKind::Reset) };
-        let faults = Faults::new(vec![fault, Fault::new(FaultKind::Hang)], 1);
-        let kinds: Vec<_> = (0..3).filter_map(|_| judge(&faults).kind).collect();
-        assert_eq!(kinds, [FaultKind::Reset, FaultKind::Reset, FaultKind::Hang]);
+        let faults = faults(&["reset,count=2", "hang"]);
+        let broken: Vec<_> = (0..3).filter_map(|_| judge(&faults).broken).collect();
+        assert_eq!(broken, [Broken::Reset, Broken::Reset, Broken::Hang]);
         faults.clear();
         assert_eq!(judge(&faults), Verdict::default());
     }
@@ -256,9 +196,8 @@ mod tests {
     #[test]
     fn a_probability_hits_some_and_repeats_with_the_seed() {
         let hits = |seed| -> Vec<bool> {
-            let fault = Fault { probability: 0.5, ..Fault::new(FaultKind::Reset) };
-            let faults = Faults::new(vec![fault], seed);
-            (0..100).map(|_| judge(&faults).kind.is_some()).collect()
+            let faults = Faults::new(vec!["reset,probability=0.5".parse().unwrap()], seed);
+            (0..100).map(|_| judge(&faults).broken.is_some()).collect()
         };
         assert!(hits(1).contains(&true) && hits(1).contains(&false));
         assert_eq!(hits(1), hits(1));
@@ -266,16 +205,16 @@ mod tests {
     }
 
     #[test]
-    fn delays_add_up_and_go_with_an_answer() {
-        let slow: Latency = "2s".parse().unwrap();
-        let faults = Faults::new(vec![], 1);
-        faults.add(Fault::new(FaultKind::Latency(slow)));
-        faults.add(Fault::new(FaultKind::Status(500)));
-        faults.add(Fault::new(FaultKind::Latency(slow)));
-        faults.add(Fault::new(FaultKind::Late(slow)));
-        let (delay, late) = (Duration::from_secs(4), Duration::from_secs(2));
-        let kind = Some(FaultKind::Status(500));
-        let expected = Verdict { delay, late, kind, ..Verdict::default() };
-        assert_eq!(judge(&faults), expected);
+    fn what_delays_or_changes_an_answer_goes_with_one() {
+        let all =
+            ["latency=2s", "status=500", "hang", "latency=2s", "late=2s", "gzip", "header=A: b"];
+        let expected = Verdict {
+            delay: Duration::from_secs(4),
+            late: Duration::from_secs(2),
+            headers: vec![("a".parse().unwrap(), "b".parse().unwrap())],
+            gzip: true,
+            broken: Some(Broken::Status(500, None)),
+        };
+        assert_eq!(judge(&faults(&all)), expected);
     }
 }

@@ -1,31 +1,12 @@
 //! The files of an exporter that fits a simulation: its configuration, and the secrets that this
 //! names by file. Written for the `simulator` and `demo` commands and for tests.
 
-use std::fmt;
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-
-use super::account::Account;
-use super::partner::Partner;
-
-/// A file that an exporter's configuration names, and what belongs into it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct SecretFile {
-    /// Its name in the folder of the configuration.
-    pub name: String,
-    /// The password or token, and nothing else.
-    pub content: String,
-}
-
-impl fmt::Debug for SecretFile {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("SecretFile").field("name", &self.name).finish_non_exhaustive()
-    }
-}
 
 /// A file that could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -38,13 +19,13 @@ pub struct WriteError {
 }
 
 /// The name of the file with a partner's password.
-pub(super) fn password_file(partner: &Partner) -> String {
-    format!("{}.password", encoded(&partner.name))
+pub(super) fn password_file(partner: &str) -> String {
+    format!("{}.password", encoded(partner))
 }
 
 /// The name of the file with an account's refresh token.
-pub(super) fn refresh_token_file(account: &Account) -> String {
-    format!("{}.refresh-token", encoded(&account.name))
+pub(super) fn refresh_token_file(account: &str) -> String {
+    format!("{}.refresh-token", encoded(account))
 }
 
 /// A file name that any other text has not.
@@ -61,11 +42,6 @@ pub(super) fn write_private(path: PathBuf, content: &str) -> Result<(), WriteErr
     let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
     let written = opened.and_then(|mut file| file.write_all(content.as_bytes()));
     written.map_err(|source| WriteError { path, source })
-}
-
-/// Writes secrets into the folder of the configuration that names them.
-pub(super) fn write_secrets(folder: &Path, secrets: &[SecretFile]) -> Result<(), WriteError> {
-    secrets.iter().try_for_each(|file| write_private(folder.join(&file.name), &file.content))
 }
 
 #[cfg(test)]
@@ -91,12 +67,21 @@ mod tests {
     }
 
     #[test]
-    fn each_secret_has_a_file_and_debug_output_has_none() {
-        let simulator = simulator();
-        let secrets = simulator.secret_files();
-        let files: Vec<_> = secrets.iter().map(|file| (&*file.name, &*file.content)).collect();
-        assert_eq!(files, [("main.password", "hush"), ("label-1.refresh-token", "seed")]);
-        assert!(!format!("{secrets:?}").contains("hush"));
+    fn each_secret_has_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        simulator().write_secrets(folder.path()).unwrap();
+        let mut files: Vec<_> = std::fs::read_dir(folder.path())
+            .unwrap()
+            .map(|file| {
+                let file = file.unwrap();
+                let content = std::fs::read_to_string(file.path()).unwrap();
+                (file.file_name().into_string().unwrap(), content)
+            })
+            .collect();
+        files.sort_unstable();
+        let file = |name: &str, content: &str| (name.to_owned(), content.to_owned());
+        let expected = [file("label-1.refresh-token", "seed"), file("main.password", "hush")];
+        assert_eq!(files, expected);
         assert_eq!(encoded("a label/ü"), "a%20label%2F%C3%BC");
     }
 

@@ -115,14 +115,13 @@ async fn refresh(served: &Served) -> Value {
 }
 
 async fn first_login(served: &Served) -> Value {
-    served.simulator.log_browser_in(Some("label")).unwrap();
     let (back, verifier) = ("https://partner.example/wazzup", "v".repeat(43));
     let challenge = challenge(&verifier);
     let sent: Reply = served
         .get(
             &format!(
                 "/v2/oauth/authorize?response_type=code&client_id=app-main&redirect_uri={back}\
-                 &scope=crm&code_challenge={challenge}&code_challenge_method=S256"
+                 &scope=crm&code_challenge={challenge}&code_challenge_method=S256&account=33333333"
             ),
             "",
         )

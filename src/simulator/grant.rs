@@ -2,33 +2,51 @@
 //!
 //! Read for `oauth`, which decides about them.
 
+use std::collections::BTreeMap;
+
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::request::Parts;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE};
-use hyper::http::request::Parts;
 use serde_json::Value;
 
 use super::endpoint::Endpoint;
 
-/// The requested token and what is shown for it.
-pub(super) enum Grant {
-    /// A partner's machine token.
-    Machine { scope: String },
-    /// An account's token for a machine token.
-    Exchange { machine_token: String, account_id: String, scope: String },
-    /// An account's first tokens for the code of a person's login.
-    Code { code: String, redirect_uri: String, client_id: String, verifier: String },
-    /// An account's next tokens.
-    Refresh { token: String, client_id: String },
+/// The grants: their type, the tokens that they are for, and the texts that they come with.
+const GRANTS: [(&str, Endpoint, &str, &[&str]); 4] = [
+    ("client_credentials", Endpoint::MachineToken, "client_credentials_data", &["scope"]),
+    (
+        "urn:ietf:params:oauth:grant-type:token-exchange",
+        Endpoint::Exchange,
+        "token_exchange_data",
+        &["subject_token", "subject_token_type", "requested_subject", "scope"],
+    ),
+    (
+        "authorization_code",
+        Endpoint::Code,
+        "authorize_code_data",
+        &["code", "redirect_uri", "client_id", "code_verifier"],
+    ),
+    ("refresh_token", Endpoint::Refresh, "refresh_token_data", &["refresh_token", "client_id"]),
+];
+const MACHINE_TOKEN: &str = "urn:wazzup:oauth:token-type:machine_token";
+
+/// The texts of a grant by name.
+pub(super) struct Grant(BTreeMap<&'static str, String>);
+
+impl Grant {
+    /// A text that grants of this type come with.
+    pub(super) fn text(&self, key: &str) -> &str {
+        self.0.get(key).map_or("", String::as_str)
+    }
 }
 
 /// User name and password.
 pub(super) fn basic(head: &Parts) -> Option<(String, String)> {
     let (scheme, encoded) = head.headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    if !scheme.eq_ignore_ascii_case("basic") {
-        return None;
-    }
-    let login = String::from_utf8(BASE64_STANDARD.decode(encoded.trim()).ok()?).ok()?;
+    let decoded = BASE64_STANDARD.decode(encoded.trim()).ok();
+    let login =
+        String::from_utf8(decoded.filter(|_| scheme.eq_ignore_ascii_case("basic"))?).ok()?;
     let (email, password) = login.split_once(':')?;
     Some((email.to_owned(), password.to_owned()))
 }
@@ -44,70 +62,35 @@ pub(super) fn read_grant(head: &Parts, body: &[u8]) -> (Endpoint, Result<Grant, 
     let Ok(body) = serde_json::from_slice::<Value>(body) else {
         return wrong("the body must be JSON");
     };
-    let data = |name| Data { name, value: body.get(name) };
-    match body.get("grant_type").and_then(Value::as_str) {
-        Some("client_credentials") => {
-            (Endpoint::MachineToken, machine(&data("client_credentials_data")))
+    let kind = body.get("grant_type").and_then(Value::as_str);
+    let Some((_, endpoint, data, keys)) = GRANTS.iter().find(|(known, ..)| Some(*known) == kind)
+    else {
+        return wrong("grant_type is missing or none of those known");
+    };
+    let read = |key: &&'static str| {
+        let text = body.get(data).and_then(|data| data.get(key)).and_then(Value::as_str);
+        match text.map_or(Some("is missing or no text"), |text| fault(key, text)) {
+            Some(fault) => Err(format!("{data}.{key} {fault}")),
+            None => Ok((*key, text.unwrap_or_default().to_owned())),
         }
-        Some("urn:ietf:params:oauth:grant-type:token-exchange") => {
-            (Endpoint::Exchange, exchange(&data("token_exchange_data")))
-        }
-        Some("authorization_code") => (Endpoint::Code, code(&data("authorize_code_data"))),
-        Some("refresh_token") => (Endpoint::Refresh, refresh(&data("refresh_token_data"))),
-        _ => wrong("grant_type is missing or none of those known"),
-    }
+    };
+    (*endpoint, keys.iter().map(read).collect::<Result<_, _>>().map(Grant))
 }
 
-fn machine(data: &Data<'_>) -> Result<Grant, String> {
-    Ok(Grant::Machine { scope: data.text("scope")? })
-}
-
-fn exchange(data: &Data<'_>) -> Result<Grant, String> {
-    if data.text("subject_token_type")? != "urn:wazzup:oauth:token-type:machine_token" {
-        return Err(data.fault("subject_token_type", "is not that of a machine token"));
-    }
-    let account_id = data.text("requested_subject")?;
-    if account_id.len() != 8 || !account_id.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(data.fault("requested_subject", "must be eight digits"));
-    }
-    Ok(Grant::Exchange {
-        machine_token: data.text("subject_token")?,
-        account_id,
-        scope: data.text("scope")?,
-    })
-}
-
-fn code(data: &Data<'_>) -> Result<Grant, String> {
-    let verifier = data.text("code_verifier")?;
+/// What is wrong with a text.
+fn fault(key: &str, text: &str) -> Option<&'static str> {
     let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    if !(43..=128).contains(&verifier.len()) || !verifier.bytes().all(unreserved) {
-        return Err(data.fault("code_verifier", "must be 43 to 128 letters, digits and -._~"));
-    }
-    Ok(Grant::Code {
-        code: data.text("code")?,
-        redirect_uri: data.text("redirect_uri")?,
-        client_id: data.text("client_id")?,
-        verifier,
-    })
-}
-
-fn refresh(data: &Data<'_>) -> Result<Grant, String> {
-    Ok(Grant::Refresh { token: data.text("refresh_token")?, client_id: data.text("client_id")? })
-}
-
-/// The part of a body that belongs to one grant.
-struct Data<'a> {
-    name: &'static str,
-    value: Option<&'a Value>,
-}
-
-impl Data<'_> {
-    fn text(&self, key: &str) -> Result<String, String> {
-        let text = self.value.and_then(|data| data.get(key)).and_then(Value::as_str);
-        text.map(str::to_owned).ok_or_else(|| self.fault(key, "is missing or no text"))
-    }
-
-    fn fault(&self, key: &str, fault: &str) -> String {
-        format!("{}.{key} {fault}", self.name)
-    }
+    let (holds, fault) = match key {
+        "subject_token_type" => (text == MACHINE_TOKEN, "is not that of a machine token"),
+        "requested_subject" => {
+            let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+            (text.len() == 8 && digits, "must be eight digits")
+        }
+        "code_verifier" => {
+            let fits = (43..=128).contains(&text.len()) && text.bytes().all(unreserved);
+            (fits, "must be 43 to 128 letters, digits and -._~")
+        }
+        _ => (true, ""),
+    };
+    (!holds).then_some(fault)
 }

@@ -1,36 +1,35 @@
-//! [`Simulator`], the handle by which a simulation is served, steered and watched.
+//! [`Simulator`], the handle by which a simulation is steered and watched. `server` serves it.
 //!
-//! It is held by the `demo` and `simulator` commands and by tests; clones share one simulation.
+//! It is held by the `demo` and `simulator` commands and by tests, and it is what `control` calls;
+//! clones share one simulation.
 
 use std::fmt;
-use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::SystemTime;
 
+use secrecy::ExposeSecret as _;
 use serde_json::Value;
-use tokio::net::TcpListener;
 
-use super::account::AccountState;
-use super::channels::{ChannelSpec, WebhookSpec};
+use super::account::{Account, AccountState};
+use super::channels::ChannelSpec;
 use super::counts::Counts;
 use super::fault::Fault;
-use super::files::{self, SecretFile, WriteError};
+use super::files::{self, WriteError};
+use super::lock::lock;
 use super::partner::Login;
 use super::record::{Log, Request};
-use super::role::Role;
-use super::server;
 use super::settings::Settings;
 use super::shapes::Shapes;
-use super::spec::{Access, Pinned, UserSpec};
-use super::tokens::Kind;
+use super::spec::{Access, Pinned, Role, UserSpec};
+use super::tokens::Good;
+use super::user::User;
 use super::world::{Unknown, World};
 use super::yaml;
 
 /// A running simulation. Cloning gives another handle to the same one.
 #[derive(Clone)]
 pub struct Simulator {
-    world: Arc<World>,
+    pub(super) world: Arc<World>,
 }
 
 impl Simulator {
@@ -39,63 +38,40 @@ impl Simulator {
         Self { world: Arc::new(World::new(settings)) }
     }
 
-    /// Serves the API on a listener until `stop` is done, then ends every connection, hung ones
-    /// included. With [`Settings::control`] the listener should be on loopback.
-    pub async fn serve(&self, listener: TcpListener, stop: impl Future<Output = ()>) {
-        server::serve(Arc::clone(&self.world), listener, stop).await;
-    }
-
-    /// Sets a user's counter, which then stays.
+    /// Sets a user's counter, which then stays: normally a number and a word, but any JSON will do, as
+    /// undocumented answers have it.
     ///
     /// # Errors
     /// If there is no such user.
-    pub fn set(&self, account: &str, user: &str, counter: u64, kind: &str) -> Result<(), Unknown> {
-        self.pin_raw(account, user, counter.into(), kind.into())
-    }
-
-    /// Sets a user's counter and type to any JSON, as undocumented answers have it.
-    ///
-    /// # Errors
-    /// If there is no such user.
-    pub fn pin_raw(
+    pub fn set(
         &self,
         account: &str,
         user: &str,
-        counter: Value,
-        kind: Value,
+        counter: impl Into<Value>,
+        kind: impl Into<Value>,
     ) -> Result<(), Unknown> {
-        self.world.user(account, user)?.pin(Some(Pinned { counter, kind }));
-        Ok(())
+        let pinned = Pinned { counter: counter.into(), kind: kind.into() };
+        self.change_user(account, user, |user| user.pinned = Some(pinned))
     }
 
-    /// Lets a user's counter be simulated again, where it would be had it never been set.
+    /// Changes a user that the API knows: its counter, its roles, its last message.
     ///
     /// # Errors
     /// If there is no such user.
-    pub fn unpin(&self, account: &str, user: &str) -> Result<(), Unknown> {
-        self.world.user(account, user)?.pin(None);
-        Ok(())
-    }
-
-    /// Sets when a user's last message came, which v3 shows, or lets it be simulated again.
-    ///
-    /// # Errors
-    /// If there is no such user.
-    pub fn set_last_message(
+    pub fn change_user(
         &self,
         account: &str,
         user: &str,
-        at: Option<SystemTime>,
+        change: impl FnOnce(&mut UserSpec),
     ) -> Result<(), Unknown> {
-        self.world.user(account, user)?.set_last_message(at);
-        Ok(())
+        self.with_user(account, user, |user| change(&mut user.spec))
     }
 
     /// A user's counter and type now; `None` for an unknown user and for one pinned to anything
     /// but a whole number and a word.
     pub fn counter(&self, account: &str, user: &str) -> Option<(u64, String)> {
-        let account = self.world.account(account).ok()?;
-        let reading = account.counter_view(&*account.user(user)?, self.world.now()).reading;
+        let account = self.account(account).ok()?;
+        let reading = account.now().counter(user, self.world.now())?.reading;
         Some((reading.counter.as_u64()?, reading.kind.as_str()?.to_owned()))
     }
 
@@ -104,7 +80,8 @@ impl Simulator {
     /// # Errors
     /// If there is no such account.
     pub fn add_user(&self, account: &str, user: UserSpec) -> Result<(), Unknown> {
-        self.world.add_user(account, user)
+        self.account(account)?.add(user, self.world.settings.seed);
+        Ok(())
     }
 
     /// Makes the API forget a user.
@@ -112,7 +89,7 @@ impl Simulator {
     /// # Errors
     /// If there is no such user.
     pub fn remove_user(&self, account: &str, user: &str) -> Result<(), Unknown> {
-        self.world.remove_user(account, user)
+        self.with_user(account, user, |user| user.removed = true)
     }
 
     /// Gives a user a role on one channel, where it then has no other; [`Role::None`] takes it away.
@@ -126,7 +103,10 @@ impl Simulator {
         channel: &str,
         role: Role,
     ) -> Result<(), Unknown> {
-        self.world.set_role(account, user, channel, role)
+        self.with_channel(account, channel, |_| ())?;
+        self.change_user(account, user, |user| {
+            user.roles.insert(channel.to_owned(), role);
+        })
     }
 
     /// Changes a channel's state, and its status to the one that goes with it.
@@ -139,25 +119,7 @@ impl Simulator {
         channel: &str,
         state: &str,
     ) -> Result<(), Unknown> {
-        self.world.set_channel_state(account, channel, state)
-    }
-
-    /// Adds a channel, or replaces the one with the same id, as with a state and a status that do
-    /// not go together.
-    ///
-    /// # Errors
-    /// If there is no such account.
-    pub fn put_channel(&self, account: &str, channel: ChannelSpec) -> Result<(), Unknown> {
-        self.world.put_channel(account, channel)
-    }
-
-    /// Replaces the subscriptions of an account.
-    ///
-    /// # Errors
-    /// If there is no such account.
-    pub fn set_webhooks(&self, account: &str, webhooks: Vec<WebhookSpec>) -> Result<(), Unknown> {
-        self.world.account(account)?.set_webhooks(webhooks);
-        Ok(())
+        self.with_channel(account, channel, |found| *found = found.clone().state(state))
     }
 
     /// Changes the form in which an account's lists are answered.
@@ -165,7 +127,7 @@ impl Simulator {
     /// # Errors
     /// If there is no such account.
     pub fn set_shapes(&self, account: &str, shapes: Shapes) -> Result<(), Unknown> {
-        self.world.account(account)?.set_shapes(shapes);
+        self.account(account)?.now().spec.shapes = shapes;
         Ok(())
     }
 
@@ -174,17 +136,18 @@ impl Simulator {
     /// # Errors
     /// If there is no such account.
     pub fn set_access(&self, account: &str, access: Access) -> Result<(), Unknown> {
-        self.world.account(account)?.set_access(access);
+        self.account(account)?.now().spec.access = access;
         Ok(())
     }
 
-    /// Ends the access tokens of an account now; a refresh or an exchange gets
-    /// a new one.
+    /// Ends the access tokens of an account now; a refresh or an exchange gets a new one. A token
+    /// that stays the same stays good.
     ///
     /// # Errors
     /// If there is no such account.
     pub fn expire_tokens(&self, account: &str) -> Result<(), Unknown> {
-        self.world.end_tokens(account, &[Kind::Access])
+        self.world.tokens.end(&Good::Access(self.world.account(account)?.0));
+        Ok(())
     }
 
     /// Ends the refresh tokens of an account now; its access tokens live on to their end.
@@ -192,7 +155,8 @@ impl Simulator {
     /// # Errors
     /// If there is no such account.
     pub fn revoke_refresh_tokens(&self, account: &str) -> Result<(), Unknown> {
-        self.world.end_tokens(account, &[Kind::Refresh])
+        self.world.tokens.end(&Good::Refresh(self.world.account(account)?.0));
+        Ok(())
     }
 
     /// Ends all tokens of an account now, as when its owner withdraws the permission: under the
@@ -201,7 +165,8 @@ impl Simulator {
     /// # Errors
     /// If there is no such account.
     pub fn revoke_tokens(&self, account: &str) -> Result<(), Unknown> {
-        self.world.end_tokens(account, &[Kind::Access, Kind::Refresh])
+        self.expire_tokens(account)?;
+        self.revoke_refresh_tokens(account)
     }
 
     /// Ends the machine tokens of a partner now.
@@ -209,7 +174,7 @@ impl Simulator {
     /// # Errors
     /// If there is no such partner.
     pub fn revoke_machine_tokens(&self, partner: &str) -> Result<(), Unknown> {
-        self.world.tokens.end_machine(self.world.partner(partner)?.0);
+        self.world.tokens.end(&Good::Machine(self.world.partner(partner)?.0));
         Ok(())
     }
 
@@ -219,7 +184,7 @@ impl Simulator {
     /// # Errors
     /// If there is no such account.
     pub fn live_refresh_tokens(&self, account: &str) -> Result<Vec<String>, Unknown> {
-        Ok(self.world.tokens.live_refresh(self.world.place(account)?))
+        Ok(self.world.tokens.all(&Good::Refresh(self.world.account(account)?.0)))
     }
 
     /// Changes how a partner's login is taken.
@@ -227,17 +192,8 @@ impl Simulator {
     /// # Errors
     /// If there is no such partner.
     pub fn set_login(&self, partner: &str, login: Login) -> Result<(), Unknown> {
-        self.world.partner(partner)?.1.set_login(login);
+        *lock(&self.world.partner(partner)?.1.login) = login;
         Ok(())
-    }
-
-    /// Logs every browser in to an account, or out. A browser that is logged in authorises that
-    /// account without a page to choose from.
-    ///
-    /// # Errors
-    /// If there is no such account.
-    pub fn log_browser_in(&self, account: Option<&str>) -> Result<(), Unknown> {
-        self.world.log_browser_in(account)
     }
 
     /// Adds a fault behind those in force.
@@ -257,50 +213,47 @@ impl Simulator {
 
     /// Totals since the start.
     pub fn counts(&self) -> Counts {
-        self.world.counts()
+        self.world.recorder.counts()
     }
 
     /// Waits until the predicate holds, looking now and after every request's start and finish.
     ///
     /// It waits for ever if need be: put a timeout around it. The predicate runs under the log's
-    /// lock, so it must not call [`Simulator::log`]; what it needs is on [`Log`].
-    pub async fn wait_until(&self, predicate: impl FnMut(&Log<'_>) -> bool) {
+    /// lock, so it must not call [`Simulator::log`] or [`Simulator::counts`]; what it needs is on
+    /// [`Log`].
+    pub async fn wait_until(&self, predicate: impl FnMut(&Log) -> bool) {
         self.world.recorder.wait_until(predicate).await;
     }
 
     /// Every account and user as they are now.
     pub fn state(&self) -> Vec<AccountState> {
-        self.world.state()
+        let now = self.world.now();
+        self.world.accounts.iter().map(|account| account.state(now)).collect()
     }
 
-    /// A complete exporter configuration for the accounts, fixed tokens included. Other secrets are
-    /// in [`Simulator::secret_files`], which belong into the same folder.
+    /// A complete exporter configuration for the accounts, fixed tokens included. The other secrets
+    /// are in files, which [`Simulator::write_secrets`] writes.
     pub fn exporter_config(&self, base_url: &str, interval: &str) -> String {
         yaml::exporter_config(&self.world, base_url, interval)
     }
 
-    /// The secrets that the configuration names by file: passwords of partners, and the refresh
-    /// tokens that work now.
-    pub fn secret_files(&self) -> Vec<SecretFile> {
-        let World { accounts, partners, tokens, .. } = &*self.world;
-        let passwords = partners.iter().map(|partner| SecretFile {
-            name: files::password_file(partner),
-            content: partner.spec.password.clone(),
-        });
-        let refresh_tokens = accounts.iter().enumerate().filter_map(|(place, account)| {
-            let content = tokens.live_refresh(place).into_iter().next()?;
-            Some(SecretFile { name: files::refresh_token_file(account), content })
-        });
-        passwords.chain(refresh_tokens).collect()
-    }
-
-    /// Writes [`Simulator::secret_files`] into a folder, readable by their owner only. For tests
-    /// that give a configuration as text: parse it as a file of that folder.
+    /// Writes the secrets that the configuration names by file into its folder, readable by their
+    /// owner only: passwords of partners, and the refresh tokens that work now.
     ///
     /// # Errors
     /// If a file cannot be written, or is there with other content.
     pub fn write_secrets(&self, folder: &Path) -> Result<(), WriteError> {
-        files::write_secrets(folder, &self.secret_files())
+        for partner in &self.world.partners {
+            let file = folder.join(files::password_file(&partner.spec.name));
+            files::write_private(file, partner.spec.password.expose_secret())?;
+        }
+        for (place, account) in self.world.accounts.iter().enumerate() {
+            if let Some(token) = self.world.tokens.all(&Good::Refresh(place)).first() {
+                let file = folder.join(files::refresh_token_file(&account.name));
+                files::write_private(file, token)?;
+            }
+        }
+        Ok(())
     }
 
     /// Writes [`Simulator::exporter_config`] to a file and the secrets that it names beside it, all
@@ -316,6 +269,33 @@ impl Simulator {
     ) -> Result<(), WriteError> {
         self.write_secrets(file.parent().unwrap_or(Path::new("")))?;
         files::write_private(file.to_owned(), &self.exporter_config(base_url, interval))
+    }
+
+    fn account(&self, name: &str) -> Result<&Account, Unknown> {
+        Ok(self.world.account(name)?.1)
+    }
+
+    fn with_user(
+        &self,
+        account: &str,
+        user: &str,
+        change: impl FnOnce(&mut User),
+    ) -> Result<(), Unknown> {
+        let mut now = self.account(account)?.now();
+        let missing = || Unknown::User(account.to_owned(), user.to_owned());
+        now.user(user).map(change).ok_or_else(missing)
+    }
+
+    fn with_channel(
+        &self,
+        account: &str,
+        channel: &str,
+        change: impl FnOnce(&mut ChannelSpec),
+    ) -> Result<(), Unknown> {
+        let mut now = self.account(account)?.now();
+        let found = now.spec.channels.iter_mut().find(|known| known.id == channel);
+        let missing = || Unknown::Channel(account.to_owned(), channel.to_owned());
+        found.map(change).ok_or_else(missing)
     }
 }
 

@@ -3,24 +3,29 @@
 //! Called by `api` for an account whose credential was accepted. Each list comes in the form its
 //! account's [`Shapes`](super::shapes::Shapes) name; [`page`] and [`user`] serve v3 as well.
 
-use serde_json::{Map, Value, json};
+use axum::response::Response;
+use serde_json::{Value, json};
 
-use super::account::Account;
-use super::answer::{self, Reply};
+use super::account::AccountNow;
+use super::answer;
 use super::channels::ChannelSpec;
 use super::endpoint::Version;
-use super::role::Role;
 use super::shapes::{ChannelsShape, SettingsShape, UsersShape};
-use super::user::User;
+use super::spec::Role;
+use super::user::{CounterView, User};
+
+/// `GET /v2/counters/unanswered/{user_id}`.
+pub(super) fn counter(view: CounterView) -> Response {
+    answer::enveloped(&json!({"counter": view.reading.counter, "type": view.reading.kind}))
+}
 
 /// `GET /v2/users`. Without pages the whole list is answered, whatever the offset.
-pub(super) fn users(account: &Account, query: Option<&str>) -> Reply {
-    let shapes = account.shapes();
-    let (users, _) = match page(account, query, shapes.page) {
+pub(super) fn users(account: &AccountNow, query: Option<&str>) -> Response {
+    let (users, _) = match page(account, query, account.spec.shapes.page) {
         Ok(page) => page,
         Err(detail) => return answer::invalid(Version::V2, detail),
     };
-    match shapes.users {
+    match account.spec.shapes.users {
         UsersShape::Documented => answer::enveloped(&users.into()),
         UsersShape::Nested => answer::enveloped(&json!({"users": users})),
         UsersShape::Bare => answer::json(200, &users.into()),
@@ -29,17 +34,16 @@ pub(super) fn users(account: &Account, query: Option<&str>) -> Reply {
 
 /// The users from the query's `offset` on, at most `length` of them, and how many there are in all.
 pub(super) fn page(
-    account: &Account,
+    account: &AccountNow,
     query: Option<&str>,
     length: Option<usize>,
 ) -> Result<(Vec<Value>, usize), &'static str> {
-    let users = account.present_users();
     let (offset, length) = match length {
         Some(length) => (offset(query)?, length),
         None => (0, usize::MAX),
     };
-    let listed = users.iter().skip(offset).take(length).map(|listed| user(listed));
-    Ok((listed.collect(), users.len()))
+    let listed = account.present().skip(offset).take(length).map(user);
+    Ok((listed.collect(), account.present().count()))
 }
 
 fn offset(query: Option<&str>) -> Result<usize, &'static str> {
@@ -52,24 +56,22 @@ fn offset(query: Option<&str>) -> Result<usize, &'static str> {
 
 /// A user as lists and `GET …/users/{id}` show it.
 pub(super) fn user(user: &User) -> Value {
-    let mut shown = Map::new();
-    shown.insert("id".to_owned(), user.id.clone().into());
-    shown.insert("name".to_owned(), user.name.clone().into());
-    if let Some(phone) = &user.phone {
-        shown.insert("phone".to_owned(), phone.clone().into());
+    let mut shown = json!({"id": user.spec.id, "name": user.spec.name});
+    if let Some(phone) = &user.spec.phone {
+        add(&mut shown, "phone", phone);
     }
-    shown.into()
+    shown
 }
 
 /// `GET /v2/channels`.
-pub(super) fn channels(account: &Account) -> Reply {
-    let (shape, channels) = (account.shapes().channels, account.channels());
+pub(super) fn channels(account: &AccountNow) -> Response {
+    let (shape, channels) = (account.spec.shapes.channels, &account.spec.channels);
     if shape == ChannelsShape::Old {
-        let listed: Vec<_> = channels.all().iter().map(old_channel).collect();
+        let listed: Vec<_> = channels.iter().map(old_channel).collect();
         return answer::json(200, &json!({"count": listed.len(), "channels": listed}));
     }
-    let listed = channels.present().map(|listed| channel(listed, shape));
-    answer::enveloped(&listed.collect())
+    let present = channels.iter().filter(|channel| !channel.deleted);
+    answer::enveloped(&present.map(|listed| channel(listed, shape)).collect())
 }
 
 fn channel(channel: &ChannelSpec, shape: ChannelsShape) -> Value {
@@ -81,21 +83,23 @@ fn channel(channel: &ChannelSpec, shape: ChannelsShape) -> Value {
         "messenger_id": phone,
         "name": name,
     });
-    let mut add = |key: &str, value: &str| {
-        if let Some(shown) = shown.as_object_mut() {
-            shown.insert(key.to_owned(), value.into());
-        }
-    };
     if shape != ChannelsShape::StatusOnly {
-        add("state", state);
+        add(&mut shown, "state", state);
     }
     if shape != ChannelsShape::StateOnly {
-        add("status", status);
+        add(&mut shown, "status", status);
     }
     if shape == ChannelsShape::StatusOnly && status != state {
-        add("reason", state);
+        add(&mut shown, "reason", state);
     }
     shown
+}
+
+/// Adds a field that is not always there.
+pub(super) fn add(object: &mut Value, key: &str, value: &str) {
+    if let Some(object) = object.as_object_mut() {
+        object.insert(key.to_owned(), value.into());
+    }
 }
 
 fn old_channel(channel: &ChannelSpec) -> Value {
@@ -112,23 +116,22 @@ fn old_channel(channel: &ChannelSpec) -> Value {
 }
 
 /// `GET /v2/settings`: who has which role on which channel.
-pub(super) fn settings(account: &Account) -> Reply {
-    let shape = account.shapes().settings;
+pub(super) fn settings(account: &AccountNow) -> Response {
+    let shape = account.spec.shapes.settings;
     let camel = matches!(shape, SettingsShape::CamelCase | SettingsShape::EnvelopedCamelCase);
     let key = |recorded: &str| if camel { camel_case(recorded) } else { recorded.to_owned() };
     let role = |channel: &ChannelSpec, user: &User, role: &str| {
         Value::from_iter([
             (key("channel_id"), Value::from(&*channel.id)),
-            (key("user_id"), Value::from(&*user.id)),
+            (key("user_id"), Value::from(&*user.spec.id)),
             (key("role"), Value::from(role)),
-            (key("allow_get_new_clients"), Value::from(user.new_clients)),
+            (key("allow_get_new_clients"), json!(true)),
         ])
     };
-    let (users, channels) = (account.present_users(), account.channels());
     let mut roles = Vec::new();
-    for channel in channels.present() {
-        for user in &users {
-            if let Some(word) = word(channels.role(&user.id, user.role, &channel.id)) {
+    for channel in account.spec.channels.iter().filter(|channel| !channel.deleted) {
+        for user in account.present() {
+            if let Some(word) = word(user.role_on(channel)) {
                 roles.push(role(channel, user, word));
             }
         }
@@ -157,24 +160,17 @@ const fn word(role: Role) -> Option<&'static str> {
 }
 
 fn camel_case(snake: &str) -> String {
-    let mut out = String::with_capacity(snake.len());
-    let mut raise = false;
-    for letter in snake.chars() {
-        match letter {
-            '_' => raise = true,
-            _ if raise => {
-                out.push(letter.to_ascii_uppercase());
-                raise = false;
-            }
-            _ => out.push(letter),
-        }
-    }
-    out
+    let mut words = snake.split('_');
+    let first = words.next().unwrap_or_default().to_owned();
+    words.fold(first, |out, word| {
+        let (initial, rest) = word.split_at(1);
+        out + &initial.to_uppercase() + rest
+    })
 }
 
 /// `GET /v2/webhooks`.
-pub(super) fn webhooks(account: &Account) -> Reply {
-    answer::enveloped(&json!(account.webhooks()))
+pub(super) fn webhooks(account: &AccountNow) -> Response {
+    answer::enveloped(&json!(account.spec.webhooks))
 }
 
 #[cfg(test)]
@@ -194,7 +190,7 @@ mod tests {
         let anna = UserSpec::new("1", "Anna", Role::SalesRep).role_on("tg", Role::None);
         let shop = AccountSpec::new("shop", "12345678", "t")
             .user(UserSpec { phone: Some("77012345678".into()), ..anna })
-            .user(UserSpec { new_clients: false, ..UserSpec::new("2", "Юлия", Role::Manager) })
+            .user(UserSpec::new("2", "Юлия", Role::Manager))
             .user(UserSpec::new("3", "Bookkeeping", Role::None).role_on("wa", Role::QualityControl))
             .channels([
                 ChannelSpec::new("wa", "whatsapp").state("qridle"),
@@ -262,7 +258,8 @@ mod tests {
         assert_eq!((gone.status, &gone.json()["code"]), (404, &json!("USER_NOT_FOUND")));
         let left = get(&served, "/v2/users", Shapes::default()).await;
         assert_eq!(left, json!({"data": [users()[1], users()[2]]}));
-        let later = UserSpec::new("5", "Later", Role::Manager).arrives_after(Duration::MAX);
+        let later = UserSpec::new("5", "Later", Role::Manager);
+        let later = UserSpec { arrives_after: Duration::MAX, ..later };
         served.simulator.add_user("shop", later).unwrap();
         assert_eq!(served.get("/v2/users/5", "t").await.status, 404);
         served.simulator.add_user("shop", UserSpec::new("4", "New", Role::Manager)).unwrap();
@@ -320,11 +317,10 @@ mod tests {
     async fn channels_change_while_serving() {
         let served = shop().await;
         served.simulator.set_channel_state("shop", "tg", "phoneUnavailable").unwrap();
-        served.simulator.put_channel("shop", ChannelSpec::new("wa", "whatsapp").deleted()).unwrap();
         let listed = get(&served, "/v2/channels", Shapes::default()).await["data"].clone();
-        assert_eq!(listed.as_array().unwrap().len(), 1);
+        assert_eq!(listed.as_array().unwrap().len(), 2);
         assert_eq!(
-            (&listed[0]["state"], &listed[0]["status"]),
+            (&listed[1]["state"], &listed[1]["status"]),
             (&json!("phoneUnavailable"), &json!("disabled"))
         );
         let unknown = served.simulator.set_channel_state("shop", "fax", "active").unwrap_err();
@@ -337,16 +333,16 @@ mod tests {
         let get_with = async |settings| {
             get(&served, "/v2/settings", Shapes { settings, ..Shapes::default() }).await
         };
-        let role = |channel: &str, user: &str, role: &str, new: bool| {
+        let role = |channel: &str, user: &str, role: &str| {
             json!({"channel_id": channel, "user_id": user, "role": role,
-                "allow_get_new_clients": new})
+                "allow_get_new_clients": true})
         };
         let recorded = json!({
             "user_roles": [
-                role("wa", "1", "seller", true),
-                role("wa", "2", "manager", false),
-                role("wa", "3", "auditor", true),
-                role("tg", "2", "manager", false),
+                role("wa", "1", "seller"),
+                role("wa", "2", "manager"),
+                role("wa", "3", "auditor"),
+                role("tg", "2", "manager"),
             ],
             "hide_phone_numbers_for_user_ids": [],
             "push_input_output_message_events_for_managers": false,
@@ -389,7 +385,9 @@ mod tests {
         let url = "https://crm.example/wazzup/12345678";
         let id = "5c2d1f10-0000-4000-8000-000012345678";
         assert_eq!(body, json!({"data": [{"id": id, "url": url, "event": "message.add"}]}));
-        served.simulator.set_webhooks("shop", Vec::new()).unwrap();
+        let none =
+            AccountSpec { webhooks: Vec::new(), ..AccountSpec::new("shop", "12345678", "t") };
+        let served = serve(Settings { accounts: vec![none], ..Settings::default() }).await;
         assert_eq!(get(&served, "/v2/webhooks", Shapes::default()).await, json!({"data": []}));
     }
 }

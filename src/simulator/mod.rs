@@ -12,8 +12,8 @@
 //! Reading order: `settings`, `spec`, `channels`, `shapes` and `partner` say what is simulated;
 //! `model` how counters move; `user`, `account` and `world` are it at run time; `endpoint` and `api`
 //! take requests; `lists`, `v3` and `answer` hold what is answered, `oauth`, `authorize` and `tokens`
-//! what it takes to be answered; then `fault` and `fault_text`, `record` and `counts`, `server`,
-//! `control`, and `handle`, which is the [`Simulator`] itself. `demo` and `presets` are
+//! what it takes to be answered; then `fault` and `fault_text`, `record` and `counts`, and `handle`,
+//! which is the [`Simulator`] itself, with `control` and `server`. `demo` and `presets` are
 //! ready-made, `yaml` and `files` configure an exporter for them.
 
 mod account;
@@ -35,16 +35,13 @@ mod handle;
 mod latency;
 mod lists;
 mod lock;
-mod mint;
 mod model;
 mod oauth;
-mod page;
 mod partner;
 mod presets;
 mod rate_limit;
 mod record;
 mod rng;
-mod role;
 mod server;
 mod settings;
 mod shapes;
@@ -60,18 +57,17 @@ mod yaml;
 pub use account::AccountState;
 pub use channels::{ChannelSpec, WebhookSpec};
 pub use counts::{AccountCounts, Counts, PartnerCounts};
-pub use endpoint::{Endpoint, UnknownEndpoint};
-pub use fault::{Fault, FaultKind};
+pub use endpoint::Endpoint;
+pub use fault::Fault;
 pub use fault_text::FaultError;
-pub use files::{SecretFile, WriteError};
+pub use files::WriteError;
 pub use handle::Simulator;
 pub use latency::{Latency, LatencyError};
 pub use partner::{Login, PartnerSpec, TokenQuirk};
 pub use rate_limit::RateLimit;
 pub use record::{Log, Request};
-pub use role::Role;
 pub use settings::Settings;
 pub use shapes::{ChannelsShape, SettingsShape, Shapes, UsersShape};
-pub use spec::{Access, AccountSpec, Credential, Discovery, Pinned, UserSpec};
+pub use spec::{Access, AccountSpec, Credential, Discovery, Pinned, Role, UserSpec};
 pub use user::UserState;
 pub use world::Unknown;

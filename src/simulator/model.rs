@@ -10,10 +10,13 @@
 //! Catching up after a long silence therefore begins at the last 18:00 and never costs more than
 //! the steps of one day, whatever the silence.
 
+use std::ops::RangeInclusive;
 use std::time::{Duration, SystemTime};
 
-use super::rng::Rng;
-use super::role::Role;
+use fastrand::Rng;
+
+use super::rng;
+use super::spec::Role;
 
 /// Simulated seconds per step.
 pub(super) const STEP_SECONDS: u64 = 10;
@@ -36,7 +39,7 @@ const ARRIVALS_PER_HOUR: (f64, f64) = (8.0, 30.0);
 const REPLIES_PER_ARRIVAL: (f64, f64) = (0.53, 0.8);
 /// Simulated steps a manager's counter keeps one type: two to eight minutes, which is two to
 /// eight seconds at the demo's speed of 60.
-const TYPE_STEPS: (u64, u64) = (12, 48);
+const TYPE_STEPS: RangeInclusive<u64> = 12..=48;
 
 /// A moment of the simulation: its step, and what converts other steps to times.
 #[derive(Debug, Clone, Copy)]
@@ -67,20 +70,21 @@ pub(super) struct Trajectory {
     /// The office day `step` lies in; days change at closing time.
     day: u64,
     step: u64,
-    counter: u64,
+    /// Cleared by answering everything that waits; what comes later is as it would have been.
+    pub(super) counter: u64,
     red: bool,
     /// Steps until the type turns, for a manager.
     turn: u64,
-    /// The step of the last message of this day.
-    arrived: Option<u64>,
+    /// The step at which the last message came, unless that was before today and it was answered.
+    pub(super) arrived: Option<u64>,
 }
 
 impl Trajectory {
     pub(super) fn new(seed: u64, account: &str, user: &str) -> Self {
-        let mut rng = Rng::named(seed, &[account, user]);
-        let key = rng.next();
-        let arrivals = within(ARRIVALS_PER_HOUR, rng.unit());
-        let replies = arrivals * within(REPLIES_PER_ARRIVAL, rng.unit());
+        let mut rng = rng::named(seed, (account, user));
+        let key = rng.u64(..);
+        let arrivals = within(ARRIVALS_PER_HOUR, rng.f64());
+        let replies = arrivals * within(REPLIES_PER_ARRIVAL, rng.f64());
         let mut trajectory = Self {
             key,
             arrival: arrivals / STEPS_PER_HOUR as f64,
@@ -118,43 +122,33 @@ impl Trajectory {
         }
     }
 
-    /// The step at which the last message came, unless that was before today and it was answered.
-    pub(super) const fn last_arrival(&self) -> Option<u64> {
-        self.arrived
-    }
-
-    /// Answers everything that waits; what comes later is as it would have been.
-    pub(super) const fn clear(&mut self) {
-        self.counter = 0;
-    }
-
     fn open_day(&mut self, day: u64) {
-        self.rng = Rng::new(self.key ^ day.wrapping_mul(0xd134_2543_de82_ef95));
+        self.rng = rng::named(self.key, day);
         self.day = day;
         self.step = first_step(day);
         // The first day begins in the middle of the morning, with unanswered messages.
-        self.counter = self.rng.between(0, if day == 0 { 9 } else { 2 });
+        self.counter = self.rng.u64(0..=if day == 0 { 9 } else { 2 });
         self.arrived = (self.counter > 0).then_some(self.step);
-        self.red = self.rng.chance(0.5);
-        self.turn = self.rng.between(TYPE_STEPS.0, TYPE_STEPS.1);
+        self.red = self.rng.bool();
+        self.turn = self.rng.u64(TYPE_STEPS);
     }
 
     fn tick(&mut self) {
         let hour = hour_of(self.step);
         let busyness = BUSYNESS.get(hour as usize).copied().unwrap_or(0.0);
         // A step is short enough that two arrivals within one may count as one.
-        if self.rng.chance(self.arrival * busyness) {
+        if rng::chance(&mut self.rng, self.arrival * busyness) {
             self.counter += 1;
             self.arrived = Some(self.step);
         }
         let working = (OPENING_HOUR..CLOSING_HOUR).contains(&hour);
-        if working && self.counter > 0 && self.rng.chance(self.reply) {
-            self.counter = self.counter.saturating_sub(self.rng.between(1, 3));
+        if working && self.counter > 0 && rng::chance(&mut self.rng, self.reply) {
+            self.counter = self.counter.saturating_sub(self.rng.u64(1..=3));
         }
         self.turn = self.turn.saturating_sub(1);
         if self.turn == 0 {
             self.red = !self.red;
-            self.turn = self.rng.between(TYPE_STEPS.0, TYPE_STEPS.1);
+            self.turn = self.rng.u64(TYPE_STEPS);
         }
         self.step += 1;
     }
@@ -194,7 +188,7 @@ mod tests {
 
     fn with_arrival(trajectory: &mut Trajectory, step: u64) -> (u64, &'static str, Option<u64>) {
         let (counter, kind) = at(trajectory, step);
-        (counter, kind, trajectory.last_arrival())
+        (counter, kind, trajectory.arrived)
     }
 
     #[test]
@@ -226,7 +220,7 @@ mod tests {
         let mut last = at(&mut seller, 0).0;
         for step in 1..2 * DAY {
             let now = at(&mut seller, step).0;
-            let arrived = seller.last_arrival();
+            let arrived = seller.arrived;
             assert!(arrived.is_some() || now == 0, "step {step}");
             assert!(arrived.is_none_or(|arrived| arrived <= step), "step {step}");
             assert!(now <= last || arrived >= Some(step - 1), "step {step}");
@@ -263,7 +257,7 @@ mod tests {
             if now != kind {
                 (last_turn, kind) = (step, now);
             }
-            assert!(step - last_turn <= TYPE_STEPS.1, "still {kind} at step {step}");
+            assert!(step - last_turn <= *TYPE_STEPS.end(), "still {kind} at step {step}");
         }
     }
 

@@ -1,43 +1,71 @@
 //! The endpoint that gives out tokens: `POST /v2/oauth/token`.
 //!
 //! [`TokenRequest`] is such a request taken apart, before anything is decided, so that the log, the
-//! limit and the faults know its account and partner. Called by `api`; the tokens themselves are in
-//! `tokens`.
+//! limit and the faults know its account and partner; `grant` reads its body. Called by `api`; the
+//! tokens themselves are in `tokens`.
 //!
 //! The shapes of requests and answers are recorded. Of refusals only `OAUTH_TOKEN_UNKNOWN_OR_REVOKED`
 //! and the shape of their bodies are: the other codes are made up, as assumptions.
 
+use axum::http::request::Parts;
+use axum::response::Response;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use hyper::http::request::Parts;
 use ring::digest;
-use serde_json::json;
+use secrecy::ExposeSecret as _;
+use serde_json::{Value, json};
 
 use super::account::Account;
-use super::answer::{self, Reply};
+use super::answer;
 use super::endpoint::{Endpoint, Version};
 use super::grant::{Grant, basic, read_grant};
-use super::partner::{Login, Partner, TokenQuirk};
-use super::spec::Access;
-use super::tokens::{Code, whole_seconds};
+use super::lock::lock;
+use super::partner::{Login, Partner, PartnerSpec, TokenQuirk};
+use super::spec::{Access, AccountSpec};
+use super::tokens::{Code, Good, whole_seconds};
 use super::world::World;
 
 /// A request for a token.
 pub(super) struct TokenRequest {
+    pub(super) endpoint: Endpoint,
     login: Option<(String, String)>,
     /// The grant, or what is wrong with the body.
     grant: Result<Grant, String>,
-    endpoint: Endpoint,
 }
+
+/// Why nothing was given out.
+enum Refusal {
+    /// With the API's own body for this status.
+    Status(u16),
+    /// With what is wrong with the body.
+    Invalid(String),
+    /// With this code and detail.
+    Other(u16, &'static str, &'static str),
+}
+
+const LOGIN: Refusal = Refusal::Other(
+    401,
+    "OAUTH_CLIENT_UNAUTHORIZED",
+    "The user name or the password of the partner is wrong",
+);
+const SCOPE: Refusal = Refusal::Other(
+    400,
+    "OAUTH_SCOPE_INVALID",
+    "The scope goes beyond what the partner may ask for",
+);
+const SUBJECT: Refusal =
+    Refusal::Other(403, "OAUTH_SUBJECT_FORBIDDEN", "The partner has no such account of its own");
+const CODE: Refusal = Refusal::Other(
+    400,
+    "OAUTH_CODE_INVALID",
+    "The code is unknown, used or over, or was given for something else",
+);
+const TOKEN: Refusal = Refusal::Status(401);
 
 impl TokenRequest {
     pub(super) fn read(head: &Parts, body: &[u8]) -> Self {
         let (endpoint, grant) = read_grant(head, body);
-        Self { login: basic(head), grant, endpoint }
-    }
-
-    pub(super) const fn endpoint(&self) -> Endpoint {
-        self.endpoint
+        Self { endpoint, login: basic(head), grant }
     }
 
     /// The partner whose user name is given, with its place, whether or not the password is right.
@@ -47,213 +75,152 @@ impl TokenRequest {
     }
 
     /// The account of the requested token.
-    pub(super) fn account<'a>(&self, world: &'a World) -> Option<(usize, &'a Account)> {
-        let place = match self.grant.as_ref().ok()? {
-            Grant::Machine { .. } => None,
-            Grant::Exchange { account_id, .. } => {
-                world.accounts.iter().position(|account| account.id == *account_id)
+    pub(super) fn account<'a>(&self, world: &'a World) -> Found<'a> {
+        let grant = self.grant.as_ref().ok()?;
+        let place = match self.endpoint {
+            Endpoint::Exchange => {
+                let id = grant.text("requested_subject");
+                world.accounts.iter().position(|account| account.now().spec.account_id == id)?
             }
-            Grant::Code { code, .. } => world.tokens.code(code).map(|code| code.account),
-            Grant::Refresh { token, .. } => world.tokens.refresh_owner(token),
-        }?;
+            Endpoint::Code => match world.tokens.live(grant.text("code"))? {
+                Good::Code(code) => code.account,
+                _ => return None,
+            },
+            Endpoint::Refresh => match world.tokens.find(grant.text("refresh_token"))? {
+                (Good::Refresh(account), _) => account,
+                _ => return None,
+            },
+            _ => return None,
+        };
         Some((place, world.accounts.get(place)?))
     }
 
     /// The requested tokens, or a refusal.
-    pub(super) fn answer(&self, world: &World) -> Reply {
+    pub(super) fn answer(&self, world: &World) -> Response {
         match self.decide(world) {
-            Ok((partner, issued)) => {
-                partner.granted.add(self.endpoint);
-                issued.reply(partner)
+            Ok(reply) => reply,
+            Err(Refusal::Status(status)) => answer::error(Version::V2, status),
+            Err(Refusal::Invalid(detail)) => answer::invalid(Version::V2, &detail),
+            Err(Refusal::Other(status, code, detail)) => {
+                answer::refusal(Version::V2, status, code, detail)
             }
-            Err(refusal) => refusal.reply(),
         }
     }
 
-    fn decide<'a>(&self, world: &'a World) -> Result<(&'a Partner, Issued), Refusal> {
-        let (place, partner) = self.partner(world).ok_or(Refusal::Login)?;
-        match partner.login() {
-            Login::Good => {}
-            Login::Refused => return Err(Refusal::Login),
-            Login::Failing => return Err(Refusal::Broken),
-        }
-        let password = self.login.as_ref().map(|(_, password)| password);
-        if password != Some(&partner.spec.password) {
-            return Err(Refusal::Login);
+    fn decide(&self, world: &World) -> Result<Response, Refusal> {
+        let (place, partner) = self.partner(world).ok_or(LOGIN)?;
+        let password = self.login.as_ref().map(|(_, password)| &**password);
+        let login = *lock(&partner.login);
+        match login {
+            Login::Failing => return Err(Refusal::Status(500)),
+            Login::Good if password == Some(partner.spec.password.expose_secret()) => {}
+            Login::Good | Login::Refused => return Err(LOGIN),
         }
         let grant = self.grant.as_ref().map_err(|detail| Refusal::Invalid(detail.clone()))?;
-        let issuer = TokenIssuer { world, partner, place, account: self.account(world) };
-        Ok((partner, issuer.issue(grant)?))
+        let issuer = TokenIssuer { world, partner: &partner.spec, place, grant };
+        let account = self.account(world);
+        let issued = match self.endpoint {
+            Endpoint::MachineToken => issuer.machine(),
+            Endpoint::Exchange => issuer.exchange(account),
+            Endpoint::Code => issuer.code(account),
+            _ => issuer.refresh(account),
+        }?;
+        world.recorder.granted(&partner.spec.name, self.endpoint);
+        Ok(issued)
     }
 }
+
+/// An account and its place in the list.
+type Found<'a> = Option<(usize, &'a Account)>;
 
 /// Issues tokens to a partner whose login was right.
 struct TokenIssuer<'a> {
     world: &'a World,
-    partner: &'a Partner,
+    partner: &'a PartnerSpec,
     place: usize,
-    account: Option<(usize, &'a Account)>,
+    grant: &'a Grant,
 }
 
 impl TokenIssuer<'_> {
-    fn issue(&self, grant: &Grant) -> Result<Issued, Refusal> {
-        match grant {
-            Grant::Machine { scope } => self.machine(scope),
-            Grant::Exchange { machine_token, scope, .. } => self.exchange(machine_token, scope),
-            Grant::Code { code, redirect_uri, client_id, verifier } => {
-                self.code(code, redirect_uri, client_id, verifier)
-            }
-            Grant::Refresh { token, client_id } => self.refresh(token, client_id),
+    fn machine(&self) -> Result<Response, Refusal> {
+        self.covered()?;
+        let (good, ttl) = (Good::Machine(self.place), self.partner.machine_ttl);
+        let token = self.world.tokens.issue_jwt(good, ttl, None);
+        Ok(self.reply(&json!({"access_token": token, "expires_in": whole_seconds(ttl)})))
+    }
+
+    fn exchange(&self, account: Found<'_>) -> Result<Response, Refusal> {
+        let shown = self.world.tokens.live(self.grant.text("subject_token"));
+        if shown != Some(Good::Machine(self.place)) {
+            return Err(TOKEN);
         }
-    }
-
-    fn machine(&self, scope: &str) -> Result<Issued, Refusal> {
-        self.covered(scope)?;
-        let ttl = self.partner.spec.machine_ttl;
-        let access_token = self.world.tokens.new_machine(self.place, ttl);
-        Ok(Issued { access_token, expires_in: whole_seconds(ttl), refresh_token: None })
-    }
-
-    fn exchange(&self, machine_token: &str, scope: &str) -> Result<Issued, Refusal> {
-        if self.world.tokens.machine(machine_token) != Some(self.place) {
-            return Err(Refusal::Token);
+        self.covered()?;
+        let (place, account) = account.ok_or(SUBJECT)?;
+        let AccountSpec { credential, access, account_id, .. } = &account.now().spec;
+        if !credential.is_white_label_of(&self.partner.name) || *access == Access::Revoked {
+            return Err(SUBJECT);
         }
-        self.covered(scope)?;
-        let ours = |account: &Account| {
-            account.credential.is_white_label_of(&self.partner.name)
-                && account.access() != Access::Revoked
-        };
-        let found = self.account.filter(|(_, account)| ours(account));
-        let (place, account) = found.ok_or(Refusal::Subject)?;
-        let with_refresh = self.partner.spec.has(TokenQuirk::RefreshTokenOnExchange);
-        Ok(self.tokens(place, Some(&account.id), with_refresh))
+        Ok(self.reply(&self.access_token(place, Some(account_id))))
     }
 
-    fn code(
-        &self,
-        code: &str,
-        redirect_uri: &str,
-        client_id: &str,
-        verifier: &str,
-    ) -> Result<Issued, Refusal> {
-        let stored = self.world.tokens.code(code).ok_or(Refusal::Code)?;
-        let shown = Code {
-            account: stored.account,
+    fn code(&self, account: Found<'_>) -> Result<Response, Refusal> {
+        let (place, account) = account.ok_or(CODE)?;
+        let shown = Good::Code(Code {
+            account: place,
             partner: self.place,
-            redirect_uri: redirect_uri.to_owned(),
-            challenge: challenge(verifier),
-        };
-        let fits = stored == shown && client_id == self.partner.spec.client_id;
-        if !fits || !self.world.tokens.use_code(code) {
-            return Err(Refusal::Code);
-        }
-        let account = self.world.accounts.get(stored.account).ok_or(Refusal::Code)?;
-        Ok(self.tokens(stored.account, self.label_claim(account), true))
+            redirect_uri: self.grant.text("redirect_uri").to_owned(),
+            challenge: challenge(self.grant.text("code_verifier")),
+        });
+        let (code, tokens) = (self.grant.text("code"), &self.world.tokens);
+        let fits = tokens.live(code) == Some(shown) && self.names_application();
+        let taken = fits && tokens.spend(code);
+        if taken { Ok(self.label_tokens(place, account, true)) } else { Err(CODE) }
     }
 
-    fn refresh(&self, token: &str, client_id: &str) -> Result<Issued, Refusal> {
-        let (place, account) = self.account.ok_or(Refusal::Token)?;
-        let label = account.credential.is_label_of(&self.partner.name);
-        let ours = label || account.credential.is_white_label_of(&self.partner.name);
-        let revoked = account.access() == Access::Revoked;
-        if !ours || revoked || client_id != self.partner.spec.client_id {
-            return Err(Refusal::Token);
-        }
-        let renewed = !self.partner.spec.has(TokenQuirk::LastingRefreshTokens);
-        if !self.world.tokens.use_refresh(token, renewed) {
-            return Err(Refusal::Token);
-        }
-        let claim = if label { self.label_claim(account) } else { Some(&*account.id) };
-        Ok(self.tokens(place, claim, renewed))
+    fn refresh(&self, account: Found<'_>) -> Result<Response, Refusal> {
+        let ours =
+            |account: &Account| account.now().spec.credential.is_label_of(&self.partner.name);
+        let (place, account) = account.filter(|(_, account)| ours(account)).ok_or(TOKEN)?;
+        let (token, tokens) = (self.grant.text("refresh_token"), &self.world.tokens);
+        let good = account.now().spec.access != Access::Revoked && self.names_application();
+        let lasting = self.partner.has(TokenQuirk::LastingRefreshTokens);
+        let taken = good && ((lasting && tokens.live(token).is_some()) || tokens.spend(token));
+        if taken { Ok(self.label_tokens(place, account, !lasting)) } else { Err(TOKEN) }
     }
 
-    fn tokens(&self, account: usize, child_id: Option<&str>, with_refresh: bool) -> Issued {
-        let (spec, tokens) = (&self.partner.spec, &self.world.tokens);
-        Issued {
-            access_token: tokens.new_access(account, spec.access_ttl, child_id),
-            expires_in: whole_seconds(spec.access_ttl),
-            refresh_token: with_refresh.then(|| tokens.new_refresh(account, spec.refresh_ttl)),
-        }
+    fn names_application(&self) -> bool {
+        self.grant.text("client_id") == self.partner.client_id
     }
 
-    fn label_claim<'a>(&self, account: &'a Account) -> Option<&'a str> {
-        let silent = self.partner.spec.has(TokenQuirk::NoChildId);
-        (!silent).then_some(&*account.id)
+    fn covered(&self) -> Result<(), Refusal> {
+        if self.partner.covers(self.grant.text("scope")) { Ok(()) } else { Err(SCOPE) }
     }
 
-    fn covered(&self, scope: &str) -> Result<(), Refusal> {
-        if self.partner.spec.covers(scope) { Ok(()) } else { Err(Refusal::Scope) }
-    }
-}
-
-/// What was given out.
-struct Issued {
-    access_token: String,
-    expires_in: u64,
-    refresh_token: Option<String>,
-}
-
-impl Issued {
-    fn reply(self, partner: &Partner) -> Reply {
-        let mut data = json!({"access_token": self.access_token, "expires_in": self.expires_in});
-        if let (Some(data), Some(token)) = (data.as_object_mut(), self.refresh_token) {
+    /// New tokens of an account whose owner has let the partner in.
+    fn label_tokens(&self, place: usize, account: &Account, with_refresh: bool) -> Response {
+        let (partner, account_id) = (self.partner, account.now().spec.account_id.clone());
+        let silent = partner.has(TokenQuirk::NoChildId);
+        let mut data = self.access_token(place, (!silent).then_some(&*account_id));
+        if with_refresh && let Some(data) = data.as_object_mut() {
+            let token = self.world.tokens.issue(Good::Refresh(place), partner.refresh_ttl);
             data.insert("refresh_token".to_owned(), token.into());
-            if partner.spec.has(TokenQuirk::RefreshExpiresIn) {
-                let end = whole_seconds(partner.spec.refresh_ttl);
+            if partner.has(TokenQuirk::RefreshExpiresIn) {
+                let end = whole_seconds(partner.refresh_ttl);
                 data.insert("refresh_expires_in".to_owned(), end.into());
             }
         }
-        if partner.spec.has(TokenQuirk::Bare) {
-            answer::json(200, &data)
-        } else {
-            answer::enveloped(&data)
-        }
+        self.reply(&data)
     }
-}
 
-/// Why nothing was given out.
-enum Refusal {
-    Login,
-    Broken,
-    Invalid(String),
-    Scope,
-    Token,
-    Subject,
-    Code,
-}
+    fn access_token(&self, place: usize, child_id: Option<&str>) -> Value {
+        let ttl = self.partner.access_ttl;
+        let token = self.world.tokens.issue_jwt(Good::Access(place), ttl, child_id);
+        json!({"access_token": token, "expires_in": whole_seconds(ttl)})
+    }
 
-impl Refusal {
-    fn reply(&self) -> Reply {
-        let (status, code, title, detail) = match self {
-            Self::Broken => return answer::error(Version::V2, 500),
-            Self::Token => return answer::error(Version::V2, 401),
-            Self::Invalid(detail) => return answer::invalid(Version::V2, detail),
-            Self::Login => (
-                401,
-                "OAUTH_CLIENT_UNAUTHORIZED",
-                "Unauthorized",
-                "The user name or the password of the partner is wrong",
-            ),
-            Self::Scope => (
-                400,
-                "OAUTH_SCOPE_INVALID",
-                "Bad Request",
-                "The scope goes beyond what the partner may ask for",
-            ),
-            Self::Subject => (
-                403,
-                "OAUTH_SUBJECT_FORBIDDEN",
-                "Forbidden",
-                "The partner has no such account of its own",
-            ),
-            Self::Code => (
-                400,
-                "OAUTH_CODE_INVALID",
-                "Bad Request",
-                "The code is unknown, used or over, or was given for something else",
-            ),
-        };
-        answer::refusal(Version::V2, status, code, title, detail)
+    fn reply(&self, data: &Value) -> Response {
+        let bare = self.partner.has(TokenQuirk::Bare);
+        if bare { answer::json(200, data) } else { answer::enveloped(data) }
     }
 }
 

@@ -3,15 +3,12 @@
 //! [`PartnerSpec`] is plain data, given in the settings; [`Partner`] is it at run time. What a
 //! partner may get, and for which account, is decided in `oauth`.
 
-use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use secrecy::SecretString;
+use serde::Deserialize;
 
-use super::counts::{PartnerCounts, PerEndpoint, Traffic};
-use super::lock::lock;
-use super::rate_limit::RateLimit;
 use super::rate_limit::Window;
 
 /// The login of a technical partner and the terms of the tokens it gets.
@@ -19,14 +16,14 @@ use super::rate_limit::Window;
 /// Lifetimes are kept exactly. Responses have them in whole seconds, rounded up, so a token with a
 /// fraction of a second ends before its client expects it, like one that was revoked. A test in
 /// which renewals are in time uses whole seconds.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct PartnerSpec {
     /// The name it has in the exporter's configuration.
     pub name: String,
     /// The login's user name.
     pub email: String,
     /// The login's password.
-    pub password: String,
+    pub password: SecretString,
     /// The number of its application, which customers authorise.
     pub client_id: String,
     /// Where a customer's browser may be sent with a code; compared character by character.
@@ -49,7 +46,7 @@ impl PartnerSpec {
         Self {
             name: name.to_owned(),
             email: email.to_owned(),
-            password: password.to_owned(),
+            password: password.into(),
             client_id: format!("app-{name}"),
             redirect_uris: vec!["https://partner.example/wazzup".to_owned()],
             scope: "transport,crm".to_owned(),
@@ -77,23 +74,6 @@ impl PartnerSpec {
     }
 }
 
-impl fmt::Debug for PartnerSpec {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("PartnerSpec")
-            .field("name", &self.name)
-            .field("email", &self.email)
-            .field("password", &"<secret>")
-            .field("client_id", &self.client_id)
-            .field("redirect_uris", &self.redirect_uris)
-            .field("scope", &self.scope)
-            .field("access_ttl", &self.access_ttl)
-            .field("machine_ttl", &self.machine_ttl)
-            .field("refresh_ttl", &self.refresh_ttl)
-            .field("quirks", &self.quirks)
-            .finish()
-    }
-}
-
 /// A deviation of responses with tokens from those recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenQuirk {
@@ -101,8 +81,6 @@ pub enum TokenQuirk {
     Bare,
     /// A refresh brings no new refresh token, and the old one stays good.
     LastingRefreshTokens,
-    /// An exchange brings a refresh token, too.
-    RefreshTokenOnExchange,
     /// The lifetime of a refresh token is in `refresh_expires_in`.
     RefreshExpiresIn,
     /// Tokens after a customer's login do not have their account in the claim `child_id`.
@@ -110,7 +88,7 @@ pub enum TokenQuirk {
 }
 
 /// How the token endpoint takes a partner's login.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Login {
     /// It works with the right password.
@@ -124,46 +102,9 @@ pub enum Login {
 
 /// A partner at run time.
 pub(super) struct Partner {
-    pub(super) name: Arc<str>,
     pub(super) spec: PartnerSpec,
-    pub(super) traffic: Traffic,
-    pub(super) granted: PerEndpoint,
-    gate: Mutex<Gate>,
-}
-
-#[derive(Default)]
-struct Gate {
-    login: Login,
-    window: Window,
-}
-
-impl Partner {
-    pub(super) fn new(spec: PartnerSpec) -> Self {
-        Self {
-            name: spec.name.as_str().into(),
-            spec,
-            traffic: Traffic::default(),
-            granted: PerEndpoint::default(),
-            gate: Mutex::default(),
-        }
-    }
-
-    pub(super) fn login(&self) -> Login {
-        lock(&self.gate).login
-    }
-
-    pub(super) fn set_login(&self, login: Login) {
-        lock(&self.gate).login = login;
-    }
-
-    /// Counts a request against the limit. The error is the time to the next window.
-    pub(super) fn admit(&self, since_start: Duration, limit: &RateLimit) -> Result<(), Duration> {
-        lock(&self.gate).window.admit(since_start, limit)
-    }
-
-    pub(super) fn counts(&self) -> PartnerCounts {
-        PartnerCounts { asked: self.traffic.endpoints(), granted: self.granted.all() }
-    }
+    pub(super) login: Mutex<Login>,
+    pub(super) window: Mutex<Window>,
 }
 
 #[cfg(test)]

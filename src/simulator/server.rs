@@ -1,7 +1,4 @@
-//! The listener and its connections: HTTP/1.1 over TCP.
-//!
-//! [`serve`] is called by `Simulator::serve`. It accepts until `stop` resolves and then ends every
-//! connection where it stands; a request in the middle of a hang goes with them.
+//! [`Simulator::serve`]: the listener and its connections, HTTP/1.1 over TCP.
 
 use std::future::Future;
 use std::io;
@@ -9,71 +6,85 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tower_service::Service as _;
 
-use super::api;
-use super::world::World;
+use super::answer::Aborted;
+use super::handle::Simulator;
+use super::{api, control};
 
 /// The pause after a failed accept: what fails is usually a lack of descriptors, and an
 /// immediate retry would only use CPU.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-pub(super) async fn serve(
-    world: Arc<World>,
-    listener: TcpListener,
-    stop: impl Future<Output = ()>,
-) {
-    let mut stop = pin!(stop);
-    let mut connections = JoinSet::new();
-    loop {
-        let accepted = tokio::select! {
-            biased;
-            () = &mut stop => break,
-            Some(_) = connections.join_next() => continue,
-            accepted = listener.accept() => accepted,
-        };
-        match accepted {
-            Ok((stream, _)) => {
-                connections.spawn(run_connection(Arc::clone(&world), stream));
-            }
-            Err(error) => {
-                tracing::warn!(%error, "simulator could not accept a connection");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+impl Simulator {
+    /// Serves the API on a listener until `stop` is done, then ends every connection where it stands,
+    /// hung ones included. With [`Settings::control`](super::Settings::control) the listener should be
+    /// on loopback.
+    pub async fn serve(&self, listener: TcpListener, stop: impl Future<Output = ()>) {
+        let router = self.router();
+        let mut stop = pin!(stop);
+        let mut connections = JoinSet::new();
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = &mut stop => break,
+                Some(_) = connections.join_next() => continue,
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, _)) => {
+                    connections.spawn(run_connection(router.clone(), stream));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "simulator could not accept a connection");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
             }
         }
+        connections.shutdown().await;
     }
-    connections.shutdown().await;
+
+    fn router(&self) -> Router {
+        let api = Router::new().fallback(api::answer).with_state(Arc::clone(&self.world));
+        if self.world.settings.control {
+            api.nest("/_control", control::routes().with_state(self.clone()))
+        } else {
+            api
+        }
+    }
 }
 
-async fn run_connection(world: Arc<World>, stream: TcpStream) {
-    if let Err(error) = serve_http(world, stream).await {
-        tracing::debug!(%error, "simulator lost a connection");
-    }
-}
-
-async fn serve_http(world: Arc<World>, stream: TcpStream) -> io::Result<()> {
+async fn run_connection(router: Router, stream: TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let service = service_fn(move |request| api::answer(Arc::clone(&world), request));
+    let service = service_fn(move |request| {
+        let reply = router.clone().call(request);
+        async move {
+            let Ok(reply) = reply.await;
+            match reply.extensions().get::<Aborted>() {
+                Some(aborted) => Err(*aborted),
+                None => Ok(reply),
+            }
+        }
+    });
     // Idle connections stay open, so that no client sees one closed under its next request.
     let mut connection = http1::Builder::new()
         .header_read_timeout(None)
         .serve_connection(TokioIo::new(stream), service);
-    match (&mut connection).await {
-        Ok(()) => Ok(()),
-        Err(error) if aborted(&error) => {
-            // Closing with a linger of zero sends a reset in place of an orderly end.
-            connection.into_parts().io.into_inner().set_zero_linger()
-        }
-        Err(error) => Err(io::Error::other(error)),
+    if (&mut connection).await.is_err_and(|error| aborted(&error)) {
+        // Closing with a linger of zero sends a reset in place of an orderly end.
+        connection.into_parts().io.into_inner().set_zero_linger()?;
     }
+    Ok(())
 }
 
 fn aborted(error: &hyper::Error) -> bool {
-    std::error::Error::source(error).is_some_and(<dyn std::error::Error>::is::<api::Aborted>)
+    std::error::Error::source(error).is_some_and(<dyn std::error::Error>::is::<Aborted>)
 }
 
 #[cfg(test)]
@@ -86,7 +97,7 @@ mod tests {
     use tokio::time::timeout;
 
     use super::super::test_client::{Reply, Served, serve, settings};
-    use super::super::{AccountCounts, Endpoint, Fault, FaultKind, Settings, Simulator};
+    use super::super::{AccountCounts, Endpoint, Settings, Simulator};
 
     const PATH: &str = "/v2/counters/unanswered/1";
     const GET: &str = "GET /v2/counters/unanswered/1 HTTP/1.1\r\nhost: x\r\n\
@@ -169,8 +180,7 @@ mod tests {
         assert_eq!(end.unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
         assert_eq!(received, b"");
         served.simulator.wait_until(|log| log.open() == 0).await;
-        let request = served.simulator.log().pop().unwrap();
-        assert_eq!((request.status, request.finished.is_some()), (None, true));
+        assert_eq!(served.simulator.log().pop().unwrap().status, None);
         assert_eq!(served.simulator.counts().unanswered, 1);
     }
 
@@ -192,7 +202,7 @@ mod tests {
         let mut stream = served.connect().await;
         stream.write_all(GET.as_bytes()).await.unwrap();
         simulator.wait_until(|log| log.open() == 1).await;
-        assert_eq!(simulator.log()[0].finished, None);
+        assert_eq!(simulator.log()[0].status, None);
         timeout(DEADLINE, served.stop()).await.unwrap();
         assert_eq!((simulator.counts().open, simulator.counts().unanswered), (0, 1));
     }
@@ -230,7 +240,7 @@ mod tests {
     #[tokio::test]
     async fn faults_come_and_go_while_serving() {
         let served = serve(settings()).await;
-        served.simulator.add_fault(Fault::new(FaultKind::Status(503)));
+        served.simulator.add_fault("status=503".parse().unwrap());
         assert_eq!(served.get(PATH, "token-a").await.status, 503);
         served.simulator.clear_faults();
         assert_eq!(served.get(PATH, "token-a").await.status, 200);

@@ -4,15 +4,14 @@
 //! running simulator. `account` and `user` are what becomes of them.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::time::{Duration, SystemTime};
 
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::channels::{ChannelSpec, WebhookSpec};
 use super::endpoint::{Endpoint, Version};
-use super::role::Role;
 use super::shapes::Shapes;
 
 /// One customer's account.
@@ -49,7 +48,7 @@ impl AccountSpec {
         Self {
             name: name.to_owned(),
             account_id: account_id.to_owned(),
-            credential: Credential::Token(token.to_owned()),
+            credential: Credential::Token(token.into()),
             access: Access::Normal,
             labels: BTreeMap::new(),
             users: Vec::new(),
@@ -63,7 +62,7 @@ impl AccountSpec {
 
     /// The same for an account that is read with an API key of v3.
     pub fn v3(name: &str, account_id: &str, key: &str) -> Self {
-        let credential = Credential::ApiKey(key.to_owned());
+        let credential = Credential::ApiKey(key.into());
         Self { credential, ..Self::new(name, account_id, "") }
     }
 
@@ -76,7 +75,7 @@ impl AccountSpec {
     /// The same for an account whose owner has authorised a partner (Wazzup label), who got this
     /// refresh token then.
     pub fn label(name: &str, account_id: &str, partner: &str, refresh_token: &str) -> Self {
-        let (partner, refresh_token) = (partner.to_owned(), Some(refresh_token.to_owned()));
+        let (partner, refresh_token) = (partner.to_owned(), Some(refresh_token.into()));
         let credential = Credential::Label { partner, refresh_token };
         Self { credential, ..Self::new(name, account_id, "") }
     }
@@ -106,14 +105,14 @@ pub struct Discovery {
 }
 
 /// What a client has to show to be let in to an account.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Credential {
     /// v2: a token that stays the same.
-    Token(String),
+    Token(SecretString),
     /// v3: an API key.
-    ApiKey(String),
+    ApiKey(SecretString),
     /// v3: a key made for a CRM integration, which may read channels and webhooks only.
-    SidecarKey(String),
+    SidecarKey(SecretString),
     /// v2: a token that the partner exchanged a machine token for.
     WhiteLabel {
         /// The partner's name.
@@ -124,19 +123,11 @@ pub enum Credential {
         /// The partner's name.
         partner: String,
         /// The refresh token that is good from the start; `None` before a first login.
-        refresh_token: Option<String>,
+        refresh_token: Option<SecretString>,
     },
 }
 
 impl Credential {
-    /// The text that clients show, where it is always the same.
-    pub(super) fn fixed(&self) -> Option<&str> {
-        match self {
-            Self::Token(text) | Self::ApiKey(text) | Self::SidecarKey(text) => Some(text),
-            Self::WhiteLabel { .. } | Self::Label { .. } => None,
-        }
-    }
-
     /// The version of the API that it is good for.
     pub(super) const fn version(&self) -> Version {
         match self {
@@ -157,22 +148,8 @@ impl Credential {
 
     /// Whether it may use this endpoint.
     pub(super) const fn may_ask(&self, endpoint: Endpoint) -> bool {
-        match self {
-            Self::SidecarKey(_) => matches!(endpoint, Endpoint::Channels | Endpoint::Webhooks),
-            _ => true,
-        }
-    }
-}
-
-impl fmt::Debug for Credential {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Token(_) => out.write_str("Token(<secret>)"),
-            Self::ApiKey(_) => out.write_str("ApiKey(<secret>)"),
-            Self::SidecarKey(_) => out.write_str("SidecarKey(<secret>)"),
-            Self::WhiteLabel { partner } => out.debug_tuple("WhiteLabel").field(partner).finish(),
-            Self::Label { partner, .. } => out.debug_tuple("Label").field(partner).finish(),
-        }
+        !matches!(self, Self::SidecarKey(_))
+            || matches!(endpoint, Endpoint::Channels | Endpoint::Webhooks)
     }
 }
 
@@ -189,6 +166,20 @@ pub enum Access {
     Forbidden,
 }
 
+/// A user's role on a channel, which decides the type of the user's counter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// The counter is always red.
+    SalesRep,
+    /// The counter is red or grey and turns every few simulated minutes.
+    Manager,
+    /// The counter is always grey.
+    QualityControl,
+    /// No role. A user who has none on any channel has a counter of 0.
+    None,
+}
+
 /// One user of an account.
 #[derive(Debug, Clone)]
 pub struct UserSpec {
@@ -202,8 +193,6 @@ pub struct UserSpec {
     pub role: Role,
     /// The channels, by id, on which the role is another one; [`Role::None`] is none there.
     pub roles: BTreeMap<String, Role>,
-    /// Whether new clients are handed to the user, as the settings have it for every role.
-    pub new_clients: bool,
     /// The label `team` in the exporter's configuration.
     pub team: Option<String>,
     /// How long after the start, or after being added, the API begins to know the user.
@@ -224,19 +213,11 @@ impl UserSpec {
             phone: None,
             role,
             roles: BTreeMap::new(),
-            new_clients: true,
             team: None,
             arrives_after: Duration::ZERO,
             pinned: None,
             last_message: None,
         }
-    }
-
-    /// The same user, unknown to the API at first.
-    #[must_use]
-    pub const fn arrives_after(mut self, time: Duration) -> Self {
-        self.arrives_after = time;
-        self
     }
 
     /// The same user with another role on one channel.

@@ -1,39 +1,41 @@
 //! The tokens in circulation: who holds which, and until when.
 //!
-//! [`Tokens`] is filled by `oauth` and read by `world` for every request with a bearer token that
-//! is not an account's fixed one. Owners are places in the lists of accounts and partners.
+//! [`Tokens`] is filled by `world` with what is good from the start and by `oauth`; `world` looks into
+//! it for every request. Holders are places in the lists of accounts and partners.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use serde_json::json;
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use ring::rand::{SecureRandom as _, SystemRandom};
+use serde_json::{Value, json};
 
 use super::lock::lock;
-use super::mint::Mint;
 
 /// How many tokens are kept before those that ended long ago are thrown away.
 const KEPT: usize = 10_000;
 /// How long it is remembered at least whose an ended token was.
 const REMEMBERED: Duration = Duration::from_mins(10);
 /// How long a code may be turned into tokens: the most that OAuth recommends.
-const CODE_TTL: Duration = Duration::from_mins(10);
+pub(super) const CODE_TTL: Duration = Duration::from_mins(10);
+/// For what does not end by itself.
+pub(super) const FOR_EVER: Duration = Duration::MAX;
 
-/// All tokens of a simulation.
-pub(super) struct Tokens {
-    mint: Mint,
-    held: Mutex<Held>,
-}
-
-#[derive(Default)]
-struct Held {
-    /// Of accounts.
-    access: TokenTable<usize>,
-    /// Of accounts.
-    refresh: TokenTable<usize>,
-    /// Of partners.
-    machine: TokenTable<usize>,
-    codes: TokenTable<Code>,
+/// What a text is good for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Good {
+    /// An account's requests; it never changes.
+    Fixed(usize),
+    /// An account's requests.
+    Access(usize),
+    /// An account's next tokens.
+    Refresh(usize),
+    /// A partner's exchanges.
+    Machine(usize),
+    /// An account's first tokens.
+    Code(Code),
 }
 
 /// What a code was given for.
@@ -46,108 +48,91 @@ pub(super) struct Code {
     pub(super) challenge: String,
 }
 
-/// A kind of token that an account holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    Access,
-    Refresh,
+/// All tokens of a simulation.
+#[derive(Default)]
+pub(super) struct Tokens(Mutex<HashMap<String, Entry>>);
+
+struct Entry {
+    good: Good,
+    /// `None` is never.
+    until: Option<Instant>,
+}
+
+impl Entry {
+    fn lives(&self) -> bool {
+        self.until.is_none_or(|until| Instant::now() < until)
+    }
+
+    fn forgotten(&self) -> bool {
+        self.until.is_some_and(|until| until.elapsed() > REMEMBERED)
+    }
 }
 
 impl Tokens {
-    pub(super) fn new() -> Self {
-        Self { mint: Mint::new(), held: Mutex::default() }
+    /// Makes a text good for something.
+    pub(super) fn adopt(&self, token: &str, good: Good, ttl: Duration) {
+        let mut tokens = lock(&self.0);
+        if tokens.len() >= KEPT {
+            tokens.retain(|_, entry| !entry.forgotten());
+        }
+        let until = Instant::now().checked_add(ttl);
+        tokens.insert(token.to_owned(), Entry { good, until });
     }
 
-    /// Whose access token this is, and whether it is still good.
-    pub(super) fn access(&self, token: &str) -> Option<(usize, bool)> {
-        let held = lock(&self.held);
-        let (account, live) = held.access.find(token)?;
-        Some((*account, live))
+    /// A new text without a meaning that is good for something.
+    pub(super) fn issue(&self, good: Good, ttl: Duration) -> String {
+        let token = random();
+        self.adopt(&token, good, ttl);
+        token
     }
 
-    /// The partner whose live machine token this is.
-    pub(super) fn machine(&self, token: &str) -> Option<usize> {
-        lock(&self.held).machine.live(token).copied()
-    }
-
-    /// Whose refresh token this is, or was.
-    pub(super) fn refresh_owner(&self, token: &str) -> Option<usize> {
-        lock(&self.held).refresh.find(token).map(|(account, _)| *account)
-    }
-
-    /// What a live code was given for.
-    pub(super) fn code(&self, code: &str) -> Option<Code> {
-        lock(&self.held).codes.live(code).cloned()
-    }
-
-    /// A new access token of an account, which it names if `child_id` is given.
-    pub(super) fn new_access(
-        &self,
-        account: usize,
-        ttl: Duration,
-        child_id: Option<&str>,
-    ) -> String {
-        let mut claims = dated(ttl);
+    /// A new token in the form of a JWT, which names an account if `child_id` is given.
+    pub(super) fn issue_jwt(&self, good: Good, ttl: Duration, child_id: Option<&str>) -> String {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let end = now.saturating_add(whole_seconds(ttl));
+        let mut claims = json!({"iat": now, "exp": end, "jti": random()});
         if let (Some(claims), Some(id)) = (claims.as_object_mut(), child_id) {
             claims.insert("child_id".to_owned(), id.into());
         }
-        let token = self.mint.jwt(claims);
-        lock(&self.held).access.put(token.clone(), account, ttl);
+        let part = |value: &Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
+        let header = part(&json!({"alg": "HS256", "typ": "JWT"}));
+        // Nobody has the key that would verify a signature, so that random bytes do.
+        let token = format!("{header}.{}.{}", part(&claims), random());
+        self.adopt(&token, good, ttl);
         token
     }
 
-    /// A new machine token of a partner.
-    pub(super) fn new_machine(&self, partner: usize, ttl: Duration) -> String {
-        let token = self.mint.jwt(dated(ttl));
-        lock(&self.held).machine.put(token.clone(), partner, ttl);
-        token
+    /// What a text is good for, or was, and whether it still is.
+    pub(super) fn find(&self, token: &str) -> Option<(Good, bool)> {
+        lock(&self.0).get(token).map(|entry| (entry.good.clone(), entry.lives()))
     }
 
-    /// A new refresh token of an account.
-    pub(super) fn new_refresh(&self, account: usize, ttl: Duration) -> String {
-        let token = self.mint.opaque();
-        self.adopt_refresh(&token, account, ttl);
-        token
+    /// What a text is good for.
+    pub(super) fn live(&self, token: &str) -> Option<Good> {
+        self.find(token).filter(|(_, live)| *live).map(|(good, _)| good)
     }
 
-    /// Makes a text a refresh token of an account.
-    pub(super) fn adopt_refresh(&self, token: &str, account: usize, ttl: Duration) {
-        lock(&self.held).refresh.put(token.to_owned(), account, ttl);
+    /// Ends a token; false if it was not alive.
+    pub(super) fn spend(&self, token: &str) -> bool {
+        let mut tokens = lock(&self.0);
+        let entry = tokens.get_mut(token).filter(|entry| entry.lives());
+        entry.map(|entry| entry.until = Some(Instant::now())).is_some()
     }
 
-    pub(super) fn new_code(&self, code: Code) -> String {
-        let text = self.mint.opaque();
-        lock(&self.held).codes.put(text.clone(), code, CODE_TTL);
-        text
+    /// Ends all tokens that are good for this.
+    pub(super) fn end(&self, good: &Good) {
+        let mut tokens = lock(&self.0);
+        let ended = tokens.values_mut().filter(|entry| entry.good == *good && entry.lives());
+        ended.for_each(|entry| entry.until = Some(Instant::now()));
     }
 
-    /// Whether the refresh token was good until now; if `spend`, it no longer is.
-    pub(super) fn use_refresh(&self, token: &str, spend: bool) -> bool {
-        let mut held = lock(&self.held);
-        if spend { held.refresh.spend(token) } else { held.refresh.live(token).is_some() }
-    }
-
-    /// Whether the code was good until now; it no longer is.
-    pub(super) fn use_code(&self, code: &str) -> bool {
-        lock(&self.held).codes.spend(code)
-    }
-
-    /// Ends the tokens of a kind that an account holds.
-    pub(super) fn end(&self, account: usize, kind: Kind) {
-        let mut held = lock(&self.held);
-        let table = match kind {
-            Kind::Access => &mut held.access,
-            Kind::Refresh => &mut held.refresh,
-        };
-        table.end(account);
-    }
-
-    pub(super) fn end_machine(&self, partner: usize) {
-        lock(&self.held).machine.end(partner);
-    }
-
-    pub(super) fn live_refresh(&self, account: usize) -> Vec<String> {
-        lock(&self.held).refresh.all_live(account)
+    /// The texts that are good for this, in their order.
+    pub(super) fn all(&self, good: &Good) -> Vec<String> {
+        let tokens = lock(&self.0);
+        let live = tokens.iter().filter(|(_, entry)| entry.good == *good && entry.lives());
+        let mut live: Vec<_> = live.map(|(token, _)| token.clone()).collect();
+        live.sort_unstable();
+        live
     }
 }
 
@@ -156,83 +141,11 @@ pub(super) const fn whole_seconds(ttl: Duration) -> u64 {
     ttl.as_secs().saturating_add((ttl.subsec_nanos() > 0) as u64)
 }
 
-/// The claims that say how long a token is good.
-fn dated(ttl: Duration) -> serde_json::Value {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    json!({"iat": now, "exp": now.saturating_add(whole_seconds(ttl))})
-}
-
-/// Tokens of one kind with their owners.
-struct TokenTable<T> {
-    tokens: HashMap<String, Entry<T>>,
-}
-
-struct Entry<T> {
-    owner: T,
-    /// `None` is never.
-    until: Option<Instant>,
-}
-
-impl<T> Entry<T> {
-    fn lives(&self, now: Instant) -> bool {
-        self.until.is_none_or(|until| now < until)
-    }
-}
-
-impl<T> Default for TokenTable<T> {
-    fn default() -> Self {
-        Self { tokens: HashMap::new() }
-    }
-}
-
-impl<T> TokenTable<T> {
-    fn put(&mut self, token: String, owner: T, ttl: Duration) {
-        let now = Instant::now();
-        if self.tokens.len() >= KEPT {
-            self.tokens.retain(|_, entry| {
-                entry.lives(now) || entry.until.is_some_and(|until| now < until + REMEMBERED)
-            });
-        }
-        self.tokens.insert(token, Entry { owner, until: now.checked_add(ttl) });
-    }
-
-    fn find(&self, token: &str) -> Option<(&T, bool)> {
-        self.tokens.get(token).map(|entry| (&entry.owner, entry.lives(Instant::now())))
-    }
-
-    fn live(&self, token: &str) -> Option<&T> {
-        self.find(token).filter(|(_, live)| *live).map(|(owner, _)| owner)
-    }
-
-    /// Ends a token; false if it was not alive.
-    fn spend(&mut self, token: &str) -> bool {
-        let now = Instant::now();
-        match self.tokens.get_mut(token).filter(|entry| entry.lives(now)) {
-            Some(entry) => {
-                entry.until = Some(now);
-                true
-            }
-            None => false,
-        }
-    }
-}
-
-impl TokenTable<usize> {
-    fn end(&mut self, owner: usize) {
-        let now = Instant::now();
-        let live =
-            self.tokens.values_mut().filter(|entry| entry.owner == owner && entry.lives(now));
-        live.for_each(|entry| entry.until = Some(now));
-    }
-
-    /// The owner's live tokens, in the order of their texts.
-    fn all_live(&self, owner: usize) -> Vec<String> {
-        let now = Instant::now();
-        let live = self.tokens.iter().filter(|(_, entry)| entry.owner == owner && entry.lives(now));
-        let mut live: Vec<_> = live.map(|(token, _)| token.clone()).collect();
-        live.sort_unstable();
-        live
-    }
+/// A text that cannot be guessed.
+fn random() -> String {
+    let mut bytes = [0_u8; 32];
+    SystemRandom::new().fill(&mut bytes).expect("the system has random numbers");
+    BASE64_URL_SAFE_NO_PAD.encode(bytes)
 }
 
 #[cfg(test)]
@@ -249,52 +162,65 @@ mod tests {
     }
 
     #[test]
-    fn an_ended_token_still_has_its_account() {
-        let tokens = Tokens::new();
-        let (live, over) =
-            (tokens.new_access(3, HOUR, None), tokens.new_access(3, Duration::ZERO, None));
-        assert_eq!(tokens.access(&live), Some((3, true)));
-        assert_eq!(tokens.access(&over), Some((3, false)));
-        assert_eq!(tokens.access("unheard-of"), None);
-        tokens.end(4, Kind::Access);
-        tokens.end(3, Kind::Refresh);
-        assert_eq!(tokens.access(&live), Some((3, true)));
-        tokens.end(3, Kind::Access);
-        assert_eq!(tokens.access(&live), Some((3, false)));
+    fn tokens_have_the_form_of_a_jwt_and_are_never_the_same() {
+        let tokens = Tokens::default();
+        let issue = || tokens.issue_jwt(Good::Access(0), HOUR, Some("12345678"));
+        let (one, other) = (issue(), issue());
+        assert_ne!(one, other);
+        let parts: Vec<_> =
+            one.split('.').map(|part| BASE64_URL_SAFE_NO_PAD.decode(part).unwrap()).collect();
+        assert_eq!(parts.len(), 3);
+        let claims: Value = serde_json::from_slice(&parts[1]).unwrap();
+        assert_eq!(claims["child_id"], "12345678");
+        assert_eq!(tokens.issue(Good::Refresh(0), HOUR).len(), 43);
     }
 
     #[test]
-    fn a_spent_refresh_token_is_spent_once() {
-        let tokens = Tokens::new();
-        tokens.adopt_refresh("seed", 1, HOUR);
-        assert!(tokens.use_refresh("seed", false) && tokens.use_refresh("seed", true));
-        assert!(!tokens.use_refresh("seed", true) && !tokens.use_refresh("seed", false));
-        assert_eq!(tokens.refresh_owner("seed"), Some(1));
-        let next = tokens.new_refresh(1, HOUR);
-        tokens.new_refresh(2, HOUR);
-        assert_eq!(tokens.live_refresh(1), [next]);
+    fn an_ended_token_still_has_its_account() {
+        let tokens = Tokens::default();
+        let good = Good::Access(3);
+        let (live, over) = (tokens.issue(good.clone(), HOUR), tokens.issue(good.clone(), HOUR * 0));
+        assert_eq!(tokens.find(&live), Some((good.clone(), true)));
+        assert_eq!(tokens.find(&over), Some((good.clone(), false)));
+        assert_eq!(tokens.find("unheard-of"), None);
+        tokens.end(&Good::Access(4));
+        tokens.end(&Good::Refresh(3));
+        assert_eq!(tokens.live(&live), Some(good.clone()));
+        tokens.end(&good);
+        assert_eq!((tokens.live(&live), tokens.find(&live)), (None, Some((good, false))));
+    }
+
+    #[test]
+    fn a_spent_token_is_spent_once() {
+        let tokens = Tokens::default();
+        tokens.adopt("seed", Good::Refresh(1), HOUR);
+        assert!(tokens.spend("seed") && !tokens.spend("seed") && !tokens.spend("unheard-of"));
+        assert_eq!(tokens.find("seed"), Some((Good::Refresh(1), false)));
+        let next = tokens.issue(Good::Refresh(1), HOUR);
+        tokens.issue(Good::Refresh(2), HOUR);
+        assert_eq!(tokens.all(&Good::Refresh(1)), [next]);
     }
 
     #[test]
     fn the_longest_lifetime_is_for_ever() {
-        let tokens = Tokens::new();
-        let token = tokens.new_access(0, Duration::MAX, None);
-        assert_eq!(tokens.access(&token), Some((0, true)));
-        tokens.end(0, Kind::Access);
-        assert_eq!(tokens.access(&token), Some((0, false)));
+        let tokens = Tokens::default();
+        let token = tokens.issue(Good::Access(0), FOR_EVER);
+        assert!(tokens.live(&token).is_some());
+        tokens.end(&Good::Access(0));
+        assert_eq!(tokens.live(&token), None);
     }
 
     #[test]
     fn tokens_that_ended_long_ago_are_forgotten() {
-        let mut table = TokenTable::default();
+        let tokens = Tokens::default();
         for number in 0..KEPT {
-            table.put(number.to_string(), 0, HOUR);
+            tokens.adopt(&number.to_string(), Good::Access(0), HOUR);
         }
         let long_ago = Instant::now().checked_sub(REMEMBERED * 2);
-        for entry in table.tokens.values_mut().take(KEPT / 2) {
+        for entry in lock(&tokens.0).values_mut().take(KEPT / 2) {
             entry.until = long_ago;
         }
-        table.put("one more".to_owned(), 0, HOUR);
-        assert!(long_ago.is_none() || table.tokens.len() == KEPT / 2 + 1);
+        tokens.adopt("one more", Good::Access(0), HOUR);
+        assert!(long_ago.is_none() || lock(&tokens.0).len() == KEPT / 2 + 1);
     }
 }

@@ -1,19 +1,16 @@
 //! One user of an account at run time: who it is, and what its counter shows.
 //!
-//! [`User`] is read by `account`, which knows the user's [`CounterMode`]; the state behind its lock is
-//! held for a moment and never across an await.
+//! `account` holds the [`User`]s and knows the channels from which, together with the user's roles, it
+//! follows how a counter moves.
 
-use std::sync::Mutex;
 use std::time::{Instant, SystemTime};
 
 use serde::Serialize;
 use serde_json::Value;
 
-use super::channels::CounterMode;
-use super::lock::lock;
+use super::channels::ChannelSpec;
 use super::model::{Moment, Trajectory};
-use super::role::Role;
-use super::spec::{Pinned, UserSpec};
+use super::spec::{Pinned, Role, UserSpec};
 
 /// A user as it is now.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -37,26 +34,14 @@ pub struct UserState {
 
 /// One user at run time.
 pub(super) struct User {
-    pub(super) id: String,
-    pub(super) name: String,
-    pub(super) phone: Option<String>,
-    pub(super) team: Option<String>,
-    pub(super) role: Role,
-    pub(super) new_clients: bool,
-    /// Its place among the users, in the order they were first added.
-    pub(super) place: usize,
+    /// What can be set is set here.
+    pub(super) spec: UserSpec,
+    pub(super) removed: bool,
     /// When the API begins to know it; `None` is never.
     arrives: Option<Instant>,
-    now: Mutex<Now>,
-}
-
-struct Now {
     trajectory: Trajectory,
-    pinned: Option<Pinned>,
-    last_message: Option<SystemTime>,
     /// What was shown when the last of the user's channels fell silent.
     still: Option<CounterView>,
-    removed: bool,
 }
 
 /// A user's counter as the API shows it.
@@ -69,90 +54,10 @@ pub(super) struct CounterView {
     pub(super) simulated: bool,
 }
 
-impl Now {
-    fn shown(&mut self, moment: Moment, counter_mode: CounterMode) -> CounterView {
-        let mut shown = match &self.pinned {
-            Some(pinned) => {
-                CounterView { reading: pinned.clone(), last_message: None, simulated: false }
-            }
-            None => self.simulated(moment, counter_mode),
-        };
-        shown.last_message = self.last_message.or(shown.last_message);
-        shown
-    }
-
-    fn simulated(&mut self, moment: Moment, counter_mode: CounterMode) -> CounterView {
-        let (role, works) = match counter_mode {
-            CounterMode::Zero => (Role::None, true),
-            CounterMode::Counting(role) => (role, true),
-            CounterMode::Frozen(role) => (role, false),
-        };
-        if !works && let Some(still) = &self.still {
-            return still.clone();
-        }
-        self.trajectory.advance(moment.step);
-        let (counter, kind) = self.trajectory.value(role);
-        let arrived = self.trajectory.last_arrival().filter(|_| role != Role::None);
-        let shown = CounterView {
-            reading: Pinned { counter: counter.into(), kind: kind.into() },
-            last_message: arrived.map(|step| moment.time_of(step)),
-            simulated: true,
-        };
-        self.still = (!works).then(|| shown.clone());
-        shown
-    }
-}
-
 impl User {
-    pub(super) fn new(spec: UserSpec, place: usize, trajectory: Trajectory) -> Self {
-        let UserSpec {
-            id,
-            name,
-            phone,
-            role,
-            roles: _,
-            new_clients,
-            team,
-            arrives_after,
-            pinned,
-            last_message,
-        } = spec;
-        let now = Now { trajectory, pinned, last_message, still: None, removed: false };
-        let now = Mutex::new(now);
-        let arrives = Instant::now().checked_add(arrives_after);
-        Self { id, name, phone, team, role, new_clients, place, arrives, now }
-    }
-
-    /// What to answer about the user's counter.
-    pub(super) fn shown(&self, moment: Moment, counter_mode: CounterMode) -> CounterView {
-        lock(&self.now).shown(moment, counter_mode)
-    }
-
-    /// Sets the counter, or lets it be simulated again.
-    pub(super) fn pin(&self, pinned: Option<Pinned>) {
-        lock(&self.now).pinned = pinned;
-    }
-
-    /// Clears the counter. One that was set stays set, to 0 of its type.
-    pub(super) fn clear(&self, moment: Moment) {
-        let mut now = lock(&self.now);
-        now.trajectory.advance(moment.step);
-        now.trajectory.clear();
-        if let Some(pinned) = &mut now.pinned {
-            pinned.counter = 0.into();
-        }
-        if let Some(still) = &mut now.still {
-            still.reading.counter = 0.into();
-        }
-    }
-
-    /// Sets when the last message came, or lets it be simulated again.
-    pub(super) fn set_last_message(&self, at: Option<SystemTime>) {
-        lock(&self.now).last_message = at;
-    }
-
-    pub(super) fn remove(&self) {
-        lock(&self.now).removed = true;
+    pub(super) fn new(spec: UserSpec, trajectory: Trajectory) -> Self {
+        let arrives = Instant::now().checked_add(spec.arrives_after);
+        Self { spec, removed: false, arrives, trajectory, still: None }
     }
 
     /// Whether it is time for the API to know the user.
@@ -162,36 +67,93 @@ impl User {
 
     /// Whether the API knows the user.
     pub(super) fn present(&self) -> bool {
-        self.arrived() && !lock(&self.now).removed
+        !self.removed && self.arrived()
     }
 
-    pub(super) fn state(&self, moment: Moment, counter_mode: CounterMode) -> UserState {
-        let mut now = lock(&self.now);
-        let Pinned { counter, kind } = now.shown(moment, counter_mode).reading;
+    pub(super) fn role_on(&self, channel: &ChannelSpec) -> Role {
+        self.spec.roles.get(&channel.id).copied().unwrap_or(self.spec.role)
+    }
+
+    /// The role that decides the counter, and whether the counter moves: with a role only on channels
+    /// that receive nothing it does not.
+    fn counting(&self, channels: &[ChannelSpec]) -> (Role, bool) {
+        let present = channels.iter().filter(|channel| !channel.deleted);
+        let roles = present.map(|channel| (self.role_on(channel), channel.receives()));
+        let mut roles = roles.filter(|(role, _)| *role != Role::None);
+        let Some(first) = roles.next() else { return (Role::None, true) };
+        if first.1 { first } else { roles.find(|(_, receives)| *receives).unwrap_or(first) }
+    }
+
+    /// What to answer about the user's counter.
+    pub(super) fn view(&mut self, channels: &[ChannelSpec], moment: Moment) -> CounterView {
+        let mut view = match &self.spec.pinned {
+            Some(pinned) => {
+                CounterView { reading: pinned.clone(), last_message: None, simulated: false }
+            }
+            None => self.simulated(channels, moment),
+        };
+        view.last_message = self.spec.last_message.or(view.last_message);
+        view
+    }
+
+    fn simulated(&mut self, channels: &[ChannelSpec], moment: Moment) -> CounterView {
+        let (role, moves) = self.counting(channels);
+        if !moves && let Some(still) = &self.still {
+            return still.clone();
+        }
+        self.trajectory.advance(moment.step);
+        let (counter, kind) = self.trajectory.value(role);
+        let arrived = self.trajectory.arrived.filter(|_| role != Role::None);
+        let view = CounterView {
+            reading: Pinned { counter: counter.into(), kind: kind.into() },
+            last_message: arrived.map(|step| moment.time_of(step)),
+            simulated: true,
+        };
+        self.still = (!moves).then(|| view.clone());
+        view
+    }
+
+    /// Clears the counter. One that was set stays set, to 0 of its type.
+    pub(super) fn clear(&mut self, moment: Moment) {
+        self.trajectory.advance(moment.step);
+        self.trajectory.counter = 0;
+        let still = self.still.as_mut().map(|still| &mut still.reading);
+        for reading in self.spec.pinned.iter_mut().chain(still) {
+            reading.counter = 0.into();
+        }
+    }
+
+    pub(super) fn state(&mut self, channels: &[ChannelSpec], moment: Moment) -> UserState {
+        let Pinned { counter, kind } = self.view(channels, moment).reading;
+        let UserSpec { id, name, role, pinned, .. } = &self.spec;
         UserState {
-            id: self.id.clone(),
-            name: self.name.clone(),
-            role: self.role,
+            id: id.clone(),
+            name: name.clone(),
+            role: *role,
             counter,
             kind,
-            pinned: now.pinned.is_some(),
-            removed: now.removed,
+            pinned: pinned.is_some(),
+            removed: self.removed,
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::UNIX_EPOCH;
+    use std::time::{Duration, UNIX_EPOCH};
 
     use super::*;
 
-    const WORKING: CounterMode = CounterMode::Counting(Role::SalesRep);
-    const STILL: CounterMode = CounterMode::Frozen(Role::SalesRep);
-
     fn user() -> User {
         let spec = UserSpec::new("1", "Anna", Role::SalesRep);
-        User::new(spec, 0, Trajectory::new(1, "acme", "1"))
+        User::new(spec, Trajectory::new(1, "acme", "1"))
+    }
+
+    fn channels(states: &[&str]) -> Vec<ChannelSpec> {
+        let channel = |(number, state): (usize, &&str)| {
+            ChannelSpec::new(&number.to_string(), "whatsapp").state(state)
+        };
+        states.iter().enumerate().map(channel).collect()
     }
 
     fn at(step: u64) -> Moment {
@@ -199,39 +161,71 @@ mod tests {
     }
 
     #[test]
+    fn a_role_counts_where_a_channel_works() {
+        let channels = channels(&["phoneUnavailable", "active"]);
+        let counting = |own, on_active: Option<Role>| {
+            let spec = UserSpec::new("7", "Boris", own);
+            let spec = on_active.map_or(spec.clone(), |role| spec.role_on("1", role));
+            User::new(spec, Trajectory::new(1, "acme", "7")).counting(&channels)
+        };
+        assert_eq!(counting(Role::Manager, None), (Role::Manager, true));
+        assert_eq!(counting(Role::None, None), (Role::None, true));
+        assert_eq!(counting(Role::Manager, Some(Role::None)), (Role::Manager, false));
+        assert_eq!(counting(Role::None, Some(Role::SalesRep)), (Role::SalesRep, true));
+        assert_eq!(counting(Role::Manager, Some(Role::SalesRep)), (Role::SalesRep, true));
+        let mut gone = channels.clone();
+        gone[1].deleted = true;
+        assert_eq!(user().counting(&gone), (Role::SalesRep, false));
+        assert_eq!(user().counting(&[]), (Role::None, true));
+    }
+
+    #[test]
     fn a_pin_hides_the_simulated_counter_and_gives_it_back() {
-        let user = user();
-        let before = user.shown(at(0), WORKING);
+        let (mut user, active) = (user(), channels(&["active"]));
+        let before = user.view(&active, at(0));
         let pinned = Pinned { counter: Value::Null, kind: "mauve".into() };
-        user.pin(Some(pinned.clone()));
+        user.spec.pinned = Some(pinned.clone());
         let expected = CounterView { reading: pinned, last_message: None, simulated: false };
-        assert_eq!(user.shown(at(900), WORKING), expected);
-        user.pin(None);
-        assert_eq!(user.shown(at(0), WORKING), before);
+        assert_eq!(user.view(&active, at(900)), expected);
+        user.spec.pinned = None;
+        assert_eq!(user.view(&active, at(0)), before);
     }
 
     #[test]
     fn a_counter_stands_still_with_its_channels_and_goes_on_with_them() {
-        let (user, twin) = (user(), user());
-        let before = user.shown(at(100), WORKING);
-        assert_ne!(twin.shown(at(1_000), WORKING), before, "else there is nothing to see");
-        assert_eq!(user.shown(at(100), STILL), before);
-        assert_eq!(user.shown(at(1_000), STILL), before);
-        assert_eq!(user.shown(at(1_000), WORKING), twin.shown(at(1_000), WORKING));
-        let nothing = user.shown(at(1_000), CounterMode::Zero);
+        let (mut user, mut twin) = (user(), user());
+        let (working, silent) = (channels(&["active"]), channels(&["qridle"]));
+        let before = user.view(&working, at(100));
+        assert_ne!(twin.view(&working, at(1_000)), before, "else there is nothing to see");
+        assert_eq!(user.view(&silent, at(100)), before);
+        assert_eq!(user.view(&silent, at(1_000)), before);
+        assert_eq!(user.view(&working, at(1_000)), twin.view(&working, at(1_000)));
+        let nothing = user.view(&[], at(1_000));
         assert_eq!((nothing.reading.counter, nothing.last_message), (0.into(), None));
     }
 
     #[test]
+    fn clearing_reaches_a_counter_that_is_set_or_stands_still() {
+        let (mut user, silent) = (user(), channels(&["qridle"]));
+        for step in 0..2_000 {
+            if user.view(&channels(&["active"]), at(step)).reading.counter != 0 {
+                break;
+            }
+        }
+        assert_ne!(user.view(&silent, at(2_000)).reading.counter, 0);
+        user.clear(at(2_000));
+        assert_eq!(user.view(&silent, at(2_000)).reading.counter, 0);
+        user.spec.pinned = Some(Pinned { counter: 5.into(), kind: "grey".into() });
+        user.clear(at(2_000));
+        assert_eq!(user.spec.pinned, Some(Pinned { counter: 0.into(), kind: "grey".into() }));
+    }
+
+    #[test]
     fn the_last_message_can_be_set() {
-        let user = user();
-        let simulated = user.shown(at(900), WORKING).last_message;
-        assert!(
-            simulated.is_some_and(|last| last < UNIX_EPOCH + std::time::Duration::from_mins(15))
-        );
-        user.set_last_message(Some(UNIX_EPOCH));
-        assert_eq!(user.shown(at(900), WORKING).last_message, Some(UNIX_EPOCH));
-        user.set_last_message(None);
-        assert_eq!(user.shown(at(900), WORKING).last_message, simulated);
+        let (mut user, active) = (user(), channels(&["active"]));
+        let simulated = user.view(&active, at(900)).last_message;
+        assert!(simulated.is_some_and(|last| last < UNIX_EPOCH + Duration::from_mins(15)));
+        user.spec.last_message = Some(UNIX_EPOCH);
+        assert_eq!(user.view(&active, at(900)).last_message, Some(UNIX_EPOCH));
     }
 }

@@ -5,11 +5,12 @@
 
 use std::time::SystemTime;
 
+use axum::response::Response;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::account::Account;
-use super::answer::{self, Reply};
+use super::account::AccountNow;
+use super::answer;
 use super::endpoint::Version;
 use super::lists;
 use super::shapes::UsersShape;
@@ -20,16 +21,12 @@ const PAGE: usize = 100;
 
 /// `GET /v3/unanswered/{user_id}`. A simulated counter has no type while nothing waits, and no last
 /// message before the first one of the day.
-pub(super) fn counter(shown: &CounterView) -> Reply {
-    let mut body = json!({"counterV2": shown.reading.counter, "type": shown.reading.kind});
-    let Some(fields) = body.as_object_mut() else {
-        return answer::json(200, &body);
-    };
-    if shown.simulated && shown.reading.counter == 0 {
-        fields.insert("type".to_owned(), Value::Null);
-    }
+pub(super) fn counter(shown: CounterView) -> Response {
+    let nothing_waits = shown.simulated && shown.reading.counter == 0;
+    let kind = if nothing_waits { Value::Null } else { shown.reading.kind };
+    let mut body = json!({"counterV2": shown.reading.counter, "type": kind});
     if let Some(at) = shown.last_message {
-        fields.insert("lastMsgDateTime".to_owned(), iso(at).into());
+        lists::add(&mut body, "lastMsgDateTime", &iso(at));
     }
     answer::json(200, &body)
 }
@@ -42,8 +39,8 @@ fn iso(at: SystemTime) -> String {
 
 /// `GET /v3/users`, in pages. Whether `count` is of all users or of the page is not documented; it
 /// is taken for all.
-pub(super) fn users(account: &Account, query: Option<&str>) -> Reply {
-    let shapes = account.shapes();
+pub(super) fn users(account: &AccountNow, query: Option<&str>) -> Response {
+    let shapes = account.spec.shapes;
     match lists::page(account, query, Some(shapes.page.unwrap_or(PAGE))) {
         Ok((users, _)) if shapes.users == UsersShape::Bare => answer::json(200, &users.into()),
         Ok((users, count)) => answer::json(200, &json!({"count": count, "data": users})),
@@ -52,9 +49,9 @@ pub(super) fn users(account: &Account, query: Option<&str>) -> Reply {
 }
 
 /// `GET /v3/channels`.
-pub(super) fn channels(account: &Account) -> Reply {
-    let channels = account.channels();
-    let listed = channels.present().map(|channel| {
+pub(super) fn channels(account: &AccountNow) -> Response {
+    let present = account.spec.channels.iter().filter(|channel| !channel.deleted);
+    let listed = present.map(|channel| {
         json!({
             "channelId": channel.id,
             "transport": channel.transport,
@@ -67,11 +64,11 @@ pub(super) fn channels(account: &Account) -> Reply {
 
 /// `GET /v3/webhooks`: the one address an account has. What is answered where it has none is not
 /// documented; it is taken for null.
-pub(super) fn webhooks(account: &Account) -> Reply {
-    let webhook = account.webhooks().into_iter().next();
+pub(super) fn webhooks(account: &AccountNow) -> Response {
+    let webhook = account.spec.webhooks.first();
     let subscribed = webhook.is_some();
     let body = json!({
-        "webhooksUri": webhook.map(|webhook| webhook.url),
+        "webhooksUri": webhook.map(|webhook| &webhook.url),
         "subscriptions": {
             "messagesAndStatuses": subscribed,
             "contactsAndDealsCreation": false,
@@ -90,7 +87,7 @@ mod tests {
 
     use super::super::test_client::{Served, serve};
     use super::super::{
-        AccountSpec, ChannelSpec, Credential, Role, Settings, Shapes, UserSpec, UsersShape,
+        AccountSpec, ChannelSpec, Credential, Pinned, Role, Settings, Shapes, UserSpec, UsersShape,
     };
 
     /// Account `shop` with 101 users and a key, and `old` with a v2 token.
@@ -101,6 +98,11 @@ mod tests {
         };
         let shop =
             (1..=101).map(user).fold(AccountSpec::v3("shop", "12345678", "key"), AccountSpec::user);
+        let shop = shop.channels([
+            ChannelSpec::of_account("12345678"),
+            ChannelSpec::new("gone", "vk").deleted(),
+            ChannelSpec::new("tg", "tgapi").state("qr"),
+        ]);
         let sidecar = Credential::SidecarKey("sidecar".into());
         let crm = AccountSpec { credential: sidecar, ..shop.clone() };
         let crm = AccountSpec { name: "crm".into(), ..crm };
@@ -120,8 +122,13 @@ mod tests {
         let seven = "/v3/unanswered/7";
         assert_eq!(body(&served, seven).await, json!({"counterV2": 7, "type": "red"}));
         let at = UNIX_EPOCH + Duration::from_millis(1_685_017_846_005);
-        served.simulator.set_last_message("shop", "7", Some(at)).unwrap();
-        served.simulator.pin_raw("shop", "7", json!(0), Value::Null).unwrap();
+        let nothing = Pinned { counter: json!(0), kind: Value::Null };
+        served
+            .simulator
+            .change_user("shop", "7", |user| {
+                (user.pinned, user.last_message) = (Some(nothing), Some(at));
+            })
+            .unwrap();
         let last = "2023-05-25T12:30:46.005Z";
         let expected = json!({"counterV2": 0, "type": null, "lastMsgDateTime": last});
         assert_eq!(body(&served, seven).await, expected);
@@ -182,8 +189,6 @@ mod tests {
     #[tokio::test]
     async fn lists_channels_and_the_one_address_of_webhooks() {
         let served = shop().await;
-        served.simulator.put_channel("shop", ChannelSpec::new("gone", "vk").deleted()).unwrap();
-        served.simulator.put_channel("shop", ChannelSpec::new("tg", "tgapi").state("qr")).unwrap();
         let channels = body(&served, "/v3/channels").await;
         assert_eq!(channels.as_array().unwrap().len(), 2);
         let plain = "77000000000";
@@ -194,7 +199,9 @@ mod tests {
         let webhooks = body(&served, "/v3/webhooks").await;
         assert_eq!(webhooks["webhooksUri"], "https://crm.example/wazzup/12345678");
         assert_eq!(webhooks["subscriptions"]["messagesAndStatuses"], true);
-        served.simulator.set_webhooks("shop", Vec::new()).unwrap();
+        let none =
+            AccountSpec { webhooks: Vec::new(), ..AccountSpec::v3("shop", "12345678", "key") };
+        let served = serve(Settings { accounts: vec![none], ..Settings::default() }).await;
         assert_eq!(body(&served, "/v3/webhooks").await["webhooksUri"], Value::Null);
     }
 

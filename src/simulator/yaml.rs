@@ -6,12 +6,14 @@
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
-use super::account::Account;
+use secrecy::ExposeSecret as _;
+
+use super::account::AccountNow;
 use super::endpoint::Version;
 use super::files::{password_file, refresh_token_file};
-use super::partner::Partner;
+use super::partner::PartnerSpec;
 use super::rate_limit::RateLimit;
-use super::spec::{Credential, Discovery};
+use super::spec::{AccountSpec, Credential, Discovery};
 use super::world::World;
 
 /// The largest limit that the exporter accepts, for an API without one.
@@ -19,26 +21,26 @@ const REQUESTS_MAX: u32 = 100_000;
 
 /// Configures the exporter for every account and the users it still has.
 pub(super) fn exporter_config(world: &World, base_url: &str, interval: &str) -> String {
-    let mut out = format!("poll:\n  interval: {}\naccounts:\n", quoted(interval));
-    if world.accounts.is_empty() {
-        out = out.replace("accounts:\n", "accounts: []\n");
-    }
+    let mut out = format!("poll:\n  interval: {}\naccounts:", quoted(interval));
+    out.push_str(if world.accounts.is_empty() { " []\n" } else { "\n" });
     // Writing to a string cannot fail.
     for account in &world.accounts {
-        let _ = write_account(&mut out, account, &world.limit, base_url);
+        let account = account.now();
+        let _ = write_account(&mut out, &account.spec, &world.settings.limit, base_url);
+        let _ = write_users(&mut out, &account);
     }
     if !world.partners.is_empty() {
         out.push_str("partners:\n");
     }
     for partner in &world.partners {
-        let _ = write_partner(&mut out, partner);
+        let _ = write_partner(&mut out, &partner.spec);
     }
     out
 }
 
 fn write_account(
     out: &mut String,
-    account: &Account,
+    account: &AccountSpec,
     limit: &RateLimit,
     base_url: &str,
 ) -> fmt::Result {
@@ -46,18 +48,18 @@ fn write_account(
     if account.credential.version() == Version::V3 {
         writeln!(out, "    api: v3")?;
     }
-    writeln!(out, "    account_id: {}", quoted(&account.id))?;
+    writeln!(out, "    account_id: {}", quoted(&account.account_id))?;
     writeln!(out, "    base_url: {}", quoted(base_url))?;
-    write_auth(out, account)?;
+    writeln!(out, "    auth:\n      {}", auth(account))?;
     if *limit != RateLimit::default() {
         let (requests, per) = (limit.requests.min(REQUESTS_MAX), duration(limit.window));
         writeln!(out, "    rate_limit: {{requests: {requests}, per: {per}}}")?;
     }
     if !account.labels.is_empty() {
         writeln!(out, "    labels:")?;
-        for (name, value) in &account.labels {
-            writeln!(out, "      {}: {}", quoted(name), quoted(value))?;
-        }
+    }
+    for (name, value) in &account.labels {
+        writeln!(out, "      {}: {}", quoted(name), quoted(value))?;
     }
     if let Some(Discovery { every, max_users }) = account.discovery {
         write!(out, "    discover_users: {{enabled: true, refresh_interval: {}", duration(every))?;
@@ -66,31 +68,29 @@ fn write_account(
     if let Some(every) = account.channels_every {
         writeln!(out, "    channels: {{refresh_interval: {}}}", duration(every))?;
     }
-    write_users(out, account)
+    Ok(())
 }
 
-fn write_auth(out: &mut String, account: &Account) -> fmt::Result {
-    writeln!(out, "    auth:")?;
+fn auth(account: &AccountSpec) -> String {
     match &account.credential {
         Credential::Token(token) | Credential::ApiKey(token) | Credential::SidecarKey(token) => {
-            writeln!(out, "      token: {}", quoted(token))
+            format!("token: {}", quoted(token.expose_secret()))
         }
-        Credential::WhiteLabel { partner } => writeln!(out, "      partner: {}", quoted(partner)),
+        Credential::WhiteLabel { partner } => format!("partner: {}", quoted(partner)),
         Credential::Label { partner, .. } => {
-            let (partner, file) = (quoted(partner), quoted(&refresh_token_file(account)));
-            writeln!(out, "      oauth: {{partner: {partner}, refresh_token_file: {file}}}")
+            let (partner, file) = (quoted(partner), quoted(&refresh_token_file(&account.name)));
+            format!("oauth: {{partner: {partner}, refresh_token_file: {file}}}")
         }
     }
 }
 
-fn write_users(out: &mut String, account: &Account) -> fmt::Result {
+fn write_users(out: &mut String, account: &AccountNow) -> fmt::Result {
     // Those who will be discovered need not be named.
-    let named = account.discovery.is_none();
-    let users = if named { account.present_users() } else { Vec::new() };
-    writeln!(out, "    users:{}", if users.is_empty() { " []" } else { "" })?;
+    let mut users = account.present().filter(|_| account.spec.discovery.is_none()).peekable();
+    writeln!(out, "    users:{}", if users.peek().is_none() { " []" } else { "" })?;
     for user in users {
-        write!(out, "      - {{id: {}, name: {}", quoted(&user.id), quoted(&user.name))?;
-        if let Some(team) = &user.team {
+        write!(out, "      - {{id: {}, name: {}", quoted(&user.spec.id), quoted(&user.spec.name))?;
+        if let Some(team) = &user.spec.team {
             write!(out, ", labels: {{team: {}}}", quoted(team))?;
         }
         writeln!(out, "}}")?;
@@ -98,16 +98,17 @@ fn write_users(out: &mut String, account: &Account) -> fmt::Result {
     Ok(())
 }
 
-fn write_partner(out: &mut String, partner: &Partner) -> fmt::Result {
+fn write_partner(out: &mut String, partner: &PartnerSpec) -> fmt::Result {
     writeln!(out, "  {}:", quoted(&partner.name))?;
-    writeln!(out, "    email: {}", quoted(&partner.spec.email))?;
-    writeln!(out, "    password_file: {}", quoted(&password_file(partner)))?;
-    writeln!(out, "    scope: {}", quoted(&partner.spec.scope))?;
-    writeln!(out, "    client_id: {}", quoted(&partner.spec.client_id))?;
-    if let Some(uri) = partner.spec.redirect_uris.first() {
-        writeln!(out, "    redirect_uri: {}", quoted(uri))?;
-    }
-    Ok(())
+    let file = password_file(&partner.name);
+    let mut keys = vec![
+        ("email", &partner.email),
+        ("password_file", &file),
+        ("scope", &partner.scope),
+        ("client_id", &partner.client_id),
+    ];
+    keys.extend(partner.redirect_uris.first().map(|uri| ("redirect_uri", uri)));
+    keys.into_iter().try_for_each(|(key, value)| writeln!(out, "    {key}: {}", quoted(value)))
 }
 
 /// As the configuration writes it, to the millisecond.
@@ -122,22 +123,11 @@ fn duration(duration: Duration) -> String {
 /// A JSON string. JSON leaves a few characters as they are that YAML takes for line ends or does
 /// not print; those are escaped too.
 fn quoted(text: &str) -> String {
-    let json = serde_json::Value::from(text).to_string();
-    let mut out = String::with_capacity(json.len());
-    for char in json.chars() {
-        match char {
-            '\u{7f}'..='\u{9f}'
-            | '\u{2028}'
-            | '\u{2029}'
-            | '\u{feff}'
-            | '\u{fffe}'
-            | '\u{ffff}' => {
-                let _ = write!(out, "\\u{:04x}", u32::from(char));
-            }
-            _ => out.push(char),
-        }
-    }
-    out
+    let escaped = |char: char| {
+        let odd = char.is_control() || "\u{2028}\u{2029}\u{feff}\u{fffe}\u{ffff}".contains(char);
+        if odd { format!("\\u{:04x}", u32::from(char)) } else { char.to_string() }
+    };
+    serde_json::Value::from(text).to_string().chars().map(escaped).collect()
 }
 
 #[cfg(test)]
@@ -244,7 +234,7 @@ partners:
             .user(UserSpec::new(NASTY, NASTY, Role::Manager).team(NASTY));
         let simulator = Simulator::new(Settings { accounts: vec![account], ..Settings::default() });
         let yaml = simulator.exporter_config(NASTY, "5s");
-        let read: serde_json::Value = serde_yaml::from_str(&yaml).unwrap();
+        let read: serde_json::Value = serde_saphyr::from_str(&yaml).unwrap();
         let account = &read["accounts"][0];
         let user = &account["users"][0];
         for value in [

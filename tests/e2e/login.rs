@@ -42,7 +42,6 @@ async fn the_address_at_which_a_browser_ends_completes_a_login() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("config.yaml");
     api.write_config(&file, &url, "30s").unwrap();
-    api.log_browser_in(Some("acme")).unwrap();
     let profile = format!("--user-data-dir={}", folder.path().join("profile").display());
     let done = spawn_blocking(move || {
         let mut login = command();
@@ -57,6 +56,8 @@ async fn the_address_at_which_a_browser_ends_completes_a_login() {
             .map(Result::unwrap)
             .find(|line| line.contains("/v2/oauth/authorize?"))
             .expect("it prints an address");
+        // The link to the account on that page.
+        let address = format!("{}&account=10000000", address.trim());
         let ended = std::thread::spawn(move || end_of_the_browser(&listener));
         let mut browser = Command::new("chromium");
         browser.args(["--headless", "--no-sandbox", "--dump-dom", &profile, &address]);

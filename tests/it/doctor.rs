@@ -123,7 +123,7 @@ async fn a_refused_connection_is_reported_first_and_alone() {
 #[tokio::test]
 async fn keys_of_the_wrong_kind_are_recognised() {
     let mut v3 = account(&[("1", Role::SalesRep), ("2", Role::SalesRep)]);
-    v3.credential = Credential::ApiKey("0123456789abcdef0123456789abcdef".to_owned());
+    v3.credential = Credential::ApiKey("0123456789abcdef0123456789abcdef".into());
     let (_api, url) = api(v3.clone()).await;
     let key_on_v2 = examined(&yaml(&url, "0123456789abcdef0123456789abcdef", USERS), None).await;
     assert_eq!(problems(&key_on_v2), [Check::Access], "{key_on_v2}");
@@ -138,7 +138,7 @@ async fn keys_of_the_wrong_kind_are_recognised() {
     assert!(access.words.contains("INVALID_APIKEY"), "{access}");
     assert!(access.remedy.unwrap().starts_with("this is a technical partner's token"), "{access}");
 
-    v3.credential = Credential::SidecarKey("fedcba9876543210fedcba9876543210".to_owned());
+    v3.credential = Credential::SidecarKey("fedcba9876543210fedcba9876543210".into());
     let (_api, url) = api(v3).await;
     let sidecar = examined(&yaml(&url, "fedcba9876543210fedcba9876543210", &keys), None).await;
     assert_eq!(problems(&sidecar), [Check::Access], "{sidecar}");
@@ -148,7 +148,7 @@ async fn keys_of_the_wrong_kind_are_recognised() {
 #[tokio::test]
 async fn what_v3_does_not_have_is_no_problem() {
     let mut v3 = account(&[("1", Role::SalesRep), ("2", Role::SalesRep)]);
-    v3.credential = Credential::ApiKey("0123456789abcdef0123456789abcdef".to_owned());
+    v3.credential = Credential::ApiKey("0123456789abcdef0123456789abcdef".into());
     let (_api, url) = api(v3).await;
     let keys = format!("api: v3, {USERS}");
     let diagnosis = examined(&yaml(&url, "0123456789abcdef0123456789abcdef", &keys), None).await;
@@ -173,7 +173,7 @@ async fn a_token_that_ends_is_reported_in_time() {
         let claims = base64::prelude::BASE64_URL_SAFE_NO_PAD.encode(format!("{{\"exp\":{end}}}"));
         let token = format!("e30.{claims}.c2ln");
         let mut account = account(&[("1", Role::SalesRep), ("2", Role::SalesRep)]);
-        account.credential = Credential::Token(token.clone());
+        account.credential = Credential::Token(token.clone().into());
         let (_api, url) = api(account).await;
         let diagnosis = examined(&yaml(&url, &token, USERS), None).await;
         assert_eq!(problems(&diagnosis), [Check::Token], "{diagnosis}");

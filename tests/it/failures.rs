@@ -166,12 +166,12 @@ async fn figures_vanish_when_upstream_is_gone_for_longer_than_they_keep() {
 #[tokio::test]
 async fn a_type_never_documented_is_neither_red_nor_grey() {
     let world = World::start(still(&["acme"], 1), FAST).await;
-    world.api.pin_raw("acme", "u0", 5.into(), serde_json::Value::Null).unwrap();
+    world.api.set("acme", "u0", 5, serde_json::Value::Null).unwrap();
     let other = counter("acme", "u0", "other");
     let samples = world.until("other", |samples| value(samples, &other) == Some(5.0)).await;
     assert!(!samples.contains_key(&counter("acme", "u0", "red")));
     assert!(!samples.contains_key(&counter("acme", "u0", "grey")));
-    world.api.pin_raw("acme", "u0", 0.into(), "violet".into()).unwrap();
+    world.api.set("acme", "u0", 0, "violet").unwrap();
     let red = counter("acme", "u0", "red");
     let samples = world.until("zero", |samples| value(samples, &red) == Some(0.0)).await;
     assert!(!samples.contains_key(&other));
@@ -343,7 +343,7 @@ async fn a_token_that_upstream_repeats_is_not_shown() {
 }
 
 /// Users that upstream has answered at least twice.
-fn read_twice(log: &Log<'_>) -> usize {
+fn read_twice(log: &Log) -> usize {
     let mut reads = BTreeMap::new();
     for request in log.requests().filter(|request| request.status == Some(200)) {
         *reads.entry((request.account.as_deref(), request.user.as_deref())).or_insert(0) += 1;

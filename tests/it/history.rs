@@ -4,7 +4,6 @@ use std::path::Path;
 
 use serde_json::Value;
 use wazzup_exporter::config;
-use wazzup_exporter::simulator::{Fault, FaultKind};
 
 use super::support::daemon::World;
 use super::support::upstream::{configuration, serve, still};
@@ -43,7 +42,7 @@ async fn a_time_in_which_nothing_was_known_is_a_gap_and_a_partial_sum_is_marked(
     until_last(&world, "a first sum", (Some(12), false)).await;
     world.api.remove_user("acme", "u1").unwrap();
     until_last(&world, "a sum of one user", (Some(1), true)).await;
-    world.api.add_fault(Fault::new(FaultKind::Status(500)));
+    world.api.add_fault("status=500".parse().unwrap());
     until_last(&world, "a gap", (None, false)).await;
     world.api.clear_faults();
     let points = until_last(&world, "a sum after the gap", (Some(1), true)).await;

@@ -71,7 +71,7 @@ fn shown(samples: &Samples, users: &[&str]) -> Vec<bool> {
 async fn listed_again(api: &Simulator, times: u64) {
     let before = api.counts().endpoint(Endpoint::Users);
     let read =
-        |log: &wazzup_exporter::simulator::Log<'_>| log.endpoint(Endpoint::Users) >= before + times;
+        |log: &wazzup_exporter::simulator::Log| log.endpoint(Endpoint::Users) >= before + times;
     guard("another list", api.wait_until(read)).await;
 }
 
@@ -383,13 +383,9 @@ async fn an_account_of_v3_is_read_with_all_its_pages() {
         account = account.user(user.pinned(number, "red"));
     }
     let (api, url) = serve(settings(account)).await;
-    api.set_last_message(
-        "acme",
-        "u007",
-        Some(std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_685_017_846)),
-    )
-    .unwrap();
-    api.pin_raw("acme", "u000", 0.into(), serde_json::Value::Null).unwrap();
+    let last = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_685_017_846);
+    api.change_user("acme", "u007", |user| user.last_message = Some(last)).unwrap();
+    api.set("acme", "u000", 0, serde_json::Value::Null).unwrap();
     let keys = "api: v3\n  channels: {refresh_interval: 200ms}\n  \
                 discover_users: {enabled: true, refresh_interval: 1h}";
     let yaml = yaml(&url, keys).replace("token-of-acme", key);

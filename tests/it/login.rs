@@ -92,10 +92,11 @@ impl Drop for Terminal {
     }
 }
 
-/// Opens an address as a browser does that is logged in to an account; where it is sent then.
-async fn browse(scene: &Scene, account: &str, address: &Url) -> Url {
-    scene.api.log_browser_in(Some(account)).unwrap();
-    let page = client().get(address.clone()).send().await.unwrap();
+/// Follows the link to an account on the page at an address; where the browser is sent then.
+async fn browse(account: usize, address: &Url) -> Url {
+    let mut link = address.clone();
+    link.query_pairs_mut().append_pair("account", &id(account));
+    let page = client().get(link).send().await.unwrap();
     page.headers()["location"].to_str().unwrap().parse().unwrap()
 }
 
@@ -108,7 +109,7 @@ async fn a_login_is_stored_shows_the_account_and_is_used_by_the_exporter() {
     exporter.until("the reason", |samples| samples.contains_key(needed)).await;
     let mut terminal = Terminal::open(&file).await;
     assert_eq!(terminal.parameter("redirect_uri"), REDIRECT);
-    let back = browse(&scene, "acme", &terminal.address).await;
+    let back = browse(0, &terminal.address).await;
     terminal.paste(back.as_str());
     let (code, said) = terminal.end().await;
     assert_eq!(code, Some(0), "{said}");
@@ -133,13 +134,13 @@ async fn a_login_is_stored_shows_the_account_and_is_used_by_the_exporter() {
 
 #[tokio::test]
 async fn what_is_pasted_by_mistake_is_explained_and_asked_for_again() {
-    let (scene, file) = scene(main_partner(3600)).await;
+    let (_scene, file) = scene(main_partner(3600)).await;
     let mut terminal = Terminal::open(&file).await;
     let old = format!("{REDIRECT}?code=c&state=of-yesterday");
     for text in ["", "the-code-alone", "https://example.com/", &old, REDIRECT] {
         terminal.paste(text);
     }
-    let back = browse(&scene, "acme", &terminal.address).await;
+    let back = browse(0, &terminal.address).await;
     terminal.paste(&format!("  {back}  "));
     let (code, said) = terminal.end().await;
     assert_eq!(code, Some(0), "{said}");
@@ -171,7 +172,7 @@ async fn a_login_that_comes_to_nothing_stores_nothing_and_says_why() {
     // The partner's password has changed.
     write_private(&scene.path("main.password"), "wrong");
     let mut terminal = Terminal::open(&file).await;
-    let back = browse(&scene, "acme", &terminal.address).await;
+    let back = browse(0, &terminal.address).await;
     terminal.paste(back.as_str());
     let (code, said) = terminal.end().await;
     assert_eq!(code, Some(1), "{said}");
@@ -183,7 +184,7 @@ async fn a_login_that_comes_to_nothing_stores_nothing_and_says_why() {
 async fn a_browser_that_is_logged_in_to_another_account_is_noticed() {
     let (scene, file) = scene(main_partner(3600)).await;
     let mut terminal = Terminal::open(&file).await;
-    let back = browse(&scene, "globex", &terminal.address).await;
+    let back = browse(1, &terminal.address).await;
     terminal.paste(back.as_str());
     let (code, said) = terminal.end().await;
     assert_eq!(code, Some(1), "{said}");
@@ -196,7 +197,7 @@ async fn a_browser_that_is_logged_in_to_another_account_is_noticed() {
 async fn tokens_without_their_account_are_accepted_with_a_note() {
     let (scene, file) = scene(main_partner(3600).quirk(TokenQuirk::NoChildId)).await;
     let mut terminal = Terminal::open(&file).await;
-    let back = browse(&scene, "acme", &terminal.address).await;
+    let back = browse(0, &terminal.address).await;
     terminal.paste(back.as_str());
     let (code, said) = terminal.end().await;
     assert_eq!(code, Some(0), "{said}");

@@ -161,9 +161,8 @@ async fn refresh_token(api: &str, account: usize) -> String {
         ("account", &id(account)),
     ];
     let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
-    let page = client().post(format!("{api}/v2/oauth/authorize")).body(form);
-    let answer =
-        page.header("content-type", "application/x-www-form-urlencoded").send().await.unwrap();
+    let link = format!("{api}/v2/oauth/authorize?{form}");
+    let answer = client().get(link).send().await.unwrap();
     let back: Url = answer.headers()["location"].to_str().unwrap().parse().unwrap();
     let (_, code) = back.query_pairs().find(|(name, _)| name == "code").unwrap();
     let body = serde_json::json!({

@@ -205,7 +205,7 @@ async fn suffer(faults: &[&str], format: &str, login: Login) {
         scene.api.add_fault(fault.parse().unwrap());
         scene.api.expire_tokens("label").unwrap();
         let before = scene.api.counts().total;
-        let asked = |log: &wazzup_exporter::simulator::Log<'_>| log.total() >= before + 8;
+        let asked = |log: &wazzup_exporter::simulator::Log| log.total() >= before + 8;
         guard(fault, scene.api.wait_until(asked)).await;
         for path in
             ["/metrics", "/", "/api/v1/status", "/config", "/-/ready", "/-/healthy", "/no/such"]

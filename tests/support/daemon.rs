@@ -90,7 +90,7 @@ impl World {
     }
 
     /// Waits until the requests to the API satisfy `predicate`.
-    pub(crate) async fn api_until(&self, what: &str, predicate: impl FnMut(&Log<'_>) -> bool) {
+    pub(crate) async fn api_until(&self, what: &str, predicate: impl FnMut(&Log) -> bool) {
         guard(what, self.api.wait_until(predicate)).await;
     }
 

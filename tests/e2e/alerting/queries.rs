@@ -101,7 +101,7 @@ async fn world() -> World {
         api.set(account, "101", 30, "red").unwrap();
     }
     api.set(GROWING.0, GROWING.1, 1, "red").unwrap();
-    api.pin_raw("smile-dental", "103", 3.into(), "violet".into()).unwrap();
+    api.set("smile-dental", "103", 3, "violet").unwrap();
     for fault in [
         "status=500,account=smile-dental,user=101",
         "account=karavan-shop,endpoint=counter,probability=0.2,retry_after=429:1",
