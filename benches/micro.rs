@@ -12,6 +12,7 @@ use std::time::Duration;
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
 use flate2::{Compression, write::GzEncoder};
+use tokio::runtime::{Builder, Runtime};
 use wazzup_exporter::account::{
     Account, AccountName, Api, Auth, Export, Labels, Poll, Profile, RateLimit, Tls, User, UserId,
 };
@@ -19,9 +20,9 @@ use wazzup_exporter::api::parse_counter;
 use wazzup_exporter::channel::{Role, Trust};
 use wazzup_exporter::clock::Stamp;
 use wazzup_exporter::counter::{CounterType, Reading, Trend};
-use wazzup_exporter::exposition::{Format, document, render_account, render_chunk};
+use wazzup_exporter::exposition::{self, Documents, Format, Selection};
 use wazzup_exporter::metrics::{Outcome, ProcessMetrics};
-use wazzup_exporter::snapshot::{AccountView, Attempt, CHUNK_USERS, Chunk, Facts, UserView};
+use wazzup_exporter::snapshot::{AccountView, Attempt, Directory, Facts, Slot, UserView, Writer};
 
 const USERS: [usize; 3] = [10, 1_000, 100_000];
 const STALE_AFTER: Duration = Duration::from_mins(2);
@@ -61,7 +62,7 @@ fn account(users: usize) -> Arc<Account> {
 }
 
 /// Every user with a reading made at `at`; another `seed` gives other counters.
-fn read(account: &Account, seed: u64, at: Stamp) -> Vec<Vec<UserView>> {
+fn read(account: &Account, seed: u64, at: Stamp) -> Vec<UserView> {
     let view = |(number, user): (usize, &Arc<User>)| UserView {
         user: Arc::clone(user),
         last_good: Some((
@@ -78,30 +79,43 @@ fn read(account: &Account, seed: u64, at: Stamp) -> Vec<Vec<UserView>> {
         trust: Trust { role: Some(Role::SalesRep), cut_off: false, not_known: false },
         found: false,
     };
-    let users: Vec<UserView> = account.users.iter().enumerate().map(view).collect();
-    users.chunks(CHUNK_USERS).map(<[UserView]>::to_vec).collect()
+    account.users.iter().enumerate().map(view).collect()
 }
 
-fn render(
-    account: &Account,
-    users: Vec<Vec<UserView>>,
-    earlier: &[Arc<Chunk>],
-    now: Stamp,
-) -> Vec<Arc<Chunk>> {
-    let chunks = users.into_iter().enumerate();
-    let chunks = chunks.map(|(index, users)| {
-        render_chunk(account, users, earlier.get(index).map(|chunk| &**chunk), now)
-    });
-    chunks.map(Arc::new).collect()
+/// Scrapes of one account, and the right to publish it.
+struct Scraped {
+    documents: Arc<Documents>,
+    writer: Writer,
+    account: Arc<Account>,
+    runtime: Runtime,
 }
 
-fn view(users: usize) -> (Arc<AccountView>, Stamp) {
-    let account = account(users);
+impl Scraped {
+    fn new(users: usize) -> Self {
+        let account = account(users);
+        let slot = Arc::new(Slot::new(Arc::default(), view(&account, 0)));
+        let writer = slot.writer();
+        let directory = Arc::new(Directory::default());
+        directory.replace(vec![slot]);
+        let documents = Arc::new(Documents::new(directory, Arc::new(ProcessMetrics::new())));
+        let runtime = Builder::new_current_thread().build().unwrap();
+        let this = Self { documents, writer, account, runtime };
+        this.scrape(true);
+        this
+    }
+
+    fn scrape(&self, gzip: bool) -> usize {
+        let selection = Selection { format: Format::OpenMetrics, accounts: Vec::new() };
+        let answer = self.documents.answer(selection, gzip);
+        self.runtime.block_on(answer).unwrap().map(|piece| piece.len()).sum()
+    }
+}
+
+/// All users have just been read.
+fn view(account: &Arc<Account>, seed: u64) -> AccountView {
     let now = Stamp::now();
-    let chunks = render(&account, read(&account, 0, now), &[], now);
     let facts = Facts { newest_reading: Some(now), ..Facts::default() };
-    let blocks = render_account(&account, &facts, None, now);
-    (Arc::new(AccountView { account, facts, chunks, blocks }), now)
+    AccountView::new(Arc::clone(account), facts, &read(account, seed, now))
 }
 
 /// The answer to one request for a counter.
@@ -111,32 +125,36 @@ fn decode() -> u64 {
     parse_counter(Api::V2, black_box(body)).unwrap().count
 }
 
-/// A sweep in which every counter changed: blocks are rendered and compressed.
+/// The first scrape after a sweep in which every counter changed.
 #[divan::bench(args = USERS)]
-fn publish(bencher: Bencher<'_, '_>, users: usize) {
-    sweep(bencher, users, 7);
+fn scrape_all_changed(bencher: Bencher<'_, '_>, users: usize) {
+    scrape_after(bencher, users, 7);
 }
 
-/// A sweep in which no counter changed: blocks are rendered and found to be the same.
+/// The first scrape after a sweep in which no counter changed, only the times of the readings.
 #[divan::bench(args = USERS)]
-fn render_only(bencher: Bencher<'_, '_>, users: usize) {
-    sweep(bencher, users, 0);
+fn scrape_times_changed(bencher: Bencher<'_, '_>, users: usize) {
+    scrape_after(bencher, users, 0);
 }
 
-fn sweep(bencher: Bencher<'_, '_>, users: usize, seed: u64) {
-    let (earlier, now) = view(users);
-    let later = now.plus(Duration::from_secs(30));
+fn scrape_after(bencher: Bencher<'_, '_>, users: usize, change: u64) {
+    let scraped = Scraped::new(users);
+    let mut seed = 0;
     bencher
         .counter(ItemsCount::new(users))
-        .with_inputs(|| read(&earlier.account, seed, later))
-        .bench_values(|users| render(&earlier.account, users, &earlier.chunks, later));
+        .with_inputs(|| {
+            seed += change;
+            scraped.writer.publish(view(&scraped.account, seed));
+        })
+        .bench_local_values(|()| scraped.scrape(true));
 }
 
 /// The whole text in one piece, at the level that the exporter uses.
 #[divan::bench(args = USERS)]
 fn compress(bencher: Bencher<'_, '_>, users: usize) {
-    let (view, now) = view(users);
-    let text = document(&[view], &ProcessMetrics::new().gather(), Format::OpenMetrics, false, now);
+    let view = Arc::new(view(&account(users), 0));
+    let process = ProcessMetrics::new().gather();
+    let text = exposition::text(&[view], &process, Format::OpenMetrics, Stamp::now());
     bencher.counter(BytesCount::new(text.len())).bench(|| {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::new(2));
         encoder.write_all(&text).unwrap();
@@ -144,30 +162,16 @@ fn compress(bencher: Bencher<'_, '_>, users: usize) {
     });
 }
 
-/// A scrape of fresh readings, as text.
+/// A scrape between two publications.
 #[divan::bench(args = USERS)]
-fn assemble_plain(bencher: Bencher<'_, '_>, users: usize) {
-    assemble(bencher, users, false, Duration::ZERO);
+fn scrape_gzip(bencher: Bencher<'_, '_>, users: usize) {
+    let scraped = Scraped::new(users);
+    bencher.counter(ItemsCount::new(users)).bench_local(|| scraped.scrape(true));
 }
 
-/// A scrape of fresh readings, compressed.
+/// The same as plain text, which is made from the compressed one.
 #[divan::bench(args = USERS)]
-fn assemble_gzip(bencher: Bencher<'_, '_>, users: usize) {
-    assemble(bencher, users, true, Duration::ZERO);
-}
-
-/// A scrape after everything has turned stale: each block is rendered anew.
-#[divan::bench(args = USERS)]
-fn assemble_gzip_all_stale(bencher: Bencher<'_, '_>, users: usize) {
-    assemble(bencher, users, true, STALE_AFTER);
-}
-
-fn assemble(bencher: Bencher<'_, '_>, users: usize, gzip: bool, later: Duration) {
-    let (view, now) = view(users);
-    let views = [view];
-    let process = ProcessMetrics::new();
-    let now = now.plus(later);
-    bencher
-        .counter(ItemsCount::new(users))
-        .bench(|| document(&views, &process.gather(), Format::OpenMetrics, gzip, now));
+fn scrape_identity(bencher: Bencher<'_, '_>, users: usize) {
+    let scraped = Scraped::new(users);
+    bencher.counter(ItemsCount::new(users)).bench_local(|| scraped.scrape(false));
 }

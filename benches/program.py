@@ -13,8 +13,9 @@ from processes import Failed, exporter, folder, upstream
 
 MICRO = """
 The steps from an answer of the API to an exposition, inside one process (`cargo bench`, divan): *decode* one answer,
-*render_only* a sweep in which no counter changed, *publish* one in which all did and so are compressed, *compress* the
-text in one piece, *assemble* an exposition from blocks. Rows with a number have so many users, in one account.
+*compress* the text in one piece, *scrape* between two publications, as gzip and as plain text, and the first time after a
+sweep in which only the times of readings changed, or all counters too. Rows with a number have so many users, in one
+account.
 """
 
 

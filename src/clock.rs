@@ -64,7 +64,8 @@ impl Stamp {
         self.moment().unix_at(now)
     }
 
-    fn offset(self) -> i128 {
+    /// The wall clock minus the clock for ages, in nanoseconds; it changes only where the wall clock is set.
+    pub fn offset(self) -> i128 {
         self.unix.as_nanos() as i128 - self.uptime.as_nanos() as i128
     }
 

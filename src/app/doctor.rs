@@ -10,7 +10,7 @@ use crate::auth::Tokens;
 use crate::clock::Stamp;
 use crate::config::Config;
 use crate::doctor::{Diagnosis, examine, examine_user};
-use crate::exposition::{Format, document};
+use crate::exposition::{self, Format};
 use crate::health::Heartbeat;
 use crate::metrics::Tally;
 use crate::poller;
@@ -102,7 +102,7 @@ async fn series(
     let alone = Account { users, discovery: None, ..account.clone() };
     let slot = Arc::new(poller::new_slot(Arc::new(alone)));
     components.poller(&slot, Heartbeat::new())?.run_once().await;
-    let text = document(&[slot.view()], &[], Format::Text, false, Stamp::now());
+    let text = exposition::text(&[slot.view()], &[], Format::Text, Stamp::now());
     let text = String::from_utf8_lossy(&text);
     let mut series = Vec::new();
     let mut help = None;

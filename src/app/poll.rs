@@ -8,7 +8,7 @@ use super::components::Components;
 use crate::auth::Tokens;
 use crate::clock::Stamp;
 use crate::config::Config;
-use crate::exposition::{Format, document};
+use crate::exposition::{self, Format};
 use crate::health::Heartbeat;
 use crate::metrics::SweepResult;
 use crate::poller::{self, Poller};
@@ -48,7 +48,7 @@ pub async fn poll_once(
     let incomplete = views.iter().zip(pauses).filter(|(view, _)| !swept_whole(view));
     let incomplete = incomplete.map(|(view, pause)| named(view, pause)).collect();
     let families = components.process.gather();
-    let exposition = document(&views, &families, Format::Text, false, Stamp::now());
+    let exposition = exposition::text(&views, &families, Format::Text, Stamp::now());
     Ok(PollReport { exposition, incomplete })
 }
 

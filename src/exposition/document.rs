@@ -1,131 +1,171 @@
-//! Assembles a whole document from rendered blocks.
+//! A whole exposition, compressed and shared by all who want it, and the answer to one of them.
 
-use std::sync::Arc;
+use std::iter::Chain;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+use std::{array, option};
 
+use bytes::Bytes;
 use prometheus::proto::MetricFamily;
+use tokio_util::sync::CancellationToken;
 
-use super::deflate::{Deflater, Gzip, checksum};
-use super::families::{ACCOUNT_FAMILIES, USER_FAMILIES};
-use super::render::{write_stale_account, write_stale_users};
+use super::blocks::{Assembled, Blocks};
+use super::deflate::{Checksum, Inflater};
 use super::text::{Format, Lines};
+use super::wanted::Wanted;
 use crate::clock::Stamp;
-use crate::snapshot::{AccountView, Block};
+use crate::snapshot::AccountView;
 
-/// Puts a whole exposition together, as of `now`; compressed if `gzip`.
-pub fn document(
-    views: &[Arc<AccountView>],
-    process: &[MetricFamily],
-    format: Format,
-    gzip: bool,
-    now: Stamp,
-) -> Vec<u8> {
-    let mut document = Document::new(views, gzip);
-    for (index, family) in USER_FAMILIES.iter().enumerate() {
-        let describe = |lines: &mut Lines| {
-            lines.describe(format, family.name, family.kind, family.help);
-        };
-        let mut section = Section { document: &mut document, describe: Some(describe) };
-        for view in views {
-            for chunk in &view.chunks {
-                section.add(chunk.blocks.get(index), now, |lines| {
-                    write_stale_users(lines, family, view, chunk, now);
-                });
-            }
-        }
-    }
-    for (index, family) in ACCOUNT_FAMILIES.iter().enumerate() {
-        let describe = |lines: &mut Lines| {
-            lines.describe(format, family.name, family.kind, family.help);
-        };
-        let mut section = Section { document: &mut document, describe: Some(describe) };
-        for view in views {
-            section.add(view.blocks.get(index), now, |lines| {
-                write_stale_account(lines, family, view, now);
-            });
-        }
-    }
-    for family in process {
-        document.lines.family(format, family);
-    }
-    document.lines.push(format.end());
-    document.finish()
+/// The metrics of accounts as of one moment, in one format.
+#[derive(Debug)]
+pub(super) struct Document {
+    bytes: Bytes,
+    checksum: Checksum,
+    /// Uptime from which on it shows what is stale.
+    expires: Option<Duration>,
+    clock: i128,
+    /// The accounts that it shows.
+    views: Vec<Weak<AccountView>>,
+    /// Ends its readers.
+    pub(super) cut: Arc<CancellationToken>,
 }
 
-/// One family of a document: its description goes out with its first lines, if any.
-struct Section<'a, D: FnOnce(&mut Lines)> {
-    document: &'a mut Document,
-    describe: Option<D>,
+/// An exposition on its way to one client, piece by piece: the document, and the metrics of the process
+/// after it.
+#[derive(Debug)]
+pub struct Answer {
+    pieces: Pieces,
+    /// Bytes that are left.
+    length: u64,
+    cut: Arc<CancellationToken>,
+    /// As long as it is being sent, it takes memory.
+    _document: Arc<Document>,
 }
 
-impl<D: FnOnce(&mut Lines)> Section<'_, D> {
-    /// Adds a block as it is, or what `render` writes if it has expired.
-    fn add(&mut self, block: Option<&Block>, now: Stamp, render: impl FnOnce(&mut Lines)) {
-        let Some(block) = block.filter(|block| !block.text.is_empty()) else { return };
-        if let Some(describe) = self.describe.take() {
-            describe(&mut self.document.lines);
-        }
-        if block.expires.is_some_and(|expires| expires <= now.uptime) {
-            render(&mut self.document.lines);
-        } else {
-            self.document.block(block);
-        }
-    }
-}
-
-/// A document under construction.
-struct Document {
-    body: Body,
-    /// Text that was not rendered before and waits to be added.
-    lines: Lines,
-}
-
-enum Body {
-    Plain(Vec<u8>),
-    Gzip(Gzip, Deflater),
+#[derive(Debug)]
+enum Pieces {
+    Gzip(array::IntoIter<Bytes, 2>),
+    Identity(Box<Chain<Inflater, option::IntoIter<Bytes>>>),
 }
 
 impl Document {
-    fn new(views: &[Arc<AccountView>], gzip: bool) -> Self {
-        /// Room for the descriptions and the metrics of the process.
-        const OWN: usize = 16 * 1024;
-        let chunks = views.iter().flat_map(|view| &view.chunks);
-        let blocks = chunks.flat_map(|chunk| &chunk.blocks);
-        let blocks = blocks.chain(views.iter().flat_map(|view| &view.blocks));
-        let body = if gzip {
-            let size: usize = blocks.map(|block| block.deflated.len()).sum();
-            Body::Gzip(Gzip::with_capacity(size + OWN), Deflater::new())
-        } else {
-            let size: usize = blocks.map(|block| block.text.len()).sum();
-            Body::Plain(Vec::with_capacity(size + OWN))
-        };
-        Self { body, lines: Lines::default() }
-    }
-
-    fn block(&mut self, block: &Block) {
-        self.flush();
-        match &mut self.body {
-            Body::Plain(bytes) => bytes.extend_from_slice(&block.text),
-            Body::Gzip(gzip, _) => gzip.append(&block.deflated, &block.crc),
+    /// A document of the accounts that are `wanted`, as of `now`.
+    pub(super) fn new(
+        blocks: &mut Blocks,
+        wanted: &Wanted<'_>,
+        format: Format,
+        now: Stamp,
+    ) -> Self {
+        let Assembled { gzip, expires } = blocks.assemble(wanted, format, now);
+        Self {
+            bytes: gzip.bytes.into(),
+            checksum: gzip.checksum,
+            expires,
+            clock: now.offset(),
+            views: wanted.views().map(Arc::downgrade).collect(),
+            cut: Arc::default(),
         }
     }
 
-    fn flush(&mut self) {
-        let text = self.lines.as_bytes();
-        if text.is_empty() {
-            return;
-        }
-        match &mut self.body {
-            Body::Plain(bytes) => bytes.extend_from_slice(text),
-            Body::Gzip(gzip, deflater) => gzip.append(&deflater.part(text), &checksum(text)),
-        }
-        self.lines.clear();
+    /// Size in memory.
+    pub(super) fn size(&self) -> usize {
+        self.bytes.len()
     }
 
-    fn finish(mut self) -> Vec<u8> {
-        self.flush();
-        match self.body {
-            Body::Plain(bytes) => bytes,
-            Body::Gzip(gzip, _) => gzip.finish(),
-        }
+    /// Whether it may be shown: no reading in it is stale, and its timestamps are by the wall clock as it is.
+    pub(super) fn holds(&self, now: Stamp) -> bool {
+        self.expires.is_none_or(|expires| now.uptime < expires)
+            && self.clock == now.offset()
+            && !self.cut.is_cancelled()
     }
+
+    /// Whether these are the views that it shows.
+    pub(super) fn shows(&self, wanted: &Wanted<'_>) -> bool {
+        wanted.views().map(Arc::as_ptr).eq(self.views.iter().map(Weak::as_ptr))
+    }
+
+    /// Whether a publication has replaced what it shows.
+    pub(super) fn is_outdated(&self) -> bool {
+        self.views.iter().any(|view| view.strong_count() == 0)
+    }
+}
+
+impl Answer {
+    /// The document and the families of the process, in gzip.
+    pub(super) fn gzip(
+        document: Arc<Document>,
+        process: &[MetricFamily],
+        format: Format,
+        blocks: &mut Blocks,
+    ) -> Self {
+        let rest = rest(process, format);
+        let end = Bytes::from(document.checksum.end(&blocks.part(&rest)));
+        let length = (document.bytes.len() + end.len()) as u64;
+        let pieces = Pieces::Gzip([document.bytes.clone(), end].into_iter());
+        let cut = Arc::clone(&document.cut);
+        Self { pieces, length, cut, _document: document }
+    }
+
+    /// The same as plain text, which is made while it is sent.
+    pub(super) fn identity(
+        document: Arc<Document>,
+        process: &[MetricFamily],
+        format: Format,
+        cut: Arc<CancellationToken>,
+    ) -> Self {
+        let rest = rest(process, format);
+        let length = u64::from(document.checksum.length) + rest.len() as u64;
+        let text = Inflater::new(document.bytes.clone(), document.checksum);
+        let rest = (!rest.is_empty()).then(|| rest.into());
+        let pieces = Pieces::Identity(Box::new(text.chain(rest)));
+        Self { pieces, length, cut, _document: document }
+    }
+
+    /// Bytes that are left.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Cancelled when the client has to be disconnected, because newer answers need the memory.
+    pub fn cut(&self) -> CancellationToken {
+        CancellationToken::clone(&self.cut)
+    }
+}
+
+/// What follows the metrics of accounts.
+fn rest(process: &[MetricFamily], format: Format) -> Vec<u8> {
+    let mut lines = Lines::default();
+    for family in process {
+        lines.family(format, family);
+    }
+    lines.push(format.end());
+    lines.as_bytes().to_vec()
+}
+
+impl Iterator for Answer {
+    type Item = Bytes;
+
+    fn next(&mut self) -> Option<Bytes> {
+        let piece = match &mut self.pieces {
+            Pieces::Gzip(pieces) => pieces.next(),
+            Pieces::Identity(pieces) => pieces.next(),
+        }?;
+        self.length = self.length.saturating_sub(piece.len() as u64);
+        Some(piece)
+    }
+}
+
+/// The text of an exposition, at once: for commands.
+pub fn text(
+    views: &[Arc<AccountView>],
+    process: &[MetricFamily],
+    format: Format,
+    now: Stamp,
+) -> Vec<u8> {
+    let document = Document::new(&mut Blocks::new(), &Wanted::all(views), format, now);
+    let answer = Answer::identity(Arc::new(document), process, format, Arc::default());
+    answer.fold(Vec::new(), |mut text, piece| {
+        text.extend_from_slice(&piece);
+        text
+    })
 }

@@ -1,21 +1,27 @@
 //! From views to the text that Prometheus scrapes.
 //!
-//! A poller calls [`render_chunk`] and [`render_account`] when it publishes, so the lines of each family
-//! are rendered and compressed before a scrape. A scrape ([`document`]) only collects them, family by
-//! family over all accounts, and renders again the blocks in which a reading has turned stale since:
-//! staleness is decided at scrape time, and a dead poller cannot keep a series alive. Metrics of the
-//! process follow, written by the same `text` writer.
+//! A scrape asks [`Documents`] for an answer. A document consists of blocks: the lines of one family and of
+//! about a thousand users, or of some accounts, rendered and compressed when a scrape first meets what they
+//! show, and kept until that changes or turns stale. So staleness is decided at scrape time, and a dead poller
+//! cannot keep a series alive. Metrics of the process follow, written by the same `text` writer. Commands,
+//! which need one exposition only, call [`text`].
 
+mod blocks;
 mod deflate;
 mod document;
+mod documents;
 mod families;
 mod negotiate;
-mod render;
+#[cfg(test)]
+mod properties;
+mod runs;
 #[cfg(test)]
 mod tests;
 mod text;
+mod wanted;
 
-pub use self::document::document;
+pub use self::document::{Answer, text};
+pub use self::documents::{Documents, NoAnswer};
 pub use self::negotiate::{accepts_gzip, negotiate};
-pub use self::render::{render_account, render_chunk};
 pub use self::text::Format;
+pub use self::wanted::{Selection, UnknownAccount};

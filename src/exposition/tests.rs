@@ -1,10 +1,8 @@
 //! The exposition as a whole: what a scrape shows of a view.
 
-use std::io::Read as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::families::USER_FAMILIES;
 use super::*;
 use crate::account::{Account, LabelName, Profile, User, fixture};
 use crate::clock::Stamp;
@@ -32,16 +30,13 @@ fn users(account: &Account) -> Vec<UserView> {
     account.users.iter().map(|user| UserView::new(Arc::clone(user))).collect()
 }
 
-fn publish(account: &Account, users: Vec<UserView>, facts: Facts, now: Stamp) -> Arc<AccountView> {
+fn publish(account: &Account, users: Vec<UserView>, facts: Facts) -> Arc<AccountView> {
     let facts = Facts { users: users.len(), ..facts };
-    let chunk = render_chunk(account, users, None, now);
-    let blocks = render_account(account, &facts, None, now);
-    let account = Arc::new(account.clone());
-    Arc::new(AccountView { account, facts, chunks: vec![Arc::new(chunk)], blocks })
+    Arc::new(AccountView::new(Arc::new(account.clone()), facts, &users))
 }
 
 fn scrape(views: &[Arc<AccountView>], now: Stamp) -> String {
-    String::from_utf8(document(views, &[], Format::Text, false, now)).unwrap()
+    String::from_utf8(text(views, &[], Format::Text, now)).unwrap()
 }
 
 /// The sample lines of one family.
@@ -57,7 +52,7 @@ fn a_user_has_both_types_and_a_turned_counter_leaves_none_behind() {
     let account = fixture("acme", &["1"]);
     let mut list = users(&account);
     read(&mut list[0], 5, CounterType::Red, start());
-    let red = publish(&account, list.clone(), Facts::default(), start());
+    let red = publish(&account, list.clone(), Facts::default());
     assert_eq!(
         samples(&scrape(&[red], start()), "wazzup_unanswered_messages"),
         [
@@ -66,7 +61,7 @@ fn a_user_has_both_types_and_a_turned_counter_leaves_none_behind() {
         ]
     );
     read(&mut list[0], 3, CounterType::Grey, start());
-    let grey = publish(&account, list, Facts::default(), start());
+    let grey = publish(&account, list, Facts::default());
     assert_eq!(
         samples(&scrape(&[grey], start()), "wazzup_unanswered_messages"),
         [
@@ -81,7 +76,7 @@ fn an_unknown_type_shows_neither_red_nor_grey() {
     let account = fixture("acme", &["1"]);
     let mut list = users(&account);
     read(&mut list[0], 5, CounterType::Other, start());
-    let text = scrape(&[publish(&account, list, Facts::default(), start())], start());
+    let text = scrape(&[publish(&account, list, Facts::default())], start());
     assert_eq!(
         samples(&text, "wazzup_unanswered_messages"),
         [r#"wazzup_unanswered_messages{account="acme",user="1",type="other"} 5"#]
@@ -100,7 +95,7 @@ fn a_reading_is_shown_until_it_is_stale_and_no_longer_however_still_the_poller()
     read(&mut list[0], 5, CounterType::Red, start());
     read(&mut list[1], 7, CounterType::Red, start().plus(SECOND));
     let facts = Facts { newest_reading: Some(start().plus(SECOND)), ..Facts::default() };
-    let view = publish(&account, list, facts, start().plus(SECOND));
+    let view = publish(&account, list, facts);
     let shown = |now: Stamp| {
         let text = scrape(&[Arc::clone(&view)], now);
         let counters = samples(&text, "wazzup_unanswered_messages");
@@ -120,7 +115,7 @@ fn a_failed_attempt_keeps_the_figure_but_not_up() {
     read(&mut list[0], 5, CounterType::Red, start());
     fail(&mut list[0], Outcome::ServerError);
     fail(&mut list[1], Outcome::NotFound);
-    let text = scrape(&[publish(&account, list, Facts::default(), start())], start());
+    let text = scrape(&[publish(&account, list, Facts::default())], start());
     assert_eq!(
         samples(&text, "wazzup_user_up"),
         [
@@ -141,7 +136,7 @@ fn an_account_that_fails_or_is_down_is_not_up() {
     let account = fixture("acme", &["1"]);
     let fresh = Facts { newest_reading: Some(start()), ..Facts::default() };
     let shown = |facts| {
-        let text = scrape(&[publish(&account, users(&account), facts, start())], start());
+        let text = scrape(&[publish(&account, users(&account), facts)], start());
         (samples(&text, "wazzup_up"), samples(&text, "wazzup_account_failing"))
     };
     let up = |value| vec![format!(r#"wazzup_up{{account="acme"}} {value}"#)];
@@ -171,7 +166,7 @@ fn a_whole_exposition_reads_as_documented() {
         tally: TallyValues { overruns: 2, ..TallyValues::default() },
         ..Facts::default()
     };
-    let view = publish(&account, list, facts, start());
+    let view = publish(&account, list, facts);
     insta::assert_snapshot!(scrape(&[view], start()));
 }
 
@@ -181,7 +176,7 @@ fn the_minimal_profile_leaves_out_what_is_not_needed_every_day() {
     account.export.profile = Profile::Minimal;
     let mut list = users(&account);
     read(&mut list[0], 5, CounterType::Other, start());
-    let text = scrape(&[publish(&account, list, Facts::default(), start())], start());
+    let text = scrape(&[publish(&account, list, Facts::default())], start());
     for family in [
         "wazzup_unanswered_messages",
         "wazzup_user_up",
@@ -199,7 +194,7 @@ fn names_of_users_appear_only_where_they_are_wanted() {
     let mut account = fixture("acme", &["1"]);
     account.users[0] = Arc::new(User { name: Some("Anna".into()), ..(*account.users[0]).clone() });
     account.export.user_names = false;
-    let text = scrape(&[publish(&account, users(&account), Facts::default(), start())], start());
+    let text = scrape(&[publish(&account, users(&account), Facts::default())], start());
     assert_eq!(
         samples(&text, "wazzup_user_info"),
         [r#"wazzup_user_info{account="acme",user="1",name="",role=""} 1"#]
@@ -212,7 +207,7 @@ fn the_lines_of_a_family_stand_together_over_all_accounts() {
         let account = fixture(name, &["1", "2"]);
         let mut list = users(&account);
         read(&mut list[1], 5, CounterType::Red, start());
-        publish(&account, list, Facts::default(), start())
+        publish(&account, list, Facts::default())
     });
     let process = ProcessMetrics::new().gather();
     for (format, now) in [
@@ -220,7 +215,7 @@ fn the_lines_of_a_family_stand_together_over_all_accounts() {
         (Format::OpenMetrics, start()),
         (Format::OpenMetrics, start().plus(3600 * SECOND)),
     ] {
-        let text = document(&views, &process, format, false, now);
+        let text = text(&views, &process, format, now);
         let text = String::from_utf8(text).unwrap();
         let families = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
         let mut names: Vec<&str> = families.collect();
@@ -231,43 +226,4 @@ fn the_lines_of_a_family_stand_together_over_all_accounts() {
         assert_eq!(text.ends_with("# EOF\n"), format == Format::OpenMetrics);
         assert_eq!(text.matches("# EOF").count(), usize::from(format == Format::OpenMetrics));
     }
-}
-
-#[test]
-fn compressed_and_plain_say_the_same_fresh_or_stale() {
-    let account = fixture("acme", &["1", "2", "3"]);
-    let mut list = users(&account);
-    read(&mut list[0], 5, CounterType::Red, start());
-    read(&mut list[1], 7, CounterType::Grey, start().plus(30 * SECOND));
-    let view = [publish(&account, list, Facts::default(), start().plus(30 * SECOND))];
-    let process = ProcessMetrics::new().gather();
-    for later in [30, 130, 600] {
-        let now = start().plus(later * SECOND);
-        let plain = document(&view, &process, Format::OpenMetrics, false, now);
-        let packed = document(&view, &process, Format::OpenMetrics, true, now);
-        let mut unpacked = Vec::new();
-        flate2::bufread::GzDecoder::new(&packed[..]).read_to_end(&mut unpacked).unwrap();
-        assert_eq!(String::from_utf8(unpacked), String::from_utf8(plain));
-    }
-}
-
-#[test]
-fn lines_that_did_not_change_are_not_compressed_again() {
-    let account = fixture("acme", &["1"]);
-    let mut list = users(&account);
-    read(&mut list[0], 5, CounterType::Red, start());
-    let first = render_chunk(&account, list.clone(), None, start());
-    let later = start().plus(30 * SECOND);
-    read(&mut list[0], 5, CounterType::Red, later);
-    let second = render_chunk(&account, list, Some(&first), later);
-    let kept: Vec<bool> = first
-        .blocks
-        .iter()
-        .zip(&second.blocks)
-        .map(|(first, second)| first.deflated.as_ptr() == second.deflated.as_ptr())
-        .collect();
-    let changed: Vec<usize> = (0..kept.len()).filter(|index| !kept[*index]).collect();
-    let times = USER_FAMILIES.iter().position(|family| family.name.contains("last_success"));
-    assert_eq!(changed, [times.unwrap()], "only the time of the reading changed");
-    assert_eq!(second.blocks[0].expires, Some(later.plus(account.poll.stale_after).uptime));
 }

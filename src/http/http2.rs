@@ -25,7 +25,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep};
 
 use super::connection::{Connection, ConnectionError, HEADERS_MAX, WRITE_TIMEOUT};
-use super::response::SlicedBody;
+use super::response::{Cut, SlicedBody};
 use super::service::Service;
 use super::write_timeout::WriteDeadline;
 use crate::blocking::lock;
@@ -181,12 +181,12 @@ struct StreamBody {
 
 impl Body for StreamBody {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = Cut;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         Pin::new(&mut self.body).poll_frame(context)
     }
 

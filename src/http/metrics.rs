@@ -1,49 +1,45 @@
-//! Scrapes: the exposition in the format and the encoding that a client accepts.
+//! Scrapes: the exposition in the format and the encoding that a client accepts, of all accounts or of some.
 
 use std::sync::Arc;
 
 use hyper::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, HeaderValue, VARY};
 use hyper::{HeaderMap, StatusCode};
-use tokio::sync::Semaphore;
+use url::form_urlencoded;
 
-use super::response::{BufferedResponse, joined, overloaded, response_with_permit};
-use crate::blocking;
-use crate::clock::Stamp;
-use crate::exposition::{accepts_gzip, document, negotiate};
+use super::response::{BufferedResponse, joined, overloaded, plain_text, scrape_response};
+use crate::exposition::{Documents, NoAnswer, Selection, accepts_gzip, negotiate};
 use crate::metrics::ProcessMetrics;
-use crate::snapshot::{AccountView, Directory};
-
-/// Scrapes served at the same time; more get 503 with `Retry-After`.
-pub const SCRAPES_MAX: usize = 8;
+use crate::snapshot::Directory;
 
 /// What scrapes are answered from.
 #[derive(Debug)]
 pub(super) struct Scrapes {
-    directory: Arc<Directory>,
-    process: Arc<ProcessMetrics>,
-    permits: Arc<Semaphore>,
+    documents: Arc<Documents>,
 }
 
 impl Scrapes {
     pub(super) fn new(directory: Arc<Directory>, process: Arc<ProcessMetrics>) -> Self {
-        Self { directory, process, permits: Arc::new(Semaphore::new(SCRAPES_MAX)) }
+        Self { documents: Arc::new(Documents::new(directory, process)) }
     }
 
-    /// Responds to a scrape; nothing in its query matters.
+    /// Responds to a scrape. `account` in the query, which may be repeated, names the accounts to show;
+    /// anything else in it is ignored.
     pub(super) async fn respond(
         &self,
-        _query: Option<&str>,
+        query: Option<&str>,
         headers: &HeaderMap,
     ) -> BufferedResponse {
-        let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else { return overloaded() };
         let format = negotiate(&joined(headers, &ACCEPT));
         let gzip = accepts_gzip(&joined(headers, &ACCEPT_ENCODING));
-        let views = self.views();
-        let process = Arc::clone(&self.process);
-        let body =
-            blocking::run(move || document(&views, &process.gather(), format, gzip, Stamp::now()));
-        let mut response =
-            response_with_permit(StatusCode::OK, format.content_type(), body.await, Some(permit));
+        let selection = Selection { format, accounts: accounts(query) };
+        let answer = match self.documents.answer(selection, gzip).await {
+            Ok(answer) => answer,
+            Err(NoAnswer::Busy) => return overloaded(),
+            Err(NoAnswer::UnknownAccount(error)) => {
+                return plain_text(StatusCode::NOT_FOUND, format!("{error}\n"));
+            }
+        };
+        let mut response = scrape_response(format.content_type(), answer);
         let headers = response.headers_mut();
         headers.insert(VARY, HeaderValue::from_static("accept, accept-encoding"));
         if gzip {
@@ -51,9 +47,27 @@ impl Scrapes {
         }
         response
     }
+}
 
-    /// The current view of every account.
-    fn views(&self) -> Vec<Arc<AccountView>> {
-        self.directory.slots().iter().map(|slot| slot.view()).collect()
+/// The accounts that a query names; none for all.
+fn accounts(query: Option<&str>) -> Vec<String> {
+    let query = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+    let mut accounts: Vec<String> =
+        query.filter(|(name, _)| name == "account").map(|(_, value)| value.into_owned()).collect();
+    accounts.sort_unstable();
+    accounts.dedup();
+    accounts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::accounts;
+
+    #[test]
+    fn accounts_are_named_once_each_whatever_their_order() {
+        assert_eq!(accounts(None), Vec::<String>::new());
+        assert_eq!(accounts(Some("x=1&accounts=a")), Vec::<String>::new());
+        let named = accounts(Some("account=b%20%26&account=a+1&x=y&account=b+%26"));
+        assert_eq!(named, ["a 1", "b &"]);
     }
 }

@@ -29,7 +29,6 @@ mod write_timeout;
 
 pub use self::access::Access;
 pub use self::admin::Admin;
-pub use self::metrics::SCRAPES_MAX;
 pub use self::prefix::{InvalidPrefix, Prefix};
 pub use self::routes::{Site, VIEWS_MAX};
 pub use self::running_config::RunningConfig;

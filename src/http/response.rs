@@ -1,6 +1,5 @@
 //! Responses and their bodies.
 
-use std::convert::Infallible;
 use std::io::Write as _;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -13,6 +12,8 @@ use hyper::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::{HeaderMap, Response, StatusCode};
 use tokio::sync::OwnedSemaphorePermit;
 
+use crate::exposition::Answer;
+
 /// A response whose body is in memory.
 pub(super) type BufferedResponse = Response<SlicedBody>;
 
@@ -23,14 +24,29 @@ const SLICE: usize = 64 * 1024;
 #[derive(Debug)]
 pub(super) struct SlicedBody {
     rest: Bytes,
+    /// What follows, of an answer to a scrape.
+    answer: Option<Answer>,
     _permit: Option<OwnedSemaphorePermit>,
 }
+
+/// The client is disconnected, because newer answers need the memory.
+#[derive(Debug, thiserror::Error)]
+#[error("the client was too slow for the number of answers")]
+pub(super) struct Cut;
 
 impl SlicedBody {
     /// Drops what is left to send.
     pub(super) fn clear(&mut self) {
         self.rest.clear();
+        self.answer = None;
     }
+}
+
+/// A response with the answer to a scrape.
+pub(super) fn scrape_response(content_type: &'static str, answer: Answer) -> BufferedResponse {
+    let mut response = response(StatusCode::OK, content_type, Bytes::new());
+    response.body_mut().answer = Some(answer);
+    response
 }
 
 /// A response of the given content type.
@@ -49,7 +65,8 @@ pub(super) fn response_with_permit(
     body: impl Into<Bytes>,
     permit: Option<OwnedSemaphorePermit>,
 ) -> BufferedResponse {
-    let mut response = Response::new(SlicedBody { rest: body.into(), _permit: permit });
+    let mut response =
+        Response::new(SlicedBody { rest: body.into(), answer: None, _permit: permit });
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
@@ -95,25 +112,33 @@ pub(super) fn gzip_body(body: &[u8]) -> Vec<u8> {
 
 impl Body for SlicedBody {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = Cut;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         if self.rest.is_empty() {
-            return Poll::Ready(None);
+            let Some(piece) = self.answer.as_mut().and_then(Iterator::next) else {
+                return Poll::Ready(None);
+            };
+            self.rest = piece;
         }
-        let length = self.rest.len().min(SLICE);
+        if self.answer.as_ref().is_some_and(|answer| answer.cut().is_cancelled()) {
+            return Poll::Ready(Some(Err(Cut)));
+        }
+        let slice = if self.answer.is_some() { usize::MAX } else { SLICE };
+        let length = self.rest.len().min(slice);
         let slice = self.rest.split_to(length);
         Poll::Ready(Some(Ok(Frame::data(slice))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.rest.is_empty()
+        self.size_hint().exact() == Some(0)
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.rest.len() as u64)
+        let answer = self.answer.as_ref().map_or(0, Answer::length);
+        SizeHint::with_exact(self.rest.len() as u64 + answer)
     }
 }

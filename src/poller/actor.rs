@@ -13,7 +13,6 @@ use super::state::PollState;
 use crate::account::Account;
 use crate::api::Client;
 use crate::auth::TokenError;
-use crate::blocking;
 use crate::clock::Stamp;
 use crate::health::Heartbeat;
 use crate::schedule::Backoff;
@@ -91,17 +90,15 @@ impl Poller {
         self.state.facts.sweep.is_none() || self.backoff.probing()
     }
 
-    /// Renders what changed, outside the async threads, and replaces the view in the slot.
-    pub(super) async fn publish(&mut self) {
+    /// Replaces the view in the slot. Nothing is rendered: that is left to the scrapes.
+    pub(super) fn publish(&mut self) {
         self.note_pause();
         let slot = self.writer.slot();
         self.state.update_trust(Stamp::now());
         let token = self.client.token_times();
         self.state.facts.token_expiry = token.expiry;
         self.state.facts.token_refreshed = token.last_refresh;
-        let draft = self.state.draft(slot.view(), &slot.tally);
-        // A panic there is a panic of this poller, which the supervisor handles.
-        let view = blocking::run(move || draft.render(Stamp::now())).await;
+        let view = self.state.view(&slot.tally);
         self.writer.publish(view);
         if self.state.has_attempted() {
             self.heartbeat.note_attempt();

@@ -51,7 +51,7 @@ impl Poller {
         self.load_trends().await;
         let mut poller = self.sweep_in(schedule, interrupts, &shutdown).await;
         if !shutdown.has_begun() {
-            poller.publish().await;
+            poller.publish();
             poller.save_trends_now().await;
         }
     }
@@ -69,7 +69,7 @@ impl Poller {
             self.state.fail_all_users(&problem, Outcome::RateLimited);
             self.state.facts.failing = Some(FailingReason::RateLimited);
         }
-        self.publish().await;
+        self.publish();
         paused_until
     }
 
@@ -144,7 +144,7 @@ impl Poller {
                 // After an outage the readings of everybody are missing.
                 let failing = self.state.facts.failing.is_some();
                 pace = if failing { SweepPace::Share } else { SweepPace::Spread };
-                self.publish().await;
+                self.publish();
                 self.save_trends();
             }
         }
@@ -161,7 +161,7 @@ impl Poller {
                 () = interrupts.next() => {}
             }
             if !interrupts.begun() {
-                self.publish().await;
+                self.publish();
             }
         }
     }
@@ -193,7 +193,7 @@ impl Poller {
         let mut poller = returned.expect("a held poller is given back when it is dropped");
         poller.state.forget_outcomes();
         // Also for a successor, which must not show readings from before the reset.
-        poller.publish().await;
+        poller.publish();
         poller.save_trends_now().await;
         poller
     }

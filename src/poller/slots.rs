@@ -11,9 +11,8 @@ use crate::account::{Account, Auth, Discovery, User, UserId};
 use crate::auth::account_named_in;
 use crate::channel::ChannelsAndRoles;
 use crate::clock::Stamp;
-use crate::exposition::{render_account, render_chunk};
 use crate::metrics::Tally;
-use crate::snapshot::{AccountView, CHUNK_USERS, Facts, Slot, UserView};
+use crate::snapshot::{AccountView, Facts, Slot, UserView};
 
 /// A slot for an account that has not been polled yet.
 pub fn new_slot(account: Arc<Account>) -> Slot {
@@ -127,12 +126,7 @@ fn still_listed(account: &Account, discovery: &Discovery, view: &AccountView) ->
 
 fn view_of(account: Arc<Account>, tally: &Tally, facts: Facts, users: &[UserView]) -> AccountView {
     let facts = Facts { tally: tally.values(), users: users.len(), ..facts };
-    let now = Stamp::now();
-    let chunks = users.chunks(CHUNK_USERS);
-    let chunks = chunks.map(|users| Arc::new(render_chunk(&account, users.to_vec(), None, now)));
-    let chunks = chunks.collect();
-    let blocks = render_account(&account, &facts, None, now);
-    AccountView { account, facts, chunks, blocks }
+    AccountView::new(account, facts, users)
 }
 
 /// Marks an account whose poller has failed as down; its readings stay until they are stale.
@@ -140,7 +134,6 @@ pub fn mark_down(slot: &Arc<Slot>) {
     let writer = slot.writer();
     let view = slot.view();
     let facts = Facts { down: true, tally: slot.tally.values(), ..view.facts.clone() };
-    let blocks = render_account(&view.account, &facts, Some(&view.blocks), Stamp::now());
     let (account, chunks) = (Arc::clone(&view.account), view.chunks.clone());
-    writer.publish(AccountView { account, facts, chunks, blocks });
+    writer.publish(AccountView { account, facts, chunks });
 }

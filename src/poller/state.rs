@@ -1,7 +1,7 @@
 //! What a poller knows between two publications.
 //!
-//! [`PollState`] records readings and failures of the [`PolledUsers`], and whose they are; a [`Draft`] of
-//! it is rendered into the next view.
+//! [`PollState`] records readings and failures of the [`PolledUsers`], and whose they are.
+//! [`PollState::view`] is what is published.
 
 use std::sync::Arc;
 
@@ -13,9 +13,8 @@ use crate::account::{Account, User};
 use crate::channel::Trust;
 use crate::clock::Stamp;
 use crate::counter::{Reading, Trend};
-use crate::exposition::{render_account, render_chunk};
 use crate::metrics::{Outcome, SweepResult, Tally};
-use crate::snapshot::{AccountView, Attempt, Chunk, Facts, FailingReason, ListStatus, UserView};
+use crate::snapshot::{AccountView, Attempt, Facts, FailingReason, ListStatus, UserView};
 use crate::transport::Error;
 
 /// The poller's own copy of what is known, ahead of what is published.
@@ -32,16 +31,6 @@ pub(super) struct PollState {
     problem: Option<Arc<str>>,
     /// Outcomes of the current sweep.
     outcomes: SweepOutcomes,
-}
-
-/// A copy of what changed, to be rendered elsewhere.
-pub(super) struct Draft {
-    account: Arc<Account>,
-    facts: Facts,
-    /// How many chunks there are.
-    chunks: usize,
-    changed: Vec<(usize, Vec<UserView>)>,
-    earlier: Arc<AccountView>,
 }
 
 impl PollState {
@@ -68,12 +57,10 @@ impl PollState {
 
     fn continue_saved_trends(&mut self, now: Stamp) {
         let Self { users, identity: Some(identity), account, saved, .. } = self else { return };
-        users.update(|user| {
-            if user.last_good.is_none() {
-                restore_trend(user, identity, account, saved, now);
-            }
-            false
-        });
+        users.update_due(
+            |user| user.last_good.is_none(),
+            |user| restore_trend(user, identity, account, saved, now),
+        );
     }
 
     /// Takes note of the account that the token in use names. Figures and trends of another account are
@@ -82,7 +69,6 @@ impl PollState {
         if !self.is_of(named) {
             self.users.update(|user| {
                 (user.last_good, user.trend) = (None, Trend::default());
-                true
             });
             self.facts.newest_reading = None;
         }
@@ -131,10 +117,8 @@ impl PollState {
     /// Decides from the current channels and roles what each user's counter is worth.
     pub(super) fn update_trust(&mut self, now: Stamp) {
         let Self { account, facts, users, .. } = self;
-        users.update(|view| {
-            let trust = trust_of(account, facts, view.user.id.as_str(), now);
-            std::mem::replace(&mut view.trust, trust) != view.trust
-        });
+        let trust = |view: &UserView| trust_of(account, facts, view.user.id.as_str(), now);
+        users.update_due(|view| view.trust != trust(view), |view| view.trust = trust(view));
     }
 
     /// Suspends all trends, because counters may be cleared from now on. Returns them as they were.
@@ -143,7 +127,6 @@ impl PollState {
         self.users.update(|user| {
             before.push(user.trend);
             user.trend.mark_doubtful();
-            false
         });
         before
     }
@@ -151,10 +134,7 @@ impl PollState {
     /// Restores suspended trends: no counter was cleared.
     pub(super) fn restore_trends(&mut self, trends: Vec<Trend>) {
         let mut trends = trends.into_iter();
-        self.users.update(|user| {
-            user.trend = trends.next().unwrap_or(user.trend);
-            false
-        });
+        self.users.update(|user| user.trend = trends.next().unwrap_or(user.trend));
     }
 
     /// Drops every reading, because counters were `cleared` or may have been.
@@ -164,7 +144,6 @@ impl PollState {
             if cleared {
                 user.trend.mark_cleared();
             }
-            true
         });
         self.facts.newest_reading = None;
     }
@@ -304,36 +283,11 @@ impl PollState {
         self.problem.as_deref()
     }
 
-    /// Copies what changed since the last draft.
-    pub(super) fn draft(&mut self, earlier: Arc<AccountView>, tally: &Tally) -> Draft {
+    /// What is known now, with the values of `tally`.
+    pub(super) fn view(&mut self, tally: &Tally) -> AccountView {
         self.facts.tally = tally.values();
-        Draft {
-            account: Arc::clone(&self.account),
-            facts: self.facts.clone(),
-            chunks: self.users.chunks(),
-            changed: self.users.take_changed(),
-            earlier,
-        }
-    }
-}
-
-impl Draft {
-    /// Renders the next view; unchanged chunks are shared with the earlier one.
-    pub(super) fn render(self, now: Stamp) -> AccountView {
-        let Self { account, facts, chunks: count, changed, earlier } = self;
-        let mut chunks: Vec<Arc<Chunk>> = earlier.chunks.clone();
-        chunks.truncate(count);
-        for (index, users) in changed {
-            let rendered =
-                |earlier: Option<&Chunk>| Arc::new(render_chunk(&account, users, earlier, now));
-            match chunks.get_mut(index) {
-                Some(chunk) => *chunk = rendered(Some(chunk)),
-                // New chunks are changed, and in order.
-                None => chunks.push(rendered(None)),
-            }
-        }
-        let blocks = render_account(&account, &facts, Some(&earlier.blocks), now);
-        AccountView { account, facts, chunks, blocks }
+        let (account, facts) = (Arc::clone(&self.account), self.facts.clone());
+        AccountView { account, facts, chunks: self.users.chunks() }
     }
 }
 

@@ -214,7 +214,7 @@ impl Poller {
                     let now = Stamp::now();
                     self.state.judge_early(poll.concurrency, client.paused(), now);
                     self.report(false, now);
-                    self.publish().await;
+                    self.publish();
                 }
             }
         }

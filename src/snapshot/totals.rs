@@ -78,7 +78,7 @@ mod tests {
     use crate::account::fixture;
     use crate::channel::Trust;
     use crate::counter::{CounterType, Reading};
-    use crate::snapshot::{Chunk, Facts};
+    use crate::snapshot::Facts;
 
     /// The totals of users with these roles, red counters and whether they are cut off.
     fn totals(users: &[(Option<Role>, Option<u64>, bool)]) -> Totals {
@@ -98,10 +98,9 @@ mod tests {
                 ..user
             }
         };
-        let chunk = Chunk { users: users.iter().map(user).collect(), blocks: Vec::new() };
-        let (account, facts) = (Arc::new(fixture("acme", &[])), Facts::default());
-        AccountView { account, facts, chunks: vec![Arc::new(chunk)], blocks: Vec::new() }
-            .totals(now)
+        let users: Vec<UserView> = users.iter().map(user).collect();
+        let account = Arc::new(fixture("acme", &[]));
+        AccountView::new(account, Facts::default(), &users).totals(now)
     }
 
     #[test]

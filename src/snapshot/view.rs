@@ -3,9 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use flate2::Crc;
-
 use super::lists::{ListStatus, SkippedUsers};
 use super::reasons::{FailingReason, UntrustedReason};
 use crate::account::{Account, Api, User};
@@ -14,8 +11,11 @@ use crate::clock::Stamp;
 use crate::counter::{CounterType, CounterValues, Reading, Trend};
 use crate::metrics::{Outcome, SweepResult, TallyValues};
 
-/// Users per [`Chunk`], the unit of rendering and compressing.
-pub const CHUNK_USERS: usize = 1000;
+/// Users per [`Chunk`]: few, because a publication copies each chunk in which a user was read.
+pub const CHUNK_USERS: usize = 64;
+
+/// A run of users. It is shared by all views until one of its users changes.
+pub type Chunk = Vec<UserView>;
 
 /// Everything that is known of an account, as of one publication.
 #[derive(Debug)]
@@ -26,32 +26,6 @@ pub struct AccountView {
     pub facts: Facts,
     /// The users in configuration order, [`CHUNK_USERS`] in each chunk but the last.
     pub chunks: Vec<Arc<Chunk>>,
-    /// Rendered lines of the account's own families, in the exposition's order.
-    pub blocks: Vec<Block>,
-}
-
-/// A run of users and their rendered lines.
-#[derive(Debug)]
-pub struct Chunk {
-    /// The users.
-    pub users: Vec<UserView>,
-    /// Their rendered lines, one block per family in the exposition's order.
-    pub blocks: Vec<Block>,
-}
-
-/// Rendered lines of one metric family, without its HELP and TYPE.
-#[derive(Debug, Clone)]
-pub struct Block {
-    /// The lines.
-    pub text: Bytes,
-    /// The same, compressed: part of a deflate stream that ends on a byte boundary and refers to
-    /// nothing before it, so that such parts can be put one behind the other.
-    pub deflated: Bytes,
-    /// Checksum of `text`.
-    pub crc: Arc<Crc>,
-    /// Uptime ([`Stamp::uptime`]) at which a figure in it turns stale; from then on the lines have
-    /// to be rendered again.
-    pub expires: Option<Duration>,
 }
 
 /// What is known of an account as a whole.
@@ -135,9 +109,14 @@ pub struct Attempt {
 }
 
 impl AccountView {
+    /// A view of these users.
+    pub fn new(account: Arc<Account>, facts: Facts, users: &[UserView]) -> Self {
+        Self { account, facts, chunks: chunks(users) }
+    }
+
     /// All users in configuration order.
     pub fn users(&self) -> impl Iterator<Item = &UserView> {
-        self.chunks.iter().flat_map(|chunk| &chunk.users)
+        self.chunks.iter().flat_map(|chunk| &**chunk)
     }
 
     /// Whether the account can be read: it has a reading younger than `stale_after`, its poller is
@@ -145,6 +124,11 @@ impl AccountView {
     pub fn up(&self, now: Stamp) -> bool {
         self.facts.up(self.account.poll.stale_after, now)
     }
+}
+
+/// Splits users into chunks.
+pub fn chunks(users: &[UserView]) -> Vec<Arc<Chunk>> {
+    users.chunks(CHUNK_USERS).map(|users| Arc::new(users.to_vec())).collect()
 }
 
 impl Facts {

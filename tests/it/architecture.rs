@@ -65,7 +65,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("config", &["account", "files", "net", "schedule", "text", "yaml"]),
     ("web_config", &["files", "text", "yaml"]),
     ("snapshot", &["account", "blocking", "channel", "clock", "counter", "metrics"]),
-    ("exposition", &["account", "channel", "clock", "counter", "metrics", "snapshot"]),
+    // Documents are made away from the async threads.
+    ("exposition", &["account", "blocking", "channel", "clock", "counter", "metrics", "snapshot"]),
     ("health", &["blocking"]),
     ("shutdown", &[]),
     // Which accounts a process polls, and what becomes of limits that they have in common.
@@ -82,7 +83,6 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "channel",
             "clock",
             "counter",
-            "exposition",
             "health",
             "metrics",
             "schedule",

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
-use wazzup_exporter::http::{SCRAPES_MAX, VIEWS_MAX};
+use wazzup_exporter::http::VIEWS_MAX;
 
 use super::support::daemon::World;
 use super::support::upstream::still;
@@ -148,16 +148,53 @@ async fn requests_over_broken_connections_harm_no_others() {
 #[tokio::test]
 async fn clients_that_do_not_read_take_all_places_but_no_more() {
     let world = World::start(still(&["acme"], 60_000), SLOW).await;
-    for (path, places) in [("/metrics", SCRAPES_MAX), ("/api/v1/status", VIEWS_MAX)] {
-        take_all_places(&world, path, places).await;
-    }
+    let path = "/api/v1/status";
+    let stuck = slow_readers(&world, path, VIEWS_MAX).await;
+    let refused = world.get(path).await;
+    assert_eq!(refused.status(), 503, "{path}");
+    assert_eq!(refused.headers()["retry-after"], "1", "{path}");
+    assert_eq!(world.get("/-/healthy").await.status(), 200);
+    drop(stuck);
+    until_true("a free place", async || world.get(path).await.status() == 200).await;
     world.stop().await;
 }
 
-async fn take_all_places(world: &World, path: &str, places: usize) {
+#[tokio::test]
+async fn scrapes_that_are_not_read_keep_no_others_out() {
+    let world = World::start(still(&["acme"], 20_000), SLOW).await;
+    let _stuck = slow_readers(&world, "/metrics", 20).await;
+    let answer = world.request(Method::GET, "/metrics", &[("accept-encoding", "gzip")]).await;
+    assert_eq!(answer.status(), 200);
+    let text = world.get("/metrics").await.text().await.unwrap();
+    assert_eq!(text.matches("\nwazzup_user_info{").count(), 20_000);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_scrape_of_some_accounts_shows_these_alone() {
+    let world = World::start(still(&["acme", "globex", "initech"], 3), SLOW).await;
+    let accounts = async |query: &str| {
+        let text = world.get(&format!("/metrics?{query}")).await.text().await.unwrap();
+        let infos = text.lines().filter(|line| line.starts_with("wazzup_account_info{"));
+        let account = |line: &str| line.split('"').nth(1).unwrap().to_owned();
+        (infos.map(account).collect::<Vec<_>>(), text.contains("process_cpu_seconds_total"))
+    };
+    let all = ["acme", "globex", "initech"].map(str::to_owned).to_vec();
+    assert_eq!(accounts("x=y").await, (all, true));
+    assert_eq!(accounts("account=globex").await, (vec!["globex".to_owned()], false));
+    let two = vec!["acme".to_owned(), "initech".to_owned()];
+    assert_eq!(accounts("account=initech&account=acme").await, (two, false));
+    let unknown = world.get("/metrics?account=acme&account=umbrella").await;
+    assert_eq!(unknown.status(), 404);
+    assert_eq!(unknown.text().await.unwrap(), "no account is named umbrella here\n");
+    world.stop().await;
+}
+
+/// Clients that have read the first byte of the answer, and read nothing else.
+async fn slow_readers(world: &World, path: &str, readers: usize) -> Vec<TcpStream> {
     let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
     let mut stuck = Vec::new();
-    for _ in 0..places {
+    for _ in 0..readers {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(4096).unwrap();
         let mut stream = socket.connect(world.exporter).await.unwrap();
@@ -166,12 +203,7 @@ async fn take_all_places(world: &World, path: &str, places: usize) {
         guard("the first byte", stream.read_u8()).await.unwrap();
         stuck.push(stream);
     }
-    let refused = world.get(path).await;
-    assert_eq!(refused.status(), 503, "{path}");
-    assert_eq!(refused.headers()["retry-after"], "1", "{path}");
-    assert_eq!(world.get("/-/healthy").await.status(), 200);
-    drop(stuck);
-    until_true("a free place", async || world.get(path).await.status() == 200).await;
+    stuck
 }
 
 #[tokio::test]

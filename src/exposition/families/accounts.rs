@@ -154,7 +154,7 @@ pub(in crate::exposition) static ACCOUNT_FAMILIES: [AccountFamily; 31] = [
         name: "wazzup_account_paused_until_timestamp_seconds",
         kind: Kind::Gauge,
         help: "When the pause ends that upstream has asked for with an answer 429, unix time. Absent while there is none.",
-        ages: Ages::Always,
+        ages: Ages::Pause,
         write: |lines, name, labels, context| {
             if let Some(until) = context.facts.pause(context.now) {
                 let until = until.unix_at(context.now).as_secs();
@@ -177,7 +177,7 @@ pub(in crate::exposition) static ACCOUNT_FAMILIES: [AccountFamily; 31] = [
         name: "wazzup_working_time",
         kind: Kind::Gauge,
         help: "1 during the configured working hours of the account, 0 outside; judged at scrape time. Absent where none are configured.",
-        ages: Ages::Always,
+        ages: Ages::TimeOfDay,
         write: |lines, name, labels, context| {
             if let Some(hours) = &context.account.working_hours {
                 let open = hours.open_at(context.now.unix);

@@ -1,12 +1,13 @@
 //! What a row of the tables is: a family's name, type, HELP, and the function that writes its lines.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::text::{Kind, Lines, push_label};
+use super::super::text::{Format, Kind, Lines, push_label};
 
 use crate::account::{Account, Profile, User};
 use crate::clock::Stamp;
-use crate::snapshot::{Facts, ListStatus, UserView};
+use crate::snapshot::{Chunk, Facts, ListStatus, UserView};
 
 /// What a family's lines are rendered from, beside the user.
 #[derive(Debug, Clone, Copy)]
@@ -49,8 +50,17 @@ pub(in crate::exposition) enum Ages {
     Readings,
     /// That one of the lists does.
     Lists,
-    /// The time of day; they are written at every scrape.
-    Always,
+    /// That a pause ends.
+    Pause,
+    /// The time of day, of which full minutes matter.
+    TimeOfDay,
+}
+
+/// A row of either table.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::exposition) enum Family {
+    User(&'static UserFamily),
+    Account(&'static AccountFamily),
 }
 
 impl UserFamily {
@@ -60,12 +70,58 @@ impl UserFamily {
     }
 }
 
+impl Family {
+    /// Writes HELP and TYPE.
+    pub(in crate::exposition) fn describe(self, lines: &mut Lines, format: Format) {
+        let (name, kind, help) = match self {
+            Self::User(family) => (family.name, family.kind, family.help),
+            Self::Account(family) => (family.name, family.kind, family.help),
+        };
+        lines.describe(format, name, kind, help);
+    }
+
+    /// Writes the lines of these users of an account, or of the account itself, and tells when they have
+    /// to be rendered again although nothing was published, as uptime. `labels` are those of each user, or
+    /// of the account.
+    pub(in crate::exposition) fn write(
+        self,
+        lines: &mut Lines,
+        users: &[Arc<Chunk>],
+        labels: &[String],
+        context: &Context<'_>,
+    ) -> Option<Duration> {
+        match self {
+            Self::User(family) if !family.wanted(context.account) => None,
+            Self::User(family) => {
+                let users = users.iter().flat_map(|chunk| &**chunk);
+                for (user, labels) in users.clone().zip(labels) {
+                    (family.write)(lines, family.name, labels, user, context);
+                }
+                if family.ages { first_expiry(users, context) } else { None }
+            }
+            Self::Account(family) => {
+                for labels in labels {
+                    (family.write)(lines, family.name, labels, context);
+                }
+                family.ages.expiry(context)
+            }
+        }
+    }
+}
+
 impl Ages {
     /// When the lines written now have to be rendered again, as uptime.
     pub(in crate::exposition) fn expiry(self, context: &Context<'_>) -> Option<Duration> {
         match self {
             Self::Never => None,
-            Self::Always => Some(Duration::ZERO),
+            Self::Pause => context.facts.pause(context.now).map(|until| until.uptime),
+            Self::TimeOfDay => {
+                let second = Duration::from_nanos(context.now.unix.subsec_nanos().into());
+                let second = second + Duration::from_secs(context.now.unix.as_secs() % 60);
+                let minute = Duration::from_mins(1).saturating_sub(second);
+                let hours = context.account.working_hours.as_ref();
+                hours.map(|_| context.now.plus(minute).uptime)
+            }
             Self::Readings => {
                 let stale_after = context.account.poll.stale_after;
                 let newest = context.facts.newest_reading;
@@ -109,12 +165,12 @@ pub(in crate::exposition) fn user_labels(account_labels: &str, user: &User) -> S
 }
 
 /// When the first live reading among `users` turns stale.
-pub(in crate::exposition) fn first_expiry(
-    users: &[UserView],
+fn first_expiry<'a>(
+    users: impl Iterator<Item = &'a UserView>,
     context: &Context<'_>,
 ) -> Option<Duration> {
     let stale_after = context.account.poll.stale_after;
-    let live = users.iter().filter(|user| user.live(stale_after, context.now).is_some());
+    let live = users.filter(|user| user.live(stale_after, context.now).is_some());
     let readings = live.filter_map(|user| user.last_good);
     readings.map(|(_, at)| at.plus(stale_after).uptime).min()
 }

@@ -14,8 +14,8 @@ use crate::clock::Stamp;
 use crate::counter::{CounterType, Reading, Trend};
 use crate::metrics::{LastReset, Outcome, ResetResult, SweepResult};
 use crate::snapshot::{
-    AccountView, Attempt, Chunk, Facts, FailingReason, ListStatus, Point, SkippedUsers, Slot,
-    Sweep, UserView,
+    AccountView, Attempt, Facts, FailingReason, ListStatus, Point, SkippedUsers, Slot, Sweep,
+    UserView,
 };
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -73,8 +73,7 @@ pub(in crate::http) fn account(name: &str, users: Vec<UserView>) -> AccountView 
         sweep: Some(sweep),
         ..Facts::default()
     };
-    let chunks = vec![Arc::new(Chunk { users, blocks: Vec::new() })];
-    AccountView { account: Arc::new(fixture(name, &[])), facts, chunks, blocks: Vec::new() }
+    AccountView::new(Arc::new(fixture(name, &[])), facts, &users)
 }
 
 /// The same account, which fails.
