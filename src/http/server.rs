@@ -61,7 +61,12 @@ async fn accept(
     let permit = Arc::clone(permits).acquire_owned().await.expect("this semaphore is never closed");
     loop {
         match listener.accept().await {
-            Ok((stream, peer)) => return (stream, peer, permit),
+            Ok((stream, peer)) => {
+                // Else the end of an answer waits for an ACK that the client delays, for 40 ms. That it can
+                // fail on a connection that is gone already does not matter.
+                let _ = stream.set_nodelay(true);
+                return (stream, peer, permit);
+            }
             Err(error) => {
                 warn!("cannot accept a connection: {error}");
                 sleep(ACCEPT_PAUSE).await;
