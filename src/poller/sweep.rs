@@ -3,21 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 use tracing::debug;
 
 use super::actor::{PUBLISH_PERIOD, Poller, reason_of, with_heartbeat};
 use super::counter_requests::{CounterRequests, EndedRequest};
 use super::full_read::may_be_temporary;
 use super::interrupts::Interrupts;
-use super::sweep_progress::{Retry, SweepProgress, SweepScope};
+use super::sweep_progress::{Retry, SweepProgress};
 use crate::api::CounterResponse;
 use crate::auth::Token;
 use crate::clock::Stamp;
 use crate::metrics::Outcome;
 use crate::schedule::{fnv1a, retry_pause, sweep_spacing};
 use crate::snapshot::{FailingReason, Sweep};
-use crate::transport::Error;
 
 /// How fast the users of a sweep are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,15 +94,12 @@ impl Poller {
         skip_read_since: Option<Stamp>,
         interrupts: &mut Interrupts,
     ) -> (Option<FailingReason>, bool) {
-        let started = Instant::now();
         let (poll, users) = (self.account().poll, self.state.facts.users);
-        let scope = if self.backoff.probing() { SweepScope::Probe } else { SweepScope::AllUsers };
         let between = match pace {
             SweepPace::Share => Duration::ZERO,
             SweepPace::Spread => sweep_spacing(users, poll.interval),
         };
-        let mut progress =
-            SweepProgress::new(scope, users, self.first_user, poll.concurrency, between);
+        let mut progress = SweepProgress::new(users, self.first_user, between, poll, self.backoff);
         if let Some(since) = skip_read_since {
             progress.skip(|user| self.state.was_read(user, since));
         }
@@ -111,17 +107,6 @@ impl Poller {
         self.request_queue(&mut progress, &mut requests, interrupts).await;
         if interrupts.stop.has_begun() {
             return (None, false);
-        }
-        if let Some(pause) = self.pause_before_retries(&progress, started.elapsed())
-            && !interrupts.begun()
-        {
-            let stop = interrupts.stop.clone();
-            tokio::select! {
-                () = sleep(pause) => {}
-                () = stop.wait() => return (None, false),
-            }
-            self.retract(progress.retry_all());
-            self.request_queue(&mut progress, &mut requests, interrupts).await;
         }
         for retry in progress.take_retries() {
             self.state.stays_failed(retry.user, &retry.error);
@@ -140,35 +125,13 @@ impl Poller {
         (refused, false)
     }
 
-    /// How long to wait at the end of a sweep until failed requests are sent again; nothing if that would
-    /// not help, or outlast the time that the next sweep leaves.
-    fn pause_before_retries(
-        &self,
-        progress: &SweepProgress,
-        elapsed: Duration,
-    ) -> Option<Duration> {
-        let took =
-            progress.retries_take().filter(|_| progress.is_promising(self.backoff.is_new()))?;
-        let pause = self.retry_pause();
-        (elapsed + pause + took < self.account().poll.interval).then_some(pause)
-    }
-
-    fn retry_pause(&self) -> Duration {
-        retry_pause(fnv1a(self.account().name.as_str().as_bytes()))
-    }
-
-    /// Takes back failures whose requests are sent again.
-    fn retract(&mut self, errors: Vec<Error>) {
-        for error in errors {
-            self.state.retract(error.outcome());
-        }
-    }
-
     /// Requests the users that are due.
     fn send_due(&mut self, progress: &mut SweepProgress, requests: &mut SweepRequests) {
         let now = Instant::now();
-        self.retract(progress.retry_due(now));
-        while let Some(index) = progress.next(now, requests.len()) {
+        while let Some((index, failed)) = progress.next(now, requests.len()) {
+            if let Some(error) = failed {
+                self.state.retract(error.outcome());
+            }
             if let Some(user) = self.state.user_at(index) {
                 requests.send(index, user.id.clone());
             }
@@ -247,7 +210,8 @@ impl Poller {
             Outcome::NotFound if error.is_of_the_api() => progress.accept(),
             _ if may_be_temporary(&error) && !progress.was_retried(user) => {
                 self.state.failed_for_now(&error);
-                let due = Instant::now() + self.retry_pause();
+                let seed = fnv1a(self.account().name.as_str().as_bytes());
+                let due = Instant::now() + retry_pause(seed);
                 return progress.fail_for_now(Retry { user, error, due, took: ended.took });
             }
             _ => {}

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::account::Poll;
+use crate::schedule::Backoff;
 use crate::snapshot::FailingReason;
 use crate::transport::Error;
 
@@ -15,27 +17,22 @@ const MIN_DENIALS: usize = 3;
 /// By how much a request of a spread sweep may be sent early to make up for late ones.
 const SPREAD_TOLERANCE: Duration = Duration::from_millis(20);
 
-/// Which users are read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum SweepScope {
-    /// Every user, until enough have failed to expect that all would.
-    AllUsers,
-    /// One user first; the others once that one shows that the account can be read.
-    Probe,
-}
-
 /// The progress of one sweep. Users are known by their index.
 pub(super) struct SweepProgress {
     /// Users still to be read.
     queue: VecDeque<usize>,
     /// Users to be read once a probe has succeeded.
     held: Vec<usize>,
-    /// Requests that may succeed when they are sent again.
+    /// Requests that may succeed when they are sent again, by the time at which that is due.
     retries: Vec<Retry>,
     /// Users whose request was sent again.
     retried: HashSet<usize>,
-    /// How many of them there may be: more failures concern the account.
+    /// How many there may be of both: more failures concern the account.
     retries_max: usize,
+    /// When the next sweep is due; what would end later is not sent again.
+    end: Instant,
+    /// Whether users could be read in the sweep before.
+    was_good: bool,
     /// Requests in flight at most.
     concurrency: usize,
     /// Time from one request to the next.
@@ -68,28 +65,30 @@ pub(super) struct Retry {
 }
 
 impl SweepProgress {
-    /// A sweep over `users` users that begins with the user `first`.
+    /// A sweep over `users` users, one every so often (`between`), that begins with the user `first`; where
+    /// the account could not be read for long, with that one alone.
     pub(super) fn new(
-        scope: SweepScope,
         users: usize,
         first: usize,
-        concurrency: usize,
         between: Duration,
+        poll: Poll,
+        backoff: Backoff,
     ) -> Self {
         let mut queue: VecDeque<usize> = (first..users).chain(0..first.min(users)).collect();
-        let held = match scope {
-            SweepScope::AllUsers => Vec::new(),
-            SweepScope::Probe => queue.split_off(1.min(users)).into(),
-        };
+        let alone = if backoff.probing() { 1.min(users) } else { users };
+        let held = queue.split_off(alone).into();
+        let now = Instant::now();
         Self {
             queue,
             held,
             retries: Vec::new(),
             retried: HashSet::new(),
-            retries_max: concurrency.max(users / 10),
-            concurrency,
+            retries_max: poll.concurrency.max(users / 10),
+            end: now + poll.interval,
+            was_good: backoff.is_new(),
+            concurrency: poll.concurrency,
             between,
-            next_at: Instant::now(),
+            next_at: now,
             asked: 0,
             failures: 0,
             denials: 0,
@@ -104,25 +103,46 @@ impl SweepProgress {
         self.queue.retain(|user| !needless(*user));
     }
 
-    /// Whether there is a user left to read.
+    /// Whether there is a request left to send.
     pub(super) fn has_next(&self) -> bool {
-        self.refused.is_none() && !self.is_hopeless() && !self.queue.is_empty()
+        let left = !self.queue.is_empty() || self.next_retry().is_some();
+        left && self.refused.is_none() && !self.is_hopeless()
     }
 
     /// When the next request may be sent, if there is one and `open` in flight leave room for it.
     pub(super) fn next_at(&self, open: usize) -> Option<Instant> {
-        (self.has_next() && open < self.concurrency).then_some(self.next_at)
+        if !self.has_next() || open >= self.concurrency {
+            return None;
+        }
+        let retry = self.next_retry().filter(|_| self.queue.is_empty());
+        Some(retry.map_or(self.next_at, |retry| retry.due.max(self.next_at)))
     }
 
-    /// The next user to read, if it is time with `open` requests in flight.
-    pub(super) fn next(&mut self, now: Instant, open: usize) -> Option<usize> {
+    /// The next user to read, if it is time with `open` requests in flight; and why that has failed, if the
+    /// request is sent again.
+    pub(super) fn next(&mut self, now: Instant, open: usize) -> Option<(usize, Option<Error>)> {
         self.next_at(open).filter(|at| *at <= now)?;
-        let user = self.queue.pop_front()?;
+        let next = if self.next_retry().is_some_and(|retry| retry.due <= now) {
+            let retry = self.retries.remove(0);
+            self.retried.insert(retry.user);
+            (retry.user, Some(retry.error))
+        } else {
+            (self.queue.pop_front()?, None)
+        };
         self.asked += 1;
         // What coarse timers lose is made up for; longer delays are not, which would be a burst.
         let at = self.next_at.max(now.checked_sub(SPREAD_TOLERANCE).unwrap_or(now));
         self.next_at = at + self.between;
-        Some(user)
+        Some(next)
+    }
+
+    /// The first request that may be sent again: once others have succeeded, or at the end of the first
+    /// sweep in which none does.
+    fn next_retry(&self) -> Option<&Retry> {
+        let few = self.retries.len() + self.retried.len() <= self.retries_max;
+        let promising = self.accepted || (self.was_good && self.queue.is_empty());
+        let in_time = |retry: &&Retry| retry.due + retry.took < self.end;
+        self.retries.first().filter(|_| few && promising).filter(in_time)
     }
 
     /// Reads a user again whose response says nothing.
@@ -139,11 +159,6 @@ impl SweepProgress {
     fn is_hopeless(&self) -> bool {
         let enough = self.concurrency.saturating_mul(3).max(MIN_FAILURES);
         !self.accepted && self.failures >= enough
-    }
-
-    /// Whether upstream has accepted the token, or may yet, where `new` says that an outage is new.
-    pub(super) fn is_promising(&self, new: bool) -> bool {
-        self.refused.is_none() && (self.accepted || (new && !self.is_hopeless()))
     }
 
     /// Whether the sweep did not get to all users, because of what the account as a whole answers.
@@ -179,39 +194,6 @@ impl SweepProgress {
         self.retried.contains(&user)
     }
 
-    /// Sends requests again that are due, in the middle of a spread sweep; returns why they failed.
-    pub(super) fn retry_due(&mut self, now: Instant) -> Vec<Error> {
-        if !self.accepted || self.between.is_zero() {
-            return Vec::new();
-        }
-        let room = self.retries_max.saturating_sub(self.retried.len());
-        let due = self.retries.extract_if(.., |retry| retry.due <= now);
-        let due = due.take(room).collect();
-        self.retry(due)
-    }
-
-    /// How long the slowest of the requests took that may be sent again at the end, if these are not too
-    /// many.
-    pub(super) fn retries_take(&self) -> Option<Duration> {
-        let few = self.retries.len() <= self.retries_max;
-        self.retries.iter().map(|retry| retry.took).max().filter(|_| few)
-    }
-
-    /// Sends all of them again; returns why they failed.
-    pub(super) fn retry_all(&mut self) -> Vec<Error> {
-        let retries = std::mem::take(&mut self.retries);
-        self.retry(retries)
-    }
-
-    fn retry(&mut self, retries: Vec<Retry>) -> Vec<Error> {
-        let again = retries.into_iter().map(|retry| {
-            self.retried.insert(retry.user);
-            self.queue.push_front(retry.user);
-            retry.error
-        });
-        again.collect()
-    }
-
     /// Requests that are not sent again.
     pub(super) fn take_retries(&mut self) -> Vec<Retry> {
         std::mem::take(&mut self.retries)
@@ -244,5 +226,68 @@ impl SweepProgress {
         self.denials = 0;
         self.queue.extend(self.held.drain(..));
         self.refused = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::fixture;
+
+    fn progress(users: usize, backoff: Backoff) -> SweepProgress {
+        let poll = fixture("acme", &[]).poll;
+        SweepProgress::new(users, 0, Duration::ZERO, poll, backoff)
+    }
+
+    /// Sends the next request; its user, and whether it is sent again.
+    fn next(progress: &mut SweepProgress) -> Option<(usize, bool)> {
+        let (user, failed) = progress.next(Instant::now(), 0)?;
+        Some((user, failed.is_some()))
+    }
+
+    fn fail(progress: &mut SweepProgress, user: usize, took: Duration) {
+        let error = Error::Timeout(took);
+        progress.fail_for_now(Retry { user, error, due: Instant::now(), took });
+    }
+
+    #[test]
+    fn a_failed_request_is_sent_again_once_another_has_succeeded() {
+        let mut progress = progress(3, Backoff::default());
+        assert_eq!(next(&mut progress), Some((0, false)));
+        fail(&mut progress, 0, Duration::ZERO);
+        assert_eq!(next(&mut progress), Some((1, false)));
+        progress.accept();
+        assert_eq!(next(&mut progress), Some((0, true)));
+        assert!(progress.was_retried(0) && !progress.was_retried(1));
+        assert_eq!([next(&mut progress), next(&mut progress)], [Some((2, false)), None]);
+        assert!(!progress.has_next() && progress.take_retries().is_empty());
+    }
+
+    #[test]
+    fn where_none_succeeds_requests_are_repeated_at_the_end_of_the_first_such_sweep_only() {
+        let mut failing = Backoff::default();
+        failing.record(false, true);
+        for (backoff, repeated) in [(Backoff::default(), Some((0, true))), (failing, None)] {
+            let mut progress = progress(2, backoff);
+            next(&mut progress);
+            fail(&mut progress, 0, Duration::ZERO);
+            assert_eq!(next(&mut progress), Some((1, false)));
+            assert_eq!(next(&mut progress), repeated);
+        }
+    }
+
+    #[test]
+    fn many_failures_and_slow_ones_are_not_repeated() {
+        let poll = fixture("acme", &[]).poll;
+        for (failures, took) in [(poll.concurrency + 1, Duration::ZERO), (1, poll.interval)] {
+            let mut progress = progress(failures, Backoff::default());
+            for user in 0..failures {
+                assert_eq!(next(&mut progress), Some((user, false)));
+                fail(&mut progress, user, took);
+            }
+            progress.accept();
+            assert_eq!(next(&mut progress), None);
+            assert_eq!(progress.take_retries().len(), failures);
+        }
     }
 }

@@ -173,18 +173,12 @@ where
         match trigger {
             Trigger::Signal => {
                 info!("received SIGHUP, reloading the configuration");
-                let _reloading = self.notifier.reloading();
-                let read = self.read().await;
                 // The result is logged.
-                let _ = self.apply(read).await;
+                let _ = self.reload().await;
             }
             Trigger::ReloadRequest(request) => {
                 info!("requested to reload the configuration");
-                let reloading = self.notifier.reloading();
-                let read = self.read().await;
-                let applied_fingerprint = self.apply(read).await;
-                drop(reloading);
-                request.answer(applied_fingerprint.map_err(ReloadError::Refused));
+                request.answer(self.reload().await.map_err(ReloadError::Refused));
             }
             Trigger::Check => {
                 let read = self.read().await;
@@ -195,6 +189,12 @@ where
                 }
             }
         }
+    }
+
+    async fn reload(&mut self) -> Result<Vec<String>, String> {
+        let _reloading = self.notifier.reloading();
+        let read = self.read().await;
+        self.apply(read).await
     }
 
     /// Reads the files, on one thread at a time: what hangs is not tried again before it has ended.

@@ -19,7 +19,7 @@ pub const AUDIT_FILE: &str = "reset-audit.jsonl";
 const LINE_MAX: u64 = 64 << 20;
 
 /// A line of the log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditLine {
     /// The kind of event.
     pub kind: AuditKind,
@@ -68,10 +68,11 @@ pub struct AuditLine {
 }
 
 /// The kind of event of a line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AuditKind {
     /// A reset that is about to be sent.
+    #[default]
     Intent,
     /// How it ended.
     Outcome,
@@ -104,18 +105,7 @@ impl AuditLine {
             id: id.to_owned(),
             time: text::timestamp(unix),
             unix_ms: u64::try_from(unix.as_millis()).unwrap_or(u64::MAX),
-            account_id: None,
-            caller: None,
-            user_agent: None,
-            reason: None,
-            expected_unanswered: None,
-            result: None,
-            code: None,
-            upstream_status: None,
-            problem: None,
-            figures: None,
-            mark: None,
-            readings: None,
+            ..Self::default()
         }
     }
 }

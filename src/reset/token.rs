@@ -19,7 +19,7 @@ use tokio::time::{Instant, timeout};
 use tracing::{error, warn};
 
 use crate::account::RESET_TOKEN_MIN;
-use crate::files::{FileFingerprint, OpenFile, Privacy};
+use crate::files::{OpenFile, Privacy};
 
 /// How long the content of the files is cached.
 const CACHE_TIME: Duration = Duration::from_secs(1);
@@ -36,17 +36,13 @@ pub(super) struct ResetTokens {
     cache: Arc<Mutex<FileCache>>,
 }
 
+/// The digests of the tokens in files; `None` where a file holds no valid one.
+type FileTokens = HashMap<PathBuf, Option<Digest>>;
+
 #[derive(Debug, Default)]
 struct FileCache {
-    files: HashMap<PathBuf, CachedFile>,
+    tokens: FileTokens,
     read_at: Option<Instant>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct CachedFile {
-    fingerprint: Option<FileFingerprint>,
-    /// `None` where the file holds no valid token.
-    token: Option<Digest>,
 }
 
 impl ResetTokens {
@@ -59,27 +55,31 @@ impl ResetTokens {
 
     /// Whether `token` is the content of `file`, which is one of `all`.
     pub(super) async fn admit(&self, file: Option<&Path>, all: Vec<PathBuf>, token: &[u8]) -> bool {
-        let files = self.read_files(all).await.unwrap_or_default();
-        let expected = file.and_then(|path| files.get(path)).and_then(|file| file.token);
+        let tokens = self.read_files(all).await.unwrap_or_default();
+        let expected = file.and_then(|path| *tokens.get(path)?);
         let known = Choice::from(u8::from(expected.is_some()));
         let expected = expected.unwrap_or(self.dummy);
         bool::from(digest_of(token).ct_eq(&expected) & known)
     }
 
-    /// The content of the files, read again unless that was done within [`CACHE_TIME`].
-    async fn read_files(&self, all: Vec<PathBuf>) -> Option<HashMap<PathBuf, CachedFile>> {
+    /// The tokens in the files, read again unless that was done within [`CACHE_TIME`].
+    async fn read_files(&self, all: Vec<PathBuf>) -> Option<FileTokens> {
         let reading = async {
             let mut cache = Arc::clone(&self.cache).lock_owned().await;
             let fresh = cache.read_at.is_some_and(|at| at.elapsed() < CACHE_TIME);
-            if fresh && all.iter().all(|path| cache.files.contains_key(path)) {
-                return Some(cache.files.clone());
+            if fresh && all.iter().all(|path| cache.tokens.contains_key(path)) {
+                return Some(cache.tokens.clone());
             }
             // The lock moves into the task, so that a file system that hangs blocks one thread only.
             let read = spawn_blocking(move || {
-                let earlier = std::mem::take(&mut cache.files);
-                cache.files = all.into_iter().map(|path| read_cached(path, &earlier)).collect();
+                let earlier = std::mem::take(&mut cache.tokens);
+                let tokens = all.into_iter().map(|path| {
+                    let token = read_logged(&path, &earlier);
+                    (path, token)
+                });
+                cache.tokens = tokens.collect();
                 cache.read_at = Some(Instant::now());
-                cache.files.clone()
+                cache.tokens.clone()
             });
             read.await.ok()
         };
@@ -95,25 +95,15 @@ fn digest_of(token: &[u8]) -> Digest {
     digest(&SHA256, token).as_ref().try_into().expect("SHA-256 gives 32 bytes")
 }
 
-fn read_cached(path: PathBuf, earlier: &HashMap<PathBuf, CachedFile>) -> (PathBuf, CachedFile) {
-    // Before the content, so that a replacement in between has another fingerprint.
-    let fingerprint = FileFingerprint::of(&path);
-    let same = |file: &&CachedFile| fingerprint.is_some() && file.fingerprint == fingerprint;
-    if let Some(file) = earlier.get(&path).filter(same) {
-        return (path.clone(), file.clone());
-    }
-    let token = match read(&path) {
-        Ok(token) => Some(token),
-        Err(problem) => {
-            let changed = earlier.get(&path).is_none_or(|file| file.token.is_some());
-            if changed {
-                let path = path.display();
-                warn!(%path, "the reset token is not usable, so the account cannot be reset: {problem}");
-            }
-            None
+/// The token in a file. That it is not usable is logged once.
+fn read_logged(path: &Path, earlier: &FileTokens) -> Option<Digest> {
+    let token = read(path).map_err(|problem| {
+        if earlier.get(path) != Some(&None) {
+            let path = path.display();
+            warn!(%path, "the reset token is not usable, so the account cannot be reset: {problem}");
         }
-    };
-    (path, CachedFile { fingerprint, token })
+    });
+    token.ok()
 }
 
 /// The digest of the token in a file, which may have been replaced by anything since the
