@@ -9,6 +9,7 @@ mod cli;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use tracing::warn;
 use wazzup_exporter::systemd::{self, Sockets};
 
@@ -22,6 +23,8 @@ use self::cli::output::print_line;
 const LAST_WORK: Duration = Duration::from_millis(200);
 
 fn main() -> ExitCode {
+    // A core file would hold every secret. Where the kernel refuses, the limit of the service is left.
+    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     let cli = help::parse();
     // Before there are threads, of which the log is one.
     let sockets = sockets(&cli);

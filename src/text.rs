@@ -21,6 +21,24 @@ pub fn one_line(text: &str, max: usize) -> String {
     line.trim().to_owned()
 }
 
+/// Foreign text without a secret that it may repeat, in whatever case: the host of a URL is in small letters.
+pub fn mask(text: &str, secret: &str) -> String {
+    if secret.is_empty() {
+        return text.to_owned();
+    }
+    // As long as the text itself, letter by letter.
+    let lower = text.to_ascii_lowercase();
+    let mut masked = String::with_capacity(text.len());
+    let mut rest = 0;
+    for (start, found) in lower.match_indices(&secret.to_ascii_lowercase()) {
+        masked.push_str(text.get(rest..start).unwrap_or_default());
+        masked.push_str("<secret>");
+        rest = start + found.len();
+    }
+    masked.push_str(text.get(rest..).unwrap_or_default());
+    masked
+}
+
 /// A path on one line, whatever its bytes.
 pub fn path(path: &Path) -> String {
     let mut shown = String::new();
@@ -89,6 +107,13 @@ mod tests {
         assert_eq!(one_line(&"x".repeat(300), 200).chars().count(), 201);
         assert_eq!(one_line(&"ü".repeat(200), 200), "ü".repeat(200));
         assert_eq!(one_line("\u{1b}\n", 3), "");
+    }
+
+    #[test]
+    fn a_secret_is_taken_out_in_whatever_case() {
+        let masked = "ä <secret>/<secret>.Ж <secret>";
+        assert_eq!(mask("ä s3Cr.eT/S3CR.ET.Ж s3cr.et", "S3cr.et"), masked);
+        assert_eq!((&*mask("text", ""), &*mask("", "text"), &*mask("tex", "text")), ("text", "", "tex"));
     }
 
     #[test]

@@ -260,7 +260,7 @@ impl Client {
         let timeout = self.account.poll.timeout;
         let body = read_body(response, body_max, timeout).await;
         if status == StatusCode::OK {
-            self.check_source(&headers)?;
+            self.check_source(&headers, token)?;
             return body;
         }
         // Of a refusal the status counts; its body only helps to explain it.
@@ -268,7 +268,7 @@ impl Client {
     }
 
     /// Whether an answer is upstream's own and as it was asked for: not from a cache, not compressed.
-    fn check_source(&self, headers: &HeaderMap) -> Result<(), Malformed> {
+    fn check_source(&self, headers: &HeaderMap, token: &Token) -> Result<(), Malformed> {
         let header = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
         let age = header(AGE).and_then(|age| age.trim().parse().ok()).map(Duration::from_secs);
         if let Some(age) = age.filter(|age| *age > self.account.poll.stale_after) {
@@ -277,7 +277,8 @@ impl Client {
         match header(CONTENT_ENCODING).map(str::trim) {
             None | Some("" | "identity") => Ok(()),
             Some(encoding) => {
-                Err(Malformed::Encoded { encoding: text::one_line(encoding, ENCODING_SHOWN_MAX) })
+                let encoding = text::one_line(&token.mask(encoding), ENCODING_SHOWN_MAX);
+                Err(Malformed::Encoded { encoding })
             }
         }
     }

@@ -21,6 +21,7 @@ use crate::account::AccountId;
 use crate::clock::Stamp;
 use crate::limit::{Limiter, Permit};
 use crate::metrics::{Endpoint, Outcome, ProcessMetrics, Tally};
+use crate::text;
 use crate::transport::{BODY_MAX, Error, Malformed, read_body, refusal};
 
 /// The path of the endpoint, below the base of the API.
@@ -177,7 +178,7 @@ impl Grant<'_> {
 
     /// Takes out of `text` what upstream may repeat of the request.
     fn mask(&self, text: &str) -> String {
-        let hide = |text: &str, secret: &SecretString| mask(text, secret.expose_secret());
+        let hide = |text: &str, secret: &SecretString| text::mask(text, secret.expose_secret());
         match self {
             Self::Machine { .. } => text.to_owned(),
             Self::Exchange { machine, .. } => machine.mask(text),
@@ -199,12 +200,8 @@ impl BasicAuth {
 
     fn mask(&self, text: &str) -> String {
         let pair = self.header.to_str().unwrap_or_default().trim_start_matches("Basic ");
-        mask(&mask(text, pair), self.password.expose_secret())
+        text::mask(&text::mask(text, pair), self.password.expose_secret())
     }
-}
-
-fn mask(text: &str, secret: &str) -> String {
-    if secret.is_empty() { text.to_owned() } else { text.replace(secret, "<secret>") }
 }
 
 impl GrantRefusal {

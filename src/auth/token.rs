@@ -7,6 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::error::TokenError;
 use super::jwt::Claims;
+use crate::text;
 
 /// A token that is fit to be sent.
 #[derive(Debug, Clone)]
@@ -56,7 +57,7 @@ impl Token {
 
     /// Replaces the token in `text`, in case upstream repeats it to us.
     pub(crate) fn mask(&self, text: &str) -> String {
-        text.replace(self.secret.expose_secret(), "<secret>")
+        text::mask(text, self.secret.expose_secret())
     }
 
     pub(super) fn expose(&self) -> &str {

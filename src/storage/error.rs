@@ -54,10 +54,10 @@ pub enum StorageError {
         /// Its permissions.
         mode: FileMode,
     },
-    /// A folder that somebody else has put where others may write.
+    /// A folder of another user, who may have put it there and may change it.
     #[error(
-        "{} belongs to another user, in a folder to which others may write; move it away, or choose another \
-         folder with --storage.path",
+        "{} belongs to another user than this process runs as; run it as that user, move the folder away, or \
+         choose another one with --storage.path",
         path.display()
     )]
     Foreign {

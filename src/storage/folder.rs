@@ -11,6 +11,7 @@ use rustix::fs::{
     renameat, unlinkat,
 };
 use rustix::io::Errno;
+use rustix::process::geteuid;
 
 use super::error::StorageError;
 use crate::files::FolderAccess;
@@ -85,20 +86,19 @@ impl Folder {
         }
     }
 
-    /// A folder of an account in this one, unless others may write to it. Where others may write to this
-    /// one, as to the root of a volume, it must be our own, and the write permission of its group, which
-    /// `fsGroup` gives at each mount, is taken away again.
+    /// A folder of an account in this one, unless others may write to it. It must be our own where others
+    /// may write to this one, as to the root of a volume, and for root, who may use everybody's. In the
+    /// former case the write permission of its group, which `fsGroup` gives at each mount, is taken away.
     pub(super) fn check_private(&self, inner: Self) -> Result<Self, StorageError> {
         let (outer, access) = (self.access()?, inner.access()?);
-        if !outer.is_private() {
-            if !access.is_own() {
-                return Err(StorageError::Foreign { path: inner.path });
-            }
-            if access.is_open_to_group_only() {
-                let closed = fchmod(&inner.fd, FOLDER_MODE);
-                closed.map_err(|error| failed("close", inner.path.clone(), error))?;
-                return Ok(inner);
-            }
+        let is_shared = !outer.is_private();
+        if (is_shared || geteuid().is_root()) && !access.is_own() {
+            return Err(StorageError::Foreign { path: inner.path });
+        }
+        if is_shared && access.is_open_to_group_only() {
+            let closed = fchmod(&inner.fd, FOLDER_MODE);
+            closed.map_err(|error| failed("close", inner.path.clone(), error))?;
+            return Ok(inner);
         }
         if access.is_private() {
             return Ok(inner);

@@ -22,10 +22,10 @@ pub fn refusal(
     body: &[u8],
     mask: impl Fn(&str) -> String,
 ) -> Error {
-    let (code, detail) = parse_error(body, mask);
+    let (code, detail) = parse_error(body, &mask);
     let detail = match headers.get(LOCATION).filter(|_| status.is_redirection()) {
         Some(target) => {
-            let target = parse_target(target.as_bytes());
+            let target = parse_target(target.as_bytes(), mask);
             format!("redirected to {target}, which is not followed; check base_url")
         }
         None if is_html(headers, body) => HTML_PAGE.to_owned(),
@@ -67,9 +67,9 @@ fn parse_error(body: &[u8], mask: impl Fn(&str) -> String) -> (Option<String>, S
 }
 
 /// Where a redirect leads, without the query and fragment, which may repeat anything.
-fn parse_target(location: &[u8]) -> String {
+fn parse_target(location: &[u8], mask: impl Fn(&str) -> String) -> String {
     match str::from_utf8(location).ok().and_then(|text| text.parse::<Url>().ok()) {
-        Some(url) => text::one_line(&url.origin().ascii_serialization(), DETAIL_MAX),
+        Some(url) => text::one_line(&mask(&url.origin().ascii_serialization()), DETAIL_MAX),
         None => "another place".to_owned(),
     }
 }
@@ -160,8 +160,12 @@ mod tests {
 
     #[test]
     fn of_a_redirect_only_the_host_is_shown() {
-        assert_eq!(parse_target(b"https://host:8/path?token=s3cret#f"), "https://host:8");
-        assert_eq!(parse_target(b"/v2/?token=s3cret"), "another place");
+        let target = |location: &str| {
+            parse_target(location.as_bytes(), |text: &str| text::mask(text, "S3cret"))
+        };
+        assert_eq!(target("https://host:8/path?token=S3cret#f"), "https://host:8");
+        assert_eq!(target("https://S3cret.host/"), "https://<secret>.host");
+        assert_eq!(target("/v2/?token=S3cret"), "another place");
     }
 
     #[test]

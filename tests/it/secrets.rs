@@ -4,11 +4,12 @@
 //! way it can, repeats the credentials it was sent, and changes its mind. Everything the program
 //! prints or serves is searched for every secret. What is added to the program is to be added here.
 
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
-use std::process::Output;
+use std::process::{Command, ExitStatus, Output};
 use std::time::Duration;
 
-use rustix::process::Signal;
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, prlimit};
 use tempfile::TempDir;
 use wazzup_exporter::config::{self, Permissions};
 use wazzup_exporter::simulator::{
@@ -18,8 +19,9 @@ use wazzup_exporter::simulator::{
 use super::support::exporter::{Exporter, command};
 use super::support::files::{write_private, write_script};
 use super::support::http::client;
+use super::support::process::Process;
 use super::support::upstream::serve;
-use super::support::wait::guard;
+use super::support::wait::{guard, until};
 
 const TOKEN: &str = "s3cr3t-token-4f2a77c09be14c0d";
 const FILE: &str = "s3cr3t-file-8d5f3a6e1b2c3d4e";
@@ -267,4 +269,26 @@ async fn no_secret_is_shown_when_upstream_repeats_what_it_was_sent() {
 async fn no_secret_is_shown_when_logins_fail() {
     let faults = ["latency=1ms", "status=500,path=/v2/oauth/token", "retry_after=429:1"];
     suffer(&faults, "json", Login::Refused).await;
+}
+
+/// Ends a process as a crash does, with all the room for a core file that the system gives.
+async fn crash(process: &Process) -> ExitStatus {
+    let maximum = getrlimit(Resource::Core).maximum;
+    prlimit(Some(process.pid()), Resource::Core, Rlimit { current: maximum, maximum }).unwrap();
+    process.signal(Signal::ABORT);
+    until("the end", &[], async || process.ended().ok_or_else(|| "it runs".to_owned())).await
+}
+
+#[tokio::test]
+async fn a_crash_leaves_no_core_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let sleep =
+        Process::start("sleep", Command::new("sleep").arg("600").current_dir(folder.path()));
+    if !crash(&sleep).await.core_dumped() {
+        eprintln!("not tested: this system writes no core files");
+        return;
+    }
+    let exporter = Exporter::spawn(command().arg("demo").current_dir(folder.path()));
+    let status = crash(&exporter.process).await;
+    assert_eq!((status.signal(), status.core_dumped()), (Some(6), false));
 }

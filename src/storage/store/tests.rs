@@ -233,6 +233,20 @@ fn a_place_that_others_may_write_to_has_folders_of_our_own() {
 }
 
 #[test]
+fn root_does_not_use_the_folder_of_another_user() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let (_temporary, storage) = storage();
+    drop(storage.account("acme").unwrap());
+    let folder = storage.root.join("acme");
+    std::os::unix::fs::chown(&folder, Some(1), None).unwrap();
+    let error = storage.account("acme").unwrap_err();
+    assert!(matches!(error, StorageError::Foreign { .. }));
+    assert!(error.to_string().contains("run it as that user"), "{error}");
+}
+
+#[test]
 fn a_file_is_read_up_to_its_limit() {
     let (_temporary, storage) = storage();
     let mut store = storage.account("acme").unwrap();
