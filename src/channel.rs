@@ -11,6 +11,8 @@ mod messages;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use strum::{EnumString, IntoStaticStr, VariantArray};
+
 /// Longest id or name of a channel that is kept, in characters.
 pub const TEXT_MAX: usize = 150;
 /// Most channels of an account that are kept.
@@ -36,7 +38,8 @@ pub struct Channel {
 pub struct Roles(HashMap<String, Vec<(Arc<str>, Role)>>);
 
 /// A user's role on a channel, and so the type of the counter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Role {
     /// Answers customers; the counter is red.
     SalesRep,
@@ -83,13 +86,7 @@ impl Role {
 
     /// The value of the label `role`.
     pub fn label(self) -> &'static str {
-        match self {
-            Self::SalesRep => "sales_rep",
-            Self::Manager => "manager",
-            Self::QualityControl => "quality_control",
-            Self::Other => "other",
-            Self::None => "none",
-        }
+        self.into()
     }
 }
 
@@ -128,77 +125,101 @@ impl ChannelsAndRoles {
     }
 }
 
-/// Pairs a closed list of words with its labels; upstream's words are compared without case.
-macro_rules! closed_list {
-    ($(#[$about:meta])* $name:ident { $($variant:ident = $word:literal: $meaning:literal),+ $(,)? }) => {
-        $(#[$about])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum $name {
-            $(#[doc = $meaning] $variant,)+
-            /// A word never documented, or none.
-            Other,
-        }
+/// A messenger: the label `transport`, spelt as upstream spells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "lowercase", ascii_case_insensitive)]
+pub enum Transport {
+    /// `WhatsApp`.
+    Whatsapp,
+    /// `WhatsApp` Business API.
+    Wapi,
+    /// Instagram.
+    Instagram,
+    /// Telegram, a personal account.
+    Tgapi,
+    /// Telegram, a bot.
+    Telegram,
+    /// MAX.
+    Max,
+    /// MAX, a bot.
+    Maxbot,
+    /// VK.
+    Vk,
+    /// Avito.
+    Avito,
+    /// Viber.
+    Viber,
+    /// Cian.
+    Cian,
+    /// A word never documented, or none.
+    Other,
+}
 
+/// A channel's state: the label `state`, spelt as upstream spells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "lowercase", ascii_case_insensitive)]
+pub enum ChannelState {
+    /// Messages come through.
+    Active,
+    /// Starting.
+    Init,
+    /// Switched off, or not paid for.
+    Disabled,
+    /// The phone cannot be reached.
+    #[strum(serialize = "phoneUnavailable")]
+    PhoneUnavailable,
+    /// A QR code waits to be scanned.
+    Qr,
+    /// A QR code was not scanned in time.
+    QrIdle,
+    /// The account is in use elsewhere.
+    OpenElsewhere,
+    /// Not paid for.
+    #[strum(serialize = "notEnoughMoney")]
+    NotEnoughMoney,
+    /// Another phone scanned the QR code.
+    ForeignPhone,
+    /// Not logged in.
+    Unauthorized,
+    /// Waits for the password of the second factor.
+    #[strum(serialize = "waitForPassword")]
+    WaitForPassword,
+    /// Waits for a code.
+    #[strum(serialize = "waitForCode")]
+    WaitForCode,
+    /// Blocked by the messenger.
+    Blocked,
+    /// Being checked by the messenger.
+    #[strum(serialize = "onModeration")]
+    OnModeration,
+    /// Turned down by the messenger.
+    Rejected,
+    /// A word never documented, or none.
+    Other,
+}
+
+/// What upstream's word means and what its label is: the same word, compared without case.
+macro_rules! words_of_upstream {
+    ($name:ident) => {
         impl $name {
             /// Every value.
-            pub const ALL: &[Self] = &[$(Self::$variant,)+ Self::Other];
+            pub const ALL: &[Self] = Self::VARIANTS;
 
             /// What a word of upstream means.
             pub fn from_upstream(word: &str) -> Self {
-                $(if word.eq_ignore_ascii_case($word) {
-                    return Self::$variant;
-                })+
-                Self::Other
+                word.parse().unwrap_or(Self::Other)
             }
 
             /// The value of the label.
             pub fn label(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $word,)+
-                    Self::Other => "other",
-                }
+                self.into()
             }
         }
     };
 }
 
-closed_list! {
-    /// A messenger: the label `transport`, spelt as upstream spells it.
-    Transport {
-        Whatsapp = "whatsapp": "`WhatsApp`.",
-        Wapi = "wapi": "`WhatsApp` Business API.",
-        Instagram = "instagram": "Instagram.",
-        Tgapi = "tgapi": "Telegram, a personal account.",
-        Telegram = "telegram": "Telegram, a bot.",
-        Max = "max": "MAX.",
-        Maxbot = "maxbot": "MAX, a bot.",
-        Vk = "vk": "VK.",
-        Avito = "avito": "Avito.",
-        Viber = "viber": "Viber.",
-        Cian = "cian": "Cian.",
-    }
-}
-
-closed_list! {
-    /// A channel's state: the label `state`, spelt as upstream spells it.
-    ChannelState {
-        Active = "active": "Messages come through.",
-        Init = "init": "Starting.",
-        Disabled = "disabled": "Switched off, or not paid for.",
-        PhoneUnavailable = "phoneUnavailable": "The phone cannot be reached.",
-        Qr = "qr": "A QR code waits to be scanned.",
-        QrIdle = "qridle": "A QR code was not scanned in time.",
-        OpenElsewhere = "openelsewhere": "The account is in use elsewhere.",
-        NotEnoughMoney = "notEnoughMoney": "Not paid for.",
-        ForeignPhone = "foreignphone": "Another phone scanned the QR code.",
-        Unauthorized = "unauthorized": "Not logged in.",
-        WaitForPassword = "waitForPassword": "Waits for the password of the second factor.",
-        WaitForCode = "waitForCode": "Waits for a code.",
-        Blocked = "blocked": "Blocked by the messenger.",
-        OnModeration = "onModeration": "Being checked by the messenger.",
-        Rejected = "rejected": "Turned down by the messenger.",
-    }
-}
+words_of_upstream!(Transport);
+words_of_upstream!(ChannelState);
 
 #[cfg(test)]
 mod tests {

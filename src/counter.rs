@@ -7,6 +7,8 @@
 
 use std::time::Duration;
 
+use strum::IntoStaticStr;
+
 use crate::clock::{Moment, Stamp};
 
 /// Largest counter that is accepted: above it a gauge (a 64-bit float) would no longer be exact.
@@ -15,7 +17,8 @@ pub const COUNT_MAX: u64 = 1 << 53;
 /// Whose customers the unanswered messages of a counter are.
 ///
 /// One user has one counter with one type at a time (docs/upstream.md, "Unanswered counter").
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum CounterType {
     /// The user is responsible for the customers; only red notifies.
     Red,
@@ -87,11 +90,7 @@ pub struct StoredTrend {
 impl CounterType {
     /// The value of the label `type`.
     pub fn label(self) -> &'static str {
-        match self {
-            Self::Red => "red",
-            Self::Grey => "grey",
-            Self::Other => "other",
-        }
+        self.into()
     }
 }
 

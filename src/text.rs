@@ -113,7 +113,10 @@ mod tests {
     fn a_secret_is_taken_out_in_whatever_case() {
         let masked = "ä <secret>/<secret>.Ж <secret>";
         assert_eq!(mask("ä s3Cr.eT/S3CR.ET.Ж s3cr.et", "S3cr.et"), masked);
-        assert_eq!((&*mask("text", ""), &*mask("", "text"), &*mask("tex", "text")), ("text", "", "tex"));
+        assert_eq!(
+            (&*mask("text", ""), &*mask("", "text"), &*mask("tex", "text")),
+            ("text", "", "tex")
+        );
     }
 
     #[test]

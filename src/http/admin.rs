@@ -245,7 +245,8 @@ mod tests {
 
     #[test]
     fn every_code_has_its_own_message() {
-        let messages: std::collections::HashSet<_> = AdminCode::ALL.map(message).into();
+        let messages: std::collections::HashSet<_> =
+            AdminCode::ALL.iter().copied().map(message).collect();
         assert_eq!(messages.len(), AdminCode::ALL.len());
     }
 }

@@ -262,10 +262,8 @@ fn request_duration(registry: &Registry) -> HistogramVec {
     .buckets(DURATION_BUCKETS.to_vec());
     let histogram =
         HistogramVec::new(options, &["endpoint"]).expect("the literal options are valid");
-    for endpoint in Endpoint::ALL
-        .into_iter()
-        .filter(|endpoint| !matches!(endpoint, Endpoint::Webhooks | Endpoint::Reset))
-    {
+    let of_the_daemon = |one: &&Endpoint| !matches!(one, Endpoint::Webhooks | Endpoint::Reset);
+    for endpoint in Endpoint::ALL.iter().filter(of_the_daemon) {
         histogram.with_label_values(&[endpoint.label()]);
     }
     add(registry, histogram)

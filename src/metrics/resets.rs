@@ -1,12 +1,16 @@
 //! What is counted of resets, and the closed lists of their label values.
 
-use crate::blocking::lock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
+use strum::{IntoStaticStr, VariantArray};
+
+use crate::blocking::lock;
+
 /// How a reset ended: the label `result` of `wazzup_resets_total`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum ResetResult {
     /// Upstream says that the counters are cleared.
     Cleared,
@@ -20,7 +24,8 @@ pub enum ResetResult {
 
 /// Why a request with a valid token was refused: the label `code` of `wazzup_reset_refusals_total`,
 /// in the order of the guards.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum RefusalCode {
     /// The body is not declared as JSON.
     UnsupportedMediaType,
@@ -48,7 +53,8 @@ pub enum RefusalCode {
 
 /// Why a request to the admin listener was refused before it reached an account of this process: the label
 /// `code` of `wazzup_exporter_admin_refusals_total`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum AdminCode {
     /// There is nothing at the path.
     NotFound,
@@ -113,50 +119,21 @@ pub struct ResetValues {
 
 impl ResetResult {
     /// Every result, in the order of the exposition.
-    pub const ALL: [Self; 4] = [Self::Cleared, Self::DryRun, Self::Failed, Self::Unknown];
+    pub const ALL: &[Self] = Self::VARIANTS;
 
     /// The value of the label `result`.
     pub fn label(self) -> &'static str {
-        match self {
-            Self::Cleared => "cleared",
-            Self::DryRun => "dry_run",
-            Self::Failed => "failed",
-            Self::Unknown => "unknown",
-        }
+        self.into()
     }
 }
 
 impl RefusalCode {
     /// Every code, in the order of the guards.
-    pub const ALL: [Self; 11] = [
-        Self::UnsupportedMediaType,
-        Self::BodyTooLarge,
-        Self::InvalidBody,
-        Self::ConfirmationMismatch,
-        Self::ResetInProgress,
-        Self::Locked,
-        Self::Cooldown,
-        Self::IncompleteReading,
-        Self::TooManyUnanswered,
-        Self::Interrupted,
-        Self::StorageFailed,
-    ];
+    pub const ALL: &[Self] = Self::VARIANTS;
 
     /// The value of the label `code`.
     pub fn label(self) -> &'static str {
-        match self {
-            Self::UnsupportedMediaType => "unsupported_media_type",
-            Self::BodyTooLarge => "body_too_large",
-            Self::InvalidBody => "invalid_body",
-            Self::ConfirmationMismatch => "confirmation_mismatch",
-            Self::ResetInProgress => "reset_in_progress",
-            Self::Locked => "locked",
-            Self::Cooldown => "cooldown",
-            Self::IncompleteReading => "incomplete_reading",
-            Self::TooManyUnanswered => "too_many_unanswered",
-            Self::Interrupted => "interrupted",
-            Self::StorageFailed => "storage_failed",
-        }
+        self.into()
     }
 
     /// The HTTP status that goes with it.
@@ -179,29 +156,11 @@ impl RefusalCode {
 
 impl AdminCode {
     /// Every code.
-    pub const ALL: [Self; 8] = [
-        Self::NotFound,
-        Self::MethodNotAllowed,
-        Self::CrossSite,
-        Self::LoginRequired,
-        Self::RateLimited,
-        Self::Busy,
-        Self::Unauthorized,
-        Self::OtherShard,
-    ];
+    pub const ALL: &[Self] = Self::VARIANTS;
 
     /// The value of the label `code`.
     pub fn label(self) -> &'static str {
-        match self {
-            Self::NotFound => "not_found",
-            Self::MethodNotAllowed => "method_not_allowed",
-            Self::CrossSite => "cross_site",
-            Self::LoginRequired => "login_required",
-            Self::RateLimited => "rate_limited",
-            Self::Busy => "busy",
-            Self::Unauthorized => "unauthorized",
-            Self::OtherShard => "other_shard",
-        }
+        self.into()
     }
 
     /// The HTTP status that goes with it.
@@ -258,11 +217,11 @@ mod tests {
     #[test]
     fn each_result_and_code_has_its_own_count() {
         let tally = ResetTally::default();
-        for (times, result) in ResetResult::ALL.into_iter().enumerate() {
-            (0..times).for_each(|_| tally.ended(result));
+        for (times, result) in ResetResult::ALL.iter().enumerate() {
+            (0..times).for_each(|_| tally.ended(*result));
         }
-        for (times, code) in RefusalCode::ALL.into_iter().enumerate() {
-            (0..times).for_each(|_| tally.refused(code));
+        for (times, code) in RefusalCode::ALL.iter().enumerate() {
+            (0..times).for_each(|_| tally.refused(*code));
         }
         let values = tally.values();
         assert_eq!(values.results, [0, 1, 2, 3]);

@@ -3,10 +3,13 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use strum::{IntoStaticStr, VariantArray};
+
 use super::resets::{ResetTally, ResetValues};
 
 /// A place of the upstream API: the label `endpoint`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum Endpoint {
     /// A user's counter of unanswered messages.
     Counter,
@@ -25,7 +28,8 @@ pub enum Endpoint {
 }
 
 /// How a request to upstream ended: the label `outcome`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum Outcome {
     /// A well-formed response.
     Ok,
@@ -50,7 +54,8 @@ pub enum Outcome {
 }
 
 /// How a sweep over all users of an account ended: the label `result`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum SweepResult {
     /// Every user was read.
     Ok,
@@ -96,73 +101,31 @@ pub struct TallyValues {
 
 impl Endpoint {
     /// Every endpoint, in the order of the exposition.
-    pub const ALL: [Self; 7] = [
-        Self::Counter,
-        Self::Users,
-        Self::Channels,
-        Self::Settings,
-        Self::Token,
-        Self::Reset,
-        Self::Webhooks,
-    ];
+    pub const ALL: &[Self] = Self::VARIANTS;
 
     /// The value of the label `endpoint`.
     pub fn label(self) -> &'static str {
-        match self {
-            Self::Counter => "counter",
-            Self::Users => "users",
-            Self::Channels => "channels",
-            Self::Settings => "settings",
-            Self::Token => "token",
-            Self::Reset => "reset",
-            Self::Webhooks => "webhooks",
-        }
+        self.into()
     }
 }
 
 impl Outcome {
     /// Every outcome, in the order of the exposition.
-    pub const ALL: [Self; 10] = [
-        Self::Ok,
-        Self::Unauthorized,
-        Self::Forbidden,
-        Self::NotFound,
-        Self::RateLimited,
-        Self::ClientError,
-        Self::ServerError,
-        Self::Timeout,
-        Self::Connect,
-        Self::Malformed,
-    ];
+    pub const ALL: &[Self] = Self::VARIANTS;
 
     /// The value of the label `outcome`.
     pub fn label(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Unauthorized => "unauthorized",
-            Self::Forbidden => "forbidden",
-            Self::NotFound => "not_found",
-            Self::RateLimited => "rate_limited",
-            Self::ClientError => "client_error",
-            Self::ServerError => "server_error",
-            Self::Timeout => "timeout",
-            Self::Connect => "connect",
-            Self::Malformed => "malformed",
-        }
+        self.into()
     }
 }
 
 impl SweepResult {
     /// Every result, in the order of the exposition.
-    pub const ALL: [Self; 3] = [Self::Ok, Self::Partial, Self::Failed];
+    pub const ALL: &[Self] = Self::VARIANTS;
 
     /// The value of the label `result`.
     pub fn label(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Partial => "partial",
-            Self::Failed => "failed",
-        }
+        self.into()
     }
 }
 
@@ -227,18 +190,18 @@ mod tests {
     #[test]
     fn each_outcome_and_result_has_its_own_count() {
         let tally = Tally::default();
-        for (times, outcome) in Outcome::ALL.into_iter().enumerate() {
+        for (times, outcome) in Outcome::ALL.iter().enumerate() {
             for _ in 0..times {
-                tally.request(Endpoint::Counter, outcome);
+                tally.request(Endpoint::Counter, *outcome);
             }
         }
         tally.request(Endpoint::Webhooks, Outcome::Malformed);
         tally.token_refresh(true);
         tally.token_refresh(false);
         tally.token_refresh(false);
-        for (times, result) in SweepResult::ALL.into_iter().enumerate() {
+        for (times, result) in SweepResult::ALL.iter().enumerate() {
             for _ in 0..times {
-                tally.sweep(result);
+                tally.sweep(*result);
             }
         }
         tally.overrun();

@@ -29,7 +29,7 @@ impl SweepOutcomes {
     /// The result of a sweep with these outcomes, and why the account fails. The most frequent failure is
     /// the account's reason, and the first in [`Outcome::ALL`] among equals.
     pub(super) fn judge(&self) -> (SweepResult, Option<FailingReason>) {
-        let counted = || Outcome::ALL.into_iter().zip(self.0);
+        let counted = || Outcome::ALL.iter().copied().zip(self.0);
         let good = counted().find(|(outcome, _)| *outcome == Outcome::Ok).map_or(0, |(_, n)| n);
         let all = self.total();
         if good == all {

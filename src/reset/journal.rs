@@ -222,7 +222,7 @@ fn append_to(store: &mut AccountStore, line: &AuditLine) -> Result<(), JournalEr
 fn marks_of(history: &AuditHistory) -> ResetMarks {
     let result = |line: &AuditLine| {
         let label = line.result.as_deref();
-        ResetResult::ALL.into_iter().find(|result| Some(result.label()) == label)
+        ResetResult::ALL.iter().copied().find(|result| Some(result.label()) == label)
     };
     let last = history.intent.as_ref().map(|intent| LastReset {
         at: Duration::from_millis(intent.unix_ms),

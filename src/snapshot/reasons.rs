@@ -1,9 +1,12 @@
 //! Why an account cannot be read, and why a counter may not count.
 
+use strum::{IntoStaticStr, VariantArray};
+
 use crate::metrics::Outcome;
 
 /// Why no user of an account can be read: the label `reason` of `wazzup_account_failing`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum FailingReason {
     /// The token is missing, wrong, ended or revoked.
     Unauthorized,
@@ -24,7 +27,8 @@ pub enum FailingReason {
 }
 
 /// Why a user's counter may not count: the label `reason` of `wazzup_user_untrusted`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum UntrustedReason {
     /// The user has no role on any channel, so the counter is always 0.
     NoRole,
@@ -55,32 +59,16 @@ impl FailingReason {
 
     /// The value of the label `reason`.
     pub fn label(self) -> &'static str {
-        match self {
-            Self::Unauthorized => "unauthorized",
-            Self::Forbidden => "forbidden",
-            Self::LoginNeeded => "login_needed",
-            Self::RateLimited => "rate_limited",
-            Self::Unreachable => "unreachable",
-            Self::ServerError => "server_error",
-            Self::Malformed => "malformed",
-            Self::Storage => "storage",
-        }
+        self.into()
     }
 }
 
 impl UntrustedReason {
     /// Every reason, in the order of the exposition.
-    pub const ALL: [Self; 5] =
-        [Self::NoRole, Self::NoActiveChannel, Self::UnknownUser, Self::UnknownType, Self::NotKnown];
+    pub const ALL: &[Self] = Self::VARIANTS;
 
     /// The value of the label `reason`.
     pub fn label(self) -> &'static str {
-        match self {
-            Self::NoRole => "no_role",
-            Self::NoActiveChannel => "no_active_channel",
-            Self::UnknownUser => "unknown_user",
-            Self::UnknownType => "unknown_type",
-            Self::NotKnown => "not_known",
-        }
+        self.into()
     }
 }

@@ -215,7 +215,7 @@ impl UserView {
     ) -> impl Iterator<Item = UntrustedReason> {
         let live = self.live(stale_after, now);
         let odd = |reading: Reading| reading.kind == CounterType::Other && reading.count > 0;
-        UntrustedReason::ALL.into_iter().filter(move |reason| match reason {
+        UntrustedReason::ALL.iter().copied().filter(move |reason| match reason {
             UntrustedReason::NoRole => self.trust.role == Some(Role::None),
             UntrustedReason::NoActiveChannel => self.trust.cut_off,
             UntrustedReason::UnknownUser => self.is_unknown(),

@@ -57,8 +57,9 @@ fn parse_error(body: &[u8], mask: impl Fn(&str) -> String) -> (Option<String>, S
     let code = word(&["code"]).filter(|code| code.parse::<u32>().is_err());
     let code = code.or_else(|| body.text(&["error"])).or_else(|| word(&["code"]));
     let words = word(&["detail", "description", "error_description", "message", "title"]);
-    let parts = [code.clone(), words].into_iter().flatten();
-    let parts: Vec<String> = parts.map(|part| text::one_line(&mask(&part), DETAIL_MAX)).collect();
+    let [code, words] = [code, words].map(|part| part.map(|part| mask(&part)));
+    let parts = [code.as_ref(), words.as_ref()].into_iter().flatten();
+    let parts: Vec<String> = parts.map(|part| text::one_line(part, DETAIL_MAX)).collect();
     let plain = |code: String| {
         let letters = code.chars().filter(char::is_ascii_alphanumeric);
         letters.map(|letter| letter.to_ascii_lowercase()).collect()

@@ -104,8 +104,8 @@ pub(in crate::exposition) static ACCOUNT_FAMILIES: [AccountFamily; 31] = [
         help: "Requests to the Wazzup24 API, by what was asked for and how it ended.",
         ages: Ages::Never,
         write: |lines, name, labels, context| {
-            let counts = Endpoint::ALL.into_iter().zip(context.facts.tally.requests);
-            for (endpoint, counts) in counts.filter(|(one, _)| uses(context.account, *one)) {
+            let counts = Endpoint::ALL.iter().zip(context.facts.tally.requests);
+            for (endpoint, counts) in counts.filter(|(one, _)| uses(context.account, **one)) {
                 for (outcome, count) in Outcome::ALL.iter().zip(counts) {
                     let sample = lines.sample(name, labels).label("endpoint", endpoint.label());
                     sample.label("outcome", outcome.label()).integer(count);

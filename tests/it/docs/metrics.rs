@@ -239,7 +239,7 @@ fn check_values(families: &Families, lists: &BTreeMap<(String, String), Words>) 
 #[test]
 fn the_values_of_labels_are_those_of_the_program() {
     let endpoints = || {
-        let daemon = Endpoint::ALL.into_iter().filter(|one| *one != Endpoint::Webhooks);
+        let daemon = Endpoint::ALL.iter().copied().filter(|one| *one != Endpoint::Webhooks);
         words(daemon.map(Endpoint::label))
     };
     let transports = || words(Transport::ALL.iter().map(|one| one.label()));
@@ -251,7 +251,7 @@ fn the_values_of_labels_are_those_of_the_program() {
         (
             "wazzup_user_untrusted",
             "reason",
-            words(UntrustedReason::ALL.map(UntrustedReason::label)),
+            words(UntrustedReason::ALL.iter().map(|one| one.label())),
         ),
         ("wazzup_account_users_skipped", "reason", skipped),
         ("wazzup_list_up", "list", words(["users", "channels", "roles"])),
@@ -263,18 +263,22 @@ fn the_values_of_labels_are_those_of_the_program() {
         ("wazzup_user_info", "role", roles),
         ("wazzup_account_failing", "reason", words(reasons().map(FailingReason::label))),
         ("wazzup_account_info", "api", words(["v2", "v3"])),
-        ("wazzup_sweeps_total", "result", words(SweepResult::ALL.map(SweepResult::label))),
+        ("wazzup_sweeps_total", "result", words(SweepResult::ALL.iter().map(|one| one.label()))),
         ("wazzup_token_refreshes_total", "result", words(["ok", "failed"])),
-        ("wazzup_resets_total", "result", words(ResetResult::ALL.map(ResetResult::label))),
-        ("wazzup_reset_refusals_total", "code", words(RefusalCode::ALL.map(RefusalCode::label))),
+        ("wazzup_resets_total", "result", words(ResetResult::ALL.iter().map(|one| one.label()))),
+        (
+            "wazzup_reset_refusals_total",
+            "code",
+            words(RefusalCode::ALL.iter().map(|one| one.label())),
+        ),
         (
             "wazzup_exporter_admin_refusals_total",
             "code",
-            words(AdminCode::ALL.map(AdminCode::label)),
+            words(AdminCode::ALL.iter().map(|one| one.label())),
         ),
         ("wazzup_api_requests_total", "endpoint", endpoints()),
         ("wazzup_api_request_duration_seconds", "endpoint", endpoints()),
-        ("wazzup_api_requests_total", "outcome", words(Outcome::ALL.map(Outcome::label))),
+        ("wazzup_api_requests_total", "outcome", words(Outcome::ALL.iter().map(|one| one.label()))),
         ("wazzup_channel_active", "transport", transports()),
         ("wazzup_channel_info", "transport", transports()),
         ("wazzup_channel_state", "state", words(ChannelState::ALL.iter().map(|one| one.label()))),

@@ -162,10 +162,10 @@ fn the_pages_speak_of_no_flag_that_does_not_exist() {
 fn every_answer_to_a_reset_is_documented_with_its_status_and_no_other() {
     use wazzup_exporter::metrics::{AdminCode, RefusalCode};
     use wazzup_exporter::reset;
-    let admin = AdminCode::ALL.map(|code| (code.label().to_owned(), code.status()));
-    let refusals = RefusalCode::ALL.map(|code| (code.label().to_owned(), code.status()));
+    let admin = AdminCode::ALL.iter().map(|code| (code.label().to_owned(), code.status()));
+    let refusals = RefusalCode::ALL.iter().map(|code| (code.label().to_owned(), code.status()));
     let ends = reset::result_codes().map(|(code, status)| (code.to_owned(), status));
-    let known: BTreeSet<(String, u16)> = admin.into_iter().chain(refusals).chain(ends).collect();
+    let known: BTreeSet<(String, u16)> = admin.chain(refusals).chain(ends).collect();
     let text = page("docs/reset.md");
     let listed = rows(&text).into_iter().filter(|row| row.len() == 4).filter_map(|row| {
         let status = row[0].parse().ok()?;
