@@ -2,6 +2,7 @@
 
 use crate::account::Auth;
 use crate::metrics::Outcome;
+use crate::snapshot::FailingReason;
 
 /// What to do when the host cannot be reached.
 pub(super) fn host_remedy(problem: &str) -> &'static str {
@@ -23,20 +24,12 @@ pub(super) fn token_remedy(auth: &Auth) -> &'static str {
         Auth::Partner(_) => {
             "check email and password_file of the partner, and the account's number"
         }
-        Auth::OAuth { .. } => "run `wazzup-exporter login` for the account",
+        Auth::OAuth { .. } => FailingReason::LoginNeeded.remedy(),
     }
 }
 
 /// What to do when a request fails.
 pub(super) fn answer_remedy(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::RateLimited => {
-            "something else uses up the limit of this token; set rate_limit lower"
-        }
-        Outcome::ServerError => "Wazzup24 reports an error of its own; try again later",
-        Outcome::Timeout | Outcome::Connect => "try again; if it persists, check network and proxy",
-        Outcome::Forbidden => "ask Wazzup24 for a token that may read this",
-        Outcome::Unauthorized => "replace the token",
-        _ => "check base_url: something else than the API of Wazzup24 may answer there",
-    }
+    // Of what concerns one user alone, such as 404: as for any answer that is not the API's.
+    FailingReason::of(outcome).unwrap_or(FailingReason::Malformed).remedy()
 }

@@ -11,6 +11,7 @@ use crate::account::{Api, Auth, UserId};
 use crate::api::{CounterResponse, ListError};
 use crate::channel::Role;
 use crate::metrics::Outcome;
+use crate::snapshot::UntrustedReason;
 
 /// Limit of users that are queried one by one.
 const QUERIED_MAX: usize = 50;
@@ -118,7 +119,7 @@ impl Examination<'_> {
         let count = self.account.users.len();
         self.findings.push(if !unknown.is_empty() {
             let words = format!("configured, but not users of the account: {}", named(&unknown));
-            let remedy = "correct their ids, or remove them from the configuration";
+            let remedy = UntrustedReason::UnknownUser.remedy();
             Finding::problem(Check::Users, words, remedy).about(unknown)
         } else if missing.len() > QUERIED_MAX {
             Finding::unknown(Check::Users, format!("only {QUERIED_MAX} of {count} were queried"))
@@ -165,7 +166,7 @@ impl Examination<'_> {
                     "without a role on any channel, so that the counter is always 0: {}",
                     named(&without)
                 );
-                let remedy = "give them a role on a channel in Wazzup24, or do not poll them";
+                let remedy = UntrustedReason::NoRole.remedy();
                 Finding::problem(Check::Roles, words, remedy).about(without)
             });
         }

@@ -8,6 +8,7 @@
 
 mod history;
 mod lists;
+mod messages;
 mod reasons;
 mod slot;
 mod totals;

@@ -5,7 +5,7 @@ use strum::{IntoStaticStr, VariantArray};
 use crate::metrics::Outcome;
 
 /// Why no user of an account can be read: the label `reason` of `wazzup_account_failing`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum FailingReason {
     /// The token is missing, wrong, ended or revoked.
@@ -43,6 +43,9 @@ pub enum UntrustedReason {
 }
 
 impl FailingReason {
+    /// Every reason.
+    pub const ALL: &[Self] = Self::VARIANTS;
+
     /// The reason that a request's outcome would be if every user shared it; `None` for a success
     /// and for what concerns one user only.
     pub fn of(outcome: Outcome) -> Option<Self> {

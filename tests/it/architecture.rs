@@ -114,7 +114,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("supervisor", &["account", "health", "poller", "schedule", "shutdown", "snapshot"]),
     // The service manager waits for the end of a reload.
     ("reload", &["clock", "config", "metrics", "shutdown", "systemd"]),
-    ("doctor", &["account", "api", "auth", "channel", "clock", "metrics"]),
+    ("doctor", &["account", "api", "auth", "channel", "clock", "metrics", "snapshot"]),
     (
         "http",
         &[

@@ -22,7 +22,8 @@ pub(super) fn account_problem(view: &AccountView, now: Stamp) -> Option<AccountP
             "If this persists, see the exporter's log, and please report it as a bug.",
         )
     } else if let Some(reason) = facts.failing {
-        (failing(reason, view), remedy(reason))
+        let api = view.account.base_url.host_str().unwrap_or("the API");
+        (reason.meaning(api), reason.remedy())
     } else if view.up(now) || facts.sweep.is_none() {
         return None;
     } else {
@@ -50,59 +51,6 @@ fn of_account(outcome: Outcome, failing: Option<FailingReason>) -> bool {
         other => other,
     };
     reason.is_some() && FailingReason::of(outcome) == reason
-}
-
-fn failing(reason: FailingReason, view: &AccountView) -> String {
-    let api = view.account.base_url.host_str().unwrap_or("the API").to_owned();
-    match reason {
-        FailingReason::Unauthorized => "Wazzup24 refuses the account's token.".to_owned(),
-        FailingReason::Forbidden => "The account's token may not read counters.".to_owned(),
-        FailingReason::LoginNeeded => {
-            "The customer's login has ended, and nothing else can give a token.".to_owned()
-        }
-        FailingReason::RateLimited => {
-            "Wazzup24 reports too many requests with this token.".to_owned()
-        }
-        FailingReason::Unreachable => format!("There is no answer from {api}."),
-        FailingReason::ServerError => format!("{api} reports an error of its own."),
-        FailingReason::Malformed => {
-            format!("The responses of {api} are not those of the Wazzup24 API.")
-        }
-        FailingReason::Storage => {
-            "The account's tokens cannot be stored, and are not used without that.".to_owned()
-        }
-    }
-}
-
-fn remedy(reason: FailingReason) -> &'static str {
-    match reason {
-        FailingReason::Unauthorized => {
-            "Give it a valid token: the old one has expired, was revoked, or is for another API. A new one in \
-             a token file is picked up within five minutes."
-        }
-        FailingReason::Forbidden => {
-            "Use a token that may read counters of this account, or ask Wazzup24 to allow it."
-        }
-        FailingReason::LoginNeeded => {
-            "Run `wazzup-exporter login` for the account and let the customer log in."
-        }
-        FailingReason::RateLimited => {
-            "Look for other programs that use the token, or set a lower rate_limit or a longer interval."
-        }
-        FailingReason::Unreachable => {
-            "Check network, firewall and proxy between this machine and Wazzup24."
-        }
-        FailingReason::ServerError => {
-            "Usually this is temporary. If it persists, ask Wazzup24's support."
-        }
-        FailingReason::Malformed => {
-            "Check base_url and proxy_url: another server may answer in place of Wazzup24."
-        }
-        FailingReason::Storage => {
-            "See the log: make room on the disk, stop the other process that uses --storage.path, or see why \
-             the disk does not respond."
-        }
-    }
 }
 
 /// Remarks about an account.
@@ -196,27 +144,11 @@ pub(super) fn user_reasons(user: &UserView, view: &AccountView, now: Stamp) -> V
 }
 
 fn untrusted(reason: UntrustedReason, user: &UserView) -> String {
-    match reason {
-        UntrustedReason::NoRole => {
-            "Without a role on any channel the counter is always 0: give the user one in Wazzup24."
-                .to_owned()
+    let (meaning, remedy) = (reason.meaning(), reason.remedy());
+    match user.last_good {
+        Some((reading, _)) if reason == UntrustedReason::UnknownType => {
+            format!("{meaning} Messages: {}. {remedy}", reading.count)
         }
-        UntrustedReason::NoActiveChannel => {
-            "No message reaches the user, because none of the channels is active: the counter does not \
-             change."
-                .to_owned()
-        }
-        UntrustedReason::UnknownUser => {
-            "Wazzup24 does not know this user: check the id, or take the user out of the configuration."
-                .to_owned()
-        }
-        UntrustedReason::UnknownType => {
-            let count = user.last_good.map_or(0, |(reading, _)| reading.count);
-            format!("Wazzup24 reports {count} messages of a type that is neither red nor grey.")
-        }
-        UntrustedReason::NotKnown => {
-            "Channels or roles cannot be read, so it is not known whether the counter means anything."
-                .to_owned()
-        }
+        _ => format!("{meaning} {remedy}"),
     }
 }

@@ -174,6 +174,26 @@ fn every_answer_to_a_reset_is_documented_with_its_status_and_no_other() {
     assert_eq!(listed.collect::<BTreeSet<_>>(), known);
 }
 
+/// What the page and the doctor say of a reason.
+#[test]
+fn the_runbooks_say_of_each_reason_what_the_program_says() {
+    use wazzup_exporter::snapshot::{FailingReason, UntrustedReason};
+    let row = |label: &str, meaning: String, remedy: &str| {
+        vec![format!("`{label}`"), meaning, remedy.to_owned()]
+    };
+    let failing = FailingReason::ALL.iter();
+    let failing = failing.map(|one| row(one.label(), one.meaning("Wazzup24"), one.remedy()));
+    let untrusted = UntrustedReason::ALL.iter();
+    let untrusted = untrusted.map(|one| row(one.label(), one.meaning().to_owned(), one.remedy()));
+    for (alert, expected) in [
+        ("WazzupAccountFailing", failing.collect::<Vec<_>>()),
+        ("WazzupCounterUntrusted", untrusted.collect()),
+    ] {
+        let text = page(&format!("docs/runbooks/{alert}.md"));
+        assert_eq!(rows(&text), expected, "{alert}");
+    }
+}
+
 #[test]
 fn every_check_of_the_doctor_is_documented() {
     use wazzup_exporter::channel::ChannelState;
