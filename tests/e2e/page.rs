@@ -152,7 +152,7 @@ async fn a_dead_upstream_is_shown_at_the_top_and_is_no_zero() {
     let first = "const first = document.querySelector('.account');\
          return [first.dataset.key, first.querySelector('.trouble strong')?.textContent, \
          [...new Set([...first.querySelectorAll('.red > div')].map(red => red.textContent))].join()]";
-    let dead = json!(["globex", "127.0.0.1 reports an error of its own.", "–"]);
+    let dead = json!(["globex", "A server error is reported by 127.0.0.1.", "–"]);
     browser.until("globex at the top", &[&exporter.process], first, |got| *got == dead).await;
     let summary = browser.run("return document.querySelector('.summary').textContent").await;
     let summary = summary.as_str().unwrap();

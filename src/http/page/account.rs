@@ -114,7 +114,7 @@ fn write_problem(
         html,
         "<div class=\"trouble\"><p><strong>{}</strong> {}</p>",
         Escaped(&trouble.text),
-        Escaped(trouble.remedy)
+        Escaped(&trouble.remedy)
     )?;
     html.push_str("<p class=\"beside\">");
     if let Some(detail) = &trouble.detail {

@@ -112,7 +112,7 @@ pub(crate) struct AccountProblem {
     /// What is wrong.
     pub(crate) text: String,
     /// What to do.
-    pub(crate) remedy: &'static str,
+    pub(crate) remedy: String,
     /// The error of the last attempt.
     pub(crate) detail: Option<Arc<str>>,
 }

@@ -18,8 +18,8 @@ pub(super) fn account_problem(view: &AccountView, now: Stamp) -> Option<AccountP
     let facts = &view.facts;
     let (text, remedy) = if facts.down {
         (
-            "The task that reads this account failed or got stuck; it is restarted.".to_owned(),
-            "If this persists, see the exporter's log, and please report it as a bug.",
+            "the task that reads this account failed or got stuck; it is restarted".to_owned(),
+            "if this persists, see the exporter's log, and please report it as a bug",
         )
     } else if let Some(reason) = facts.failing {
         let api = view.account.base_url.host_str().unwrap_or("the API");
@@ -28,12 +28,18 @@ pub(super) fn account_problem(view: &AccountView, now: Stamp) -> Option<AccountP
         return None;
     } else {
         (
-            "No user of the account could be read for too long.".to_owned(),
-            "See the remarks beside the users.",
+            "no user of the account could be read for too long".to_owned(),
+            "see the remarks beside the users",
         )
     };
     let detail = view.users().find_map(|user| detail(user, facts.failing));
-    Some(AccountProblem { text, remedy, detail })
+    Some(AccountProblem { text: sentence(&text), remedy: sentence(remedy), detail })
+}
+
+/// A phrase, with a capital letter and a full stop.
+fn sentence(phrase: &str) -> String {
+    let mut letters = phrase.chars();
+    letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).chain(['.']).collect()
 }
 
 /// The last error of a user, if it is the reason why the account fails.
@@ -147,8 +153,8 @@ fn untrusted(reason: UntrustedReason, user: &UserView) -> String {
     let (meaning, remedy) = (reason.meaning(), reason.remedy());
     match user.last_good {
         Some((reading, _)) if reason == UntrustedReason::UnknownType => {
-            format!("{meaning} Messages: {}. {remedy}", reading.count)
+            sentence(&format!("{meaning}: {remedy}. Messages: {}", reading.count))
         }
-        _ => format!("{meaning} {remedy}"),
+        _ => sentence(&format!("{meaning}: {remedy}")),
     }
 }
