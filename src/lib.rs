@@ -32,6 +32,8 @@ pub mod counter;
 pub mod doctor;
 pub mod exposition;
 pub mod files;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod health;
 pub mod http;
 pub mod limit;

@@ -211,6 +211,14 @@ pub(super) fn push_label(labels: &mut String, name: &str, value: &str) {
     push_pair(labels, name, value);
 }
 
+/// A label as it is rendered.
+#[cfg(fuzzing)]
+pub fn label(name: &str, value: &str) -> String {
+    let mut text = String::new();
+    push_label(&mut text, name, value);
+    text
+}
+
 fn push_pair(text: &mut String, name: &str, value: &str) {
     text.push_str(name);
     text.push_str("=\"");

@@ -147,6 +147,12 @@ fn is_json(content_type: &[u8]) -> bool {
     kind.eq_ignore_ascii_case("application/json") && parts.all(charset)
 }
 
+/// Why a body is refused, in words, if it is.
+#[cfg(fuzzing)]
+pub fn body_refusal(bytes: &[u8]) -> Option<String> {
+    parse(bytes).err().map(|refusal| refusal.to_string())
+}
+
 fn parse(bytes: &[u8]) -> Result<RequestBody, Refusal> {
     let invalid = |what: String| Refusal::InvalidBody(what);
     // serde would also accept an array, which is not documented.

@@ -22,5 +22,7 @@ pub use self::audit::{AUDIT_FILE, AuditKind, AuditLine, each_line};
 pub use self::clear_outcome::result_codes;
 pub use self::elsewhere::Elsewhere;
 pub use self::guards::BODY_MAX;
+#[cfg(fuzzing)]
+pub use self::guards::body_refusal;
 pub use self::request::{Figures, ReplyBody, ResetReply, ResetRequest};
 pub use self::service::{AdmittedReset, NotAdmitted, ResetService, completion_timeout};

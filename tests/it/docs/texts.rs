@@ -24,7 +24,7 @@ fn files(folder: &Path, extensions: &[&str]) -> Vec<PathBuf> {
 /// Every page that people read.
 fn pages() -> Vec<PathBuf> {
     let mut pages = files(&path("docs"), &["md"]);
-    pages.extend(["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(path));
+    pages.extend(["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"].map(path));
     pages
 }
 

@@ -1,0 +1,17 @@
+//! The configuration: a problem has a place, and no secret of the file is in the text of any.
+#![no_main]
+
+use std::path::Path;
+
+use libfuzzer_sys::fuzz_target;
+use wazzup_exporter::config;
+
+fuzz_target!(|bytes: &[u8]| {
+    if let Err(error) = config::parse(bytes, Path::new("config.yaml")) {
+        assert!(!error.problems.is_empty());
+        let lines = bytes.iter().filter(|byte| **byte == b'\n').count() + 2;
+        for problem in &error.problems {
+            assert!(problem.line.is_none_or(|line| (1..=lines).contains(&line)), "{problem:?}");
+        }
+    }
+});
