@@ -132,7 +132,7 @@ mod tests {
             let users = account.state(moment).users;
             users.into_iter().map(|user| (user.id, user.removed)).collect()
         };
-        account.now().user("1").unwrap().removed = true;
+        account.now().user("1").unwrap().spec.removed = true;
         assert!(account.now().user("1").is_none());
         assert_eq!(removed(), [("1".into(), true), ("2".into(), false)]);
         account.add(spec("1"), 1);

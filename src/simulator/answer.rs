@@ -18,11 +18,6 @@ use tokio::task::yield_now;
 
 use super::endpoint::Version;
 
-/// The response is not to be sent: the connection is to be reset.
-#[derive(Debug, Clone, Copy, thiserror::Error)]
-#[error("a fault resets the connection")]
-pub(super) struct Aborted;
-
 /// A body with this status, marked as JSON.
 pub(super) fn text(status: u16, body: String) -> Response {
     let mut reply = Response::new(Body::from(body));
@@ -109,13 +104,6 @@ pub(super) async fn gzipped(reply: Response) -> Response {
     let packed = packed.expect("writing to memory does not fail");
     let reply = Response::from_parts(head, Body::from(packed));
     with(reply, CONTENT_ENCODING, HeaderValue::from_static("gzip"))
-}
-
-/// The marker of a response that is not to be sent.
-pub(super) fn aborted() -> Response {
-    let mut reply = Response::default();
-    reply.extensions_mut().insert(Aborted);
-    reply
 }
 
 /// Sets a header.

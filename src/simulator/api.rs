@@ -4,14 +4,14 @@
 //! applies the limit and the faults, and otherwise answers as the real API would.
 
 use std::future::pending;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::body::to_bytes;
-use axum::extract::{Request, State};
+use axum::body::{Body, to_bytes};
 use axum::http::header::{AUTHORIZATION, HeaderMap};
 use axum::http::request::Parts;
 use axum::response::Response;
+use hyper::Request;
+use hyper::body::Incoming;
 use serde_json::json;
 
 use super::account::{Account, AccountNow};
@@ -31,18 +31,19 @@ use super::world::World;
 /// The largest body that is read.
 const MAX_BODY: usize = 64 * 1024;
 
+/// The request is to end in a connection reset.
+#[derive(Debug, thiserror::Error)]
+#[error("a fault resets the connection")]
+pub(super) struct Aborted;
+
 /// Answers one request.
-pub(super) async fn answer(State(world): State<Arc<World>>, request: Request) -> Response {
-    let call = Call::read(&world, request).await;
+pub(super) async fn answer(world: &World, request: Request<Incoming>) -> Result<Response, Aborted> {
+    let call = Call::read(world, request).await;
     let open = world.recorder.open(&call.request);
     tracing::trace!(method = %call.head.method, path = call.request.path, "request");
-    match call.reply(&world).await {
-        Some(reply) => {
-            open.answered(reply.status().as_u16());
-            reply
-        }
-        None => answer::aborted(),
-    }
+    let reply = call.reply(world).await?;
+    open.answered(reply.status().as_u16());
+    Ok(reply)
 }
 
 /// A request taken apart.
@@ -62,14 +63,14 @@ struct Call<'a> {
 }
 
 impl<'a> Call<'a> {
-    async fn read(world: &'a World, request: Request) -> Self {
+    async fn read(world: &'a World, request: Request<Incoming>) -> Self {
         let arrived = Instant::now();
         let (head, body) = request.into_parts();
         let Route { version, mut endpoint, user } = Route::of(head.uri.path());
         let (mut token, mut account, mut live, mut partner) = (None, None, false, None);
         if endpoint == Endpoint::OtherGrant {
             // A body that is broken or too large is as good as none.
-            let body = to_bytes(body, MAX_BODY).await.unwrap_or_default();
+            let body = to_bytes(Body::new(body), MAX_BODY).await.unwrap_or_default();
             let asked = TokenRequest::read(&head, &body);
             endpoint = asked.endpoint;
             account = asked.account(world).map(|(_, account)| account);
@@ -96,10 +97,9 @@ impl<'a> Call<'a> {
         Self { head, version, request, token, account, live, partner }
     }
 
-    /// `None` if the connection is to be reset.
-    async fn reply(&self, world: &World) -> Option<Response> {
+    async fn reply(&self, world: &World) -> Result<Response, Aborted> {
         if !self.admitted(world) {
-            return Some(answer::error(Version::V2, 429));
+            return Ok(answer::error(Version::V2, 429));
         }
         let verdict = world.faults.judge(&self.request, world.settings.latency);
         pause(verdict.delay).await;
@@ -114,7 +114,7 @@ impl<'a> Call<'a> {
             reply = with(reply, name, value);
         }
         pause(verdict.late).await;
-        Some(reply)
+        Ok(reply)
     }
 
     /// Counts the request against the limit of its credential. An unknown credential has no window.
@@ -128,13 +128,13 @@ impl<'a> Call<'a> {
         }
     }
 
-    async fn broken(&self, broken: Broken, world: &World) -> Option<Response> {
-        Some(match broken {
+    async fn broken(&self, broken: Broken, world: &World) -> Result<Response, Aborted> {
+        Ok(match broken {
             Broken::Hang => pending().await,
-            Broken::Reset => return None,
+            Broken::Reset => return Err(Aborted),
             Broken::Lost => {
                 let _never_sent = self.plain(world);
-                return None;
+                return Err(Aborted);
             }
             Broken::Truncated => answer::truncated(),
             Broken::Body(body) => answer::text(200, body),

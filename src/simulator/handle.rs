@@ -22,7 +22,6 @@ use super::settings::Settings;
 use super::shapes::Shapes;
 use super::spec::{Access, Pinned, Role, UserSpec};
 use super::tokens::Good;
-use super::user::User;
 use super::world::{Unknown, World};
 use super::yaml;
 
@@ -64,7 +63,10 @@ impl Simulator {
         user: &str,
         change: impl FnOnce(&mut UserSpec),
     ) -> Result<(), Unknown> {
-        self.with_user(account, user, |user| change(&mut user.spec))
+        let mut now = self.account(account)?.now();
+        let missing = || Unknown::User(account.to_owned(), user.to_owned());
+        change(&mut now.user(user).ok_or_else(missing)?.spec);
+        Ok(())
     }
 
     /// A user's counter and type now; `None` for an unknown user and for one pinned to anything
@@ -89,7 +91,7 @@ impl Simulator {
     /// # Errors
     /// If there is no such user.
     pub fn remove_user(&self, account: &str, user: &str) -> Result<(), Unknown> {
-        self.with_user(account, user, |user| user.removed = true)
+        self.change_user(account, user, |user| user.removed = true)
     }
 
     /// Gives a user a role on one channel, where it then has no other; [`Role::None`] takes it away.
@@ -273,17 +275,6 @@ impl Simulator {
 
     fn account(&self, name: &str) -> Result<&Account, Unknown> {
         Ok(self.world.account(name)?.1)
-    }
-
-    fn with_user(
-        &self,
-        account: &str,
-        user: &str,
-        change: impl FnOnce(&mut User),
-    ) -> Result<(), Unknown> {
-        let mut now = self.account(account)?.now();
-        let missing = || Unknown::User(account.to_owned(), user.to_owned());
-        now.user(user).map(change).ok_or_else(missing)
     }
 
     fn with_channel(

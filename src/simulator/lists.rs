@@ -117,35 +117,29 @@ fn old_channel(channel: &ChannelSpec) -> Value {
 
 /// `GET /v2/settings`: who has which role on which channel.
 pub(super) fn settings(account: &AccountNow) -> Response {
-    let shape = account.spec.shapes.settings;
-    let camel = matches!(shape, SettingsShape::CamelCase | SettingsShape::EnvelopedCamelCase);
-    let key = |recorded: &str| if camel { camel_case(recorded) } else { recorded.to_owned() };
-    let role = |channel: &ChannelSpec, user: &User, role: &str| {
-        Value::from_iter([
-            (key("channel_id"), Value::from(&*channel.id)),
-            (key("user_id"), Value::from(&*user.spec.id)),
-            (key("role"), Value::from(role)),
-            (key("allow_get_new_clients"), json!(true)),
-        ])
-    };
     let mut roles = Vec::new();
     for channel in account.spec.channels.iter().filter(|channel| !channel.deleted) {
         for user in account.present() {
             if let Some(word) = word(user.role_on(channel)) {
-                roles.push(role(channel, user, word));
+                roles.push(json!({
+                    "channel_id": channel.id,
+                    "user_id": user.spec.id,
+                    "role": word,
+                    "allow_get_new_clients": true,
+                }));
             }
         }
     }
-    let settings = Value::from_iter([
-        (key("user_roles"), Value::from(roles)),
-        (key("hide_phone_numbers_for_user_ids"), json!([])),
-        (key("push_input_output_message_events_for_managers"), json!(false)),
-    ]);
-    match shape {
-        SettingsShape::Recorded | SettingsShape::CamelCase => answer::json(200, &settings),
-        SettingsShape::Enveloped | SettingsShape::EnvelopedCamelCase => {
-            answer::enveloped(&settings)
-        }
+    let recorded = json!({
+        "user_roles": roles,
+        "hide_phone_numbers_for_user_ids": [],
+        "push_input_output_message_events_for_managers": false,
+    });
+    match account.spec.shapes.settings {
+        SettingsShape::Recorded => answer::json(200, &recorded),
+        SettingsShape::Enveloped => answer::enveloped(&recorded),
+        SettingsShape::CamelCase => answer::json(200, &camel_case(recorded)),
+        SettingsShape::EnvelopedCamelCase => answer::enveloped(&camel_case(recorded)),
     }
 }
 
@@ -159,13 +153,23 @@ const fn word(role: Role) -> Option<&'static str> {
     }
 }
 
-fn camel_case(snake: &str) -> String {
-    let mut words = snake.split('_');
-    let first = words.next().unwrap_or_default().to_owned();
-    words.fold(first, |out, word| {
-        let (initial, rest) = word.split_at(1);
-        out + &initial.to_uppercase() + rest
-    })
+/// The same with `userRoles` for `user_roles`, and so on.
+fn camel_case(value: Value) -> Value {
+    let key = |snake: &str| {
+        let mut words = snake.split('_');
+        let first = words.next().unwrap_or_default().to_owned();
+        words.fold(first, |out, word| {
+            let (initial, rest) = word.split_at_checked(1).unwrap_or_default();
+            out + &initial.to_uppercase() + rest
+        })
+    };
+    match value {
+        Value::Object(fields) => {
+            fields.into_iter().map(|(name, value)| (key(&name), camel_case(value))).collect()
+        }
+        Value::Array(items) => items.into_iter().map(camel_case).collect(),
+        value => value,
+    }
 }
 
 /// `GET /v2/webhooks`.

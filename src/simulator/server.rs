@@ -3,10 +3,12 @@
 use std::future::Future;
 use std::io;
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::response::Response;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -14,9 +16,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tower_service::Service as _;
 
-use super::answer::Aborted;
+use super::api::{self, Aborted};
+use super::control;
 use super::handle::Simulator;
-use super::{api, control};
 
 /// The pause after a failed accept: what fails is usually a lack of descriptors, and an
 /// immediate retry would only use CPU.
@@ -27,7 +29,7 @@ impl Simulator {
     /// hung ones included. With [`Settings::control`](super::Settings::control) the listener should be
     /// on loopback.
     pub async fn serve(&self, listener: TcpListener, stop: impl Future<Output = ()>) {
-        let router = self.router();
+        let control = self.world.settings.control.then(|| self.control());
         let mut stop = pin!(stop);
         let mut connections = JoinSet::new();
         loop {
@@ -39,7 +41,7 @@ impl Simulator {
             };
             match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(run_connection(router.clone(), stream));
+                    connections.spawn(run_connection(self.clone(), control.clone(), stream));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "simulator could not accept a connection");
@@ -50,28 +52,33 @@ impl Simulator {
         connections.shutdown().await;
     }
 
-    fn router(&self) -> Router {
-        let api = Router::new().fallback(api::answer).with_state(Arc::clone(&self.world));
-        if self.world.settings.control {
-            api.nest("/_control", control::routes().with_state(self.clone()))
-        } else {
-            api
+    fn control(&self) -> Router {
+        Router::new().nest("/_control", control::routes()).with_state(self.clone())
+    }
+
+    /// Hands a request to the control endpoints or to the API.
+    async fn answer(
+        self,
+        control: Option<Router>,
+        request: Request<Incoming>,
+    ) -> Result<Response, Aborted> {
+        match control {
+            Some(mut control) if request.uri().path().starts_with("/_control/") => {
+                let Ok(reply) = control.call(request).await;
+                Ok(reply)
+            }
+            _ => api::answer(&self.world, request).await,
         }
     }
 }
 
-async fn run_connection(router: Router, stream: TcpStream) -> io::Result<()> {
+async fn run_connection(
+    simulator: Simulator,
+    control: Option<Router>,
+    stream: TcpStream,
+) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let service = service_fn(move |request| {
-        let reply = router.clone().call(request);
-        async move {
-            let Ok(reply) = reply.await;
-            match reply.extensions().get::<Aborted>() {
-                Some(aborted) => Err(*aborted),
-                None => Ok(reply),
-            }
-        }
-    });
+    let service = service_fn(move |request| simulator.clone().answer(control.clone(), request));
     // Idle connections stay open, so that no client sees one closed under its next request.
     let mut connection = http1::Builder::new()
         .header_read_timeout(None)

@@ -197,6 +197,8 @@ pub struct UserSpec {
     pub team: Option<String>,
     /// How long after the start, or after being added, the API begins to know the user.
     pub arrives_after: Duration,
+    /// Whether the API no longer knows the user.
+    pub removed: bool,
     /// A fixed value in place of the simulated one.
     pub pinned: Option<Pinned>,
     /// When the last message came, in place of when it was simulated to come. A pinned counter has
@@ -215,6 +217,7 @@ impl UserSpec {
             roles: BTreeMap::new(),
             team: None,
             arrives_after: Duration::ZERO,
+            removed: false,
             pinned: None,
             last_message: None,
         }

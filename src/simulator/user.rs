@@ -36,7 +36,6 @@ pub struct UserState {
 pub(super) struct User {
     /// What can be set is set here.
     pub(super) spec: UserSpec,
-    pub(super) removed: bool,
     /// When the API begins to know it; `None` is never.
     arrives: Option<Instant>,
     trajectory: Trajectory,
@@ -57,7 +56,7 @@ pub(super) struct CounterView {
 impl User {
     pub(super) fn new(spec: UserSpec, trajectory: Trajectory) -> Self {
         let arrives = Instant::now().checked_add(spec.arrives_after);
-        Self { spec, removed: false, arrives, trajectory, still: None }
+        Self { spec, arrives, trajectory, still: None }
     }
 
     /// Whether it is time for the API to know the user.
@@ -67,7 +66,7 @@ impl User {
 
     /// Whether the API knows the user.
     pub(super) fn present(&self) -> bool {
-        !self.removed && self.arrived()
+        !self.spec.removed && self.arrived()
     }
 
     pub(super) fn role_on(&self, channel: &ChannelSpec) -> Role {
@@ -125,7 +124,7 @@ impl User {
 
     pub(super) fn state(&mut self, channels: &[ChannelSpec], moment: Moment) -> UserState {
         let Pinned { counter, kind } = self.view(channels, moment).reading;
-        let UserSpec { id, name, role, pinned, .. } = &self.spec;
+        let UserSpec { id, name, role, pinned, removed, .. } = &self.spec;
         UserState {
             id: id.clone(),
             name: name.clone(),
@@ -133,7 +132,7 @@ impl User {
             counter,
             kind,
             pinned: pinned.is_some(),
-            removed: self.removed,
+            removed: *removed,
         }
     }
 }
