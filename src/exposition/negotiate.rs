@@ -24,13 +24,14 @@ pub fn negotiate(accept: &str) -> Format {
     if open_metrics > 0.0 && open_metrics >= text { Format::OpenMetrics } else { Format::Text }
 }
 
-/// Whether an `Accept-Encoding` header allows gzip.
+/// Whether an `Accept-Encoding` header allows gzip and does not prefer plain text.
 pub fn accepts_gzip(accept_encoding: &str) -> bool {
     let quality = |coding: &str| {
         let mut ranges = accept_encoding.split(',').map(Range::parse);
         ranges.find(|range| range.media == coding).map(|range| range.quality)
     };
-    quality("gzip").or_else(|| quality("*")).is_some_and(|quality| quality > 0.0)
+    let gzip = quality("gzip").or_else(|| quality("*")).unwrap_or(0.0);
+    gzip > 0.0 && quality("identity").is_none_or(|identity| gzip >= identity)
 }
 
 /// One element of an accept header.
@@ -105,10 +106,17 @@ mod tests {
 
     #[test]
     fn gzip_is_used_only_where_it_is_allowed() {
-        for yes in ["gzip", "deflate, gzip;q=1.0, *;q=0.5", "*", "br, GZIP;q=0.1"] {
+        for yes in [
+            "gzip",
+            "deflate, gzip;q=1.0, *;q=0.5",
+            "*",
+            "br, GZIP;q=0.1",
+            "gzip, identity",
+            "gzip;q=0.5, identity;q=0.4",
+        ] {
             assert!(accepts_gzip(yes), "{yes}");
         }
-        for no in ["", "identity", "gzip;q=0", "gzip;q=0, *", "br"] {
+        for no in ["", "identity", "gzip;q=0", "gzip;q=0, *", "br", "gzip;q=0.5, identity;q=1"] {
             assert!(!accepts_gzip(no), "{no}");
         }
     }
