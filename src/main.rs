@@ -9,7 +9,9 @@ mod cli;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+use rustix::process::{
+    DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit,
+};
 use tracing::warn;
 use wazzup_exporter::systemd::{self, Sockets};
 
@@ -26,6 +28,7 @@ fn main() -> ExitCode {
     // A core file would hold every secret. Where the kernel refuses, the limit of the service is left.
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     let cli = help::parse();
+    raise_descriptor_limit();
     // Before there are threads, of which the log is one.
     let sockets = sockets(&cli);
     let log = match Log::set_up(&cli.log, cli.is_daemon()) {
@@ -50,6 +53,14 @@ fn main() -> ExitCode {
     let result = runtime.block_on(cli::run(cli, sockets));
     runtime.shutdown_timeout(LAST_WORK);
     report(result, &log)
+}
+
+/// Raises the limit of open descriptors as far as the system allows: usual soft limits are meant for programs
+/// that use `select`.
+fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    // Where that fails, the program works within the lower limit.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
 /// The listeners that systemd has opened, if they are to be used. Called before there are threads.

@@ -1,6 +1,6 @@
-//! Which addresses stay on this machine.
+//! Which addresses stay on this machine, and which belong together.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use url::{Host, Url};
 
@@ -20,9 +20,31 @@ pub fn is_loopback(url: &Url) -> bool {
     }
 }
 
+/// The network by which clients are told apart: an address of IPv4, or a /64 of IPv6, of which one client
+/// has a whole one.
+pub fn client_network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
+        address @ IpAddr::V4(_) => address,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn clients_are_told_apart_by_ipv4_addresses_and_by_64_bits_of_ipv6() {
+        for (address, network) in [
+            ("192.0.2.7", "192.0.2.7"),
+            ("::ffff:192.0.2.7", "192.0.2.7"),
+            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+            ("2001:db8:1:3::", "2001:db8:1:3::"),
+        ] {
+            let [address, network] = [address, network].map(|text| text.parse().unwrap());
+            assert_eq!(client_network(address), network);
+        }
+    }
 
     #[test]
     fn only_what_cannot_leave_the_machine_is_loopback() {

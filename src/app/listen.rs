@@ -1,11 +1,14 @@
 //! Addresses to listen on, as Prometheus' components take them.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
 use crate::net::is_loopback_host;
-use tokio::net::{TcpListener, lookup_host};
+use tokio::net::{TcpListener, TcpSocket, lookup_host};
+
+/// Connections that may wait to be accepted; the kernel may have a lower limit.
+const BACKLOG: u32 = 1024;
 
 /// An address to listen on: `host:port`, or `:port` for every interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,19 +90,32 @@ impl ListenAddress {
         let failed = |source| BindError { address: self.to_string(), source };
         if let Some(host) = &self.host {
             let found = lookup_host((host.as_str(), self.port)).await.map_err(failed)?;
-            let addresses: Vec<SocketAddr> = found.collect();
-            return TcpListener::bind(addresses.as_slice()).await.map_err(failed);
+            let mut bound = Err(io::Error::other("the name has no address"));
+            for address in found {
+                bound = listen(address);
+                if bound.is_ok() {
+                    break;
+                }
+            }
+            return bound.map_err(failed);
         }
         // Takes IPv4 as well; a machine without IPv6 refuses it.
-        let both = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
-        match TcpListener::bind((both, self.port)).await {
+        match listen((Ipv6Addr::UNSPECIFIED, self.port).into()) {
             Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
-                let old = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-                TcpListener::bind((old, self.port)).await.map_err(failed)
+                listen((Ipv4Addr::UNSPECIFIED, self.port).into()).map_err(failed)
             }
             bound => bound.map_err(failed),
         }
     }
+}
+
+/// Opens a listener with room for a crowd that connects at once.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // The port of a process that has ended is free at once.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 fn remedy(error: &io::Error) -> &'static str {
