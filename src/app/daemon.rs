@@ -14,6 +14,7 @@ use super::options::{Options, StartError};
 use super::sampling::{self, SAMPLING_PERIOD};
 use crate::account::Account;
 use crate::auth::Tokens;
+use crate::clock::Stamp;
 use crate::config::{AccountCheck, AccountFile, Config};
 use crate::health::Health;
 use crate::http::{Admin, Prefix, RunningConfig, Site};
@@ -146,16 +147,17 @@ impl Daemon {
             sampling::sample(Arc::clone(&directory), self.sampling_period, shutdown.clone());
         let (status, known) = (describe::status(Arc::clone(&directory)), Arc::clone(&directory));
         let (reloads, orders) = reloads();
-        let site = Site::new(
+        let site = Site {
             directory,
-            Arc::clone(&process),
-            Arc::clone(&health),
-            Arc::clone(&self.running),
-            self.telemetry_path,
-        );
-        let site = site.below(self.route_prefix).reloading(self.lifecycle.then_some(reloads));
-        let site = Arc::new(site);
-        let mut servers = listeners.serve(&site, admin, &health, &process, &shutdown);
+            process: Arc::clone(&process),
+            health: Arc::clone(&health),
+            config: Arc::clone(&self.running),
+            prefix: self.route_prefix,
+            telemetry_path: self.telemetry_path,
+            started: Stamp::now(),
+            reloads: self.lifecycle.then_some(reloads),
+        };
+        let mut servers = listeners.serve(site, admin, &health, &process, &shutdown);
         servers.spawn(sampler);
         servers.spawn(resets.clone().run());
         let triggers = Triggers { hangups: self.hangups, requests: orders };

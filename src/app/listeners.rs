@@ -12,7 +12,7 @@ use super::listen::{BindError, ListenAddress};
 use super::options::{Options, StartError};
 use super::web_reload;
 use crate::health::Health;
-use crate::http::{Access, Admin, Prefix, Service, Site, serve};
+use crate::http::{Access, Admin, Prefix, Service, Site, connections_max, serve};
 use crate::metrics::ProcessMetrics;
 use crate::shutdown::Shutdown;
 use crate::web_config::{Watch, WebConfig};
@@ -84,34 +84,36 @@ impl Listeners {
     /// Serves everything, and follows the web configuration, until `shutdown`.
     pub(super) fn serve(
         self,
-        site: &Arc<Site>,
+        site: Site,
         admin: Option<Admin>,
         health: &Arc<Health>,
         process: &Arc<ProcessMetrics>,
         shutdown: &Shutdown,
     ) -> JoinSet<()> {
-        let access = Arc::new(Access::new(self.web.as_ref()));
+        let access = Arc::new(Access::new(self.web.as_ref(), Arc::clone(process)));
+        let count = self.main.len() + usize::from(self.health.is_some());
+        let most = connections_max(count + usize::from(self.admin.is_some()));
         let mut servers = JoinSet::new();
         for address in self.addresses() {
             info!(%address, "listening");
         }
+        let service = Service::site(site, Arc::clone(&access));
         for listener in self.main {
-            let service = Service::site(Arc::clone(site), Arc::clone(&access));
-            servers.spawn(serve(listener, service, shutdown.clone()));
+            servers.spawn(serve(listener, service.clone(), most, shutdown.clone()));
         }
         if let Some(listener) = self.health {
             if let Ok(address) = listener.local_addr() {
                 info!(%address, "listening for probes alone");
             }
-            let service = Service::probes(Arc::clone(health), self.prefix);
-            servers.spawn(serve(listener, service, shutdown.clone()));
+            let service = Service::probes(health, &self.prefix);
+            servers.spawn(serve(listener, service, most, shutdown.clone()));
         }
         if let (Some(listener), Some(admin)) = (self.admin, admin) {
             if let Ok(address) = listener.local_addr() {
                 info!(%address, "listening for resets");
             }
             let service = Service::admin(Arc::new(admin), Arc::clone(&access));
-            servers.spawn(serve(listener, service, shutdown.clone()));
+            servers.spawn(serve(listener, service, most, shutdown.clone()));
         }
         if let Some(config) = self.web {
             web_reload::log_in_use(&config, "the web configuration is in use");

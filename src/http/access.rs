@@ -1,25 +1,33 @@
 //! Access control: the web configuration, applied to every request.
 //!
 //! [`Access`] is made from a [`WebConfig`] at the start, and [`Access::replace`] applies a later one as
-//! far as that works without a restart. [`service`](super::service) calls it for every request, and
-//! [`server`](super::server) takes the TLS settings of every new connection from it.
+//! far as that works without a restart. [`admit`] is the middleware of the routes that need access, and
+//! [`connection`](super::connection) takes the TLS settings of every new connection from it.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use hyper::body::Body;
-use hyper::header::{HeaderValue, WWW_AUTHENTICATE};
-use hyper::{Request, StatusCode};
+use axum::Extension;
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use hyper::header::{HeaderValue, ORIGIN, WWW_AUTHENTICATE};
+use hyper::{HeaderMap, StatusCode};
 use rustls::ServerConfig;
 use rustls::pki_types::CertificateDer;
 
 use super::login::{LoginResult, Logins};
 use super::rate_limit::RateLimiter;
-use super::response::{BufferedResponse, overloaded, plain_text};
+use super::response::{overloaded, plain_text};
+use crate::metrics::ProcessMetrics;
 use crate::web_config::{Headers, RequestRate, ServerTls, Users, WebConfig};
 
 /// The challenge for which browsers prompt for a name and a password.
 const CHALLENGE: &str = "Basic realm=\"wazzup-exporter\", charset=\"UTF-8\"";
+
+/// The header in which browsers state the origin of a request relative to its target.
+const SITE: &str = "sec-fetch-site";
 
 /// The access rules of a listener.
 #[derive(Debug)]
@@ -31,6 +39,15 @@ pub struct Access {
     rules: ArcSwap<Rules>,
     logins: Logins,
     started: Started,
+}
+
+/// Why a request is not let through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    RateLimited,
+    LoginRequired,
+    /// Too many passwords are being checked.
+    Busy,
 }
 
 /// The settings that cannot change without a restart, as they were at the start.
@@ -56,7 +73,7 @@ struct Rules {
 
 impl Access {
     /// The rules of a configuration; without one, plain HTTP and no authentication.
-    pub fn new(config: Option<&WebConfig>) -> Self {
+    pub fn new(config: Option<&WebConfig>, process: Arc<ProcessMetrics>) -> Self {
         let started = Started::of(config);
         let tls = config.and_then(|config| config.tls.as_ref());
         Self {
@@ -64,7 +81,7 @@ impl Access {
             http2: started.http2,
             limit: started.limit.map(RateLimiter::new),
             rules: ArcSwap::from_pointee(Rules::of(config)),
-            logins: Logins::new(),
+            logins: Logins::new(process),
             started,
         }
     }
@@ -95,31 +112,27 @@ impl Access {
         self.tls.as_ref().map(ArcSwap::load_full)
     }
 
-    /// Checks the rate limit and the login of a request; the error is the response of a refusal. Not to
-    /// be called for probes: they have no password, and a rate limit must not make them fail.
-    pub(super) async fn admit<B: Body>(
-        &self,
-        request: &Request<B>,
-    ) -> Result<(), BufferedResponse> {
+    /// Checks the rate limit and the login of a request from `peer`. Not to be called for probes: they
+    /// have no password, and a rate limit must not make them fail.
+    pub(super) async fn check(&self, headers: &HeaderMap, peer: SocketAddr) -> Result<(), Refusal> {
         if self.limit.as_ref().is_some_and(|limit| !limit.take()) {
-            let text = "Too many requests; the rate limit of this exporter is reached.\n";
-            return Err(plain_text(StatusCode::TOO_MANY_REQUESTS, text));
+            return Err(Refusal::RateLimited);
         }
         let rules = self.rules.load_full();
         if rules.users.is_empty() {
             return Ok(());
         }
-        match self.logins.check(request.headers(), &rules.users).await {
+        match self.logins.check(headers, &rules.users, peer).await {
             LoginResult::Valid => Ok(()),
-            LoginResult::Invalid => Err(unauthorized()),
-            LoginResult::Busy => Err(overloaded()),
+            LoginResult::Invalid => Err(Refusal::LoginRequired),
+            LoginResult::Busy => Err(Refusal::Busy),
         }
     }
 
     /// Adds the configured headers; they replace our own of the same name.
-    pub(super) fn add_headers(&self, response: &mut BufferedResponse) {
+    pub(super) fn add_headers(&self, headers: &mut HeaderMap) {
         for (name, value) in &self.rules.load().headers {
-            response.headers_mut().insert(name, value.clone());
+            headers.insert(name, value.clone());
         }
     }
 }
@@ -162,8 +175,39 @@ impl Rules {
     }
 }
 
-fn unauthorized() -> BufferedResponse {
-    let mut refusal = plain_text(StatusCode::UNAUTHORIZED, "Unauthorized.\n");
-    refusal.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE));
-    refusal
+/// Whether a browser sent this. Browsers send `Origin` with every POST, and modern ones send
+/// `Sec-Fetch-Site`; other clients send neither.
+pub(super) fn is_from_browser(headers: &HeaderMap) -> bool {
+    headers.contains_key(ORIGIN) || headers.contains_key(SITE)
+}
+
+/// Lets a request through, or refuses it.
+pub(super) async fn admit(
+    State(access): State<Arc<Access>>,
+    Extension(peer): Extension<SocketAddr>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match access.check(request.headers(), peer).await {
+        Ok(()) => next.run(request).await,
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        match self {
+            Self::RateLimited => {
+                let text = "Too many requests; the rate limit of this exporter is reached.\n";
+                plain_text(StatusCode::TOO_MANY_REQUESTS, text)
+            }
+            Self::LoginRequired => {
+                let mut refusal = plain_text(StatusCode::UNAUTHORIZED, "Unauthorized.\n");
+                let challenge = HeaderValue::from_static(CHALLENGE);
+                refusal.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+                refusal
+            }
+            Self::Busy => overloaded(),
+        }
+    }
 }

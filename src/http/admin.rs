@@ -9,31 +9,36 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::{BodyExt as _, Limited};
-use hyper::body::Incoming;
+use axum::body::{Body, to_bytes};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::post;
+use axum::{Extension, Router};
 use hyper::header::{
-    ALLOW, AsHeaderName, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, ORIGIN, RETRY_AFTER, USER_AGENT,
+    ALLOW, AsHeaderName, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, USER_AGENT,
 };
-use hyper::{HeaderMap, Method, Request, StatusCode};
-use percent_encoding::percent_decode_str;
+use hyper::{HeaderMap, StatusCode};
 use serde::Serialize;
 use tokio::time::timeout;
 use tracing::warn;
 
-use super::response::{BufferedResponse, response};
+use super::access::{Access, Refusal, is_from_browser};
+use super::response::response;
 use crate::metrics::{AdminCode, ProcessMetrics};
 use crate::reset::{NotAdmitted, ResetReply, ResetRequest, ResetService};
 use crate::snapshot::Directory;
 
 /// The header with the token.
 const TOKEN: &str = "x-reset-token";
-/// The header in which browsers state the origin of a request relative to its target.
-const SITE: &str = "sec-fetch-site";
 /// Time within which a body has to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest name of an account that is logged, in characters.
 const NAME_MAX: usize = 64;
+
+/// The account in the path of a reset, decoded.
+type Account = Result<Path<String>, PathRejection>;
 
 /// The service of the admin listener.
 #[derive(Debug)]
@@ -75,64 +80,20 @@ impl Admin {
         (self.reset_time)(self.directory.longest_timeout())
     }
 
-    /// Answers one request from `peer`.
-    pub(super) async fn respond(
-        &self,
-        request: Request<Incoming>,
-        peer: SocketAddr,
-    ) -> BufferedResponse {
-        let (head, body) = request.into_parts();
-        let Some(account) = account_in(head.uri.path()) else {
-            return self.refuse(AdminCode::NotFound, peer, None);
-        };
-        if head.method != Method::POST {
-            let mut refusal = self.refuse(AdminCode::MethodNotAllowed, peer, Some(&account));
-            refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
-            return refusal;
-        }
-        if is_from_browser(&head.headers) {
-            return self.refuse(AdminCode::CrossSite, peer, Some(&account));
-        }
-        let token = single(&head.headers, TOKEN).unwrap_or_default();
-        let admitted = match self.resets.admit(&account, &token).await {
-            Ok(admitted) => admitted,
-            Err(NotAdmitted::Refused(code)) => return self.refuse(code, peer, Some(&account)),
-            Err(NotAdmitted::Elsewhere(reply)) => {
-                self.count(AdminCode::OtherShard, peer, Some(&account));
-                return reset_response(&reply);
-            }
-        };
-        let request = ResetRequest {
-            content_type: single(&head.headers, CONTENT_TYPE),
-            body: self.read(body).await,
-            caller: peer,
-            user_agent: single(&head.headers, USER_AGENT),
-        };
-        match self.resets.reset(admitted, request).await {
-            Some(reply) => reset_response(&reply),
-            None => self.refuse(AdminCode::Busy, peer, Some(&account)),
-        }
+    /// The one route, to which `access` applies.
+    pub(super) fn routes(self: &Arc<Self>, access: &Arc<Access>) -> Router {
+        let reset = post(reset).fallback(method_not_allowed);
+        let routes = Router::new()
+            .route("/api/v1/admin/accounts/{account}/reset", reset)
+            .fallback(not_found)
+            .with_state(Arc::clone(self));
+        // Around it, so that a refusal does not show which methods there are.
+        Router::new()
+            .fallback_service(routes)
+            .layer(from_fn_with_state((Arc::clone(self), Arc::clone(access)), admit))
     }
 
-    /// A refusal by the access rules, as JSON with a code.
-    pub(super) fn access_refused(
-        &self,
-        refusal: &BufferedResponse,
-        peer: SocketAddr,
-    ) -> BufferedResponse {
-        let code = match refusal.status() {
-            StatusCode::UNAUTHORIZED => AdminCode::LoginRequired,
-            StatusCode::TOO_MANY_REQUESTS => AdminCode::RateLimited,
-            _ => AdminCode::Busy,
-        };
-        let mut response = self.refuse(code, peer, None);
-        for (name, value) in refusal.headers() {
-            response.headers_mut().entry(name).or_insert(value.clone());
-        }
-        response
-    }
-
-    fn refuse(&self, code: AdminCode, peer: SocketAddr, account: Option<&str>) -> BufferedResponse {
+    fn refuse(&self, code: AdminCode, peer: SocketAddr, account: Option<&str>) -> Response {
         self.count(code, peer, account);
         let refused = RefusalBody { code: code.label(), message: message(code) };
         json(code.status(), &refused)
@@ -147,12 +108,88 @@ impl Admin {
         let code = code.label();
         warn!(code, caller = %peer, account, "a request to the admin listener was refused");
     }
+}
 
-    async fn read(&self, body: Incoming) -> Option<Bytes> {
-        let reading = Limited::new(body, self.body_max).collect();
-        let read = timeout(BODY_TIMEOUT, reading).await.ok()?;
-        Some(read.ok()?.to_bytes())
+async fn admit(
+    State((admin, access)): State<(Arc<Admin>, Arc<Access>)>,
+    Extension(peer): Extension<SocketAddr>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let Err(refusal) = access.check(request.headers(), peer).await else {
+        return next.run(request).await;
+    };
+    let code = match refusal {
+        Refusal::LoginRequired => AdminCode::LoginRequired,
+        Refusal::RateLimited => AdminCode::RateLimited,
+        Refusal::Busy => AdminCode::Busy,
+    };
+    let mut response = admin.refuse(code, peer, None);
+    for (name, value) in refusal.into_response().headers() {
+        response.headers_mut().entry(name).or_insert(value.clone());
     }
+    response
+}
+
+async fn reset(
+    State(admin): State<Arc<Admin>>,
+    Extension(peer): Extension<SocketAddr>,
+    account: Account,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let Some(account) = named(account) else {
+        return admin.refuse(AdminCode::NotFound, peer, None);
+    };
+    let refuse = |code| admin.refuse(code, peer, Some(&account));
+    if is_from_browser(&headers) {
+        return refuse(AdminCode::CrossSite);
+    }
+    let token = single(&headers, TOKEN).unwrap_or_default();
+    let admitted = match admin.resets.admit(&account, &token).await {
+        Ok(admitted) => admitted,
+        Err(NotAdmitted::Refused(code)) => return refuse(code),
+        Err(NotAdmitted::Elsewhere(reply)) => {
+            admin.count(AdminCode::OtherShard, peer, Some(&account));
+            return reset_response(&reply);
+        }
+    };
+    let body = timeout(BODY_TIMEOUT, to_bytes(body, admin.body_max)).await;
+    let request = ResetRequest {
+        content_type: single(&headers, CONTENT_TYPE),
+        body: body.ok().and_then(Result::ok),
+        caller: peer,
+        user_agent: single(&headers, USER_AGENT),
+    };
+    match admin.resets.reset(admitted, request).await {
+        Some(reply) => reset_response(&reply),
+        None => refuse(AdminCode::Busy),
+    }
+}
+
+/// The account in a path, if there is one.
+fn named(account: Account) -> Option<String> {
+    account.ok().map(|Path(account)| account).filter(|account| !account.is_empty())
+}
+
+async fn method_not_allowed(
+    State(admin): State<Arc<Admin>>,
+    Extension(peer): Extension<SocketAddr>,
+    account: Account,
+) -> Response {
+    let Some(account) = named(account) else {
+        return admin.refuse(AdminCode::NotFound, peer, None);
+    };
+    let mut refusal = admin.refuse(AdminCode::MethodNotAllowed, peer, Some(&account));
+    refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+    refusal
+}
+
+async fn not_found(
+    State(admin): State<Arc<Admin>>,
+    Extension(peer): Extension<SocketAddr>,
+) -> Response {
+    admin.refuse(AdminCode::NotFound, peer, None)
 }
 
 /// The message of a code: what is wrong and what to do.
@@ -178,20 +215,6 @@ fn message(code: AdminCode) -> &'static str {
     }
 }
 
-/// The account in the path of a reset, decoded; `None` for any other path.
-fn account_in(path: &str) -> Option<String> {
-    let rest = path.strip_prefix("/api/v1/admin/accounts/")?;
-    let segment =
-        rest.strip_suffix("/reset").filter(|one| !one.is_empty() && !one.contains('/'))?;
-    Some(percent_decode_str(segment).decode_utf8().ok()?.into_owned())
-}
-
-/// Whether a browser sent this. Browsers send `Origin` with every POST, and modern ones send
-/// `Sec-Fetch-Site`; other clients send neither.
-fn is_from_browser(headers: &HeaderMap) -> bool {
-    headers.contains_key(ORIGIN) || headers.contains_key(SITE)
-}
-
 /// The value of a header; `None` if it is given more than once.
 fn single(headers: &HeaderMap, name: impl AsHeaderName) -> Option<Vec<u8>> {
     let mut values = headers.get_all(name).iter();
@@ -201,7 +224,7 @@ fn single(headers: &HeaderMap, name: impl AsHeaderName) -> Option<Vec<u8>> {
     }
 }
 
-fn reset_response(reply: &ResetReply) -> BufferedResponse {
+fn reset_response(reply: &ResetReply) -> Response {
     let mut response = json(reply.status, &reply.body);
     if let Some(wait) = reply.retry_after() {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs()));
@@ -209,7 +232,7 @@ fn reset_response(reply: &ResetReply) -> BufferedResponse {
     response
 }
 
-fn json(status: u16, document: &impl Serialize) -> BufferedResponse {
+fn json(status: u16, document: &impl Serialize) -> Response {
     let mut body =
         serde_json::to_vec(document).expect("the document has text keys and finite numbers");
     body.push(b'\n');
@@ -222,26 +245,6 @@ fn json(status: u16, document: &impl Serialize) -> BufferedResponse {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_the_path_of_a_reset_names_an_account() {
-        let acme = Some("acme".to_owned());
-        assert_eq!(account_in("/api/v1/admin/accounts/acme/reset"), acme);
-        let odd = account_in("/api/v1/admin/accounts/a%2Fb%20%C3%BC/reset");
-        assert_eq!(odd, Some("a/b ü".to_owned()));
-        for other in [
-            "/",
-            "/metrics",
-            "/api/v1/admin/accounts//reset",
-            "/api/v1/admin/accounts/acme",
-            "/api/v1/admin/accounts/acme/reset/",
-            "/api/v1/admin/accounts/a/b/reset",
-            "/api/v1/admin/accounts/%FF/reset",
-            "//api/v1/admin/accounts/acme/reset",
-        ] {
-            assert_eq!(account_in(other), None, "{other}");
-        }
-    }
 
     #[test]
     fn every_code_has_its_own_message() {

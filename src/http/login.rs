@@ -1,12 +1,14 @@
 //! Basic authentication: names and passwords of requests, checked off the async threads and cached.
 //!
 //! bcrypt takes a quarter of a second at the usual cost. [`Logins`] therefore limits how many
-//! passwords are checked at once and how many wait, and caches valid ones as a digest under a key
+//! passwords are checked at once, takes clients in turn, and caches valid ones as a digest under a key
 //! that exists only in this process. Invalid ones are checked each time; an unknown name takes as long
-//! as a known one.
+//! as a known one. Failures are counted, and logged at most once in [`LOG_PERIOD`].
 
 use std::collections::HashSet;
-use std::sync::Mutex;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -15,26 +17,39 @@ use hyper::header::AUTHORIZATION;
 use ring::hmac;
 use ring::rand::SystemRandom;
 use secrecy::{ExposeSecret as _, SecretSlice};
-use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use tracing::warn;
 
+use super::turns::Turns;
 use crate::blocking;
 use crate::blocking::lock;
+use crate::metrics::ProcessMetrics;
+use crate::net::client_network;
 use crate::web_config::Users;
 
 /// Passwords checked at the same time; each takes a processor.
 const CHECKS_MAX: usize = 2;
-/// Requests that wait for their password to be checked.
-const WAITING_MAX: usize = 64;
 /// Size limit of the cache of valid logins; it is cleared when full.
 const CACHED_MAX: usize = 1024;
+/// Shortest time between two lines of the log about failures.
+const LOG_PERIOD: Duration = Duration::from_mins(1);
 
 /// Checks logins and caches the valid ones.
 #[derive(Debug)]
 pub(super) struct Logins {
     key: hmac::Key,
     valid: Mutex<HashSet<[u8; 32]>>,
-    checks: Semaphore,
-    waiting: Semaphore,
+    checks: Turns,
+    failures: Mutex<Failures>,
+    process: Arc<ProcessMetrics>,
+}
+
+/// Failures that are not logged yet.
+#[derive(Debug, Default)]
+struct Failures {
+    count: u64,
+    /// When the last line was logged.
+    logged: Option<Instant>,
 }
 
 /// The result of a check.
@@ -53,34 +68,46 @@ struct BasicCredentials {
 }
 
 impl Logins {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(process: Arc<ProcessMetrics>) -> Self {
         let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new());
         Self {
             key: key.expect("the operating system provides random numbers"),
             valid: Mutex::default(),
-            checks: Semaphore::new(CHECKS_MAX),
-            waiting: Semaphore::new(WAITING_MAX),
+            checks: Turns::new(CHECKS_MAX),
+            failures: Mutex::default(),
+            process,
         }
     }
 
-    /// Checks the login in these headers.
-    pub(super) async fn check(&self, headers: &HeaderMap, users: &Users) -> LoginResult {
+    /// Checks the login in these headers of a request from `peer`.
+    pub(super) async fn check(
+        &self,
+        headers: &HeaderMap,
+        users: &Users,
+        peer: SocketAddr,
+    ) -> LoginResult {
         let Some(credentials) = BasicCredentials::of(headers) else { return LoginResult::Invalid };
         let Some(check) = users.check_for(&credentials.name) else { return LoginResult::Valid };
         let digest = self.digest(&credentials, check.hash.identity().as_ref());
         if self.is_cached(&digest) {
             return LoginResult::Valid;
         }
-        let Ok(_waiting) = self.waiting.try_acquire() else { return LoginResult::Busy };
-        let _permit = self.checks.acquire().await.expect("this semaphore is never closed");
+        let Some(turn) = self.checks.take(client_network(peer.ip())).await else {
+            return LoginResult::Busy;
+        };
         // The same login may have been checked while this one waited.
         if self.is_cached(&digest) {
             return LoginResult::Valid;
         }
         let password = credentials.password;
         let hash = check.hash;
-        let matches = blocking::run(move || hash.matches(password.expose_secret())).await;
-        if !(matches && check.known) {
+        let matches = blocking::run(move || {
+            // Held to the end, whatever becomes of the request.
+            let _turn = turn;
+            hash.matches(password.expose_secret())
+        });
+        if !(matches.await && check.known) {
+            self.failed(peer);
             return LoginResult::Invalid;
         }
         let mut valid = lock(&self.valid);
@@ -89,6 +116,17 @@ impl Logins {
         }
         valid.insert(digest);
         LoginResult::Valid
+    }
+
+    fn failed(&self, peer: SocketAddr) {
+        self.process.login_failed();
+        let mut failures = lock(&self.failures);
+        failures.count += 1;
+        if failures.logged.is_none_or(|logged| logged.elapsed() >= LOG_PERIOD) {
+            let count = std::mem::take(&mut failures.count);
+            failures.logged = Some(Instant::now());
+            warn!(failures = count, last_caller = %peer, "a name or a password was wrong");
+        }
     }
 
     fn is_cached(&self, digest: &[u8; 32]) -> bool {
@@ -146,9 +184,28 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn a_request_that_is_aborted_leaves_its_check_in_its_turn() {
+        // Takes a second or more.
+        const SLOW: &str = "basic_auth_users: {alice: $2b$14$RQ0pK3O3KNnTnYMOg9KcUuuOmW1U/Jy7eSXLOhf2F4NxXkY2h9V5u}\n";
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("web.yml");
+        std::fs::write(&file, SLOW).unwrap();
+        let users = crate::web_config::load(&file).unwrap().users;
+        let (logins, peer) = (Logins::new(Arc::default()), "192.0.2.1:1".parse().unwrap());
+        for guess in 0..60 {
+            let mut headers = HeaderMap::new();
+            let login = format!("Basic {}", STANDARD.encode(format!("alice:{guess}")));
+            headers.insert(AUTHORIZATION, login.parse().unwrap());
+            let mut check = Box::pin(logins.check(&headers, &users, peer));
+            assert!(futures_util::poll!(check.as_mut()).is_pending(), "{guess}");
+        }
+        assert_eq!(logins.checks.free(), 0);
+    }
+
     #[test]
     fn the_digest_separates_name_and_password() {
-        let logins = Logins::new();
+        let logins = Logins::new(Arc::default());
         let digest = |name: &str, password: &str| {
             let credentials = BasicCredentials {
                 name: name.to_owned(),

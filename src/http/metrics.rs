@@ -1,12 +1,16 @@
 //! Scrapes: the exposition in the format and the encoding that a client accepts, of all accounts or of some.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
-use hyper::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, HeaderValue, VARY};
+use axum::body::{Body, Bytes};
+use axum::response::Response;
+use futures_util::stream;
+use hyper::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, HeaderValue, VARY};
 use hyper::{HeaderMap, StatusCode};
 use url::form_urlencoded;
 
-use super::response::{BufferedResponse, joined, overloaded, plain_text, scrape_response};
+use super::response::{joined, overloaded, plain_text, response};
 use crate::exposition::{Documents, NoAnswer, Selection, accepts_gzip, negotiate};
 use crate::metrics::ProcessMetrics;
 use crate::snapshot::Directory;
@@ -24,11 +28,7 @@ impl Scrapes {
 
     /// Responds to a scrape. `account` in the query, which may be repeated, names the accounts to show;
     /// anything else in it is ignored.
-    pub(super) async fn respond(
-        &self,
-        query: Option<&str>,
-        headers: &HeaderMap,
-    ) -> BufferedResponse {
+    pub(super) async fn respond(&self, query: Option<&str>, headers: &HeaderMap) -> Response {
         let format = negotiate(&joined(headers, &ACCEPT));
         let gzip = accepts_gzip(&joined(headers, &ACCEPT_ENCODING));
         let selection = Selection { format, accounts: accounts(query) };
@@ -39,12 +39,16 @@ impl Scrapes {
                 return plain_text(StatusCode::NOT_FOUND, format!("{error}\n"));
             }
         };
-        let mut response = scrape_response(format.content_type(), answer);
+        let mut response = response(StatusCode::OK, format.content_type(), Bytes::new());
+        // The connection that sends it is aborted when the answer is cut.
+        response.extensions_mut().insert(answer.cut());
         let headers = response.headers_mut();
+        headers.insert(CONTENT_LENGTH, answer.length().into());
         headers.insert(VARY, HeaderValue::from_static("accept, accept-encoding"));
         if gzip {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
+        *response.body_mut() = Body::from_stream(stream::iter(answer.map(Ok::<_, Infallible>)));
         response
     }
 }

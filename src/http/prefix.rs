@@ -1,7 +1,7 @@
 //! The path prefix below which everything is served, for use behind a reverse proxy.
 //!
-//! The command line reads a [`Prefix`]; [`routes`](super::routes) and [`probes`](super::probes) match paths
-//! against it.
+//! The command line reads a [`Prefix`]; [`routes`](super::routes) and [`probes`](super::probes) put their paths
+//! below it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,34 +15,25 @@ pub struct Prefix(String);
 #[error("write a path of letters, digits and -_.~, as /wazzup")]
 pub struct InvalidPrefix;
 
-/// How a path relates to a prefix.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum PathMatch<'a> {
-    /// Below the prefix; the rest is the path of the route.
-    Below(&'a str),
-    /// The prefix itself without its slash, or above it; the address of the site relative to the path.
-    Above(&'a str),
-    /// None of these.
-    Outside,
-}
-
 impl Prefix {
-    /// Matches `path` against the prefix.
-    pub(super) fn match_path<'a>(&'a self, path: &'a str) -> PathMatch<'a> {
-        let bare = self.0.strip_suffix('/').unwrap_or(&self.0);
-        if let Some(rest) = path.strip_prefix(bare).filter(|rest| rest.starts_with('/')) {
-            return PathMatch::Below(rest);
+    /// The path of a route below the prefix.
+    pub(super) fn path(&self, route: &str) -> String {
+        format!("{}{}", self.0, route.trim_start_matches('/'))
+    }
+
+    /// The paths above the prefix, and the prefix itself without its slash; each with the address of the
+    /// site relative to it, which works behind every proxy, whether it strips the prefix or not.
+    pub(super) fn above(&self) -> Vec<(String, String)> {
+        let slashes = self.0.match_indices('/').map(|(at, _)| at);
+        let folders = slashes.filter_map(|at| self.0.split_at_checked(at + 1));
+        let mut above = Vec::new();
+        for (folder, rest) in folders.filter(|(_, rest)| !rest.is_empty()) {
+            above.push((folder.to_owned(), rest.to_owned()));
+            // The next one down, without its slash.
+            let name = rest.split('/').next().unwrap_or_default();
+            above.push((format!("{folder}{name}"), rest.to_owned()));
         }
-        let whole_segments =
-            |rest: &&str| path.ends_with('/') || (rest.starts_with('/') && !path.is_empty());
-        match self.0.strip_prefix(path).filter(whole_segments) {
-            // A relative address works behind every proxy, whether it strips the prefix or not.
-            Some(_) => {
-                let folder = path.rfind('/').map_or(0, |slash| slash + 1);
-                PathMatch::Above(self.0.get(folder..).unwrap_or_default())
-            }
-            None => PathMatch::Outside,
-        }
+        above
     }
 }
 
@@ -96,34 +87,17 @@ mod tests {
     }
 
     #[test]
-    fn paths_are_below_the_prefix_above_it_or_outside() {
-        let prefix: Prefix = "/a/b".parse().unwrap();
-        for (path, expected) in [
-            ("/a/b/", PathMatch::Below("/")),
-            ("/a/b/metrics", PathMatch::Below("/metrics")),
-            ("/a/b//", PathMatch::Below("//")),
-            ("/", PathMatch::Above("a/b/")),
-            ("/a", PathMatch::Above("a/b/")),
-            ("/a/", PathMatch::Above("b/")),
-            ("/a/b", PathMatch::Above("b/")),
-            ("/a/bc", PathMatch::Outside),
-            ("/ab", PathMatch::Outside),
-            ("/a/c", PathMatch::Outside),
-            ("/metrics", PathMatch::Outside),
-            ("//", PathMatch::Outside),
-            ("*", PathMatch::Outside),
-            ("", PathMatch::Outside),
-        ] {
-            assert_eq!(prefix.match_path(path), expected, "{path}");
-        }
+    fn from_every_path_above_the_prefix_there_is_an_address_of_the_site() {
+        let above = "/a/b".parse::<Prefix>().unwrap().above();
+        let above: Vec<_> = above.iter().map(|(path, to)| (path.as_str(), to.as_str())).collect();
+        assert_eq!(above, [("/", "a/b/"), ("/a", "a/b/"), ("/a/", "b/"), ("/a/b", "b/")]);
+        assert_eq!(Prefix::default().above(), []);
     }
 
     #[test]
-    fn without_a_prefix_every_path_is_a_route() {
-        let none = Prefix::default();
-        for path in ["/", "/metrics", "//", "/a/"] {
-            assert_eq!(none.match_path(path), PathMatch::Below(path));
-        }
-        assert_eq!([none.match_path(""), none.match_path("*")], [PathMatch::Outside; 2]);
+    fn routes_are_below_the_prefix() {
+        let prefix: Prefix = "/a/b".parse().unwrap();
+        assert_eq!(["/", "/metrics"].map(|route| prefix.path(route)), ["/a/b/", "/a/b/metrics"]);
+        assert_eq!(Prefix::default().path("/-/healthy"), "/-/healthy");
     }
 }

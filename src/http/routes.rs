@@ -2,25 +2,28 @@
 
 use std::sync::Arc;
 
-use hyper::body::Incoming;
+use axum::Router;
+use axum::extract::{RawQuery, State};
+use axum::middleware::from_fn_with_state;
+use axum::response::Response;
+use axum::routing::post;
 use hyper::header::{
     ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, HeaderValue,
     LOCATION, REFERRER_POLICY, VARY,
 };
-use hyper::{HeaderMap, Request, StatusCode};
-use tokio::sync::Semaphore;
+use hyper::{HeaderMap, StatusCode};
 
+use super::access::{Access, admit, is_from_browser};
+use super::documents::SharedDocuments;
 use super::metrics::Scrapes;
-use super::page::{self, Asset, PageQuery};
-use super::prefix::{PathMatch, Prefix};
-use super::probes::Probe;
+use super::page::{self, PageQuery};
+use super::prefix::Prefix;
+use super::probes;
 use super::response::{
-    BufferedResponse, gzip_body, joined, method_not_allowed, overloaded, plain_text, response,
-    response_with_permit,
+    gzip_body, joined, method_not_allowed, overloaded, plain_text, read, response,
 };
 use super::running_config::RunningConfig;
 use super::status::{ProcessInfo, Status};
-use crate::blocking;
 use crate::clock::Stamp;
 use crate::exposition::accepts_gzip;
 use crate::health::Health;
@@ -28,203 +31,92 @@ use crate::metrics::ProcessMetrics;
 use crate::reload::Reloads;
 use crate::snapshot::Directory;
 
-/// Pages and status documents served at the same time, besides the scrapes.
-pub const VIEWS_MAX: usize = 8;
-
-/// The site of a listener: its routes, and the data that responses are built from.
+/// What the responses of the site are built from.
 #[derive(Debug)]
 pub struct Site {
-    directory: Arc<Directory>,
-    process: Arc<ProcessMetrics>,
-    health: Arc<Health>,
-    config: Arc<RunningConfig>,
-    prefix: Prefix,
-    telemetry_path: String,
-    started: Stamp,
-    scrapes: Scrapes,
-    views: Arc<Semaphore>,
+    /// The accounts.
+    pub directory: Arc<Directory>,
+    /// The metrics of the process.
+    pub process: Arc<ProcessMetrics>,
+    /// What the probes say.
+    pub health: Arc<Health>,
+    /// What `/config` shows.
+    pub config: Arc<RunningConfig>,
+    /// Where everything is.
+    pub prefix: Prefix,
+    /// Where the metrics are below it.
+    pub telemetry_path: String,
+    /// When the process started.
+    pub started: Stamp,
     /// The handle for reloads, if `/-/reload` is enabled.
-    reloads: Option<Reloads>,
+    pub reloads: Option<Reloads>,
 }
 
-/// The target of a path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum SiteRoute<'a> {
-    Metrics,
-    Page,
-    Asset(Asset),
+/// What requests share.
+#[derive(Debug)]
+struct SiteState {
+    site: Site,
+    scrapes: Scrapes,
+    documents: Arc<SharedDocuments<(View, bool)>>,
+}
+
+/// A document of the site.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum View {
+    Page(PageQuery),
     Status,
     Config,
-    Probe(Probe),
-    Reload,
-    /// The site is at this address, relative to the path.
-    Redirect(&'a str),
-}
-
-impl SiteRoute<'_> {
-    /// The supported methods, in the form of the header `Allow`.
-    fn methods(self) -> &'static str {
-        if self == Self::Reload { "POST, PUT" } else { "GET, HEAD" }
-    }
 }
 
 impl Site {
-    /// A site without a prefix that serves `config` and, at `telemetry_path`, the metrics.
-    pub fn new(
-        directory: Arc<Directory>,
-        process: Arc<ProcessMetrics>,
-        health: Arc<Health>,
-        config: Arc<RunningConfig>,
-        telemetry_path: String,
-    ) -> Self {
-        let scrapes = Scrapes::new(Arc::clone(&directory), Arc::clone(&process));
-        let views = Arc::new(Semaphore::new(VIEWS_MAX));
-        Self {
-            directory,
-            process,
-            health,
-            config,
-            prefix: Prefix::default(),
-            telemetry_path,
-            started: Stamp::now(),
-            scrapes,
-            views,
-            reloads: None,
+    /// The routes: to all but the probes `access` applies. No route reads the body of a request.
+    pub(super) fn routes(self, access: &Arc<Access>) -> Router {
+        let at = |route: &str| self.prefix.path(route);
+        let reload = post(reload).put(reload);
+        let mut routes = Router::new()
+            .route(&at(&self.telemetry_path), read(metrics))
+            .route(&at("/"), read(page))
+            .route(&at("/api/v1/status"), read(status))
+            .route(&at("/config"), read(config))
+            .route(&at("/-/reload"), reload.fallback(async || method_not_allowed("POST, PUT")));
+        for asset in page::ASSETS {
+            let respond = async move || response(StatusCode::OK, asset.content_type, asset.content);
+            routes = routes.route(&at(asset.path), read(respond));
         }
+        for (path, address) in self.prefix.above() {
+            routes = routes.route(&path, read(move || async move { redirect(&address) }));
+        }
+        let routes = routes.fallback(async || plain_text(StatusCode::NOT_FOUND, "Not found.\n"));
+        let probes = probes::routes(&self.health, &self.prefix);
+        let scrapes = Scrapes::new(Arc::clone(&self.directory), Arc::clone(&self.process));
+        let state = SiteState { site: self, scrapes, documents: Arc::new(SharedDocuments::new()) };
+        // Around them all, so that a refusal does not show which methods there are.
+        let guarded = Router::new()
+            .fallback_service(routes.with_state(Arc::new(state)))
+            .layer(from_fn_with_state(Arc::clone(access), admit));
+        probes.fallback_service(guarded)
     }
+}
 
-    /// The same site below `prefix`.
-    #[must_use]
-    pub fn below(self, prefix: Prefix) -> Self {
-        Self { prefix, ..self }
-    }
-
-    /// The same site with `/-/reload`, if there is a handle for it.
-    #[must_use]
-    pub fn reloading(self, reloads: Option<Reloads>) -> Self {
-        Self { reloads, ..self }
-    }
-
-    /// Whether a path is that of a probe.
-    pub(super) fn is_probe(&self, path: &str) -> bool {
-        Probe::at(path, &self.prefix).is_some()
-    }
-
-    /// Responds to one request. Bodies of requests are never read: no route needs one.
-    pub(super) async fn respond(&self, request: Request<Incoming>) -> BufferedResponse {
-        let Some(route) = self.route(request.uri().path()) else {
-            return plain_text(StatusCode::NOT_FOUND, "Not found.\n");
+impl SiteState {
+    /// Responds with a document, compressed if the client accepts gzip.
+    async fn view(self: Arc<Self>, view: View, headers: &HeaderMap) -> Response {
+        let content_type = match view {
+            View::Page(_) => "text/html; charset=utf-8",
+            View::Status => "application/json",
+            // Browsers download a YAML type instead of showing it.
+            View::Config => "text/plain; charset=utf-8",
         };
-        if !route.methods().split(", ").any(|method| method == request.method().as_str()) {
-            return method_not_allowed(route.methods());
-        }
-        match route {
-            SiteRoute::Metrics => {
-                self.scrapes.respond(request.uri().query(), request.headers()).await
-            }
-            SiteRoute::Page => self.page(request.uri().query(), request.headers()).await,
-            SiteRoute::Asset(asset) => response(StatusCode::OK, asset.content_type, asset.content),
-            SiteRoute::Status => self.status(request.headers()).await,
-            SiteRoute::Config => self.config(request.headers()).await,
-            SiteRoute::Probe(probe) => {
-                self.health.wait_for_turn().await;
-                probe.respond(&self.health)
-            }
-            SiteRoute::Redirect(address) => redirect(address),
-            SiteRoute::Reload => self.reload().await,
-        }
-    }
-
-    fn route<'a>(&'a self, path: &'a str) -> Option<SiteRoute<'a>> {
-        if let Some(probe) = Probe::at(path, &self.prefix) {
-            return Some(SiteRoute::Probe(probe));
-        }
-        let path = match self.prefix.match_path(path) {
-            PathMatch::Below(path) => path,
-            PathMatch::Above(address) => return Some(SiteRoute::Redirect(address)),
-            PathMatch::Outside => return None,
-        };
-        if path == self.telemetry_path {
-            return Some(SiteRoute::Metrics);
-        }
-        match path {
-            "/" => Some(SiteRoute::Page),
-            "/api/v1/status" => Some(SiteRoute::Status),
-            "/config" => Some(SiteRoute::Config),
-            "/-/reload" => Some(SiteRoute::Reload),
-            _ => page::ASSETS.into_iter().find(|asset| asset.path == path).map(SiteRoute::Asset),
-        }
-    }
-
-    async fn reload(&self) -> BufferedResponse {
-        let Some(reloads) = &self.reloads else {
-            let text = "Reloading over HTTP is off; --web.enable-lifecycle turns it on.\n";
-            return plain_text(StatusCode::FORBIDDEN, text);
-        };
-        match reloads.reload().await {
-            Ok(broken) => plain_text(StatusCode::OK, reloaded(&broken)),
-            Err(why) => {
-                let text = format!("The earlier configuration stays in use:\n{why}\n");
-                plain_text(StatusCode::INTERNAL_SERVER_ERROR, text)
-            }
-        }
-    }
-
-    async fn status(&self, headers: &HeaderMap) -> BufferedResponse {
-        let render = self.rendering(|status: &Status| {
-            serde_json::to_vec(status).expect("the status has text keys and finite numbers")
-        });
-        self.view(headers, "application/json", render).await
-    }
-
-    async fn config(&self, headers: &HeaderMap) -> BufferedResponse {
-        let config = Arc::clone(&self.config);
-        // Browsers download a YAML type instead of showing it.
-        let render = move || config.text().into_bytes();
-        self.view(headers, "text/plain; charset=utf-8", render).await
-    }
-
-    async fn page(&self, query: Option<&str>, headers: &HeaderMap) -> BufferedResponse {
-        let (query, metrics) = (PageQuery::of(query), self.telemetry_path.clone());
-        let render = move |status: &Status| page::render(status, &query, &metrics).into_bytes();
-        let render = self.rendering(render);
-        let mut response = self.view(headers, "text/html; charset=utf-8", render).await;
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(page::POLICY));
-        headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-        response
-    }
-
-    /// Renders the status with `render`.
-    fn rendering<F: FnOnce(&Status) -> Vec<u8>>(
-        &self,
-        render: F,
-    ) -> impl FnOnce() -> Vec<u8> + use<F> {
-        let slots = self.directory.slots();
-        let about = ProcessInfo {
-            started: self.started,
-            config_hash: self.process.config_hash(),
-            shard: self.process.shard(),
-            broken_files: self.config.broken(),
-        };
-        move || render(&Status::new(&slots, about, Stamp::now()))
-    }
-
-    /// Responds with the result of `render`, compressed if the client accepts gzip.
-    async fn view(
-        &self,
-        headers: &HeaderMap,
-        content_type: &'static str,
-        render: impl FnOnce() -> Vec<u8> + Send + 'static,
-    ) -> BufferedResponse {
-        let Ok(permit) = Arc::clone(&self.views).try_acquire_owned() else { return overloaded() };
         let gzip = accepts_gzip(&joined(headers, &ACCEPT_ENCODING));
-        let body = blocking::run(move || {
-            let body = render();
-            if gzip { gzip_body(&body) } else { body }
-        });
-        let mut response =
-            response_with_permit(StatusCode::OK, content_type, body.await, Some(permit));
+        let (this, shown) = (Arc::clone(&self), view.clone());
+        let make = move || {
+            let content = this.site.render(&shown);
+            if gzip { gzip_body(&content) } else { content }
+        };
+        let Some(document) = self.documents.get((view, gzip), make).await else {
+            return overloaded();
+        };
+        let mut response = document.into_response(content_type);
         let headers = response.headers_mut();
         headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
         // A cached page would show old figures as current.
@@ -233,6 +125,75 @@ impl Site {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
         response
+    }
+}
+
+impl Site {
+    fn render(&self, view: &View) -> Vec<u8> {
+        match view {
+            View::Config => self.config.text().into_bytes(),
+            View::Page(query) => {
+                page::render(&self.status(), query, &self.telemetry_path).into_bytes()
+            }
+            View::Status => serde_json::to_vec(&self.status())
+                .expect("the status has text keys and finite numbers"),
+        }
+    }
+
+    fn status(&self) -> Status {
+        let about = ProcessInfo {
+            started: self.started,
+            config_hash: self.process.config_hash(),
+            shard: self.process.shard(),
+            broken_files: self.config.broken(),
+        };
+        Status::new(&self.directory.slots(), about, Stamp::now())
+    }
+}
+
+async fn metrics(
+    State(state): State<Arc<SiteState>>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    state.scrapes.respond(query.as_deref(), &headers).await
+}
+
+async fn status(State(state): State<Arc<SiteState>>, headers: HeaderMap) -> Response {
+    state.view(View::Status, &headers).await
+}
+
+async fn config(State(state): State<Arc<SiteState>>, headers: HeaderMap) -> Response {
+    state.view(View::Config, &headers).await
+}
+
+async fn page(
+    State(state): State<Arc<SiteState>>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    let mut response = state.view(View::Page(PageQuery::of(query.as_deref())), &headers).await;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(page::POLICY));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    response
+}
+
+async fn reload(State(state): State<Arc<SiteState>>, headers: HeaderMap) -> Response {
+    let Some(reloads) = &state.site.reloads else {
+        let text = "Reloading over HTTP is off; --web.enable-lifecycle turns it on.\n";
+        return plain_text(StatusCode::FORBIDDEN, text);
+    };
+    if is_from_browser(&headers) {
+        let text = "Browsers may not reload the configuration; use curl, or send SIGHUP.\n";
+        return plain_text(StatusCode::FORBIDDEN, text);
+    }
+    match reloads.reload().await {
+        Ok(broken) => plain_text(StatusCode::OK, reloaded(&broken)),
+        Err(why) => {
+            let text = format!("The earlier configuration stays in use:\n{why}\n");
+            plain_text(StatusCode::INTERNAL_SERVER_ERROR, text)
+        }
     }
 }
 
@@ -250,7 +211,7 @@ fn reloaded(broken: &[String]) -> String {
 }
 
 /// Redirects to the address of the site.
-fn redirect(address: &str) -> BufferedResponse {
+fn redirect(address: &str) -> Response {
     let mut response = plain_text(StatusCode::FOUND, format!("Found at {address}\n"));
     // A prefix consists of characters that are valid in a header.
     if let Ok(address) = HeaderValue::from_str(address) {

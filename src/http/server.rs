@@ -4,100 +4,80 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::process::{Resource, getrlimit};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
-use super::connection::{Connection, ConnectionError, WRITE_TIMEOUT};
+use super::open_connections::OpenConnections;
 use super::service::Service;
-use super::write_timeout::{WriteDeadline, WriteTimeout};
-use super::{http1, http2, tls};
 use crate::shutdown::Shutdown;
 
-/// Connections open at the same time on one listener; more wait in the kernel's queue.
+/// Connections open at the same time on one listener, where there are descriptors for them.
 const CONNECTIONS_MAX: u32 = 512;
-/// Connections from which on new ones get short timeouts and one request each, so that idle ones
-/// cannot use up the limit.
-const CONNECTIONS_CROWDED: u32 = CONNECTIONS_MAX / 2;
-/// Time for a TLS handshake.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// The same where there are few.
+const CONNECTIONS_MIN: u32 = 8;
 /// Pause after a failed accept, which would fail again at once when descriptors have run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
+/// How many connections each of so many listeners may hold: together half of the process's descriptors, the
+/// other half is for polling and files.
+pub fn connections_max(listeners: usize) -> u32 {
+    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let each = descriptors / 2 / (listeners.max(1) as u64);
+    u32::try_from(each).unwrap_or(u32::MAX).clamp(CONNECTIONS_MIN, CONNECTIONS_MAX)
+}
+
 /// Serves `listener` until `shutdown`, then finishes the requests in flight for as long as `service`
-/// allows.
-pub async fn serve(listener: TcpListener, service: Service, shutdown: Shutdown) {
-    let service = Arc::new(service);
-    let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX as usize));
+/// allows. It holds up to `connections_max` connections; for more, others are aborted.
+pub async fn serve(
+    listener: TcpListener,
+    service: Service,
+    connections_max: u32,
+    shutdown: Shutdown,
+) {
+    let permits = Arc::new(Semaphore::new(connections_max as usize));
+    let open = OpenConnections::default();
     loop {
-        let (stream, peer, permit) = tokio::select! {
-            accepted = accept(&listener, &permits) => accepted,
+        let (stream, peer) = tokio::select! {
+            accepted = accept(&listener) => accepted,
             () = shutdown.wait() => break,
         };
-        let open = CONNECTIONS_MAX as usize - permits.available_permits();
-        let crowded = open > CONNECTIONS_CROWDED as usize;
-        let shutdown = shutdown.clone();
-        let connection = Connection { service: Arc::clone(&service), peer, crowded, shutdown };
+        if permits.available_permits() == 0 {
+            open.abort_one();
+        }
+        let permit = Arc::clone(&permits).acquire_owned().await;
+        let connection = open.add(peer);
+        let (service, shutdown) = (service.clone(), shutdown.clone());
         tokio::spawn(async move {
-            if let Err(error) = serve_connection(connection, stream).await {
+            let _permit = permit.expect("this semaphore is never closed");
+            if let Err(error) = connection.serve(stream, service, shutdown).await {
                 debug!("a connection ended early: {error}");
             }
-            drop(permit);
         });
     }
     drop(listener);
     // All permits are free when the last connection has ended.
-    if timeout(service.drain(), permits.acquire_many(CONNECTIONS_MAX)).await.is_err() {
+    if timeout(service.drain(), permits.acquire_many(connections_max)).await.is_err() {
         warn!("some responses were still being sent at the end of the shutdown; they are aborted");
     }
 }
 
 /// Accepts the next connection; an error is logged and the next attempt follows after a pause.
-async fn accept(
-    listener: &TcpListener,
-    permits: &Arc<Semaphore>,
-) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
-    let permit = Arc::clone(permits).acquire_owned().await.expect("this semaphore is never closed");
+async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
                 // Else the end of an answer waits for an ACK that the client delays, for 40 ms. That it can
                 // fail on a connection that is gone already does not matter.
                 let _ = stream.set_nodelay(true);
-                return (stream, peer, permit);
+                return (stream, peer);
             }
             Err(error) => {
                 warn!("cannot accept a connection: {error}");
                 sleep(ACCEPT_PAUSE).await;
             }
         }
-    }
-}
-
-/// Serves a connection, encrypted or not, in the protocol that the client chose.
-async fn serve_connection(
-    connection: Connection,
-    stream: TcpStream,
-) -> Result<(), ConnectionError> {
-    let deadline = Arc::new(WriteDeadline::new(WRITE_TIMEOUT));
-    let Some(encryption) = connection.service.encryption() else {
-        return http1::serve(
-            connection,
-            WriteTimeout::new(stream, Arc::clone(&deadline)),
-            deadline,
-        )
-        .await;
-    };
-    let allowed = HANDSHAKE_TIMEOUT.min(connection.idle_timeout());
-    let handshake = tls::accept(stream, &encryption, &deadline);
-    let stream = tokio::select! {
-        done = timeout(allowed, handshake) => done.map_err(|_| ConnectionError::HandshakeTimeout)??,
-        () = connection.shutdown.wait() => return Ok(()),
-    };
-    if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-        http2::serve(connection, stream, deadline).await
-    } else {
-        http1::serve(connection, stream, deadline).await
     }
 }

@@ -1,7 +1,6 @@
 //! The server side of a TLS handshake.
 
 use std::io;
-use std::sync::Arc;
 
 use rustls::HandshakeKind;
 use tokio::io::AsyncWriteExt as _;
@@ -10,7 +9,6 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::access::Encryption;
-use super::write_timeout::{WriteDeadline, WriteTimeout};
 
 /// The response to a request in plain HTTP.
 const NOT_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n\
@@ -21,15 +19,13 @@ const NOT_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; c
 pub(super) async fn accept(
     mut stream: TcpStream,
     encryption: &Encryption,
-    deadline: &Arc<WriteDeadline>,
-) -> io::Result<TlsStream<WriteTimeout<TcpStream>>> {
+) -> io::Result<TlsStream<TcpStream>> {
     let mut first = [0];
     // Every HTTP method begins with a capital letter, and no handshake does.
     if stream.peek(&mut first).await? == 1 && first.iter().all(u8::is_ascii_uppercase) {
         stream.write_all(NOT_TLS).await?;
         return Err(io::Error::other("the client sent HTTP without TLS"));
     }
-    let stream = WriteTimeout::new(stream, Arc::clone(deadline));
     let mut stream = TlsAcceptor::from(encryption.server()).accept(stream).await?;
     let session = stream.get_ref().1;
     if session.handshake_kind() == Some(HandshakeKind::Resumed)

@@ -47,6 +47,7 @@ pub struct ProcessMetrics {
     /// The files that `account_files` has a series for.
     known_files: Mutex<BTreeSet<String>>,
     admin_refusals: IntCounterVec,
+    login_failures: IntCounter,
 }
 
 /// The part of the configured accounts that a process polls, as the metrics show it.
@@ -135,6 +136,7 @@ impl ProcessMetrics {
             account_files: account_files(&registry),
             known_files: Mutex::default(),
             admin_refusals: admin_refusals(&registry),
+            login_failures: login_failures(&registry),
             registry,
         };
         process.set_shard(0, 1);
@@ -168,6 +170,11 @@ impl ProcessMetrics {
     /// Counts a refused request to the admin listener.
     pub fn admin_refused(&self, code: AdminCode) {
         self.admin_refusals.with_label_values(&[code.label()]).inc();
+    }
+
+    /// Counts a login with a wrong name or password.
+    pub fn login_failed(&self) {
+        self.login_failures.inc();
     }
 
     /// Counts the time a request to upstream took, however it ended.
@@ -283,6 +290,12 @@ fn admin_refusals(registry: &Registry) -> IntCounterVec {
         "Requests to the admin listener that were refused before they reached an account of this process, by code. Absent without --web.enable-admin-api.",
     );
     add(registry, IntCounterVec::new(options, &["code"]).expect("the literal options are valid"))
+}
+
+fn login_failures(registry: &Registry) -> IntCounter {
+    let help = "Requests to the exporter with a wrong name or password.";
+    let counter = IntCounter::new("wazzup_exporter_login_failures_total", help);
+    add(registry, counter.expect("the literal name is valid"))
 }
 
 fn gauge(registry: &Registry, name: &str, help: &str) -> Gauge {

@@ -126,6 +126,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "exposition",
             "health",
             "metrics",
+            // Clients are told apart by their networks.
+            "net",
             // The services that requests are handed to.
             "reload",
             "reset",

@@ -5,6 +5,7 @@
 mod account_files;
 mod architecture;
 mod cli;
+mod crowds;
 mod deploy;
 mod docs;
 mod doctor;

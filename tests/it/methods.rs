@@ -106,12 +106,16 @@ pub(crate) async fn ask(
         format!("Authorization: Basic {login}\r\n")
     });
     let login = login.unwrap_or_default();
-    let request =
-        format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{login}\r\n");
+    let line = format!("{method} {path} HTTP/1.1\r\n");
+    ask_raw(server, &format!("{line}Host: x\r\nConnection: close\r\n{login}\r\n")).await
+}
+
+/// The answer to these bytes; they have to ask for the end of the connection.
+async fn ask_raw(server: SocketAddr, request: &str) -> Answered {
     let mut stream = TcpStream::connect(server).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
-    guard(format!("{method} {path}"), stream.read_to_end(&mut answer)).await.unwrap();
+    guard(request, stream.read_to_end(&mut answer)).await.unwrap();
     let end = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
     let body = answer.split_off(end + 4);
     let head = String::from_utf8(answer).unwrap();
@@ -201,6 +205,25 @@ async fn what_is_no_path_is_not_found() {
             status,
             "{method} {target}"
         );
+    }
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_request_names_one_host() {
+    let world = start("", None).await;
+    for (head, status) in [
+        ("HTTP/1.1\r\nHost: x\r\n", 200),
+        ("HTTP/1.1\r\nHost:\r\n", 200),
+        ("HTTP/1.1\r\n", 400),
+        ("HTTP/1.1\r\nHost: x\r\nHost: x\r\n", 400),
+        ("HTTP/1.0\r\n", 200),
+        ("HTTP/1.0\r\nHost: x\r\nhost: y\r\n", 400),
+    ] {
+        for path in ["/metrics", "/-/healthy"] {
+            let request = format!("GET {path} {head}Connection: close\r\n\r\n");
+            assert_eq!(ask_raw(world.exporter, &request).await.status, status, "{request}");
+        }
     }
     world.stop().await;
 }

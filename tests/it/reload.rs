@@ -177,6 +177,29 @@ async fn reloading_over_http_has_to_be_switched_on() {
 }
 
 #[tokio::test]
+async fn browsers_reload_nothing() {
+    let filed = Filed::start(&["acme"], 1, "interval: 1h", None).await;
+    let hash = value(&filed.world.scrape().await, HASH);
+    write_private(&filed.file, &filed.yaml.replace("interval: 1h", "interval: 2h"));
+    for header in [
+        ("origin", "https://evil.example"),
+        ("origin", "null"),
+        ("sec-fetch-site", "cross-site"),
+        ("sec-fetch-site", "same-origin"),
+    ] {
+        for method in [Method::POST, Method::PUT] {
+            let answer = filed.world.request(method, "/-/reload", &[header]).await;
+            assert_eq!(answer.status(), 403, "{header:?}");
+            assert!(answer.text().await.unwrap().contains("Browsers may not"));
+        }
+    }
+    assert_eq!(value(&filed.world.scrape().await, HASH), hash);
+    assert_eq!(filed.reload().await.0, 200);
+    assert_ne!(value(&filed.world.scrape().await, HASH), hash);
+    filed.world.stop().await;
+}
+
+#[tokio::test]
 async fn a_new_token_is_used_at_once() {
     let filed = Filed::start(&["acme"], 2, "interval: 1h", None).await;
     // The first sweep of an account that has changed does not wait for its phase.

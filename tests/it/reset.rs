@@ -338,6 +338,7 @@ async fn strangers_learn_nothing_and_are_counted() {
         ResetRequest { account: "other", ..ResetRequest::good() },
         ResetRequest { account: "unknown", ..ResetRequest::good() },
         ResetRequest { account: "a%20b%0A", ..ResetRequest::good() },
+        ResetRequest { account: "a%2Fb%C3%BC", ..ResetRequest::good() },
         // What would be refused later does not show whether the token is right.
         ResetRequest { token: None, content_type: None, ..ResetRequest::good() },
         ResetRequest { token: None, body: "x".repeat(100_000), ..ResetRequest::good() },
@@ -403,7 +404,19 @@ async fn the_admin_listener_has_one_path_and_the_others_have_none_of_it() {
     let scene = Scene::new().await;
     let world = scene.start().await;
     let admin = world.admin.unwrap();
-    for path in ["/", "/metrics", "/-/healthy", "/api/v1/status", "/api/v1/admin/accounts"] {
+    for path in [
+        "/",
+        "/metrics",
+        "/-/healthy",
+        "/api/v1/status",
+        "/api/v1/admin/accounts",
+        "/api/v1/admin/accounts//reset",
+        "/api/v1/admin/accounts/acme",
+        "/api/v1/admin/accounts/acme/reset/",
+        "/api/v1/admin/accounts/a/b/reset",
+        "/api/v1/admin/accounts/%FF/reset",
+        "//api/v1/admin/accounts/acme/reset",
+    ] {
         let answer = client().get(format!("http://{admin}{path}")).send().await.unwrap();
         assert_eq!(answer.status().as_u16(), 404, "{path}");
     }

@@ -1,129 +1,115 @@
 //! One account: its sum, history, problems, channels and users.
 
-use std::fmt::{self, Write as _};
+use maud::{Markup, html};
 
-use super::channels::{write_channels, write_count};
-use super::chart::write_chart;
-use super::context::{AccountLink, PageContext, write_joined};
+use super::channels::{channels, count};
+use super::chart::chart;
+use super::context::{PageContext, account_link, joined};
 use super::query::AccountSelection;
-use super::users_table::write_users;
-use crate::http::format::{Age, Clock, Count, Escaped, Figure, Grouped};
+use super::users_table::users;
+use crate::http::format::{Age, Count, Figure, Grouped, clock};
 use crate::http::status::{AccountProblem, AccountStatus, Completeness, RedOf};
 
-pub(super) fn write_account(
-    html: &mut String,
-    part: &AccountSelection<'_>,
-    view: &PageContext<'_>,
-) -> fmt::Result {
+pub(super) fn account(part: &AccountSelection<'_>, view: &PageContext<'_>) -> Markup {
     let account = part.account;
-    let class = if account.trouble.is_some() { "account failing" } else { "account" };
-    let name = Escaped(&account.name);
-    write!(html, "<section class=\"{class}\" data-key=\"{name}\" aria-label=\"{name}\">")?;
-    html.push_str("<div class=\"about\">");
-    let link = AccountLink(&account.name);
-    write!(html, "<h2><a href=\"{link}\"><bdi>{name}</bdi></a></h2>")?;
-    if !account.labels.is_empty() {
-        html.push_str("<p class=\"beside labels\">");
-        write_joined(html, &account.labels.values().collect::<Vec<_>>())?;
-        html.push_str("</p>");
+    let name = &account.name;
+    html! {
+        section.account.failing[account.trouble.is_some()] data-key=(name) aria-label=(name) {
+            div.about {
+                h2 { a href=(account_link(name)) { bdi { (name) } } }
+                @if !account.labels.is_empty() {
+                    p.beside.labels { (joined(account.labels.values())) }
+                }
+                (sum(account, view))
+                (chart(account.history.as_ref()))
+                (count(&account.channels))
+                (reset(account, view))
+            }
+            div.body {
+                @if let Some(trouble) = &account.trouble { (problem(account, trouble)) }
+                (channels(account, view))
+                (users(part, view))
+            }
+        }
     }
-    write_sum(html, account, view)?;
-    write_chart(html, account.history.as_ref())?;
-    write_count(html, &account.channels)?;
-    write_reset(html, account, view)?;
-    html.push_str("</div><div class=\"body\">");
-    if let Some(trouble) = &account.trouble {
-        write_problem(html, account, trouble)?;
-    }
-    write_channels(html, account, view)?;
-    write_users(html, part, view)?;
-    html.push_str("</div></section>");
-    Ok(())
 }
 
 /// The sums, and how complete they are.
-fn write_sum(html: &mut String, account: &AccountStatus, view: &PageContext<'_>) -> fmt::Result {
-    if let Some(red) = account.red {
-        let class = if red > 0 { " owes" } else { "" };
-        let doubt = match Completeness::of(account) {
-            Completeness::Complete => "",
-            Completeness::AtLeast => "<small>at least</small> ",
-            Completeness::InDoubt => "<small>in doubt</small> ",
-        };
-        let all = if view.query.searches() { "all its " } else { "" };
-        write!(html, "<p class=\"sum{class}\">{doubt}<strong>{}</strong></p>", Grouped(red))?;
-        html.push_str("<p class=\"beside\">");
-        match account.red_of {
-            RedOf::SalesReps => {
-                write!(html, "red of {all}{}", Count(account.red_users, "sales rep"))?;
+fn sum(account: &AccountStatus, view: &PageContext<'_>) -> Markup {
+    let all = if view.query.searches() { "all its " } else { "" };
+    html! {
+        @if let Some(red) = account.red {
+            p.sum.owes[red > 0] {
+                @match Completeness::of(account) {
+                    Completeness::Complete => {}
+                    Completeness::AtLeast => { small { "at least" } " " }
+                    Completeness::InDoubt => { small { "in doubt" } " " }
+                }
+                strong { (Grouped(red)) }
             }
-            RedOf::Counters => write!(html, "sum of {all}red counters")?,
+            p.beside {
+                @match account.red_of {
+                    RedOf::SalesReps => { "red of " (all) (Count(account.red_users, "sales rep")) }
+                    RedOf::Counters => { "sum of " (all) "red counters" }
+                }
+                @if let Some(grey) = account.grey.filter(|grey| *grey > 0) {
+                    " · " (Grouped(grey)) " grey"
+                }
+            }
         }
-        if let Some(grey) = account.grey.filter(|grey| *grey > 0) {
-            write!(html, " · {} grey", Grouped(grey))?;
-        }
-        html.push_str("</p>");
+        @for text in doubts(account) { p.reason { (text) } }
+        @for note in &account.notes { p.reason { (note.text) } }
     }
-    write_doubts(html, account)?;
-    for note in &account.notes {
-        write!(html, "<p class=\"reason\">{}</p>", Escaped(&note.text))?;
-    }
-    Ok(())
-}
-
-/// The last reset, and the counters before and after it.
-fn write_reset(html: &mut String, account: &AccountStatus, view: &PageContext<'_>) -> fmt::Result {
-    let Some(last) = &account.last_reset else { return Ok(()) };
-    let class = if last.text() == "cleared" { "beside" } else { "reason" };
-    let at = Clock { at: last.time, now: view.status.time, seconds: false };
-    let (before, after) = (Grouped(last.before), Figure(last.after));
-    write!(html, "<p class=\"{class}\">last reset {at}: {}, {before} → {after}</p>", last.text())
 }
 
 /// How many figures are missing or in doubt.
-fn write_doubts(html: &mut String, account: &AccountStatus) -> fmt::Result {
+fn doubts(account: &AccountStatus) -> Vec<String> {
     let who = match account.red_of {
         RedOf::SalesReps => "sales rep",
         RedOf::Counters => "user",
     };
     let counted = Count(account.red_users, who);
-    let text = match account.red_users_missing {
-        _ if account.users.is_empty() => "There is no user to read.".to_owned(),
-        0 => String::new(),
-        _ if account.last_sweep.is_none() => "Being read for the first time.".to_owned(),
-        _ if account.users_missing == account.users.len() => "No user has a figure.".to_owned(),
-        missing => format!("{missing} of {counted} without a figure."),
-    };
-    if !text.is_empty() {
-        write!(html, "<p class=\"reason\">{text}</p>")?;
+    let mut doubts = Vec::new();
+    match account.red_users_missing {
+        _ if account.users.is_empty() => doubts.push("There is no user to read.".to_owned()),
+        0 => {}
+        _ if account.last_sweep.is_none() => {
+            doubts.push("Being read for the first time.".to_owned());
+        }
+        _ if account.users_missing == account.users.len() => {
+            doubts.push("No user has a figure.".to_owned());
+        }
+        missing => doubts.push(format!("{missing} of {counted} without a figure.")),
     }
-    match account.red_users_in_doubt {
-        0 => Ok(()),
-        doubted => {
-            write!(html, "<p class=\"reason\">{doubted} of {counted} in doubt.</p>")
+    if account.red_users_in_doubt > 0 {
+        doubts.push(format!("{} of {counted} in doubt.", account.red_users_in_doubt));
+    }
+    doubts
+}
+
+/// The last reset, and the counters before and after it.
+fn reset(account: &AccountStatus, view: &PageContext<'_>) -> Markup {
+    html! {
+        @if let Some(last) = &account.last_reset {
+            p.(if last.text() == "cleared" { "beside" } else { "reason" }) {
+                "last reset " (clock(last.time, view.status.time, false)) ": " (last.text()) ", "
+                (Grouped(last.before)) " → " (Figure(last.after))
+            }
         }
     }
 }
 
-fn write_problem(
-    html: &mut String,
-    account: &AccountStatus,
-    trouble: &AccountProblem,
-) -> fmt::Result {
-    write!(
-        html,
-        "<div class=\"trouble\"><p><strong>{}</strong> {}</p>",
-        Escaped(&trouble.text),
-        Escaped(&trouble.remedy)
-    )?;
-    html.push_str("<p class=\"beside\">");
-    if let Some(detail) = &trouble.detail {
-        write!(html, "<q>{}</q> · ", Escaped(detail))?;
+fn problem(account: &AccountStatus, problem: &AccountProblem) -> Markup {
+    html! {
+        div.trouble {
+            p { strong { (problem.text) } " " (problem.remedy) }
+            p.beside {
+                @if let Some(detail) = &problem.detail { q { (detail) } " · " }
+                @match account.age_seconds {
+                    Some(age) => { "last good reading " (Age::seconds(age)) " ago" }
+                    None => { "no good reading yet" }
+                }
+            }
+        }
     }
-    match account.age_seconds {
-        Some(age) => write!(html, "last good reading {} ago", Age::seconds(age))?,
-        None => html.push_str("no good reading yet"),
-    }
-    html.push_str("</p></div>");
-    Ok(())
 }

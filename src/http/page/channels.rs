@@ -1,9 +1,9 @@
 //! The channels of an account: those that are not active, and what to do about them.
 
-use std::fmt::{self, Write as _};
+use maud::{Markup, html};
 
 use super::context::PageContext;
-use crate::http::format::{Count, Escaped, Grouped};
+use crate::http::format::{Count, Grouped};
 use crate::http::status::{AccountStatus, ChannelStatus};
 
 /// Channels that are listed; beyond, only how many they are.
@@ -12,61 +12,46 @@ const CHANNELS_MAX: usize = 20;
 const ID_SHOWN: usize = 8;
 
 /// The number of channels, if there are any.
-pub(super) fn write_count(html: &mut String, channels: &[ChannelStatus]) -> fmt::Result {
+pub(super) fn count(channels: &[ChannelStatus]) -> Markup {
     let (all, active) = (channels.len(), channels.iter().filter(|channel| channel.active).count());
     let text = match (all, active) {
-        (0, _) => return Ok(()),
+        (0, _) => return html! {},
         (1, 1) => "1 channel, active".to_owned(),
         _ if all == active => format!("{}, all active", Count(all, "channel")),
         (1, _) => "1 channel, not active".to_owned(),
         _ => format!("{} of {} active", Grouped(active as u64), Count(all, "channel")),
     };
-    let class = if all == active { "beside" } else { "reason" };
-    write!(html, "<p class=\"{class} count\">{text}</p>")
+    html! { p.(if all == active { "beside" } else { "reason" }).count { (text) } }
 }
 
 /// The channels that are not active; on the page of one account all channels.
-pub(super) fn write_channels(
-    html: &mut String,
-    account: &AccountStatus,
-    view: &PageContext<'_>,
-) -> fmt::Result {
+pub(super) fn channels(account: &AccountStatus, view: &PageContext<'_>) -> Markup {
     let all = view.query.account.is_some();
     let mut shown: Vec<&ChannelStatus> = account.channels.iter().collect();
     shown.retain(|channel| all || !channel.active);
     shown.sort_by_key(|channel| channel.active);
-    if shown.is_empty() {
-        return Ok(());
+    let more = shown.len().saturating_sub(CHANNELS_MAX);
+    html! {
+        @if !shown.is_empty() {
+            ul.channels aria-label="Channels" {
+                @for channel in shown.iter().take(CHANNELS_MAX) { (line(channel)) }
+                @if more > 0 { li { (Count(more, "more channel")) } }
+            }
+            @if account.is_cut_off() {
+                p.reason.cut-off { "No message arrives, so the counters do not change." }
+            }
+        }
     }
-    html.push_str("<ul class=\"channels\" aria-label=\"Channels\">");
-    for channel in shown.iter().take(CHANNELS_MAX) {
-        write_channel(html, channel)?;
-    }
-    if let Some(more) = shown.len().checked_sub(CHANNELS_MAX).filter(|more| *more > 0) {
-        write!(html, "<li>{}</li>", Count(more, "more channel"))?;
-    }
-    html.push_str("</ul>");
-    if account.is_cut_off() {
-        html.push_str(
-            "<p class=\"reason cut-off\">No message arrives, so the counters do not change.</p>",
-        );
-    }
-    Ok(())
 }
 
-fn write_channel(html: &mut String, channel: &ChannelStatus) -> fmt::Result {
-    let class = if channel.active { "active" } else { "inactive" };
-    let id: String = channel.channel.chars().take(ID_SHOWN).collect();
-    let (key, transport) = (Escaped(&channel.channel), Escaped(channel.transport));
-    let name = Escaped(channel.name.as_deref().unwrap_or(&id));
-    write!(
-        html,
-        "<li class=\"{class}\" data-key=\"{key}\" title=\"{key}\">{transport} <bdi>{name}</bdi> {}",
-        channel.text
-    )?;
-    if !channel.remedy.is_empty() {
-        write!(html, ": {}", channel.remedy)?;
+fn line(channel: &ChannelStatus) -> Markup {
+    let (class, key) = (if channel.active { "active" } else { "inactive" }, &channel.channel);
+    let id: String = key.chars().take(ID_SHOWN).collect();
+    html! {
+        li.(class) data-key=(key) title=(key) {
+            (channel.transport) " " bdi { (channel.name.as_deref().unwrap_or(&id)) } " "
+            (channel.text)
+            @if !channel.remedy.is_empty() { ": " (channel.remedy) }
+        }
     }
-    html.push_str("</li>");
-    Ok(())
 }

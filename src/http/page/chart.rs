@@ -3,8 +3,9 @@
 //! A period in which the sum was not known is a marked gap; one in which users were missing is drawn
 //! dotted, as a lower bound. Neither looks like zero.
 
-use std::fmt::{self, Write as _};
 use std::time::Duration;
+
+use maud::{Markup, html};
 
 use crate::http::format::{Age, Figure};
 use crate::http::status::HistoryStatus;
@@ -31,30 +32,33 @@ struct Chart {
     peak: Option<u64>,
 }
 
-/// Writes the chart, if there are enough points.
-pub(super) fn write_chart(html: &mut String, history: Option<&HistoryStatus>) -> fmt::Result {
+/// The chart, if there are enough points.
+pub(super) fn chart(history: Option<&HistoryStatus>) -> Markup {
     let Some((history, chart)) = history.and_then(|history| Some((history, Chart::new(history)?)))
     else {
-        return Ok(());
+        return html! {};
     };
     let span = Age(Duration::from_secs_f64(history.period_seconds * chart.width as f64));
-    write!(
-        html,
-        "<figure class=\"chart\"><svg viewBox=\"0 0 {} {HEIGHT}\" preserveAspectRatio=\"none\" \
-         role=\"img\" aria-label=\"Red over the last {span}: now {}, peak {}\">",
-        chart.width - 1,
-        Figure(chart.points.last().copied().flatten().map(|(red, _)| red)),
-        Figure(chart.peak),
-    )?;
-    chart.write_gaps(html)?;
-    chart.write_area(html)?;
-    chart.write_line(html, "line", false)?;
-    chart.write_line(html, "line partial", true)?;
-    write!(
-        html,
-        "</svg><figcaption><span>{span} ago</span><span>peak {}</span><span>now</span></figcaption></figure>",
-        Figure(chart.peak)
-    )
+    let now = Figure(chart.points.last().copied().flatten().map(|(red, _)| red));
+    let peak = Figure(chart.peak);
+    html! {
+        figure.chart {
+            svg viewBox={ "0 0 " (chart.width - 1) " " (HEIGHT) } preserveAspectRatio="none"
+                role="img" aria-label={ "Red over the last " (span) ": now " (now) ", peak " (peak) }
+            {
+                @for (x, width) in chart.gaps() {
+                    rect.gap x=(x) width=(width) height=(HEIGHT) {}
+                }
+                path.area d=(chart.area()) {}
+                @for (class, line) in
+                    [("line", chart.line(false)), ("line partial", chart.line(true))]
+                {
+                    @if !line.is_empty() { path class=(class) d=(line) {} }
+                }
+            }
+            figcaption { span { (span) " ago" } span { "peak " (peak) } span { "now" } }
+        }
+    }
 }
 
 impl Chart {
@@ -87,49 +91,39 @@ impl Chart {
         Some((self.first + index, HEIGHT - 2 - height as u64, partial))
     }
 
-    fn write_gaps(&self, html: &mut String) -> fmt::Result {
+    /// Where the figure was not known: each from the last known point to the next one.
+    fn gaps(&self) -> Vec<(usize, usize)> {
+        let mut gaps = Vec::new();
         let mut index = 0;
         while index < self.points.len() {
             let length = self.points.iter().skip(index).take_while(|point| point.is_none()).count();
             if length > 0 {
-                // From the last known point to the next one.
-                let (x, width) = ((self.first + index).saturating_sub(1), length + 1);
-                write!(
-                    html,
-                    "<rect class=\"gap\" x=\"{x}\" width=\"{width}\" height=\"{HEIGHT}\"/>"
-                )?;
+                gaps.push(((self.first + index).saturating_sub(1), length + 1));
             }
             index += length.max(1);
         }
-        Ok(())
+        gaps
     }
 
-    fn write_area(&self, html: &mut String) -> fmt::Result {
-        html.push_str("<path class=\"area\" d=\"");
-        let mut open = None;
+    /// The path around what is below the line.
+    fn area(&self) -> String {
+        let mut path = String::new();
+        let mut open = false;
         for index in 0..=self.points.len() {
-            match (self.at(index), open) {
-                (Some((x, y, _)), None) => {
-                    write!(html, "M{x} {HEIGHT}V{y}")?;
-                    open = Some(x);
-                }
-                (Some((x, y, _)), Some(_)) => {
-                    write!(html, "L{x} {y}")?;
-                    open = Some(x);
-                }
-                (None, Some(_)) => {
-                    write!(html, "V{HEIGHT}Z")?;
-                    open = None;
-                }
-                (None, None) => {}
-            }
+            let point = self.at(index);
+            path += &match point {
+                Some((x, y, _)) if open => format!("L{x} {y}"),
+                Some((x, y, _)) => format!("M{x} {HEIGHT}V{y}"),
+                None if open => format!("V{HEIGHT}Z"),
+                None => String::new(),
+            };
+            open = point.is_some();
         }
-        html.push_str("\"/>");
-        Ok(())
+        path
     }
 
-    /// Writes the stretches between two points of which one is partial, or of which none is.
-    fn write_line(&self, html: &mut String, class: &str, partial: bool) -> fmt::Result {
+    /// The path along the stretches between two points of which one is partial, or of which none is.
+    fn line(&self, partial: bool) -> String {
         let mut path = String::new();
         let mut end = None;
         for index in 0..self.points.len() {
@@ -138,22 +132,19 @@ impl Chart {
             match before {
                 Some((from_x, from_y, there)) if (here || there) == partial => {
                     if end != Some(from_x) {
-                        write!(path, "M{from_x} {from_y}")?;
+                        path += &format!("M{from_x} {from_y}");
                     }
-                    write!(path, "L{x} {y}")?;
+                    path += &format!("L{x} {y}");
                     end = Some(x);
                 }
                 // A point without neighbours is a dot.
                 None if here == partial && self.at(index + 1).is_none() => {
-                    write!(path, "M{x} {y}h0")?;
+                    path += &format!("M{x} {y}h0");
                 }
                 _ => {}
             }
         }
-        if path.is_empty() {
-            return Ok(());
-        }
-        write!(html, "<path class=\"{class}\" d=\"{path}\"/>")
+        path
     }
 }
 
@@ -168,12 +159,11 @@ mod tests {
 
     /// Everything that is drawn.
     fn drawn(history: &HistoryStatus) -> Vec<String> {
-        let mut html = String::new();
-        write_chart(&mut html, Some(history)).unwrap();
+        let html = chart(Some(history)).into_string();
         let (_, svg) = html.split_once("\">").unwrap();
         let shapes =
             svg.split('<').filter(|tag| tag.starts_with("path") || tag.starts_with("rect"));
-        shapes.map(|tag| tag.trim_end_matches("/>").to_owned()).collect()
+        shapes.map(|tag| tag.trim_end_matches('>').to_owned()).collect()
     }
 
     #[test]
@@ -218,10 +208,8 @@ mod tests {
 
     #[test]
     fn a_few_points_are_no_chart() {
-        let mut html = String::new();
-        write_chart(&mut html, Some(&history(&[None, Some(1), Some(1)], &[], 0.0))).unwrap();
-        write_chart(&mut html, Some(&history(&[None; 9], &[], 0.0))).unwrap();
-        write_chart(&mut html, None).unwrap();
-        assert_eq!(html, "");
+        assert_eq!(chart(Some(&history(&[None, Some(1), Some(1)], &[], 0.0))).into_string(), "");
+        assert_eq!(chart(Some(&history(&[None; 9], &[], 0.0))).into_string(), "");
+        assert_eq!(chart(None).into_string(), "");
     }
 }

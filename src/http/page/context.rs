@@ -1,11 +1,9 @@
 //! What all parts of the page need.
 
-use std::fmt::{self, Display, Write as _};
-
+use maud::{Markup, html};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::query::PageQuery;
-use crate::http::format::Escaped;
 use crate::http::status::Status;
 
 /// The input of every part of the page.
@@ -19,19 +17,16 @@ pub(super) struct PageContext<'a> {
 }
 
 /// The address of the page of one account.
-pub(super) struct AccountLink<'a>(pub(super) &'a str);
-
-impl Display for AccountLink<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "./?account={}", utf8_percent_encode(self.0, NON_ALPHANUMERIC))
-    }
+pub(super) fn account_link(name: &str) -> String {
+    format!("./?account={}", utf8_percent_encode(name, NON_ALPHANUMERIC))
 }
 
-/// Writes texts with a dot between each two.
-pub(super) fn write_joined(html: &mut String, texts: &[&String]) -> fmt::Result {
-    for (index, text) in texts.iter().enumerate() {
-        let joint = if index > 0 { " · " } else { "" };
-        write!(html, "{joint}<bdi>{}</bdi>", Escaped(text))?;
+/// Texts with a dot between each two.
+pub(super) fn joined<'a>(texts: impl IntoIterator<Item = &'a String>) -> Markup {
+    html! {
+        @for (index, text) in texts.into_iter().enumerate() {
+            @if index > 0 { " · " }
+            bdi { (text) }
+        }
     }
-    Ok(())
 }

@@ -5,21 +5,23 @@
 //! reached. All addresses are relative, so that the page works below any prefix, and it loads nothing
 //! from other hosts, which [`POLICY`] makes the browser enforce.
 //!
-//! [`render()`] writes the page: [`query`] selects accounts and users, [`overview`] writes the parts
-//! that concern all accounts, [`account`] one account with its [`chart`], [`channels`] and
-//! [`users_table`].
+//! [`render()`] makes the page: [`query`] selects accounts and users, [`summary`], [`overview`] and
+//! [`exporter`] are the parts that concern all accounts, [`account`] is one account with its [`chart`],
+//! [`channels`] and [`users_table`].
 
 mod account;
 mod assets;
 mod channels;
 mod chart;
 mod context;
+mod exporter;
 mod overview;
 mod query;
 mod render;
+mod summary;
 mod users_table;
 
-pub(super) use self::assets::{ASSETS, Asset, POLICY};
+pub(super) use self::assets::{ASSETS, POLICY};
 pub(super) use self::query::PageQuery;
 pub(super) use self::render::render;
 

@@ -26,7 +26,7 @@ const ACCOUNTS_MAX: usize = 40;
 const ACCOUNTS_UNSORTED: usize = 12;
 
 /// The query of a request.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(in crate::http) struct PageQuery {
     /// The search text as it was typed.
     pub(super) text: String,

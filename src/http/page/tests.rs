@@ -54,7 +54,7 @@ fn accounts_that_fail_come_first_and_users_by_red() {
     let html = page(views, "");
     assert_eq!(keys(&html), ["globex", "r", "acme", "d", "c", "e", "b", "a"]);
     let trouble = text(&between(&html, "<div class=\"trouble\">", "</div>")[0]);
-    let words = "Wazzup24 refuses the account&#39;s token. Give it a valid token:";
+    let words = "Wazzup24 refuses the account's token. Give it a valid token:";
     assert!(trouble.starts_with(words), "{trouble}");
     assert!(trouble.ends_with("upstream answered 401 · no good reading yet"), "{trouble}");
 }
@@ -206,7 +206,7 @@ fn markup_shows_as_text_wherever_it_comes_from() {
     let html = render(&status, &PageQuery::of(Some("q=%3Cimg")), "/metrics");
     assert!(!html.contains("<img") && !html.contains("<acme"), "{html}");
     // Name, id as text and key, label, reason; the channel's key, title and name.
-    let shown = html.matches("&lt;img src=x onerror=alert(1)&gt;&quot;&#39;&amp;").count();
+    let shown = html.matches("&lt;img src=x onerror=alert(1)&gt;&quot;'&amp;").count();
     assert_eq!(shown, 8, "{html}");
     let typed = "value=\"&lt;img&quot;\"";
     assert!(render(&status, &PageQuery::of(Some("q=%3Cimg%22")), "/metrics").contains(typed));

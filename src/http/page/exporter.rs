@@ -1,0 +1,116 @@
+//! The legend, and facts about the exporter and its sweeps.
+
+use std::fmt;
+
+use maud::{Markup, html};
+
+use super::context::PageContext;
+use super::query::{AccountSelection, Selection};
+use crate::http::format::{Age, Count, Grouped, Period, clock};
+use crate::http::status::AccountStatus;
+
+/// What red means, and grey; each after its name.
+const LEGEND_RED: &str = ": messages without a reply of customers the user is responsible for. ";
+const LEGEND_GREY: &str = ": the user only looks on. Sums are of sales reps where roles are known; elsewhere they \
+     add up counters, not customers: one without a responsible user counts for several. A dash means \
+     not known, never zero. In a chart, a shaded gap means the same, and a dotted line that the sum \
+     lacks users or holds figures that may not count.";
+
+/// The columns of the table of sweeps, beside the account.
+const COLUMNS: [&str; 8] =
+    ["Read every", "Last sweep", "Took", "Requests", "Failed", "Limit", "Used", "Held back"];
+
+/// The legend, and facts about the exporter.
+pub(super) fn exporter(selection: &Selection<'_>, view: &PageContext<'_>) -> Markup {
+    let status = view.status;
+    let users = status.accounts.iter().map(|account| account.users.len()).sum();
+    html! {
+        section.exporter {
+            h2 { "About this page" }
+            p { b { "Red" } (LEGEND_RED) b { "Grey" } (LEGEND_GREY) }
+            @if !selection.accounts.is_empty() { (sweeps(&selection.accounts)) }
+            // Which accounts are looked for here in vain.
+            @if let Some(shard) = &status.shard {
+                p {
+                    "This is shard " (shard.ordinal) " of " (shard.total) ", counted from 0: "
+                    (Count(shard.accounts_elsewhere, "account"))
+                    " of the configuration belong to others."
+                }
+            }
+            p {
+                "wazzup-exporter " (status.version) ", revision " (status.revision)
+                " · running since " (clock(status.started, status.time, false))
+                noscript { " UTC" } " (" (Age::seconds(status.uptime_seconds)) ") · "
+                (Count(status.accounts.len(), "account")) " · " (Count(users, "user"))
+                " · configuration hash " (status.config_hash)
+            }
+            nav aria-label="Documents" {
+                a href=(view.metrics.trim_start_matches('/')) { "Metrics" } " "
+                a href="api/v1/status" { "Status as JSON" } " "
+                a href="config" { "Configuration" } " "
+                a href="-/healthy" { "Health" } " "
+                a href="-/ready" { "Readiness" }
+            }
+        }
+    }
+}
+
+/// How the accounts are polled, and the share of the limit that it takes.
+fn sweeps(parts: &[AccountSelection<'_>]) -> Markup {
+    html! {
+        div.wide {
+            table {
+                thead {
+                    tr {
+                        th scope="col" { "Account" }
+                        @for column in COLUMNS { th.number scope="col" { (column) } }
+                    }
+                }
+                tbody {
+                    @for account in parts.iter().map(|part| part.account) {
+                        tr data-key=(account.name) {
+                            th scope="row" { bdi { (account.name) } }
+                            @for cell in sweep(account) { td.number { (cell) } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn sweep(account: &AccountStatus) -> [String; COLUMNS.len()] {
+    let requests = &account.requests;
+    let all: u64 = requests.outcomes.values().sum();
+    let good = requests.outcomes.get("ok").copied().unwrap_or_default();
+    let (sweep, took) = match &account.last_sweep {
+        Some(sweep) => (
+            format!("{}, {} ago", sweep.result, Age::seconds(sweep.age_seconds)),
+            format!("{:.2}\u{a0}s", sweep.duration_seconds),
+        ),
+        None => ("–".to_owned(), "–".to_owned()),
+    };
+    [
+        Period(account.interval_seconds).to_string(),
+        sweep,
+        took,
+        Grouped(all).to_string(),
+        Grouped(all.saturating_sub(good)).to_string(),
+        format!("{} in {}", Grouped(requests.limit.into()), Period(requests.limit_window_seconds)),
+        Share(requests.limit_share).to_string(),
+        format!("{:.1}\u{a0}s", requests.waited_seconds),
+    ]
+}
+
+/// A share of the whole, in percent.
+struct Share(f64);
+
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let percent = self.0 * 100.0;
+        if percent < 0.1 {
+            return f.write_str("< 0.1\u{a0}%");
+        }
+        write!(f, "{percent:.*}\u{a0}%", usize::from(percent < 10.0))
+    }
+}

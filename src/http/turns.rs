@@ -1,0 +1,162 @@
+//! Turns for work of which little may be done at once, taken in turn by the networks of clients: one that
+//! asks for much waits for itself, not the others for it.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::oneshot;
+
+use crate::blocking::lock;
+
+/// Requests that may wait for a turn.
+const WAITING_MAX: usize = 64;
+
+/// Hands out turns.
+#[derive(Debug)]
+pub(super) struct Turns(Arc<Mutex<Queues>>);
+
+#[derive(Debug)]
+struct Queues {
+    free: usize,
+    /// Who waits, by network; the first network is next.
+    waiting: VecDeque<(IpAddr, VecDeque<oneshot::Sender<Turn>>)>,
+}
+
+/// A turn, until it is dropped: the work holds it to its end.
+#[derive(Debug)]
+pub(super) struct Turn(Arc<Mutex<Queues>>);
+
+impl Turns {
+    /// As many turns at the same time as `free`.
+    pub(super) fn new(free: usize) -> Self {
+        Self(Arc::new(Mutex::new(Queues { free, waiting: VecDeque::new() })))
+    }
+
+    #[cfg(test)]
+    pub(super) fn free(&self) -> usize {
+        lock(&self.0).free
+    }
+
+    /// Waits for a turn; `None` if too many wait, and most of them in this network.
+    pub(super) async fn take(&self, network: IpAddr) -> Option<Turn> {
+        let receiver = {
+            let mut queues = lock(&self.0);
+            if let Some(free) = queues.free.checked_sub(1) {
+                queues.free = free;
+                return Some(Turn(Arc::clone(&self.0)));
+            }
+            queues.add(network)
+        };
+        receiver.await.ok()
+    }
+}
+
+impl Queues {
+    fn add(&mut self, network: IpAddr) -> oneshot::Receiver<Turn> {
+        let (sender, receiver) = oneshot::channel();
+        match self.waiting.iter_mut().find(|(one, _)| *one == network) {
+            Some((_, queue)) => queue.push_back(sender),
+            None => self.waiting.push_back((network, VecDeque::from([sender]))),
+        }
+        if self.waiting.iter().map(|(_, queue)| queue.len()).sum::<usize>() > WAITING_MAX
+            && let Some((_, longest)) = self.waiting.iter_mut().max_by_key(|(_, queue)| queue.len())
+        {
+            longest.pop_back();
+        }
+        receiver
+    }
+
+    /// The next one that still waits.
+    fn next(&mut self) -> Option<oneshot::Sender<Turn>> {
+        loop {
+            let (network, mut queue) = self.waiting.pop_front()?;
+            let next = queue.pop_front();
+            if !queue.is_empty() {
+                self.waiting.push_back((network, queue));
+            }
+            if let Some(next) = next.filter(|next| !next.is_closed()) {
+                return Some(next);
+            }
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let mut queues = lock(&self.0);
+        let Some(next) = queues.next() else {
+            queues.free += 1;
+            return;
+        };
+        drop(queues);
+        // Whoever is gone by now passes the turn on by dropping it.
+        let _ = next.send(Self(Arc::clone(&self.0)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::pin::pin;
+    use tokio_util::sync::CancellationToken;
+
+    fn network(number: u8) -> IpAddr {
+        IpAddr::from([192, 0, 2, number])
+    }
+
+    /// Queues requests of these networks behind one that holds the only turn; returns the order in which
+    /// they have their turns, and who is refused.
+    async fn order(networks: &[u8]) -> (Vec<u8>, Vec<u8>) {
+        let turns = Arc::new(Turns::new(1));
+        let held = turns.take(network(0)).await.unwrap();
+        let (done, begun) =
+            (Arc::new(Mutex::new((Vec::new(), Vec::new()))), CancellationToken::new());
+        let mut tasks = tokio::task::JoinSet::new();
+        for number in networks.iter().copied() {
+            let (turns, done, begun) = (Arc::clone(&turns), Arc::clone(&done), begun.clone());
+            tasks.spawn(async move {
+                let turn = turns.take(network(number)).await;
+                begun.cancelled().await;
+                let mut done = lock(&done);
+                if turn.is_some() { done.0.push(number) } else { done.1.push(number) }
+            });
+            tokio::task::yield_now().await;
+        }
+        begun.cancel();
+        drop(held);
+        tasks.join_all().await;
+        let done = lock(&done);
+        (done.0.clone(), done.1.clone())
+    }
+
+    #[tokio::test]
+    async fn networks_take_turns() {
+        assert_eq!(order(&[1, 1, 1, 2, 2, 3]).await, (vec![1, 2, 3, 1, 2, 1], vec![]));
+    }
+
+    #[tokio::test]
+    async fn of_a_crowd_the_network_that_holds_most_is_refused() {
+        let mut networks = [1; WAITING_MAX + 10].to_vec();
+        networks.push(2);
+        let (taken, refused) = order(&networks).await;
+        assert_eq!(taken.get(..3), Some(&[1, 2, 1][..]));
+        assert_eq!((taken.len(), refused), (WAITING_MAX, vec![1; 11]));
+    }
+
+    #[tokio::test]
+    async fn whoever_gives_up_passes_the_turn_on() {
+        let turns = Turns::new(1);
+        let held = turns.take(network(1)).await.unwrap();
+        let mut last = pin!(turns.take(network(3)));
+        {
+            let mut gone = pin!(turns.take(network(2)));
+            assert!(futures_util::poll!(gone.as_mut()).is_pending());
+            assert!(futures_util::poll!(last.as_mut()).is_pending());
+            drop(held);
+        }
+        // The turn was handed to the one that is gone.
+        drop(last.await.unwrap());
+        assert!(turns.take(network(1)).await.is_some());
+    }
+}
