@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use reqwest::header::AUTHORIZATION;
-use reqwest::{Response, StatusCode};
+use reqwest::{Method, Response, StatusCode};
 use tokio::time::timeout;
 
 use super::client::Client;
@@ -19,7 +19,9 @@ use crate::account::AccountId;
 use crate::auth::Token;
 use crate::limit::Lane;
 use crate::metrics::{Endpoint, Outcome};
-use crate::transport::{BODY_MAX, BuildError, ConnectionPools, Error, read_body, refusal};
+use crate::transport::{
+    BODY_MAX, BuildError, ConnectionPools, Error, HttpClient, read_body, refusal,
+};
 use crate::{blocking, text};
 
 /// Longest account number of a response that is repeated, in characters.
@@ -27,7 +29,7 @@ const FOUND_MAX: usize = 40;
 
 /// A client for one request.
 #[derive(Debug)]
-pub struct SingleUseClient(reqwest::Client);
+pub struct SingleUseClient(HttpClient);
 
 /// The result of a reset that was to be sent.
 #[derive(Debug)]
@@ -85,13 +87,13 @@ impl Client {
         };
         let url = below(&self.account.base_url, "v2/chats/unanswered");
         let sent = Instant::now();
-        let request = http.0.delete(url).timeout(limit).header(AUTHORIZATION, token.header());
-        let clearing = match request.send().await {
+        let request = http.0.request(Method::DELETE, url).header(AUTHORIZATION, token.header());
+        let clearing = match http.0.send(request, limit).await {
             Ok(response) => self.interpret(response, &token).await,
-            Err(error) if error.is_connect() && !error.is_timeout() => {
-                ClearOutcome::NotSent(NotSentReason::NoConnection(Error::sending(error, limit)))
+            Err(error) if error.was_not_sent() => {
+                ClearOutcome::NotSent(NotSentReason::NoConnection(error))
             }
-            Err(error) => ClearOutcome::Unknown(Error::sending(error, limit)),
+            Err(error) => ClearOutcome::Unknown(error),
         };
         self.process.observe_request(Endpoint::Reset, sent.elapsed());
         let outcome = clearing.outcome();

@@ -6,14 +6,12 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use reqwest::header::{
-    ACCEPT_ENCODING, AGE, AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, HeaderMap, HeaderValue,
-};
-use reqwest::{Response, StatusCode};
+use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, HeaderMap};
+use reqwest::{Method, Response, StatusCode};
 use url::Url;
 
 use super::error::ListError;
-use super::freshness::UpstreamClock;
+use super::freshness::{UpstreamClock, cached_for, made_at};
 use super::urls::counter_url;
 use super::wire::parse_counter;
 use crate::account::{Account, UserId};
@@ -23,7 +21,7 @@ use crate::clock::Stamp;
 use crate::counter::Reading;
 use crate::limit::{Lane, Limiter, Permit};
 use crate::metrics::{Endpoint, Outcome, ProcessMetrics, Tally};
-use crate::transport::{BODY_MAX, Body, Error, Malformed, read_body, refusal};
+use crate::transport::{BODY_MAX, Body, Error, HttpClient, Malformed, read_body, refusal};
 use crate::{blocking, text};
 
 /// Longest body that is shown as it came, in characters.
@@ -57,13 +55,16 @@ pub struct CounterResponse {
 /// Sends requests to the API on behalf of one account.
 #[derive(Debug)]
 pub struct Client {
-    http: reqwest::Client,
+    http: HttpClient,
     pub(super) account: Arc<Account>,
     pub(super) limiter: Limiter,
     pub(super) process: Arc<ProcessMetrics>,
     pub(super) tally: Arc<Tally>,
     tokens: TokenSource,
+    /// By the times in the bodies of counters.
     clock: Arc<Mutex<UpstreamClock>>,
+    /// By the headers of all answers.
+    dates: Mutex<UpstreamClock>,
 }
 
 impl Client {
@@ -71,15 +72,15 @@ impl Client {
     /// [`ConnectionPools`](crate::transport::ConnectionPools), after passing `limiter`, with tokens from
     /// `tokens`, and counts in `tally`.
     pub fn new(
-        http: reqwest::Client,
+        http: HttpClient,
         account: Arc<Account>,
         limiter: Limiter,
         process: Arc<ProcessMetrics>,
         tally: Arc<Tally>,
         tokens: TokenSource,
     ) -> Self {
-        let clock = Arc::default();
-        Self { http, account, limiter, process, tally, tokens, clock }
+        let (clock, dates) = Default::default();
+        Self { http, account, limiter, process, tally, tokens, clock, dates }
     }
 
     /// The token to use now. Renewed ahead of its expiry, otherwise cached.
@@ -269,12 +270,17 @@ impl Client {
 
     /// Whether an answer is upstream's own and as it was asked for: not from a cache, not compressed.
     fn check_source(&self, headers: &HeaderMap, token: &Token) -> Result<(), Malformed> {
-        let header = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-        let age = header(AGE).and_then(|age| age.trim().parse().ok()).map(Duration::from_secs);
-        if let Some(age) = age.filter(|age| *age > self.account.poll.stale_after) {
+        let stale_after = self.account.poll.stale_after;
+        if let Some(age) = cached_for(headers).filter(|age| *age > stale_after) {
             return Err(Malformed::Old { age });
         }
-        match header(CONTENT_ENCODING).map(str::trim) {
+        // Some caches add no `Age`, and v3 has no time of its own in its answers.
+        if let Some(date) = made_at(headers) {
+            let checked = lock(&self.dates).check(date, Stamp::now(), stale_after);
+            checked.map_err(|age| Malformed::Old { age })?;
+        }
+        let encoding = headers.get(CONTENT_ENCODING).and_then(|value| value.to_str().ok());
+        match encoding.map(str::trim) {
             None | Some("" | "identity") => Ok(()),
             Some(encoding) => {
                 let encoding = text::one_line(&token.mask(encoding), ENCODING_SHOWN_MAX);
@@ -285,13 +291,13 @@ impl Client {
 
     async fn send(&self, url: Url, token: Option<&Token>) -> Result<Response, Error> {
         let timeout = self.account.poll.timeout;
-        let mut request = self.http.get(url).timeout(timeout);
+        let mut request = self.http.request(Method::GET, url);
         // Without these a gateway on the way may answer from its cache, or compress.
         request = request.header(CACHE_CONTROL, "no-cache").header(ACCEPT_ENCODING, "identity");
         if let Some(token) = token {
             request = request.header(AUTHORIZATION, token.header());
         }
-        request.send().await.map_err(|error| Error::sending(error, timeout))
+        self.http.send(request, timeout).await
     }
 }
 

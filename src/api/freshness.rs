@@ -4,7 +4,9 @@
 //! skew and no reason to refuse anything; but once one reading has shown its time, a much older one is
 //! an old answer.
 
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
+
+use reqwest::header::{AGE, DATE, HeaderMap};
 
 use crate::clock::Stamp;
 
@@ -70,6 +72,21 @@ impl UpstreamClock {
     }
 }
 
+/// How long an answer was in a cache by its `Age`; the largest, where several caches have added theirs.
+pub(super) fn cached_for(headers: &HeaderMap) -> Option<Duration> {
+    let values = headers.get_all(AGE).iter().filter_map(|value| value.to_str().ok());
+    let ages = values.flat_map(|value| value.split(',')).map(str::trim);
+    let ages = ages.filter(|age| !age.is_empty() && age.bytes().all(|byte| byte.is_ascii_digit()));
+    // Of more digits than there is room for only the size matters (RFC 9111, section 1.2.2).
+    ages.map(|age| Duration::from_secs(age.parse().map_or(u32::MAX, |age: u32| age).into())).max()
+}
+
+/// When an answer was made by its `Date`, since 1970; a cache keeps that of the first time.
+pub(super) fn made_at(headers: &HeaderMap) -> Option<Duration> {
+    let date = headers.get(DATE)?.to_str().ok()?;
+    httpdate::parse_http_date(date).ok()?.duration_since(UNIX_EPOCH).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,5 +138,22 @@ mod tests {
             assert!(refused(clock, seconds, HOUR + seconds).is_some());
             assert_eq!(refused(clock, seconds + 1, 9 * HOUR + seconds), None);
         }
+    }
+
+    #[test]
+    fn no_way_to_write_an_age_hides_it() {
+        let cached = |values: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(AGE, value.parse().unwrap());
+            }
+            cached_for(&headers).map(|age| age.as_secs())
+        };
+        assert_eq!(cached(&[]), None);
+        assert_eq!(cached(&["10800"]), Some(10_800));
+        assert_eq!(cached(&["0", " 10800 "]), Some(10_800), "another cache is in front");
+        assert_eq!(cached(&["0, 10800"]), Some(10_800));
+        assert_eq!(cached(&["99999999999999999999999"]), Some(u32::MAX.into()));
+        assert_eq!(cached(&["-5", "soon", ""]), None);
     }
 }

@@ -16,7 +16,7 @@ use crate::reset::Elsewhere;
 use crate::shard::Shard;
 use crate::snapshot::Slot;
 use crate::storage::Storage;
-use crate::transport::{BuildError, ConnectionPools};
+use crate::transport::{BuildError, ConnectionPools, HttpClient};
 
 /// Shared by all pollers of a process.
 #[derive(Debug)]
@@ -118,7 +118,7 @@ impl Components {
     }
 
     /// The connections that an account's requests go through.
-    pub(super) fn http(&self, account: &Account) -> Result<reqwest::Client, BuildError> {
+    pub(super) fn http(&self, account: &Account) -> Result<HttpClient, BuildError> {
         self.transport.client_for(account)
     }
 

@@ -3,28 +3,26 @@
 //! It is run directly, without a shell, with the exporter's environment but for the variables of the
 //! service manager, and with an empty standard input. It has a process group of its own, so that its
 //! children are killed with it when it takes too long or prints too much. Its standard output may be a
-//! secret and is never repeated; the first line of its standard error is. A child that has left the
-//! process group outlives it: while one has the outputs open, the program is not run again.
+//! secret and is never repeated; the first line of its standard error is. While a process of the last
+//! run lives, the program is not run again: see `leftover`.
 
 use std::io;
 use std::process::{ExitStatus, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde::Deserialize;
 use tokio::io::AsyncReadExt as _;
-use tokio::process::{Child, ChildStderr, ChildStdout, Command};
-use tokio::task::JoinHandle;
+use tokio::process::{Child, Command};
 use tokio::time::timeout;
-use tracing::warn;
 
 use super::cached_token::ObtainedToken;
 use super::command_error::{CommandError, OUTPUT_MAX, TIME_LIMIT};
 use super::error::TokenError;
 use super::jwt::Claims;
+use super::leftover::{Leftover, MARK_VARIABLE, Mark, Outputs};
 use super::token::Token;
-use crate::blocking::lock;
 use crate::clock::Stamp;
 use crate::text;
 
@@ -53,63 +51,6 @@ struct Printed {
     expires_in: Option<f64>,
 }
 
-/// What earlier attempts have left.
-#[derive(Debug, Default)]
-pub(super) struct Leftover(Mutex<Option<LeftProcess>>);
-
-#[derive(Debug)]
-struct LeftProcess {
-    /// Ends when no process has the outputs open any more.
-    draining: JoinHandle<()>,
-    logged: bool,
-}
-
-/// The outputs of a program.
-struct Outputs {
-    stdout: Option<ChildStdout>,
-    stderr: Option<ChildStderr>,
-}
-
-impl Leftover {
-    pub(super) fn is_running(&self) -> bool {
-        lock(&self.0).as_ref().is_some_and(|process| !process.draining.is_finished())
-    }
-
-    /// Whether a process of an earlier attempt is still there, which is logged once.
-    fn is_there(&self, program: &str) -> bool {
-        let mut left = lock(&self.0);
-        let Some(process) = left.as_mut().filter(|process| !process.draining.is_finished()) else {
-            *left = None;
-            return false;
-        };
-        if !std::mem::replace(&mut process.logged, true) {
-            let error = CommandError::StillRunning { program: program.to_owned() };
-            warn!("{error}");
-        }
-        true
-    }
-
-    /// Watches the outputs of a program that was killed.
-    fn watch(&self, outputs: Outputs) {
-        let draining = tokio::spawn(async move {
-            let (mut nowhere, mut neither) = (tokio::io::sink(), tokio::io::sink());
-            let Outputs { stdout, stderr } = outputs;
-            let stdout = async {
-                if let Some(mut stdout) = stdout {
-                    let _ = tokio::io::copy(&mut stdout, &mut nowhere).await;
-                }
-            };
-            let stderr = async {
-                if let Some(mut stderr) = stderr {
-                    let _ = tokio::io::copy(&mut stderr, &mut neither).await;
-                }
-            };
-            tokio::join!(stdout, stderr);
-        });
-        *lock(&self.0) = Some(LeftProcess { draining, logged: false });
-    }
-}
-
 /// Kills a process group unless it has ended.
 struct ProcessGroup(Option<Pid>);
 
@@ -126,9 +67,7 @@ impl Drop for ProcessGroup {
 pub(super) async fn run(words: &[String], left: &Leftover) -> Result<ObtainedToken, TokenError> {
     let asked = Stamp::now();
     let program = words.first().map_or("", String::as_str);
-    if left.is_there(program) {
-        return Err(CommandError::StillRunning { program: program.to_owned() }.into());
-    }
+    left.wait(program).await?;
     let output = output(words, program, left).await?;
     let malformed = || CommandError::Malformed { program: program.to_owned() };
     let (token, life) = parse(&output, asked).ok_or_else(malformed)?;
@@ -139,30 +78,31 @@ pub(super) async fn run(words: &[String], left: &Leftover) -> Result<ObtainedTok
 /// What a command prints if it succeeds.
 async fn output(words: &[String], program: &str, left: &Leftover) -> Result<Vec<u8>, CommandError> {
     let program = program.to_owned();
-    let mut child = match spawn(words) {
+    let mark = Mark::new();
+    let mut child = match spawn(words, &mark) {
         Ok(child) => child,
         Err(error) => return Err(CommandError::NotRun { program, source: Arc::new(error) }),
     };
-    let group = ProcessGroup(child.id().and_then(|id| Pid::from_raw(id.cast_signed())));
+    let mut group = ProcessGroup(child.id().and_then(|id| Pid::from_raw(id.cast_signed())));
     let mut outputs = Outputs { stdout: child.stdout.take(), stderr: child.stderr.take() };
     let ended = timeout(TIME_LIMIT, wait(&mut child, &mut outputs)).await;
-    let killed = match ended {
-        Err(_) => CommandError::TimedOut { program },
+    let output = match ended {
+        Err(_) => Err(CommandError::TimedOut { program }),
         Ok(Err(error)) if error.kind() == io::ErrorKind::FileTooLarge => {
-            CommandError::TooLong { program }
+            Err(CommandError::TooLong { program })
         }
-        Ok(ended) => return printed(ended, program, group),
+        Ok(ended) => printed(ended, program, &mut group),
     };
     drop(group);
-    left.watch(outputs);
-    Err(killed)
+    left.watch(mark, outputs);
+    output
 }
 
 /// The output of a program that has ended and closed its outputs.
 fn printed(
     ended: io::Result<(ExitStatus, Vec<u8>, Vec<u8>)>,
     program: String,
-    mut group: ProcessGroup,
+    group: &mut ProcessGroup,
 ) -> Result<Vec<u8>, CommandError> {
     let (status, output, error_line) = ended.map_err(|error| CommandError::NotRun {
         program: program.clone(),
@@ -177,7 +117,7 @@ fn printed(
     Err(CommandError::Failed { program, status, error_line })
 }
 
-fn spawn(words: &[String]) -> io::Result<Child> {
+fn spawn(words: &[String], mark: &Mark) -> io::Result<Child> {
     let (program, arguments) =
         words.split_first().ok_or_else(|| io::Error::other("the command has no words"))?;
     let mut command = Command::new(program);
@@ -186,6 +126,7 @@ fn spawn(words: &[String]) -> io::Result<Child> {
     }
     command
         .args(arguments)
+        .env(MARK_VARIABLE, mark.as_str())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -323,29 +264,47 @@ mod tests {
 
     #[tokio::test]
     async fn no_attempt_is_made_while_a_process_of_the_last_one_lives() {
+        const CLOSED: &str = ">/dev/null 2>&1";
+        const TOKEN: &str = r#"echo '{"access_token":"t0ken"}'"#;
+        let cases = [
+            ("setsid", "", "yes"),
+            ("setsid env -i", "", "yes"),
+            ("setsid", CLOSED, TOKEN),
+            ("", CLOSED, TOKEN),
+            ("setsid setsid", CLOSED, "exit 3"),
+        ];
+        futures_util::future::join_all(cases.map(leaves_a_process)).await;
+    }
+
+    /// Runs a script that starts a child with `leaving` and `outputs` and comes to this `end` itself.
+    async fn leaves_a_process((leaving, outputs, end): (&str, &str, &str)) {
         let folder = tempfile::tempdir().unwrap();
-        let runs = folder.path().join("runs");
-        // Out of the process group; it ends when the pipe was written to.
+        let runs = folder.path().join("runs").display().to_string();
+        // What is left ends when the pipe was written to.
         let pipe = folder.path().join("pipe");
         rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RWXU).unwrap();
-        let (runs, pipe) = (runs.display().to_string(), pipe.display().to_string());
+        let end_leftover = || drop(std::fs::OpenOptions::new().write(true).open(&pipe).unwrap());
         let script = format!(
-            "rm -f {runs}.left; echo run >> {runs}; setsid sh -c 'touch {runs}.left; exec cat {pipe}' & \
-             while ! test -e {runs}.left; do :; done; yes"
+            "rm -f {runs}.left; echo run >> {runs}; \
+             {leaving} sh -c 'touch {runs}.left; exec cat {}' {outputs} & \
+             while ! test -e {runs}.left; do :; done; {end}",
+            pipe.display()
         );
         let left = Leftover::default();
-        let attempt = async || run(&words(&script), &left).await.map(drop).unwrap_err().to_string();
-        assert!(attempt().await.ends_with("and was killed"));
-        for _ in 0..3 {
-            assert!(attempt().await.contains("not run again"), "{}", attempt().await);
+        let attempt = async || {
+            let run = run(&words(&script), &left).await;
+            run.map_or_else(|error| error.to_string(), |_| "a token".to_owned())
+        };
+        let first = attempt().await;
+        assert!(!first.contains("not run again"), "{script}: {first}");
+        for _ in 0..2 {
+            let refused = attempt().await;
+            assert!(refused.contains("not run again while"), "{script}: {refused}");
         }
-        assert_eq!(std::fs::read_to_string(&runs).unwrap(), "run\n");
-        // Ends the cat.
-        drop(std::fs::OpenOptions::new().write(true).open(&pipe).unwrap());
-        while attempt().await.contains("not run again") {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        assert_eq!(std::fs::read_to_string(&runs).unwrap(), "run\nrun\n");
-        drop(std::fs::OpenOptions::new().write(true).open(&pipe).unwrap());
+        assert_eq!(std::fs::read_to_string(&runs).unwrap(), "run\n", "{script}");
+        end_leftover();
+        while attempt().await.contains("not run again") {}
+        assert_eq!(std::fs::read_to_string(&runs).unwrap(), "run\nrun\n", "{script}");
+        end_leftover();
     }
 }

@@ -35,12 +35,15 @@ pub enum CommandError {
     },
     /// It was not run, because a process of the last attempt is still there.
     #[error(
-        "token_command {program} is not run again while a process that it started, outside its process \
-         group, has its output open; end that process, and let the program wait for its children"
+        "token_command {program} is not run again while {} that it has started is still there; end it, and \
+         let the program wait for its children",
+        pid.map_or_else(|| "a process".to_owned(), |pid| format!("process {pid}"))
     )]
     StillRunning {
         /// The first word.
         program: String,
+        /// The process, where it is known.
+        pid: Option<u32>,
     },
     /// It says that it failed.
     #[error("token_command {program} failed, {status}{}{error_line}", if error_line.is_empty() { "" } else { ": " })]

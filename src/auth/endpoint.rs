@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use reqwest::StatusCode;
 use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use reqwest::{Method, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -22,7 +22,7 @@ use crate::clock::Stamp;
 use crate::limit::{Limiter, Permit};
 use crate::metrics::{Endpoint, Outcome, ProcessMetrics, Tally};
 use crate::text;
-use crate::transport::{BODY_MAX, Error, Malformed, read_body, refusal};
+use crate::transport::{BODY_MAX, Error, HttpClient, Malformed, read_body, refusal};
 
 /// The path of the endpoint, below the base of the API.
 const PATH: &str = "v2/oauth/token";
@@ -35,8 +35,8 @@ const TIMEOUT_MIN: Duration = Duration::from_secs(10);
 /// Sends requests for tokens on behalf of one account.
 #[derive(Debug, Clone)]
 pub(super) struct TokenClient {
-    pub(super) http: reqwest::Client,
-    pub(super) base_url: Url,
+    http: HttpClient,
+    base_url: Url,
     timeout: Duration,
     process: Arc<ProcessMetrics>,
     pub(super) tally: Arc<Tally>,
@@ -80,7 +80,7 @@ pub(super) struct BasicAuth {
 
 impl TokenClient {
     pub(super) fn new(
-        http: reqwest::Client,
+        http: HttpClient,
         base_url: Url,
         timeout: Duration,
         process: Arc<ProcessMetrics>,
@@ -125,12 +125,12 @@ impl TokenClient {
         let timeout = self.timeout;
         let mut url = self.base_url.clone();
         url.set_path(&format!("{}/{PATH}", self.base_url.path().trim_end_matches('/')));
-        let request = self.http.post(url).timeout(timeout).body(grant.body());
+        let request = self.http.request(Method::POST, url).body(grant.body());
         let request = request
             .header(ACCEPT_ENCODING, HeaderValue::from_static("identity"))
             .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
             .header(AUTHORIZATION, login.header.clone());
-        let response = request.send().await.map_err(|error| Error::sending(error, timeout))?;
+        let response = self.http.send(request, timeout).await?;
         let (status, headers) = (response.status(), response.headers().clone());
         let body = read_body(response, BODY_MAX, timeout).await;
         if status == StatusCode::OK || status == StatusCode::CREATED {
@@ -221,9 +221,7 @@ impl GrantRefusal {
     pub(super) fn is_without_effect(&self) -> bool {
         match &self.error {
             Error::Status { status, .. } => (300..500).contains(status),
-            Error::Connect(error) => error.is_connect(),
-            Error::NoToken(..) => true,
-            Error::Timeout(_) | Error::Malformed(_) => false,
+            error => error.was_not_sent(),
         }
     }
 }

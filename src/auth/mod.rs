@@ -13,6 +13,7 @@ mod endpoint;
 mod error;
 mod journal;
 mod jwt;
+mod leftover;
 mod oauth;
 mod partner;
 mod registry;

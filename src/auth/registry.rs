@@ -15,11 +15,11 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::cached_token::{CachedToken, TokenOwner};
-use super::command::Leftover;
 use super::endpoint::{Grant, TokenClient};
 use super::error::TokenError;
 use super::journal::{TokenJournal, folder_of};
 use super::jwt::Claims;
+use super::leftover::Leftover;
 use super::oauth::{OAuthRenewer, RenewalTasks};
 use super::partner::PartnerLogin;
 use super::secret_file::SecretFile;
@@ -29,7 +29,7 @@ use crate::blocking::lock;
 use crate::clock::Stamp;
 use crate::metrics::{ProcessMetrics, Tally};
 use crate::storage::{AccountFolder, Storage};
-use crate::transport::Error;
+use crate::transport::{Error, HttpClient};
 
 /// How long the end of the process waits for the disk.
 const STORAGE_WAIT_MAX: Duration = Duration::from_secs(5);
@@ -126,7 +126,7 @@ impl Tokens {
     pub fn source(
         &self,
         account: &Arc<Account>,
-        http: reqwest::Client,
+        http: HttpClient,
         process: Arc<ProcessMetrics>,
         tally: Arc<Tally>,
     ) -> TokenSource {
@@ -163,7 +163,7 @@ impl Tokens {
         &self,
         account: &Account,
         partner: &Arc<Partner>,
-        transport: (reqwest::Client, Arc<ProcessMetrics>, Arc<Tally>),
+        transport: (HttpClient, Arc<ProcessMetrics>, Arc<Tally>),
         (code, verifier): (&SecretString, &SecretString),
     ) -> Result<LoginTokens, TokenError> {
         let (http, process, tally) = transport;

@@ -1,4 +1,7 @@
 //! Small secret files that other programs replace: tokens, passwords, refresh tokens of a login.
+//!
+//! A file system may hang for minutes. Nothing that was read before waits for it then: what a file held last is used,
+//! and one access per file and [`ACCESSES_MAX`] in the process wait for it, each on a thread of its own.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -6,25 +9,42 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use secrecy::SecretString;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
+use tracing::{info, warn};
 
 use super::error::TokenError;
 use crate::blocking;
 use crate::blocking::lock;
 use crate::files::{FileFingerprint, OpenFile};
 
-/// Time limit of one access to the file system.
+/// Time limit of one access to a file that was not read yet.
 const WAIT_MAX: Duration = Duration::from_secs(5);
+/// The same where something was read before; once this has passed, none waits until the file responds.
+const WAIT_MAX_AGAIN: Duration = Duration::from_secs(1);
+/// How many accesses are in progress in a process, out of the threads that it has for blocking work.
+const ACCESSES_MAX: usize = 64;
+
+static ACCESSES: Semaphore = Semaphore::const_new(ACCESSES_MAX);
 
 /// A file with a secret, read every time, so that a replaced one is used at once.
 #[derive(Debug)]
 pub(super) struct SecretFile {
     what: &'static str,
     path: PathBuf,
-    /// Allows one access at a time: a file system that hangs must not block one thread after another.
+    /// Allows one access at a time.
     access: Arc<tokio::sync::Mutex<()>>,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
     /// Its fingerprint when it was read last.
-    seen: Mutex<Option<SeenFile>>,
+    seen: Option<SeenFile>,
+    /// What it held then, if it could be read.
+    held: Option<SecretString>,
+    /// Whether it did not respond in time the last time, which was logged.
+    hangs: bool,
 }
 
 /// The fingerprint of a file; `None` where there is none.
@@ -33,48 +53,87 @@ type SeenFile = Option<FileFingerprint>;
 impl SecretFile {
     /// The file at `path`, which is called `what` in errors.
     pub(super) fn new(what: &'static str, path: PathBuf) -> Self {
-        Self { what, path, access: Arc::default(), seen: Mutex::default() }
+        Self { what, path, access: Arc::default(), state: Arc::default() }
     }
 
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Its content, without line breaks at the end.
+    /// Its content, without line breaks at the end; what it held last while it does not respond.
     pub(super) async fn read(&self) -> Result<SecretString, TokenError> {
-        // Taken first, so that a replacement during the read is noticed.
-        let (fingerprint, text) =
-            self.run(|path| (FileFingerprint::of(&path), read(&path))).await?;
-        *lock(&self.seen) = Some(fingerprint);
-        text.map_err(|source| TokenError::unreadable(self.what, self.path.clone(), source))
+        let state = Arc::clone(&self.state);
+        // Noted even if the caller has stopped waiting. The fingerprint is taken first, so that a replacement
+        // during the read is noticed.
+        let read = move |path: &Path| {
+            let (fingerprint, text) = (FileFingerprint::of(path), read(path));
+            let mut state = lock(&state);
+            state.seen = Some(fingerprint);
+            state.held = text.as_ref().ok().cloned();
+            text
+        };
+        match self.run(read).await {
+            Some(text) => {
+                text.map_err(|source| TokenError::unreadable(self.what, self.path.clone(), source))
+            }
+            None => lock(&self.state)
+                .held
+                .clone()
+                .ok_or_else(|| TokenError::Slow { what: self.what, path: self.path.clone() }),
+        }
     }
 
     /// Whether it was changed or replaced since it was read last.
     pub(super) async fn has_changed(&self) -> bool {
         // Where nothing can be found out, no change is assumed.
-        let Ok(fingerprint) = self.run(|path| FileFingerprint::of(&path)).await else {
-            return false;
-        };
-        let seen = *lock(&self.seen);
+        let Some(fingerprint) = self.run(FileFingerprint::of).await else { return false };
+        let seen = lock(&self.state).seen;
         seen.is_some_and(|seen| seen != fingerprint)
     }
 
+    /// Runs an access, but does not wait for long; nothing if it does not end in time.
     async fn run<T: Send + 'static>(
         &self,
-        run: impl FnOnce(PathBuf) -> T + Send + 'static,
-    ) -> Result<T, TokenError> {
+        access: impl FnOnce(&Path) -> T + Send + 'static,
+    ) -> Option<T> {
         let path = self.path.clone();
         let running = async {
-            let access = Arc::clone(&self.access).lock_owned().await;
+            let own = Arc::clone(&self.access).lock_owned().await;
+            let one = ACCESSES.acquire().await;
             blocking::run(move || {
-                let seen = run(path);
-                drop(access);
-                seen
+                // Kept until the access ends, however long its caller waits.
+                let _kept = (own, one);
+                access(&path)
             })
             .await
         };
-        let slow = |_| TokenError::Slow { what: self.what, path: self.path.clone() };
-        timeout(WAIT_MAX, running).await.map_err(slow)
+        let done = timeout(self.wait_max(), running).await.ok();
+        self.report(done.is_none());
+        done
+    }
+
+    fn wait_max(&self) -> Duration {
+        let State { held, hangs, .. } = &*lock(&self.state);
+        let no_room = || self.access.try_lock().is_err() || ACCESSES.available_permits() == 0;
+        match held {
+            None => WAIT_MAX,
+            Some(_) if *hangs && no_room() => Duration::ZERO,
+            Some(_) => WAIT_MAX_AGAIN,
+        }
+    }
+
+    /// Logs one line when it does not respond and one when it does again.
+    fn report(&self, hangs: bool) {
+        let (what, file) = (self.what, self.path.display());
+        let mut state = lock(&self.state);
+        match (std::mem::replace(&mut state.hangs, hangs), hangs) {
+            (false, true) if state.held.is_some() => {
+                warn!(%file, "the {what} does not respond; what it held last is used");
+            }
+            (false, true) => warn!(%file, "the {what} does not respond"),
+            (true, false) => info!(%file, "the {what} responds again"),
+            _ => {}
+        }
     }
 }
 
@@ -140,5 +199,33 @@ mod tests {
         assert!(file.has_changed().await, "it was replaced by one of the same size");
         fs::remove_file(&path).unwrap();
         assert!(file.has_changed().await, "it went");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_file_that_does_not_respond_keeps_what_it_held_last() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        fs::write(&path, "one").unwrap();
+        let file = SecretFile::new("token file", path.clone());
+        let hung = Arc::clone(&file.access).lock_owned().await;
+        assert!(matches!(file.read().await, Err(TokenError::Slow { .. })), "nothing was read yet");
+        drop(hung);
+        let read = async || file.read().await.unwrap().expose_secret().to_owned();
+        assert_eq!(read().await, "one");
+        fs::write(&path, "two").unwrap();
+        let hung = Arc::clone(&file.access).lock_owned().await;
+        let started = tokio::time::Instant::now();
+        for _ in 0..50 {
+            assert_eq!(read().await, "one");
+            assert!(!file.has_changed().await);
+        }
+        assert!(started.elapsed() <= WAIT_MAX_AGAIN, "only the first caller waits");
+        drop(hung);
+        assert!(file.has_changed().await);
+        assert_eq!(read().await, "two");
+        fs::remove_file(&path).unwrap();
+        file.read().await.unwrap_err();
+        let _hung = Arc::clone(&file.access).lock_owned().await;
+        assert!(matches!(file.read().await, Err(TokenError::Slow { .. })), "it was removed");
     }
 }

@@ -7,9 +7,10 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::timeout;
 
 use super::cached_token::{CachedToken, TokenRequest};
-use super::command::{self, Leftover};
+use super::command;
 use super::endpoint::TokenClient;
 use super::error::TokenError;
+use super::leftover::Leftover;
 use super::oauth::{OAuthRenewer, count};
 use super::partner::PartnerLogin;
 use super::secret_file::SecretFile;

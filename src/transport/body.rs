@@ -48,7 +48,9 @@ pub async fn read_body(
             return Err(Malformed::TooLong { limit }.into());
         }
         if length > LARGE && body.large.is_none() {
-            let permit = LARGE_BODIES.acquire().await;
+            // The request holds permits that others could use.
+            let permit = tokio::time::timeout(timeout, LARGE_BODIES.acquire()).await;
+            let permit = permit.map_err(|_| Error::Timeout(timeout))?;
             body.large = Some(permit.expect("this semaphore is never closed"));
         }
         body.bytes.extend_from_slice(&part);
@@ -61,4 +63,23 @@ fn body_error(error: reqwest::Error, timeout: Duration) -> Error {
         return Error::sending(error, timeout);
     }
     Malformed::CutOff(error.without_url()).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_for_other_large_bodies_is_not_kept_waiting_for_ever() {
+        let read = async || {
+            let response = hyper::Response::new(vec![b' '; LARGE + 1]);
+            read_body(Response::from(response), 2 * LARGE, Duration::from_secs(10)).await
+        };
+        let first = read().await.unwrap();
+        let others = [read().await.unwrap(), read().await.unwrap()];
+        assert!(matches!(read().await, Err(Error::Timeout(_))));
+        drop(first);
+        assert_eq!(read().await.unwrap().len(), LARGE + 1);
+        drop(others);
+    }
 }

@@ -3,6 +3,8 @@
 use std::error::Error as StdError;
 use std::time::Duration;
 
+use reqwest::StatusCode;
+
 use crate::counter::COUNT_MAX;
 use crate::metrics::Outcome;
 use crate::text;
@@ -32,6 +34,16 @@ pub enum Error {
     /// No connection, or one that broke before the response began.
     #[error("no connection: {}", causes(.0))]
     Connect(#[source] reqwest::Error),
+    /// No connection by way of a proxy.
+    #[error("{}", through_proxy(.proxy, *.status, .source))]
+    Proxy {
+        /// Its host and port.
+        proxy: String,
+        /// With what it refused to connect, where it did.
+        status: Option<StatusCode>,
+        /// What the HTTP client says.
+        source: reqwest::Error,
+    },
     /// It was not sent, because there is no token that has not expired.
     #[error("{0}")]
     NoToken(String, Outcome),
@@ -128,6 +140,15 @@ impl Error {
         matches!(self, Self::Status { detail, .. } if !detail.is_empty() && detail != HTML_PAGE)
     }
 
+    /// Whether it is certain that upstream has not received the request.
+    pub(crate) fn was_not_sent(&self) -> bool {
+        match self {
+            Self::Connect(error) => error.is_connect(),
+            Self::Proxy { .. } | Self::NoToken(..) => true,
+            Self::Status { .. } | Self::Timeout(_) | Self::Malformed(_) => false,
+        }
+    }
+
     /// The label value under which the failure is counted.
     pub fn outcome(&self) -> Outcome {
         match self {
@@ -142,10 +163,23 @@ impl Error {
                 _ => Outcome::ClientError,
             },
             Self::Timeout(_) => Outcome::Timeout,
-            Self::Connect(_) => Outcome::Connect,
+            Self::Connect(_) | Self::Proxy { .. } => Outcome::Connect,
             Self::Malformed(_) => Outcome::Malformed,
             Self::NoToken(_, outcome) => *outcome,
         }
+    }
+}
+
+/// What a proxy has to do with it.
+fn through_proxy(proxy: &str, status: Option<StatusCode>, source: &reqwest::Error) -> String {
+    match status {
+        Some(StatusCode::PROXY_AUTHENTICATION_REQUIRED) => format!(
+            "the proxy {proxy} refuses the connection with 407; check user name and password in its address"
+        ),
+        Some(status) => format!(
+            "the proxy {proxy} refuses the connection with {status}; it has to let the exporter through"
+        ),
+        None => format!("no connection through the proxy {proxy}: {}", causes(source)),
     }
 }
 

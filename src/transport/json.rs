@@ -6,15 +6,18 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
+
+/// Most fields that an object is read with: a few dozen are documented, and each costs more than it takes on the way.
+const FIELDS_MAX: usize = 1000;
 
 /// An object whose values are read only where they are asked for.
 #[derive(Debug)]
 pub struct Object<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
 impl<'a> Object<'a> {
-    /// Reads a text; nothing where it is no object.
+    /// Reads a text; nothing where it is no object, or one of more than a thousand fields.
     pub fn parse(text: &'a str) -> Option<Self> {
         serde_json::from_str(text).ok()
     }
@@ -84,6 +87,9 @@ impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
             fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Object<'de>, A::Error> {
                 let mut values = Vec::new();
                 while let Some((Key(key), value)) = fields.next_entry()? {
+                    if values.len() == FIELDS_MAX {
+                        return Err(A::Error::custom("too many fields"));
+                    }
                     values.push((key, value));
                 }
                 Ok(Object(values))

@@ -6,12 +6,16 @@
 
 mod body;
 mod error;
+mod http_client;
 mod json;
+mod pool_key;
 mod pools;
 mod refusal;
 
 pub use self::body::{BODY_MAX, Body, read_body};
 pub use self::error::{BuildError, Error, Malformed, causes};
+pub use self::http_client::HttpClient;
 pub use self::json::{Object as JsonObject, legible};
-pub use self::pools::{ConnectionPools, http_client};
+pub use self::pool_key::http_client;
+pub use self::pools::ConnectionPools;
 pub use self::refusal::refusal;

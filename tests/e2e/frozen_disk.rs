@@ -1,91 +1,35 @@
 //! A storage on a real file system that is frozen while the exporter runs. Needs root and loop devices.
 
-use std::path::Path;
-use std::process::{Command, Stdio};
-
+use futures_util::future::join_all;
 use rustix::process::Signal;
-use tempfile::TempDir;
+use serde_json::Value;
+use wazzup_exporter::simulator::Endpoint;
 
+use super::many::{ACCOUNTS, assert_few_threads, assert_undisturbed, names, until_read_again};
 use super::support::exporter::Exporter;
-use super::support::samples::{Samples, value};
-use super::support::upstream::{serve, still};
+use super::support::files::write_private;
+use super::support::http::client;
+use super::support::mount::Mount;
+use super::support::samples::value;
+use super::support::upstream::{configuration, serve, still};
+use super::support::wait::{guard, until_true};
 
-const ACCOUNTS: usize = 100;
 /// Threads of an exporter of so many accounts: far fewer than one for each.
 const THREADS_MAX: usize = 64;
+const POLL: &str = "interval: 2s, timeout: 2s, stale_after: 20s";
+const RESET_TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
-/// A mounted file system of its own, frozen or not.
-struct Disk(TempDir);
-
-impl Disk {
-    /// Says why where there is none.
-    fn mount() -> Option<Self> {
-        let folder = tempfile::tempdir().unwrap();
-        let image = folder.path().join("image");
-        std::fs::File::create(&image).unwrap().set_len(32 << 20).unwrap();
-        std::fs::create_dir(folder.path().join("disk")).unwrap();
-        let disk = Self(folder);
-        let made = run("mkfs.ext4", &["-q".as_ref(), &image])
-            .and_then(|()| run("mount", &["-o".as_ref(), "loop".as_ref(), &image, &disk.path()]));
-        if let Err(why) = made {
-            #[expect(clippy::print_stdout, reason = "a test that checks nothing has to say so")]
-            {
-                println!("skipped, because no file system can be mounted: {why}");
-            }
-            return None;
-        }
-        Some(disk)
-    }
-
-    fn path(&self) -> std::path::PathBuf {
-        self.0.path().join("disk")
-    }
-
-    fn freeze(&self, flag: &str) -> Result<(), String> {
-        run("fsfreeze", &[flag.as_ref(), &self.path()])
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let _ = self.freeze("-u");
-        let _ = run("umount", &["-l".as_ref(), &self.path()]);
-    }
-}
-
-fn run(program: &str, arguments: &[&Path]) -> Result<(), String> {
-    let mut command = Command::new(program);
-    command.env("PATH", std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/sbin");
-    let output = command.args(arguments).stdin(Stdio::null()).output();
-    let output = output.map_err(|error| format!("{program}: {error}"))?;
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    if output.status.success() { Ok(()) } else { Err(format!("{program}: {said}")) }
-}
-
-fn name(number: usize) -> String {
-    format!("account-{number}")
-}
-
-fn last_successes(samples: &Samples) -> Vec<f64> {
-    let of = |number| {
-        let account = name(number);
-        let series = format!(
-            r#"wazzup_user_last_success_timestamp_seconds{{account="{account}",user="u0"}}"#
-        );
-        value(samples, &series).unwrap_or_default()
-    };
-    (0..ACCOUNTS).map(of).collect()
+fn storage(disk: &Mount) -> String {
+    format!("--storage.path={}", disk.path().join("data").display())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_frozen_disk_is_reported_and_stops_neither_polling_nor_scraping() {
-    let Some(disk) = Disk::mount() else { return };
-    let names: Vec<String> = (0..ACCOUNTS).map(name).collect();
+    let Some(disk) = Mount::ext4() else { return };
+    let names = names();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let (api, url) = serve(still(&names, 1)).await;
-    let storage = format!("--storage.path={}", disk.path().join("data").display());
-    let poll = "interval: 2s, timeout: 2s, stale_after: 20s";
-    let exporter = Exporter::polling_with(&api, &url, poll, &[storage]);
+    let exporter = Exporter::polling_with(&api, &url, POLL, &[storage(&disk)]);
     let folders = disk.path().join("data");
     let stored = |file: &str| {
         let folders = std::fs::read_dir(&folders).into_iter().flatten();
@@ -96,28 +40,75 @@ async fn a_frozen_disk_is_reported_and_stops_neither_polling_nor_scraping() {
     disk.freeze("-f").unwrap();
     let frozen = exporter.scrape().await;
     exporter.until_logged("does not respond").await;
-    let before = last_successes(&exporter.scrape().await);
+    let before = exporter.scrape().await;
     // Each account is read at least three times more.
-    let samples = exporter
-        .until("readings of all", |samples| {
-            let pairs = last_successes(samples).into_iter().zip(&before);
-            pairs.into_iter().all(|(now, before)| now > before + 4.0)
-        })
-        .await;
-    for number in 0..ACCOUNTS {
-        let account = name(number);
-        let up = format!(r#"wazzup_up{{account="{account}"}}"#);
-        assert_eq!(value(&samples, &up), Some(1.0), "{account}");
-        let restarts = format!(r#"wazzup_exporter_poller_restarts_total{{account="{account}"}}"#);
-        assert_eq!(samples.get(&restarts), frozen.get(&restarts), "{account}");
-        let overruns = format!(r#"wazzup_sweep_overruns_total{{account="{account}"}}"#);
-        assert_eq!(samples.get(&overruns), frozen.get(&overruns), "{account}");
-    }
-    let pid = exporter.process.pid().as_raw_nonzero();
-    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().count();
-    assert!(threads <= THREADS_MAX, "{threads}");
+    let samples = until_read_again(&exporter, &before, 4.0).await;
+    let counters = ["wazzup_exporter_poller_restarts_total", "wazzup_sweep_overruns_total"];
+    assert_undisturbed(&frozen, &samples, &counters);
+    assert_few_threads(&exporter, THREADS_MAX);
 
     disk.freeze("-u").unwrap();
     exporter.signal(Signal::TERM);
     assert_eq!(exporter.end().0, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn resets_on_a_frozen_disk_are_refused_and_hold_up_nothing_else() {
+    let Some(disk) = Mount::ext4() else { return };
+    let accounts = ["acme", "globex", "initech"];
+    let (api, url) = serve(still(&accounts, 1)).await;
+    let tokens = tempfile::tempdir().unwrap();
+    write_private(&tokens.path().join("reset"), RESET_TOKEN);
+    let enabled = format!(
+        "\n    reset: {{enabled: true, token_file: '{}'}}\n    users:",
+        tokens.path().join("reset").display()
+    );
+    let yaml = configuration(&api, &url, POLL).replace("\n    users:", &enabled);
+    let admin = ["--web.enable-admin-api", "--web.admin-listen-address=127.0.0.1:0"];
+    let flags = [vec![storage(&disk)], admin.map(str::to_owned).to_vec()].concat();
+    let exporter = Exporter::configured(&api, &yaml, &flags);
+    let admin = exporter.until_admin().await;
+    let all_read = accounts.map(|account| format!(r#"wazzup_up{{account="{account}"}}"#));
+    exporter
+        .until("readings", |samples| all_read.iter().all(|up| value(samples, up) == Some(1.0)))
+        .await;
+    let reset = async |number: usize| {
+        let url = format!("http://{admin}/api/v1/admin/accounts/{}/reset", accounts[number]);
+        let request = client().post(url).header("x-reset-token", RESET_TOKEN);
+        let request = request.header("content-type", "application/json");
+        let body = format!(r#"{{"confirm":"{}"}}"#, 10_000_000 + number);
+        let response = guard("an answer", request.body(body).send()).await.unwrap();
+        let status = response.status().as_u16();
+        let answer: Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
+        (status, answer["code"].as_str().unwrap().to_owned())
+    };
+
+    disk.freeze("-f").unwrap();
+    // More of them than the exporter has threads for sockets, which is one for each processor.
+    let processors = std::thread::available_parallelism().unwrap().get();
+    let mut answers = std::pin::pin!(join_all((0..3.max(processors + 1)).map(|n| reset(n % 3))));
+    let mut healthy = 0;
+    let answers = loop {
+        tokio::select! {
+            biased;
+            answers = &mut answers => break answers,
+            response = exporter.get("/-/healthy") => {
+                assert_eq!(response.status(), 200);
+                exporter.scrape().await;
+                healthy += 1;
+            }
+        }
+    };
+    assert!(healthy > 1, "the resets have come to their end at once: {answers:?}");
+    for answer in answers {
+        let busy = (409, "reset_in_progress".to_owned());
+        let failed = (500, "storage_failed".to_owned());
+        assert!(answer == failed || answer == busy, "{answer:?}");
+    }
+    assert_eq!(api.counts().endpoint(Endpoint::Reset), 0);
+
+    disk.freeze("-u").unwrap();
+    // What could not be recorded in time is not sent later, and its cooldown holds.
+    until_true("a refusal", async || reset(0).await == (429, "cooldown".to_owned())).await;
+    assert_eq!(api.counts().endpoint(Endpoint::Reset), 0);
 }

@@ -9,6 +9,7 @@ use wazzup_exporter::simulator::{Access, Fault, Log};
 use super::support::daemon::World;
 use super::support::samples::{Samples, counter, value};
 use super::support::upstream::{configuration, serve, still};
+use super::support::wait::until_true;
 
 const FAST: &str = "interval: 200ms, timeout: 5s";
 
@@ -26,6 +27,8 @@ async fn a_failure_of_one_user_costs_that_user_only() {
         ("oversized", "malformed"),
         ("malformed", "malformed"),
         ("wrong_type", "malformed"),
+        ("gzip", "malformed"),
+        ("header=Age: 10800", "malformed"),
         (r#"body={"data":{"counter":0},"meta":{}}"#, "malformed"),
         (r#"body={"data":{"counter":-1,"type":"red"}}"#, "malformed"),
         (r#"body={"counter":0,"type":"red"}"#, "malformed"),
@@ -49,6 +52,30 @@ async fn a_failure_of_one_user_costs_that_user_only() {
         assert_eq!(value(&samples, r#"wazzup_up{account="acme"}"#), Some(1.0), "{fault}");
         world.stop().await;
     }
+}
+
+#[tokio::test]
+async fn what_comes_from_a_cache_or_compressed_is_refused_in_these_words() {
+    let world = World::start(still(&["acme"], 2), FAST).await;
+    let ok = r#"wazzup_sweeps_total{account="acme",result="ok"}"#;
+    world.until("a sweep", |samples| value(samples, ok) >= Some(1.0)).await;
+    let old = "old; something on the way may answer from a cache";
+    for (fault, words) in [
+        ("header=Age: 10800", old),
+        // From a cache that adds no Age.
+        ("header=Date: Sun, 09 Sep 2001 01:46:40 GMT", old),
+        ("gzip", "it is encoded as gzip, which was not asked for"),
+    ] {
+        let good = value(&world.scrape().await, ok).unwrap();
+        world.until("sweeps", |samples| value(samples, ok) >= Some(good + 2.0)).await;
+        world.api.add_fault(fault.parse().unwrap());
+        until_true(fault, async || {
+            world.get("/api/v1/status").await.text().await.unwrap().contains(words)
+        })
+        .await;
+        world.api.clear_faults();
+    }
+    world.stop().await;
 }
 
 #[tokio::test]

@@ -31,7 +31,7 @@ const VOLATILE: [(&str, &str); 9] = [
     (r#"source(=|":")[\w/.-]+\.rs:\d+"#, "source$1<file>:<line>"),
     // Of resets and of configurations.
     (r"\b[0-9a-f]{16}\b", "<id>"),
-    (r#"(\w+_for|took|after_ms)(=|":"?)[0-9.]+(ms|µs|ns|s)?"#, "$1$2<duration>"),
+    (r#"(\w+_for|\w+_micros|took|after_ms)(=|":"?)[0-9.]+(ms|µs|ns|s)?"#, "$1$2<duration>"),
     (r#"revision(: |="?|":")[0-9a-z]+"#, "revision$1<revision>"),
     (r"(rust version: +).*", "$1<version>"),
     (r"(platform: +).*", "$1<platform>"),

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Output;
 
-use hyper::{Method, Version};
+use hyper::{Method, StatusCode, Version};
 use wazzup_exporter::config;
 use wazzup_exporter::simulator::Simulator;
 
@@ -190,6 +190,40 @@ async fn the_password_of_a_proxy_that_is_down_is_not_shown() {
         let polled = poll(&yaml, &[]).await;
         assert_eq!(polled.status.code(), Some(1), "{polled:?}");
         assert_no_password(&format!("{polled:?}"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_that_refuses_a_tunnel_is_named_with_its_status() {
+    for (status, words) in [
+        (StatusCode::FORBIDDEN, "403 Forbidden; it has to let the exporter through"),
+        (StatusCode::BAD_GATEWAY, "502 Bad Gateway; it has to let the exporter through"),
+        (
+            StatusCode::PROXY_AUTHENTICATION_REQUIRED,
+            "407; check user name and password in its address",
+        ),
+    ] {
+        let proxy = Proxy::refusing(status).await;
+        let expected = format!("the proxy {} refuses the connection with {words}", proxy.address);
+        let proxy_url = format!("http://{USER}:{PASSWORD}@{}", proxy.address);
+        let given = yaml("https://upstream.test", 1, &format!("proxy_url: '{proxy_url}'"));
+        let world = World::start_with(api(1).await.0, &given).await;
+        let status = failure(&world).await;
+        assert!(status.contains(&expected), "{status}");
+        assert_no_password(&shown(&world).await);
+        world.stop().await;
+        let inherited = yaml("https://upstream.test", 1, "");
+        let polled = poll(&inherited, &[("HTTPS_PROXY", &*proxy_url)]).await;
+        assert!(String::from_utf8_lossy(&polled.stderr).contains(&expected), "{polled:?}");
+        assert_no_password(&format!("{polled:?}"));
+        let tunnel = Seen {
+            method: Method::CONNECT,
+            target: "upstream.test:443".to_owned(),
+            authorization: None,
+            proxy_authorization: Some(format!("Basic {BASIC}")),
+        };
+        let seen = proxy.seen();
+        assert!(!seen.is_empty() && seen.iter().all(|seen| *seen == tunnel), "{seen:?}");
     }
 }
 

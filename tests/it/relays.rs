@@ -141,6 +141,15 @@ async fn end_tls(
 impl Proxy {
     /// Serves on a port of its own and takes every request to `place`.
     pub(crate) async fn start(place: SocketAddr) -> Self {
+        Self::serve(Ok(place)).await
+    }
+
+    /// Serves on a port of its own and refuses every request.
+    pub(crate) async fn refusing(status: StatusCode) -> Self {
+        Self::serve(Err(status)).await
+    }
+
+    async fn serve(place: Result<SocketAddr, StatusCode>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
@@ -181,7 +190,11 @@ impl Seen {
     }
 }
 
-async fn relay(request: Request<Incoming>, place: SocketAddr) -> Answer {
+async fn relay(request: Request<Incoming>, place: Result<SocketAddr, StatusCode>) -> Answer {
+    let place = match place {
+        Ok(place) => place,
+        Err(status) => return Ok(empty(status)),
+    };
     if request.method() != Method::CONNECT {
         return pass_on(&request, &format!("http://{place}{}", request.uri().path())).await;
     }
@@ -194,6 +207,12 @@ async fn relay(request: Request<Incoming>, place: SocketAddr) -> Answer {
     Ok(Response::default())
 }
 
+fn empty(status: StatusCode) -> Response<Full<Bytes>> {
+    let mut answer = Response::default();
+    *answer.status_mut() = status;
+    answer
+}
+
 /// Asks `address` the same and answers as it does.
 async fn pass_on(request: &Request<Incoming>, address: &str) -> Answer {
     let mut onward = client().request(request.method().clone(), address);
@@ -201,9 +220,7 @@ async fn pass_on(request: &Request<Incoming>, address: &str) -> Answer {
         onward = onward.header(AUTHORIZATION, token);
     }
     let Ok(answer) = onward.send().await else {
-        let mut answer = Response::default();
-        *answer.status_mut() = StatusCode::BAD_GATEWAY;
-        return Ok(answer);
+        return Ok(empty(StatusCode::BAD_GATEWAY));
     };
     let mut response = Response::builder().status(answer.status());
     if let Some(location) = answer.headers().get(LOCATION) {

@@ -6,16 +6,13 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::rows::{Place, RowFault, Rows, UnreadableRows, id};
+use super::rows::{Place, ROWS_MAX, RowFault, Rows, UnreadableRows, id};
 use crate::channel::{CHANNELS_MAX, Channel, ChannelState, Role, Roles, TEXT_MAX, Transport};
 use crate::text;
 use crate::transport::{JsonObject, Malformed};
 
 /// Most users of an account that are read, on all pages.
 pub(in crate::api) const USERS_MAX: usize = 100_000;
-/// Most roles of an account that are read: some for each user.
-const ROLES_MAX: usize = 4 * USERS_MAX;
-
 /// `{"data":[…]}`, `{"data":{"users":[…]}}`, `{"users":[…]}` or `[…]`.
 const USERS: Place =
     Place { what: "users", names: &["users"], bare: true, null_is_empty: false, max: USERS_MAX };
@@ -33,7 +30,7 @@ const ROLES: Place = Place {
     names: &["user_roles", "userRoles"],
     bare: false,
     null_is_empty: true,
-    max: ROLES_MAX,
+    max: ROWS_MAX,
 };
 
 /// A user of the account's list; neither checked nor cut yet.

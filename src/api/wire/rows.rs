@@ -13,6 +13,10 @@ use serde_json::value::RawValue;
 
 use crate::transport::{JsonObject, Malformed, legible};
 
+/// Most rows of one response that are looked at, those included that count for nothing: several for each of a hundred
+/// thousand users. More would take a processor for seconds.
+pub(super) const ROWS_MAX: usize = 400_000;
+
 /// What was read of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rows<T> {
@@ -90,8 +94,8 @@ impl Place {
             let parsed = ValueReader { list: &mut list, step }.deserialize(&mut json);
             let parsed = parsed.and_then(|()| json.end());
             let ListReader { rows, found, .. } = list;
-            if rows.items.len() > self.max {
-                return Err(Malformed::TooMany { limit: self.max });
+            if let Some(limit) = self.exceeded(&rows) {
+                return Err(Malformed::TooMany { limit });
             }
             parsed?;
             match &rows.unreadable.first {
@@ -103,6 +107,12 @@ impl Place {
             }
         }
         Err(Malformed::NoList { what: self.what })
+    }
+
+    /// The limit that the rows so far exceed, if any.
+    fn exceeded<T>(&self, rows: &Rows<T>) -> Option<usize> {
+        let limits = [(rows.items.len(), self.max), (rows.count, ROWS_MAX)];
+        limits.into_iter().find_map(|(count, limit)| (count > limit).then_some(limit))
     }
 }
 
@@ -206,7 +216,7 @@ where
         while let Some(raw) = rows.next_element::<&RawValue>()? {
             let row = JsonObject::parse(raw.get()).ok_or(RowFault::NotAnObject);
             kept.add(row.and_then(|row| read(&row)));
-            if kept.items.len() > place.max {
+            if place.exceeded(kept).is_some() {
                 return Err(A::Error::custom("too many rows"));
             }
         }
@@ -315,6 +325,8 @@ mod tests {
         assert_eq!(read(&PLACE, br#"[{"id":"1"},{"id":"1"},{"id":"1"}]"#).unwrap().0.len(), 3);
         let many = format!("[{}]", [r#"{"id":"1"}"#; 9].join(","));
         assert_eq!(read(&PLACE, many.as_bytes()).unwrap_err(), "it lists more than 3");
+        let nothing = format!("[{}]", ["7"; ROWS_MAX + 1].join(","));
+        assert_eq!(read(&PLACE, nothing.as_bytes()).unwrap_err(), "it lists more than 400000");
         for body in ["", "[", r#"[{"id":"1"}]x"#, r#"{"data":[{"id":"1"}]"#, "<html>"] {
             assert!(read(&PLACE, body.as_bytes()).is_err(), "{body}");
         }

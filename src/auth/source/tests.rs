@@ -7,7 +7,7 @@ use crate::metrics::{ProcessMetrics, Tally};
 fn source(auth: Auth, id: Option<&str>) -> TokenSource {
     let account_id = id.map(|id| AccountId::parse(id).unwrap());
     let account = Arc::new(Account { account_id, auth, ..fixture("acme", &["1"]) });
-    let http = crate::transport::http_client().unwrap().build().unwrap();
+    let http = crate::transport::ConnectionPools::new().client_for(&account).unwrap();
     let (process, tally) = (Arc::new(ProcessMetrics::new()), Arc::new(Tally::default()));
     Tokens::new(None).source(&account, http, process, tally)
 }

@@ -1,8 +1,9 @@
-//! The log of a life: start, an outage and its end, reloads, a reset, the end.
+//! The log of a life: start, an outage and its end, reloads, a reset, the end. And that of tokens.
 
 use rustix::process::Signal;
 use wazzup_exporter::simulator::Access;
 
+use super::super::partners::{self, label, main_partner};
 use super::super::reset::{ID, Scene, TOKEN};
 use super::super::support::exporter::{Exporter, config_flag};
 use super::super::support::http::client;
@@ -73,4 +74,34 @@ async fn in_both_formats() {
     for format in ["logfmt", "json"] {
         check(&format!("logs/life.{format}.txt"), &log_of_a_life(format).await);
     }
+}
+
+/// What is logged of an account's tokens: a renewal that fails while the earlier token is good, a refresh token that
+/// is refused, the login that is needed then, and renewals.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_tokens() {
+    // Renewed after 11 to 14 seconds, which leaves time for a second attempt.
+    let scene = partners::Scene::new(main_partner(16), vec![label("acme", 0, 1)]).await;
+    let mut command = program();
+    command.arg(config_flag(&scene.config_file("interval: 200ms, timeout: 5s")));
+    command.arg(format!("--storage.path={}", scene.path("data").display()));
+    let daemon = Exporter::spawn(command.arg("--log.level=debug"));
+    daemon.until_logged("renewed the token").await;
+    scene.api.add_fault("status=503,endpoint=refresh".parse().unwrap());
+    daemon.until_logged("the old one is still good").await;
+    scene.api.clear_faults();
+    daemon.until_logged("the token can be renewed again").await;
+    scene.api.revoke_tokens("acme").unwrap();
+    daemon.until_logged("login_needed").await;
+    scene.log_in(0, "acme").await;
+    daemon.until_logged("the account can be read again").await;
+    daemon.signal(Signal::TERM);
+    let (code, log) = daemon.end();
+    assert_eq!(code, Some(0), "{log}");
+    let shown = |line: &&str| !line.contains("level=DEBUG") || line.contains("renewed the token");
+    let about = log.lines().filter(|line| line.contains("account=acme")).filter(shown);
+    let mut lines: Vec<String> = about.map(|line| mask(line, &[]) + "\n").collect();
+    // A slow machine may renew once more.
+    lines.dedup();
+    check("logs/tokens.logfmt.txt", &lines.concat());
 }
