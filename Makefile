@@ -71,8 +71,9 @@ scaling: build ## Measures shards of a million users and writes the figures into
 crash-test: ## Kills the exporter CRASHES times (100) in renewals of tokens and in resets; minutes
 	CRASHES=$${CRASHES:-100} $(CARGO) test --locked --test it _crash -- --nocapture
 
-generated: setup ## Writes what is made from other files: man pages, completions, Grafana's files
+generated: setup ## Writes what is made from other files: man pages, completions, the keys, Grafana's files
 	GENERATE=1 $(CARGO) test --locked --bin wazzup-exporter generated
+	GENERATE=1 $(CARGO) test --locked --lib config::tests::generated
 	GENERATE=1 $(CARGO) test --locked --test e2e alerting::grafana
 	python3 grafana/source/build.py
 

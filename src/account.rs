@@ -66,7 +66,8 @@ pub struct Account {
 }
 
 /// The flavours of the Wazzup24 API (docs/upstream.md).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Api {
     /// The technical partners' API, with a token per account.
     V2,
@@ -110,7 +111,8 @@ pub struct Export {
 }
 
 /// The choice of metric families.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Profile {
     /// Everything.
     Full,

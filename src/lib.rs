@@ -5,7 +5,7 @@
 //!
 //! 1. The values: [`account`] (identity and settings), [`counter`] (what upstream answers), [`channel`]
 //!    (channels and roles, on which a counter depends), [`schedule`] (when to poll, when a reading is
-//!    stale) and [`clock`]. [`config`] reads YAML into accounts, with the located errors of [`yaml`].
+//!    stale) and [`clock`]. [`config`] reads YAML into accounts, with the located errors of `problems`.
 //! 2. From upstream to `/metrics`: [`transport`] keeps the connections, [`auth`] the bearer tokens, and
 //!    [`api`] sends the requests, each after a permit of [`limit`]. A [`poller`] per account sweeps over
 //!    its users and publishes a view into its slot in [`snapshot`], rendered by [`exposition`].
@@ -40,6 +40,7 @@ pub mod limit;
 pub mod metrics;
 pub mod net;
 pub mod poller;
+pub mod problems;
 pub mod reload;
 pub mod reset;
 pub mod schedule;
@@ -53,4 +54,3 @@ pub mod systemd;
 pub mod text;
 pub mod transport;
 pub mod web_config;
-pub mod yaml;

@@ -1,26 +1,157 @@
-//! Accounts and their users: the list `accounts` of the main file and of account files.
+//! Accounts: the items of the list `accounts` of the main file and of account files.
 //!
-//! [`AccountReader`] reads one file. What must be unique over all files is collected as
+//! [`check_accounts`] makes [`Account`]s of one list. What must be unique over all files is collected as
 //! [`Claim`]s, see [`claims`](super::claims).
 
 use std::sync::Arc;
 
-use crate::account::{Account, AccountId, AccountName, Api, Auth, Export, Poll};
+use serde::{Deserialize, Serialize};
+use url::Url;
 
-use super::auth::read_auth;
-use super::budget::{self, Placed};
-use super::claims::{Claim, ClaimKey, check_duplicates};
-use super::lists::{read_channels, read_discovery, read_working_hours};
-use super::network::{self, Network};
-use super::origin::{FileTrust, Origin};
+use crate::account::{
+    Account, AccountId, AccountName, Api, Auth, Channels, Discovery, Export, Labels, Poll,
+    ProxyUrl, RateLimit, Reset, Tls, User,
+};
+use crate::problems::place::At;
+use crate::problems::report::Noted;
+use crate::problems::scope::Scope;
+use crate::schedule::WorkingHours;
+
+use super::auth::AuthKeys;
+use super::budget::Placed;
+use super::claims::{Claim, ClaimKey};
+use super::key::{Key, Section, if_on, missing};
+use super::labels::LabelsKeys;
+use super::lists::{ChannelsKeys, DiscoveryKeys, WorkingHoursKeys};
+use super::network::{RateLimitKeys, TlsKeys, check_base_url, leak};
+use super::origin::Origin;
 use super::partners::Partners;
-use super::reset::{check_reset, check_reset_origin, read_reset};
-use super::settings::{PollBounds, PollKeys};
-use super::users::read_users;
-use super::value::{labels, named};
-use crate::yaml::node::{MappingSection, Node};
-use crate::yaml::report::{Noted, Report};
-use crate::yaml::tree::Tree;
+use super::reset::ResetKeys;
+use super::settings::PollKeys;
+use super::users::{UserKeys, UsersKeys};
+use super::value::Address;
+
+/// An account of Wazzup24.
+#[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(extend("required" = ["name", "auth"])))]
+#[cfg_attr(test, schemars(extend("allOf" = super::tests::generated::account_conditions())))]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct AccountKeys {
+    /// The label `account`; unique.
+    name: Key<AccountName>,
+    /// v2 is the technical partners' API, v3 the public one with an API key, which counts the last seven
+    /// days only.
+    api: Key<Api>,
+    /// Wazzup's number of the account, quoted: eight digits, also written 7823-1464; once at each
+    /// `base_url`. `auth: {partner: …}` and `reset` need it.
+    #[serde(skip_serializing_if = "Key::is_missing")]
+    account_id: Key<AccountId>,
+    /// Where the API is: an address of https, or of http on localhost, 127.0.0.0/8 and `[::1]`; a path in it
+    /// is kept. Default: `https://tech.wazzup24.com`, with v3 `https://api.wazzup24.com`.
+    #[serde(skip_serializing_if = "Key::is_missing")]
+    #[cfg_attr(test, schemars(extend("pattern" = "^https?://[^/?#@]+(/[^?#]*)?$")))]
+    base_url: Key<Address>,
+    /// Lets `base_url` be http anywhere; the token then travels unencrypted.
+    allow_insecure_http: Key<bool>,
+    /// Where the token comes from.
+    auth: Section<AuthKeys>,
+    /// What the API allows; accounts with the same token share it.
+    rate_limit: Section<RateLimitKeys>,
+    /// How the API's certificate is checked; that of an https proxy, too.
+    tls: Section<TlsKeys>,
+    /// An HTTP proxy for all requests of the account. Default: what `HTTPS_PROXY`, `HTTP_PROXY`,
+    /// `ALL_PROXY` and `NO_PROXY` say.
+    #[serde(skip_serializing_if = "Key::is_missing")]
+    proxy_url: Key<ProxyUrl>,
+    /// How often to ask: what it does not say, `poll` of the main file does.
+    poll: Section<PollKeys>,
+    /// Labels on the info metrics of the account and of its users.
+    labels: LabelsKeys,
+    /// When people work, for dashboards and alerts.
+    #[serde(skip_serializing_if = "Section::<WorkingHoursKeys>::is_empty")]
+    working_hours: Section<WorkingHoursKeys>,
+    /// Whose counters are read; at least one, unless users are found.
+    users: UsersKeys,
+    /// More users, from the account's own list.
+    #[serde(serialize_with = "if_on")]
+    discover_users: Section<DiscoveryKeys>,
+    /// Whether channels are read and, with v2, the users' roles on them.
+    #[serde(serialize_with = "if_on")]
+    channels: Section<ChannelsKeys>,
+    /// Whether the counters of all chats of the account may be cleared, and within which bounds.
+    #[serde(serialize_with = "if_on")]
+    reset: Section<ResetKeys>,
+}
+
+impl Default for AccountKeys {
+    fn default() -> Self {
+        Self {
+            name: Key::MISSING,
+            api: Key::of(Api::V2),
+            account_id: Key::MISSING,
+            base_url: Key::MISSING,
+            allow_insecure_http: Key::of(false),
+            auth: Section::default(),
+            rate_limit: Section::default(),
+            tls: Section::default(),
+            proxy_url: Key::MISSING,
+            poll: Section::default(),
+            labels: LabelsKeys::default(),
+            working_hours: Section::default(),
+            users: UsersKeys::default(),
+            discover_users: Section::default(),
+            channels: Section::default(),
+            reset: Section::default(),
+        }
+    }
+}
+
+impl From<&Account> for AccountKeys {
+    /// Takes every field by its name, so that a new one is not forgotten here.
+    fn from(account: &Account) -> Self {
+        let Account {
+            name,
+            api,
+            account_id,
+            base_url,
+            auth,
+            rate_limit,
+            tls,
+            proxy,
+            poll,
+            export: _,
+            labels,
+            working_hours,
+            users,
+            discovery,
+            channels,
+            reset,
+        } = account;
+        let users = users.iter().map(|user| Section::of(UserKeys::from(&**user))).collect();
+        Self {
+            name: Key::of(name.clone()),
+            api: Key::of(*api),
+            account_id: Key::optional(account_id.clone()),
+            base_url: Key::of(Address(base_url.clone())),
+            allow_insecure_http: Key::of(leak(base_url, proxy.as_ref()).is_some()),
+            auth: Section::of(auth.into()),
+            rate_limit: Section::of(rate_limit.into()),
+            tls: Section::of(tls.into()),
+            proxy_url: Key::optional(proxy.clone()),
+            poll: Section::of(poll.into()),
+            labels: labels.into(),
+            working_hours: Section::of(
+                working_hours.as_ref().map(WorkingHoursKeys::from).unwrap_or_default(),
+            ),
+            users: Section::of(users),
+            discover_users: Section::of(
+                discovery.as_ref().map(DiscoveryKeys::from).unwrap_or_default(),
+            ),
+            channels: Section::of(channels.as_ref().into()),
+            reset: Section::of(reset.as_ref().map(ResetKeys::from).unwrap_or_default()),
+        }
+    }
+}
 
 /// What the main file says of every account.
 pub(super) struct Defaults {
@@ -32,12 +163,6 @@ pub(super) struct Defaults {
     pub(super) partners: Partners,
 }
 
-/// Turns the nodes of one file into accounts.
-pub(super) struct AccountReader<'a> {
-    defaults: &'a Defaults,
-    found: FoundAccounts,
-}
-
 /// What a file has.
 #[derive(Default)]
 pub(super) struct FoundAccounts {
@@ -47,88 +172,87 @@ pub(super) struct FoundAccounts {
     pub(super) claims: Vec<Claim>,
 }
 
-impl<'a> AccountReader<'a> {
-    pub(super) fn new(defaults: &'a Defaults) -> Self {
-        Self { defaults, found: FoundAccounts::default() }
-    }
+/// The list `accounts` of a file.
+pub(super) type AccountsKeys = Section<Vec<Section<AccountKeys>>>;
 
-    /// The accounts, after a look at what they ask together.
-    pub(super) fn finish(self, report: &mut Report) -> FoundAccounts {
-        check_duplicates(&self.found.claims, report);
-        budget::check(&self.found.accounts, report);
-        self.found
-    }
-
-    fn claim(&mut self, key: ClaimKey, node: &Node<'_>) {
-        self.found.claims.push(Claim { key, spot: node.spot(), words: node.words() });
-    }
-
-    /// Reads a list of accounts.
-    pub(super) fn read_list(
-        &mut self,
-        node: &Node<'_>,
-        origin: &mut Origin<'_>,
-        report: &mut Report,
-    ) {
-        for item in node.items(report, "a list: - name: acme") {
-            let name = item.get("name").and_then(|name| match name.tree() {
-                Tree::Text(text) => AccountName::parse(text).ok(),
-                _ => None,
+/// Makes accounts of a list.
+pub(super) fn check_accounts(
+    list: &AccountsKeys,
+    defaults: &Defaults,
+    origin: &mut Origin<'_>,
+    scope: &mut Scope<'_>,
+) -> FoundAccounts {
+    let mut found = FoundAccounts::default();
+    for (index, item) in list.keys.iter().enumerate() {
+        let name = item.keys.name.good();
+        let title = name.map(|name| format!(" {:?}", name.as_str())).unwrap_or_default();
+        let mut scope = scope.within(&format!("accounts[{index}]{title}"));
+        if let Ok(account) = item.check(defaults, origin, &mut found.claims, &mut scope) {
+            let limit = &item.keys.rate_limit;
+            found.accounts.push(Placed {
+                account: Arc::new(account),
+                words: scope.about(""),
+                spot: scope.spot(item.at),
+                rate_limit: limit.is_given().then(|| scope.spot(limit.at)),
             });
-            let item = item.titled(name.as_ref().map(AccountName::as_str));
-            if let Some(account) = self.read(item, origin, report) {
-                let rate_limit = item.get("rate_limit").map(|node| node.spot());
-                let (words, spot) = (item.words(), item.spot());
-                let account = Arc::new(account);
-                self.found.accounts.push(Placed { account, words, spot, rate_limit });
-            }
         }
     }
+    found
+}
 
-    fn read(
-        &mut self,
-        node: Node<'_>,
+/// What was good of an account, or is noted.
+type Checked<T> = Result<T, Noted>;
+
+/// The parts of an account.
+struct Parts {
+    name: Checked<AccountName>,
+    api: Checked<Api>,
+    account_id: Checked<Option<AccountId>>,
+    network: Checked<Network>,
+    auth: Checked<Auth>,
+    poll: Checked<Poll>,
+    people: Checked<People>,
+    reset: Checked<Option<Reset>>,
+}
+
+/// How the API of an account is reached.
+struct Network {
+    base_url: Url,
+    proxy: Option<ProxyUrl>,
+    rate_limit: RateLimit,
+    tls: Tls,
+}
+
+/// Whom an account is about.
+struct People {
+    labels: Labels,
+    working_hours: Option<WorkingHours>,
+    users: Vec<Arc<User>>,
+    discovery: Option<Discovery>,
+    channels: Option<Channels>,
+}
+
+impl Section<AccountKeys> {
+    fn check(
+        &self,
+        defaults: &Defaults,
         origin: &mut Origin<'_>,
-        report: &mut Report,
-    ) -> Option<Account> {
-        let section = MappingSection::open(node, &[&KEYS[..], &network::KEYS].concat(), report)?;
-        let name = self.name(&section, report);
-        let api = section.get("api").map_or(Some(Api::V2), |node| api(&node, report));
-        let account_id = section.get("account_id");
-        let account_id = optional(account_id, |id| named(&id, AccountId::parse, report));
-        let network = Network::read(&section, api.unwrap_or(Api::V2), origin, report);
-        let auth = self.auth(&section, origin, report);
-        let poll = self.poll(section.get("poll"), origin, report);
-        let labels = section.get("labels").map(|node| labels(&node, report)).unwrap_or_default();
-        let hours = optional(section.get("working_hours"), |node| read_working_hours(node, report));
-        let discovery = section.get("discover_users");
-        let discovery = discovery.map_or(Ok(None), |node| read_discovery(node, report));
-        let channels = read_channels(section.get("channels"), report);
-        let reset = section.get("reset");
-        let reset = reset.map_or(Ok(None), |node| read_reset(node, origin, report));
-        let found = !matches!(discovery, Ok(None));
-        let users = read_users(&section, found, self.defaults.export.user_names, report);
-        if let (Some(node), Ok(Some(id)), Some(network)) =
-            (section.get("account_id"), &account_id, &network)
-        {
-            self.claim(ClaimKey::account(&network.base_url, id), &node);
+        claims: &mut Vec<Claim>,
+        scope: &mut Scope<'_>,
+    ) -> Checked<Account> {
+        let parts = self.check_parts(defaults, origin, scope);
+        claims.extend(self.claims(&parts, scope));
+        let (api, auth, account_id) = (parts.api?, parts.auth?, parts.account_id?);
+        let fits = self.keys.check_together(api, &auth, account_id.as_ref(), origin, scope);
+        if matches!(parts.reset, Ok(Some(_))) {
+            let account = (api, account_id.as_ref(), &auth);
+            self.keys.reset.check_account(account, origin, &mut scope.within("reset"))?;
         }
-        let (api, auth, account_id) = (api?, auth?, account_id.ok()?);
-        let fits = check_auth(&section, api, &auth, account_id.as_ref(), report)
-            & check_origin(&section, &auth, origin, report);
-        let resets = matches!(reset, Ok(Some(_)));
-        let fits = fits
-            & (!resets || check_reset(&section, api, account_id.as_ref(), report))
-            & (!resets || check_reset_origin(&section, &auth, origin, report));
-        if let (true, Some(id), Some(node)) = (resets, &account_id, section.get("reset")) {
-            self.claim(ClaimKey::Reset(id.clone()), &node);
-        }
-        if !fits {
-            return None;
-        }
-        let Network { base_url, rate_limit, tls, proxy } = network?;
-        Some(Account {
-            name: name?,
+        fits?;
+        let Network { base_url, proxy, rate_limit, tls } = parts.network?;
+        let People { labels, working_hours, users, discovery, channels } = parts.people?;
+        Ok(Account {
+            name: parts.name?,
             api,
             account_id,
             base_url,
@@ -136,137 +260,153 @@ impl<'a> AccountReader<'a> {
             rate_limit,
             tls,
             proxy,
-            poll: poll?,
-            export: self.defaults.export,
+            poll: parts.poll?,
+            export: defaults.export,
             labels,
-            working_hours: hours.ok()?,
-            users: users?,
-            discovery: discovery.ok()?,
-            channels: channels.ok()?,
-            reset: reset.ok()?,
+            working_hours,
+            users,
+            discovery,
+            channels,
+            reset: parts.reset?,
         })
     }
 
-    fn name(&mut self, section: &MappingSection<'_>, report: &mut Report) -> Option<AccountName> {
-        let remedy = "give each account one, it becomes the label account";
-        let node = section.require("name", remedy, report)?;
-        let name = named(&node, AccountName::parse, report)?;
-        self.claim(ClaimKey::Name(name.clone()), &node);
-        Some(name)
-    }
-
-    /// The account's own `poll` over that of the main file.
-    fn poll(
+    /// Every part by itself, so that all that is wrong is noted.
+    fn check_parts(
         &self,
-        own: Option<Node<'_>>,
-        origin: &Origin<'_>,
-        report: &mut Report,
-    ) -> Option<Poll> {
-        let defaults = self.defaults.poll;
-        let bounds = match origin.trust {
-            FileTrust::Main => PollBounds::MAIN,
-            FileTrust::AccountFile { .. } => PollBounds::account_file(defaults),
-        };
-        match own {
-            Some(node) => {
-                PollKeys::read(node, &bounds, report).over(defaults).resolve(Some(&node), report)
-            }
-            None => defaults.resolve(None, report),
-        }
-    }
-
-    fn auth(
-        &mut self,
-        section: &MappingSection<'_>,
+        defaults: &Defaults,
         origin: &mut Origin<'_>,
-        report: &mut Report,
-    ) -> Option<Auth> {
-        let remedy = "say where its token comes from: token_file, token_env, partner …";
-        let node = section.require("auth", remedy, report)?;
-        let auth = read_auth(node, origin, &self.defaults.partners, report)?;
-        if let Auth::OAuth { refresh_token_file, .. } = &auth {
-            self.claim(ClaimKey::RefreshFile(refresh_token_file.clone()), &node);
+        scope: &mut Scope<'_>,
+    ) -> Parts {
+        let keys = &self.keys;
+        let remedy = "give each account one, it becomes the label account";
+        let name = keys.name.require("name", self.at, remedy, scope);
+        let api = keys.api.value("api", scope);
+        let in_file = origin.is_account_file();
+        Parts {
+            name,
+            api,
+            account_id: keys.account_id.check("account_id", scope),
+            network: keys.check_network(api.unwrap_or(Api::V2), origin, scope),
+            auth: self.check_auth(defaults, origin, scope),
+            poll: keys.poll.check_over(&defaults.poll, in_file, &mut scope.within("poll")),
+            people: self.check_people(defaults, scope),
+            reset: keys.reset.check(origin, &mut scope.within("reset")),
         }
-        Some(auth)
+    }
+
+    /// What the account uses alone, as far as it is known.
+    fn claims(&self, parts: &Parts, scope: &Scope<'_>) -> impl Iterator<Item = Claim> {
+        let Self { keys, .. } = self;
+        let account_id = parts.account_id.as_ref().ok().and_then(Option::as_ref);
+        let base_url = parts.network.as_ref().ok().map(|network| &network.base_url);
+        let account = base_url.zip(account_id).map(|(url, id)| ClaimKey::account(url, id));
+        let reset = matches!(parts.reset, Ok(Some(_)));
+        let reset = account_id.filter(|_| reset).cloned().map(ClaimKey::Reset);
+        let claims = [
+            (parts.name.as_ref().ok().cloned().map(ClaimKey::Name), keys.name.at(), "name"),
+            (account, keys.account_id.at(), "account_id"),
+            (parts.auth.as_ref().ok().and_then(ClaimKey::refresh_file), keys.auth.at, "auth"),
+            (reset, keys.reset.at, "reset"),
+        ];
+        let claim = |(key, at, name): (Option<ClaimKey>, At, &str)| {
+            key.map(|key| Claim::new(key, scope.spot(at), scope.about(name)))
+        };
+        claims.into_iter().filter_map(claim)
+    }
+
+    fn check_auth(
+        &self,
+        defaults: &Defaults,
+        origin: &mut Origin<'_>,
+        scope: &mut Scope<'_>,
+    ) -> Result<Auth, Noted> {
+        let auth = &self.keys.auth;
+        if !auth.is_given() {
+            let remedy = "say where its token comes from: token_file, token_env, partner …";
+            return Err(missing("auth", self.at, remedy, scope));
+        }
+        auth.keys.check(auth.at, origin, &defaults.partners, &mut scope.within("auth"))
+    }
+
+    fn check_people(&self, defaults: &Defaults, scope: &mut Scope<'_>) -> Result<People, Noted> {
+        let keys = &self.keys;
+        let labels = keys.labels.check("labels", scope);
+        let hours = keys.working_hours.is_given();
+        let hours = hours.then(|| keys.working_hours.check(&mut scope.within("working_hours")));
+        let discovery = keys.discover_users.keys.check(&mut scope.within("discover_users"));
+        let channels = keys.channels.keys.check(&mut scope.within("channels"));
+        let found = !matches!(discovery, Ok(None));
+        let users = keys.users.check(self.at, found, defaults.export.user_names, scope);
+        Ok(People {
+            labels: labels?,
+            working_hours: hours.transpose()?,
+            users: users?,
+            discovery: discovery?,
+            channels: channels?,
+        })
     }
 }
 
-/// The keys of an account, beside those of the network.
-const KEYS: [&str; 11] = [
-    "name",
-    "api",
-    "account_id",
-    "auth",
-    "poll",
-    "labels",
-    "working_hours",
-    "users",
-    "discover_users",
-    "channels",
-    "reset",
-];
-
-/// What is read from a node that need not be there.
-fn optional<'a, T>(
-    node: Option<Node<'a>>,
-    read: impl FnOnce(Node<'a>) -> Option<T>,
-) -> Result<Option<T>, Noted> {
-    node.map_or(Ok(None), |node| read(node).map(Some).ok_or(Noted))
-}
-
-fn api(node: &Node<'_>, report: &mut Report) -> Option<Api> {
-    match node.text(report)? {
-        "v2" => Some(Api::V2),
-        "v3" => Some(Api::V3),
-        _ => {
-            node.problem(report, "must be v2 (technical partners) or v3 (API keys)");
-            None
-        }
+impl AccountKeys {
+    fn check_network(
+        &self,
+        api: Api,
+        origin: &mut Origin<'_>,
+        scope: &mut Scope<'_>,
+    ) -> Result<Network, Noted> {
+        let proxy = self.proxy_url.check("proxy_url", scope);
+        let known = proxy.as_ref().ok().and_then(Option::as_ref);
+        origin.literal |= known.is_some_and(ProxyUrl::has_secret);
+        let allowed = self.allow_insecure_http.value("allow_insecure_http", scope);
+        let base_url = check_base_url(&self.base_url, allowed.unwrap_or(true), api, known, scope);
+        let rate_limit = self.rate_limit.keys.check(&mut scope.within("rate_limit"));
+        let tls = self.tls.keys.check(origin, &mut scope.within("tls"));
+        let (base_url, proxy) = (base_url?, proxy?);
+        Ok(Network { base_url, proxy, rate_limit: rate_limit?, tls: tls? })
     }
-}
 
-/// Whether the token fits the API and can be had.
-fn check_auth(
-    section: &MappingSection<'_>,
-    api: Api,
-    auth: &Auth,
-    account_id: Option<&AccountId>,
-    report: &mut Report,
-) -> bool {
-    let what = match auth {
-        Auth::Partner(_) | Auth::OAuth { .. } if api == Api::V3 => {
-            "gives a token for v2, which v3 refuses; give the API key with token_file, \
-             or remove api: v3"
+    /// Whether the token fits the API and can be had, and no partner's login would be sent where only an
+    /// account file wants it.
+    fn check_together(
+        &self,
+        api: Api,
+        auth: &Auth,
+        account_id: Option<&AccountId>,
+        origin: &Origin<'_>,
+        scope: &mut Scope<'_>,
+    ) -> Result<(), Noted> {
+        let mut fits = Ok(());
+        let mut refuse = |at: At, key: &str, what: &str| {
+            scope.problem(at, key, what);
+            fits = Err(Noted);
+        };
+        match auth {
+            Auth::Partner(_) | Auth::OAuth { .. } if api == Api::V3 => refuse(
+                self.auth.at,
+                "auth",
+                "gives a token for v2, which v3 refuses; give the API key with token_file, \
+                 or remove api: v3",
+            ),
+            Auth::Partner(_) if account_id.is_none() => refuse(
+                self.auth.at,
+                "auth",
+                "needs the account's number to ask for its token; write account_id: \"78231464\"",
+            ),
+            _ => {}
         }
-        Auth::Partner(_) if account_id.is_none() => {
-            "needs the account's number to ask for its token; write account_id: \"78231464\""
-        }
-        _ => return true,
-    };
-    if let Some(node) = section.get("auth") {
-        node.problem(report, what);
-    }
-    false
-}
-
-/// Whether a partner's login would be sent where only an account file wants it.
-fn check_origin(
-    section: &MappingSection<'_>,
-    auth: &Auth,
-    origin: &Origin<'_>,
-    report: &mut Report,
-) -> bool {
-    let login = matches!(auth, Auth::Partner(_) | Auth::OAuth { .. });
-    let mut fits = true;
-    if let (FileTrust::AccountFile { .. }, true) = (origin.trust, login) {
-        for key in ["base_url", "proxy_url", "tls"] {
-            if let Some(node) = section.get(key) {
+        if origin.is_account_file() && matches!(auth, Auth::Partner(_) | Auth::OAuth { .. }) {
+            let addresses = [
+                ("base_url", self.base_url.at()),
+                ("proxy_url", self.proxy_url.at()),
+                ("tls", self.tls.at),
+            ];
+            for (key, at) in addresses.into_iter().filter(|(_, at)| at.is_some()) {
                 let what = "works only in the main file for an account of a partner, \
                             because the partner's login is sent there";
-                node.key_problem(report, what);
-                fits = false;
+                refuse(at, key, what);
             }
         }
+        fits
     }
-    fits
 }

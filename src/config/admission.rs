@@ -16,8 +16,9 @@ use crate::account::{Account, Auth, Credential};
 use super::accounts::{Defaults, FoundAccounts};
 use super::budget::{self, Placed};
 use super::claims::{Claim, ClaimKey};
-use crate::yaml::problem::ConfigError;
-use crate::yaml::report::{Place, Report, Spot};
+use crate::problems::ConfigError;
+use crate::problems::place::Spot;
+use crate::problems::report::Report;
 
 /// An account file, or a folder that cannot be searched for account files.
 #[derive(Debug, Clone)]
@@ -32,9 +33,7 @@ pub struct AccountFile {
 
 /// An account file that was read.
 pub(super) struct Candidate {
-    /// Its index among the sources.
-    pub(super) file: usize,
-    pub(super) path: PathBuf,
+    pub(super) path: Arc<Path>,
     pub(super) found: FoundAccounts,
     /// What it had when it was last in use, if it was.
     pub(super) earlier: Option<Vec<Arc<Account>>>,
@@ -110,7 +109,7 @@ fn round<'a>(
         }
         for claim in &candidate.found.claims {
             if let Some((_, spot)) = owners.get(&claim.key).filter(|(of, _)| of != index) {
-                claim.refuse((*spot).clone(), report);
+                claim.refuse(spot, report);
             }
         }
         if report.is_clean() && in_use.admit(&candidate.found, report) {
@@ -151,6 +150,11 @@ fn owners<'a>(
 }
 
 impl Candidate {
+    /// Its file as a whole.
+    pub(super) fn whole(&self) -> Spot {
+        Spot { file: Arc::clone(&self.path), at: None }
+    }
+
     fn is_unchanged(&self, earlier: &[Arc<Account>]) -> bool {
         self.found.accounts.iter().map(|placed| &placed.account).eq(earlier)
     }
@@ -163,7 +167,7 @@ impl Candidate {
 
     /// An account that stands in the file no more, or differently.
     fn stands(&self, account: Arc<Account>) -> FoundAccounts {
-        let spot = Spot { file: self.file, place: Place::File };
+        let spot = self.whole();
         let words = format!("{:?}", account.name.as_str());
         let claim = |key| Claim { key, spot: spot.clone(), words: words.clone() };
         let claims = ClaimKey::of(&account).into_iter().map(claim).collect();
@@ -176,13 +180,14 @@ impl Candidate {
         if self.report.is_clean() {
             return;
         }
+        let whole = self.whole();
         let stays = |name| accounts.iter().any(|account| account.name == name);
         for account in self.earlier.iter().flatten() {
             if !stays(account.name.clone()) {
                 let name = account.name.as_str();
                 let what =
                     format!("{name:?}: is polled no more, because the main file rules it out");
-                self.report.problem(Spot { file: self.file, place: Place::File }, what);
+                self.report.problem(&whole, what);
             }
         }
     }
@@ -231,7 +236,7 @@ impl<'a> InUse<'a> {
     fn admit(&mut self, found: &'a FoundAccounts, report: &mut Report) -> bool {
         for claim in &found.claims {
             if let Some(other) = self.claims.get(&claim.key) {
-                claim.refuse(other.clone(), report);
+                claim.refuse(other, report);
             }
         }
         let mut own: HashMap<Credential, Vec<&Placed>> = HashMap::new();

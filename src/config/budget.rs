@@ -1,7 +1,7 @@
 //! Whether upstream's limit has room for what the accounts want to ask.
 //!
-//! Accounts with the same credential share one limit. [`AccountReader`](super::accounts) calls
-//! [`check`] once all files are read, because the ones that share may stand in different files.
+//! Accounts with the same credential share one limit. [`check`] judges those of one file, and
+//! [`admission`](super::admission) those that share one with another file.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use crate::account::{Account, RateLimit};
 
+use crate::problems::place::Spot;
+use crate::problems::report::Report;
 use crate::text;
-use crate::yaml::report::{Report, Spot};
 
 /// Share of a limit that may be planned for. The rest is for what no plan foresees: the windows of
 /// upstream are not ours, and a refused request costs a pause of all.
@@ -69,13 +70,12 @@ pub(super) fn check_group(group: &[&Placed], at: &Placed, report: &mut Report) {
         agreed = false;
         let message = format!(
             "{}: rate_limit differs from that of {:?}, which has the same token and so shares one \
-             limit with it; write the same for both",
+             limit with it; write the same for both; the other one is at {}",
             other.words,
-            first.account.name.as_str()
+            first.account.name.as_str(),
+            first.rate_limit.as_ref().unwrap_or(&first.spot)
         );
-        let [here, there] =
-            [other, first].map(|placed| placed.rate_limit.as_ref().unwrap_or(&placed.spot).clone());
-        report.conflict(here, message, "; the other one is at ", there);
+        report.problem(other.rate_limit.as_ref().unwrap_or(&other.spot), message);
     }
     if !agreed {
         return;
@@ -87,7 +87,7 @@ pub(super) fn check_group(group: &[&Placed], at: &Placed, report: &mut Report) {
     let demands: Vec<Demand> = group.iter().map(demand).collect();
     if !fits(&demands, Duration::ZERO, limit) {
         let message = format!("{}: {}", at.words, explain(group, &demands, limit));
-        report.problem(at.spot.clone(), message);
+        report.problem(&at.spot, message);
     }
 }
 

@@ -1,6 +1,6 @@
 //! What only one account of the configuration may have: a name, an account of Wazzup24, a refresh token.
 //!
-//! [`AccountReader`](super::accounts) notes a [`Claim`] for each. Two in one file are noted by
+//! Each account that is [checked](super::accounts) makes its [`Claim`]s. Two in one file are noted by
 //! [`check_duplicates`]; [`admission`](super::admission) judges those in different files.
 
 use std::collections::HashMap;
@@ -9,7 +9,8 @@ use std::path::PathBuf;
 
 use crate::account::{Account, AccountId, AccountName, Auth};
 
-use crate::yaml::report::{Report, Spot};
+use crate::problems::place::Spot;
+use crate::problems::report::Report;
 
 /// What must be unique.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -47,10 +48,18 @@ impl ClaimKey {
             keys.push(Self::account(&account.base_url, id));
             keys.extend(account.reset.is_some().then(|| Self::Reset(id.clone())));
         }
-        if let Auth::OAuth { refresh_token_file, .. } = &account.auth {
-            keys.push(Self::RefreshFile(refresh_token_file.clone()));
-        }
+        keys.extend(Self::refresh_file(&account.auth));
         keys
+    }
+
+    /// The key of a refresh token.
+    pub(super) fn refresh_file(auth: &Auth) -> Option<Self> {
+        match auth {
+            Auth::OAuth { refresh_token_file, .. } => {
+                Some(Self::RefreshFile(refresh_token_file.clone()))
+            }
+            _ => None,
+        }
     }
 
     /// What is wrong with a second use.
@@ -77,12 +86,16 @@ impl ClaimKey {
 }
 
 impl Claim {
+    pub(super) fn new(key: ClaimKey, spot: Spot, words: String) -> Self {
+        Self { key, spot, words }
+    }
+
     /// Notes that the key is used at `other` already.
-    pub(super) fn refuse(&self, other: Spot, report: &mut Report) {
+    pub(super) fn refuse(&self, other: &Spot, report: &mut Report) {
         let fault = self.key.fault();
         let joint = if self.words.is_empty() { "" } else { ": " };
-        let message = format!("{}{joint}{fault}", self.words);
-        report.conflict(self.spot.clone(), message, "; the other one is at ", other);
+        let message = format!("{}{joint}{fault}; the other one is at {other}", self.words);
+        report.problem(&self.spot, message);
     }
 }
 
@@ -91,7 +104,7 @@ pub(super) fn check_duplicates(claims: &[Claim], report: &mut Report) {
     let mut first: HashMap<&ClaimKey, &Claim> = HashMap::new();
     for claim in claims {
         match first.get(&claim.key) {
-            Some(other) => claim.refuse(other.spot.clone(), report),
+            Some(other) => claim.refuse(&other.spot, report),
             None => {
                 first.insert(&claim.key, claim);
             }

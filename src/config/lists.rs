@@ -1,130 +1,225 @@
 //! What of an account's lists is read, and when people work: `discover_users`, `channels` and
-//! `working_hours`. Called by [`accounts`](super::accounts).
+//! `working_hours`.
 
-use std::ops::RangeInclusive;
+use std::sync::LazyLock;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::account::{Channels, Discovery, LabelRule, Pattern};
+use crate::problems::place::At;
+use crate::problems::report::Noted;
+use crate::problems::scope::Scope;
 use crate::schedule::WorkingHours;
 
-use super::value::{count, duration, flag, labels, line};
-use crate::yaml::node::{MappingSection, Node};
-use crate::yaml::report::{Noted, Report};
+use super::key::{Key, Section, Switched, check_items};
+use super::labels::LabelsKeys;
+use super::value::{Count, HOUR, Line, Time};
 
-const REFRESH: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_hours(24);
-const MAX_USERS: RangeInclusive<usize> = 1..=100_000;
-/// Longest pattern, in characters.
-const PATTERN_MAX: usize = 1000;
+/// Made once: it is the default of every account.
+static EVERYBODY: LazyLock<Pattern> =
+    LazyLock::new(|| Pattern::parse(".*").expect("it is a pattern"));
 
-/// Time between two readings of the user list, unless configured.
-const DEFAULT_DISCOVERY: Duration = Duration::from_mins(10);
-/// Most users found, unless configured.
-const DEFAULT_MAX_USERS: usize = 1000;
-/// Time between two readings of channels and roles, unless configured.
-const DEFAULT_CHANNELS: Duration = Duration::from_mins(1);
+/// Time between two readings of a list.
+type Refresh = Time<100, { 24 * HOUR }>;
 
-/// Reads a mapping `discover_users`: nothing if it is switched off.
-pub(super) fn read_discovery(
-    node: Node<'_>,
-    report: &mut Report,
-) -> Result<Option<Discovery>, Noted> {
-    let known = ["enabled", "refresh_interval", "include", "exclude", "max_users", "labels"];
-    let section = MappingSection::open(node, &known, report).ok_or(Noted)?;
-    let enabled = switch(&section, false, report);
-    let refresh_interval = refresh(&section, DEFAULT_DISCOVERY, report);
-    let include = match section.get("include") {
-        Some(node) => patterns(&node, report),
-        None => Pattern::parse(".*").ok().map(|all| vec![all]),
-    };
-    let exclude = section.get("exclude").map_or(Some(Vec::new()), |node| patterns(&node, report));
-    let max_users = section.get("max_users");
-    let max_users =
-        max_users.map_or(Some(DEFAULT_MAX_USERS), |node| count(&node, &MAX_USERS, report));
-    let rules = section.get("labels").map_or(Some(Vec::new()), |node| rules(&node, report));
-    let discovery = Discovery {
-        refresh_interval: refresh_interval.ok_or(Noted)?,
-        include: include.ok_or(Noted)?,
-        exclude: exclude.ok_or(Noted)?,
-        max_users: max_users.ok_or(Noted)?,
-        labels: rules.ok_or(Noted)?,
-    };
-    Ok(enabled.ok_or(Noted)?.then_some(discovery))
+/// More users, from the account's own list.
+#[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct DiscoveryKeys {
+    /// Whether users are found, in addition to those under `users`.
+    enabled: Key<bool>,
+    /// Time between two readings of the list.
+    refresh_interval: Key<Refresh>,
+    /// A user is taken if one of these patterns matches …
+    include: Section<Vec<Key<Pattern>>>,
+    /// … and none of these.
+    exclude: Section<Vec<Key<Pattern>>>,
+    /// Most users that are found; the rate limit must have room for as many.
+    max_users: Key<Count<1, 100_000>>,
+    /// Labels for those who match; the last rule that sets a label wins.
+    labels: Section<Vec<Section<LabelRuleKeys>>>,
 }
 
-/// Reads a mapping `channels`; see [`read_discovery`].
-pub(super) fn read_channels(
-    node: Option<Node<'_>>,
-    report: &mut Report,
-) -> Result<Option<Channels>, Noted> {
-    let Some(node) = node else {
-        return Ok(Some(Channels { refresh_interval: DEFAULT_CHANNELS }));
-    };
-    let known = ["enabled", "refresh_interval"];
-    let section = MappingSection::open(node, &known, report).ok_or(Noted)?;
-    let enabled = switch(&section, true, report);
-    let refresh_interval = refresh(&section, DEFAULT_CHANNELS, report);
-    let channels = Channels { refresh_interval: refresh_interval.ok_or(Noted)? };
-    Ok(enabled.ok_or(Noted)?.then_some(channels))
+/// Labels for users who match.
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(extend("required" = ["match", "set"])))]
+#[serde(default, deny_unknown_fields)]
+struct LabelRuleKeys {
+    /// The users it applies to.
+    r#match: Key<Pattern>,
+    /// What it sets.
+    set: LabelsKeys,
 }
 
-/// Reads a mapping `working_hours`.
-pub(super) fn read_working_hours(node: Node<'_>, report: &mut Report) -> Option<WorkingHours> {
-    let section = MappingSection::open(node, &["timezone", "days", "from", "to"], report)?;
-    let mut text = |key, remedy| {
-        let node = section.require(key, remedy, report)?;
-        node.text(report).map(str::to_owned)
-    };
-    let zone = text("timezone", "write a name of the IANA database, Asia/Almaty");
-    let days = text("days", "write mon-fri, or mon,wed,fri");
-    let from = text("from", "write a time of day, \"09:00\"");
-    let to = text("to", "write a time of day, \"18:00\"");
-    match WorkingHours::parse(&zone?, &days?, &from?, &to?) {
-        Ok(hours) => Some(hours),
-        Err((key, why)) => {
-            if let Some(node) = section.get(key) {
-                node.problem(report, &why.to_string());
-            }
-            None
+impl Default for DiscoveryKeys {
+    fn default() -> Self {
+        Self {
+            enabled: Key::of(false),
+            refresh_interval: Key::of(Time(Duration::from_mins(10))),
+            include: Section::of(vec![Key::of(EVERYBODY.clone())]),
+            exclude: Section::default(),
+            max_users: Key::of(Count(1000)),
+            labels: Section::default(),
         }
     }
 }
 
-fn switch(section: &MappingSection<'_>, default: bool, report: &mut Report) -> Option<bool> {
-    section.get("enabled").map_or(Some(default), |node| flag(&node, report))
+impl From<&Discovery> for DiscoveryKeys {
+    fn from(discovery: &Discovery) -> Self {
+        let Discovery { refresh_interval, include, exclude, max_users, labels } = discovery;
+        let patterns =
+            |list: &[Pattern]| Section::of(list.iter().cloned().map(Key::of).collect::<Vec<_>>());
+        let rule = |LabelRule { pattern, set }: &LabelRule| {
+            Section::of(LabelRuleKeys { r#match: Key::of(pattern.clone()), set: set.into() })
+        };
+        Self {
+            enabled: Key::of(true),
+            refresh_interval: Key::of(Time(*refresh_interval)),
+            include: patterns(include),
+            exclude: patterns(exclude),
+            max_users: Key::of(Count(*max_users)),
+            labels: Section::of(labels.iter().map(rule).collect()),
+        }
+    }
 }
 
-fn refresh(
-    section: &MappingSection<'_>,
-    default: Duration,
-    report: &mut Report,
-) -> Option<Duration> {
-    let node = section.get("refresh_interval");
-    node.map_or(Some(default), |node| duration(&node, &REFRESH, report))
+impl Switched for DiscoveryKeys {
+    fn is_on(&self) -> bool {
+        self.enabled.good() == Some(&true)
+    }
 }
 
-fn patterns(node: &Node<'_>, report: &mut Report) -> Option<Vec<Pattern>> {
-    let items: Vec<Node<'_>> = node.items(report, "a list, [\".*\"]").collect();
-    let read: Vec<Option<Pattern>> = items.iter().map(|item| pattern(item, report)).collect();
-    read.into_iter().collect()
+impl DiscoveryKeys {
+    /// Nothing if it is switched off.
+    pub(super) fn check(&self, scope: &mut Scope<'_>) -> Result<Option<Discovery>, Noted> {
+        let enabled = self.enabled.value("enabled", scope);
+        let refresh_interval = self.refresh_interval.value("refresh_interval", scope);
+        let include = patterns(&self.include, "include", scope);
+        let exclude = patterns(&self.exclude, "exclude", scope);
+        let max_users = self.max_users.value("max_users", scope);
+        let labels = check_items(&self.labels.keys, |index, rule| {
+            rule.keys.check(rule.at, &mut scope.within(&format!("labels[{index}]")))
+        });
+        let discovery = Discovery {
+            refresh_interval: refresh_interval?.0,
+            include: include?,
+            exclude: exclude?,
+            max_users: max_users?.0,
+            labels: labels?,
+        };
+        Ok(enabled?.then_some(discovery))
+    }
 }
 
-fn pattern(node: &Node<'_>, report: &mut Report) -> Option<Pattern> {
-    let text = line(node, PATTERN_MAX, report)?;
-    Pattern::parse(&text).map_err(|why| node.problem(report, &why.to_string())).ok()
+fn patterns(
+    list: &Section<Vec<Key<Pattern>>>,
+    name: &str,
+    scope: &mut Scope<'_>,
+) -> Result<Vec<Pattern>, Noted> {
+    check_items(&list.keys, |index, pattern| pattern.value(&format!("{name}[{index}]"), scope))
 }
 
-fn rules(node: &Node<'_>, report: &mut Report) -> Option<Vec<LabelRule>> {
-    let example = "a list, [{match: \"name: .*Sales.*\", set: {team: sales}}]";
-    let items: Vec<Node<'_>> = node.items(report, example).collect();
-    let read: Vec<Option<LabelRule>> = items.iter().map(|item| rule(*item, report)).collect();
-    read.into_iter().collect()
+impl LabelRuleKeys {
+    fn check(&self, at: At, scope: &mut Scope<'_>) -> Result<LabelRule, Noted> {
+        let pattern =
+            self.r#match.require("match", at, "write a pattern, \"name: .*Sales.*\"", scope);
+        let set = if self.set.is_given() {
+            self.set.check("set", scope)
+        } else {
+            Err(super::key::missing("set", at, "write the labels, {team: sales}", scope))
+        };
+        Ok(LabelRule { pattern: pattern?, set: set? })
+    }
 }
 
-fn rule(node: Node<'_>, report: &mut Report) -> Option<LabelRule> {
-    let section = MappingSection::open(node, &["match", "set"], report)?;
-    let matched = section.require("match", "write a pattern, \"name: .*Sales.*\"", report);
-    let matched = matched.and_then(|node| pattern(&node, report));
-    let set = section.require("set", "write the labels, {team: sales}", report)?;
-    let set = labels(&set, report);
-    Some(LabelRule { pattern: matched?, set })
+/// Channels, and with v2 the users' roles on them.
+#[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct ChannelsKeys {
+    /// Whether channels are read and, with v2, the users' roles on them.
+    enabled: Key<bool>,
+    /// Time between two readings.
+    refresh_interval: Key<Refresh>,
+}
+
+impl Default for ChannelsKeys {
+    fn default() -> Self {
+        Self::from(Some(&Channels { refresh_interval: Duration::from_mins(1) }))
+    }
+}
+
+impl From<Option<&Channels>> for ChannelsKeys {
+    fn from(channels: Option<&Channels>) -> Self {
+        let interval = channels.map(|channels| Time(channels.refresh_interval));
+        Self { enabled: Key::of(channels.is_some()), refresh_interval: Key::optional(interval) }
+    }
+}
+
+impl Switched for ChannelsKeys {
+    fn is_on(&self) -> bool {
+        self.enabled.good() == Some(&true)
+    }
+}
+
+impl ChannelsKeys {
+    /// Nothing if it is switched off.
+    pub(super) fn check(&self, scope: &mut Scope<'_>) -> Result<Option<Channels>, Noted> {
+        let enabled = self.enabled.value("enabled", scope);
+        let refresh_interval = self.refresh_interval.value("refresh_interval", scope)?.0;
+        Ok(enabled?.then_some(Channels { refresh_interval }))
+    }
+}
+
+/// When people work, for dashboards and alerts; polling does not depend on it.
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(extend("required" = ["timezone", "days", "from", "to"])))]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct WorkingHoursKeys {
+    /// A name of the IANA database, as Asia/Almaty.
+    timezone: Key<Line<64>>,
+    /// Ranges and days, as `mon-fri` or `mon,wed,fri`.
+    #[cfg_attr(test, schemars(extend("pattern" = "^ *[A-Za-z]{3} *([-,] *[A-Za-z]{3} *)*$")))]
+    days: Key<Line<64>>,
+    /// A time of day, quoted: "09:00".
+    #[cfg_attr(test, schemars(extend("pattern" = "^([01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$")))]
+    from: Key<Line<64>>,
+    /// A time of day, quoted: "18:00"; at or before `from` it is on the next day.
+    #[cfg_attr(test, schemars(extend("pattern" = "^([01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$")))]
+    to: Key<Line<64>>,
+}
+
+impl From<&WorkingHours> for WorkingHoursKeys {
+    fn from(hours: &WorkingHours) -> Self {
+        let [from, to] = hours.times_text().map(|time| Key::of(Line(time)));
+        let timezone = Key::of(Line(hours.timezone().to_owned()));
+        Self { timezone, days: Key::of(Line(hours.days_text())), from, to }
+    }
+}
+
+impl Section<WorkingHoursKeys> {
+    /// Whether none are known.
+    pub(super) fn is_empty(&self) -> bool {
+        self.keys.timezone.is_missing()
+    }
+
+    pub(super) fn check(&self, scope: &mut Scope<'_>) -> Result<WorkingHours, Noted> {
+        let WorkingHoursKeys { timezone, days, from, to } = &self.keys;
+        let keys = [
+            ("timezone", timezone, "write a name of the IANA database, Asia/Almaty"),
+            ("days", days, "write mon-fri, or mon,wed,fri"),
+            ("from", from, "write a time of day, \"09:00\""),
+            ("to", to, "write a time of day, \"18:00\""),
+        ];
+        let [zone, days, from, to] =
+            keys.map(|(name, key, remedy)| key.require(name, self.at, remedy, scope));
+        WorkingHours::parse(&zone?.0, &days?.0, &from?.0, &to?.0).map_err(|(wrong, why)| {
+            let at = keys.iter().find(|(name, ..)| *name == wrong).and_then(|(_, key, _)| key.at());
+            scope.problem(at, wrong, why);
+            Noted
+        })
+    }
 }

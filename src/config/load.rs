@@ -1,31 +1,32 @@
 //! Loads a whole configuration: the main file first, then the account files it names.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
 
 use crate::account::{Account, Authorities};
 use crate::files::OpenFile;
 use crate::schedule::fnv1a;
 
-use super::accounts::{AccountReader, Defaults, FoundAccounts};
+use super::accounts::{AccountsKeys, Defaults, FoundAccounts, check_accounts};
 use super::admission::{AccountFile, Candidate, admit, stem};
-use super::claims::{Claim, ClaimKey};
+use super::budget;
+use super::claims::{Claim, ClaimKey, check_duplicates};
+use super::file::{AccountFileKeys, MainKeys};
+use super::key::{Key, Section, missing};
 use super::origin::{Environment, FileTrust, Origin, Permissions};
 use super::partners::Partners;
-use super::settings::{DEFAULT_MAX_IN_FLIGHT, GlobalSettings, PollBounds, PollKeys, read_export};
+use super::settings::{DEFAULT_EXPORT, GlobalSettings};
 use super::source::{self, SourceFile, expand};
-use super::value::{PATH_MAX, count, line};
-use crate::text;
-use crate::yaml::node::{MappingSection, Node};
-use crate::yaml::problem::{ConfigError, ConfigProblem};
-use crate::yaml::report::{Place, Report, Spot};
-use crate::yaml::tree::{self, Tree};
-
-/// Most requests in flight: as many as there are local ports.
-const MAX_IN_FLIGHT_MAX: usize = 65_536;
+use super::value::PathText;
+use crate::problems::place::{Spot, folder_of};
+use crate::problems::problem::{ConfigError, ConfigProblem};
+use crate::problems::read::{Switches, read as read_yaml};
+use crate::problems::report::{Noted, Report};
+use crate::problems::scope::Scope;
 
 /// Most problems of all files that are reported together.
 const REPORTED_MAX: usize = 50;
@@ -49,9 +50,7 @@ pub struct Config {
 impl Config {
     /// What is wrong with account files, if anything is.
     pub fn broken(&self) -> Option<ConfigError> {
-        let broken: Vec<ConfigError> =
-            self.files.iter().filter_map(|file| file.broken.clone()).collect();
-        if broken.is_empty() { None } else { Some(together(broken)) }
+        together(self.files.iter().filter_map(|file| file.broken.clone()))
     }
 }
 
@@ -107,14 +106,8 @@ pub fn reload(
     permissions: Permissions,
     running: &Running<'_>,
 ) -> Result<Config, ConfigError> {
-    match source::read_main(path) {
-        Ok(main) => read(main, permissions, &|name| std::env::var_os(name), running),
-        Err(message) => {
-            let file = path.to_owned();
-            let problem = ConfigProblem { file, line: None, column: None, message };
-            Err(ConfigError { problems: vec![problem], more: 0, warnings: Vec::new() })
-        }
-    }
+    let main = SourceFile::main(path).map_err(|message| ConfigError::whole(path, message))?;
+    read(main, permissions, &|name| std::env::var_os(name), running)
 }
 
 /// Reads a configuration from bytes, with no permissions. `file` gives it a name, and a folder against which the relative
@@ -123,7 +116,7 @@ pub fn reload(
 /// # Errors
 /// Everything that is wrong, with its place and what to do.
 pub fn parse(text: &[u8], file: &Path) -> Result<Config, ConfigError> {
-    let main = SourceFile { path: file.to_owned(), bytes: text.to_owned(), mode: None };
+    let main = SourceFile { bytes: text.to_owned(), ..SourceFile::unread(file) };
     read(main, Permissions::default(), &|name| std::env::var_os(name), &Running::NOTHING)
 }
 
@@ -134,39 +127,43 @@ pub(super) fn read(
     environment: Environment<'_>,
     running: &Running<'_>,
 ) -> Result<Config, ConfigError> {
-    let mut reader = ConfigReader {
-        folder: main.folder(),
-        environment,
-        permissions,
-        running,
-        sources: vec![main],
-        report: Report::default(),
-        settings: GlobalSettings::default(),
-    };
-    let (mut accounts, candidates) = reader.read_main().unwrap_or_default();
-    let ConfigReader { sources, report, settings, .. } = reader;
-    let main = report.finish(&sources);
+    let mut report = Report::default();
+    let contents = main.bytes.clone();
+    let mut loader = ConfigLoader { main, permissions, environment, running, contents };
+    let found = loader.load_main(&mut report);
+    let main = report.finish();
     let mut warnings = main.as_ref().cloned().unwrap_or_default();
+    let (settings, mut accounts, candidates) = match (found, &main) {
+        (Ok(found), _) => found,
+        (Err(Noted), Err(error)) => return Err(error.clone()),
+        (Err(Noted), Ok(_)) => unreachable!("what was noted is in the report"),
+    };
     let mut files = Vec::new();
     for (candidate, admitted) in candidates {
         let Candidate { path, report, .. } = candidate;
-        let reported = report.finish(&sources).map(|found| warnings.extend(found));
+        let reported = report.finish().map(|found| warnings.extend(found));
         accounts.extend(admitted.iter().cloned());
-        files.push(AccountFile { path, accounts: admitted, broken: reported.err() });
+        let (path, broken) = (path.to_path_buf(), reported.err());
+        files.push(AccountFile { path, accounts: admitted, broken });
     }
-    let mut config = Config { accounts, settings, files, hash: 0, warnings };
-    match main {
-        Ok(_) => {
-            config.hash = hash(&sources, &config);
+    match (main, settings) {
+        (Ok(_), Some(settings)) => {
+            let mut config = Config { accounts, settings, files, hash: 0, warnings };
+            config.hash = hash(loader.contents, &config);
             Ok(config)
         }
-        Err(error) => Err(together([error].into_iter().chain(config.broken()).collect())),
+        (main, _) => {
+            let broken = files.into_iter().filter_map(|file| file.broken);
+            let all = together(main.err().into_iter().chain(broken));
+            Err(all.expect("settings are missing only where a problem is noted"))
+        }
     }
 }
 
-/// Several errors as one.
-fn together(errors: Vec<ConfigError>) -> ConfigError {
-    let mut all = ConfigError { problems: Vec::new(), more: 0, warnings: Vec::new() };
+/// Several errors as one; nothing if there is none.
+fn together(errors: impl IntoIterator<Item = ConfigError>) -> Option<ConfigError> {
+    let mut errors = errors.into_iter();
+    let mut all = errors.next()?;
     for error in errors {
         all.problems.extend(error.problems);
         all.warnings.extend(error.warnings);
@@ -174,200 +171,152 @@ fn together(errors: Vec<ConfigError>) -> ConfigError {
     }
     all.more += all.problems.len().saturating_sub(REPORTED_MAX);
     all.problems.truncate(REPORTED_MAX);
-    all
+    Some(all)
 }
 
-fn hash(sources: &[SourceFile], config: &Config) -> u64 {
-    let files = sources.iter().map(|source| source.bytes.as_slice());
+fn hash(mut contents: Vec<u8>, config: &Config) -> u64 {
     let authorities = config.accounts.iter().filter_map(|account| account.tls.ca.as_ref());
-    let contents = files.chain(authorities.flat_map(Authorities::certificates));
-    let mut contents = contents.collect::<Vec<&[u8]>>().concat();
+    authorities.flat_map(Authorities::certificates).for_each(|one| contents.extend_from_slice(one));
     for error in config.files.iter().filter_map(|file| file.broken.as_ref()) {
         contents.extend_from_slice(error.to_string().as_bytes());
     }
     fnv1a(&contents)
 }
 
-/// The accounts of the main file, and the account files with the accounts that come into use.
-type Found = (Vec<Arc<Account>>, Vec<(Candidate, Vec<Arc<Account>>)>);
+/// The settings if they are good, the accounts of the main file, and the account files with the accounts that
+/// come into use.
+type Loaded = (Option<GlobalSettings>, Vec<Arc<Account>>, Vec<(Candidate, Vec<Arc<Account>>)>);
 
-/// A configuration on its way.
-struct ConfigReader<'a> {
-    /// The folder of the main file, absolute.
-    folder: PathBuf,
-    environment: Environment<'a>,
+/// Reads one file after the other.
+struct ConfigLoader<'a> {
+    main: SourceFile,
     permissions: Permissions,
+    environment: Environment<'a>,
     running: &'a Running<'a>,
-    sources: Vec<SourceFile>,
-    /// About the main file.
-    report: Report,
-    settings: GlobalSettings,
+    /// The contents of all files so far.
+    contents: Vec<u8>,
 }
 
-impl ConfigReader<'_> {
-    /// The accounts; nothing if the main file is no mapping at all.
-    fn read_main(&mut self) -> Option<Found> {
-        const KEYS: [&str; 7] = [
-            "poll",
-            "max_in_flight",
-            "export",
-            "account_files",
-            "secrets_dir",
-            "partners",
-            "accounts",
-        ];
-        let tree = self.tree(0).map_err(|fault| self.report.problem(fault.0, fault.1)).ok()?;
-        let mut report = std::mem::take(&mut self.report);
-        let section = MappingSection::open(Node::top(&tree, 0), &KEYS, &mut report);
-        let Some(section) = section else {
-            self.report = report;
-            return None;
-        };
-        let defaults = self.read_settings(&section, &mut report);
-        let list = section.get("accounts");
-        let main = self.read_list(list.as_ref(), 0, FileTrust::Main, &defaults, &mut report);
-        let files = section.get("account_files");
-        let mut candidates = match &files {
-            Some(list) => self.read_account_files(list, &defaults, &mut report),
-            None => Vec::new(),
-        };
-        let named = files.as_ref().is_some_and(|list| list.items(&mut report, "").next().is_some());
-        if main.accounts.is_empty() && !named && report.is_clean() {
+impl ConfigLoader<'_> {
+    fn load_main(&mut self, report: &mut Report) -> Result<Loaded, Noted> {
+        let file = Arc::clone(&self.main.path);
+        let main: Section<MainKeys> = read_keys(&self.main, report)?;
+        let mut scope = Scope::new(report, &file);
+        let (settings, secrets_dir, defaults) = self.check_settings(&main.keys, &mut scope);
+        let accounts = &main.keys.accounts;
+        let found =
+            self.check_accounts(&self.main, accounts, FileTrust::Main, &defaults, &mut scope);
+        let named = &main.keys.account_files.keys;
+        let files = self.find_account_files(named, &mut scope);
+        if found.accounts.is_empty() && named.is_empty() && scope.report().is_clean() {
             let what = "configures no account; list one under accounts, \
                         or in a file that account_files names";
-            section.node().problem(&mut report, what);
+            scope.problem(main.at, "", what);
         }
-        self.report = report;
-        let admitted = admit(&main, &mut candidates, &defaults);
-        let accounts = main.accounts.into_iter().map(|placed| placed.account).collect();
-        Some((accounts, candidates.into_iter().zip(admitted).collect()))
+        let mut candidates: Vec<Candidate> = files
+            .into_iter()
+            .map(|(path, fault)| {
+                self.load_account_file(&path, fault, secrets_dir.as_deref(), &defaults)
+            })
+            .collect();
+        let admitted = admit(&found, &mut candidates, &defaults);
+        let accounts = found.accounts.into_iter().map(|placed| placed.account).collect();
+        Ok((settings, accounts, candidates.into_iter().zip(admitted).collect()))
     }
 
-    /// Parses a file; what is wrong if there is nothing to read in it.
-    fn tree(&self, file: usize) -> Result<Tree, (Spot, String)> {
-        let bytes = self.sources.get(file).map(|source| source.bytes.as_slice());
-        let (place, message) = match tree::parse(bytes.unwrap_or_default()) {
-            Ok(Tree::Null) => {
-                let example = "is empty; list accounts in it, accounts: [{name: …, auth: …}]";
-                (Place::File, example.to_owned())
-            }
-            Ok(tree) => return Ok(tree),
-            Err(error) => (error.at.map_or(Place::File, Place::At), error.message),
-        };
-        Err((Spot { file, place }, message))
-    }
-
-    fn read_settings(&mut self, section: &MappingSection<'_>, report: &mut Report) -> Defaults {
-        let poll = section.get("poll");
-        let keys = poll.map(|node| PollKeys::read(node, &PollBounds::MAIN, report));
-        let keys = keys.unwrap_or_default().checked(poll.as_ref(), report);
-        let settings = &mut self.settings;
-        settings.poll = keys.resolve(None, report).unwrap_or(settings.poll);
-        settings.export = read_export(section.get("export"), report);
-        if let Some(node) = section.get("max_in_flight") {
-            let given = count(&node, &(1..=MAX_IN_FLIGHT_MAX), report);
-            settings.max_in_flight = given.unwrap_or(DEFAULT_MAX_IN_FLIGHT);
-        }
-        let secrets_dir = section.get("secrets_dir");
-        let written = secrets_dir.and_then(|node| line(&node, PATH_MAX, report));
-        settings.secrets_dir = written.map(|written| self.folder.join(written));
-        let partners = section.get("partners");
-        let partners = partners.map(|node| Partners::read(&node, &self.folder, report));
-        let partners = partners.unwrap_or_default();
-        settings.partners = partners.usable();
-        Defaults { poll: keys, export: settings.export, partners }
-    }
-
-    fn read_list(
+    /// The settings if they are good, the directory of the secrets of account files, and what the settings
+    /// say of every account.
+    fn check_settings(
         &self,
-        list: Option<&Node<'_>>,
-        file: usize,
+        keys: &MainKeys,
+        scope: &mut Scope<'_>,
+    ) -> (Option<GlobalSettings>, Option<PathBuf>, Defaults) {
+        let poll = keys.poll.check(&mut scope.within("poll")).ok();
+        let export = keys.export.keys.check(&mut scope.within("export"));
+        let export = export.unwrap_or(DEFAULT_EXPORT);
+        let max_in_flight = keys.max_in_flight.value("max_in_flight", scope).ok();
+        let origin = self.origin(&self.main.path, FileTrust::Main);
+        let secrets_dir = keys.secrets_dir.check("secrets_dir", scope).ok().flatten();
+        let secrets_dir = secrets_dir.map(|written| origin.folder.join(written.0));
+        let partners = Partners::check(&keys.partners, &origin, &mut scope.within("partners"));
+        let settings = poll.zip(max_in_flight).map(|(poll, max_in_flight)| GlobalSettings {
+            poll,
+            max_in_flight: max_in_flight.0,
+            export,
+            secrets_dir: secrets_dir.clone(),
+            partners: partners.usable(),
+        });
+        (settings, secrets_dir, Defaults { poll: keys.poll.keys.clone(), export, partners })
+    }
+
+    fn origin<'t>(&'t self, file: &Path, trust: FileTrust<'t>) -> Origin<'t> {
+        Origin {
+            folder: folder_of(file),
+            environment: self.environment,
+            permissions: self.permissions,
+            trust,
+            literal: false,
+        }
+    }
+
+    fn check_accounts(
+        &self,
+        source: &SourceFile,
+        list: &AccountsKeys,
         trust: FileTrust<'_>,
         defaults: &Defaults,
-        report: &mut Report,
+        scope: &mut Scope<'_>,
     ) -> FoundAccounts {
-        let Some(list) = list else { return FoundAccounts::default() };
-        let folder = self.sources.get(file).map(SourceFile::folder).unwrap_or_default();
-        let environment = self.environment;
-        let permissions = self.permissions;
-        let mut origin =
-            Origin { folder: &folder, environment, permissions, trust, literal: false };
-        let mut reader = AccountReader::new(defaults);
-        reader.read_list(list, &mut origin, report);
-        self.judge_mode(file, origin.literal, report);
-        let found = reader.finish(report);
+        let mut origin = self.origin(&source.path, trust);
+        let found = check_accounts(list, defaults, &mut origin, scope);
+        source.judge_mode(origin.literal, scope);
+        check_duplicates(&found.claims, scope.report());
+        budget::check(&found.accounts, scope.report());
         for placed in &found.accounts {
             if let Err(fault) = (self.running.check)(&placed.account) {
-                report.problem(placed.spot.clone(), format!("{}: {fault}", placed.words));
+                scope.report().problem(&placed.spot, format!("{}: {fault}", placed.words));
             }
         }
         found
     }
 
-    /// Says who else may touch a file with accounts; more so if it holds a secret itself.
-    fn judge_mode(&self, file: usize, secret: bool, report: &mut Report) {
-        let Some(source) = self.sources.get(file) else { return };
-        let path = text::path(&source.path);
-        let mode = source.mode.unwrap_or_default();
-        let whole = Spot { file, place: Place::File };
-        if !secret {
-            if mode.is_writable_by_others() {
-                let what = "can be changed by every user of the host, who could have the tokens \
-                            sent elsewhere";
-                report.warn(whole, format!("{what} (mode {mode}); chmod o-w {path}"));
-            }
-        } else if mode.is_writable_by_group_or_others() {
-            let what = "holds a secret and can be changed by others than its owner";
-            report.problem(whole, format!("{what} (mode {mode}); chmod go-w {path}"));
-        } else if mode.is_readable_by_others() {
-            let what = "holds a secret and can be read by every user of the host";
-            report.warn(whole, format!("{what} (mode {mode}); chmod o-r {path}"));
-        }
-    }
-
-    fn read_account_files(
-        &mut self,
-        list: &Node<'_>,
-        defaults: &Defaults,
-        report: &mut Report,
-    ) -> Vec<Candidate> {
-        let items: Vec<Node<'_>> = list.items(report, "[\"accounts.d/*.yaml\"]").collect();
-        let mut files: BTreeMap<PathBuf, Option<String>> = BTreeMap::new();
-        for item in &items {
-            let found = self.find(item, report);
+    /// The account files in the order of their paths, and folders that cannot be searched, each with what is
+    /// wrong with it if anything is.
+    fn find_account_files(
+        &self,
+        named: &[Key<PathText>],
+        scope: &mut Scope<'_>,
+    ) -> BTreeMap<PathBuf, Option<String>> {
+        let mut files = BTreeMap::new();
+        for (index, name) in named.iter().enumerate() {
+            let found = self.find(name, &format!("account_files[{index}]"), scope);
             files.extend(found.files.into_iter().map(|path| (path, None)));
             for (folder, fault) in found.faults {
-                for file in self.running.files.iter().filter(|file| file.path.starts_with(&folder))
-                {
+                let running = self.running.files.iter();
+                for file in running.filter(|file| file.path.starts_with(&folder)) {
                     let fault = format!("is in a folder that {fault}");
                     files.entry(file.path.clone()).or_insert(Some(fault));
                 }
                 files.insert(folder, Some(fault));
             }
         }
-        let read = |(path, fault): (PathBuf, Option<String>)| match fault {
-            Some(fault) => {
-                self.candidate(SourceFile { path, bytes: Vec::new(), mode: None }, Some(fault))
-            }
-            None => self.read_account_file(path, defaults),
-        };
-        files.into_iter().map(read).collect()
+        files
     }
 
     /// What one item of `account_files` stands for.
-    fn find(&self, item: &Node<'_>, report: &mut Report) -> source::Found {
-        let Some(name) = line(item, PATH_MAX, report) else { return source::Found::default() };
+    fn find(&self, name: &Key<PathText>, key: &str, scope: &mut Scope<'_>) -> source::Found {
+        let Ok(written) = name.value(key, scope) else { return source::Found::default() };
         // The folder as the main file's path has it, so that messages name files alike.
-        let main = self.sources.first().and_then(|source| source.path.parent());
-        let mut found = match expand(main.unwrap_or(Path::new("")), &name) {
+        let folder = self.main.path.parent().unwrap_or(Path::new(""));
+        let mut found = match expand(folder, &written.0) {
             Ok(found) => found,
             Err(fault) => {
-                item.problem(report, &fault);
+                scope.problem(name.at(), key, fault);
                 return source::Found::default();
             }
         };
         if found.files.is_empty() && found.faults.is_empty() {
-            item.warn(report, "matches no file, so no account comes from it");
+            scope.warn(name.at(), key, "matches no file, so no account comes from it");
         }
         // A token that was pasted here is not to be repeated as the name of a broken file.
         found.files.retain(|path| {
@@ -375,75 +324,84 @@ impl ConfigReader<'_> {
             let named =
                 known || path.symlink_metadata().is_ok() || self.running.file(path).is_some();
             if !named {
-                item.problem(report, "names no file that exists");
+                scope.problem(name.at(), key, "names no file that exists");
             }
             named
         });
         found
     }
 
-    fn read_account_file(&mut self, path: PathBuf, defaults: &Defaults) -> Candidate {
-        let source = match self.open_account_file(&path) {
-            Ok(source) => source,
-            Err(fault) => {
-                let source = SourceFile { path, bytes: Vec::new(), mode: None };
-                return self.candidate(source, Some(fault));
-            }
+    fn load_account_file(
+        &mut self,
+        path: &Path,
+        fault: Option<String>,
+        secrets_dir: Option<&Path>,
+        defaults: &Defaults,
+    ) -> Candidate {
+        let opened = fault.map_or_else(|| self.open_account_file(path), Err);
+        let (source, fault) = match opened {
+            Ok(source) => (source, None),
+            Err(fault) => (SourceFile::unread(path), Some(fault)),
         };
-        let mut candidate = self.candidate(source, None);
-        let Some(stem) = stem(&path) else { return candidate };
-        match self.tree(candidate.file) {
-            Err((spot, fault)) => candidate.report.problem(spot, fault),
-            Ok(tree) => self.read_accounts(&tree, stem, defaults, &mut candidate),
+        self.contents.extend_from_slice(&source.bytes);
+        let whole = Spot { file: Arc::clone(&source.path), at: None };
+        let (mut report, mut found) = (Report::default(), FoundAccounts::default());
+        match (fault, stem(path)) {
+            (Some(fault), _) => report.problem(&whole, fault),
+            (None, None) => report.problem(&whole, "has no name before its ending".to_owned()),
+            (None, Some(stem)) => {
+                if let Ok(file) = read_keys::<AccountFileKeys>(&source, &mut report) {
+                    let trust = FileTrust::AccountFile { secrets_dir, stem };
+                    let mut scope = Scope::new(&mut report, &source.path);
+                    found = self.check_file(&source, &file, trust, defaults, &mut scope);
+                }
+            }
         }
-        candidate
+        if let Some(stem) = stem(path) {
+            found.claims.push(Claim::new(ClaimKey::Stem(stem.to_owned()), whole, String::new()));
+        }
+        let earlier = self.running.accounts_of(path);
+        Candidate { path: source.path, found, earlier, report }
+    }
+
+    fn check_file(
+        &self,
+        source: &SourceFile,
+        file: &Section<AccountFileKeys>,
+        trust: FileTrust<'_>,
+        defaults: &Defaults,
+        scope: &mut Scope<'_>,
+    ) -> FoundAccounts {
+        let list = &file.keys.accounts;
+        if !list.is_given() {
+            let remedy = "an account file holds that list and nothing else";
+            missing("accounts", file.at, remedy, scope);
+        }
+        self.check_accounts(source, list, trust, defaults, scope)
     }
 
     fn open_account_file(&self, path: &Path) -> Result<SourceFile, String> {
         let opened = OpenFile::regular(path)?;
-        let main = self.sources.first().and_then(|source| source.path.canonicalize().ok());
+        let main = self.main.path.canonicalize().ok();
         if main.is_some() && path.canonicalize().ok() == main {
             return Err("is the main file itself; narrow the pattern".to_owned());
         }
-        source::read(path, opened)
+        SourceFile::read(path, opened)
     }
+}
 
-    /// A candidate of which nothing but its source is known, and what is wrong with that.
-    fn candidate(&mut self, source: SourceFile, fault: Option<String>) -> Candidate {
-        let file = self.sources.len();
-        let (path, whole) = (source.path.clone(), Spot { file, place: Place::File });
-        self.sources.push(source);
-        let (mut report, mut found) = (Report::default(), FoundAccounts::default());
-        match (stem(&path), fault) {
-            (_, Some(fault)) => report.problem(whole.clone(), fault),
-            (None, None) => report.problem(whole.clone(), "has no name before its ending".into()),
-            (Some(_), None) => {}
+/// Reads the keys of a file; notes what stands against it.
+fn read_keys<T: DeserializeOwned + Default>(
+    source: &SourceFile,
+    report: &mut Report,
+) -> Result<Section<T>, Noted> {
+    let (at, message) = match read_yaml(&source.bytes, Switches::TrueFalse) {
+        Ok(Some(keys)) => return Ok(keys),
+        Ok(None) => {
+            (None, "is empty; list accounts in it, accounts: [{name: …, auth: …}]".to_owned())
         }
-        if let Some(stem) = stem(&path) {
-            let key = ClaimKey::Stem(stem.to_owned());
-            found.claims.push(Claim { key, spot: whole, words: String::new() });
-        }
-        let earlier = self.running.accounts_of(&path);
-        Candidate { file, path, found, earlier, report }
-    }
-
-    fn read_accounts(
-        &self,
-        tree: &Tree,
-        stem: &OsStr,
-        defaults: &Defaults,
-        candidate: &mut Candidate,
-    ) {
-        let Candidate { file, report, found, .. } = candidate;
-        let remedy = "an account file holds that list and nothing else";
-        let section = MappingSection::open(Node::top(tree, *file), &["accounts"], report);
-        let Some(section) = section else { return };
-        let list = section.require("accounts", remedy, report);
-        let trust =
-            FileTrust::AccountFile { secrets_dir: self.settings.secrets_dir.as_deref(), stem };
-        let FoundAccounts { accounts, claims } =
-            self.read_list(list.as_ref(), *file, trust, defaults, report);
-        found.accounts = accounts;
-        found.claims.extend(claims);
-    }
+        Err(fault) => fault,
+    };
+    report.problem(&Spot { file: Arc::clone(&source.path), at }, message);
+    Err(Noted)
 }

@@ -2,11 +2,15 @@
 //!
 //! [`load`] reads the main file and the account files that it names; [`parse`] does the same for
 //! bytes, and [`reload`] keeps the accounts of a file that broke while the exporter runs, as
-//! `admission` decides. The binary calls them at the start and for `check-config`. The way of a file:
-//! `source` reads it, [`yaml`](crate::yaml) parses it, walks it and finds the line of what is wrong,
-//! `accounts`, `auth`, `partners`, `lists`, `users`, `network`, `reset`, `settings` and `value` say what
-//! each key means, and `budget` whether upstream has room for all of it. `reading` holds them together,
-//! and [`render()`] goes the way back, for `/config`.
+//! `admission` decides. The binary calls them at the start and for `check-config`.
+//!
+//! The files are serde types, one file for each part of them: `file` has the whole, `settings`, `partners`,
+//! `accounts`, `auth`, `network`, `lists`, `users`, `labels` and `reset` what stands in it. Their comments
+//! are the documentation of the keys: `make generated` writes docs/config.schema.json and the tables of
+//! docs/configuration.md from them. They are made of the keys and sections of `key` and of the values of
+//! `value`, which know their place; beside each type stands the check that makes a part of an
+//! [`Account`](crate::account::Account) of it, and the way back, for [`render()`] and `/config`. `budget` says
+//! whether upstream has room for all of it.
 //!
 //! Nothing here prints a value that may be a secret, wherever a person put it by mistake.
 
@@ -16,12 +20,14 @@ mod auth;
 mod budget;
 mod ca;
 mod claims;
+mod file;
+mod key;
+mod labels;
 mod lists;
 mod load;
 mod network;
 mod origin;
 mod partners;
-mod render;
 mod reset;
 mod settings;
 mod source;
@@ -30,11 +36,11 @@ mod users;
 mod value;
 
 pub use self::admission::AccountFile;
+pub use self::file::render;
 pub use self::load::{AccountCheck, Config, Running, load, parse, reload};
 pub use self::origin::Permissions;
-pub use self::render::render;
 pub use self::settings::GlobalSettings;
-pub use crate::yaml::{ConfigError, ConfigProblem};
+pub use crate::problems::{ConfigError, ConfigProblem};
 
 #[cfg(test)]
 mod tests;

@@ -1,102 +1,134 @@
 //! How an account reaches its API: `base_url`, `rate_limit`, `tls` and `proxy_url`.
 //!
-//! Called by [`accounts`](super::accounts). An account file may set all of them, because they only
-//! concern the tokens that its own accounts send; the one that reads a file of the host, `ca_file`,
-//! is confined to `secrets_dir` as token files are.
+//! An account file may set all of them, because they only concern the tokens that its own accounts send; the
+//! one that reads a file of the host, `ca_file`, is confined to `secrets_dir` as token files are.
 
-use std::ops::RangeInclusive;
-use std::time::Duration;
-
+use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::account::{Api, ProxyUrl, RateLimit, Tls};
+use crate::net::is_loopback;
 
 use super::ca::read_ca;
+use super::key::Key;
 use super::origin::Origin;
-use super::value::{PATH_MAX, count, duration, flag, line, percent};
-use crate::net::is_loopback;
-use crate::yaml::node::{MappingSection, Node};
-use crate::yaml::problem::name_of;
-use crate::yaml::report::Report;
+use super::value::{Address, Count, HOUR, PathText, Percentage, Time};
+use crate::problems::report::Noted;
+use crate::problems::scope::Scope;
 
-/// Where an API lives, unless configured.
-fn default_base_url(api: Api) -> &'static str {
-    match api {
-        Api::V2 => "https://tech.wazzup24.com",
-        Api::V3 => "https://api.wazzup24.com",
+/// How many requests the API takes of a token.
+#[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RateLimitKeys {
+    /// How many requests the API takes of the token …
+    requests: Key<Count<1, 100_000>>,
+    /// … in each window of this length.
+    per: Key<Time<100, HOUR>>,
+    /// Which part of them the exporter uses at most; the customer's CRM needs the rest.
+    share: Key<Percentage>,
+}
+
+impl Default for RateLimitKeys {
+    fn default() -> Self {
+        Self::from(&RateLimit::default())
     }
 }
 
-const REQUESTS: RangeInclusive<usize> = 1..=100_000;
-const SHARE: RangeInclusive<u8> = 1..=100;
-const PER: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_hours(1);
-
-/// The keys of an account that are about the network.
-pub(super) const KEYS: [&str; 5] =
-    ["base_url", "allow_insecure_http", "rate_limit", "tls", "proxy_url"];
-
-/// What they say.
-pub(super) struct Network {
-    pub(super) base_url: Url,
-    pub(super) rate_limit: RateLimit,
-    pub(super) tls: Tls,
-    pub(super) proxy: Option<ProxyUrl>,
-}
-
-impl Network {
-    /// Reads the keys of an account.
-    pub(super) fn read(
-        section: &MappingSection<'_>,
-        api: Api,
-        origin: &mut Origin<'_>,
-        report: &mut Report,
-    ) -> Option<Self> {
-        let proxy = match section.get("proxy_url") {
-            Some(node) => proxy(&node, origin, report).map(Some),
-            None => Some(None),
-        };
-        let base_url = base_url(section, api, proxy.as_ref().and_then(Option::as_ref), report);
-        let rate_limit = match section.get("rate_limit") {
-            Some(node) => rate_limit(node, report),
-            None => Some(RateLimit::default()),
-        };
-        let tls = match section.get("tls") {
-            Some(node) => tls(node, origin, report),
-            None => Some(Tls::default()),
-        };
-        Some(Self { base_url: base_url?, rate_limit: rate_limit?, tls: tls?, proxy: proxy? })
+impl From<&RateLimit> for RateLimitKeys {
+    fn from(limit: &RateLimit) -> Self {
+        let RateLimit { requests, per, share } = *limit;
+        Self {
+            requests: Key::of(Count(requests as usize)),
+            per: Key::of(Time(per)),
+            share: Key::of(Percentage(share)),
+        }
     }
 }
 
-/// The address of an API: https unless it is on loopback or plain HTTP is allowed explicitly.
-fn base_url(
-    section: &MappingSection<'_>,
+impl RateLimitKeys {
+    pub(super) fn check(&self, scope: &mut Scope<'_>) -> Result<RateLimit, Noted> {
+        let requests = self.requests.value("requests", scope);
+        let per = self.per.value("per", scope);
+        let share = self.share.value("share", scope);
+        Ok(RateLimit { requests: requests?.0 as u32, per: per?.0, share: share?.0 })
+    }
+}
+
+/// How the API's certificate is checked; that of an https proxy, too.
+#[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct TlsKeys {
+    /// Authorities to trust, in PEM and up to 1 MiB, in place of those of the system; read at start.
+    #[serde(skip_serializing_if = "Key::is_missing")]
+    ca_file: Key<PathText>,
+    /// Accepts every certificate; the token can be read on the network path.
+    insecure_skip_verify: Key<bool>,
+}
+
+impl Default for TlsKeys {
+    fn default() -> Self {
+        Self::from(&Tls::default())
+    }
+}
+
+impl From<&Tls> for TlsKeys {
+    fn from(tls: &Tls) -> Self {
+        let Tls { ca, insecure_skip_verify } = tls;
+        let file = ca.as_ref().and_then(|ca| ca.file());
+        Self {
+            ca_file: Key::optional(file.map(PathText::from)),
+            insecure_skip_verify: Key::of(*insecure_skip_verify),
+        }
+    }
+}
+
+impl TlsKeys {
+    pub(super) fn check(&self, origin: &Origin<'_>, scope: &mut Scope<'_>) -> Result<Tls, Noted> {
+        let ca = origin.optional_file(&self.ca_file, "ca_file", scope, read_ca);
+        let insecure_skip_verify =
+            self.insecure_skip_verify.value("insecure_skip_verify", scope)?;
+        if insecure_skip_verify {
+            let what = "takes every certificate, so everyone on the network path can read the token; \
+                        ca_file trusts an authority of your own";
+            scope.warn(self.insecure_skip_verify.at(), "insecure_skip_verify", what);
+        }
+        Ok(Tls { ca: ca?, insecure_skip_verify })
+    }
+}
+
+/// The address of the API, which stands under `base_url`: https unless it is on loopback or plain HTTP is
+/// `allowed` explicitly.
+pub(super) fn check_base_url(
+    base_url: &Key<Address>,
+    allowed: bool,
     api: Api,
     proxy: Option<&ProxyUrl>,
-    report: &mut Report,
-) -> Option<Url> {
-    let allowed = section.get("allow_insecure_http");
-    let allowed = allowed.is_some_and(|node| flag(&node, report) == Some(true));
-    let Some(node) = section.get("base_url") else { return Url::parse(default_base_url(api)).ok() };
-    let text = node.text(report)?;
-    let Ok(url) = Url::parse(text) else {
-        node.problem(report, "is not a URL; write https://tech.wazzup24.com");
-        return None;
-    };
-    if let Some(fault) = url_fault(&url) {
-        node.problem(report, fault);
-        return None;
+    scope: &mut Scope<'_>,
+) -> Result<Url, Noted> {
+    let given = base_url.check("base_url", scope)?;
+    let url = given.map_or_else(|| default_base_url(api), |address| address.0);
+    let leak = leak(&url, proxy);
+    if let Some(fault) = url_fault(&url).or(leak.filter(|_| !allowed)) {
+        scope.problem(base_url.at(), "base_url", fault);
+        return Err(Noted);
     }
-    if let Some(leak) = leak(&url, proxy) {
-        if !allowed {
-            node.problem(report, leak);
-            return None;
-        }
+    if leak.is_some() {
         let what = "sends the token unencrypted, as allow_insecure_http says; \
                     everyone on the network path can read it";
-        node.warn(report, what);
+        scope.warn(base_url.at(), "base_url", what);
     }
-    Some(url)
+    Ok(url)
+}
+
+/// Where an API lives, unless configured.
+fn default_base_url(api: Api) -> Url {
+    let address = match api {
+        Api::V2 => "https://tech.wazzup24.com",
+        Api::V3 => "https://api.wazzup24.com",
+    };
+    Url::parse(address).expect("both are addresses")
 }
 
 fn url_fault(url: &Url) -> Option<&'static str> {
@@ -131,64 +163,5 @@ pub(super) fn leak(url: &Url, proxy: Option<&ProxyUrl>) -> Option<&'static str> 
         )
     } else {
         None
-    }
-}
-
-fn rate_limit(node: Node<'_>, report: &mut Report) -> Option<RateLimit> {
-    let section = MappingSection::open(node, &["requests", "per", "share"], report)?;
-    let default = RateLimit::default();
-    let requests = match section.get("requests") {
-        Some(node) => count(&node, &REQUESTS, report).and_then(|count| u32::try_from(count).ok()),
-        None => Some(default.requests),
-    };
-    let per = match section.get("per") {
-        Some(node) => duration(&node, &PER, report),
-        None => Some(default.per),
-    };
-    let share = match section.get("share") {
-        Some(node) => percent(&node, &SHARE, report),
-        None => Some(default.share),
-    };
-    if section.has_misspelt() {
-        return None;
-    }
-    Some(RateLimit { requests: requests?, per: per?, share: share? })
-}
-
-fn tls(node: Node<'_>, origin: &Origin<'_>, report: &mut Report) -> Option<Tls> {
-    let section = MappingSection::open(node, &["ca_file", "insecure_skip_verify"], report)?;
-    let ca = match section.get("ca_file") {
-        Some(node) => {
-            let written = line(&node, PATH_MAX, report)?;
-            let read = origin.reach(&written).and_then(|path| {
-                read_ca(&path).map_err(|fault| format!("{} {fault}", name_of(&written, &path)))
-            });
-            Some(read.map_err(|fault| node.problem(report, &fault)).ok()?)
-        }
-        None => None,
-    };
-    let skip = section.get("insecure_skip_verify");
-    let insecure_skip_verify = match &skip {
-        Some(node) => flag(node, report)?,
-        None => false,
-    };
-    if let Some(node) = skip.filter(|_| insecure_skip_verify) {
-        let what = "takes every certificate, so everyone on the network path can read the token; \
-                    ca_file trusts an authority of your own";
-        node.warn(report, what);
-    }
-    Some(Tls { ca, insecure_skip_verify })
-}
-
-fn proxy(node: &Node<'_>, origin: &mut Origin<'_>, report: &mut Report) -> Option<ProxyUrl> {
-    match ProxyUrl::parse(node.text(report)?) {
-        Ok(proxy) => {
-            origin.literal |= proxy.has_secret();
-            Some(proxy)
-        }
-        Err(why) => {
-            node.problem(report, &why.to_string());
-            None
-        }
     }
 }

@@ -3,7 +3,12 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
+use super::key::Key;
 use super::token::confine;
+use super::value::PathText;
+use crate::problems::place::name_of;
+use crate::problems::report::Noted;
+use crate::problems::scope::Scope;
 
 /// What a configuration may ask for only if the command line allows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -18,7 +23,7 @@ pub(super) type Environment<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 /// The file an account stands in, as far as its secrets matter.
 pub(super) struct Origin<'a> {
     /// The folder against which relative paths count.
-    pub(super) folder: &'a Path,
+    pub(super) folder: PathBuf,
     /// The environment.
     pub(super) environment: Environment<'a>,
     /// What the command line allows.
@@ -30,8 +35,49 @@ pub(super) struct Origin<'a> {
 }
 
 impl Origin<'_> {
-    /// Where the file at `written` is, if it may be named here.
-    pub(super) fn reach(&self, written: &str) -> Result<PathBuf, String> {
+    /// Whether it is an account file.
+    pub(super) fn is_account_file(&self) -> bool {
+        matches!(self.trust, FileTrust::AccountFile { .. })
+    }
+
+    /// Where the file under a key is and what `check` finds in it, if it may be named here. `check` says what
+    /// is wrong in words that follow the file's name.
+    pub(super) fn optional_file<T>(
+        &self,
+        key: &Key<PathText>,
+        name: &str,
+        scope: &mut Scope<'_>,
+        check: impl FnOnce(&Path) -> Result<T, String>,
+    ) -> Result<Option<T>, Noted> {
+        let Some(written) = key.check(name, scope)? else { return Ok(None) };
+        let checked = self.reach(&written.0).and_then(|path| {
+            check(&path).map_err(|fault| format!("{} {fault}", name_of(&written.0, &path)))
+        });
+        checked.map(Some).map_err(|fault| {
+            scope.problem(key.at(), name, fault);
+            Noted
+        })
+    }
+
+    /// The path of a file with a secret, after `check` has looked into it; warns of what it warns of.
+    pub(super) fn secret_file(
+        &self,
+        key: &Key<PathText>,
+        name: &str,
+        scope: &mut Scope<'_>,
+        check: impl FnOnce(&Path) -> Result<Option<String>, String>,
+    ) -> Result<Option<PathBuf>, Noted> {
+        let checked = self.optional_file(key, name, scope, |path| {
+            check(path).map(|warning| (path.to_owned(), warning))
+        })?;
+        let Some((path, warning)) = checked else { return Ok(None) };
+        if let (Some(warning), Some(written)) = (warning, key.good()) {
+            scope.warn(key.at(), name, format_args!("{} {warning}", name_of(&written.0, &path)));
+        }
+        Ok(Some(path))
+    }
+
+    fn reach(&self, written: &str) -> Result<PathBuf, String> {
         let path = self.folder.join(written);
         match self.trust {
             FileTrust::Main => Ok(path),

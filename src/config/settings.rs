@@ -1,44 +1,232 @@
-//! The settings that have defaults: `poll` and `export`.
+//! The settings that have defaults for every account: the mappings `poll` and `export` of the main file.
 //!
-//! The top of the main file sets them for every account; an account may override single keys of
-//! `poll`. [`PollKeys::resolve`] puts both together.
+//! An account may override single keys of `poll`; [`PollKeys::over`] puts both together.
 
-use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use crate::account::{Export, Partner, Poll, Profile};
 use crate::schedule::{DEFAULT_INTERVAL, DEFAULT_TIMEOUT, default_stale_after, least_stale_after};
-
-use super::value::{count, duration, flag, profile};
 use crate::text;
-use crate::yaml::node::{MappingSection, Node};
-use crate::yaml::report::Report;
 
-/// Requests of an account in flight at the same time, unless configured.
-const DEFAULT_CONCURRENCY: usize = 8;
-/// Requests in flight over all accounts, unless configured.
-pub(super) const DEFAULT_MAX_IN_FLIGHT: usize = 256;
-/// What is shown, unless configured.
-const DEFAULT_EXPORT: Export =
-    Export { user_names: true, channel_names: false, profile: Profile::Full };
+use super::key::{Key, Section};
+use super::value::{Count, HOUR, MINUTE, Time, out_of_bounds};
+use crate::problems::report::Noted;
+use crate::problems::scope::Scope;
 
-const INTERVAL: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_hours(24);
-const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_mins(10);
-const CONCURRENCY: RangeInclusive<usize> = 1..=1024;
 /// Longest request timeout and most requests in flight that an account file may set, unless the main
 /// file sets more for every account: one account must not take the requests of all.
-const FILE_TIMEOUT_MAX: Duration = Duration::from_mins(1);
+const FILE_TIMEOUT_MAX: std::time::Duration = std::time::Duration::from_mins(1);
 const FILE_CONCURRENCY_MAX: usize = 16;
-/// Above three times the longest interval; below what would overflow a sum of times.
-const STALE_AFTER: RangeInclusive<Duration> =
-    Duration::from_millis(100)..=Duration::from_hours(168);
+
+/// How often to ask.
+#[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct PollKeys {
+    /// Every user is read once in each interval.
+    interval: Key<Time<100, { 24 * HOUR }>>,
+    /// Time limit of one request, connecting included. In account files up to 1m, or what the main file
+    /// says where that is more.
+    timeout: Key<Time<10, { 10 * MINUTE }>>,
+    /// Requests of one account in flight at the same time. In account files up to 16, or what the main
+    /// file says where that is more.
+    concurrency: Key<Count<1, 1024>>,
+    /// Age of the last good reading from which a user's series are gone; at least 2 × interval + timeout.
+    /// Default: the longest of 2m, 3 × interval and 2 × interval + timeout.
+    #[serde(skip_serializing_if = "Key::is_missing")]
+    stale_after: Key<Time<100, { 168 * HOUR }>>,
+}
+
+impl Default for PollKeys {
+    fn default() -> Self {
+        Self {
+            interval: Key::of(Time(DEFAULT_INTERVAL)),
+            timeout: Key::of(Time(DEFAULT_TIMEOUT)),
+            concurrency: Key::of(Count(8)),
+            stale_after: Key::MISSING,
+        }
+    }
+}
+
+impl From<&Poll> for PollKeys {
+    fn from(poll: &Poll) -> Self {
+        let Poll { interval, timeout, concurrency, stale_after } = *poll;
+        Self {
+            interval: Key::of(Time(interval)),
+            timeout: Key::of(Time(timeout)),
+            concurrency: Key::of(Count(concurrency)),
+            stale_after: Key::of(Time(stale_after)),
+        }
+    }
+}
+
+impl PollKeys {
+    /// The keys of an account where given, else those of the main file.
+    fn over(&self, main: &Self) -> Self {
+        fn one<T: Clone>(own: &Key<T>, main: &Key<T>) -> Key<T> {
+            if own.is_given() { own.clone() } else { main.clone() }
+        }
+        Self {
+            interval: one(&self.interval, &main.interval),
+            timeout: one(&self.timeout, &main.timeout),
+            concurrency: one(&self.concurrency, &main.concurrency),
+            stale_after: one(&self.stale_after, &main.stale_after),
+        }
+    }
+
+    /// Notes what is wrong with single keys.
+    fn check_keys(&self, scope: &mut Scope<'_>) -> Result<(), Noted> {
+        let checked = [
+            self.interval.check("interval", scope).map(drop),
+            self.timeout.check("timeout", scope).map(drop),
+            self.concurrency.check("concurrency", scope).map(drop),
+            self.stale_after.check("stale_after", scope).map(drop),
+        ];
+        checked.into_iter().collect()
+    }
+
+    /// Notes what an account file may not ask for, where `main` stands in the main file.
+    fn check_file(&self, main: &Self, scope: &mut Scope<'_>) -> Result<(), Noted> {
+        let timeout = self.timeout.good().zip(main.timeout.good()).and_then(|(own, main)| {
+            let most = FILE_TIMEOUT_MAX.max(main.0);
+            let bounds = || ["10ms".to_owned(), text::duration(most)];
+            (own.0 > most).then(|| out_of_bounds(&text::duration(own.0), &bounds()))
+        });
+        let concurrency = self.concurrency.good().zip(main.concurrency.good());
+        let concurrency = concurrency.and_then(|(own, main)| {
+            let most = FILE_CONCURRENCY_MAX.max(main.0);
+            let bounds = || ["1".to_owned(), most.to_string()];
+            (own.0 > most).then(|| out_of_bounds(&own.0.to_string(), &bounds()))
+        });
+        let mut fits = Ok(());
+        for (name, at, fault) in [
+            ("timeout", self.timeout.at(), timeout),
+            ("concurrency", self.concurrency.at(), concurrency),
+        ] {
+            // What is not given is that of the main file.
+            if let (Some(fault), true) = (fault, at.is_some()) {
+                scope.problem(at, name, fault);
+                fits = Err(Noted);
+            }
+        }
+        fits
+    }
+
+    /// The complete settings; nothing if a key is not good. A `stale_after` that would hide good readings is
+    /// given back with the least that would not.
+    fn resolve(&self) -> Option<Result<Poll, [std::time::Duration; 2]>> {
+        let (Time(interval), Time(timeout)) = (*self.interval.good()?, *self.timeout.good()?);
+        let Count(concurrency) = *self.concurrency.good()?;
+        let stale_after = match self.stale_after.good() {
+            Some(Time(stale_after)) => *stale_after,
+            None if self.stale_after.is_missing() => default_stale_after(interval, timeout),
+            None => return None,
+        };
+        let least = least_stale_after(interval, timeout);
+        Some(if stale_after < least {
+            Err([stale_after, least])
+        } else {
+            Ok(Poll { interval, timeout, concurrency, stale_after })
+        })
+    }
+}
+
+impl Section<PollKeys> {
+    /// The settings of the main file.
+    pub(super) fn check(&self, scope: &mut Scope<'_>) -> Result<Poll, Noted> {
+        self.keys.check_keys(scope)?;
+        self.complete(&self.keys, scope)
+    }
+
+    /// The settings of an account over those of `main`, which were checked.
+    pub(super) fn check_over(
+        &self,
+        main: &PollKeys,
+        in_file: bool,
+        scope: &mut Scope<'_>,
+    ) -> Result<Poll, Noted> {
+        self.keys.check_keys(scope)?;
+        if in_file {
+            self.keys.check_file(main, scope)?;
+        }
+        self.complete(&self.keys.over(main), scope)
+    }
+
+    fn complete(&self, keys: &PollKeys, scope: &mut Scope<'_>) -> Result<Poll, Noted> {
+        let [stale_after, least] = match keys.resolve() {
+            Some(Ok(poll)) => return Ok(poll),
+            Some(Err(short)) => short.map(text::duration),
+            None => return Err(Noted),
+        };
+        // What the main file says wrong by itself is noted there.
+        if self.is_given() {
+            let own = &self.keys.stale_after;
+            let (at, key, whose) = if own.is_given() {
+                (own.at(), "stale_after", "")
+            } else {
+                (self.at, "", "stale_after of the defaults ")
+            };
+            let what = format!(
+                "{whose}is {stale_after}, but good readings would vanish between two polls below \
+                 2 × interval + timeout = {least}; set stale_after to {least} or more, \
+                 or shorten the interval"
+            );
+            scope.problem(at, key, what);
+        }
+        Err(Noted)
+    }
+}
+
+/// What is shown, unless configured.
+pub(super) const DEFAULT_EXPORT: Export =
+    Export { user_names: true, channel_names: false, profile: Profile::Full };
+
+/// What is shown.
+#[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct ExportKeys {
+    /// Whether the users' display names appear in metrics and on the status page.
+    user_names: Key<bool>,
+    /// Whether the names of channels appear, which are phone numbers.
+    channel_names: Key<bool>,
+    /// `minimal` keeps the counters, `wazzup_user_up`, `wazzup_user_info` and the account metrics.
+    profile: Key<Profile>,
+}
+
+impl Default for ExportKeys {
+    fn default() -> Self {
+        Self::from(&DEFAULT_EXPORT)
+    }
+}
+
+impl From<&Export> for ExportKeys {
+    fn from(export: &Export) -> Self {
+        let Export { user_names, channel_names, profile } = *export;
+        Self {
+            user_names: Key::of(user_names),
+            channel_names: Key::of(channel_names),
+            profile: Key::of(profile),
+        }
+    }
+}
+
+impl ExportKeys {
+    pub(super) fn check(&self, scope: &mut Scope<'_>) -> Result<Export, Noted> {
+        let user_names = self.user_names.value("user_names", scope);
+        let channel_names = self.channel_names.value("channel_names", scope);
+        let profile = self.profile.value("profile", scope);
+        Ok(Export { user_names: user_names?, channel_names: channel_names?, profile: profile? })
+    }
+}
 
 /// What a configuration says beside its accounts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GlobalSettings {
-    /// The rhythm of accounts that set none of their own.
+    /// The intervals and limits of accounts that set none of their own.
     pub poll: Poll,
     /// Requests in flight at the same time over all accounts.
     pub max_in_flight: usize,
@@ -48,146 +236,4 @@ pub struct GlobalSettings {
     pub secrets_dir: Option<PathBuf>,
     /// The logins that accounts may name, in the order of their names.
     pub partners: Vec<Arc<Partner>>,
-}
-
-impl Default for GlobalSettings {
-    fn default() -> Self {
-        let poll = Poll {
-            interval: DEFAULT_INTERVAL,
-            timeout: DEFAULT_TIMEOUT,
-            concurrency: DEFAULT_CONCURRENCY,
-            stale_after: default_stale_after(DEFAULT_INTERVAL, DEFAULT_TIMEOUT),
-        };
-        Self {
-            poll,
-            max_in_flight: DEFAULT_MAX_IN_FLIGHT,
-            export: DEFAULT_EXPORT,
-            secrets_dir: None,
-            partners: Vec::new(),
-        }
-    }
-}
-
-/// The keys of one `poll` that are given and good.
-#[derive(Clone, Copy, Default)]
-pub(super) struct PollKeys {
-    interval: Option<Duration>,
-    timeout: Option<Duration>,
-    concurrency: Option<usize>,
-    stale_after: Option<Duration>,
-    /// Whether a key was given but refused, so that sums with its default would mislead.
-    spoilt: bool,
-}
-
-/// What a `poll` may ask for.
-pub(super) struct PollBounds {
-    timeout: RangeInclusive<Duration>,
-    concurrency: RangeInclusive<usize>,
-}
-
-impl PollBounds {
-    /// Of the main file.
-    pub(super) const MAIN: Self = Self { timeout: TIMEOUT, concurrency: CONCURRENCY };
-
-    /// Of an account file, where `defaults` are those of the main file.
-    pub(super) fn account_file(defaults: PollKeys) -> Self {
-        let timeout = defaults.timeout.unwrap_or(DEFAULT_TIMEOUT).max(FILE_TIMEOUT_MAX);
-        let concurrency =
-            defaults.concurrency.unwrap_or(DEFAULT_CONCURRENCY).max(FILE_CONCURRENCY_MAX);
-        Self {
-            timeout: *TIMEOUT.start()..=timeout,
-            concurrency: *CONCURRENCY.start()..=concurrency,
-        }
-    }
-}
-
-impl PollKeys {
-    /// Reads a mapping `poll`.
-    pub(super) fn read(node: Node<'_>, bounds: &PollBounds, report: &mut Report) -> Self {
-        let known = ["interval", "timeout", "concurrency", "stale_after"];
-        let Some(section) = MappingSection::open(node, &known, report) else {
-            return Self { spoilt: true, ..Self::default() };
-        };
-        let interval = section.get("interval").map(|node| duration(&node, &INTERVAL, report));
-        let timeout = section.get("timeout").map(|node| duration(&node, &bounds.timeout, report));
-        let concurrency =
-            section.get("concurrency").map(|node| count(&node, &bounds.concurrency, report));
-        let stale = section.get("stale_after").map(|node| duration(&node, &STALE_AFTER, report));
-        Self {
-            interval: interval.flatten(),
-            timeout: timeout.flatten(),
-            concurrency: concurrency.flatten(),
-            stale_after: stale.flatten(),
-            spoilt: section.has_misspelt()
-                || [interval, timeout, stale].contains(&Some(None))
-                || concurrency == Some(None),
-        }
-    }
-
-    /// The keys as defaults for accounts. What is wrong with their sum is noted here, at `node`, and
-    /// not once more for each account.
-    pub(super) fn checked(self, node: Option<&Node<'_>>, report: &mut Report) -> Self {
-        let spoilt = self.resolve(node, report).is_none();
-        Self { spoilt, ..self }
-    }
-
-    /// These keys where given, else those of `defaults`.
-    pub(super) fn over(self, defaults: Self) -> Self {
-        Self {
-            interval: self.interval.or(defaults.interval),
-            timeout: self.timeout.or(defaults.timeout),
-            concurrency: self.concurrency.or(defaults.concurrency),
-            stale_after: self.stale_after.or(defaults.stale_after),
-            spoilt: self.spoilt || defaults.spoilt,
-        }
-    }
-
-    /// The complete settings. A `stale_after` that would hide good readings is noted at `node`, the
-    /// mapping that holds the last word.
-    pub(super) fn resolve(self, node: Option<&Node<'_>>, report: &mut Report) -> Option<Poll> {
-        let interval = self.interval.unwrap_or(DEFAULT_INTERVAL);
-        let timeout = self.timeout.unwrap_or(DEFAULT_TIMEOUT);
-        let least = least_stale_after(interval, timeout);
-        let stale_after =
-            self.stale_after.unwrap_or_else(|| default_stale_after(interval, timeout));
-        if self.spoilt {
-            return None;
-        }
-        if stale_after < least {
-            if let Some(node) = node {
-                note_short(node, stale_after, least, report);
-            }
-            return None;
-        }
-        let concurrency = self.concurrency.unwrap_or(DEFAULT_CONCURRENCY);
-        Some(Poll { interval, timeout, concurrency, stale_after })
-    }
-}
-
-fn note_short(node: &Node<'_>, stale_after: Duration, least: Duration, report: &mut Report) {
-    let (given, least) = (text::duration(stale_after), text::duration(least));
-    let own = node.get("stale_after");
-    let name = if own.is_some() { "" } else { "stale_after of the defaults " };
-    let what = format!(
-        "{name}is {given}, but good readings would vanish between two polls below \
-         2 × interval + timeout = {least}; set stale_after to {least} or more, \
-         or shorten the interval"
-    );
-    own.as_ref().unwrap_or(node).problem(report, &what);
-}
-
-/// Reads a mapping `export`.
-pub(super) fn read_export(node: Option<Node<'_>>, report: &mut Report) -> Export {
-    let mut export = DEFAULT_EXPORT;
-    let known = ["user_names", "channel_names", "profile"];
-    let section = node.and_then(|node| MappingSection::open(node, &known, report));
-    if let Some(section) = section {
-        let names = section.get("user_names").and_then(|node| flag(&node, report));
-        export.user_names = names.unwrap_or(export.user_names);
-        let names = section.get("channel_names").and_then(|node| flag(&node, report));
-        export.channel_names = names.unwrap_or(export.channel_names);
-        let chosen = section.get("profile").and_then(|node| profile(&node, report));
-        export.profile = chosen.unwrap_or(export.profile);
-    }
-    export
 }

@@ -3,26 +3,66 @@
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use glob::{MatchOptions, Pattern};
 
-use crate::files::OpenFile;
-
-pub(super) use crate::yaml::source::SourceFile;
+use crate::files::{FileMode, OpenFile};
+use crate::problems::scope::Scope;
+use crate::text;
 
 /// Largest file that is read; some 200,000 users, and the end of `/dev/zero`.
 const SIZE_MAX: u64 = 16 << 20;
 /// Most files that patterns may name together.
 const FILES_MAX: usize = 10_000;
 
-/// Reads the main file, which may be a pipe. The error follows the file's name.
-pub(super) fn read_main(path: &Path) -> Result<SourceFile, String> {
-    read(path, OpenFile::any(path)?)
+/// One file of the configuration. It has no `Debug`, for the bytes may hold secrets.
+pub(super) struct SourceFile {
+    /// Where it is, as it shall be called in messages.
+    pub(super) path: Arc<Path>,
+    /// What is in it.
+    pub(super) bytes: Vec<u8>,
+    /// Its permissions, where it is a file at all.
+    pub(super) mode: Option<FileMode>,
 }
 
-/// Reads an open file. The error follows the file's name.
-pub(super) fn read(path: &Path, file: OpenFile) -> Result<SourceFile, String> {
-    SourceFile::read(path, file, SIZE_MAX, "split it with account_files")
+impl SourceFile {
+    /// Reads the main file, which may be a pipe. The error follows the file's name.
+    pub(super) fn main(path: &Path) -> Result<Self, String> {
+        Self::read(path, OpenFile::any(path)?)
+    }
+
+    /// Reads an open file. The error follows the file's name.
+    pub(super) fn read(path: &Path, file: OpenFile) -> Result<Self, String> {
+        let mode = Some(file.mode());
+        let bytes = file.read(SIZE_MAX)?.ok_or_else(|| {
+            format!("is larger than {} MiB; split it with account_files", SIZE_MAX >> 20)
+        })?;
+        Ok(Self { path: path.into(), bytes, mode })
+    }
+
+    /// Says who else may touch a file with accounts; more so if it holds a secret itself.
+    pub(super) fn judge_mode(&self, secret: bool, scope: &mut Scope<'_>) {
+        let (mode, path) = (self.mode.unwrap_or_default(), text::path(&self.path));
+        if !secret {
+            if mode.is_writable_by_others() {
+                let what = "can be changed by every user of the host, who could have the tokens \
+                            sent elsewhere";
+                scope.warn(None, "", format!("{what} (mode {mode}); chmod o-w {path}"));
+            }
+        } else if mode.is_writable_by_group_or_others() {
+            let what = "holds a secret and can be changed by others than its owner";
+            scope.problem(None, "", format!("{what} (mode {mode}); chmod go-w {path}"));
+        } else if mode.is_readable_by_others() {
+            let what = "holds a secret and can be read by every user of the host";
+            scope.warn(None, "", format!("{what} (mode {mode}); chmod o-r {path}"));
+        }
+    }
+
+    /// One that cannot be read.
+    pub(super) fn unread(path: &Path) -> Self {
+        Self { path: path.into(), bytes: Vec::new(), mode: None }
+    }
 }
 
 /// What a name or pattern in `account_files` stands for.

@@ -4,6 +4,7 @@ mod account_files;
 mod example;
 mod files;
 mod fuzz;
+pub(crate) mod generated;
 mod network;
 mod places;
 mod render;
@@ -34,7 +35,7 @@ fn environment(name: &str) -> Option<OsString> {
 }
 
 fn read(text: &str) -> Result<Config, ConfigError> {
-    let path = PathBuf::from("config.yaml");
+    let path = PathBuf::from("config.yaml").into();
     let main = SourceFile { path, bytes: text.as_bytes().to_vec(), mode: None };
     load::read(main, Permissions::default(), &environment, &Running::NOTHING)
 }
@@ -189,7 +190,7 @@ fn durations_are_plain_numbers_with_units() {
         ("0s", "is 0s; it must be from 100ms to 24h".to_owned()),
         ("99ms", "is 99ms; it must be from 100ms to 24h".to_owned()),
         ("24h1ms", "is 24h1ms; it must be from 100ms to 24h".to_owned()),
-        ("true", "is true or false where text is wanted; quote it (interval: \"…\")".to_owned()),
+        ("true", "is true or false where text is wanted; quote it (\"true\")".to_owned()),
         ("[1m]", "is a list where text is wanted".to_owned()),
         ("", "is empty; write a value or remove the key".to_owned()),
     ] {

@@ -1,64 +1,107 @@
-//! The CRM users of an account: the list `users`. Called by [`accounts`](super::accounts).
+//! The CRM users of an account: the list `users`.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::account::{USER_NAME_MAX, User, UserId};
+use crate::problems::place::At;
+use crate::problems::report::Noted;
+use crate::problems::scope::Scope;
 
-use super::value::{labels, line, named};
-use crate::yaml::node::{MappingSection, Node};
-use crate::yaml::report::Report;
-use crate::yaml::tree::Tree;
+use super::key::{Key, Section};
+use super::labels::LabelsKeys;
+use super::value::Line;
 
-/// Reads the list `users` of an account, which may be missing or empty if users are `found` anyway.
-/// Without `names` none is kept.
-pub(super) fn read_users(
-    section: &MappingSection<'_>,
-    found: bool,
-    names: bool,
-    report: &mut Report,
-) -> Option<Vec<Arc<User>>> {
-    let remedy = "list the CRM users to poll, - id: \"1\", or switch on discover_users";
-    let node = match section.get("users") {
-        None if found => return Some(Vec::new()),
-        _ => section.require("users", remedy, report)?,
-    };
-    let mut first: HashMap<UserId, Node<'_>> = HashMap::new();
-    let mut users = Vec::new();
-    let mut listed = 0;
-    for item in node.items(report, "a list: - id: \"1\"") {
-        listed += 1;
-        let Some(user) = user(item, names, report) else { continue };
-        match first.get(&user.id) {
-            None => {
-                first.insert(user.id.clone(), item);
-                users.push(Arc::new(user));
-            }
-            Some(other) => note_twice(&item, other, report),
+/// A CRM user whose counter is read.
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(extend("required" = ["id"])))]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct UserKeys {
+    /// The user's id in the CRM, quoted; no id twice.
+    id: Key<UserId>,
+    /// Display name.
+    #[serde(skip_serializing_if = "Key::is_missing")]
+    name: Key<Line<USER_NAME_MAX>>,
+    /// Labels on the user's info metric, over those of the account.
+    #[serde(skip_serializing_if = "LabelsKeys::is_empty")]
+    labels: LabelsKeys,
+}
+
+/// The users of an account.
+pub(super) type UsersKeys = Section<Vec<Section<UserKeys>>>;
+
+impl From<&User> for UserKeys {
+    fn from(user: &User) -> Self {
+        let User { id, name, labels } = user;
+        Self {
+            id: Key::of(id.clone()),
+            name: Key::optional(name.clone().map(Line)),
+            labels: labels.into(),
         }
     }
-    if listed == 0 && !found && matches!(node.tree(), Tree::List(_) | Tree::Null) {
-        node.problem(
-            report,
-            "lists no user; list the CRM users to poll, - id: \"1\", \
-                            or switch on discover_users",
-        );
+}
+
+impl UsersKeys {
+    /// The users, of whom there may be none if users are `found` anyway; the account stands at `account`.
+    /// Without `names` none is kept.
+    pub(super) fn check(
+        &self,
+        account: At,
+        found: bool,
+        names: bool,
+        scope: &mut Scope<'_>,
+    ) -> Result<Vec<Arc<User>>, Noted> {
+        let remedy = "list the CRM users to poll, - id: \"1\", or switch on discover_users";
+        if self.keys.is_empty() && !found {
+            if self.is_given() {
+                scope.problem(self.at, "users", format_args!("lists no user; {remedy}"));
+            } else {
+                scope.problem(account, "", format_args!("has no users; {remedy}"));
+            }
+            return Err(Noted);
+        }
+        let mut first: HashMap<UserId, usize> = HashMap::new();
+        let mut users = Vec::with_capacity(self.keys.len());
+        let mut good = Ok(());
+        for (index, item) in self.keys.iter().enumerate() {
+            match item.check(index, names, scope) {
+                Ok(user) => {
+                    let other = first.get(&user.id).and_then(|other| self.keys.get(*other));
+                    if let Some(other) = other {
+                        let what = "is the id of two users of the account; remove one";
+                        let other = scope.spot(other.keys.id.at());
+                        let key = format!("users[{index}].id");
+                        scope.conflict(item.keys.id.at(), &key, what, &other);
+                        good = Err(Noted);
+                    } else {
+                        first.insert(user.id.clone(), index);
+                        users.push(Arc::new(user));
+                    }
+                }
+                Err(noted) => good = Err(noted),
+            }
+        }
+        good.map(|()| users)
     }
-    Some(users)
 }
 
-fn user(node: Node<'_>, names: bool, report: &mut Report) -> Option<User> {
-    let section = MappingSection::open(node, &["id", "name", "labels"], report)?;
-    let id = section.require("id", "write the user's id in the CRM, id: \"1\"", report);
-    let id = id.and_then(|id| named(&id, UserId::parse, report));
-    let name = section.get("name").and_then(|name| line(&name, USER_NAME_MAX, report));
-    let labels = section.get("labels").map(|node| labels(&node, report)).unwrap_or_default();
-    Some(User { id: id?, name: name.filter(|_| names), labels })
-}
-
-/// Notes that a user is in the list twice, with the place of the first one.
-fn note_twice(user: &Node<'_>, first: &Node<'_>, report: &mut Report) {
-    if let (Some(id), Some(first)) = (user.get("id"), first.get("id")) {
-        id.taken(report, "is the id of two users of the account; remove one", first.spot());
+impl Section<UserKeys> {
+    fn check(&self, index: usize, names: bool, scope: &mut Scope<'_>) -> Result<User, Noted> {
+        let UserKeys { id, name, labels } = &self.keys;
+        // Words are made only where something is wrong: there may be 100,000 users.
+        if let (Some(id), true, true) =
+            (id.good(), name.is_missing() || name.good().is_some(), labels.is_empty())
+        {
+            let name = name.good().filter(|_| names).map(|name| name.0.clone());
+            return Ok(User { id: id.clone(), name, labels: crate::account::Labels::new() });
+        }
+        let mut scope = scope.within(&format!("users[{index}]"));
+        let remedy = "write the user's id in the CRM, id: \"1\"";
+        let id = id.require("id", self.at, remedy, &mut scope);
+        let name = name.check("name", &mut scope);
+        let labels = labels.check("labels", &mut scope);
+        Ok(User { id: id?, name: name?.filter(|_| names).map(|name| name.0), labels: labels? })
     }
 }

@@ -1,127 +1,202 @@
-//! Scalars of the configuration: durations, counts, switches, names and labels.
+//! The types of single values: durations, counts, names, patterns, addresses.
 //!
-//! Every function notes what is wrong with its [`Node`] and then gives `None`. None repeats what was
-//! written: a token may stand in any wrong place.
+//! Each says how it is read, and how `/config` shows it. None repeats what was written where a secret may
+//! stand in the wrong place.
 
-use std::ops::RangeInclusive;
+use std::path::Path;
 use std::time::Duration;
 
-use crate::account::{InvalidName, LABEL_VALUE_MAX, LabelName, Labels, Profile, check_text};
+use secrecy::SecretString;
+use serde::ser::{Serialize, Serializer};
+use url::Url;
 
+use crate::account::{
+    AccountId, AccountName, Api, InvalidName, Pattern, Profile, ProxyUrl, UserId, check_text,
+};
 use crate::text;
-use crate::yaml::node::{Node, unique_entries};
-use crate::yaml::report::Report;
-use crate::yaml::tree::Tree;
 
-/// Longest path in the configuration; the kernel's limit is the same.
+use super::key::Value;
+use crate::problems::written::{Written, kind, text as written_text};
+
+pub(super) const SECOND: u64 = 1000;
+pub(super) const MINUTE: u64 = 60 * SECOND;
+pub(super) const HOUR: u64 = 60 * MINUTE;
+
+/// Longest path; the kernel's limit is the same.
 pub(super) const PATH_MAX: usize = 4096;
 
-/// A duration within bounds, in units of h, m, s and ms.
-pub(super) fn duration(
-    node: &Node<'_>,
-    bounds: &RangeInclusive<Duration>,
-    report: &mut Report,
-) -> Option<Duration> {
-    if let Tree::Int(_) | Tree::Float = node.tree() {
-        node.problem(report, "is a number without a unit; write 30s, 1m30s, 200ms or 2h");
-        return None;
+/// What stands in place of a secret.
+pub(super) const SECRET: &str = "<secret>";
+
+/// A duration from `LEAST` to `MOST` milliseconds, in units of h, m, s and ms.
+#[derive(Clone, Copy)]
+pub(super) struct Time<const LEAST: u64, const MOST: u64>(pub(super) Duration);
+
+impl<const LEAST: u64, const MOST: u64> Time<LEAST, MOST> {
+    /// Its bounds in words.
+    pub(super) fn bounds() -> [String; 2] {
+        [LEAST, MOST].map(|millis| text::duration(Duration::from_millis(millis)))
     }
-    let Some(duration) = text::parse_duration(node.text(report)?) else {
-        node.problem(report, "is not a duration; write 30s, 1m30s, 200ms or 2h");
-        return None;
-    };
-    if !bounds.contains(&duration) {
-        let (least, most) = (text::duration(*bounds.start()), text::duration(*bounds.end()));
-        let what = format!("is {}; it must be from {least} to {most}", text::duration(duration));
-        node.problem(report, &what);
-        return None;
+}
+
+impl<const LEAST: u64, const MOST: u64> Value for Time<LEAST, MOST> {
+    fn read(written: &Written) -> Result<Self, String> {
+        if written.is_number() {
+            return Err("is a number without a unit; write 30s, 1m30s, 200ms or 2h".to_owned());
+        }
+        let duration = text::parse_duration(written_text(written)?)
+            .ok_or("is not a duration; write 30s, 1m30s, 200ms or 2h")?;
+        if (Duration::from_millis(LEAST)..=Duration::from_millis(MOST)).contains(&duration) {
+            return Ok(Self(duration));
+        }
+        Err(out_of_bounds(&text::duration(duration), &Self::bounds()))
     }
-    Some(duration)
+}
+
+impl<const LEAST: u64, const MOST: u64> Serialize for Time<LEAST, MOST> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        text::duration(self.0).serialize(serializer)
+    }
+}
+
+pub(super) fn out_of_bounds(given: &str, [least, most]: &[String; 2]) -> String {
+    format!("is {given}; it must be from {least} to {most}")
 }
 
 /// A whole number within bounds.
-pub(super) fn count(
-    node: &Node<'_>,
-    bounds: &RangeInclusive<usize>,
-    report: &mut Report,
-) -> Option<usize> {
-    let (least, most) = (bounds.start(), bounds.end());
-    let what = match node.tree() {
-        Tree::Int(number) => match usize::try_from(*number) {
-            Ok(count) if bounds.contains(&count) => return Some(count),
+#[derive(Clone, Copy, serde::Serialize)]
+pub(super) struct Count<const LEAST: usize, const MOST: usize>(pub(super) usize);
+
+impl<const LEAST: usize, const MOST: usize> Value for Count<LEAST, MOST> {
+    fn read(written: &Written) -> Result<Self, String> {
+        let Some(number) = written.as_number().filter(|number| !number.is_f64()) else {
+            let kind = kind(written);
+            return Err(format!(
+                "is {kind} where a whole number is wanted; write one from {LEAST} to {MOST}, unquoted"
+            ));
+        };
+        match number.as_u64().and_then(|number| usize::try_from(number).ok()) {
+            Some(count) if (LEAST..=MOST).contains(&count) => Ok(Self(count)),
             // Longer ones are not repeated: some tokens consist of digits.
-            _ if number.unsigned_abs() < 1_000_000_000 => {
-                format!("is {number}; it must be from {least} to {most}")
+            _ if number.as_i64().is_some_and(|number| number.unsigned_abs() < 1_000_000_000) => {
+                Err(out_of_bounds(&number.to_string(), &[LEAST, MOST].map(|n| n.to_string())))
             }
-            _ => format!("is out of bounds; it must be from {least} to {most}"),
-        },
-        other => format!(
-            "is {} where a whole number is wanted; write one from {least} to {most}, unquoted",
-            if matches!(other, Tree::Float) { "a fraction" } else { other.kind() }
-        ),
-    };
-    node.problem(report, &what);
-    None
-}
-
-/// A whole percentage within bounds, with its sign.
-pub(super) fn percent(
-    node: &Node<'_>,
-    bounds: &RangeInclusive<u8>,
-    report: &mut Report,
-) -> Option<u8> {
-    let (least, most) = (bounds.start(), bounds.end());
-    let number = match node.tree() {
-        Tree::Int(_) | Tree::Float => None,
-        _ => node.text(report)?.strip_suffix('%'),
-    };
-    let percent = number.and_then(|number| number.trim().parse().ok());
-    if percent.is_none_or(|percent| !bounds.contains(&percent)) {
-        let what = format!("must be a whole percentage from {least}% to {most}%, as in 60%");
-        node.problem(report, &what);
-        return None;
-    }
-    percent
-}
-
-/// A switch.
-pub(super) fn flag(node: &Node<'_>, report: &mut Report) -> Option<bool> {
-    if let Tree::Bool(flag) = node.tree() {
-        return Some(*flag);
-    }
-    node.problem(report, "must be true or false, unquoted (yes, no, on and off are text in YAML)");
-    None
-}
-
-/// The choice of metric families.
-pub(super) fn profile(node: &Node<'_>, report: &mut Report) -> Option<Profile> {
-    match node.text(report)? {
-        "full" => Some(Profile::Full),
-        "minimal" => Some(Profile::Minimal),
-        _ => {
-            node.problem(report, "must be full or minimal");
-            None
+            _ => Err(format!("is out of bounds; it must be from {LEAST} to {MOST}")),
         }
     }
 }
 
-/// A name, an id or something else that its own `parse` checks.
-pub(super) fn named<T>(
-    node: &Node<'_>,
-    parse: impl Fn(&str) -> Result<T, InvalidName>,
-    report: &mut Report,
-) -> Option<T> {
-    let text = node.text(report)?;
-    parse(text).map_err(|why| node.problem(report, &in_words(why))).ok()
+/// A whole percentage, with its sign.
+#[derive(Clone, Copy)]
+pub(super) struct Percentage(pub(super) u8);
+
+impl Value for Percentage {
+    fn read(written: &Written) -> Result<Self, String> {
+        const WRONG: &str = "must be a whole percentage from 1% to 100%, as in 60%";
+        if written.is_number() {
+            return Err(WRONG.to_owned());
+        }
+        let number =
+            written_text(written)?.strip_suffix('%').and_then(|text| text.trim().parse().ok());
+        number.filter(|number| (1..=100).contains(number)).map(Self).ok_or(WRONG.to_owned())
+    }
 }
 
-/// Text on one line, at most `limit` characters long.
-pub(super) fn line(node: &Node<'_>, limit: usize, report: &mut Report) -> Option<String> {
-    named(node, |text| check_text(text, limit).map(|()| text.to_owned()), report)
+impl Serialize for Percentage {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{}%", self.0))
+    }
+}
+
+impl Value for bool {
+    fn read(written: &Written) -> Result<Self, String> {
+        let wrong = "must be true or false, unquoted (yes, no, on and off are text in YAML)";
+        written.as_bool().ok_or_else(|| wrong.to_owned())
+    }
+}
+
+/// Text on one line, of `MOST` characters at most.
+#[derive(Clone, serde::Serialize)]
+pub(super) struct Line<const MOST: usize>(pub(super) String);
+
+/// A path, as it is written.
+pub(super) type PathText = Line<PATH_MAX>;
+
+impl<const MOST: usize> Value for Line<MOST> {
+    fn read(written: &Written) -> Result<Self, String> {
+        let text = written_text(written)?;
+        check_text(text, MOST).map_err(in_words)?;
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl From<&Path> for PathText {
+    /// A path that is not UTF-8 cannot be written in YAML, nor have come from there.
+    fn from(path: &Path) -> Self {
+        Self(path.to_string_lossy().into_owned())
+    }
+}
+
+/// A secret that stands in the file itself.
+#[derive(Clone)]
+pub(super) struct Secret(pub(super) SecretString);
+
+impl Value for Secret {
+    fn read(written: &Written) -> Result<Self, String> {
+        Ok(Self(written_text(written)?.into()))
+    }
+}
+
+impl Serialize for Secret {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        SECRET.serialize(serializer)
+    }
+}
+
+/// An address of HTTP; a login in it is a secret.
+#[derive(Clone)]
+pub(super) struct Address(pub(super) Url);
+
+impl Value for Address {
+    fn read(written: &Written) -> Result<Self, String> {
+        let url = Url::parse(written_text(written)?).ok();
+        url.map(Self).ok_or_else(|| "is not a URL; write https://tech.wazzup24.com".to_owned())
+    }
+}
+
+impl Serialize for Address {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut bare = self.0.clone();
+        // Only addresses without a host refuse this, and they cannot carry a login.
+        let _ = bare.set_username("");
+        let _ = bare.set_password(None);
+        let login = if bare == self.0 { "" } else { "<secret>@" };
+        bare.as_str().replacen("://", &format!("://{login}"), 1).serialize(serializer)
+    }
+}
+
+impl Value for Api {
+    fn read(written: &Written) -> Result<Self, String> {
+        match written_text(written)? {
+            "v2" => Ok(Self::V2),
+            "v3" => Ok(Self::V3),
+            _ => Err("must be v2 (technical partners) or v3 (API keys)".to_owned()),
+        }
+    }
+}
+
+impl Value for Profile {
+    fn read(written: &Written) -> Result<Self, String> {
+        match written_text(written)? {
+            "full" => Ok(Self::Full),
+            "minimal" => Ok(Self::Minimal),
+            _ => Err("must be full or minimal".to_owned()),
+        }
+    }
 }
 
 /// What is wrong and, where the first does not say it, what to do.
-fn in_words(why: InvalidName) -> String {
+pub(super) fn in_words(why: InvalidName) -> String {
     let remedy = match why {
         InvalidName::TooLong { .. } => "; shorten it",
         InvalidName::Control | InvalidName::Padded => "; remove it",
@@ -131,22 +206,43 @@ fn in_words(why: InvalidName) -> String {
     format!("{why}{remedy}")
 }
 
-/// Labels by their names.
-pub(super) fn labels(node: &Node<'_>, report: &mut Report) -> Labels {
-    if !matches!(node.tree(), Tree::Map(_) | Tree::Null) {
-        let kind = node.tree().kind();
-        node.problem(report, &format!("is {kind} where a mapping is wanted; write team: sales"));
+/// Longest pattern, in characters.
+const PATTERN_MAX: usize = 1000;
+
+impl Value for Pattern {
+    fn read(written: &Written) -> Result<Self, String> {
+        let Line::<PATTERN_MAX>(text) = Line::read(written)?;
+        Self::parse(&text).map_err(|why| why.to_string())
     }
-    let mut labels = Labels::new();
-    for (key, entry) in unique_entries(node, report) {
-        let name = LabelName::parse(key);
-        if let Err(why) = name {
-            entry.key_problem(report, &in_words(why));
-        }
-        let value = line(&entry, LABEL_VALUE_MAX, report);
-        if let (Ok(name), Some(value)) = (name, value) {
-            labels.insert(name, value);
-        }
-    }
-    labels
 }
+
+impl Value for ProxyUrl {
+    fn read(written: &Written) -> Result<Self, String> {
+        Self::parse(written_text(written)?).map_err(|why| why.to_string())
+    }
+}
+
+macro_rules! names {
+    ($($type:ty),+) => {$(
+        impl Value for $type {
+            fn read(written: &Written) -> Result<Self, String> {
+                Self::parse(written_text(written)?).map_err(in_words)
+            }
+        }
+    )+};
+}
+
+names!(AccountName, AccountId, UserId);
+
+/// What is shown as it may be written.
+macro_rules! shown {
+    ($($type:ty),+) => {$(
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+    )+};
+}
+
+shown!(AccountName, AccountId, UserId, Pattern, ProxyUrl);

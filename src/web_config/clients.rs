@@ -109,7 +109,7 @@ impl Verification {
             // webpki says of these that an authority is no client.
             return if !fields.valid.holds_at(now) {
                 Err(CertificateError::Expired.into())
-            } else if !fields.for_clients() {
+            } else if !fields.for_clients {
                 Err(CertificateError::InvalidPurpose.into())
             } else {
                 Ok(())

@@ -7,15 +7,19 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use ring::digest::{Context, SHA256};
+use serde_saphyr::Spanned;
 
 use crate::files::OpenFile;
+use crate::problems::place::{folder_of, name_of, place};
+use crate::problems::scope::Scope;
 
 /// Largest file; the authorities of a whole operating system have a quarter of it.
 const SIZE_MAX: u64 = 1 << 20;
 
 /// Reads files and notes what was in them.
-#[derive(Default)]
 pub(super) struct Files {
+    /// Where relative paths start.
+    folder: PathBuf,
     digests: FileDigests,
 }
 
@@ -24,6 +28,30 @@ pub(super) struct Files {
 pub(super) struct FileDigests(Vec<(PathBuf, [u8; 32])>);
 
 impl Files {
+    /// The files that the one at `path` names, and it itself.
+    pub(super) fn of(path: &Path) -> Self {
+        Self { folder: folder_of(path), digests: FileDigests::default() }
+    }
+
+    /// The content of the file that a key names, with its name for messages.
+    pub(super) fn named(
+        &mut self,
+        written: &Spanned<String>,
+        key: &str,
+        scope: &mut Scope<'_>,
+    ) -> Option<(Vec<u8>, String)> {
+        let path = self.folder.join(&written.value);
+        let content = self.read(&path);
+        let name = name_of(&written.value, &path);
+        match content {
+            Ok(content) => Some((content, name)),
+            Err(fault) => {
+                scope.problem(place(written), key, format_args!("{name} {fault}"));
+                None
+            }
+        }
+    }
+
     /// Reads a file; the error follows the file's name.
     pub(super) fn read(&mut self, path: &Path) -> Result<Vec<u8>, String> {
         let content = read(path);

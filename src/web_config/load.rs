@@ -1,21 +1,24 @@
 //! Loads a whole web configuration, section by section.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_saphyr::Spanned;
 
 use super::files::{FileDigests, Files};
-use super::headers::{self, Headers};
-use super::rate::RequestRate;
-use super::section_reader::SectionReader;
+use super::headers::{self, Headers, HeadersKeys};
+use super::rate::{RateKeys, RequestRate};
+use super::switch::check_switch;
 use super::tls::ServerTls;
-use super::users::Users;
-use crate::yaml::node::{MappingSection, Node};
-use crate::yaml::report::{Place, Report, Spot};
-use crate::yaml::source::SourceFile;
-use crate::yaml::tree::{self, Tree};
-use crate::yaml::{ConfigError, ConfigProblem};
-
-const SECTIONS: [&str; 4] =
-    ["tls_server_config", "http_server_config", "basic_auth_users", "rate_limit"];
+use super::tls_section::TlsKeys;
+use super::users::{Users, UsersKeys};
+use crate::problems::place::place;
+use crate::problems::read::{Switches, read as read_yaml};
+use crate::problems::report::{Noted, Report};
+use crate::problems::scope::Scope;
+use crate::problems::written::Written;
+use crate::problems::{ConfigError, ConfigProblem};
 
 /// A valid web configuration.
 #[derive(Debug, Clone)]
@@ -38,6 +41,24 @@ pub struct WebConfig {
     pub(super) digests: FileDigests,
 }
 
+/// The file. Null stands for the default everywhere.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct WebKeys {
+    tls_server_config: Option<Spanned<TlsKeys>>,
+    http_server_config: Option<HttpKeys>,
+    basic_auth_users: Option<UsersKeys>,
+    rate_limit: Option<Spanned<RateKeys>>,
+}
+
+/// The section `http_server_config`.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct HttpKeys {
+    http2: Option<Spanned<Written>>,
+    headers: Option<HeadersKeys>,
+}
+
 /// Reads a web configuration and the files that it names.
 ///
 /// # Errors
@@ -48,113 +69,88 @@ pub fn load(path: &Path) -> Result<WebConfig, ConfigError> {
 
 /// Reads the file and everything that it names; also returns the digests of what was read, good or bad.
 pub(super) fn read(path: &Path) -> (Result<WebConfig, ConfigError>, FileDigests) {
-    let mut files = Files::default();
+    let mut files = Files::of(path);
     let bytes = match files.read(path) {
         Ok(bytes) => bytes,
-        Err(message) => return (Err(broken(path, message)), files.digests()),
+        Err(message) => return (Err(ConfigError::whole(path, message)), files.digests()),
     };
-    let source = SourceFile { path: path.to_owned(), bytes, mode: None };
-    let report = Report::default();
-    let mut reader = SectionReader { folder: source.folder(), bytes: &source.bytes, files, report };
-    let sections = reader.sections();
-    let SectionReader { files, report, .. } = reader;
+    let mut report = Report::default();
+    let read = read_first(&bytes, &mut Scope::new(&mut report, &Arc::from(path)));
+    let empty = matches!(read, Ok(None));
+    let keys = read.ok().flatten().unwrap_or_default();
+    let config = keys.check(path, &mut files, &mut Scope::new(&mut report, &Arc::from(path)));
     let digests = files.digests();
-    let finished = report.finish(std::slice::from_ref(&source)).map(|warnings| WebConfig {
-        tls: sections.tls,
-        http2: sections.http2,
-        headers: sections.headers,
-        users: sections.users,
-        rate_limit: sections.rate_limit,
+    let checked = report.finish().map(|warnings| WebConfig {
         warnings,
-        empty: sections.empty,
-        path: path.to_owned(),
+        empty,
         digests: digests.clone(),
+        ..config
     });
-    (finished, digests)
+    (checked, digests)
 }
 
-/// The error of a file of which only one thing can be said.
-pub(super) fn broken(path: &Path, message: String) -> ConfigError {
-    let problem = ConfigProblem { file: path.to_owned(), line: None, column: None, message };
-    ConfigError { problems: vec![problem], more: 0, warnings: Vec::new() }
+/// The keys of the first YAML document, if it is one and has any.
+fn read_first(bytes: &[u8], scope: &mut Scope<'_>) -> Result<Option<WebKeys>, Noted> {
+    let (first, rest) = first_document(bytes);
+    if !rest.strip_prefix(b"...").unwrap_or(rest).trim_ascii().is_empty() {
+        let what = "only the first YAML document is read; what follows --- counts for nothing";
+        scope.warn(None, "", what);
+    }
+    let read = read_yaml(first, Switches::YesNo);
+    if let Ok(None) = read {
+        scope.warn(None, "", "is empty: no TLS, and no login is required");
+    }
+    read.map_err(|(at, message)| {
+        scope.problem(at, "", message);
+        Noted
+    })
 }
 
-struct Sections {
-    tls: Option<ServerTls>,
-    http2: bool,
-    headers: Headers,
-    users: Users,
-    rate_limit: Option<RequestRate>,
-    empty: bool,
+/// The text up to the line that ends its first document, and the rest.
+fn first_document(bytes: &[u8]) -> (&[u8], &[u8]) {
+    let (mut begun, mut end) = (false, 0);
+    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        if begun && (line.starts_with(b"---") || line.starts_with(b"...")) {
+            break;
+        }
+        // Before the first document there may be comments and directives.
+        begun |= !matches!(line.trim_ascii(), [] | [b'#' | b'%', ..]);
+        end += line.len();
+    }
+    bytes.split_at_checked(end).unwrap_or((bytes, &[]))
 }
 
-impl Default for Sections {
-    fn default() -> Self {
-        Self {
-            tls: None,
-            http2: true,
-            headers: Vec::new(),
-            users: Users::default(),
-            rate_limit: None,
+impl WebKeys {
+    fn check(&self, path: &Path, files: &mut Files, scope: &mut Scope<'_>) -> WebConfig {
+        let http = self.http_server_config.as_ref();
+        let (mut http2, mut headers) = (true, Headers::new());
+        if let Some(http) = http {
+            let mut scope = scope.within("http_server_config");
+            http2 = check_switch(http.http2.as_ref(), "http2", &mut scope).unwrap_or(true);
+            let listed = http.headers.as_ref();
+            headers = listed
+                .map(|listed| headers::check(listed, &mut scope.within("headers")))
+                .unwrap_or_default();
+        }
+        let tls = self.tls_server_config.as_ref();
+        let tls = tls.and_then(|keys| {
+            ServerTls::check(keys, http2, files, &mut scope.within("tls_server_config"))
+        });
+        let users = self.basic_auth_users.as_ref();
+        let users = users.map(|keys| Users::check(keys, &mut scope.within("basic_auth_users")));
+        let rate_limit = self.rate_limit.as_ref();
+        let rate_limit = rate_limit
+            .and_then(|keys| keys.value.check(place(keys), &mut scope.within("rate_limit")));
+        WebConfig {
+            tls,
+            http2,
+            headers,
+            users: users.unwrap_or_default(),
+            rate_limit,
+            warnings: Vec::new(),
             empty: false,
-        }
-    }
-}
-
-impl SectionReader<'_> {
-    fn sections(&mut self) -> Sections {
-        let mut sections = Sections::default();
-        let Some(tree) = self.tree() else { return sections };
-        if matches!(tree, Tree::Null) {
-            let what = "is empty: no TLS, and no login is required";
-            self.report.warn(Spot { file: 0, place: Place::File }, what.to_owned());
-            sections.empty = true;
-        }
-        let top = Node::top(&tree, 0);
-        let Some(top) = MappingSection::open(top, &SECTIONS, &mut self.report) else {
-            return sections;
-        };
-        if let Some(node) = top.get("http_server_config") {
-            self.http(node, &mut sections);
-        }
-        if let Some(node) = top.get("tls_server_config") {
-            sections.tls = ServerTls::read(node, sections.http2, self);
-        }
-        if let Some(node) = top.get("basic_auth_users") {
-            sections.users = Users::read(&node, self);
-        }
-        if let Some(node) = top.get("rate_limit") {
-            sections.rate_limit = RequestRate::read(node, self);
-        }
-        sections
-    }
-
-    fn tree(&mut self) -> Option<Tree> {
-        let whole = |place| Spot { file: 0, place };
-        match tree::parse_first(self.bytes) {
-            Ok((tree, follows)) => {
-                if follows {
-                    let what =
-                        "only the first YAML document is read; what follows --- counts for nothing";
-                    self.report.warn(whole(Place::File), what.to_owned());
-                }
-                Some(tree)
-            }
-            Err(error) => {
-                self.report.problem(whole(error.at.map_or(Place::File, Place::At)), error.message);
-                None
-            }
-        }
-    }
-
-    fn http(&mut self, node: Node<'_>, sections: &mut Sections) {
-        let opened = MappingSection::open(node, &["http2", "headers"], &mut self.report);
-        let Some(section) = opened else { return };
-        if let Some(node) = section.get("http2") {
-            sections.http2 = self.flag(&node).unwrap_or(true);
-        }
-        if let Some(node) = section.get("headers") {
-            sections.headers = headers::read(&node, self);
+            path: path.to_owned(),
+            digests: FileDigests::default(),
         }
     }
 }

@@ -19,7 +19,7 @@ mod names;
 mod pem;
 mod protocol;
 mod rate;
-mod section_reader;
+mod switch;
 mod tls;
 mod tls_section;
 mod users;

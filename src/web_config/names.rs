@@ -3,7 +3,8 @@
 //! A name that Go knows and rustls lacks is distinguished from an unknown one: the first needs a
 //! decision, the second a correction.
 
-use rustls::{CipherSuite, NamedGroup};
+use rustls::crypto::ring::ALL_CIPHER_SUITES;
+use rustls::{CipherSuite, NamedGroup, SupportedCipherSuite};
 
 /// A name of something that exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,31 +62,10 @@ pub(super) fn curve(name: &str) -> Option<TlsName<NamedGroup>> {
 }
 
 pub(super) fn cipher(name: &str) -> Option<TlsName<CipherSuite>> {
-    let had = match name {
-        "TLS_AES_128_GCM_SHA256" => CipherSuite::TLS13_AES_128_GCM_SHA256,
-        "TLS_AES_256_GCM_SHA384" => CipherSuite::TLS13_AES_256_GCM_SHA384,
-        "TLS_CHACHA20_POLY1305_SHA256" => CipherSuite::TLS13_CHACHA20_POLY1305_SHA256,
-        "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256" => {
-            CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256
-        }
-        "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384" => {
-            CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384
-        }
-        "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256" => {
-            CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256
-        }
-        "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256" => {
-            CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256
-        }
-        "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384" => {
-            CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384
-        }
-        "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256" => {
-            CipherSuite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256
-        }
-        _ => return lacking_cipher(name),
-    };
-    Some(TlsName::Supported(had))
+    // rustls has the same names, but says of those of TLS 1.3 which they are.
+    let is_named = |suite: &CipherSuite| format!("{suite:?}").replacen("TLS13_", "TLS_", 1) == name;
+    let found = ALL_CIPHER_SUITES.iter().map(SupportedCipherSuite::suite).find(is_named);
+    found.map(TlsName::Supported).or_else(|| lacking_cipher(name))
 }
 
 /// The others of Go's `CipherSuites` and `InsecureCipherSuites`.

@@ -2,11 +2,12 @@
 
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::{CipherSuite, SupportedProtocolVersion, version};
+use serde_saphyr::Spanned;
 
 use super::names::{self, TlsName, Version};
-use super::section_reader::SectionReader;
-use super::tls_section::TlsSection;
-use crate::yaml::node::Node;
+use super::tls_section::{NamesKey, TlsKeys};
+use crate::problems::place::{At, place};
+use crate::problems::scope::Scope;
 
 /// One of these every HTTP/2 client may insist on.
 const HTTP2_CIPHERS: [CipherSuite; 2] = [
@@ -21,20 +22,26 @@ pub(super) struct Protocol {
 }
 
 impl Protocol {
-    /// Reads the keys that limit it. `http2` wants a cipher suite of its own.
-    pub(super) fn read(keys: &TlsSection<'_>, http2: bool, reader: &mut SectionReader<'_>) -> Self {
-        let least = version(keys, "min_version", Version::Tls12, reader);
-        let most = version(keys, "max_version", Version::Tls13, reader);
+    /// Judges the keys that limit it. `http2` wants a cipher suite of its own.
+    pub(super) fn check(keys: &TlsKeys, http2: bool, scope: &mut Scope<'_>) -> Self {
+        let least = version(keys.min_version.as_ref(), "min_version", Version::Tls12, scope);
+        let most = version(keys.max_version.as_ref(), "max_version", Version::Tls13, scope);
         let mut provider = ring::default_provider();
-        let groups =
-            listed(keys, "curve_preferences", names::curve, "curve", names::CURVES, reader);
+        let groups = Kind { name: "curve", all: names::CURVES, look_up: names::curve };
+        let groups = groups.listed(&keys.curve_preferences, "curve_preferences", scope);
         if !groups.is_empty() {
             provider.kx_groups.retain(|group| groups.contains(&group.name()));
         }
-        let suites = "those of TLS 1.3, and ECDHE with AES-GCM or ChaCha20-Poly1305";
-        let suites = listed(keys, "cipher_suites", names::cipher, "cipher suite", suites, reader);
+        let all = "those of TLS 1.3, and ECDHE with AES-GCM or ChaCha20-Poly1305";
+        let suites = Kind { name: "cipher suite", all, look_up: names::cipher };
+        let suites = suites.listed(&keys.cipher_suites, "cipher_suites", scope);
         if !suites.is_empty() {
-            check_http2(keys, http2, least, &suites, reader);
+            let lacking = !HTTP2_CIPHERS.iter().any(|needed| suites.contains(needed));
+            if http2 && least < Version::Tls13 && lacking {
+                let what = "lacks what HTTP/2 needs, TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 or \
+                            TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256; add one, or write http2: false";
+                scope.problem(keys.cipher_suites.as_ref().and_then(place), "cipher_suites", what);
+            }
             // The list is about TLS 1.2; the suites of 1.3 are not to be chosen among.
             provider.cipher_suites.retain(|suite| {
                 suite.version() == &version::TLS13 || suites.contains(&suite.suite())
@@ -53,72 +60,48 @@ impl Protocol {
 }
 
 fn version(
-    keys: &TlsSection<'_>,
-    key: &'static str,
+    name: Option<&Spanned<String>>,
+    key: &str,
     default: Version,
-    reader: &mut SectionReader<'_>,
+    scope: &mut Scope<'_>,
 ) -> Version {
-    let Some(node) = keys.get(key) else { return default };
-    let Some(name) = reader.text(&node) else { return default };
-    known(&node, &name, names::version(&name), "version of TLS", names::VERSIONS, reader)
-        .unwrap_or(default)
+    let versions = Kind { name: "version of TLS", all: names::VERSIONS, look_up: names::version };
+    name.and_then(|name| versions.known(&name.value, place(name), key, scope)).unwrap_or(default)
 }
 
-fn check_http2(
-    keys: &TlsSection<'_>,
-    http2: bool,
-    least: Version,
-    suites: &[CipherSuite],
-    reader: &mut SectionReader<'_>,
-) {
-    let missing = !HTTP2_CIPHERS.iter().any(|needed| suites.contains(needed));
-    if let Some(node) = keys.get("cipher_suites")
-        && http2
-        && least < Version::Tls13
-        && missing
-    {
-        let what = "lacks what HTTP/2 needs, TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 or \
-                    TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256; add one, or write http2: false";
-        node.problem(&mut reader.report, what);
+/// A kind of names.
+struct Kind<T> {
+    name: &'static str,
+    /// What there is of it, in words.
+    all: &'static str,
+    look_up: fn(&str) -> Option<TlsName<T>>,
+}
+
+impl<T> Kind<T> {
+    fn listed(&self, list: &NamesKey, key: &str, scope: &mut Scope<'_>) -> Vec<T> {
+        let mut found = Vec::new();
+        for (index, item) in list.iter().flat_map(|list| &list.value).enumerate() {
+            let name = item.value.as_deref().unwrap_or_default();
+            found.extend(self.known(name, place(item), &format!("{key}[{index}]"), scope));
+        }
+        found
     }
-}
 
-/// A list of names.
-fn listed<T>(
-    keys: &TlsSection<'_>,
-    key: &'static str,
-    look_up: impl Fn(&str) -> Option<TlsName<T>>,
-    kind: &str,
-    all: &str,
-    reader: &mut SectionReader<'_>,
-) -> Vec<T> {
-    let Some(node) = keys.get(key) else { return Vec::new() };
-    let items: Vec<_> = node.items(&mut reader.report, "a list of names").collect();
-    let mut found = Vec::new();
-    for item in &items {
-        let name = reader.text(item).unwrap_or_default();
-        found.extend(known(item, &name, look_up(&name), kind, all, reader));
+    /// What a name stands for, or a problem that says why it stands for nothing. An unknown one may be a
+    /// secret in the wrong place and is not repeated.
+    fn known(&self, name: &str, at: At, key: &str, scope: &mut Scope<'_>) -> Option<T> {
+        let Self { name: kind, all, look_up } = self;
+        match look_up(name) {
+            Some(TlsName::Supported(found)) => return Some(found),
+            Some(TlsName::Unsupported(why)) => {
+                scope.problem(
+                    at,
+                    key,
+                    format_args!("{name} cannot be had: {why}; there are {all}"),
+                );
+            }
+            None => scope.problem(at, key, format_args!("is no {kind}; there are {all}")),
+        }
+        None
     }
-    found
-}
-
-/// What a name stands for, or a problem that says why it stands for nothing.
-fn known<T>(
-    node: &Node<'_>,
-    name: &str,
-    found: Option<TlsName<T>>,
-    kind: &str,
-    all: &str,
-    reader: &mut SectionReader<'_>,
-) -> Option<T> {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    let shown = name.len() <= 50 && !name.is_empty() && name.bytes().all(plain);
-    let name = if shown { format!("{name} ") } else { String::new() };
-    let what = match found {
-        Some(TlsName::Supported(found)) => return Some(found),
-        Some(TlsName::Unsupported(why)) => format!("{name}cannot be had: {why}; there are {all}"),
-        None => format!("{name}is no {kind}; there are {all}"),
-    };
-    node.problem(&mut reader.report, &what);
-    None
 }

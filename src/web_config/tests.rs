@@ -142,7 +142,7 @@ fn unknown_keys_and_wrong_types_are_refused_where_they_stand() {
     for (yaml, expected) in [
         (
             "tls_server_config:\n  cert_filse: server.crt\n",
-            "web.yml:2:3: tls_server_config: unknown key \"cert_filse\"; did you mean cert_file?",
+            "web.yml:2:3: unknown key \"cert_filse\"; did you mean cert_file?",
         ),
         (
             "tls_config: {}\n",
@@ -151,20 +151,15 @@ fn unknown_keys_and_wrong_types_are_refused_where_they_stand() {
         ),
         (
             "rate_limit: {burst: 1, burst: 2}\n",
-            "web.yml:1:24: rate_limit.burst: is given twice; remove one of them; \
-             the other one is at web.yml:1:14",
+            "web.yml:1:24: burst is given twice; remove one of them",
         ),
         (
             "hWkNKCp3fvIx3jKnsaBI\nTuEjdwNS8A2vYdFbiKqr\n",
-            "web.yml:1:1: is text where a mapping is wanted (tls_server_config, \
-             http_server_config, basic_auth_users, rate_limit)",
+            "web.yml:1:1: must be a mapping, keys with a value each: {key: value}",
         ),
         (
             "tls_server_config: [x]\n",
-            "web.yml:1:20: tls_server_config: is a list where a mapping is wanted \
-             (cert, key, client_ca, cert_file, key_file, client_auth_type, client_ca_file, \
-             client_allowed_sans, min_version, max_version, cipher_suites, \
-             prefer_server_cipher_suites, curve_preferences)",
+            "web.yml:1:20: must be a mapping, keys with a value each: {key: value}",
         ),
         (
             "http_server_config: {http2: 1}\n",
@@ -176,13 +171,11 @@ fn unknown_keys_and_wrong_types_are_refused_where_they_stand() {
         ),
         (
             "http_server_config: {headers: [x]}\n",
-            "web.yml:1:31: http_server_config.headers: is a list where a mapping is wanted; \
-             write X-Frame-Options: deny",
+            "web.yml:1:31: must be a mapping, keys with a value each: {key: value}",
         ),
         (
             "basic_auth_users: [alice]\n",
-            "web.yml:1:19: basic_auth_users: is a list where a mapping is wanted; \
-             write alice: $2y$10$…",
+            "web.yml:1:19: must be a mapping, keys with a value each: {key: value}",
         ),
         ("rate_limit: {interval: 1}\n---\n]\n", ""),
         (
@@ -194,9 +187,10 @@ fn unknown_keys_and_wrong_types_are_refused_where_they_stand() {
             "web.yml:1:24: rate_limit.interval: is not a duration; write 1s, 1m30s or 200ms",
         ),
         (
-            "a: [1\n",
-            "web.yml:2:1: is not YAML: did not find expected ',' or ']', while parsing a flow sequence at line 1 column 4",
+            "rate_limit: [1\n",
+            "web.yml:1:13: must be a mapping, keys with a value each: {key: value}",
         ),
+        ("rate_limit: {burst: 1\n", "web.yml:1:13: is not YAML: unclosed bracket '{'"),
     ] {
         if expected.is_empty() {
             folder.load(yaml).unwrap();
@@ -213,16 +207,15 @@ fn headers_are_exactly_five_with_exact_values() {
     let others = "cannot be configured; only these can: Content-Security-Policy, X-Frame-Options, \
                   X-Content-Type-Options, X-XSS-Protection, Strict-Transport-Security";
     for (line, column, fault) in [
-        ("Content-Type: foo", 5, format!("Content-Type {others}")),
-        ("x-frame-options: deny", 5, format!("x-frame-options {others}")),
-        ("X-Frame-Options: DENY", 22, "X-Frame-Options must be deny or sameorigin".to_owned()),
-        ("X-Frame-Options: ''", 22, "X-Frame-Options must be deny or sameorigin".to_owned()),
-        ("X-Content-Type-Options: sniff", 29, "X-Content-Type-Options must be nosniff".to_owned()),
+        ("Content-Type: foo", 5, others.to_owned()),
+        ("x-frame-options: deny", 5, others.to_owned()),
+        ("X-Frame-Options: DENY", 22, "must be deny or sameorigin".to_owned()),
+        ("X-Frame-Options: ''", 22, "must be deny or sameorigin".to_owned()),
+        ("X-Content-Type-Options: sniff", 29, "must be nosniff".to_owned()),
         (
             "Content-Security-Policy: \"a\\nb\"",
             30,
-            "Content-Security-Policy holds a character that no header has; write it again"
-                .to_owned(),
+            "holds a character that no header has; write it again".to_owned(),
         ),
     ] {
         let reported = folder.problems(&headers(line));

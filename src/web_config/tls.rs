@@ -6,33 +6,16 @@ use std::sync::Arc;
 use rustls::pki_types::CertificateDer;
 use rustls::sign::SingleCertAndKey;
 use rustls::{Error, ServerConfig};
+use serde_saphyr::Spanned;
 
 use super::clients::ClientVerifier;
+use super::files::Files;
 use super::names::ClientAuth;
 use super::protocol::Protocol;
-use super::section_reader::SectionReader;
-use super::tls_section::TlsSection;
-use crate::yaml::node::{MappingSection, Node};
-use crate::yaml::tree::Tree;
-
-const KEYS: [&str; 13] = [
-    "cert",
-    "key",
-    "client_ca",
-    "cert_file",
-    "key_file",
-    "client_auth_type",
-    "client_ca_file",
-    "client_allowed_sans",
-    "min_version",
-    "max_version",
-    "cipher_suites",
-    "prefer_server_cipher_suites",
-    "curve_preferences",
-];
-/// Any of these makes the listener speak TLS, or fail to; the others alone do nothing.
-const ENABLING: [&str; 7] =
-    ["cert_file", "cert", "key_file", "key", "client_ca_file", "client_ca", "client_auth_type"];
+use super::switch::check_switch;
+use super::tls_section::{TlsKeys, check_unasked};
+use crate::problems::place::place;
+use crate::problems::scope::Scope;
 
 /// How to encrypt, and what to ask of clients.
 #[derive(Clone)]
@@ -59,38 +42,40 @@ impl ServerTls {
         self.clients.as_ref().map_or(Ok(()), |clients| clients.still_good(shown))
     }
 
-    /// Reads the section; nothing if it does not ask for TLS.
-    pub(super) fn read(
-        node: Node<'_>,
+    /// What the section asks for; nothing if that is no TLS.
+    pub(super) fn check(
+        section: &Spanned<TlsKeys>,
         http2: bool,
-        reader: &mut SectionReader<'_>,
+        files: &mut Files,
+        scope: &mut Scope<'_>,
     ) -> Option<Self> {
-        let section = MappingSection::open(node, &KEYS, &mut reader.report)?;
-        let keys = TlsSection { section: &section };
-        let protocol = Protocol::read(&keys, http2, reader);
-        let _no_effect = keys.get("prefer_server_cipher_suites").map(|node| reader.flag(&node));
-        let allowed = keys.allowed_names(reader);
-        if !ENABLING.into_iter().any(|key| keys.given(key)) {
-            if !matches!(section.node().tree(), Tree::Null) && !section.has_misspelt() {
-                let what = "names no certificate, so there is no TLS; give cert_file and key_file";
-                section.node().warn(&mut reader.report, what);
-            }
+        let (keys, at) = (&section.value, place(section));
+        let protocol = Protocol::check(keys, http2, scope);
+        let _no_effect = check_switch(
+            keys.prefer_server_cipher_suites.as_ref(),
+            "prefer_server_cipher_suites",
+            scope,
+        );
+        let allowed = keys.allowed_names(scope);
+        if !keys.enables_tls() {
+            let what = "names no certificate, so there is no TLS; give cert_file and key_file";
+            scope.warn(at, "", what);
             return None;
         }
         let provider = Arc::new(protocol.provider);
-        let certified = keys.certificate(&provider, reader);
-        let auth = keys.client_auth(reader);
-        let authorities = keys.authorities(reader);
+        let certified = keys.certificate(at, &provider, files, scope);
+        let auth = keys.client_auth(scope);
+        let authorities = keys.authorities(files, scope);
         let auth = auth?;
         if auth == ClientAuth::None {
-            keys.check_unasked(authorities.is_some(), allowed.is_some(), reader);
+            check_unasked(at, authorities.is_some(), allowed.is_some(), scope);
         }
         let clients = ClientVerifier::new(auth, authorities, allowed, &provider).map(Arc::new);
         let builder = ServerConfig::builder_with_provider(provider);
         let Ok(builder) = builder.with_protocol_versions(&protocol.versions) else {
             let what = "leaves no way to encrypt: min_version, max_version and cipher_suites \
                         exclude each other";
-            section.node().problem(&mut reader.report, what);
+            scope.problem(at, "", what);
             return None;
         };
         let builder = match &clients {

@@ -1,141 +1,185 @@
-//! The keys of the section `tls_server_config`, one by one.
+//! The section `tls_server_config` and its keys, one by one.
 
 use std::collections::BTreeSet;
 
 use rustls::crypto::CryptoProvider;
 use rustls::sign::CertifiedKey;
+use serde::Deserialize;
+use serde_saphyr::Spanned;
 
+use super::files::Files;
 use super::names::{self, ClientAuth};
 use super::pem::{self, Authority};
-use super::section_reader::SectionReader;
 use super::x509::CertificateFields;
-use crate::yaml::node::{MappingSection, Node};
-use crate::yaml::tree::Tree;
+use crate::problems::place::{At, place};
+use crate::problems::scope::Scope;
+use crate::problems::written::Written;
 
-/// The keys of the section, one by one.
-pub(super) struct TlsSection<'a> {
-    pub(super) section: &'a MappingSection<'a>,
+/// Text, taken as it is written; null is the default.
+type TextKey = Option<Spanned<String>>;
+/// A list of names.
+pub(super) type NamesKey = Option<Spanned<Vec<Spanned<Option<String>>>>>;
+
+/// The section.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct TlsKeys {
+    cert: TextKey,
+    key: TextKey,
+    client_ca: TextKey,
+    cert_file: TextKey,
+    key_file: TextKey,
+    client_auth_type: TextKey,
+    client_ca_file: TextKey,
+    client_allowed_sans: NamesKey,
+    pub(super) min_version: TextKey,
+    pub(super) max_version: TextKey,
+    pub(super) cipher_suites: NamesKey,
+    pub(super) prefer_server_cipher_suites: Option<Spanned<Written>>,
+    pub(super) curve_preferences: NamesKey,
 }
 
-impl<'a> TlsSection<'a> {
-    pub(super) fn get(&self, key: &'a str) -> Option<Node<'a>> {
-        self.section.get(key)
+/// What was read from a key or from the file that another one names.
+struct Content {
+    pem: Vec<u8>,
+    at: At,
+    /// The key that gave it.
+    key: &'static str,
+    /// How messages about it begin.
+    name: String,
+}
+
+impl Content {
+    fn problem(&self, scope: &mut Scope<'_>, why: &str) {
+        scope.problem(self.at, self.key, format_args!("{}{why}", self.name));
     }
 
-    /// Whether something stands under a key: an empty text counts as nothing.
-    pub(super) fn given(&self, key: &'a str) -> bool {
-        let nothing = |tree: &Tree| match tree {
-            Tree::Null => true,
-            Tree::Text(text) => text.is_empty(),
-            _ => false,
-        };
-        self.get(key).is_some_and(|node| !nothing(node.tree()))
+    fn warn(&self, scope: &mut Scope<'_>, what: &str) {
+        scope.warn(self.at, self.key, format_args!("{}{what}", self.name));
+    }
+}
+
+/// The text under a key: an empty one counts as nothing.
+fn given(key: &TextKey) -> Option<&Spanned<String>> {
+    key.as_ref().filter(|text| !text.value.is_empty())
+}
+
+/// The content that a key or, before it, a key for a file gives.
+fn content(
+    file: (&'static str, &TextKey),
+    text: (&'static str, &TextKey),
+    files: &mut Files,
+    scope: &mut Scope<'_>,
+) -> Option<Content> {
+    if let (key, Some(written)) = (file.0, given(file.1)) {
+        let (pem, name) = files.named(written, key, scope)?;
+        return Some(Content { pem, at: place(written), key, name: format!("{name} ") });
+    }
+    let written = given(text.1)?;
+    let pem = written.value.clone().into_bytes();
+    Some(Content { pem, at: place(written), key: text.0, name: String::new() })
+}
+
+impl TlsKeys {
+    /// Whether the listener shall speak TLS; the other keys alone do nothing.
+    pub(super) fn enables_tls(&self) -> bool {
+        let enabling = [
+            &self.cert_file,
+            &self.cert,
+            &self.key_file,
+            &self.key,
+            &self.client_ca_file,
+            &self.client_ca,
+            &self.client_auth_type,
+        ];
+        enabling.into_iter().any(|key| given(key).is_some())
     }
 
-    /// The content that a key or, before it, a key for a file gives, with its node and a name for
-    /// messages.
-    fn content(
-        &self,
-        file_key: &'a str,
-        key: &'a str,
-        reader: &mut SectionReader<'_>,
-    ) -> Option<(Node<'a>, Vec<u8>, String)> {
-        if self.given(file_key) {
-            let node = self.get(file_key)?;
-            let written = reader.text(&node)?;
-            let (content, name) = reader.file(&node, &written)?;
-            return Some((node, content, format!("{name} ")));
-        }
-        let node = self.get(key).filter(|_| self.given(key))?;
-        let content = reader.text(&node)?;
-        Some((node, content.into_bytes(), String::new()))
-    }
-
+    /// The certificate of the server, for the section at `at`.
     pub(super) fn certificate(
         &self,
+        at: At,
         provider: &CryptoProvider,
-        reader: &mut SectionReader<'_>,
+        files: &mut Files,
+        scope: &mut Scope<'_>,
     ) -> Option<CertifiedKey> {
-        for (file_key, key) in [("cert_file", "cert"), ("key_file", "key")] {
-            if !self.given(file_key) && !self.given(key) {
-                let what = format!("has neither {file_key} nor {key}; TLS needs both halves");
-                self.section.node().problem(&mut reader.report, &what);
+        let halves = [
+            ("cert_file", &self.cert_file, "cert", &self.cert),
+            ("key_file", &self.key_file, "key", &self.key),
+        ];
+        let [chain, key] = halves.map(|(file_key, file, text_key, text)| {
+            if given(file).is_none() && given(text).is_none() {
+                let what = format!("has neither {file_key} nor {text_key}; TLS needs both halves");
+                scope.problem(at, "", what);
             }
-        }
-        let chain = self.content("cert_file", "cert", reader).and_then(|(node, pem, name)| {
-            let fault = |why: String| node.problem(&mut reader.report, &format!("{name}{why}"));
-            Some((node, pem::certificates(&pem).map_err(fault).ok()?, name))
+            content((file_key, file), (text_key, text), files, scope)
         });
-        let key = self.content("key_file", "key", reader).and_then(|(node, pem, name)| {
-            let fault = |why: String| node.problem(&mut reader.report, &format!("{name}{why}"));
-            pem::key(&pem, provider).map_err(fault).ok()
+        let chain = chain.and_then(|content| match pem::certificates(&content.pem) {
+            Ok(chain) => Some((content, chain)),
+            Err(why) => {
+                content.problem(scope, &why);
+                None
+            }
         });
-        let ((node, chain, name), key) = (chain?, key?);
+        let key = key.and_then(|content| {
+            pem::key(&content.pem, provider).map_err(|why| content.problem(scope, &why)).ok()
+        });
+        let ((content, chain), key) = (chain?, key?);
         let own = chain.first().and_then(|own| CertificateFields::of(own));
         if own.is_some_and(|own| own.valid.is_over()) {
-            node.warn(&mut reader.report, &format!("{name}has expired; clients will refuse it"));
+            content.warn(scope, "has expired; clients will refuse it");
         }
-        let fault = |why: String| node.problem(&mut reader.report, &format!("{name}{why}"));
-        pem::pair(chain, key).map_err(fault).ok()
+        pem::pair(chain, key).map_err(|why| content.problem(scope, &why)).ok()
     }
 
-    pub(super) fn client_auth(&self, reader: &mut SectionReader<'_>) -> Option<ClientAuth> {
-        let Some(node) = self.get("client_auth_type") else { return Some(ClientAuth::None) };
-        let name = match node.tree() {
-            Tree::Null => return Some(ClientAuth::None),
-            _ => reader.text(&node)?,
-        };
-        let auth = names::client_auth(&name);
+    pub(super) fn client_auth(&self, scope: &mut Scope<'_>) -> Option<ClientAuth> {
+        let Some(name) = &self.client_auth_type else { return Some(ClientAuth::None) };
+        let auth = names::client_auth(&name.value);
         if auth.is_none() {
             let what =
                 format!("is no type of client authentication; there are {}", names::CLIENT_AUTHS);
-            node.problem(&mut reader.report, &what);
+            scope.problem(place(name), "client_auth_type", what);
         }
         auth
     }
 
-    pub(super) fn authorities(&self, reader: &mut SectionReader<'_>) -> Option<Vec<Authority>> {
-        let (node, pem, name) = self.content("client_ca_file", "client_ca", reader)?;
-        let fault = |why: String| node.problem(&mut reader.report, &format!("{name}{why}"));
-        let read = pem::authorities(&pem).map_err(fault).ok()?;
+    pub(super) fn authorities(
+        &self,
+        files: &mut Files,
+        scope: &mut Scope<'_>,
+    ) -> Option<Vec<Authority>> {
+        let file = ("client_ca_file", &self.client_ca_file);
+        let content = content(file, ("client_ca", &self.client_ca), files, scope)?;
+        let read = pem::authorities(&content.pem);
+        let read = read.map_err(|why| content.problem(scope, &why)).ok()?;
         for (index, _) in read.iter().enumerate().filter(|(_, one)| one.valid.is_over()) {
-            let number = index + 1;
-            let what = format!("{name}holds a certificate, number {number}, that has expired");
-            node.warn(&mut reader.report, &what);
+            let what = format!("holds a certificate, number {}, that has expired", index + 1);
+            content.warn(scope, &what);
         }
         Some(read)
     }
 
-    /// Settings that have no effect without client authentication.
-    pub(super) fn check_unasked(
-        &self,
-        authorities: bool,
-        names: bool,
-        reader: &mut SectionReader<'_>,
-    ) {
-        let node = self.section.node();
-        if authorities {
-            let what = "has a client CA, and asks no client for a certificate; \
-                        write client_auth_type: RequireAndVerifyClientCert";
-            node.problem(&mut reader.report, what);
-        }
-        if names {
-            let what = "has client_allowed_sans, and asks no client for a certificate, so every \
-                        client may come; write client_auth_type: RequireAndVerifyClientCert";
-            node.warn(&mut reader.report, what);
-        }
-    }
-
-    pub(super) fn allowed_names(&self, reader: &mut SectionReader<'_>) -> Option<BTreeSet<String>> {
-        let node = self.get("client_allowed_sans")?;
-        if matches!(node.tree(), Tree::Null) {
-            return None;
-        }
-        let items: Vec<_> = node.items(&mut reader.report, "[prometheus.example.com]").collect();
-        let names: BTreeSet<String> = items.iter().filter_map(|item| reader.text(item)).collect();
+    pub(super) fn allowed_names(&self, scope: &mut Scope<'_>) -> Option<BTreeSet<String>> {
+        let list = self.client_allowed_sans.as_ref()?;
+        let names: BTreeSet<String> =
+            list.value.iter().filter_map(|name| name.value.clone()).collect();
         if names.is_empty() {
-            node.warn(&mut reader.report, "is empty, so no client may come");
+            scope.warn(place(list), "client_allowed_sans", "is empty, so no client may come");
         }
         Some(names)
+    }
+}
+
+/// Settings that have no effect without client authentication, in the section at `at`.
+pub(super) fn check_unasked(at: At, authorities: bool, names: bool, scope: &mut Scope<'_>) {
+    if authorities {
+        let what = "has a client CA, and asks no client for a certificate; \
+                    write client_auth_type: RequireAndVerifyClientCert";
+        scope.problem(at, "", what);
+    }
+    if names {
+        let what = "has client_allowed_sans, and asks no client for a certificate, so every \
+                    client may come; write client_auth_type: RequireAndVerifyClientCert";
+        scope.warn(at, "", what);
     }
 }

@@ -11,10 +11,13 @@ use std::sync::Arc;
 
 use base64::alphabet::BCRYPT;
 use base64::engine::{DecodePaddingMode, Engine as _, GeneralPurpose, GeneralPurposeConfig};
+use serde_saphyr::Spanned;
 use subtle::ConstantTimeEq as _;
 
-use super::section_reader::SectionReader;
-use crate::yaml::node::Node;
+use crate::problems::entries::Entries;
+use crate::problems::hint::tellable;
+use crate::problems::place::place;
+use crate::problems::scope::Scope;
 
 /// The costs that exist, as powers of two.
 const COSTS: RangeInclusive<u32> = 4..=31;
@@ -27,6 +30,9 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true)
         .with_decode_padding_mode(DecodePaddingMode::RequireNone),
 );
+
+/// The section: hashes of passwords by names.
+pub(super) type UsersKeys = Entries<Spanned<Option<String>>>;
 
 /// Who may log in.
 #[derive(Clone, Default)]
@@ -59,18 +65,19 @@ pub struct PasswordCheck {
 }
 
 impl Users {
-    pub(super) fn read(node: &Node<'_>, reader: &mut SectionReader<'_>) -> Self {
+    /// Makes users of the section.
+    pub(super) fn check(keys: &UsersKeys, scope: &mut Scope<'_>) -> Self {
         let mut users = Self::default();
-        for (name, entry) in reader.mapping(node, "alice: $2y$10$…") {
-            let hash = reader.text(&entry).unwrap_or_default();
-            match PasswordHash::parse(&hash) {
+        for entry in &keys.0 {
+            match PasswordHash::parse(entry.value.value.as_deref().unwrap_or_default()) {
                 Ok(hash) => {
                     users.hashes.push(hash.clone());
-                    users.named.insert(name, hash);
+                    users.named.insert(entry.key.clone(), hash);
                 }
                 Err(why) => {
+                    let name = tellable(&entry.key).unwrap_or("…");
                     let what = format!("{why}; make one with htpasswd -nBC 10 \"\"");
-                    entry.problem(&mut reader.report, &what);
+                    scope.problem(place(&entry.value), name, what);
                 }
             }
         }

@@ -4,8 +4,8 @@
 //! found half written and a certificate without its new key. It reports every change once.
 
 use super::files::FileDigests;
-use super::load::{WebConfig, broken, read};
-use crate::yaml::ConfigError;
+use super::load::{WebConfig, read};
+use crate::problems::ConfigError;
 
 /// The files of a web configuration under observation.
 #[derive(Debug, Clone)]
@@ -57,7 +57,7 @@ impl Watch {
             Ok(config) if config.empty && self.guarding => {
                 let what = "is empty, which would end TLS and logins; restore its content, or write {} if \
                             that is meant";
-                WatchEvent::Broken(broken(&self.path, what.to_owned()))
+                WatchEvent::Broken(ConfigError::whole(&self.path, what.to_owned()))
             }
             Ok(config) => {
                 self.guarding = config.guards();

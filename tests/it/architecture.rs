@@ -61,9 +61,9 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         ],
     ),
     // One way of reading YAML with located errors, for two kinds of files.
-    ("yaml", &["files", "text"]),
-    ("config", &["account", "files", "net", "schedule", "text", "yaml"]),
-    ("web_config", &["files", "text", "yaml"]),
+    ("problems", &["text"]),
+    ("config", &["account", "files", "net", "problems", "schedule", "text"]),
+    ("web_config", &["files", "problems"]),
     ("snapshot", &["account", "blocking", "channel", "clock", "counter", "metrics"]),
     // Documents are made away from the async threads.
     ("exposition", &["account", "blocking", "channel", "clock", "counter", "metrics", "snapshot"]),

@@ -59,10 +59,12 @@ fn a_broken_file_costs_its_own_accounts_and_keeps_those_that_run() {
 
 #[test]
 fn a_broken_main_file_is_refused_with_everything_that_is_wrong() {
-    let folder = Folder::new(&[("c.yaml", &format!("{MAIN}pol: {{}}\n")), ("d/a.yaml", "x: 1")]);
+    let folder =
+        Folder::new(&[("c.yaml", &format!("{MAIN}max_in_flight: 0\n")), ("d/a.yaml", "x: 1")]);
     let reported = folder.problems();
     assert!(
-        reported.contains("c.yaml:2:1: unknown key") && reported.contains("d/a.yaml:1:1: unknown")
+        reported.contains("c.yaml:2:16: max_in_flight: is 0")
+            && reported.contains("d/a.yaml:1:1: unknown")
     );
     assert!(folder.load().is_err());
 }

@@ -108,21 +108,21 @@ fn what_cannot_be_an_account_file_is_reported() {
         ("a.yaml", "poll: {}\nacounts: []\n"),
         ("b.yaml", ""),
         ("e.yaml", "labels: {}\n"),
+        ("f.yaml", "{}\n"),
         ("d/x", ""),
     ]);
     assert_eq!(
         folder.problems(),
         "\
 DIR/c.yaml:1:30: account_files[2]: is not a pattern: invalid range pattern
-DIR/c.yaml:1:44: account_files[4]: is a number where text is wanted; quote it (\"…\"), \
+DIR/c.yaml:1:44: account_files[4]: is a number where text is wanted; quote it (\"7\"), \
 because YAML would turn 007 or 0x1F into something else
 DIR/a.yaml:1:1: unknown key \"poll\"; known here: accounts
-DIR/a.yaml:2:1: unknown key \"acounts\"; did you mean accounts?
 DIR/b.yaml: is empty; list accounts in it, accounts: [{name: …, auth: …}]
 DIR/c.yaml: is the main file itself; narrow the pattern
 DIR/d: is not a regular file
 DIR/e.yaml:1:1: unknown key \"labels\"; known here: accounts
-DIR/e.yaml:1:1: has no accounts; an account file holds that list and nothing else"
+DIR/f.yaml:1:1: has no accounts; an account file holds that list and nothing else"
     );
 }
 
@@ -233,7 +233,7 @@ fn account_files_reach_no_environment() {
     ]);
     assert_eq!(
         folder.problems(),
-        "DIR/a.yaml:2:40: accounts[0] \"b\": auth.token_env: works only in the main file; \
+        "DIR/a.yaml:2:51: accounts[0] \"b\": auth.token_env: works only in the main file; \
          use token_file below secrets_dir, or token"
     );
 }

@@ -39,8 +39,8 @@ fn rate_limits_have_bounds() {
         ("{per: 99ms}", "rate_limit.per: is 99ms; it must be from 100ms to 1h"),
         ("{per: 61m}", "rate_limit.per: is 1h1m; it must be from 100ms to 1h"),
         ("{per: 5}", "rate_limit.per: is a number without a unit; write 30s, 1m30s, 200ms or 2h"),
-        ("{request: 5}", "rate_limit: unknown key \"request\"; did you mean requests?"),
-        ("500", "rate_limit: is a number where a mapping is wanted (requests, per, share)"),
+        ("{request: 5}", "5:16: unknown key \"request\"; did you mean requests?"),
+        ("500", "5:15: must be a mapping, keys with a value each: {key: value}"),
     ] {
         assert_eq!(account_problem(&format!("rate_limit: {limit}")), reported);
     }

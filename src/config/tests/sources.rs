@@ -62,7 +62,7 @@ fn a_login_of_a_customer_needs_an_application_and_a_file_of_its_own() {
     let warnings: Vec<_> = config.warnings.iter().map(|problem| problem.message.as_str()).collect();
     assert_eq!(
         warnings,
-        ["accounts[0] \"acme\": auth.oauth.refresh_token_file: does not exist yet; \
+        ["accounts[0] \"acme\": auth.oauth.refresh_token_file: the file does not exist yet; \
           `wazzup-exporter login` makes it"]
     );
     assert_eq!(
@@ -88,7 +88,11 @@ fn a_login_of_a_customer_needs_an_application_and_a_file_of_its_own() {
 #[test]
 fn a_command_has_to_be_allowed() {
     let text = "accounts: [{name: a, auth: {token_command: [get, acme]}, users: [{id: '1'}]}]";
-    let main = || SourceFile { path: "c.yaml".into(), bytes: text.as_bytes().to_vec(), mode: None };
+    let main = || SourceFile {
+        path: Path::new("c.yaml").into(),
+        bytes: text.as_bytes().to_vec(),
+        mode: None,
+    };
     let read = |token_command| {
         load::read(main(), Permissions { token_command }, &environment, &Running::NOTHING)
     };
@@ -121,7 +125,7 @@ fn a_partners_password_stays_closed() {
 #[test]
 fn wrong_partners_are_reported() {
     for (partners, words) in [
-        ("x", "partners: is text where a mapping is wanted; write main: {email: …}"),
+        ("x", "1:11: must be a mapping, keys with a value each: {key: value}"),
         ("{main: {}}", "partners.main: has no email; write the user name of the partner's login"),
         (
             "{main: {email: 'a:b', password_file: x}}",

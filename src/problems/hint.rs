@@ -1,7 +1,7 @@
 //! Guesses which key was meant, and decides which words of a file may be repeated in a message.
 //!
-//! Used by [`node`](super::node) for unknown keys and by [`auth`](super::auth) for names in which
-//! a hurried person may have put the token itself.
+//! Used by [`read`](super::read) for unknown keys, and for names in which a hurried person may have put a
+//! secret itself.
 
 /// Longest word that is compared or repeated.
 const WORD_MAX: usize = 32;

@@ -3,9 +3,11 @@
 //! [`ConfigProblem`] is one line of `check-config`; [`ConfigError`] is all of them at once. The `report`
 //! module makes them. Their text never holds a value that may be a secret.
 
-use crate::text;
 use std::fmt;
 use std::path::{Path, PathBuf};
+
+use super::place::Spot;
+use crate::text;
 
 /// One thing that is wrong, or worth a warning, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,10 +33,20 @@ pub struct ConfigError {
     pub warnings: Vec<ConfigProblem>,
 }
 
-/// What to call the file at `path` in a message, where `written` stands in the configuration. A token
-/// put there by mistake has no slash and is no file, and is not repeated.
-pub(crate) fn name_of(written: &str, path: &Path) -> String {
-    if written.contains('/') || path.exists() { text::path(path) } else { "the file".to_owned() }
+impl ConfigProblem {
+    pub(super) fn new(spot: &Spot, message: String) -> Self {
+        let (line, column) = spot.at.unzip();
+        let number = |number: Option<u32>| number.and_then(|number| usize::try_from(number).ok());
+        Self { file: spot.file.to_path_buf(), line: number(line), column: number(column), message }
+    }
+}
+
+impl ConfigError {
+    /// A file of which only one thing can be said.
+    pub(crate) fn whole(file: &Path, message: String) -> Self {
+        let problem = ConfigProblem { file: file.to_owned(), line: None, column: None, message };
+        Self { problems: vec![problem], more: 0, warnings: Vec::new() }
+    }
 }
 
 impl fmt::Display for ConfigProblem {

@@ -1,0 +1,55 @@
+//! Extra labels: the mappings `labels` of accounts and users, and `set` of rules.
+
+use crate::account::{LABEL_VALUE_MAX, LabelName, Labels};
+use crate::problems::entries::Entries;
+use crate::problems::hint::tellable;
+use crate::problems::report::Noted;
+use crate::problems::scope::Scope;
+
+use super::key::{Key, Section};
+use super::value::{Line, in_words};
+
+/// Label values by label names.
+pub(super) type LabelsKeys = Section<Entries<Key<Line<LABEL_VALUE_MAX>>>>;
+
+impl From<&Labels> for LabelsKeys {
+    fn from(labels: &Labels) -> Self {
+        let entry = |(name, value): (&LabelName, &String)| {
+            (name.as_str().to_owned(), Key::of(Line(value.clone())))
+        };
+        Self::of(labels.iter().map(entry).collect())
+    }
+}
+
+impl LabelsKeys {
+    /// The labels under `key`.
+    pub(super) fn check(&self, key: &str, scope: &mut Scope<'_>) -> Result<Labels, Noted> {
+        if self.keys.is_empty() {
+            return Ok(Labels::new());
+        }
+        let mut scope = scope.within(key);
+        let mut labels = Ok(Labels::new());
+        for entry in &self.keys.0 {
+            let shown = tellable(&entry.key).unwrap_or("…");
+            let name = LabelName::parse(&entry.key).map_err(|why| {
+                scope.problem(entry.at, shown, in_words(why));
+                Noted
+            });
+            let value = entry.value.value(shown, &mut scope);
+            match (name, value) {
+                (Ok(name), Ok(value)) => {
+                    if let Ok(labels) = &mut labels {
+                        labels.insert(name, value.0);
+                    }
+                }
+                _ => labels = Err(Noted),
+            }
+        }
+        labels
+    }
+
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+}

@@ -1,0 +1,20 @@
+//! Reads YAML files into serde types, and collects what is wrong with them: where, what, and what to do.
+//!
+//! [`config`](crate::config) and [`web_config`](crate::web_config) read their files this way.
+//! [`read`](read::read) makes a type of a text, or the first problem of one that is no configuration: its
+//! syntax, an unknown key, a list where a mapping belongs. What is wrong beyond that, both modules find out
+//! themselves and note in a [`Report`](report::Report) through a [`Scope`](scope::Scope), with the places that
+//! [`Entries`](entries::Entries) and the library's `Spanned` give. What comes out is a [`ConfigError`].
+//!
+//! Nothing here prints a value that may be a secret, wherever a person put it by mistake.
+
+pub(crate) mod entries;
+pub(crate) mod hint;
+pub(crate) mod place;
+pub(crate) mod problem;
+pub(crate) mod read;
+pub(crate) mod report;
+pub(crate) mod scope;
+pub(crate) mod written;
+
+pub use self::problem::{ConfigError, ConfigProblem};

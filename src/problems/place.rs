@@ -1,0 +1,51 @@
+//! Places in files, and the names of the files that a configuration mentions.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde_saphyr::{Location, Spanned};
+
+use crate::text;
+
+/// A place within a file: line and column, from 1. Nothing is the file as a whole.
+pub(crate) type At = Option<(u32, u32)>;
+
+/// Where the YAML library places something.
+pub(crate) fn at(location: &Location) -> At {
+    let line = u32::try_from(location.line()).ok().filter(|line| *line > 0);
+    line.zip(u32::try_from(location.column()).ok())
+}
+
+/// Where a value stands; one that an alias repeats stands at its anchor.
+pub(crate) fn place<T>(value: &Spanned<T>) -> At {
+    at(&value.defined)
+}
+
+/// A place in one of the files; as text `config.yaml:3:7`.
+#[derive(Clone)]
+pub(crate) struct Spot {
+    pub(crate) file: Arc<Path>,
+    pub(crate) at: At,
+}
+
+impl fmt::Display for Spot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&text::path(&self.file))?;
+        self.at.map_or(Ok(()), |(line, column)| write!(f, ":{line}:{column}"))
+    }
+}
+
+/// The folder against which the relative paths in a file count.
+pub(crate) fn folder_of(file: &Path) -> PathBuf {
+    let absolute = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+    absolute.parent().map(Path::to_owned).unwrap_or_default()
+}
+
+/// What to call the file at `path` in a message, where `written` stands in the configuration. A secret put
+/// there by mistake, with or without slashes in it, is no file and names no folder that exists, and is not repeated.
+pub(crate) fn name_of(written: &str, path: &Path) -> String {
+    let mut folders = Path::new(written).ancestors().zip(path.ancestors()).skip(1);
+    let in_folder = folders.any(|(named, at)| named.file_name().is_some() && at.is_dir());
+    if in_folder || path.exists() { text::path(path) } else { "the file".to_owned() }
+}

@@ -1,0 +1,160 @@
+//! From YAML to serde types, or to the first thing that stands against it.
+//!
+//! The library's own words are used only for syntax errors, because theirs are fixed: all others may quote a
+//! value.
+
+use serde::de::DeserializeOwned;
+use serde_saphyr::budget::BudgetBreach;
+use serde_saphyr::options::{MergeKeyPolicy, NonFiniteFloatPolicy};
+use serde_saphyr::{Error, Options};
+
+use super::hint::{similar, tellable};
+use super::place::{At, at};
+use super::written::NUMBER;
+
+/// Deepest nesting; the deepest key of a configuration needs eight levels.
+const DEPTH_MAX: usize = 32;
+/// Most values of a file: 200,000 users with names and labels.
+const VALUES_MAX: usize = 2_000_000;
+/// Most that aliases may repeat together, values and the ends of lists and mappings.
+const REPEATED_MAX: usize = 1_000_000;
+/// Most bytes of text in a file, of which a file of 16 MiB has no more.
+const TEXT_MAX: usize = 16 << 20;
+
+/// Which words are switches, unquoted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Switches {
+    /// `true` and `false`, as in YAML 1.2.
+    TrueFalse,
+    /// `yes`, `no`, `on` and `off` as well, as in YAML 1.1.
+    YesNo,
+}
+
+/// Reads a text that is one YAML document; nothing if there is nothing in it.
+pub(crate) fn read<T: DeserializeOwned>(
+    bytes: &[u8],
+    switches: Switches,
+) -> Result<Option<T>, (At, String)> {
+    let text = decode(bytes)?;
+    serde_saphyr::from_str_with_options(text, options(switches)).map_err(|error| {
+        let error = innermost(&error);
+        (error.location().as_ref().and_then(at), explain(error))
+    })
+}
+
+fn options(switches: Switches) -> Options {
+    serde_saphyr::options! {
+        budget: serde_saphyr::budget! {
+            max_depth: DEPTH_MAX,
+            max_nodes: VALUES_MAX,
+            max_events: 4 * VALUES_MAX,
+            max_aliases: REPEATED_MAX,
+            max_anchors: REPEATED_MAX,
+            max_recorded_anchor_events: 4 * VALUES_MAX,
+            max_total_scalar_bytes: TEXT_MAX,
+            enforce_alias_anchor_ratio: false,
+        },
+        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: REPEATED_MAX },
+        merge_keys: MergeKeyPolicy::Error,
+        strict_booleans: switches == Switches::TrueFalse,
+        // 007 and 1_000 are text.
+        leading_zero_numbers_as_strings: true,
+        underscored_numbers_as_strings: true,
+        non_finite_float_policy: NonFiniteFloatPolicy::Reject,
+        reject_unsupported_tags: true,
+        reject_tagged_field_names: true,
+        with_snippet: false,
+    }
+}
+
+/// Checks what the library reports without a place: the encoding and forbidden characters.
+fn decode(bytes: &[u8]) -> Result<&str, (At, String)> {
+    let place = |before: &str| {
+        let line = before.matches('\n').count() + 1;
+        let column = before.chars().rev().take_while(|letter| *letter != '\n').count() + 1;
+        u32::try_from(line).ok().zip(u32::try_from(column).ok())
+    };
+    let text = str::from_utf8(bytes).map_err(|error| {
+        let (good, _) = bytes.split_at(error.valid_up_to());
+        let message = format!("is not UTF-8 from byte {} on; save the file as UTF-8", good.len());
+        (place(&String::from_utf8_lossy(good)), message)
+    })?;
+    match text.char_indices().find(|(_, letter)| !printable(*letter)) {
+        None => Ok(text),
+        Some((offset, letter)) => {
+            let (before, _) = text.split_at(offset);
+            let code = u32::from(letter);
+            let what = format!("the character U+{code:04X} is not allowed in YAML; remove it");
+            Err((place(before), what))
+        }
+    }
+}
+
+/// The characters of YAML 1.2, section 5.1.
+fn printable(letter: char) -> bool {
+    matches!(letter, '\t' | '\n' | '\r' | ' '..='~' | '\u{85}' | '\u{a0}'..='\u{fffd}')
+        || letter >= '\u{10000}'
+}
+
+/// The error itself where it was found in what an alias repeats.
+fn innermost(error: &Error) -> &Error {
+    match error {
+        Error::AliasError { error, .. } | Error::WithSnippet { error, .. } => innermost(error),
+        error => error,
+    }
+}
+
+/// What is wrong and what to do, without anything that may be a secret.
+fn explain(error: &Error) -> String {
+    let what = match error {
+        Error::ExternalMessage { msg, .. } => return format!("is not YAML: {msg}"),
+        Error::SerdeUnknownField { field, expected, .. } => return unknown_key(field, expected),
+        Error::DuplicateMappingKey { key, .. } => {
+            let key = key.as_deref().and_then(tellable).unwrap_or("a key");
+            return format!("{key} is given twice; remove one of them");
+        }
+        Error::UnknownAnchor { .. } => {
+            "is not YAML: an alias (*…) needs an anchor (&…) of the same name before it"
+        }
+        Error::MultipleDocuments { .. } => {
+            "starts a second document; keep one, without a further ---"
+        }
+        Error::MergeKeyNotAllowed { .. } => {
+            "merge keys (<<) do not work here; write the keys out, \
+             or repeat a whole value with an anchor (&a) and an alias (*a)"
+        }
+        Error::Unexpected { expected: "mapping start", .. } => {
+            "must be a mapping, keys with a value each: {key: value}"
+        }
+        Error::Unexpected { expected: "sequence start", .. } => "must be a list: [one, two]",
+        Error::Unexpected { .. } => "must be a single value, no list and no mapping",
+        Error::NonFiniteFloat { .. } => NUMBER,
+        Error::NullIntoString { .. } => "is empty; write a value or remove the key",
+        Error::UnsupportedTag { .. }
+        | Error::TaggedStructFieldName { .. }
+        | Error::TaggedScalarCannotDeserializeIntoString { .. }
+        | Error::InvalidScalar { .. } => {
+            "has a tag (!…), which means nothing here or does not fit; remove the tag"
+        }
+        Error::Budget { breach: BudgetBreach::Depth { .. }, .. } => {
+            "is nested too deeply; no key of the configuration needs that"
+        }
+        Error::Budget { .. }
+        | Error::AliasReplayLimitExceeded { .. }
+        | Error::AliasReplayStackDepthExceeded { .. }
+        | Error::AliasExpansionLimitExceeded { .. } => {
+            "is too large once its aliases are followed; split it into files or use fewer aliases"
+        }
+        _ => "does not belong here; compare it with the documentation",
+    };
+    what.to_owned()
+}
+
+fn unknown_key(key: &str, known: &[&str]) -> String {
+    let shown = tellable(key).map(|key| format!(" {key:?}")).unwrap_or_default();
+    let remedy = match similar(key, known) {
+        Some(meant) => format!("did you mean {meant}?"),
+        None => format!("known here: {}", known.join(", ")),
+    };
+    format!("unknown key{shown}; {remedy}")
+}
