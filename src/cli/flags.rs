@@ -144,10 +144,11 @@ pub(crate) struct WebFlags {
         long = "web.external-url",
         value_name = "URL",
         env = "WAZZUP_EXPORTER_WEB_EXTERNAL_URL",
-        value_parser = external_path,
+        // A wrong one is refused later: clap would print it, with a password if it has one.
+        value_parser = |text: &str| Ok::<_, std::convert::Infallible>(external_path(text)),
         global = true
     )]
-    external_path: Option<String>,
+    external_path: Option<Result<String, String>>,
     /// The path below which everything is [default: the path of --web.external-url].
     #[arg(
         long = "web.route-prefix",
@@ -182,9 +183,10 @@ impl WebFlags {
     /// # Errors
     /// When the path of the external URL cannot be one.
     pub(crate) fn route_prefix(&self) -> Result<Prefix, String> {
-        match (&self.route_prefix, self.external_path.as_deref()) {
+        match (&self.route_prefix, &self.external_path) {
+            (_, Some(Err(why))) => Err(format!("--web.external-url: {why}")),
             (Some(RoutePrefix::Given(prefix)), _) => Ok(prefix.clone()),
-            (_, Some(path)) => path.parse().map_err(|why| {
+            (_, Some(Ok(path))) => path.parse().map_err(|why| {
                 format!(
                     "--web.external-url: its path {path} cannot be the prefix of the exporter's own \
                      paths; give one with --web.route-prefix, / if the proxy removes it ({why})"
