@@ -32,7 +32,7 @@ fn a_good_configuration_is_fine_and_a_bad_one_is_explained() {
     assert!(text(&checked.stdout).ends_with("config.yaml: fine; accounts: 1, users: 1\n"));
     let bad = write_config(
         folder.path(),
-        "poll: {interval: -5s}\naccounts:\n- name: acme\n  usres: []\n",
+        "poll: {interval: -5s}\naccounts:\n- name: acme\n  users: []\n",
     );
     for command in ["check-config", "poll"] {
         let checked = run(&[command, &config_flag(&bad)]);

@@ -125,7 +125,7 @@ async fn a_bad_file_is_exit_code_2_before_anything_is_bound() {
         ("tls_server_config: {cert_filse: server.crt}\n", "unknown key \"cert_filse\"".to_owned()),
         (
             "tls_server_config: {cert_file: gone.crt, key_file: server.key}\n",
-            format!("{} cannot be read", pki.path("gone.crt").display()),
+            "tls_server_config.cert_file: the file cannot be read".to_owned(),
         ),
         ("tls_server_config: {cert_file: server.crt}\n", "has neither key_file nor key".to_owned()),
         (
