@@ -202,11 +202,11 @@ def upstream(tools, accounts, users, latency):
 class Exporter(Process):
     """The release binary with a configuration that can be replaced."""
 
-    def __init__(self, tools, config, here):
+    def __init__(self, program, config, here, flags=(), before=()):
         self.config = here / "config.yaml"
         self.write(config)
-        flags = ["--web.listen-address=127.0.0.1:0", "--web.enable-lifecycle"]
-        command = [tools.exporter, f"--config.file={self.config}", *flags]
+        usual = ["--web.listen-address=127.0.0.1:0", "--web.enable-lifecycle"]
+        command = [*before, program, f"--config.file={self.config}", *usual, *flags]
         super().__init__(command, r"listening.* address=(\S+:\d+)", here)
 
     def write(self, config):
@@ -228,7 +228,7 @@ class Exporter(Process):
 @contextlib.contextmanager
 def exporter(tools, config):
     with folder() as here:
-        process = Exporter(tools, config, here)
+        process = Exporter(tools.exporter, config, here)
         try:
             yield process
         finally:

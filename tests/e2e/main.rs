@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod alerting;
+mod attack;
 mod browser;
 mod dashboards;
 mod documents;
