@@ -11,6 +11,7 @@ mod admin;
 mod connection;
 mod documents;
 mod format;
+mod handlers;
 mod login;
 mod metrics;
 mod open_connections;
@@ -29,6 +30,7 @@ mod turns;
 
 pub use self::access::Access;
 pub use self::admin::Admin;
+pub use self::handlers::HANDLERS;
 pub use self::prefix::{InvalidPrefix, Prefix};
 pub use self::routes::Site;
 pub use self::running_config::RunningConfig;

@@ -15,6 +15,7 @@ use hyper::{HeaderMap, StatusCode};
 
 use super::access::{Access, admit, is_from_browser};
 use super::documents::SharedDocuments;
+use super::handlers::{Handlers, count};
 use super::metrics::Scrapes;
 use super::page::{self, PageQuery};
 use super::prefix::Prefix;
@@ -88,13 +89,15 @@ impl Site {
         }
         let routes = routes.fallback(async || plain_text(StatusCode::NOT_FOUND, "Not found.\n"));
         let probes = probes::routes(&self.health, &self.prefix);
+        let handlers = Handlers::new(&self.process, &self.prefix, &self.telemetry_path);
         let scrapes = Scrapes::new(Arc::clone(&self.directory), Arc::clone(&self.process));
         let state = SiteState { site: self, scrapes, documents: Arc::new(SharedDocuments::new()) };
         // Around them all, so that a refusal does not show which methods there are.
         let guarded = Router::new()
             .fallback_service(routes.with_state(Arc::new(state)))
             .layer(from_fn_with_state(Arc::clone(access), admit));
-        probes.fallback_service(guarded)
+        let all = probes.fallback_service(guarded);
+        all.layer(from_fn_with_state(Arc::new(handlers), count))
     }
 }
 

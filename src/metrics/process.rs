@@ -47,6 +47,7 @@ pub struct ProcessMetrics {
     /// The files that `account_files` has a series for.
     known_files: Mutex<BTreeSet<String>>,
     admin_refusals: IntCounterVec,
+    http_requests: IntCounterVec,
     login_failures: IntCounter,
 }
 
@@ -136,6 +137,7 @@ impl ProcessMetrics {
             account_files: account_files(&registry),
             known_files: Mutex::default(),
             admin_refusals: admin_refusals(&registry),
+            http_requests: http_requests(&registry),
             login_failures: login_failures(&registry),
             registry,
         };
@@ -165,6 +167,20 @@ impl ProcessMetrics {
         for code in AdminCode::ALL {
             self.admin_refusals.with_label_values(&[code.label()]);
         }
+    }
+
+    /// Creates the counters of good answers and of refusals by each handler of the main listener at 0.
+    pub fn http_opens(&self, handlers: &[&str]) {
+        for handler in handlers {
+            for code in ["200", "503"] {
+                self.http_requests.with_label_values(&[*handler, code]);
+            }
+        }
+    }
+
+    /// Counts a request to the main listener by what it was for and the status of its answer.
+    pub fn http_request(&self, handler: &str, code: &str) {
+        self.http_requests.with_label_values(&[handler, code]).inc();
     }
 
     /// Counts a refused request to the admin listener.
@@ -282,6 +298,15 @@ fn account_files(registry: &Registry) -> IntGaugeVec {
         "1 if the account file was good when the configuration was last loaded, 0 if it is broken: its accounts are missing, or stay as they were before.",
     );
     add(registry, IntGaugeVec::new(options, &["file"]).expect("the literal options are valid"))
+}
+
+fn http_requests(registry: &Registry) -> IntCounterVec {
+    let options = Opts::new(
+        "wazzup_exporter_http_requests_total",
+        "Requests to the main listener, by what is at their path and the status of the answer.",
+    );
+    let labels = ["handler", "code"];
+    add(registry, IntCounterVec::new(options, &labels).expect("the literal options are valid"))
 }
 
 fn admin_refusals(registry: &Registry) -> IntCounterVec {

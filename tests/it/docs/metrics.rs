@@ -9,6 +9,7 @@ use wazzup_exporter::app::Options;
 use wazzup_exporter::channel::{ChannelState, Role as RoleLabel, Transport};
 use wazzup_exporter::config;
 use wazzup_exporter::counter::CounterType;
+use wazzup_exporter::http::HANDLERS;
 use wazzup_exporter::metrics::{
     AdminCode, Endpoint, Outcome, RefusalCode, ResetResult, SweepResult,
 };
@@ -26,6 +27,9 @@ use super::super::support::wait::{guard, until};
 use super::{code, one_code, page, rows};
 
 pub(super) type Words = BTreeSet<String>;
+
+/// What the main listener answers with.
+const STATUSES: [&str; 9] = ["200", "302", "401", "403", "404", "405", "429", "500", "503"];
 
 /// A metric family: its type, and its labels with their values.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -276,6 +280,8 @@ fn the_values_of_labels_are_those_of_the_program() {
             "code",
             words(AdminCode::ALL.iter().map(|one| one.label())),
         ),
+        ("wazzup_exporter_http_requests_total", "handler", words(HANDLERS)),
+        ("wazzup_exporter_http_requests_total", "code", words(STATUSES)),
         ("wazzup_api_requests_total", "endpoint", endpoints()),
         ("wazzup_api_request_duration_seconds", "endpoint", endpoints()),
         ("wazzup_api_requests_total", "outcome", words(Outcome::ALL.iter().map(|one| one.label()))),
