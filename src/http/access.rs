@@ -43,7 +43,7 @@ pub struct Access {
 
 /// Why a request is not let through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub(super) enum NoAccess {
     RateLimited,
     LoginRequired,
     /// Too many passwords are being checked.
@@ -114,9 +114,13 @@ impl Access {
 
     /// Checks the rate limit and the login of a request from `peer`. Not to be called for probes: they
     /// have no password, and a rate limit must not make them fail.
-    pub(super) async fn check(&self, headers: &HeaderMap, peer: SocketAddr) -> Result<(), Refusal> {
+    pub(super) async fn check(
+        &self,
+        headers: &HeaderMap,
+        peer: SocketAddr,
+    ) -> Result<(), NoAccess> {
         if self.limit.as_ref().is_some_and(|limit| !limit.take()) {
-            return Err(Refusal::RateLimited);
+            return Err(NoAccess::RateLimited);
         }
         let rules = self.rules.load_full();
         if rules.users.is_empty() {
@@ -124,8 +128,8 @@ impl Access {
         }
         match self.logins.check(headers, &rules.users, peer).await {
             LoginResult::Valid => Ok(()),
-            LoginResult::Invalid => Err(Refusal::LoginRequired),
-            LoginResult::Busy => Err(Refusal::Busy),
+            LoginResult::Invalid => Err(NoAccess::LoginRequired),
+            LoginResult::Busy => Err(NoAccess::Busy),
         }
     }
 
@@ -194,7 +198,7 @@ pub(super) async fn admit(
     }
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for NoAccess {
     fn into_response(self) -> Response {
         match self {
             Self::RateLimited => {

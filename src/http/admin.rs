@@ -24,7 +24,7 @@ use serde::Serialize;
 use tokio::time::timeout;
 use tracing::warn;
 
-use super::access::{Access, Refusal, is_from_browser};
+use super::access::{Access, NoAccess, is_from_browser};
 use super::response::response;
 use crate::metrics::{AdminCode, ProcessMetrics};
 use crate::reset::{NotAdmitted, ResetReply, ResetRequest, ResetService};
@@ -120,9 +120,9 @@ async fn admit(
         return next.run(request).await;
     };
     let code = match refusal {
-        Refusal::LoginRequired => AdminCode::LoginRequired,
-        Refusal::RateLimited => AdminCode::RateLimited,
-        Refusal::Busy => AdminCode::Busy,
+        NoAccess::LoginRequired => AdminCode::LoginRequired,
+        NoAccess::RateLimited => AdminCode::RateLimited,
+        NoAccess::Busy => AdminCode::Busy,
     };
     let mut response = admin.refuse(code, peer, None);
     for (name, value) in refusal.into_response().headers() {

@@ -31,22 +31,23 @@ pub(super) struct SharedDocuments<K> {
     /// The documents that are being made or will be.
     wanted: Mutex<HashMap<K, watch::Sender<Option<SharedDocument>>>>,
     /// The finished ones that are still sent, oldest first.
-    alive: Mutex<VecDeque<(Weak<Content>, CancellationToken)>>,
+    alive: Mutex<VecDeque<(Weak<()>, CancellationToken)>>,
 }
 
 /// A finished document.
 #[derive(Debug, Clone)]
 pub(super) struct SharedDocument {
-    content: Arc<Content>,
+    content: Bytes,
     /// Cancelled when its readers have to go.
     cut: CancellationToken,
 }
 
-#[derive(Debug)]
-struct Content(Vec<u8>);
-
-/// A share of a document's content.
-struct Share(Arc<Content>);
+/// What the bytes of a document belong to.
+struct Content {
+    bytes: Vec<u8>,
+    /// Dropped with the last of the bytes.
+    _alive: Arc<()>,
+}
 
 impl<K: Clone + Eq + Hash + Send + Sync + 'static> SharedDocuments<K> {
     pub(super) fn new() -> Self {
@@ -113,8 +114,10 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> SharedDocuments<K> {
 
     /// Takes a finished document in; the oldest one has to go if there are too many.
     fn keep(&self, content: Vec<u8>) -> SharedDocument {
-        let document =
-            SharedDocument { content: Arc::new(Content(content)), cut: CancellationToken::new() };
+        let token = Arc::new(());
+        let is_alive = Arc::downgrade(&token);
+        let content = Bytes::from_owner(Content { bytes: content, _alive: token });
+        let document = SharedDocument { content, cut: CancellationToken::new() };
         let mut alive = lock(&self.alive);
         alive.retain(|(content, _)| content.strong_count() > 0);
         if alive.len() >= ALIVE_MAX
@@ -122,7 +125,7 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> SharedDocuments<K> {
         {
             cut.cancel();
         }
-        alive.push_back((Arc::downgrade(&document.content), document.cut.clone()));
+        alive.push_back((is_alive, document.cut.clone()));
         document
     }
 }
@@ -130,16 +133,15 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> SharedDocuments<K> {
 impl SharedDocument {
     /// A response with the document; the connection that sends it is aborted when the document is cut.
     pub(super) fn into_response(self, content_type: &'static str) -> Response {
-        let content = Bytes::from_owner(Share(self.content));
-        let mut response = response(StatusCode::OK, content_type, content);
+        let mut response = response(StatusCode::OK, content_type, self.content);
         response.extensions_mut().insert(self.cut);
         response
     }
 }
 
-impl AsRef<[u8]> for Share {
+impl AsRef<[u8]> for Content {
     fn as_ref(&self) -> &[u8] {
-        &self.0.0
+        &self.bytes
     }
 }
 
@@ -185,8 +187,8 @@ mod tests {
         }
         go.send(()).unwrap();
         let read = readers.join_all().await;
-        assert!(read.iter().all(|one| Arc::ptr_eq(&one.content, &read[0].content)));
-        assert_eq!(read[0].content.0, b"held");
+        assert!(read.iter().all(|one| one.content.as_ptr() == read[0].content.as_ptr()));
+        assert_eq!(read[0].content, &b"held"[..]);
         assert!(lock(&documents.wanted).is_empty());
     }
 
@@ -214,7 +216,7 @@ mod tests {
         assert_eq!((documents.turn.available_permits(), made.load(SeqCst)), (0, 0));
         go.send(()).unwrap();
         // Those before it have had their turns.
-        assert_eq!(documents.get(99, || b"last".to_vec()).await.unwrap().content.0, b"last");
+        assert_eq!(documents.get(99, || b"last".to_vec()).await.unwrap().content, &b"last"[..]);
         assert_eq!(made.load(SeqCst), 0);
     }
 

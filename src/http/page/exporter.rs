@@ -5,7 +5,7 @@ use std::fmt;
 use maud::{Markup, html};
 
 use super::context::PageContext;
-use super::query::{AccountSelection, Selection};
+use super::query::{AccountSelection, PageSelection};
 use crate::http::format::{Age, Count, Grouped, Period, clock};
 use crate::http::status::AccountStatus;
 
@@ -21,7 +21,7 @@ const COLUMNS: [&str; 8] =
     ["Read every", "Last sweep", "Took", "Requests", "Failed", "Limit", "Used", "Held back"];
 
 /// The legend, and facts about the exporter.
-pub(super) fn exporter(selection: &Selection<'_>, view: &PageContext<'_>) -> Markup {
+pub(super) fn exporter(selection: &PageSelection<'_>, view: &PageContext<'_>) -> Markup {
     let status = view.status;
     let users = status.accounts.iter().map(|account| account.users.len()).sum();
     html! {

@@ -38,7 +38,7 @@ pub(in crate::http) struct PageQuery {
 
 /// What a page shows.
 #[derive(Debug)]
-pub(super) struct Selection<'a> {
+pub(super) struct PageSelection<'a> {
     /// Accounts with their users.
     pub(super) accounts: Vec<AccountSelection<'a>>,
     /// Accounts of which only the sums are shown.
@@ -87,7 +87,7 @@ impl PageQuery {
     }
 
     /// Selects the accounts and users to show.
-    pub(super) fn select<'a>(&self, status: &'a Status) -> Selection<'a> {
+    pub(super) fn select<'a>(&self, status: &'a Status) -> PageSelection<'a> {
         let accounts = status.accounts.iter().filter(|account| self.includes(account));
         let mut accounts: Vec<&AccountStatus> = accounts.collect();
         // The sort is stable: equal accounts stay in the order of the configuration.
@@ -106,10 +106,10 @@ impl PageQuery {
             None => AccountSelection::short(account, short),
         };
         let accounts = accounts.into_iter().map(part).collect();
-        Selection { accounts, others, beyond: Vec::new(), found: None }
+        PageSelection { accounts, others, beyond: Vec::new(), found: None }
     }
 
-    fn search<'a>(&self, accounts: &[&'a AccountStatus]) -> Selection<'a> {
+    fn search<'a>(&self, accounts: &[&'a AccountStatus]) -> PageSelection<'a> {
         let (mut shown, mut beyond, mut found) = (Vec::new(), Vec::new(), 0);
         for account in accounts.iter().copied() {
             let account_text = searchable([account.name.as_str()], account.labels.values());
@@ -125,7 +125,7 @@ impl PageQuery {
                 beyond.push(part);
             }
         }
-        Selection { accounts: shown, others: Vec::new(), beyond, found: Some(found) }
+        PageSelection { accounts: shown, others: Vec::new(), beyond, found: Some(found) }
     }
 
     fn finds(&self, account_text: &str, user: &UserStatus) -> bool {

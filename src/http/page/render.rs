@@ -6,7 +6,7 @@ use super::account::account;
 use super::context::PageContext;
 use super::exporter::exporter;
 use super::overview::{broken_files, others};
-use super::query::{PageQuery, Selection};
+use super::query::{PageQuery, PageSelection};
 use super::summary::Summary;
 use crate::http::format::Count;
 use crate::http::status::Status;
@@ -60,7 +60,7 @@ fn head(title: &str) -> Markup {
     }
 }
 
-fn header(query: &PageQuery, selection: &Selection<'_>) -> Markup {
+fn header(query: &PageQuery, selection: &PageSelection<'_>) -> Markup {
     html! {
         header {
             h1 { "Unanswered messages" }

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::query::{PageQuery, Selection, by_red};
+use super::query::{PageQuery, PageSelection, by_red};
 use crate::http::format::{Age, Count, Figure, Grouped, clock};
 use crate::http::status::{AccountStatus, Completeness, RedOf, Status, UserStatus};
 
@@ -37,7 +37,7 @@ pub(super) struct Summary<'a> {
 
 impl<'a> Summary<'a> {
     /// The summary of the users that a search found, of one account, or of all accounts.
-    pub(super) fn of(status: &'a Status, query: &PageQuery, selection: &Selection<'a>) -> Self {
+    pub(super) fn of(status: &'a Status, query: &PageQuery, selection: &PageSelection<'a>) -> Self {
         let mut summary = Self::default();
         if query.searches() {
             for part in selection.accounts.iter().chain(&selection.beyond) {
