@@ -20,7 +20,7 @@ use crate::schedule::WorkingHours;
 use super::auth::AuthKeys;
 use super::budget::Placed;
 use super::claims::{Claim, ClaimKey};
-use super::key::{Key, Section, if_on, missing};
+use super::key::{Key, Nested, if_on, missing};
 use super::labels::LabelsKeys;
 use super::lists::{ChannelsKeys, DiscoveryKeys, WorkingHoursKeys};
 use super::network::{RateLimitKeys, TlsKeys, check_base_url, leak};
@@ -54,33 +54,33 @@ pub(super) struct AccountKeys {
     /// Lets `base_url` be http anywhere; the token then travels unencrypted.
     allow_insecure_http: Key<bool>,
     /// Where the token comes from.
-    auth: Section<AuthKeys>,
+    auth: Nested<AuthKeys>,
     /// What the API allows; accounts with the same token share it.
-    rate_limit: Section<RateLimitKeys>,
+    rate_limit: Nested<RateLimitKeys>,
     /// How the API's certificate is checked; that of an https proxy, too.
-    tls: Section<TlsKeys>,
+    tls: Nested<TlsKeys>,
     /// An HTTP proxy for all requests of the account. Default: what `HTTPS_PROXY`, `HTTP_PROXY`,
     /// `ALL_PROXY` and `NO_PROXY` say.
     #[serde(skip_serializing_if = "Key::is_missing")]
     proxy_url: Key<ProxyUrl>,
     /// How often to ask: what it does not say, `poll` of the main file does.
-    poll: Section<PollKeys>,
+    poll: Nested<PollKeys>,
     /// Labels on the info metrics of the account and of its users.
     labels: LabelsKeys,
     /// When people work, for dashboards and alerts.
-    #[serde(skip_serializing_if = "Section::<WorkingHoursKeys>::is_empty")]
-    working_hours: Section<WorkingHoursKeys>,
+    #[serde(skip_serializing_if = "Nested::<WorkingHoursKeys>::is_empty")]
+    working_hours: Nested<WorkingHoursKeys>,
     /// Whose counters are read; at least one, unless users are found.
     users: UsersKeys,
     /// More users, from the account's own list.
     #[serde(serialize_with = "if_on")]
-    discover_users: Section<DiscoveryKeys>,
+    discover_users: Nested<DiscoveryKeys>,
     /// Whether channels are read and, with v2, the users' roles on them.
     #[serde(serialize_with = "if_on")]
-    channels: Section<ChannelsKeys>,
+    channels: Nested<ChannelsKeys>,
     /// Whether the counters of all chats of the account may be cleared, and within which bounds.
     #[serde(serialize_with = "if_on")]
-    reset: Section<ResetKeys>,
+    reset: Nested<ResetKeys>,
 }
 
 impl Default for AccountKeys {
@@ -91,17 +91,17 @@ impl Default for AccountKeys {
             account_id: Key::MISSING,
             base_url: Key::MISSING,
             allow_insecure_http: Key::of(false),
-            auth: Section::default(),
-            rate_limit: Section::default(),
-            tls: Section::default(),
+            auth: Nested::default(),
+            rate_limit: Nested::default(),
+            tls: Nested::default(),
             proxy_url: Key::MISSING,
-            poll: Section::default(),
+            poll: Nested::default(),
             labels: LabelsKeys::default(),
-            working_hours: Section::default(),
+            working_hours: Nested::default(),
             users: UsersKeys::default(),
-            discover_users: Section::default(),
-            channels: Section::default(),
-            reset: Section::default(),
+            discover_users: Nested::default(),
+            channels: Nested::default(),
+            reset: Nested::default(),
         }
     }
 }
@@ -127,28 +127,28 @@ impl From<&Account> for AccountKeys {
             channels,
             reset,
         } = account;
-        let users = users.iter().map(|user| Section::of(UserKeys::from(&**user))).collect();
+        let users = users.iter().map(|user| Nested::of(UserKeys::from(&**user))).collect();
         Self {
             name: Key::of(name.clone()),
             api: Key::of(*api),
             account_id: Key::optional(account_id.clone()),
             base_url: Key::of(Address(base_url.clone())),
             allow_insecure_http: Key::of(leak(base_url, proxy.as_ref()).is_some()),
-            auth: Section::of(auth.into()),
-            rate_limit: Section::of(rate_limit.into()),
-            tls: Section::of(tls.into()),
+            auth: Nested::of(auth.into()),
+            rate_limit: Nested::of(rate_limit.into()),
+            tls: Nested::of(tls.into()),
             proxy_url: Key::optional(proxy.clone()),
-            poll: Section::of(poll.into()),
+            poll: Nested::of(poll.into()),
             labels: labels.into(),
-            working_hours: Section::of(
+            working_hours: Nested::of(
                 working_hours.as_ref().map(WorkingHoursKeys::from).unwrap_or_default(),
             ),
-            users: Section::of(users),
-            discover_users: Section::of(
+            users: Nested::of(users),
+            discover_users: Nested::of(
                 discovery.as_ref().map(DiscoveryKeys::from).unwrap_or_default(),
             ),
-            channels: Section::of(channels.as_ref().into()),
-            reset: Section::of(reset.as_ref().map(ResetKeys::from).unwrap_or_default()),
+            channels: Nested::of(channels.as_ref().into()),
+            reset: Nested::of(reset.as_ref().map(ResetKeys::from).unwrap_or_default()),
         }
     }
 }
@@ -173,7 +173,7 @@ pub(super) struct FoundAccounts {
 }
 
 /// The list `accounts` of a file.
-pub(super) type AccountsKeys = Section<Vec<Section<AccountKeys>>>;
+pub(super) type AccountsKeys = Nested<Vec<Nested<AccountKeys>>>;
 
 /// Makes accounts of a list.
 pub(super) fn check_accounts(
@@ -232,7 +232,7 @@ struct People {
     channels: Option<Channels>,
 }
 
-impl Section<AccountKeys> {
+impl Nested<AccountKeys> {
     fn check(
         &self,
         defaults: &Defaults,

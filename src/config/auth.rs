@@ -18,7 +18,7 @@ use crate::problems::place::At;
 use crate::problems::report::Noted;
 use crate::problems::scope::Scope;
 
-use super::key::{Key, Section, check_items, missing};
+use super::key::{Key, Nested, check_items, missing};
 use super::origin::Origin;
 use super::partners::Partners;
 use super::token::{FileWarning, check_token_file, token_fault};
@@ -50,22 +50,22 @@ pub(super) struct AuthKeys {
     /// A program and its arguments, run without a shell, that prints
     /// `{"access_token": "…", "expires_in": 3600}`; 1 to 64 words, main file only, and only with
     /// `--config.allow-token-command`.
-    #[serde(skip_serializing_if = "Section::<Command>::is_empty")]
-    token_command: Section<Command>,
+    #[serde(skip_serializing_if = "Nested::<TokenCommand>::is_empty")]
+    token_command: Nested<TokenCommand>,
     /// White label: the name of a login under `partners`, exchanged for tokens of this account. Needs
     /// `account_id`.
     #[serde(skip_serializing_if = "Key::is_missing")]
     partner: Key<Line<WORD_MAX>>,
     /// Wazzup label: the customer's login.
-    #[serde(skip_serializing_if = "Section::<OAuthKeys>::is_empty")]
-    oauth: Section<OAuthKeys>,
+    #[serde(skip_serializing_if = "Nested::<OAuthKeys>::is_empty")]
+    oauth: Nested<OAuthKeys>,
 }
 
 /// A program and its arguments, which may be secrets.
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(extend("minItems" = 1, "maxItems" = 64)))]
-struct Command(Vec<Key<Line<WORD_MAX>>>);
+struct TokenCommand(Vec<Key<Line<WORD_MAX>>>);
 
 /// The login of a customer of the Wazzup label.
 #[derive(Clone, Default, Serialize, Deserialize)]
@@ -81,7 +81,7 @@ struct OAuthKeys {
     refresh_token_file: Key<PathText>,
 }
 
-impl Serialize for Command {
+impl Serialize for TokenCommand {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let program = self.0.first().and_then(Key::good).map(|program| program.0.as_str());
         serializer.collect_seq(program.into_iter().chain(self.0.iter().skip(1).map(|_| SECRET)))
@@ -99,11 +99,11 @@ impl From<&Auth> for AuthKeys {
             Auth::TokenFile(file) => keys.token_file = Key::of(file.as_path().into()),
             Auth::TokenCommand(words) => {
                 let words = words.iter().map(|word| Key::of(Line(word.clone()))).collect();
-                keys.token_command = Section::of(Command(words));
+                keys.token_command = Nested::of(TokenCommand(words));
             }
             Auth::Partner(partner) => keys.partner = Key::of(Line(partner.name.clone())),
             Auth::OAuth { partner, refresh_token_file } => {
-                keys.oauth = Section::of(OAuthKeys {
+                keys.oauth = Nested::of(OAuthKeys {
                     partner: Key::of(Line(partner.name.clone())),
                     refresh_token_file: Key::of(refresh_token_file.as_path().into()),
                 });
@@ -201,7 +201,7 @@ impl AuthKeys {
     }
 }
 
-impl Section<Command> {
+impl Nested<TokenCommand> {
     fn is_empty(&self) -> bool {
         self.keys.0.is_empty()
     }
@@ -235,7 +235,7 @@ impl Section<Command> {
     }
 }
 
-impl Section<OAuthKeys> {
+impl Nested<OAuthKeys> {
     fn is_empty(&self) -> bool {
         self.keys.partner.is_missing()
     }

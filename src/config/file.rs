@@ -12,10 +12,10 @@ use serde::{Deserialize, Serialize};
 use crate::account::Account;
 
 use super::accounts::{AccountKeys, AccountsKeys};
-use super::key::{Key, Section};
+use super::key::{Key, Nested};
 use super::partners::{PartnerKeys, PartnersKeys};
 use super::settings::{ExportKeys, GlobalSettings, PollKeys};
-use super::value::{Count, PathText};
+use super::value::{Bounded, PathText};
 
 /// The main file. What takes more than one key to judge, as the rate limit, only
 /// `wazzup-exporter check-config` can tell.
@@ -24,14 +24,14 @@ use super::value::{Count, PathText};
 #[serde(default, deny_unknown_fields)]
 pub(super) struct MainKeys {
     /// How often to ask, for every account.
-    pub(super) poll: Section<PollKeys>,
+    pub(super) poll: Nested<PollKeys>,
     /// Requests in flight at the same time over all accounts.
-    pub(super) max_in_flight: Key<Count<1, 65_536>>,
+    pub(super) max_in_flight: Key<Bounded<1, 65_536>>,
     /// What is shown.
-    pub(super) export: Section<ExportKeys>,
+    pub(super) export: Nested<ExportKeys>,
     /// More accounts: files and patterns of files, as `accounts.d/*.yaml`.
     #[serde(skip_serializing)]
-    pub(super) account_files: Section<Vec<Key<PathText>>>,
+    pub(super) account_files: Nested<Vec<Key<PathText>>>,
     /// The directory in which each account file has a folder for the files that it names.
     #[serde(skip_serializing_if = "Key::is_missing")]
     pub(super) secrets_dir: Key<PathText>,
@@ -52,13 +52,13 @@ pub(super) struct AccountFileKeys {
 impl Default for MainKeys {
     fn default() -> Self {
         Self {
-            poll: Section::default(),
-            max_in_flight: Key::of(Count(256)),
-            export: Section::default(),
-            account_files: Section::default(),
+            poll: Nested::default(),
+            max_in_flight: Key::of(Bounded(256)),
+            export: Nested::default(),
+            account_files: Nested::default(),
             secrets_dir: Key::MISSING,
-            partners: Section::default(),
-            accounts: Section::default(),
+            partners: Nested::default(),
+            accounts: Nested::default(),
         }
     }
 }
@@ -72,16 +72,16 @@ pub fn render(settings: &GlobalSettings, accounts: &[Arc<Account>]) -> String {
     let GlobalSettings { poll, max_in_flight, export, secrets_dir, partners } = settings;
     let partners = partners
         .iter()
-        .map(|partner| (partner.name.clone(), Section::of(PartnerKeys::from(&**partner))));
-    let accounts = accounts.iter().map(|account| Section::of(AccountKeys::from(&**account)));
+        .map(|partner| (partner.name.clone(), Nested::of(PartnerKeys::from(&**partner))));
+    let accounts = accounts.iter().map(|account| Nested::of(AccountKeys::from(&**account)));
     let file = MainKeys {
-        poll: Section::of(poll.into()),
-        max_in_flight: Key::of(Count(*max_in_flight)),
-        export: Section::of(export.into()),
-        account_files: Section::default(),
+        poll: Nested::of(poll.into()),
+        max_in_flight: Key::of(Bounded(*max_in_flight)),
+        export: Nested::of(export.into()),
+        account_files: Nested::default(),
         secrets_dir: Key::optional(secrets_dir.as_deref().map(Into::into)),
-        partners: Section::of(partners.collect()),
-        accounts: Section::of(accounts.collect()),
+        partners: Nested::of(partners.collect()),
+        accounts: Nested::of(accounts.collect()),
     };
     serde_saphyr::to_string(&file).expect("these are texts, numbers and switches under text keys")
 }

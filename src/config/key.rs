@@ -1,4 +1,4 @@
-//! What stands under a key: [`Key`] for a single value, [`Section`] for a mapping or a list.
+//! What stands under a key: [`Key`] for a single value, [`Nested`] for a mapping or a list.
 //!
 //! The types of the file are made of them. Both know their place; a [`Key`] was checked by its [`Value`] when
 //! it was read, and what is wrong with it waits there until the section notes it, so that one run finds
@@ -120,12 +120,12 @@ impl<T: Serialize> Serialize for Key<T> {
 /// A mapping or a list under a key, or an item of a list. Nothing at all stands for an empty one: its keys
 /// are often all commented out.
 #[derive(Clone, Default)]
-pub(super) struct Section<T> {
+pub(super) struct Nested<T> {
     pub(super) keys: T,
     pub(super) at: At,
 }
 
-impl<T> Section<T> {
+impl<T> Nested<T> {
     /// One that stands in no file.
     pub(super) fn of(keys: T) -> Self {
         Self { keys, at: None }
@@ -137,7 +137,7 @@ impl<T> Section<T> {
     }
 }
 
-impl<'de, T: Deserialize<'de> + Default> Deserialize<'de> for Section<T> {
+impl<'de, T: Deserialize<'de> + Default> Deserialize<'de> for Nested<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let written = Spanned::<Option<T>>::deserialize(deserializer)?;
         let at = place(&written);
@@ -145,7 +145,7 @@ impl<'de, T: Deserialize<'de> + Default> Deserialize<'de> for Section<T> {
     }
 }
 
-impl<T: Serialize> Serialize for Section<T> {
+impl<T: Serialize> Serialize for Nested<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.keys.serialize(serializer)
     }
@@ -159,7 +159,7 @@ pub(super) trait Switched: Serialize {
 
 /// Shows a section; of what is switched off nothing else counts.
 pub(super) fn if_on<T: Switched, S: Serializer>(
-    section: &Section<T>,
+    section: &Nested<T>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     if section.keys.is_on() {

@@ -6,11 +6,11 @@ use crate::problems::hint::tellable;
 use crate::problems::report::Noted;
 use crate::problems::scope::Scope;
 
-use super::key::{Key, Section};
+use super::key::{Key, Nested};
 use super::value::{Line, in_words};
 
 /// Label values by label names.
-pub(super) type LabelsKeys = Section<Entries<Key<Line<LABEL_VALUE_MAX>>>>;
+pub(super) type LabelsKeys = Nested<Entries<Key<Line<LABEL_VALUE_MAX>>>>;
 
 impl From<&Labels> for LabelsKeys {
     fn from(labels: &Labels) -> Self {

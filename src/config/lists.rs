@@ -12,9 +12,9 @@ use crate::problems::report::Noted;
 use crate::problems::scope::Scope;
 use crate::schedule::WorkingHours;
 
-use super::key::{Key, Section, Switched, check_items};
+use super::key::{Key, Nested, Switched, check_items};
 use super::labels::LabelsKeys;
-use super::value::{Count, HOUR, Line, Time};
+use super::value::{Bounded, HOUR, Line, Time};
 
 /// Made once: it is the default of every account.
 static EVERYBODY: LazyLock<Pattern> =
@@ -33,13 +33,13 @@ pub(super) struct DiscoveryKeys {
     /// Time between two readings of the list.
     refresh_interval: Key<Refresh>,
     /// A user is taken if one of these patterns matches …
-    include: Section<Vec<Key<Pattern>>>,
+    include: Nested<Vec<Key<Pattern>>>,
     /// … and none of these.
-    exclude: Section<Vec<Key<Pattern>>>,
+    exclude: Nested<Vec<Key<Pattern>>>,
     /// Most users that are found; the rate limit must have room for as many.
-    max_users: Key<Count<1, 100_000>>,
+    max_users: Key<Bounded<1, 100_000>>,
     /// Labels for those who match; the last rule that sets a label wins.
-    labels: Section<Vec<Section<LabelRuleKeys>>>,
+    labels: Nested<Vec<Nested<LabelRuleKeys>>>,
 }
 
 /// Labels for users who match.
@@ -58,10 +58,10 @@ impl Default for DiscoveryKeys {
         Self {
             enabled: Key::of(false),
             refresh_interval: Key::of(Time(Duration::from_mins(10))),
-            include: Section::of(vec![Key::of(EVERYBODY.clone())]),
-            exclude: Section::default(),
-            max_users: Key::of(Count(1000)),
-            labels: Section::default(),
+            include: Nested::of(vec![Key::of(EVERYBODY.clone())]),
+            exclude: Nested::default(),
+            max_users: Key::of(Bounded(1000)),
+            labels: Nested::default(),
         }
     }
 }
@@ -70,17 +70,17 @@ impl From<&Discovery> for DiscoveryKeys {
     fn from(discovery: &Discovery) -> Self {
         let Discovery { refresh_interval, include, exclude, max_users, labels } = discovery;
         let patterns =
-            |list: &[Pattern]| Section::of(list.iter().cloned().map(Key::of).collect::<Vec<_>>());
+            |list: &[Pattern]| Nested::of(list.iter().cloned().map(Key::of).collect::<Vec<_>>());
         let rule = |LabelRule { pattern, set }: &LabelRule| {
-            Section::of(LabelRuleKeys { r#match: Key::of(pattern.clone()), set: set.into() })
+            Nested::of(LabelRuleKeys { r#match: Key::of(pattern.clone()), set: set.into() })
         };
         Self {
             enabled: Key::of(true),
             refresh_interval: Key::of(Time(*refresh_interval)),
             include: patterns(include),
             exclude: patterns(exclude),
-            max_users: Key::of(Count(*max_users)),
-            labels: Section::of(labels.iter().map(rule).collect()),
+            max_users: Key::of(Bounded(*max_users)),
+            labels: Nested::of(labels.iter().map(rule).collect()),
         }
     }
 }
@@ -114,7 +114,7 @@ impl DiscoveryKeys {
 }
 
 fn patterns(
-    list: &Section<Vec<Key<Pattern>>>,
+    list: &Nested<Vec<Key<Pattern>>>,
     name: &str,
     scope: &mut Scope<'_>,
 ) -> Result<Vec<Pattern>, Noted> {
@@ -200,7 +200,7 @@ impl From<&WorkingHours> for WorkingHoursKeys {
     }
 }
 
-impl Section<WorkingHoursKeys> {
+impl Nested<WorkingHoursKeys> {
     /// Whether none are known.
     pub(super) fn is_empty(&self) -> bool {
         self.keys.timezone.is_missing()

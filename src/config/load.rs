@@ -16,7 +16,7 @@ use super::admission::{AccountFile, Candidate, admit, stem};
 use super::budget;
 use super::claims::{Claim, ClaimKey, check_duplicates};
 use super::file::{AccountFileKeys, MainKeys};
-use super::key::{Key, Section, missing};
+use super::key::{Key, Nested, missing};
 use super::origin::{Environment, FileTrust, Origin, Permissions};
 use super::partners::Partners;
 use super::settings::{DEFAULT_EXPORT, GlobalSettings};
@@ -200,7 +200,7 @@ struct ConfigLoader<'a> {
 impl ConfigLoader<'_> {
     fn load_main(&mut self, report: &mut Report) -> Result<Loaded, Noted> {
         let file = Arc::clone(&self.main.path);
-        let main: Section<MainKeys> = read_keys(&self.main, report)?;
+        let main: Nested<MainKeys> = read_keys(&self.main, report)?;
         let mut scope = Scope::new(report, &file);
         let (settings, secrets_dir, defaults) = self.check_settings(&main.keys, &mut scope);
         let accounts = &main.keys.accounts;
@@ -367,7 +367,7 @@ impl ConfigLoader<'_> {
     fn check_file(
         &self,
         source: &SourceFile,
-        file: &Section<AccountFileKeys>,
+        file: &Nested<AccountFileKeys>,
         trust: FileTrust<'_>,
         defaults: &Defaults,
         scope: &mut Scope<'_>,
@@ -394,7 +394,7 @@ impl ConfigLoader<'_> {
 fn read_keys<T: DeserializeOwned + Default>(
     source: &SourceFile,
     report: &mut Report,
-) -> Result<Section<T>, Noted> {
+) -> Result<Nested<T>, Noted> {
     let (at, message) = match read_yaml(&source.bytes, Switches::TrueFalse) {
         Ok(Some(keys)) => return Ok(keys),
         Ok(None) => {

@@ -7,7 +7,7 @@
 //! The files are serde types, one file for each part of them: `file` has the whole, `settings`, `partners`,
 //! `accounts`, `auth`, `network`, `lists`, `users`, `labels` and `reset` what stands in it. Their comments
 //! are the documentation of the keys: `make generated` writes docs/config.schema.json and the tables of
-//! docs/configuration.md from them. They are made of the keys and sections of `key` and of the values of
+//! docs/configuration.md from them. They are made of what `key` has and of the values of
 //! `value`, which know their place; beside each type stands the check that makes a part of an
 //! [`Account`](crate::account::Account) of it, and the way back, for [`render()`] and `/config`. `budget` says
 //! whether upstream has room for all of it.

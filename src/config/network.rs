@@ -12,7 +12,7 @@ use crate::net::is_loopback;
 use super::ca::read_ca;
 use super::key::Key;
 use super::origin::Origin;
-use super::value::{Address, Count, HOUR, PathText, Percentage, Time};
+use super::value::{Address, Bounded, HOUR, PathText, Percentage, Time};
 use crate::problems::report::Noted;
 use crate::problems::scope::Scope;
 
@@ -22,7 +22,7 @@ use crate::problems::scope::Scope;
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RateLimitKeys {
     /// How many requests the API takes of the token …
-    requests: Key<Count<1, 100_000>>,
+    requests: Key<Bounded<1, 100_000>>,
     /// … in each window of this length.
     per: Key<Time<100, HOUR>>,
     /// Which part of them the exporter uses at most; the customer's CRM needs the rest.
@@ -39,7 +39,7 @@ impl From<&RateLimit> for RateLimitKeys {
     fn from(limit: &RateLimit) -> Self {
         let RateLimit { requests, per, share } = *limit;
         Self {
-            requests: Key::of(Count(requests as usize)),
+            requests: Key::of(Bounded(requests as usize)),
             per: Key::of(Time(per)),
             share: Key::of(Percentage(share)),
         }

@@ -15,7 +15,7 @@ use crate::problems::place::At;
 use crate::problems::report::Noted;
 use crate::problems::scope::Scope;
 
-use super::key::{Key, Section, missing};
+use super::key::{Key, Nested, missing};
 use super::origin::Origin;
 use super::token::check_password_file;
 use super::value::{Address, Line, PathText};
@@ -48,7 +48,7 @@ pub(super) struct PartnerKeys {
 }
 
 /// The partners by their names.
-pub(super) type PartnersKeys = Section<Entries<Section<PartnerKeys>>>;
+pub(super) type PartnersKeys = Nested<Entries<Nested<PartnerKeys>>>;
 
 impl Default for PartnerKeys {
     fn default() -> Self {
@@ -136,7 +136,7 @@ impl Partners {
 
 fn partner(
     name: &str,
-    section: &Section<PartnerKeys>,
+    section: &Nested<PartnerKeys>,
     origin: &Origin<'_>,
     scope: &mut Scope<'_>,
 ) -> Result<Partner, Noted> {

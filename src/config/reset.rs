@@ -8,10 +8,10 @@ use crate::account::{AccountId, Api, Auth, Reset};
 use crate::problems::report::Noted;
 use crate::problems::scope::Scope;
 
-use super::key::{Key, Section, Switched, missing};
+use super::key::{Key, Nested, Switched, missing};
 use super::origin::Origin;
 use super::token::check_reset_token_file;
-use super::value::{Count, HOUR, MINUTE, PathText, Time};
+use super::value::{Bounded, HOUR, MINUTE, PathText, Time};
 
 /// Whether the counters of all chats of the account may be cleared, and within which bounds.
 #[derive(Clone, Serialize, Deserialize)]
@@ -25,7 +25,7 @@ pub(super) struct ResetKeys {
     /// Time between two resets.
     cooldown: Key<Time<MINUTE, { 30 * 24 * HOUR }>>,
     /// Unanswered messages, red and grey, above which the caller has to name their number.
-    max_unanswered: Key<Count<0, 1_000_000_000>>,
+    max_unanswered: Key<Bounded<0, 1_000_000_000>>,
     /// File with nothing but the reset token, of 32 characters or more; read again when it changes.
     /// Required, if enabled.
     #[serde(skip_serializing_if = "Key::is_missing")]
@@ -37,7 +37,7 @@ impl Default for ResetKeys {
         Self {
             enabled: Key::of(false),
             cooldown: Key::of(Time(Duration::from_hours(1))),
-            max_unanswered: Key::of(Count(1000)),
+            max_unanswered: Key::of(Bounded(1000)),
             token_file: Key::MISSING,
         }
     }
@@ -49,7 +49,7 @@ impl From<&Reset> for ResetKeys {
         Self {
             enabled: Key::of(true),
             cooldown: Key::of(Time(*cooldown)),
-            max_unanswered: Key::of(Count(*max_unanswered as usize)),
+            max_unanswered: Key::of(Bounded(*max_unanswered as usize)),
             token_file: Key::of(token_file.as_path().into()),
         }
     }
@@ -61,7 +61,7 @@ impl Switched for ResetKeys {
     }
 }
 
-impl Section<ResetKeys> {
+impl Nested<ResetKeys> {
     /// Nothing if it is switched off.
     pub(super) fn check(
         &self,

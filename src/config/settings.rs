@@ -11,8 +11,8 @@ use crate::account::{Export, Partner, Poll, Profile};
 use crate::schedule::{DEFAULT_INTERVAL, DEFAULT_TIMEOUT, default_stale_after, least_stale_after};
 use crate::text;
 
-use super::key::{Key, Section};
-use super::value::{Count, HOUR, MINUTE, Time, out_of_bounds};
+use super::key::{Key, Nested};
+use super::value::{Bounded, HOUR, MINUTE, Time, out_of_bounds};
 use crate::problems::report::Noted;
 use crate::problems::scope::Scope;
 
@@ -33,7 +33,7 @@ pub(super) struct PollKeys {
     timeout: Key<Time<10, { 10 * MINUTE }>>,
     /// Requests of one account in flight at the same time. In account files up to 16, or what the main
     /// file says where that is more.
-    concurrency: Key<Count<1, 1024>>,
+    concurrency: Key<Bounded<1, 1024>>,
     /// Age of the last good reading from which a user's series are gone; at least 2 × interval + timeout.
     /// Default: the longest of 2m, 3 × interval and 2 × interval + timeout.
     #[serde(skip_serializing_if = "Key::is_missing")]
@@ -45,7 +45,7 @@ impl Default for PollKeys {
         Self {
             interval: Key::of(Time(DEFAULT_INTERVAL)),
             timeout: Key::of(Time(DEFAULT_TIMEOUT)),
-            concurrency: Key::of(Count(8)),
+            concurrency: Key::of(Bounded(8)),
             stale_after: Key::MISSING,
         }
     }
@@ -57,7 +57,7 @@ impl From<&Poll> for PollKeys {
         Self {
             interval: Key::of(Time(interval)),
             timeout: Key::of(Time(timeout)),
-            concurrency: Key::of(Count(concurrency)),
+            concurrency: Key::of(Bounded(concurrency)),
             stale_after: Key::of(Time(stale_after)),
         }
     }
@@ -119,7 +119,7 @@ impl PollKeys {
     /// given back with the least that would not.
     fn resolve(&self) -> Option<Result<Poll, [std::time::Duration; 2]>> {
         let (Time(interval), Time(timeout)) = (*self.interval.good()?, *self.timeout.good()?);
-        let Count(concurrency) = *self.concurrency.good()?;
+        let Bounded(concurrency) = *self.concurrency.good()?;
         let stale_after = match self.stale_after.good() {
             Some(Time(stale_after)) => *stale_after,
             None if self.stale_after.is_missing() => default_stale_after(interval, timeout),
@@ -134,7 +134,7 @@ impl PollKeys {
     }
 }
 
-impl Section<PollKeys> {
+impl Nested<PollKeys> {
     /// The settings of the main file.
     pub(super) fn check(&self, scope: &mut Scope<'_>) -> Result<Poll, Noted> {
         self.keys.check_keys(scope)?;

@@ -10,7 +10,7 @@ use crate::problems::place::At;
 use crate::problems::report::Noted;
 use crate::problems::scope::Scope;
 
-use super::key::{Key, Section};
+use super::key::{Key, Nested};
 use super::labels::LabelsKeys;
 use super::value::Line;
 
@@ -30,7 +30,7 @@ pub(super) struct UserKeys {
 }
 
 /// The users of an account.
-pub(super) type UsersKeys = Section<Vec<Section<UserKeys>>>;
+pub(super) type UsersKeys = Nested<Vec<Nested<UserKeys>>>;
 
 impl From<&User> for UserKeys {
     fn from(user: &User) -> Self {
@@ -87,7 +87,7 @@ impl UsersKeys {
     }
 }
 
-impl Section<UserKeys> {
+impl Nested<UserKeys> {
     fn check(&self, index: usize, names: bool, scope: &mut Scope<'_>) -> Result<User, Noted> {
         let UserKeys { id, name, labels } = &self.keys;
         // Words are made only where something is wrong: there may be 100,000 users.

@@ -65,9 +65,9 @@ pub(super) fn out_of_bounds(given: &str, [least, most]: &[String; 2]) -> String 
 
 /// A whole number within bounds.
 #[derive(Clone, Copy, serde::Serialize)]
-pub(super) struct Count<const LEAST: usize, const MOST: usize>(pub(super) usize);
+pub(super) struct Bounded<const LEAST: usize, const MOST: usize>(pub(super) usize);
 
-impl<const LEAST: usize, const MOST: usize> Value for Count<LEAST, MOST> {
+impl<const LEAST: usize, const MOST: usize> Value for Bounded<LEAST, MOST> {
     fn read(written: &Written) -> Result<Self, String> {
         let Some(number) = written.as_number().filter(|number| !number.is_f64()) else {
             let kind = kind(written);

@@ -11,7 +11,7 @@ use super::headers::{self, Headers, HeadersKeys};
 use super::rate::{RateKeys, RequestRate};
 use super::switch::check_switch;
 use super::tls::ServerTls;
-use super::tls_section::TlsKeys;
+use super::tls_section::ServerTlsKeys;
 use super::users::{Users, UsersKeys};
 use crate::problems::place::place;
 use crate::problems::read::{Switches, read as read_yaml};
@@ -45,7 +45,7 @@ pub struct WebConfig {
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct WebKeys {
-    tls_server_config: Option<Spanned<TlsKeys>>,
+    tls_server_config: Option<Spanned<ServerTlsKeys>>,
     http_server_config: Option<HttpKeys>,
     basic_auth_users: Option<UsersKeys>,
     rate_limit: Option<Spanned<RateKeys>>,

@@ -5,7 +5,7 @@ use rustls::{CipherSuite, SupportedProtocolVersion, version};
 use serde_saphyr::Spanned;
 
 use super::names::{self, TlsName, Version};
-use super::tls_section::{NamesKey, TlsKeys};
+use super::tls_section::{NamesKey, ServerTlsKeys};
 use crate::problems::place::{At, place};
 use crate::problems::scope::Scope;
 
@@ -23,7 +23,7 @@ pub(super) struct Protocol {
 
 impl Protocol {
     /// Judges the keys that limit it. `http2` wants a cipher suite of its own.
-    pub(super) fn check(keys: &TlsKeys, http2: bool, scope: &mut Scope<'_>) -> Self {
+    pub(super) fn check(keys: &ServerTlsKeys, http2: bool, scope: &mut Scope<'_>) -> Self {
         let least = version(keys.min_version.as_ref(), "min_version", Version::Tls12, scope);
         let most = version(keys.max_version.as_ref(), "max_version", Version::Tls13, scope);
         let mut provider = ring::default_provider();

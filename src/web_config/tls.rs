@@ -13,7 +13,7 @@ use super::files::Files;
 use super::names::ClientAuth;
 use super::protocol::Protocol;
 use super::switch::check_switch;
-use super::tls_section::{TlsKeys, check_unasked};
+use super::tls_section::{ServerTlsKeys, check_unasked};
 use crate::problems::place::place;
 use crate::problems::scope::Scope;
 
@@ -44,7 +44,7 @@ impl ServerTls {
 
     /// What the section asks for; nothing if that is no TLS.
     pub(super) fn check(
-        section: &Spanned<TlsKeys>,
+        section: &Spanned<ServerTlsKeys>,
         http2: bool,
         files: &mut Files,
         scope: &mut Scope<'_>,

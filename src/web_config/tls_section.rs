@@ -23,7 +23,7 @@ pub(super) type NamesKey = Option<Spanned<Vec<Spanned<Option<String>>>>>;
 /// The section.
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct TlsKeys {
+pub(super) struct ServerTlsKeys {
     cert: TextKey,
     key: TextKey,
     client_ca: TextKey,
@@ -40,7 +40,7 @@ pub(super) struct TlsKeys {
 }
 
 /// What was read from a key or from the file that another one names.
-struct Content {
+struct PemText {
     pem: Vec<u8>,
     at: At,
     /// The key that gave it.
@@ -49,7 +49,7 @@ struct Content {
     name: String,
 }
 
-impl Content {
+impl PemText {
     fn problem(&self, scope: &mut Scope<'_>, why: &str) {
         scope.problem(self.at, self.key, format_args!("{}{why}", self.name));
     }
@@ -70,17 +70,17 @@ fn content(
     text: (&'static str, &TextKey),
     files: &mut Files,
     scope: &mut Scope<'_>,
-) -> Option<Content> {
+) -> Option<PemText> {
     if let (key, Some(written)) = (file.0, given(file.1)) {
         let (pem, name) = files.named(written, key, scope)?;
-        return Some(Content { pem, at: place(written), key, name: format!("{name} ") });
+        return Some(PemText { pem, at: place(written), key, name: format!("{name} ") });
     }
     let written = given(text.1)?;
     let pem = written.value.clone().into_bytes();
-    Some(Content { pem, at: place(written), key: text.0, name: String::new() })
+    Some(PemText { pem, at: place(written), key: text.0, name: String::new() })
 }
 
-impl TlsKeys {
+impl ServerTlsKeys {
     /// Whether the listener shall speak TLS; the other keys alone do nothing.
     pub(super) fn enables_tls(&self) -> bool {
         let enabling = [

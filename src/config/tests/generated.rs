@@ -12,8 +12,8 @@ use crate::account::{AccountId, AccountName, Api, Pattern, Profile, ProxyUrl, Us
 use crate::problems::entries::Entries;
 
 use super::super::file::MainKeys;
-use super::super::key::{Key, Section};
-use super::super::value::{Address, Count, Line, PATH_MAX, Percentage, Secret, Time};
+use super::super::key::{Key, Nested};
+use super::super::value::{Address, Bounded, Line, PATH_MAX, Percentage, Secret, Time};
 
 #[path = "../../../tests/support/generated.rs"]
 mod files;
@@ -243,7 +243,7 @@ macro_rules! schemas {
 
 schemas! {
     [T: JsonSchema] Key<T>, generator => T::json_schema(generator);
-    [T: JsonSchema] Section<T>, generator => nullable(generator.subschema_for::<T>());
+    [T: JsonSchema] Nested<T>, generator => nullable(generator.subschema_for::<T>());
     [T: JsonSchema] Entries<T>, generator => mapping(T::json_schema(generator));
     [const LEAST: u64, const MOST: u64] Time<LEAST, MOST>, _generator => json_schema!({
         "title": "duration",
@@ -252,7 +252,7 @@ schemas! {
         "pattern": "^([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$",
         "$comment": Self::bounds().join(" to ")
     });
-    [const LEAST: usize, const MOST: usize] Count<LEAST, MOST>, _generator => json_schema!({
+    [const LEAST: usize, const MOST: usize] Bounded<LEAST, MOST>, _generator => json_schema!({
         "type": "integer", "minimum": LEAST, "maximum": MOST
     });
     [] Percentage, _generator => json_schema!({
