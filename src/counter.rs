@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use strum::IntoStaticStr;
 
 use crate::clock::{Moment, Stamp};
@@ -77,14 +78,15 @@ struct LastRed {
 }
 
 /// The part of a [`Trend`] that is stored for the next process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredTrend {
-    /// See [`Trend::red_since`]; unix time.
-    pub red_since: Option<Duration>,
+    /// See [`Trend::red_since`]; unix time in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub red_since: Option<u64>,
     /// The last red counter.
     pub red: u64,
-    /// When that was read; unix time.
-    pub at: Duration,
+    /// When that was read; unix time in milliseconds.
+    pub at: u64,
 }
 
 impl CounterType {
@@ -160,18 +162,19 @@ impl Trend {
     /// What to store, by the wall clock as it is `now`, if the last counter was red.
     pub fn to_stored(&self, now: Stamp) -> Option<StoredTrend> {
         let last = self.last.filter(|last| last.was_red)?;
-        let red_since = self.red_since.map(|since| since.unix_at(now));
-        Some(StoredTrend { red_since, red: last.red, at: last.at.unix_at(now) })
+        let millis = |moment: Moment| moment.unix_at(now).as_millis() as u64;
+        let red_since = self.red_since.map(millis);
+        Some(StoredTrend { red_since, red: last.red, at: millis(last.at) })
     }
 
     /// Continues from what was stored, unless it is older than `gap_max` or from the future.
     pub fn restore(kept: StoredTrend, now: Stamp, gap_max: Duration) -> Self {
-        let age = now.unix.checked_sub(kept.at);
+        let age = now.unix.checked_sub(Duration::from_millis(kept.at));
         let Some(left) = age.and_then(|age| gap_max.checked_sub(age)) else {
             return Self::default();
         };
         let gap_until = now.uptime.saturating_add(left);
-        let moment = |unix| Moment::of_unix(unix, now);
+        let moment = |unix| Moment::of_unix(Duration::from_millis(unix), now);
         let last = LastRed { red: kept.red, was_red: true, at: moment(kept.at), gap_until };
         let red_since = kept.red_since.filter(|_| kept.red > 0).map(moment);
         Self { red_since, last: Some(last), ..Self::default() }
@@ -256,7 +259,7 @@ mod tests {
         trend.observe(&reading, at(40), GAP_MAX);
         assert_eq!(since(&trend, at(40)), Some(10));
         let kept = trend.to_stored(at(41)).unwrap();
-        let unix = |seconds| Duration::from_secs(EPOCH + seconds);
+        let unix = |seconds| (EPOCH + seconds) * 1000;
         assert_eq!((kept.red_since, kept.at), (Some(unix(10)), unix(40)));
     }
 
@@ -297,7 +300,7 @@ mod tests {
         let before = trend(&[(0, CounterType::Red, 0), (30, CounterType::Red, 5)]);
         let second = Duration::from_secs;
         let kept = before.to_stored(at(30)).unwrap();
-        assert_eq!(kept.at, second(EPOCH + 30));
+        assert_eq!(kept.at, (EPOCH + 30) * 1000);
         let after = |down: u64| {
             // The machine was restarted, too: its clock for ages has only just begun.
             let now = Stamp { unix: second(EPOCH + 30 + down), uptime: second(10) };

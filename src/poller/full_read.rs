@@ -22,8 +22,17 @@ const ATTEMPTS: u32 = 2;
 impl Poller {
     /// Reads every user that is configured or on the account's list; also returns the token that worked.
     pub(super) async fn read_all_users(&mut self) -> Result<(Readings, Token), FullReadError> {
-        let token = self.client.token().await?;
-        let listed = self.client.fresh_users().await.map_err(FullReadError::List)?;
+        let client = &self.client;
+        // Upstream may have asked for a pause of hours.
+        let listed = timeout(REQUESTS_TIMEOUT, async {
+            let token = client.token().await?;
+            Ok::<_, FullReadError>((
+                token,
+                client.fresh_users().await.map_err(FullReadError::List)?,
+            ))
+        });
+        let slow = |_| FullReadError::Slow(REQUESTS_TIMEOUT);
+        let (token, listed) = listed.await.map_err(slow).flatten()?;
         if let Some(rows) = listed.unreadable.words() {
             return Err(FullReadError::Rows(rows));
         }

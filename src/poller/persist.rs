@@ -63,17 +63,7 @@ pub(super) struct SavedTrends {
     #[serde(default, rename = "identity")]
     account: AccountIdentity,
     /// By user id.
-    users: BTreeMap<String, SavedTrend>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-struct SavedTrend {
-    /// Unix time in milliseconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    red_since: Option<u64>,
-    red: u64,
-    /// Unix time in milliseconds.
-    at: u64,
+    users: BTreeMap<String, StoredTrend>,
 }
 
 impl SavedTrends {
@@ -81,31 +71,22 @@ impl SavedTrends {
         account: AccountIdentity,
         users: impl Iterator<Item = (&'a str, StoredTrend)>,
     ) -> Self {
-        let trend = |saved: StoredTrend| SavedTrend {
-            red_since: saved.red_since.map(|since| since.as_millis() as u64),
-            red: saved.red,
-            at: saved.at.as_millis() as u64,
-        };
-        let users = users.map(|(user, saved)| (user.to_owned(), trend(saved))).collect();
+        let users = users.map(|(user, saved)| (user.to_owned(), saved)).collect();
         Self { account, users }
     }
 
     /// The saved trend of a user, if it belongs to this account.
     pub(super) fn of(&self, account: &AccountIdentity, user: &str) -> Option<StoredTrend> {
-        let saved = self.users.get(user).filter(|_| self.account.is_same(account))?;
-        let red_since = saved.red_since.map(Duration::from_millis);
-        Some(StoredTrend { red_since, red: saved.red, at: Duration::from_millis(saved.at) })
+        self.users.get(user).copied().filter(|_| self.account.is_same(account))
     }
 
     /// Whether the trends are the same, whenever they were saved.
     fn same_trends(&self, other: &Self) -> bool {
-        let facts = |saved: &Self| {
-            let trends = saved.users.iter();
-            trends
-                .map(|(user, saved)| (user.clone(), saved.red_since, saved.red))
-                .collect::<Vec<_>>()
-        };
-        self.account == other.account && facts(self) == facts(other)
+        self.account == other.account && self.figures().eq(other.figures())
+    }
+
+    fn figures(&self) -> impl Iterator<Item = (&String, Option<u64>, u64)> {
+        self.users.iter().map(|(user, saved)| (user, saved.red_since, saved.red))
     }
 }
 
@@ -208,11 +189,8 @@ mod tests {
     fn trends_of_another_account_of_the_same_name_are_not_used() {
         let account = fixture("acme", &["1"]);
         let own = AccountIdentity::new(&account, None);
-        let trend = StoredTrend {
-            red_since: Some(Duration::from_millis(1_759_499_127_045)),
-            red: 7,
-            at: Duration::from_secs(1_759_499_187),
-        };
+        let trend =
+            StoredTrend { red_since: Some(1_759_499_127_045), red: 7, at: 1_759_499_187_000 };
         let saved = SavedTrends::new(own.clone(), [("1", trend)].into_iter());
         let text = state_bytes(&saved, VERSION).unwrap();
         let read: SavedTrends = parse_state(&text, VERSION).unwrap();
@@ -223,7 +201,7 @@ mod tests {
     }
 
     fn some_trends(account: &Account) -> SavedTrends {
-        let at = Duration::from_secs(1_759_499_187);
+        let at = 1_759_499_187_000;
         let trend = StoredTrend { red_since: Some(at), red: 7, at };
         SavedTrends::new(AccountIdentity::new(account, None), [("1", trend)].into_iter())
     }

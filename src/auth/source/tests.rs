@@ -61,6 +61,24 @@ async fn a_token_of_another_account_is_not_used() {
 }
 
 #[tokio::test]
+async fn a_token_of_another_account_that_was_renewed_meanwhile_is_not_sent() {
+    // `{"child_id":"11111111"}`
+    const OTHER: &str = "e30.eyJjaGlsZF9pZCI6IjExMTExMTExIn0.c2ln";
+    let folder = tempfile::tempdir().unwrap();
+    let script = format!(
+        r#"t={OTHER}; mkdir {} && t={JWT}; echo "{{\"access_token\": \"$t\", \"expires_in\": 60}}""#,
+        folder.path().join("ran").display()
+    );
+    let words = ["sh", "-c", &script].map(str::to_owned);
+    let source = source(Auth::TokenCommand(words.into()), Some("78231464"));
+    let first = source.token().await.unwrap();
+    assert_eq!(source.at_hand(&first), Some(first.clone()));
+    let other = source.other_token(&first).await.unwrap_err().to_string();
+    assert!(other.contains("11111111"), "{other}");
+    assert_eq!(source.at_hand(&first), None);
+}
+
+#[tokio::test]
 async fn a_command_is_run_again_only_once_its_token_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let script = format!(
