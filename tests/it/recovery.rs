@@ -332,7 +332,7 @@ async fn a_token_that_names_another_account_within_a_sweep_books_nothing_under_t
     // Regular sweeps are spread over 3.2 s, and the token is renewed at least once in each.
     world.api_until("the second sweep", |log| log.total() > USERS as u64 + 2).await;
     write_private(&token, &token_naming("10000002"));
-    let shown = |samples: &Samples, family: &str| -> Vec<f64> {
+    let shown = |samples: &Samples, family: &str| -> Vec<u64> {
         let wanted = format!("{family}{{account=\"acme\"");
         let found = samples.iter().filter(|(series, _)| {
             series.starts_with(&wanted) && !series.contains(r#"type="grey""#)
@@ -343,16 +343,16 @@ async fn a_token_that_names_another_account_within_a_sweep_books_nothing_under_t
     let mut mixed = Vec::new();
     let changed = |samples: &Samples| {
         let figures = shown(samples, red);
-        let new = figures.iter().filter(|count| **count == 9.0).count();
+        let new = figures.iter().filter(|count| **count == 9).count();
         if new > 0 && new < figures.len() {
             mixed.push(figures);
         }
         // Messages of two accounts are no messages that came.
         let came = shown(samples, "wazzup_unanswered_increase_total");
-        assert!(came.iter().all(|count| *count == 0.0), "{came:?}");
+        assert!(came.iter().all(|count| *count == 0), "{came:?}");
         new == USERS
     };
     world.until("the figures of the other account", changed).await;
-    assert_eq!(mixed, Vec::<Vec<f64>>::new(), "figures of two accounts at once");
+    assert_eq!(mixed, Vec::<Vec<u64>>::new(), "figures of two accounts at once");
     world.stop().await;
 }
