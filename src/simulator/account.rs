@@ -54,7 +54,9 @@ impl Account {
         let window = Window::default();
         let now = AccountNow { spec, window, users: Vec::new(), places: HashMap::new() };
         let account = Self { name, now: Mutex::new(now) };
-        users.into_iter().for_each(|user| account.add(user, seed));
+        for user in users {
+            account.add(user, seed);
+        }
         account
     }
 

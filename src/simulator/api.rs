@@ -181,7 +181,9 @@ impl<'a> Call<'a> {
         let (query, moment) = (self.head.uri.query(), world.now());
         let user = self.request.user.as_deref().unwrap_or_default();
         let found = match (self.version, self.request.endpoint) {
-            (Version::V2, Endpoint::Counter) => account.counter(user, moment).map(lists::counter),
+            (Version::V2, Endpoint::Counter) => {
+                account.counter(user, moment).map(|view| lists::counter(&view))
+            }
             (Version::V3, Endpoint::Counter) => account.counter(user, moment).map(v3::counter),
             (Version::V2, Endpoint::User) => {
                 account.user(user).map(|user| answer::enveloped(&lists::user(user)))

@@ -12,12 +12,11 @@ use serde_json::Value;
 
 use super::account::{Account, AccountState};
 use super::channels::ChannelSpec;
-use super::counts::Counts;
 use super::fault::Fault;
 use super::files::{self, WriteError};
 use super::lock::lock;
 use super::partner::Login;
-use super::record::{Log, Request};
+use super::record::{Counts, Log, Request};
 use super::settings::Settings;
 use super::shapes::Shapes;
 use super::spec::{Access, Pinned, Role, UserSpec};

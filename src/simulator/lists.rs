@@ -15,7 +15,7 @@ use super::spec::Role;
 use super::user::{CounterView, User};
 
 /// `GET /v2/counters/unanswered/{user_id}`.
-pub(super) fn counter(view: CounterView) -> Response {
+pub(super) fn counter(view: &CounterView) -> Response {
     answer::enveloped(&json!({"counter": view.reading.counter, "type": view.reading.kind}))
 }
 

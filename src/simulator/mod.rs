@@ -12,9 +12,9 @@
 //! Reading order: `settings`, `spec`, `channels`, `shapes` and `partner` say what is simulated;
 //! `model` how counters move; `user`, `account` and `world` are it at run time; `endpoint` and `api`
 //! take requests; `lists`, `v3` and `answer` hold what is answered, `oauth`, `authorize` and `tokens`
-//! what it takes to be answered; then `fault` and `fault_text`, `record` and `counts`, and `handle`,
-//! which is the [`Simulator`] itself, with `control` and `server`. `demo` and `presets` are
-//! ready-made, `yaml` and `files` configure an exporter for them.
+//! what it takes to be answered; then `fault` and `fault_text`, `record`, and `handle`, which is the
+//! [`Simulator`] itself, with `control` and `server`. `presets` are ready-made, `yaml` and `files`
+//! configure an exporter for them.
 
 mod account;
 mod answer;
@@ -22,15 +22,12 @@ mod api;
 mod authorize;
 mod channels;
 mod control;
-mod counts;
-mod demo;
 mod endpoint;
 mod fault;
 mod fault_text;
 mod files;
 #[cfg(test)]
 mod fixtures;
-mod grant;
 mod handle;
 mod latency;
 mod lists;
@@ -56,7 +53,6 @@ mod yaml;
 
 pub use account::AccountState;
 pub use channels::{ChannelSpec, WebhookSpec};
-pub use counts::{AccountCounts, Counts, PartnerCounts};
 pub use endpoint::Endpoint;
 pub use fault::Fault;
 pub use fault_text::FaultError;
@@ -65,7 +61,7 @@ pub use handle::Simulator;
 pub use latency::{Latency, LatencyError};
 pub use partner::{Login, PartnerSpec, TokenQuirk};
 pub use rate_limit::RateLimit;
-pub use record::{Log, Request};
+pub use record::{AccountCounts, Counts, Log, PartnerCounts, Request};
 pub use settings::Settings;
 pub use shapes::{ChannelsShape, SettingsShape, Shapes, UsersShape};
 pub use spec::{Access, AccountSpec, Credential, Discovery, Pinned, Role, UserSpec};

@@ -1,16 +1,19 @@
 //! The endpoint that gives out tokens: `POST /v2/oauth/token`.
 //!
 //! [`TokenRequest`] is such a request taken apart, before anything is decided, so that the log, the
-//! limit and the faults know its account and partner; `grant` reads its body. Called by `api`; the
-//! tokens themselves are in `tokens`.
+//! limit and the faults know its account and partner. Called by `api`; the tokens themselves are in
+//! `tokens`.
 //!
 //! The shapes of requests and answers are recorded. Of refusals only `OAUTH_TOKEN_UNKNOWN_OR_REVOKED`
 //! and the shape of their bodies are: the other codes are made up, as assumptions.
 
+use std::collections::BTreeMap;
+
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::response::Response;
 use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use ring::digest;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
@@ -18,7 +21,6 @@ use serde_json::{Value, json};
 use super::account::Account;
 use super::answer;
 use super::endpoint::{Endpoint, Version};
-use super::grant::{Grant, basic, read_grant};
 use super::lock::lock;
 use super::partner::{Login, Partner, PartnerSpec, TokenQuirk};
 use super::spec::{Access, AccountSpec};
@@ -119,14 +121,14 @@ impl TokenRequest {
         let grant = self.grant.as_ref().map_err(|detail| Refusal::Invalid(detail.clone()))?;
         let issuer = TokenIssuer { world, partner: &partner.spec, place, grant };
         let account = self.account(world);
-        let issued = match self.endpoint {
+        let reply = match self.endpoint {
             Endpoint::MachineToken => issuer.machine(),
             Endpoint::Exchange => issuer.exchange(account),
             Endpoint::Code => issuer.code(account),
             _ => issuer.refresh(account),
         }?;
         world.recorder.granted(&partner.spec.name, self.endpoint);
-        Ok(issued)
+        Ok(reply)
     }
 }
 
@@ -173,8 +175,8 @@ impl TokenIssuer<'_> {
         });
         let (code, tokens) = (self.grant.text("code"), &self.world.tokens);
         let fits = tokens.live(code) == Some(shown) && self.names_application();
-        let taken = fits && tokens.spend(code);
-        if taken { Ok(self.label_tokens(place, account, true)) } else { Err(CODE) }
+        let accepted = fits && tokens.spend(code);
+        if accepted { Ok(self.label_tokens(place, account, true)) } else { Err(CODE) }
     }
 
     fn refresh(&self, account: Found<'_>) -> Result<Response, Refusal> {
@@ -184,8 +186,8 @@ impl TokenIssuer<'_> {
         let (token, tokens) = (self.grant.text("refresh_token"), &self.world.tokens);
         let good = account.now().spec.access != Access::Revoked && self.names_application();
         let lasting = self.partner.has(TokenQuirk::LastingRefreshTokens);
-        let taken = good && ((lasting && tokens.live(token).is_some()) || tokens.spend(token));
-        if taken { Ok(self.label_tokens(place, account, !lasting)) } else { Err(TOKEN) }
+        let accepted = good && ((lasting && tokens.live(token).is_some()) || tokens.spend(token));
+        if accepted { Ok(self.label_tokens(place, account, !lasting)) } else { Err(TOKEN) }
     }
 
     fn names_application(&self) -> bool {
@@ -222,6 +224,89 @@ impl TokenIssuer<'_> {
         let bare = self.partner.has(TokenQuirk::Bare);
         if bare { answer::json(200, data) } else { answer::enveloped(data) }
     }
+}
+
+/// The grants: their type, the tokens that they are for, and the texts that they come with.
+const GRANTS: [(&str, Endpoint, &str, &[&str]); 4] = [
+    ("client_credentials", Endpoint::MachineToken, "client_credentials_data", &["scope"]),
+    (
+        "urn:ietf:params:oauth:grant-type:token-exchange",
+        Endpoint::Exchange,
+        "token_exchange_data",
+        &["subject_token", "subject_token_type", "requested_subject", "scope"],
+    ),
+    (
+        "authorization_code",
+        Endpoint::Code,
+        "authorize_code_data",
+        &["code", "redirect_uri", "client_id", "code_verifier"],
+    ),
+    ("refresh_token", Endpoint::Refresh, "refresh_token_data", &["refresh_token", "client_id"]),
+];
+const MACHINE_TOKEN: &str = "urn:wazzup:oauth:token-type:machine_token";
+
+/// The texts of a grant by name.
+struct Grant(BTreeMap<&'static str, String>);
+
+impl Grant {
+    /// A text that grants of this type come with.
+    fn text(&self, key: &str) -> &str {
+        self.0.get(key).map_or("", String::as_str)
+    }
+}
+
+/// User name and password.
+fn basic(head: &Parts) -> Option<(String, String)> {
+    let (scheme, encoded) = head.headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    let decoded = BASE64_STANDARD.decode(encoded.trim()).ok();
+    let login =
+        String::from_utf8(decoded.filter(|_| scheme.eq_ignore_ascii_case("basic"))?).ok()?;
+    let (email, password) = login.split_once(':')?;
+    Some((email.to_owned(), password.to_owned()))
+}
+
+/// The grant in a body. Nothing of the body is repeated in an error: it may be a secret.
+fn read_grant(head: &Parts, body: &[u8]) -> (Endpoint, Result<Grant, String>) {
+    let wrong = |detail: &str| (Endpoint::OtherGrant, Err(detail.to_owned()));
+    let kind = head.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let kind = kind.and_then(|kind| kind.split(';').next()).unwrap_or_default();
+    if !kind.trim().eq_ignore_ascii_case("application/json") {
+        return wrong("the content type must be application/json");
+    }
+    let Ok(body) = serde_json::from_slice::<Value>(body) else {
+        return wrong("the body must be JSON");
+    };
+    let kind = body.get("grant_type").and_then(Value::as_str);
+    let Some((_, endpoint, data, keys)) = GRANTS.iter().find(|(known, ..)| Some(*known) == kind)
+    else {
+        return wrong("grant_type is missing or none of those known");
+    };
+    let read = |key: &&'static str| {
+        let text = body.get(data).and_then(|data| data.get(key)).and_then(Value::as_str);
+        match text.map_or(Some("is missing or no text"), |text| fault(key, text)) {
+            Some(fault) => Err(format!("{data}.{key} {fault}")),
+            None => Ok((*key, text.unwrap_or_default().to_owned())),
+        }
+    };
+    (*endpoint, keys.iter().map(read).collect::<Result<_, _>>().map(Grant))
+}
+
+/// What is wrong with a text.
+fn fault(key: &str, text: &str) -> Option<&'static str> {
+    let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let (holds, fault) = match key {
+        "subject_token_type" => (text == MACHINE_TOKEN, "is not that of a machine token"),
+        "requested_subject" => {
+            let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+            (text.len() == 8 && digits, "must be eight digits")
+        }
+        "code_verifier" => {
+            let fits = (43..=128).contains(&text.len()) && text.bytes().all(unreserved);
+            (fits, "must be 43 to 128 letters, digits and -._~")
+        }
+        _ => (true, ""),
+    };
+    (!holds).then_some(fault)
 }
 
 /// The base64url of the SHA-256 of a verifier.

@@ -22,7 +22,7 @@ pub(super) fn chance(rng: &mut Rng, probability: f64) -> bool {
 /// A delay, without drawing where there is no choice.
 pub(super) fn delay(rng: &mut Rng, latency: Latency) -> Duration {
     let Latency { min, max } = latency;
-    if min == max { min } else { min + (max - min).mul_f64(rng.f64()) }
+    if min == max { min } else { min + max.saturating_sub(min).mul_f64(rng.f64()) }
 }
 
 #[cfg(test)]

@@ -179,7 +179,8 @@ mod tests {
     fn an_ended_token_still_has_its_account() {
         let tokens = Tokens::default();
         let good = Good::Access(3);
-        let (live, over) = (tokens.issue(good.clone(), HOUR), tokens.issue(good.clone(), HOUR * 0));
+        let issue = |ttl| tokens.issue(good.clone(), ttl);
+        let (live, over) = (issue(HOUR), issue(Duration::ZERO));
         assert_eq!(tokens.find(&live), Some((good.clone(), true)));
         assert_eq!(tokens.find(&over), Some((good.clone(), false)));
         assert_eq!(tokens.find("unheard-of"), None);

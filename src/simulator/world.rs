@@ -10,11 +10,10 @@ use std::time::{Instant, SystemTime};
 use secrecy::ExposeSecret as _;
 
 use super::account::Account;
-use super::counts::Counts;
 use super::fault::Faults;
 use super::model::{Moment, STEP_SECONDS};
 use super::partner::Partner;
-use super::record::Recorder;
+use super::record::{Counts, Recorder};
 use super::settings::Settings;
 use super::spec::Credential;
 use super::tokens::{FOR_EVER, Good, Tokens};
