@@ -82,10 +82,10 @@ impl<'a> Call<'a> {
         let request = record::Request {
             sequence: 0,
             arrived,
-            method: head.method.to_string(),
+            method: head.method.as_str().to_owned(),
             path: match head.uri.path_and_query() {
                 // The query of a person's login holds what is theirs.
-                Some(whole) if endpoint != Endpoint::Authorize => whole.to_string(),
+                Some(whole) if endpoint != Endpoint::Authorize => whole.as_str().to_owned(),
                 _ => head.uri.path().to_owned(),
             },
             endpoint,
