@@ -12,8 +12,6 @@ mod document;
 mod documents;
 mod families;
 mod negotiate;
-#[cfg(test)]
-mod properties;
 mod runs;
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,7 @@
 //! The exposition as a whole: what a scrape shows of a view.
 
+mod properties;
+
 use std::sync::Arc;
 use std::time::Duration;
 

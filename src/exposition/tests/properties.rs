@@ -8,13 +8,13 @@ use std::time::Duration;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::blocks::Blocks;
-use super::document::Document;
-use super::wanted::Wanted;
-use super::*;
 use crate::account::{Account, LabelName, User, UserId, fixture};
 use crate::clock::Stamp;
 use crate::counter::{CounterType, Reading};
+use crate::exposition::blocks::Blocks;
+use crate::exposition::document::Document;
+use crate::exposition::wanted::Wanted;
+use crate::exposition::*;
 use crate::metrics::{Outcome, ProcessMetrics};
 use crate::snapshot::{AccountView, Attempt, Chunk, Facts, UserView, chunks};
 
