@@ -192,33 +192,10 @@ pub fn balance(accounts: &[Arc<Account>], total: u32) -> Vec<usize> {
 pub fn cross_shard(accounts: &[Arc<Account>], total: u32) -> CrossShard {
     let mut found = CrossShard::default();
     for shards in several(by_shard(accounts, total, |account| Some(account.credential()))) {
-        let (who, parts) = (names(&shards), shards.len());
-        let of_each = format!(
-            "{who} have the same token and are on {parts} shards, each of which uses one of {parts} equal parts of \
-             our share of its limit"
-        );
-        match shards.iter().find(|(_, accounts)| !holds(accounts, parts)) {
-            Some((ordinal, _)) => found.problems.push(format!(
-                "{of_each}, which is too little for the users on shard {ordinal}: raise poll.interval or \
-                 rate_limit.share, give each account a token of its own, or use fewer shards"
-            )),
-            None => found.warnings.push(of_each),
-        }
+        found.note_token(&shards);
     }
     for shards in several(by_shard(accounts, total, |account| account.account_id.clone())) {
-        let what = format!(
-            "{} have the same account_id, so the same folder in the storage, and are on {} shards, of which one locks it",
-            names(&shards),
-            shards.len()
-        );
-        if shards.values().flatten().any(|account| account.needs_storage()) {
-            let remedy = "choose names that belong to one shard, or poll the account once";
-            found.problems.push(format!("{what}: {remedy}"));
-        } else {
-            found
-                .warnings
-                .push(format!("{what}; since when users of the others are red is not kept"));
-        }
+        found.note_folder(&shards);
     }
     let partner = |account: &Account| match &account.auth {
         Auth::Partner(partner) | Auth::OAuth { partner, .. } => Some(partner.name.clone()),
@@ -234,6 +211,40 @@ pub fn cross_shard(accounts: &[Arc<Account>], total: u32) -> CrossShard {
         ));
     }
     found
+}
+
+impl CrossShard {
+    /// Accounts with one token.
+    fn note_token(&mut self, shards: &Spread<'_>) {
+        let (who, parts) = (names(shards), shards.len());
+        let of_each = format!(
+            "{who} have the same token and are on {parts} shards, each of which uses one of {parts} equal parts of \
+             our share of its limit"
+        );
+        match shards.iter().find(|(_, accounts)| !holds(accounts, parts)) {
+            Some((ordinal, _)) => self.problems.push(format!(
+                "{of_each}, which is too little for the users on shard {ordinal}: raise poll.interval or \
+                 rate_limit.share, give each account a token of its own, or use fewer shards"
+            )),
+            None => self.warnings.push(of_each),
+        }
+    }
+
+    /// Accounts with one number, and so one folder.
+    fn note_folder(&mut self, shards: &Spread<'_>) {
+        let what = format!(
+            "{} have the same account_id, so the same folder in the storage, and are on {} shards, of which one locks it",
+            names(shards),
+            shards.len()
+        );
+        if shards.values().flatten().any(|account| account.needs_storage()) {
+            let remedy = "choose names that belong to one shard, or poll the account once";
+            self.problems.push(format!("{what}: {remedy}"));
+        } else {
+            self.warnings
+                .push(format!("{what}; since when users of the others are red is not kept"));
+        }
+    }
 }
 
 /// Accounts by shard.

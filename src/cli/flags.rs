@@ -11,13 +11,11 @@ use url::Url;
 use wazzup_exporter::app::{InvalidPrefix, ListenAddress, Prefix};
 use wazzup_exporter::config::Permissions;
 use wazzup_exporter::reload::ConfigSource;
-use wazzup_exporter::shard::Shard;
 use wazzup_exporter::simulator::{Fault, Latency};
 use wazzup_exporter::storage::Storage;
 use wazzup_exporter::text;
 
-/// Most shards: with more, each has too few accounts to be even.
-const SHARDS_MAX: i64 = 1000;
+pub(crate) use super::shard_flags::ShardFlags;
 
 /// Prometheus exporter for the counters of unanswered messages in Wazzup24.
 ///
@@ -235,71 +233,6 @@ impl StorageFlags {
     pub(crate) fn storage(&self, needed: bool) -> Option<Storage> {
         let usual = || Some(PathBuf::from("data")).filter(|folder| needed || folder.is_dir());
         self.path.clone().or_else(usual).map(Storage::new)
-    }
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ShardFlags {
-    /// Which part of the accounts to poll, from 0; each process has another one.
-    #[arg(long = "shard", value_name = "ORDINAL", env = "WAZZUP_EXPORTER_SHARD", global = true)]
-    ordinal: Option<u32>,
-    /// Into how many parts the accounts are split; the same for each process [default: 1].
-    #[arg(
-        long = "total-shards",
-        value_name = "NUMBER",
-        env = "WAZZUP_EXPORTER_TOTAL_SHARDS",
-        value_parser = clap::value_parser!(u32).range(1..=SHARDS_MAX),
-        global = true
-    )]
-    total: Option<u32>,
-    /// Poll the part whose number is at the end of the hostname, as a StatefulSet's pods have it:
-    /// exporter-2.
-    #[arg(
-        long = "shard.from-hostname",
-        env = "WAZZUP_EXPORTER_SHARD_FROM_HOSTNAME",
-        global = true
-    )]
-    from_hostname: bool,
-}
-
-impl ShardFlags {
-    /// How many shards there are.
-    pub(crate) fn total(&self) -> u32 {
-        self.total.unwrap_or(1)
-    }
-
-    /// Which shard this process is; all accounts without flags.
-    ///
-    /// # Errors
-    /// When the flags do not say it, or contradict each other.
-    pub(crate) fn shard(&self) -> Result<Shard, String> {
-        self.named()?.ok_or_else(|| {
-            "--total-shards: which of the shards this process is, is not said; give --shard, or              --shard.from-hostname"
-                .to_owned()
-        })
-    }
-
-    /// The same, or nothing where only the number of shards is given.
-    ///
-    /// # Errors
-    /// When the flags contradict each other.
-    pub(crate) fn named(&self) -> Result<Option<Shard>, String> {
-        let shard = match (self.ordinal, self.from_hostname) {
-            (Some(_), true) => {
-                let both =
-                    "--shard and --shard.from-hostname each say which shard this is; give one";
-                return Err(both.to_owned());
-            }
-            (Some(ordinal), false) => Shard::new(ordinal, self.total()),
-            (None, true) => {
-                let hostname = rustix::system::uname();
-                Shard::from_hostname(&hostname.nodename().to_string_lossy(), self.total())
-            }
-            (None, false) if self.total() == 1 => return Ok(Some(Shard::WHOLE)),
-            (None, false) => return Ok(None),
-        };
-        let flag = if self.from_hostname { "--shard.from-hostname" } else { "--shard" };
-        shard.map(Some).map_err(|error| format!("{flag}: {error}"))
     }
 }
 

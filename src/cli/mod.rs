@@ -17,6 +17,7 @@ mod login;
 pub(crate) mod output;
 mod poll;
 mod reset;
+mod shard_flags;
 mod simulator;
 mod startup;
 

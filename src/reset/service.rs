@@ -52,7 +52,7 @@ pub enum NotAdmitted {
     /// It is refused.
     Refused(AdminCode),
     /// Another shard polls the account, whose token is right.
-    Elsewhere(ResetReply),
+    Elsewhere(Box<ResetReply>),
 }
 
 impl ResetService {
@@ -119,7 +119,9 @@ impl ResetService {
         let file = file.or(there.map(|account| &account.token_file)).map(PathBuf::as_path);
         match (self.0.tokens.admit(file, files, token).await, here, there) {
             (true, Some(admitted), _) => Ok(admitted),
-            (true, None, Some(there)) => Err(NotAdmitted::Elsewhere(refer(account, there))),
+            (true, None, Some(there)) => {
+                Err(NotAdmitted::Elsewhere(Box::new(refer(account, there))))
+            }
             _ => Err(NotAdmitted::Refused(AdminCode::Unauthorized)),
         }
     }

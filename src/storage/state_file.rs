@@ -26,13 +26,13 @@ pub enum StateError {
 }
 
 #[derive(Deserialize)]
-struct Version {
+struct StateVersion {
     #[serde(default = "first")]
     version: u32,
 }
 
 #[derive(Serialize)]
-struct Versioned<'a, T> {
+struct VersionedState<'a, T> {
     version: u32,
     #[serde(flatten)]
     content: &'a T,
@@ -47,7 +47,7 @@ const fn first() -> u32 {
 /// # Errors
 /// When it is of a later format, or is not valid.
 pub fn parse_state<T: DeserializeOwned>(bytes: &[u8], known: u32) -> Result<T, StateError> {
-    let Version { version: found } = serde_json::from_slice(bytes)?;
+    let StateVersion { version: found } = serde_json::from_slice(bytes)?;
     if found > known {
         return Err(StateError::Newer { found, known });
     }
@@ -59,7 +59,7 @@ pub fn parse_state<T: DeserializeOwned>(bytes: &[u8], known: u32) -> Result<T, S
 /// # Errors
 /// When the content cannot be written as JSON.
 pub fn state_bytes(content: &impl Serialize, version: u32) -> Result<Vec<u8>, serde_json::Error> {
-    serde_json::to_vec(&Versioned { version, content })
+    serde_json::to_vec(&VersionedState { version, content })
 }
 
 #[cfg(test)]
