@@ -16,7 +16,7 @@ use tracing::warn;
 use wazzup_exporter::systemd::{self, Sockets};
 
 use self::cli::CommandError;
-use self::cli::flags::{Cli, Command};
+use self::cli::flags::Cli;
 use self::cli::help;
 use self::cli::logging::Log;
 use self::cli::output::print_line;
@@ -31,7 +31,7 @@ fn main() -> ExitCode {
     raise_descriptor_limit();
     // Before there are threads, of which the log is one.
     let sockets = sockets(&cli);
-    let log = match Log::set_up(&cli.log, cli.is_daemon()) {
+    let log = match Log::set_up(cli.log(), cli.is_daemon()) {
         Ok(log) => log,
         Err(error) => {
             print_line(
@@ -65,7 +65,7 @@ fn raise_descriptor_limit() {
 
 /// The listeners that systemd has opened, if they are to be used. Called before there are threads.
 fn sockets(cli: &Cli) -> Result<Option<Sockets>, CommandError> {
-    if listens(cli) && cli.web.systemd_socket {
+    if cli.web().is_some_and(|web| web.systemd_socket) {
         return Sockets::take().map(Some).map_err(CommandError::usage);
     }
     Ok(None)
@@ -74,13 +74,9 @@ fn sockets(cli: &Cli) -> Result<Option<Sockets>, CommandError> {
 /// Warns of listeners that systemd has opened and that are not used.
 fn warn_of_idle_sockets(cli: &Cli) {
     let passed = systemd::passed();
-    if listens(cli) && !cli.web.systemd_socket && passed > 0 {
+    if cli.web().is_some_and(|web| !web.systemd_socket) && passed > 0 {
         warn!(sockets = passed, "systemd has passed sockets, but --web.systemd-socket is not set");
     }
-}
-
-fn listens(cli: &Cli) -> bool {
-    matches!(cli.command, None | Some(Command::Demo(_)))
 }
 
 fn report(result: Result<(), CommandError>, log: &Log) -> ExitCode {

@@ -147,12 +147,16 @@ _wazzup__exporter() {
             return 0
             ;;
         wazzup__exporter__subcmd__check__subcmd__config)
-            opts="-h --config.auto-reload-interval --web.listen-address --web.systemd-socket --web.health-listen-address --web.enable-admin-api --web.admin-listen-address --web.external-url --web.route-prefix --web.telemetry-path --web.enable-lifecycle --log.level --log.format --config.file --config.allow-token-command --web.config.file --storage.path --storage.shared --shard --total-shards --shard.from-hostname --help"
+            opts="-h --config.file --config.allow-token-command --config.auto-reload-interval --web.listen-address --web.systemd-socket --web.health-listen-address --web.enable-admin-api --web.admin-listen-address --web.config.file --web.external-url --web.route-prefix --web.telemetry-path --web.enable-lifecycle --storage.path --storage.shared --shard --total-shards --shard.from-hostname --log.level --log.format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --config.file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --config.auto-reload-interval)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -169,6 +173,10 @@ _wazzup__exporter() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --web.config.file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --web.external-url)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -181,22 +189,6 @@ _wazzup__exporter() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --log.level)
-                    COMPREPLY=($(compgen -W "error warn info debug trace" -- "${cur}"))
-                    return 0
-                    ;;
-                --log.format)
-                    COMPREPLY=($(compgen -W "logfmt json" -- "${cur}"))
-                    return 0
-                    ;;
-                --config.file)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --web.config.file)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 --storage.path)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -207,6 +199,14 @@ _wazzup__exporter() {
                     ;;
                 --total-shards)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --log.level)
+                    COMPREPLY=($(compgen -W "error warn info debug trace" -- "${cur}"))
+                    return 0
+                    ;;
+                --log.format)
+                    COMPREPLY=($(compgen -W "logfmt json" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -217,7 +217,7 @@ _wazzup__exporter() {
             return 0
             ;;
         wazzup__exporter__subcmd__demo)
-            opts="-h --speed --seed --config.file --config.allow-token-command --config.auto-reload-interval --storage.path --storage.shared --shard --total-shards --shard.from-hostname --web.listen-address --web.systemd-socket --web.health-listen-address --web.enable-admin-api --web.admin-listen-address --web.config.file --web.external-url --web.route-prefix --web.telemetry-path --web.enable-lifecycle --log.level --log.format --help"
+            opts="-h --speed --seed --web.listen-address --web.systemd-socket --web.health-listen-address --web.enable-admin-api --web.admin-listen-address --web.config.file --web.external-url --web.route-prefix --web.telemetry-path --web.enable-lifecycle --log.level --log.format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -228,26 +228,6 @@ _wazzup__exporter() {
                     return 0
                     ;;
                 --seed)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --config.file)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --config.auto-reload-interval)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --storage.path)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --shard)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --total-shards)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -295,44 +275,12 @@ _wazzup__exporter() {
             return 0
             ;;
         wazzup__exporter__subcmd__doctor)
-            opts="-h --json --config.auto-reload-interval --web.listen-address --web.systemd-socket --web.health-listen-address --web.enable-admin-api --web.admin-listen-address --web.config.file --web.external-url --web.route-prefix --web.telemetry-path --web.enable-lifecycle --config.file --config.allow-token-command --storage.path --storage.shared --shard --total-shards --shard.from-hostname --log.level --log.format --help"
+            opts="-h --json --config.file --config.allow-token-command --storage.path --storage.shared --shard --total-shards --shard.from-hostname --log.level --log.format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
-                --config.auto-reload-interval)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --web.listen-address)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --web.health-listen-address)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --web.admin-listen-address)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --web.config.file)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --web.external-url)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --web.route-prefix)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --web.telemetry-path)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 --config.file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -365,61 +313,13 @@ _wazzup__exporter() {
             return 0
             ;;
         wazzup__exporter__subcmd__healthcheck)
-            opts="-h --url --insecure --config.file --config.allow-token-command --config.auto-reload-interval --web.listen-address --web.systemd-socket --web.health-listen-address --web.enable-admin-api --web.admin-listen-address --web.config.file --web.external-url --web.route-prefix --web.telemetry-path --web.enable-lifecycle --storage.path --storage.shared --shard --total-shards --shard.from-hostname --log.level --log.format --help"
+            opts="-h --url --insecure --log.level --log.format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --url)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --config.file)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --config.auto-reload-interval)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --web.listen-address)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --web.health-listen-address)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --web.admin-listen-address)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --web.config.file)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --web.external-url)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --web.route-prefix)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --web.telemetry-path)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --storage.path)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --shard)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --total-shards)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -579,56 +479,12 @@ _wazzup__exporter() {
             return 0
             ;;
         wazzup__exporter__subcmd__login)
-            opts="-h --config.auto-reload-interval --web.listen-address --web.systemd-socket --web.health-listen-address --web.enable-admin-api --web.admin-listen-address --web.config.file --web.external-url --web.route-prefix --web.telemetry-path --web.enable-lifecycle --storage.path --storage.shared --shard --total-shards --shard.from-hostname --config.file --config.allow-token-command --log.level --log.format --help"
+            opts="-h --config.file --config.allow-token-command --log.level --log.format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
-                --config.auto-reload-interval)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --web.listen-address)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --web.health-listen-address)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --web.admin-listen-address)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --web.config.file)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --web.external-url)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --web.route-prefix)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --web.telemetry-path)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --storage.path)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --shard)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --total-shards)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 --config.file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -649,44 +505,12 @@ _wazzup__exporter() {
             return 0
             ;;
         wazzup__exporter__subcmd__poll)
-            opts="-h --config.auto-reload-interval --web.listen-address --web.systemd-socket --web.health-listen-address --web.enable-admin-api --web.admin-listen-address --web.config.file --web.external-url --web.route-prefix --web.telemetry-path --web.enable-lifecycle --config.file --config.allow-token-command --storage.path --storage.shared --shard --total-shards --shard.from-hostname --log.level --log.format --help"
+            opts="-h --config.file --config.allow-token-command --storage.path --storage.shared --shard --total-shards --shard.from-hostname --log.level --log.format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
-                --config.auto-reload-interval)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --web.listen-address)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --web.health-listen-address)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --web.admin-listen-address)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --web.config.file)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --web.external-url)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --web.route-prefix)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --web.telemetry-path)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 --config.file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -719,7 +543,7 @@ _wazzup__exporter() {
             return 0
             ;;
         wazzup__exporter__subcmd__reset)
-            opts="-h --confirm --dry-run --reason --expected-unanswered --url --token-file --ca-file --insecure --history --config.auto-reload-interval --web.listen-address --web.systemd-socket --web.health-listen-address --web.enable-admin-api --web.external-url --web.route-prefix --web.telemetry-path --web.enable-lifecycle --storage.shared --shard --total-shards --shard.from-hostname --config.file --config.allow-token-command --web.admin-listen-address --web.config.file --storage.path --log.level --log.format --help"
+            opts="-h --confirm --dry-run --reason --expected-unanswered --url --token-file --ca-file --insecure --history --config.file --config.allow-token-command --web.admin-listen-address --storage.path --log.level --log.format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -749,47 +573,11 @@ _wazzup__exporter() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --config.auto-reload-interval)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --web.listen-address)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --web.health-listen-address)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --web.external-url)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --web.route-prefix)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --web.telemetry-path)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --shard)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --total-shards)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 --config.file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --web.admin-listen-address)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --web.config.file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -813,7 +601,7 @@ _wazzup__exporter() {
             return 0
             ;;
         wazzup__exporter__subcmd__simulator)
-            opts="-h --listen --accounts --users --label --speed --seed --latency --fault --control --write-config --config.file --config.allow-token-command --config.auto-reload-interval --web.systemd-socket --web.health-listen-address --web.enable-admin-api --web.admin-listen-address --web.config.file --web.external-url --web.route-prefix --web.telemetry-path --web.enable-lifecycle --storage.path --storage.shared --shard --total-shards --shard.from-hostname --log.level --log.format --help"
+            opts="-h --listen --accounts --users --label --speed --seed --latency --fault --control --write-config --log.level --log.format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -848,50 +636,6 @@ _wazzup__exporter() {
                     return 0
                     ;;
                 --write-config)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --config.file)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --config.auto-reload-interval)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --web.health-listen-address)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --web.admin-listen-address)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --web.config.file)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --web.external-url)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --web.route-prefix)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --web.telemetry-path)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --storage.path)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --shard)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --total-shards)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -6,18 +6,14 @@ use wazzup_exporter::storage::Storage;
 use wazzup_exporter::web_config;
 
 use super::error::CommandError;
-use super::flags::{ConfigFlags, ShardFlags, StorageFlags, WebFlags};
+use super::flags::DaemonFlags;
 use super::output::print_line;
 
 /// Most shards whose accounts are counted one by one.
 const LISTED_MAX: usize = 20;
 
-pub(super) fn run(
-    flags: &ConfigFlags,
-    flags_web: &WebFlags,
-    storage: &StorageFlags,
-    shards: &ShardFlags,
-) -> Result<(), CommandError> {
+pub(super) fn run(flags: &DaemonFlags) -> Result<(), CommandError> {
+    let DaemonFlags { config: flags, web: flags_web, storage, shard: shards, .. } = flags;
     let shard = shards.named().map_err(CommandError::Usage)?;
     // Without an ordinal the check is the same for all of them.
     let checked = shard.clone().map_or_else(|| Shard::new(0, shards.total()), Ok);

@@ -1,25 +1,21 @@
 //! The daemon: no command at all.
 
+use tracing::warn;
 use wazzup_exporter::app::{Daemon, Options};
-use wazzup_exporter::config::Config;
-use wazzup_exporter::reload::ConfigSource;
-use wazzup_exporter::shard::Shard;
-use wazzup_exporter::storage::Storage;
 use wazzup_exporter::systemd::{Notifier, Sockets};
 
 use super::error::CommandError;
-use super::flags::{self, WebFlags};
-use super::startup::{check_admin, load_web, until_signalled};
+use super::flags::{self, DaemonFlags};
+use super::startup::{check_admin, load_shard, load_web, rename_warning, storage, until_signalled};
 
 /// Runs the daemon until a signal stops it.
-pub(super) async fn run(
-    config: Config,
-    shard: Shard,
-    source: ConfigSource,
-    web: &WebFlags,
-    storage: Option<Storage>,
-    sockets: Option<Sockets>,
-) -> Result<(), CommandError> {
+pub(super) async fn run(flags: &DaemonFlags, sockets: Option<Sockets>) -> Result<(), CommandError> {
+    let (config, shard) = load_shard(&flags.config, &flags.shard, &flags.storage)?;
+    let storage = storage(&flags.storage, &config);
+    if let Some(warning) = rename_warning(storage.as_ref(), &config) {
+        warn!("{warning}");
+    }
+    let web = &flags.web;
     let usual = || vec![flags::default_listen_address()];
     let listen = if web.listen.is_empty() { usual() } else { web.listen.clone() };
     let options = Options {
@@ -31,7 +27,7 @@ pub(super) async fn run(
         storage,
         web: load_web(web)?,
         health_listen: web.health_listen.clone(),
-        source: Some(source),
+        source: Some(flags.config.source(&flags.reload)),
         lifecycle: web.enable_lifecycle,
         notifier: Notifier::from_env(),
         admin_listen: web.admin_listen(),

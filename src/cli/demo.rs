@@ -28,11 +28,8 @@ const SAMPLING_PERIOD: Duration = Duration::from_secs(1);
 const WEB: &str = "127.0.0.1:10117";
 const API: &str = "127.0.0.1:10119";
 
-pub(super) async fn run(
-    flags: &DemoFlags,
-    web: &WebFlags,
-    sockets: Option<Sockets>,
-) -> Result<(), CommandError> {
+pub(super) async fn run(flags: &DemoFlags, sockets: Option<Sockets>) -> Result<(), CommandError> {
+    let web = &flags.web;
     let prefix = web.route_prefix().map_err(CommandError::Usage)?;
     let api = bind_api().await?;
     let api_url = format!("http://{}", api.local_addr().map_err(CommandError::runtime)?);

@@ -22,18 +22,15 @@ pub(crate) use super::shard_flags::ShardFlags;
 /// Without a command it runs as a daemon: it polls the counter of each configured user and shows
 /// them on /metrics.
 #[derive(Debug, Parser)]
-#[command(name = "wazzup-exporter", version, max_term_width = 100)]
+#[command(
+    name = "wazzup-exporter",
+    version,
+    max_term_width = 100,
+    args_conflicts_with_subcommands = true
+)]
 pub(crate) struct Cli {
     #[command(flatten)]
-    pub(crate) config: ConfigFlags,
-    #[command(flatten)]
-    pub(crate) web: WebFlags,
-    #[command(flatten)]
-    pub(crate) storage: StorageFlags,
-    #[command(flatten)]
-    pub(crate) shard: ShardFlags,
-    #[command(flatten)]
-    pub(crate) log: LogFlags,
+    pub(crate) daemon: DaemonFlags,
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
 }
@@ -43,33 +40,74 @@ impl Cli {
     pub(crate) fn is_daemon(&self) -> bool {
         matches!(self.command, None | Some(Command::Demo(_) | Command::Simulator(_)))
     }
+
+    /// What the command listens on, if it is the daemon or the demo.
+    pub(crate) fn web(&self) -> Option<&WebFlags> {
+        match &self.command {
+            None => Some(&self.daemon.web),
+            Some(Command::Demo(flags)) => Some(&flags.web),
+            Some(_) => None,
+        }
+    }
+
+    /// How the command logs.
+    pub(crate) fn log(&self) -> &LogFlags {
+        match &self.command {
+            None => &self.daemon.log,
+            Some(Command::Demo(flags)) => &flags.log,
+            Some(Command::CheckConfig(flags)) => &flags.log,
+            Some(Command::Poll(flags)) => &flags.log,
+            Some(Command::Doctor(flags)) => &flags.poll.log,
+            Some(Command::Login(flags)) => &flags.log,
+            Some(Command::Reset(flags)) => &flags.log,
+            Some(Command::Healthcheck(flags)) => &flags.log,
+            Some(Command::Simulator(flags)) => &flags.log,
+        }
+    }
+}
+
+/// What the daemon reads, and `check-config` for it.
+#[derive(Debug, Args)]
+pub(crate) struct DaemonFlags {
+    #[command(flatten)]
+    pub(crate) config: ConfigFlags,
+    #[command(flatten)]
+    pub(crate) reload: ReloadFlags,
+    #[command(flatten)]
+    pub(crate) web: WebFlags,
+    #[command(flatten)]
+    pub(crate) storage: StorageFlags,
+    #[command(flatten)]
+    pub(crate) shard: ShardFlags,
+    #[command(flatten)]
+    pub(crate) log: LogFlags,
 }
 
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Configuration")]
 pub(crate) struct ConfigFlags {
     /// The configuration file.
     #[arg(
         long = "config.file",
         value_name = "FILE",
         default_value = "config.yaml",
-        env = "WAZZUP_EXPORTER_CONFIG_FILE",
-        global = true
+        env = "WAZZUP_EXPORTER_CONFIG_FILE"
     )]
     pub(crate) file: PathBuf,
     /// Let the main configuration file name programs that are run for tokens.
-    #[arg(
-        long = "config.allow-token-command",
-        env = "WAZZUP_EXPORTER_CONFIG_ALLOW_TOKEN_COMMAND",
-        global = true
-    )]
+    #[arg(long = "config.allow-token-command", env = "WAZZUP_EXPORTER_CONFIG_ALLOW_TOKEN_COMMAND")]
     pub(crate) allow_token_command: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Configuration")]
+pub(crate) struct ReloadFlags {
     /// How often to check whether the configuration has changed, and reload it then [default: never].
     #[arg(
         long = "config.auto-reload-interval",
         value_name = "DURATION",
         env = "WAZZUP_EXPORTER_CONFIG_AUTO_RELOAD_INTERVAL",
-        value_parser = interval,
-        global = true
+        value_parser = interval
     )]
     pub(crate) auto_reload_interval: Option<Duration>,
 }
@@ -80,60 +118,47 @@ impl ConfigFlags {
     }
 
     /// What a reload reads.
-    pub(crate) fn source(&self) -> ConfigSource {
+    pub(crate) fn source(&self, reload: &ReloadFlags) -> ConfigSource {
         let (file, permissions) = (self.file.clone(), self.permissions());
-        let check_interval = self.auto_reload_interval.filter(|interval| !interval.is_zero());
+        let check_interval = reload.auto_reload_interval.filter(|interval| !interval.is_zero());
         ConfigSource { file, permissions, check_interval }
     }
 }
 
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Web server")]
 pub(crate) struct WebFlags {
     /// Where to listen, host:port or :port; may be repeated [default: :10117, demo: 127.0.0.1:10117].
     #[arg(
         long = "web.listen-address",
         value_name = "ADDRESS",
         env = "WAZZUP_EXPORTER_WEB_LISTEN_ADDRESS",
-        value_delimiter = ',',
-        global = true
+        value_delimiter = ','
     )]
     pub(crate) listen: Vec<ListenAddress>,
     /// Listen on the sockets that a .socket unit of systemd has opened, in place of
     /// --web.listen-address.
-    #[arg(long = "web.systemd-socket", env = "WAZZUP_EXPORTER_WEB_SYSTEMD_SOCKET", global = true)]
+    #[arg(long = "web.systemd-socket", env = "WAZZUP_EXPORTER_WEB_SYSTEMD_SOCKET")]
     pub(crate) systemd_socket: bool,
     /// Where to serve only health and readiness, in plain HTTP, for probes that have no certificate.
     #[arg(
         long = "web.health-listen-address",
         value_name = "ADDRESS",
-        env = "WAZZUP_EXPORTER_WEB_HEALTH_LISTEN_ADDRESS",
-        global = true
+        env = "WAZZUP_EXPORTER_WEB_HEALTH_LISTEN_ADDRESS"
     )]
     pub(crate) health_listen: Option<ListenAddress>,
     /// Open the admin listener, on which accounts can be reset whose configuration allows it.
-    #[arg(
-        long = "web.enable-admin-api",
-        env = "WAZZUP_EXPORTER_WEB_ENABLE_ADMIN_API",
-        global = true
-    )]
+    #[arg(long = "web.enable-admin-api", env = "WAZZUP_EXPORTER_WEB_ENABLE_ADMIN_API")]
     pub(crate) enable_admin_api: bool,
-    /// Where the admin listener is; elsewhere than on this machine it needs TLS.
-    #[arg(
-        long = "web.admin-listen-address",
-        value_name = "ADDRESS",
-        default_value = "127.0.0.1:10118",
-        env = "WAZZUP_EXPORTER_WEB_ADMIN_LISTEN_ADDRESS",
-        global = true
-    )]
-    admin_listen: ListenAddress,
+    #[command(flatten)]
+    pub(crate) admin: AdminFlags,
     /// TLS, logins, headers and a rate limit, in the format of Prometheus' exporter-toolkit.
     #[arg(
         long = "web.config.file",
         value_name = "FILE",
         env = "WAZZUP_EXPORTER_WEB_CONFIG_FILE",
         // Empty is allowed, as charts and unit files leave it.
-        value_parser = OsStringValueParser::new().map(PathBuf::from),
-        global = true
+        value_parser = OsStringValueParser::new().map(PathBuf::from)
     )]
     config_file: Option<PathBuf>,
     /// The URL under which a reverse proxy shows the exporter; its path, if it has one, is the
@@ -143,8 +168,7 @@ pub(crate) struct WebFlags {
         value_name = "URL",
         env = "WAZZUP_EXPORTER_WEB_EXTERNAL_URL",
         // A wrong one is refused later: clap would print it, with a password if it has one.
-        value_parser = |text: &str| Ok::<_, std::convert::Infallible>(external_path(text)),
-        global = true
+        value_parser = |text: &str| Ok::<_, std::convert::Infallible>(external_path(text))
     )]
     external_path: Option<Result<String, String>>,
     /// The path below which everything is [default: the path of --web.external-url].
@@ -152,8 +176,7 @@ pub(crate) struct WebFlags {
         long = "web.route-prefix",
         value_name = "PATH",
         env = "WAZZUP_EXPORTER_WEB_ROUTE_PREFIX",
-        value_parser = route_prefix,
-        global = true
+        value_parser = route_prefix
     )]
     route_prefix: Option<RoutePrefix>,
     /// The path of the metrics, below the prefix.
@@ -162,17 +185,33 @@ pub(crate) struct WebFlags {
         value_name = "PATH",
         default_value = "/metrics",
         env = "WAZZUP_EXPORTER_WEB_TELEMETRY_PATH",
-        value_parser = telemetry_path,
-        global = true
+        value_parser = telemetry_path
     )]
     pub(crate) telemetry_path: String,
     /// Let a POST to /-/reload reload the configuration.
-    #[arg(
-        long = "web.enable-lifecycle",
-        env = "WAZZUP_EXPORTER_WEB_ENABLE_LIFECYCLE",
-        global = true
-    )]
+    #[arg(long = "web.enable-lifecycle", env = "WAZZUP_EXPORTER_WEB_ENABLE_LIFECYCLE")]
     pub(crate) enable_lifecycle: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Web server")]
+pub(crate) struct AdminFlags {
+    /// Where the admin listener is; elsewhere than on this machine it needs TLS.
+    #[arg(
+        long = "web.admin-listen-address",
+        value_name = "ADDRESS",
+        default_value = "127.0.0.1:10118",
+        env = "WAZZUP_EXPORTER_WEB_ADMIN_LISTEN_ADDRESS"
+    )]
+    admin_listen: ListenAddress,
+}
+
+impl AdminFlags {
+    /// How the admin listener of a daemon with the same flags is reached.
+    pub(crate) fn url(&self) -> Url {
+        let usual = || "http://127.0.0.1:10118".parse().expect("the literal is an address");
+        format!("http://{}", self.admin_listen).parse().unwrap_or_else(|_| usual())
+    }
 }
 
 impl WebFlags {
@@ -201,34 +240,31 @@ impl WebFlags {
 
     /// Where the admin listener is to be, if it is.
     pub(crate) fn admin_listen(&self) -> Option<ListenAddress> {
-        self.enable_admin_api.then(|| self.admin_listen.clone())
-    }
-
-    /// How the admin listener of a daemon with the same flags is reached.
-    pub(crate) fn admin_url(&self) -> Url {
-        let usual = || "http://127.0.0.1:10118".parse().expect("the literal is an address");
-        format!("http://{}", self.admin_listen).parse().unwrap_or_else(|_| usual())
+        self.enable_admin_api.then(|| self.admin.admin_listen.clone())
     }
 }
 
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Storage")]
 pub(crate) struct StorageFlags {
-    /// Where to keep what survives a restart of the daemon [default: data, if it exists or refresh
-    /// tokens or the record of resets are to be kept].
-    #[arg(
-        long = "storage.path",
-        value_name = "FOLDER",
-        env = "WAZZUP_EXPORTER_STORAGE_PATH",
-        global = true
-    )]
-    pub(crate) path: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) folder: StorageFolder,
     /// All shards have the same --storage.path, on storage whose locks hold across their hosts; accounts with refresh
     /// tokens or resets need it.
-    #[arg(long = "storage.shared", env = "WAZZUP_EXPORTER_STORAGE_SHARED", global = true)]
+    #[arg(long = "storage.shared", env = "WAZZUP_EXPORTER_STORAGE_SHARED")]
     pub(crate) shared: bool,
 }
 
-impl StorageFlags {
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Storage")]
+pub(crate) struct StorageFolder {
+    /// Where to keep what survives a restart of the daemon [default: data, if it exists or refresh
+    /// tokens or the record of resets are to be kept].
+    #[arg(long = "storage.path", value_name = "FOLDER", env = "WAZZUP_EXPORTER_STORAGE_PATH")]
+    pub(crate) path: Option<PathBuf>,
+}
+
+impl StorageFolder {
     /// The folder of the flag, or the default one if it exists or is needed.
     pub(crate) fn storage(&self, needed: bool) -> Option<Storage> {
         let usual = || Some(PathBuf::from("data")).filter(|folder| needed || folder.is_dir());
@@ -237,14 +273,14 @@ impl StorageFlags {
 }
 
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Log")]
 pub(crate) struct LogFlags {
     /// Log only events of at least this level.
     #[arg(
         long = "log.level",
         value_name = "LEVEL",
         default_value = "info",
-        env = "WAZZUP_EXPORTER_LOG_LEVEL",
-        global = true
+        env = "WAZZUP_EXPORTER_LOG_LEVEL"
     )]
     pub(crate) level: LogLevel,
     /// The format of log lines.
@@ -252,8 +288,7 @@ pub(crate) struct LogFlags {
         long = "log.format",
         value_name = "FORMAT",
         default_value = "logfmt",
-        env = "WAZZUP_EXPORTER_LOG_FORMAT",
-        global = true
+        env = "WAZZUP_EXPORTER_LOG_FORMAT"
     )]
     pub(crate) format: LogFormat,
 }
@@ -276,13 +311,13 @@ pub(crate) enum LogFormat {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Runs the daemon against a simulated Wazzup24, both in this process; needs no configuration.
-    Demo(DemoFlags),
+    Demo(Box<DemoFlags>),
     /// Checks the configuration and lists every problem with its place and remedy.
-    CheckConfig,
+    CheckConfig(Box<DaemonFlags>),
     /// Reads every user of every account once and prints the metrics.
-    Poll,
+    Poll(PollFlags),
     /// Asks the API why counters may be missing, frozen or meaningless, and what to do.
-    Doctor(DoctorFlags),
+    Doctor(Box<DoctorFlags>),
     /// Lets the owner of an account authorise the partner (auth: oauth) and stores the refresh token.
     ///
     /// Prints an address to open in a browser and takes the one at which the browser ends. Run it as
@@ -307,6 +342,23 @@ pub(crate) struct DemoFlags {
     /// The same seed gives the same day.
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) web: WebFlags,
+    #[command(flatten)]
+    pub(crate) log: LogFlags,
+}
+
+/// What asks the API once reads.
+#[derive(Debug, Args)]
+pub(crate) struct PollFlags {
+    #[command(flatten)]
+    pub(crate) config: ConfigFlags,
+    #[command(flatten)]
+    pub(crate) storage: StorageFlags,
+    #[command(flatten)]
+    pub(crate) shard: ShardFlags,
+    #[command(flatten)]
+    pub(crate) log: LogFlags,
 }
 
 #[derive(Debug, Args)]
@@ -318,12 +370,18 @@ pub(crate) struct DoctorFlags {
     /// Print JSON for scripts.
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) poll: PollFlags,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct LoginFlags {
     /// The account's name in the configuration.
     pub(crate) account: String,
+    #[command(flatten)]
+    pub(crate) config: ConfigFlags,
+    #[command(flatten)]
+    pub(crate) log: LogFlags,
 }
 
 #[derive(Debug, Args)]
@@ -358,6 +416,14 @@ pub(crate) struct ResetFlags {
     /// Print the recorded resets of an account, or of all accounts, without a request to the daemon.
     #[arg(long, conflicts_with_all = ["confirm", "dry_run", "reason", "expected_unanswered"])]
     pub(crate) history: bool,
+    #[command(flatten)]
+    pub(crate) config: ConfigFlags,
+    #[command(flatten)]
+    pub(crate) admin: AdminFlags,
+    #[command(flatten)]
+    pub(crate) storage: StorageFolder,
+    #[command(flatten)]
+    pub(crate) log: LogFlags,
 }
 
 #[derive(Debug, Args)]
@@ -374,6 +440,8 @@ pub(crate) struct HealthcheckFlags {
     /// Take any certificate of an https:// address: it is our own, for another name than the address.
     #[arg(long, env = "WAZZUP_EXPORTER_HEALTHCHECK_INSECURE")]
     pub(crate) insecure: bool,
+    #[command(flatten)]
+    pub(crate) log: LogFlags,
 }
 
 #[derive(Debug, Args)]
@@ -408,6 +476,8 @@ pub(crate) struct SimulatorFlags {
     /// Write a configuration of the exporter for what is simulated.
     #[arg(long, value_name = "FILE")]
     pub(crate) write_config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) log: LogFlags,
 }
 
 impl LogLevel {

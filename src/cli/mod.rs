@@ -26,37 +26,24 @@ use wazzup_exporter::systemd::Sockets;
 
 pub(crate) use self::error::CommandError;
 use self::flags::{Cli, Command};
-use self::startup::{load, load_shard, storage};
+use self::startup::{load, load_poll};
 
 /// Carries out the command; `sockets` are the listeners that systemd has opened.
 pub(crate) async fn run(cli: Cli, sockets: Option<Sockets>) -> Result<(), CommandError> {
     match cli.command {
-        None => {
-            let (config, shard) = load_shard(&cli.config, &cli.shard, &cli.storage)?;
-            let storage = storage(&cli.storage, &config);
-            if let Some(warning) = startup::rename_warning(storage.as_ref(), &config) {
-                tracing::warn!("{warning}");
-            }
-            daemon::run(config, shard, cli.config.source(), &cli.web, storage, sockets).await
-        }
-        Some(Command::Demo(flags)) => demo::run(&flags, &cli.web, sockets).await,
-        Some(Command::CheckConfig) => {
-            check_config::run(&cli.config, &cli.web, &cli.storage, &cli.shard)
-        }
-        Some(Command::Poll) => {
-            let (config, shard) = load_shard(&cli.config, &cli.shard, &cli.storage)?;
-            let storage = storage(&cli.storage, &config);
+        None => daemon::run(&cli.daemon, sockets).await,
+        Some(Command::Demo(flags)) => demo::run(&flags, sockets).await,
+        Some(Command::CheckConfig(flags)) => check_config::run(&flags),
+        Some(Command::Poll(flags)) => {
+            let (config, shard, storage) = load_poll(&flags)?;
             poll::run(config, &shard, storage).await
         }
         Some(Command::Doctor(flags)) => {
-            let (config, shard) = load_shard(&cli.config, &cli.shard, &cli.storage)?;
-            let storage = storage(&cli.storage, &config);
+            let (config, shard, storage) = load_poll(&flags.poll)?;
             doctor::run(config, &shard, storage, &flags).await
         }
-        Some(Command::Login(flags)) => login::run(&load(&cli.config)?, &flags).await,
-        Some(Command::Reset(flags)) => {
-            reset::run(*flags, &cli.config, &cli.web, &cli.storage).await
-        }
+        Some(Command::Login(flags)) => login::run(&load(&flags.config)?, &flags).await,
+        Some(Command::Reset(flags)) => reset::run(*flags).await,
         Some(Command::Healthcheck(flags)) => {
             app::healthcheck(flags.url, flags.insecure).await.map_err(CommandError::runtime)
         }

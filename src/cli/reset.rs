@@ -10,17 +10,13 @@ use wazzup_exporter::files::OpenFile;
 use wazzup_exporter::storage::{AccountFolder, Storage};
 
 use super::error::CommandError;
-use super::flags::{ConfigFlags, ResetFlags, StorageFlags, WebFlags};
+use super::flags::{ConfigFlags, ResetFlags, StorageFolder};
 use super::output::print_line;
 
-pub(super) async fn run(
-    flags: ResetFlags,
-    config: &ConfigFlags,
-    web: &WebFlags,
-    storage: &StorageFlags,
-) -> Result<(), CommandError> {
+pub(super) async fn run(flags: ResetFlags) -> Result<(), CommandError> {
+    let config = &flags.config;
     if flags.history {
-        return history(flags.account.as_deref(), config, storage);
+        return history(flags.account.as_deref(), config, &flags.storage);
     }
     let (Some(account), Some(confirm)) = (flags.account, flags.confirm) else {
         return Err(CommandError::Usage("name the account and --confirm its number".to_owned()));
@@ -30,7 +26,7 @@ pub(super) async fn run(
         None => read_token(&configured_token(config, &account)?)?,
     };
     let order = ResetCommand {
-        url: flags.url.unwrap_or_else(|| web.admin_url()),
+        url: flags.url.unwrap_or_else(|| flags.admin.url()),
         account,
         token: token.into(),
         confirm,
@@ -87,7 +83,7 @@ fn read_token(path: &Path) -> Result<String, CommandError> {
 fn history(
     account: Option<&str>,
     config: &ConfigFlags,
-    storage: &StorageFlags,
+    storage: &StorageFolder,
 ) -> Result<(), CommandError> {
     let Some(storage) = storage.storage(false) else {
         let what =

@@ -10,7 +10,7 @@ use wazzup_exporter::storage::Storage;
 use wazzup_exporter::web_config::{self, WebConfig};
 
 use super::error::CommandError;
-use super::flags::{ConfigFlags, ShardFlags, StorageFlags, WebFlags};
+use super::flags::{ConfigFlags, PollFlags, ShardFlags, StorageFlags, WebFlags};
 
 /// How many accounts are named in a warning.
 const NAMES_SHOWN: usize = 10;
@@ -45,6 +45,15 @@ pub(super) fn load_shard(
     Ok((config, shard))
 }
 
+/// What is read to ask the API once.
+pub(super) fn load_poll(
+    flags: &PollFlags,
+) -> Result<(Config, Shard, Option<Storage>), CommandError> {
+    let (config, shard) = load_shard(&flags.config, &flags.shard, &flags.storage)?;
+    let storage = storage(&flags.storage, &config);
+    Ok((config, shard, storage))
+}
+
 /// What stands against polling an account as a shard.
 pub(super) fn account_check(shard: Shard) -> impl Fn(&Account) -> Result<(), String> + Send + Sync {
     move |account| shard.check(account).map_err(|error| error.to_string())
@@ -66,7 +75,7 @@ fn load_checked(flags: &ConfigFlags, check: &AccountCheck) -> Result<Config, Com
 
 /// Where to keep what must survive; refresh tokens must, and the record of resets.
 pub(super) fn storage(flags: &StorageFlags, config: &Config) -> Option<Storage> {
-    flags.storage(config.accounts.iter().any(|account| account.needs_storage()))
+    flags.folder.storage(config.accounts.iter().any(|account| account.needs_storage()))
 }
 
 /// What a renaming loses: accounts whose folder has their name, because they have no number.
