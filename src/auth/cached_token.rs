@@ -285,7 +285,8 @@ impl State {
                 return Step::Use(token);
             }
             let failed_for_good = self.failure.as_ref().is_some_and(RenewalFailure::is_definite);
-            if !was_refused && !(current.refused && failed_for_good) {
+            let unusable = was_refused || (current.refused && failed_for_good);
+            if !unusable {
                 let renews = current.is_due(now) && may_renew;
                 return if renews { Step::Renew(Some(token)) } else { Step::Use(token) };
             }

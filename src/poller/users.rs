@@ -37,7 +37,7 @@ impl PolledUsers {
 
     /// Changes every user.
     pub(super) fn update(&mut self, change: impl FnMut(&mut UserView)) {
-        self.0.iter_mut().flat_map(|chunk| Arc::make_mut(chunk)).for_each(change);
+        self.0.iter_mut().flat_map(Arc::make_mut).for_each(change);
     }
 
     /// Changes users where one is `due`, and copies no other chunk.
