@@ -16,7 +16,8 @@ use super::{KINDS, OF_A_KIND, Soak, configuration, names};
 const FAULTS: [&str; 13] = [
     "status=500,probability=0.3",
     "status=503",
-    "status=401,count=5",
+    // Of a refresh token it would be a refusal for good, and a person has to log in.
+    "status=401,count=5,endpoint=counter",
     "status=404,probability=0.2",
     "hang",
     "reset,probability=0.5",
