@@ -255,8 +255,8 @@ fn every_missing_figure_has_its_reasons() {
     let unknown = failed(old(), Outcome::NotFound, "upstream answered 404: USER_NOT_FOUND");
     assert_eq!(codes(unknown, None), ["unknown_user", "stale"]);
     let other = read("1", 7, CounterType::Other, MINUTE);
-    let words = "Wazzup24 reports 7 messages of a type that is neither red nor grey.".to_owned();
-    assert_eq!(reasons(other, None), [("unknown_type", words)]);
+    let words = "Wazzup24 reports a type that is neither red nor grey: report it as an issue of the exporter. Messages: 7.";
+    assert_eq!(reasons(other, None), [("unknown_type", words.to_owned())]);
 }
 
 #[test]
