@@ -13,13 +13,17 @@ fn storage() -> (tempfile::TempDir, Storage) {
 /// An operation that lasts until the sender is dropped, and whether it was given up.
 fn hang(files: &Arc<AccountFiles>) -> (mpsc::Sender<()>, impl Future<Output = bool>) {
     let (end, ended) = mpsc::channel::<()>();
+    let (begin, begun) = mpsc::channel();
     let files = Arc::clone(files);
     let hanging = async move {
         let result = files.run(move |store| {
+            begin.send(()).unwrap();
             let _ = ended.recv();
             store.write("state", b"late")
         });
-        matches!(result.await, Err(StorageError::Hung { .. }))
+        let given_up = matches!(result.await, Err(StorageError::Hung { .. }));
+        begun.recv().unwrap();
+        given_up
     };
     (end, hanging)
 }
@@ -65,6 +69,7 @@ async fn all_accounts_together_have_a_bound() {
         assert!(until_given_up(hanging).await);
         ends.push(end);
     }
+    assert_eq!(storage.operations.available_permits(), 0, "what was given up still counts");
     let refused = until_given_up(write(&all[OPERATIONS_MAX], b"")).await.unwrap_err();
     assert!(matches!(refused, StorageError::Hung { .. }), "{refused}");
     tokio::time::resume();
