@@ -20,7 +20,7 @@ pub(crate) struct ShardFlags {
         value_parser = clap::value_parser!(u32).range(1..=SHARDS_MAX)
     )]
     total: Option<u32>,
-    /// Poll the part whose number is at the end of the hostname, as a StatefulSet's pods have it:
+    /// Poll the part whose number is at the end of the hostname, as pods of a stateful set have it:
     /// exporter-2.
     #[arg(long = "shard.from-hostname", env = "WAZZUP_EXPORTER_SHARD_FROM_HOSTNAME")]
     from_hostname: bool,

@@ -108,7 +108,7 @@ impl Documents {
         let turn = turn.expect("this semaphore is never closed");
         let this = Arc::clone(self);
         let work = move || {
-            let answer = this.make(selection, gzip, begun);
+            let answer = this.make(&selection, gzip, begun);
             drop(turn);
             answer
         };
@@ -116,25 +116,20 @@ impl Documents {
     }
 
     /// Makes an answer from the current document, or from one that was begun after `begun` others.
-    fn make(&self, selection: Selection, gzip: bool, begun: u64) -> Result<Answer, NoAnswer> {
+    fn make(&self, selection: &Selection, gzip: bool, begun: u64) -> Result<Answer, NoAnswer> {
         let state = &mut *lock(&self.state);
         let number = self.begun.fetch_add(1, SeqCst) + 1;
         let views: Vec<_> = self.directory.slots().iter().map(|slot| slot.view()).collect();
-        let wanted = Wanted::new(&selection, &views)?;
+        let wanted = Wanted::new(selection, &views)?;
         let now = Stamp::now();
-        let document = match state.find(&selection, begun, &wanted, now) {
-            Some(document) => document,
-            None => {
-                let document = Document::new(&mut state.blocks, &wanted, selection.format, now);
-                let document = Arc::new(document);
-                state.keep(Kept {
-                    selection: selection.clone(),
-                    number,
-                    document: Arc::clone(&document),
-                });
-                document
-            }
-        };
+        let found = state.find(selection, begun, &wanted, now);
+        let document = found.unwrap_or_else(|| {
+            let document = Document::new(&mut state.blocks, &wanted, selection.format, now);
+            let document = Arc::new(document);
+            let (selection, kept) = (selection.clone(), Arc::clone(&document));
+            state.keep(Kept { selection, number, document: kept });
+            document
+        });
         let all = selection.accounts.is_empty();
         let process = if all { self.process.gather() } else { Vec::new() };
         Ok(if gzip {
@@ -258,7 +253,7 @@ mod tests {
         let (documents, writers) = documents(&NAMES, 700);
         let published = Arc::new(AtomicU64::new(0));
         let last = Arc::clone(&published);
-        let publisher = thread::spawn(move || {
+        let publications = thread::spawn(move || {
             for count in 1..20 {
                 for (writer, name) in writers.iter().zip(NAMES) {
                     writer.publish(view(name, 700, count));
@@ -290,7 +285,7 @@ mod tests {
         for scrape in scrapes.collect::<Vec<_>>() {
             scrape.await.unwrap();
         }
-        publisher.join().unwrap();
+        publications.join().unwrap();
     }
 
     #[tokio::test]

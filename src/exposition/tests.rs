@@ -32,6 +32,7 @@ fn users(account: &Account) -> Vec<UserView> {
     account.users.iter().map(|user| UserView::new(Arc::clone(user))).collect()
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "calls read better")]
 fn publish(account: &Account, users: Vec<UserView>, facts: Facts) -> Arc<AccountView> {
     let facts = Facts { users: users.len(), ..facts };
     Arc::new(AccountView::new(Arc::new(account.clone()), facts, &users))

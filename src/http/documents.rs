@@ -20,7 +20,7 @@ use crate::blocking::lock;
 
 /// Different documents that may be waited for.
 const WANTED_MAX: usize = 32;
-/// SharedDocuments that may be in memory at the same time.
+/// Shared documents that may be in memory at the same time.
 const ALIVE_MAX: usize = 8;
 
 /// Makes and shares documents; `K` says which one is meant.
@@ -64,8 +64,8 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> SharedDocuments<K> {
     ) -> Option<SharedDocument> {
         let mut receiver = self.want(key, make)?;
         // Its sender is dropped without a document if a panic has ended the work.
-        let made = receiver.wait_for(Option::is_some).await.ok()?;
-        made.clone()
+        let document = receiver.wait_for(Option::is_some).await.ok()?;
+        document.clone()
     }
 
     fn want(
@@ -95,9 +95,9 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> SharedDocuments<K> {
             let _turn = turn.expect("this semaphore is never closed");
             make()
         });
-        let made = work.await.map(|content| self.keep(content));
+        let document = work.await.map(|content| self.keep(content));
         let sender = lock(&self.wanted).remove(&key);
-        if let (Some(sender), Ok(document)) = (sender, made) {
+        if let (Some(sender), Ok(document)) = (sender, document) {
             sender.send_replace(Some(document));
         }
     }

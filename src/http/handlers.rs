@@ -44,7 +44,7 @@ impl Handlers {
         process.http_opens(&HANDLERS);
         let root = Prefix::default();
         let mut paths = HashMap::new();
-        for handler in HANDLERS.into_iter().filter(|handler| handler.starts_with("/")) {
+        for handler in HANDLERS.into_iter().filter(|handler| handler.starts_with('/')) {
             let route = if handler == METRICS { telemetry_path } else { handler };
             paths.insert(prefix.path(route), handler);
             // Probes are there without the prefix, too.

@@ -10,6 +10,8 @@ use super::support::hanging_fs::HangingFs;
 use super::support::samples::value;
 use super::support::upstream::{configuration, serve, still};
 
+const LOADED: &str = "wazzup_exporter_config_last_reload_successful";
+
 /// Threads of an exporter whose files hang: a bounded number, and its usual ones.
 const THREADS_MAX: usize = 90;
 
@@ -68,7 +70,6 @@ async fn account_files_that_hang_cost_a_reload_and_nothing_else() {
     exporter.signal(Signal::HUP);
     exporter.until_logged("received SIGHUP").await;
     exporter.until_logged("the files could not be read within 30s").await;
-    const LOADED: &str = "wazzup_exporter_config_last_reload_successful";
     let samples = exporter.scrape().await;
     assert_eq!(value(&samples, LOADED), Some(0.0));
     // Readings that are older than 20 s are not shown.

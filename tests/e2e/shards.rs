@@ -1,4 +1,4 @@
-//! Shards as processes, resized as a StatefulSet does it, under the eyes of a Prometheus and of upstream.
+//! Shards as processes, resized as a `StatefulSet` does it, under the eyes of a Prometheus and of upstream.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -110,7 +110,7 @@ impl Scene {
         Prometheus::configured(folder).await
     }
 
-    /// Replaces the shards one by one, the last first, as a StatefulSet does: new ones come before old ones go.
+    /// Replaces the shards one by one, the last first, as a `StatefulSet` does: new ones come before old ones go.
     async fn resize(&self, shards: &mut Shards, total: u32, signal: Signal) {
         let last = shards.keys().copied().max().unwrap_or_default().max(total - 1);
         for ordinal in (0..=last).rev() {
@@ -163,7 +163,7 @@ impl Scene {
             |one: &&Request| one.endpoint == Endpoint::Counter && one.status == Some(200);
         for request in self.api.log().iter().filter(answered) {
             if let (Some(account), Some(user)) = (&request.account, &request.user) {
-                *readings.entry((account.to_string(), user.clone())).or_default() += 1;
+                *readings.entry((account.clone(), user.clone())).or_default() += 1;
             }
         }
         readings
@@ -182,13 +182,13 @@ impl Scene {
             slow.map_or(Ok(()), |slow| Err(format!("{slow:?}")))
         })
         .await;
-        let (last, after) = (self.readings(), sweeps(shards).await);
+        let (latest, after) = (self.readings(), sweeps(shards).await);
         assert_eq!(before.len(), ACCOUNTS);
         for (account, swept) in before.iter().filter(|(account, _)| !lost.contains(*account)) {
             let swept = after[account] - swept;
             for user in 0..USERS {
                 let key = (account.clone(), format!("u{user}"));
-                let read = last[&key] - first[&key];
+                let read = latest[&key] - first[&key];
                 assert!((1..=swept + 1).contains(&read), "{key:?}: {read} times in {swept} sweeps");
             }
         }

@@ -30,9 +30,8 @@ fn names() -> [&'static str; 4] {
 
 /// The accounts that an exposition has.
 fn accounts(samples: &Samples) -> Vec<&str> {
-    let named = |series: &'_ String| series.starts_with("wazzup_account_info{");
-    let names = samples.keys().filter(|series| named(series));
-    names.map(|series| series.split('"').nth(1).unwrap()).collect()
+    let infos = samples.keys().filter(|series| series.starts_with("wazzup_account_info{"));
+    infos.map(|series| series.split('"').nth(1).unwrap()).collect()
 }
 
 async fn read(answer: reqwest::Response) -> Value {
@@ -211,8 +210,8 @@ fn accounts_that_must_not_have_two_owners_need_shared_storage() {
     write_private(&file, &yaml);
     let broken = run(&[&["check-config"], &shards[..]].concat());
     assert!(words(&broken).contains("more.yaml:1:") && words(&broken).contains(reason));
-    let shard = Exporter::start(&shards);
-    assert!(shard.log().contains("an account file is broken") && shard.log().contains(reason));
+    let log = Exporter::start(&shards).log();
+    assert!(log.contains("an account file is broken") && log.contains(reason));
 }
 
 #[test]

@@ -325,7 +325,7 @@ mod tests {
         assert_eq!(read(&PLACE, br#"[{"id":"1"},{"id":"1"},{"id":"1"}]"#).unwrap().0.len(), 3);
         let many = format!("[{}]", [r#"{"id":"1"}"#; 9].join(","));
         assert_eq!(read(&PLACE, many.as_bytes()).unwrap_err(), "it lists more than 3");
-        let nothing = format!("[{}]", ["7"; ROWS_MAX + 1].join(","));
+        let nothing = format!("[{}]", vec!["7"; ROWS_MAX + 1].join(","));
         assert_eq!(read(&PLACE, nothing.as_bytes()).unwrap_err(), "it lists more than 400000");
         for body in ["", "[", r#"[{"id":"1"}]x"#, r#"{"data":[{"id":"1"}]"#, "<html>"] {
             assert!(read(&PLACE, body.as_bytes()).is_err(), "{body}");

@@ -244,7 +244,7 @@ macro_rules! schemas {
 schemas! {
     [T: JsonSchema] Key<T>, generator => T::json_schema(generator);
     [T: JsonSchema] Nested<T>, generator => nullable(generator.subschema_for::<T>());
-    [T: JsonSchema] Entries<T>, generator => mapping(T::json_schema(generator));
+    [T: JsonSchema] Entries<T>, generator => mapping(&T::json_schema(generator));
     [const LEAST: u64, const MOST: u64] Time<LEAST, MOST>, _generator => json_schema!({
         "title": "duration",
         "type": "string",
@@ -299,7 +299,7 @@ fn line(most: usize) -> Schema {
 }
 
 /// A mapping whose keys are a person's own; those of texts are labels.
-fn mapping(values: Schema) -> Schema {
+fn mapping(values: &Schema) -> Schema {
     let names = if is(values.as_value(), "string") {
         json!({
             "pattern": "^[a-zA-Z_][a-zA-Z0-9_]*$",

@@ -213,15 +213,14 @@ fn nesting_and_aliases_have_bounds() {
         assert_eq!(problems(&within(count)), format!("1:47: {deep}"));
     }
     assert_eq!(problems(&within(100_000)), "1:271: is not YAML: recursion limit exceeded");
-    let blocks = (0..100).map(|level| format!("{}a:\n", " ".repeat(level))).collect::<String>();
+    let blocks = (0..100).map(|level| " ".repeat(level) + "a:\n").collect::<String>();
     assert!(problems(&format!("max_in_flight:\n{}", blocks.replace('a', " a"))).ends_with(deep));
     let mut bomb = vec!["accounts:\n- - &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned()];
     bomb.extend((1..20).map(|level| {
         let aliases = vec![format!("*a{}", level - 1); 10].join(", ");
         format!("  - &a{level} [{aliases}]\n")
     }));
-    let bomb =
-        bomb.concat().replace("accounts:\n- ", "max_in_flight:\n  ").replace("  - &", "  - &");
+    let bomb = bomb.concat().replace("accounts:\n- ", "max_in_flight:\n  ");
     assert!(problems(&bomb).ends_with(large), "{}", problems(&bomb));
     let long = "x".repeat(1 << 20);
     let heavy = format!("max_in_flight: [&a {long}, {}]", vec!["*a"; 1_000_000].join(", "));
@@ -246,7 +245,8 @@ fn hostile_files_are_answered_in_time() {
 
 #[test]
 fn a_hundred_thousand_users_are_read() {
-    let users: String = (0..100_000).map(|id| format!("  - {{id: \"{id}\"}}\n")).collect();
+    let users: Vec<_> = (0..100_000).map(|id| format!("  - {{id: \"{id}\"}}\n")).collect();
+    let users = users.concat();
     let text = format!(
         "poll: {{interval: 1h}}\naccounts:\n- name: acme\n  auth: {{token: t}}\n  users:\n{users}"
     );

@@ -55,7 +55,7 @@ impl Polled {
     }
 
     fn read(&mut self, user: usize, count: u64, at: Stamp) {
-        let mut users = self.users.iter_mut().flat_map(|chunk| Arc::make_mut(chunk));
+        let mut users = self.users.iter_mut().flat_map(Arc::make_mut);
         read(users.nth(user).unwrap(), count, at);
     }
 

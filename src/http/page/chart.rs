@@ -3,6 +3,7 @@
 //! A period in which the sum was not known is a marked gap; one in which users were missing is drawn
 //! dotted, as a lower bound. Neither looks like zero.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use maud::{Markup, html};
@@ -111,11 +112,12 @@ impl Chart {
         let mut open = false;
         for index in 0..=self.points.len() {
             let point = self.at(index);
-            path += &match point {
-                Some((x, y, _)) if open => format!("L{x} {y}"),
-                Some((x, y, _)) => format!("M{x} {HEIGHT}V{y}"),
-                None if open => format!("V{HEIGHT}Z"),
-                None => String::new(),
+            // Writing to a string does not fail.
+            let _ = match point {
+                Some((x, y, _)) if open => write!(path, "L{x} {y}"),
+                Some((x, y, _)) => write!(path, "M{x} {HEIGHT}V{y}"),
+                None if open => write!(path, "V{HEIGHT}Z"),
+                None => Ok(()),
             };
             open = point.is_some();
         }
@@ -132,14 +134,14 @@ impl Chart {
             match before {
                 Some((from_x, from_y, there)) if (here || there) == partial => {
                     if end != Some(from_x) {
-                        path += &format!("M{from_x} {from_y}");
+                        let _ = write!(path, "M{from_x} {from_y}");
                     }
-                    path += &format!("L{x} {y}");
+                    let _ = write!(path, "L{x} {y}");
                     end = Some(x);
                 }
                 // A point without neighbours is a dot.
                 None if here == partial && self.at(index + 1).is_none() => {
-                    path += &format!("M{x} {y}h0");
+                    let _ = write!(path, "M{x} {y}h0");
                 }
                 _ => {}
             }

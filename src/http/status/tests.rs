@@ -65,6 +65,7 @@ pub(in crate::http) fn reset(
 }
 
 /// An account that was just swept.
+#[allow(clippy::needless_pass_by_value, reason = "calls read better")]
 pub(in crate::http) fn account(name: &str, users: Vec<UserView>) -> AccountView {
     let newest = users.iter().filter_map(|user| user.last_good).map(|(_, at)| at);
     let sweep = Sweep { finished: moment(), duration: MINUTE, result: SweepResult::Ok };

@@ -13,11 +13,11 @@ fn storage() -> (tempfile::TempDir, Storage) {
 /// An operation that lasts until the sender is dropped, and whether it was given up.
 fn hang(files: &Arc<AccountFiles>) -> (mpsc::Sender<()>, impl Future<Output = bool>) {
     let (end, ended) = mpsc::channel::<()>();
-    let (begin, begun) = mpsc::channel();
+    let (report, begun) = mpsc::channel();
     let files = Arc::clone(files);
     let hanging = async move {
         let result = files.run(move |store| {
-            begin.send(()).unwrap();
+            report.send(()).unwrap();
             let _ = ended.recv();
             store.write("state", b"late")
         });
