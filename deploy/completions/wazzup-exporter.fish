@@ -48,7 +48,7 @@ complete -c wazzup-exporter -n "__fish_wazzup_exporter_needs_command" -l web.sys
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_needs_command" -l web.enable-admin-api -d 'Open the admin listener, on which accounts can be reset whose configuration allows it'
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_needs_command" -l web.enable-lifecycle -d 'Let a POST to /-/reload reload the configuration'
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_needs_command" -l storage.shared -d 'All shards have the same --storage.path, on storage whose locks hold across their hosts; accounts with refresh tokens or resets need it'
-complete -c wazzup-exporter -n "__fish_wazzup_exporter_needs_command" -l shard.from-hostname -d 'Poll the part whose number is at the end of the hostname, as a StatefulSet\'s pods have it: exporter-2'
+complete -c wazzup-exporter -n "__fish_wazzup_exporter_needs_command" -l shard.from-hostname -d 'Poll the part whose number is at the end of the hostname, as pods of a stateful set have it: exporter-2'
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_needs_command" -s V -l version -d 'Print version'
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_needs_command" -f -a "demo" -d 'Runs the daemon against a simulated Wazzup24, both in this process; needs no configuration'
@@ -104,7 +104,7 @@ complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand check-co
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand check-config" -l web.enable-admin-api -d 'Open the admin listener, on which accounts can be reset whose configuration allows it'
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand check-config" -l web.enable-lifecycle -d 'Let a POST to /-/reload reload the configuration'
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand check-config" -l storage.shared -d 'All shards have the same --storage.path, on storage whose locks hold across their hosts; accounts with refresh tokens or resets need it'
-complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand check-config" -l shard.from-hostname -d 'Poll the part whose number is at the end of the hostname, as a StatefulSet\'s pods have it: exporter-2'
+complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand check-config" -l shard.from-hostname -d 'Poll the part whose number is at the end of the hostname, as pods of a stateful set have it: exporter-2'
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand check-config" -s h -l help -d 'Print help'
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand poll" -l config.file -d 'The configuration file' -r -F
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand poll" -l storage.path -d 'Where to keep what survives a restart of the daemon [default: data, if it exists or refresh tokens or the record of resets are to be kept]' -r -F
@@ -119,7 +119,7 @@ complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand poll" -l
 json\t''"
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand poll" -l config.allow-token-command -d 'Let the main configuration file name programs that are run for tokens'
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand poll" -l storage.shared -d 'All shards have the same --storage.path, on storage whose locks hold across their hosts; accounts with refresh tokens or resets need it'
-complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand poll" -l shard.from-hostname -d 'Poll the part whose number is at the end of the hostname, as a StatefulSet\'s pods have it: exporter-2'
+complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand poll" -l shard.from-hostname -d 'Poll the part whose number is at the end of the hostname, as pods of a stateful set have it: exporter-2'
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand poll" -s h -l help -d 'Print help'
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand doctor" -l config.file -d 'The configuration file' -r -F
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand doctor" -l storage.path -d 'Where to keep what survives a restart of the daemon [default: data, if it exists or refresh tokens or the record of resets are to be kept]' -r -F
@@ -135,7 +135,7 @@ json\t''"
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand doctor" -l json -d 'Print JSON for scripts'
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand doctor" -l config.allow-token-command -d 'Let the main configuration file name programs that are run for tokens'
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand doctor" -l storage.shared -d 'All shards have the same --storage.path, on storage whose locks hold across their hosts; accounts with refresh tokens or resets need it'
-complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand doctor" -l shard.from-hostname -d 'Poll the part whose number is at the end of the hostname, as a StatefulSet\'s pods have it: exporter-2'
+complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand doctor" -l shard.from-hostname -d 'Poll the part whose number is at the end of the hostname, as pods of a stateful set have it: exporter-2'
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand doctor" -s h -l help -d 'Print help'
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand login" -l config.file -d 'The configuration file' -r -F
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand login" -l log.level -d 'Log only events of at least this level' -r -f -a "error\t''
