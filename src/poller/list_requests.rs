@@ -4,13 +4,15 @@
 //! comes in, between sweeps only. A list that cannot be read, or is not plausible, changes nothing.
 
 use std::collections::BTreeMap;
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
+use tokio::task::JoinError;
 use tokio::time::{Instant, sleep_until};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::report::ListFailure;
 use crate::account::Account;
@@ -28,7 +30,9 @@ pub(super) struct Lists {
     pub(super) users: Option<Instant>,
     /// The same for channels and roles.
     pub(super) channels_and_roles: Option<Instant>,
-    open: FuturesUnordered<BoxFuture<'static, ListUpdate>>,
+    /// Tasks, so that a permit that one of them has been given is used even while the poller waits for a token
+    /// or is held by a reset, both of which may need that permit.
+    open: FuturesUnordered<AbortOnDropHandle<ListUpdate>>,
     /// Lists that came in during a sweep and wait for its end.
     pub(super) received: Vec<ListUpdate>,
     /// Consecutive empty lists of users that were not accepted.
@@ -104,7 +108,12 @@ impl Lists {
             let due =
                 [self.users, self.channels_and_roles].into_iter().flatten().min().filter(|_| !hold);
             tokio::select! {
-                Some(update) = self.open.next() => return update,
+                Some(ended) = self.open.next() => match ended.map_err(JoinError::try_into_panic) {
+                    Ok(update) => return update,
+                    Err(Ok(panic)) => resume_unwind(panic),
+                    // Only the end of the runtime cancels it.
+                    Err(Err(_)) => {}
+                },
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
                 else => std::future::pending().await,
             }
@@ -128,15 +137,19 @@ impl Lists {
         if self.users.is_some_and(|due| due <= now) {
             self.users = None;
             let client = Arc::clone(client);
-            self.open.push(Box::pin(async move { ListUpdate::Users(client.users().await) }));
+            self.request(async move { ListUpdate::Users(client.users().await) });
         }
         if self.channels_and_roles.is_some_and(|due| due <= now) {
             self.channels_and_roles = None;
             let client = Arc::clone(client);
-            self.open.push(Box::pin(async move {
+            self.request(async move {
                 let channels = client.channels().await;
                 ListUpdate::ChannelsAndRoles(channels, client.roles().await)
-            }));
+            });
         }
+    }
+
+    fn request(&mut self, request: impl Future<Output = ListUpdate> + Send + 'static) {
+        self.open.push(AbortOnDropHandle::new(tokio::spawn(request)));
     }
 }

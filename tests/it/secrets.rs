@@ -242,20 +242,20 @@ async fn no_secret_is_shown_by_a_configuration() {
     scene.assert_clean("check-config", &format!("{:?}", scene.run(&["check-config"])));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn no_secret_is_shown_when_upstream_refuses() {
     let faults = ["status=401", "status=400", "status=403", "status=404"];
     suffer(&faults, "logfmt", Login::Good).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn no_secret_is_shown_when_upstream_breaks() {
     let redirect = format!("redirect=http://user:{PROXY}@127.0.0.1:9/?token={TOKEN}");
     let faults = ["reset", "truncated", "malformed", "oversized", "status=500", &redirect];
     suffer(&faults, "json", Login::Good).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn no_secret_is_shown_when_upstream_repeats_what_it_was_sent() {
     let problem = format!("body={{\"code\":\"{TOKEN}\",\"detail\":\"{FILE} {COMMAND}\"}}");
     let granted = format!(
@@ -265,7 +265,7 @@ async fn no_secret_is_shown_when_upstream_repeats_what_it_was_sent() {
     suffer(&faults, "logfmt", Login::Good).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn no_secret_is_shown_when_logins_fail() {
     let faults = ["latency=1ms", "status=500,path=/v2/oauth/token", "retry_after=429:1"];
     suffer(&faults, "json", Login::Refused).await;
