@@ -122,9 +122,9 @@ fn a_bad_prefix_is_exit_code_2_and_says_what_to_write() {
         ("--web.external-url=https://example.com/?x", "remove what follows ? or #"),
         ("--web.external-url=https://example.com/%20/", "give one with --web.route-prefix"),
     ] {
-        for command in [&[][..], &["check-config"], &["demo"]] {
+        for command in [&[&*config][..], &["check-config", &*config], &["demo"]] {
             let listen = "--web.listen-address=127.0.0.1:0";
-            let ended = run(&[command, &[&*config, flag, listen]].concat());
+            let ended = run(&[command, &[flag, listen]].concat());
             assert_eq!(ended.status.code(), Some(2), "{flag} {command:?}: {ended:?}");
             let said = text(&ended.stderr);
             assert!(said.contains(message) && !said.contains("pa55"), "{flag}: {said}");
