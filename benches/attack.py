@@ -5,6 +5,7 @@ While a wave lasts, an honest client scrapes and another one probes, one request
 wave is withstood if none of theirs fails. The table goes to docs/reliability.md, between its marks.
 
     ATTACK_ACCOUNTS, ATTACK_USERS   what is polled: 200 accounts of 500 users
+    ATTACK_INTERVAL                 how often: 1m
     ATTACK_SECONDS                  how long a wave lasts: 20
     ATTACK_PRINT=1                  only prints the table
     EXPORTER=…                      the program
@@ -49,8 +50,8 @@ class Target:
         self.port = int(port)
         self.login = login
 
-    def socket(self, alpn=None):
-        raw = socket.create_connection((self.host, self.port), GUARD)
+    def socket(self, alpn=None, source=None):
+        raw = socket.create_connection((self.host, self.port), GUARD, source and (source, 0))
         if not self.tls:
             return raw
         context = ssl.create_default_context(cafile=self.tls)
@@ -63,9 +64,9 @@ class Target:
             lines.append(f"Authorization: {basic(login)}")
         return "\r\n".join([*lines, "", ""]).encode()
 
-    def get(self, path, login=None):
-        """The status of an answer that is read whole."""
-        with contextlib.closing(self.socket()) as connection:
+    def get(self, path, login=None, source=None):
+        """The status of an answer that is read whole; `source` is the address of the client."""
+        with contextlib.closing(self.socket(source=source)) as connection:
             connection.sendall(self.request(path, login))
             answer = http.client.HTTPResponse(connection)
             answer.begin()
@@ -145,7 +146,7 @@ def aborted_logins(target, seconds):
 
 
 def wrong_passwords(target, seconds):
-    """Beside the many who guess, each of the strangers comes once with the right password."""
+    """Beside the many who guess, each of the strangers comes once, from elsewhere, with the right password."""
     strangers = []
 
     def guess(number):
@@ -153,7 +154,7 @@ def wrong_passwords(target, seconds):
 
     def come():
         for number in range(1, STRANGERS + 1):
-            strangers.append(target.get("/metrics", (f"u{number}", "right")))
+            strangers.append(target.get("/metrics", (f"u{number}", "right"), "127.0.0.2"))
 
     visitor = threading.Thread(target=come, daemon=True)
     visitor.start()
@@ -335,7 +336,7 @@ def main():
         "longest scrape, ms", "longest probe, ms", "first scrape after it, ms",
     )  # fmt: skip
     with simulated(program, accounts, users) as api:
-        config = api.configured({"interval": "1m"})
+        config = api.configured({"interval": os.environ.get("ATTACK_INTERVAL", "1m")})
         for kind, waves in ("plain", PLAIN), ("secured", SECURED), ("few files", FEW_FILES):
             with attacked(program, config, kind) as target:
                 until("readings", lambda: target.get("/-/ready") == 200, 300, 0.5)

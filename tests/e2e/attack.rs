@@ -10,7 +10,9 @@ fn hostile_clients_keep_nobody_from_scraping() {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/attack.py");
     let mut command = Command::new("python3");
     command.arg(script).env("EXPORTER", env!("CARGO_BIN_EXE_wazzup-exporter"));
-    for (name, value) in [("PRINT", "1"), ("ACCOUNTS", "2"), ("USERS", "10"), ("SECONDS", "1")] {
+    let settings =
+        [("PRINT", "1"), ("ACCOUNTS", "2"), ("USERS", "10"), ("INTERVAL", "1s"), ("SECONDS", "1")];
+    for (name, value) in settings {
         command.env(format!("ATTACK_{name}"), value);
     }
     let ran = run("python3", &mut command, b"");
