@@ -319,7 +319,8 @@ def simulated(program, accounts, users):
         command += [f"--users={users}", f"--write-config={config}"]
         process = Process(command, r"([\d.]+:\d+)", here)
         try:
-            yield Upstream(process, config.read_text(), accounts, users)
+            text = until("configuration", lambda: config.exists() and config.read_text())
+            yield Upstream(process, text, accounts, users)
         finally:
             process.stop()
 
