@@ -16,7 +16,7 @@ use tracing::warn;
 use wazzup_exporter::systemd::{self, Sockets};
 
 use self::cli::CommandError;
-use self::cli::flags::Cli;
+use self::cli::command::Cli;
 use self::cli::help;
 use self::cli::logging::Log;
 use self::cli::output::print_line;

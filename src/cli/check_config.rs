@@ -5,8 +5,8 @@ use wazzup_exporter::shard::{Shard, balance, cross_shard};
 use wazzup_exporter::storage::Storage;
 use wazzup_exporter::web_config;
 
+use super::command::DaemonFlags;
 use super::error::CommandError;
-use super::flags::DaemonFlags;
 use super::output::print_line;
 
 /// Most shards whose accounts are counted one by one.

@@ -4,8 +4,9 @@ use tracing::warn;
 use wazzup_exporter::app::{Daemon, Options};
 use wazzup_exporter::systemd::{Notifier, Sockets};
 
+use super::command::DaemonFlags;
 use super::error::CommandError;
-use super::flags::{self, DaemonFlags};
+use super::flags;
 use super::startup::{check_admin, load_shard, load_web, rename_warning, storage, until_signalled};
 
 /// Runs the daemon until a signal stops it.

@@ -15,8 +15,9 @@ use wazzup_exporter::simulator::{Settings, Simulator};
 use wazzup_exporter::systemd::{Notifier, Sockets};
 use wazzup_exporter::web_config::WebConfig;
 
+use super::command::DemoFlags;
 use super::error::CommandError;
-use super::flags::{DemoFlags, WebFlags};
+use super::flags::WebFlags;
 use super::output::print_line;
 use super::startup::until_signalled;
 

@@ -8,8 +8,8 @@ use wazzup_exporter::doctor::Diagnosis;
 use wazzup_exporter::shard::Shard;
 use wazzup_exporter::storage::Storage;
 
+use super::command::DoctorFlags;
 use super::error::CommandError;
-use super::flags::DoctorFlags;
 use super::output::print_line;
 
 pub(super) async fn run(

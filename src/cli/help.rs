@@ -4,7 +4,7 @@ use clap::error::ErrorKind;
 use clap::{ArgMatches, Command, CommandFactory as _, FromArgMatches as _};
 use wazzup_exporter::metrics::BuildInfo;
 
-use super::flags::Cli;
+use super::command::Cli;
 
 /// The command line, which shows the names of variables, but not what they are set to at the moment.
 pub(crate) fn command() -> Command {

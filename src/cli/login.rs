@@ -6,8 +6,8 @@ use tokio::sync::mpsc;
 use wazzup_exporter::app::{Login, LoginError};
 use wazzup_exporter::config::Config;
 
+use super::command::LoginFlags;
 use super::error::CommandError;
-use super::flags::LoginFlags;
 use super::output::print_line;
 
 /// Longest line that is read; browsers have addresses of some thousand characters at most.

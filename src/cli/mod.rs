@@ -1,14 +1,15 @@
 //! The command line: flags, logging and one file for each command.
 //!
-//! `main` parses the [`flags`] with [`help`] and sets up [`logging`]; [`run`] carries the command out and
+//! `main` parses the [`command`] with [`help`] and sets up [`logging`]; [`run`] carries the command out and
 //! gives the [`CommandError`] that `main` turns into an exit code.
 
 mod check_config;
+pub(crate) mod command;
 mod daemon;
 mod demo;
 mod doctor;
 mod error;
-pub(crate) mod flags;
+mod flags;
 #[cfg(test)]
 mod generated;
 pub(crate) mod help;
@@ -24,8 +25,8 @@ mod startup;
 use wazzup_exporter::app;
 use wazzup_exporter::systemd::Sockets;
 
+use self::command::{Cli, Command};
 pub(crate) use self::error::CommandError;
-use self::flags::{Cli, Command};
 use self::startup::{load, load_poll};
 
 /// Carries out the command; `sockets` are the listeners that systemd has opened.

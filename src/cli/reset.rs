@@ -9,8 +9,9 @@ use wazzup_exporter::config::{self, Config};
 use wazzup_exporter::files::OpenFile;
 use wazzup_exporter::storage::{AccountFolder, Storage};
 
+use super::command::ResetFlags;
 use super::error::CommandError;
-use super::flags::{ConfigFlags, ResetFlags, StorageFolder};
+use super::flags::{ConfigFlags, StorageFolder};
 use super::output::print_line;
 
 pub(super) async fn run(flags: ResetFlags) -> Result<(), CommandError> {

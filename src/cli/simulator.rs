@@ -5,8 +5,8 @@ use std::net::Ipv4Addr;
 
 use wazzup_exporter::simulator::{AccountSpec, Settings, Simulator};
 
+use super::command::SimulatorFlags;
 use super::error::CommandError;
-use super::flags::SimulatorFlags;
 use super::output::print_line;
 use super::startup::until_signalled;
 

@@ -9,8 +9,10 @@ use wazzup_exporter::shutdown::{Shutdown, Signals};
 use wazzup_exporter::storage::Storage;
 use wazzup_exporter::web_config::{self, WebConfig};
 
+use super::command::PollFlags;
 use super::error::CommandError;
-use super::flags::{ConfigFlags, PollFlags, ShardFlags, StorageFlags, WebFlags};
+use super::flags::{ConfigFlags, StorageFlags, WebFlags};
+use super::shard_flags::ShardFlags;
 
 /// How many accounts are named in a warning.
 const NAMES_SHOWN: usize = 10;
