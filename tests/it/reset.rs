@@ -516,6 +516,20 @@ async fn a_dry_run_does_everything_but_the_reset_and_starts_no_cooldown() {
 }
 
 #[tokio::test]
+async fn a_list_that_hangs_keeps_the_only_permit_for_no_longer_than_its_time_limit() {
+    let scene = Scene::new().await;
+    let yaml = scene.yaml("interval: 200ms, timeout: 1s, concurrency: 1", "");
+    let yaml = yaml.replacen("channels: {enabled: false}", "channels: {enabled: true}", 1);
+    let config = config::parse(yaml.as_bytes(), &scene.path("config.yaml")).unwrap();
+    scene.api.add_fault("hang,endpoint=channels".parse().unwrap());
+    let world = scene.start_config(config).await;
+    let asked = async || scene.api.counts().endpoint(Endpoint::Channels) > 0;
+    until_true("a request for channels", asked).await;
+    assert_eq!(ResetRequest::good().code(&world).await, code(200, "cleared"));
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn of_fifty_calls_at_once_one_reaches_upstream() {
     let scene = Scene::new().await;
     let world = scene.start().await;
