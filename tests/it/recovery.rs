@@ -194,6 +194,15 @@ async fn a_token_that_was_replaced_in_its_file_costs_no_reading() {
     world.stop().await;
 }
 
+/// Waits until times that are shown in whole seconds, as `since` is, come out later than it.
+async fn until_later(since: Option<f64>) {
+    let since = since.unwrap();
+    until_true("another second", async || {
+        SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs_f64() > since + 1.1
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn red_since_lasts_over_short_failures_and_ends_with_zero_or_grey() {
     let world = World::start(still(&["acme"], 1), FAST).await;
@@ -210,6 +219,7 @@ async fn red_since_lasts_over_short_failures_and_ends_with_zero_or_grey() {
     world.api.set("acme", "u0", 9, "grey").unwrap();
     let grey = counter("acme", "u0", "grey");
     world.until("grey", |samples| value(samples, &grey) == Some(9.0)).await;
+    until_later(value(&first, since)).await;
     world.api.set("acme", "u0", 9, "red").unwrap();
     let again = world.until("red again", |samples| samples.contains_key(since)).await;
     assert_eq!(value(&again, came), Some(4.0), "a turn is no message");
@@ -270,25 +280,16 @@ async fn trends_of_one_account_are_never_those_of_another_whose_token_takes_its_
     let until_red = async |world: &World, count: f64| {
         world.until("red", |samples| value(samples, &red) == Some(count)).await
     };
-    // It is shown in whole seconds.
-    let until_later = async |samples: &Samples| {
-        let since = value(samples, since).unwrap();
-        until_true("another second", async || {
-            let now = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs_f64();
-            now > since + 1.1
-        })
-        .await;
-    };
     let world = World::start_in(api.clone(), &yaml, storage.clone()).await;
     let first = until_red(&world, 5.0).await;
-    until_later(&first).await;
+    until_later(value(&first, since)).await;
     write_private(&file, &token_naming("10000002"));
     let second = until_red(&world, 9.0).await;
     assert!(value(&second, since) > value(&first, since), "while it runs");
     assert_eq!(value(&second, came), Some(0.0));
     world.stop().await;
 
-    until_later(&second).await;
+    until_later(value(&second, since)).await;
     write_private(&file, &token_naming("10000001"));
     let world = World::start_in(api.clone(), &yaml, storage.clone()).await;
     let third = until_red(&world, 5.0).await;
