@@ -120,9 +120,8 @@ def variables():
 
 def banner():
     unread = f"sum(1 - {inside(gauge('wazzup_user_up'))})"
-    # Only the full profile tells whom not to trust, so only what else it alone tells may say that there is nobody.
-    told = gauge("wazzup_user_last_success_timestamp_seconds")
-    doubted = f"count(sum by ({PERSON}) {inside(gauge('wazzup_user_untrusted'))})\nor 0 * count{inside(told)}"
+    polled = gauge("wazzup_user_up")
+    doubted = f"count(sum by ({PERSON}) {inside(gauge('wazzup_user_untrusted'))})\nor 0 * count{inside(polled)}"
     unreadable = f"sum(1 - max by (account) ({select('wazzup_up', ACCOUNT)}))"
     channels = f"sum(1 - max by (account, channel) ({select('wazzup_channel_active', ACCOUNT)}))"
     bad = {"background": True, "thresholds": BAD_ABOVE_ZERO, "width": 5, "height": 3}
@@ -135,7 +134,7 @@ def banner():
         ),
         stat(
             "Managers not to be trusted",
-            "Their counters may not count: no role, no active channel, an unknown id or type. A table below tells who and why. With `profile: minimal` the exporter does not tell, and nothing is shown.",
+            "Their counters may not count: no role, no active channel, an unknown id or type, or that is not known. A table below tells who and why.",
             [now(doubted)],
             **{**bad, "thresholds": DOUBT_ABOVE_ZERO},
         ),

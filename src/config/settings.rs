@@ -193,7 +193,8 @@ pub(super) struct ExportKeys {
     user_names: Key<bool>,
     /// Whether the names of channels appear, which are phone numbers.
     channel_names: Key<bool>,
-    /// `minimal` keeps the counters, `wazzup_user_up`, `wazzup_user_info` and the account metrics.
+    /// `minimal` keeps the counters, `wazzup_user_up`, `wazzup_user_untrusted`, `wazzup_user_info` and
+    /// the account metrics.
     profile: Key<Profile>,
 }
 
