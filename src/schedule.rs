@@ -31,9 +31,10 @@ const FAILURES_BEFORE_PROBING: u32 = 3;
 /// Part of the interval over which the requests of a sweep are spread, so that they do not take a
 /// credential's limit in bursts.
 const SWEEP_SPREAD: f64 = 0.8;
-/// Longest time over which the first sweeps of accounts are spread: a restart must not leave an
-/// account that is polled rarely without figures for hours.
-const SPREAD_MAX: Duration = Duration::from_mins(5);
+/// Longest time over which the first sweeps of accounts are spread: a restart must leave no account
+/// without figures for long, however rarely it is polled. The requests of a sweep are spread by
+/// [`sweep_spacing`] anyway.
+const SPREAD_MAX: Duration = Duration::from_secs(10);
 /// Longest time between two single requests to an account that refuses its token.
 const PROBE_MAX: Duration = Duration::from_mins(5);
 
@@ -128,7 +129,7 @@ pub fn sweep_spacing(users: usize, interval: Duration) -> Duration {
 }
 
 /// How long after the start an account is swept for the first time, so that accounts spread over the
-/// interval, or five minutes of it, and each has the same place after every restart.
+/// interval, or ten seconds of it, and each has the same place after every restart.
 pub fn phase(account: &str, interval: Duration) -> Duration {
     let spread_over = interval.min(SPREAD_MAX);
     let spread = mix(fnv1a(account.as_bytes())) >> 32;
@@ -251,8 +252,8 @@ mod tests {
     fn accounts_spread_over_the_interval() {
         let mut quarters = [0; 4];
         for number in 0..400 {
-            let phase = phase(&format!("acct-{number:04}"), 40 * SECOND);
-            quarters[(phase.as_secs() / 10).min(3) as usize] += 1;
+            let phase = phase(&format!("acct-{number:04}"), 8 * SECOND);
+            quarters[(phase.as_secs() / 2).min(3) as usize] += 1;
         }
         assert!(quarters.iter().all(|count| *count > 50), "{quarters:?}");
     }
@@ -277,7 +278,7 @@ mod tests {
         #[test]
         fn a_phase_lies_within_the_interval(name in ".*", millis in 1_u64..86_400_000) {
             let interval = Duration::from_millis(millis);
-            prop_assert!(phase(&name, interval) <= interval);
+            prop_assert!(phase(&name, interval) <= interval.min(10 * SECOND));
             prop_assert_eq!(phase(&name, interval), phase(&name, interval));
         }
 
