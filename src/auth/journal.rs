@@ -202,6 +202,18 @@ impl StoredTokens {
     }
 }
 
+/// Uses stored tokens as a start and a login do. Whether these bytes hold any.
+#[cfg(fuzzing)]
+pub fn uses_stored_tokens(bytes: &[u8]) -> bool {
+    let Ok(stored) = parse_state::<StoredTokens>(bytes, VERSION) else { return false };
+    let written = state_bytes(&stored, VERSION).expect("strings and numbers can be written");
+    assert!(parse_state(&written, VERSION).is_ok_and(|again: StoredTokens| again == stored));
+    let _ = (stored.access(Stamp::now()), stored.end(), stored.renewed());
+    let login = SecretString::from("a login");
+    assert!(stored.replaced_by(&login).is_of(&login));
+    true
+}
+
 /// A hash of the refresh token that a login gave. It identifies the login in a file that must not
 /// hold more secrets than it needs.
 fn seed_of(token: &SecretString) -> String {

@@ -24,6 +24,8 @@ mod token;
 
 pub use self::command_error::CommandError;
 pub use self::error::{LoginReason, TokenError};
+#[cfg(fuzzing)]
+pub use self::journal::uses_stored_tokens;
 pub use self::registry::{LoginTokens, Tokens};
 pub use self::source::TokenSource;
 pub use self::times::TokenTimes;

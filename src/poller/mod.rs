@@ -36,6 +36,8 @@ mod users;
 pub use self::actor::{PUBLISH_PERIOD, Poller};
 pub use self::handover::{Predecessor, StartMode};
 pub use self::held::{BeforeReset, HeldPoller};
+#[cfg(fuzzing)]
+pub use self::persist::uses_saved_trends;
 pub use self::readings::{FullReadError, Readings};
 pub use self::registry::{PollerHandle, Registry};
 pub use self::slots::{changed_slot, mark_down, new_slot};

@@ -90,6 +90,20 @@ impl SavedTrends {
     }
 }
 
+/// Uses saved trends as a start does. Whether these bytes hold any.
+#[cfg(fuzzing)]
+pub fn uses_saved_trends(bytes: &[u8]) -> bool {
+    let Ok(saved) = parse_state::<SavedTrends>(bytes, VERSION) else { return false };
+    let written = state_bytes(&saved, VERSION).expect("strings and numbers can be written");
+    assert!(parse_state(&written, VERSION).is_ok_and(|again: SavedTrends| again == saved));
+    let now = Stamp::now();
+    for stored in saved.users.values() {
+        let trend = crate::counter::Trend::restore(*stored, now, REFRESH_MAX);
+        let _ = trend.to_stored(now);
+    }
+    true
+}
+
 impl TrendFile {
     /// A file that loses at most a quarter of `stale_after`, the time for which a trend can be used.
     pub(super) fn new(storage: &Storage, account: &Account) -> Self {

@@ -75,6 +75,17 @@ struct Loaded {
     unresolved: usize,
 }
 
+/// Uses the time of the last reset as a start does. Whether these bytes hold one.
+#[cfg(fuzzing)]
+pub fn uses_last_reset(bytes: &[u8]) -> bool {
+    let Ok(state) = parse_state::<State>(bytes, VERSION) else { return false };
+    let (now, boot) = (Stamp::now(), clock::boot());
+    for boot in [None, boot.as_deref()] {
+        let _ = state.mark.cooldown(now, boot).left(Duration::from_hours(1), now);
+    }
+    true
+}
+
 impl ResetJournal {
     pub(super) fn new(folder: AccountFolder, storage: Option<Storage>) -> Self {
         Self { folder, storage, loaded: Arc::default() }

@@ -24,5 +24,7 @@ pub use self::elsewhere::Elsewhere;
 pub use self::guards::BODY_MAX;
 #[cfg(fuzzing)]
 pub use self::guards::body_refusal;
+#[cfg(fuzzing)]
+pub use self::journal::uses_last_reset;
 pub use self::request::{Figures, ReplyBody, ResetReply, ResetRequest};
 pub use self::service::{AdmittedReset, NotAdmitted, ResetService, completion_timeout};
