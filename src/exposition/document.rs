@@ -14,7 +14,7 @@ use super::deflate::{Checksum, Inflater};
 use super::text::{Format, Lines};
 use super::wanted::Wanted;
 use crate::clock::Stamp;
-use crate::snapshot::AccountView;
+use crate::snapshot::{AccountView, Slot};
 
 /// The metrics of accounts as of one moment, in one format.
 #[derive(Debug)]
@@ -84,22 +84,32 @@ impl Document {
         wanted.views().map(Arc::as_ptr).eq(self.views.iter().map(Weak::as_ptr))
     }
 
+    /// The same of all accounts, where they are published.
+    pub(super) fn shows_all(&self, slots: &[Arc<Slot>]) -> bool {
+        let mut views = self.views.iter();
+        let same = |slot: &Arc<Slot>| views.next().is_some_and(|view| slot.shows(view));
+        slots.len() == self.views.len() && slots.iter().all(same)
+    }
+
     /// Whether a publication has replaced what it shows.
     pub(super) fn is_outdated(&self) -> bool {
         self.views.iter().any(|view| view.strong_count() == 0)
     }
-}
 
-impl Answer {
-    /// The document and the families of the process, in gzip.
-    pub(super) fn gzip(
-        document: Arc<Document>,
+    /// What comes after it in gzip: the families of the process, and the end.
+    pub(super) fn end(
+        &self,
         process: &[MetricFamily],
         format: Format,
         blocks: &mut Blocks,
-    ) -> Self {
-        let rest = rest(process, format);
-        let end = Bytes::from(document.checksum.end(&blocks.part(&rest)));
+    ) -> Bytes {
+        self.checksum.end(&blocks.part(&rest(process, format))).into()
+    }
+}
+
+impl Answer {
+    /// The document in gzip, with its [end](Document::end).
+    pub(super) fn gzip(document: Arc<Document>, end: Bytes) -> Self {
         let length = (document.bytes.len() + end.len()) as u64;
         let pieces = Pieces::Gzip([document.bytes.clone(), end].into_iter());
         let cut = Arc::clone(&document.cut);

@@ -3,7 +3,7 @@
 //! A request takes the document that there is, if it shows what was published last and nothing stale. Else it
 //! waits for its turn and makes a new one, away from the async threads; all who came before that was begun
 //! take it as well. The turn belongs to the work: a client that hangs up frees nothing that still runs. Once
-//! there is an answer, sending it takes no turn.
+//! there is an answer, sending it takes no turn, and neither does one that is [at hand](super::at_hand).
 //!
 //! Documents may be as large as eight of all accounts together. Beyond that those are dropped that nobody is
 //! being sent, and then the readers of the oldest are cut.
@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, Weak};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use super::at_hand::AtHand;
 use super::blocks::Blocks;
 use super::document::{Answer, Document};
 use super::wanted::{Selection, UnknownAccount, Wanted};
@@ -40,6 +41,7 @@ pub struct Documents {
     begun: AtomicU64,
     waiting: Semaphore,
     turn: Arc<Semaphore>,
+    at_hand: AtHand,
     state: Mutex<State>,
 }
 
@@ -89,6 +91,7 @@ impl Documents {
             begun: AtomicU64::new(0),
             waiting: Semaphore::new(WAITING),
             turn: Arc::new(Semaphore::new(1)),
+            at_hand: AtHand::default(),
             state: Mutex::new(state),
         }
     }
@@ -102,6 +105,9 @@ impl Documents {
         selection: Selection,
         gzip: bool,
     ) -> Result<Answer, NoAnswer> {
+        if gzip && let Some(answer) = self.at_hand(&selection) {
+            return Ok(answer);
+        }
         let _waiting = self.waiting.try_acquire().map_err(|_| NoAnswer::Busy)?;
         let begun = self.begun.load(SeqCst);
         let turn = Arc::clone(&self.turn).acquire_owned().await;
@@ -115,9 +121,21 @@ impl Documents {
         blocking::run(work).await
     }
 
+    /// The answer in gzip that was made last, if it can be given again.
+    fn at_hand(&self, selection: &Selection) -> Option<Answer> {
+        let now = Stamp::now();
+        let (document, end) = self.at_hand.get(selection, now)?;
+        let good = document.holds(now) && document.shows_all(&self.directory.slots());
+        good.then(|| Answer::gzip(document, end))
+    }
+
     /// Makes an answer from the current document, or from one that was begun after `begun` others.
     fn make(&self, selection: &Selection, gzip: bool, begun: u64) -> Result<Answer, NoAnswer> {
         let state = &mut *lock(&self.state);
+        // Who had the turn before may have made it.
+        if gzip && let Some(answer) = self.at_hand(selection) {
+            return Ok(answer);
+        }
         let number = self.begun.fetch_add(1, SeqCst) + 1;
         let views: Vec<_> = self.directory.slots().iter().map(|slot| slot.view()).collect();
         let wanted = Wanted::new(selection, &views)?;
@@ -133,7 +151,11 @@ impl Documents {
         let all = selection.accounts.is_empty();
         let process = if all { self.process.gather() } else { Vec::new() };
         Ok(if gzip {
-            Answer::gzip(document, &process, selection.format, &mut state.blocks)
+            let end = document.end(&process, selection.format, &mut state.blocks);
+            if all {
+                self.at_hand.keep(selection, &document, &end, now);
+            }
+            Answer::gzip(document, end)
         } else {
             let cut = state.admit_inflating(&document);
             Answer::identity(document, &process, selection.format, cut)

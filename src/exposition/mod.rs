@@ -6,6 +6,7 @@
 //! cannot keep a series alive. Metrics of the process follow, written by the same `text` writer. Commands,
 //! which need one exposition only, call [`text`].
 
+mod at_hand;
 mod blocks;
 mod deflate;
 mod document;

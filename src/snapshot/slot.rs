@@ -1,6 +1,6 @@
 //! The slots that hold the current views, and the right to replace them.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -70,6 +70,11 @@ impl Slot {
     /// The current view.
     pub fn view(&self) -> Arc<AccountView> {
         self.view.load_full()
+    }
+
+    /// Whether this is the current view.
+    pub fn shows(&self, view: &Weak<AccountView>) -> bool {
+        std::ptr::eq(Arc::as_ptr(&self.view.load()), view.as_ptr())
     }
 
     /// Takes over the right to publish.

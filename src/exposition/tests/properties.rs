@@ -70,8 +70,9 @@ fn scrape(blocks: &mut Blocks, wanted: &Wanted<'_>, format: Format, now: Stamp) 
     let document = Arc::new(Document::new(blocks, wanted, format, now));
     assert!(document.holds(now) && document.shows(wanted));
     let process = ProcessMetrics::new().gather();
+    let end = document.end(&process, format, blocks);
     let [packed, plain] = [
-        Answer::gzip(Arc::clone(&document), &process, format, blocks),
+        Answer::gzip(Arc::clone(&document), end),
         Answer::identity(document, &process, format, Arc::default()),
     ]
     .map(|answer| {
