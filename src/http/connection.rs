@@ -6,9 +6,11 @@
 //! connection that [`OpenConnections`](super::open_connections::OpenConnections) chooses is aborted as well.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -25,8 +27,7 @@ use hyper_util::server::graceful::GracefulConnection;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::AbortOnDropHandle;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::service::Service;
 use super::tls;
@@ -57,11 +58,25 @@ pub(super) struct Connection {
 }
 
 /// The requests of a connection.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Requests {
     in_progress: usize,
     /// When one last began or ended.
     last: Instant,
+    /// The responses that are being sent.
+    sending: Vec<Sending>,
+    /// How many were begun to be sent.
+    begun: u64,
+}
+
+/// A response that is being sent.
+#[derive(Debug)]
+struct Sending {
+    number: u64,
+    /// When it is late.
+    deadline: Instant,
+    /// Ends when it is cut before.
+    cut: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
 }
 
 /// Why a connection ended early.
@@ -79,8 +94,9 @@ pub(super) enum ConnectionError {
 
 impl Connection {
     pub(super) fn new(peer: SocketAddr) -> Self {
-        let requests = Mutex::new(Requests { in_progress: 0, last: Instant::now() });
-        Self { peer, aborted: CancellationToken::new(), requests }
+        let requests =
+            Requests { in_progress: 0, last: Instant::now(), sending: Vec::new(), begun: 0 };
+        Self { peer, aborted: CancellationToken::new(), requests: Mutex::new(requests) }
     }
 
     /// Ends the connection, whatever is in progress.
@@ -94,7 +110,7 @@ impl Connection {
 
     /// Since when the connection has been silent; those with a request in progress come last.
     pub(super) fn silence(&self) -> (bool, Instant) {
-        let requests = *lock(&self.requests);
+        let requests = lock(&self.requests);
         (requests.in_progress > 0, requests.last)
     }
 
@@ -106,8 +122,8 @@ impl Connection {
         service: Service,
         shutdown: Shutdown,
     ) -> Result<(), ConnectionError> {
-        let aborted = self.aborted.clone();
-        let serving = async {
+        let this = Arc::clone(&self);
+        this.unless_late(async {
             let Some(encryption) = service.encryption() else {
                 return self.serve_http1(stream, service, &shutdown).await;
             };
@@ -120,11 +136,45 @@ impl Connection {
                 Some(b"h2") => self.serve_http2(stream, service, &shutdown).await,
                 _ => self.serve_http1(stream, service, &shutdown).await,
             }
-        };
+        })
+        .await
+    }
+
+    /// Drives the connection until it ends, is aborted, or has a response that is late.
+    async fn unless_late(
+        &self,
+        serving: impl Future<Output = Result<(), ConnectionError>>,
+    ) -> Result<(), ConnectionError> {
         tokio::select! {
+            // What it begins to send is looked at in the same turn.
+            biased;
             ended = serving => ended,
-            () = aborted.cancelled() => Err(ConnectionError::Aborted),
+            () = self.aborted.cancelled() => Err(ConnectionError::Aborted),
+            () = self.late() => Err(ConnectionError::Aborted),
         }
+    }
+
+    /// Waits until a response is late, or cut. One timer does for all responses of a connection: a task and a
+    /// timer for each would cost a small response more than all the rest.
+    async fn late(&self) {
+        let mut timer = pin!(sleep(WRITE_TIMEOUT));
+        poll_fn(|context| {
+            let mut requests = lock(&self.requests);
+            if requests.sending.iter_mut().any(|one| one.is_cut(context)) {
+                return Poll::Ready(());
+            }
+            while timer.as_mut().poll(context).is_ready() {
+                let now = Instant::now();
+                let first = requests.sending.iter().map(|one| one.deadline).min();
+                if first.is_some_and(|first| first <= now) {
+                    return Poll::Ready(());
+                }
+                // No response that begins until then is late before.
+                timer.as_mut().reset(first.unwrap_or(now + WRITE_TIMEOUT));
+            }
+            Poll::Pending
+        })
+        .await;
     }
 
     async fn serve_http1<S: AsyncRead + AsyncWrite + Unpin + 'static>(
@@ -186,11 +236,6 @@ impl Connection {
         let body = body.map_frame(move |frame| frame.map_data(&hold));
         Ok(Response::from_parts(parts, body))
     }
-
-    fn note(&self, change: impl FnOnce(usize) -> usize) {
-        let mut requests = lock(&self.requests);
-        *requests = Requests { in_progress: change(requests.in_progress), last: Instant::now() };
-    }
 }
 
 /// Drives a connection to its end. From `shutdown` or [`AGE_MAX`] on it accepts no more requests, and
@@ -215,31 +260,40 @@ async fn drive<C: GracefulConnection<Error = hyper::Error>>(
 #[derive(Debug)]
 struct Exchange {
     connection: Arc<Connection>,
-    /// Aborts the connection when the response is late.
-    deadline: Option<AbortOnDropHandle<()>>,
+    /// The number of the response, once it is being sent.
+    sending: Option<u64>,
 }
 
 impl Exchange {
     fn begin(connection: Arc<Connection>) -> Self {
-        connection.note(|in_progress| in_progress + 1);
-        Self { connection, deadline: None }
+        let mut requests = lock(&connection.requests);
+        (requests.in_progress, requests.last) = (requests.in_progress + 1, Instant::now());
+        drop(requests);
+        Self { connection, sending: None }
     }
 
     /// Starts the time for the response; where `cut` is given, it ends when that is cancelled.
     fn begin_sending(&mut self, cut: Option<CancellationToken>) {
-        let aborted = self.connection.aborted.clone();
-        self.deadline = Some(AbortOnDropHandle::new(tokio::spawn(async move {
-            let cut = cut.unwrap_or_default();
-            // Both ends of the wait mean the same.
-            let _ = timeout(WRITE_TIMEOUT, cut.cancelled()).await;
-            aborted.cancel();
-        })));
+        let mut requests = lock(&self.connection.requests);
+        requests.begun += 1;
+        let number = requests.begun;
+        let cut = cut.map(|cut| Box::pin(cut.cancelled_owned()));
+        requests.sending.push(Sending { number, deadline: Instant::now() + WRITE_TIMEOUT, cut });
+        self.sending = Some(number);
     }
 }
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        self.connection.note(|in_progress| in_progress.saturating_sub(1));
+        let mut requests = lock(&self.connection.requests);
+        (requests.in_progress, requests.last) = (requests.in_progress - 1, Instant::now());
+        requests.sending.retain(|one| Some(one.number) != self.sending);
+    }
+}
+
+impl Sending {
+    fn is_cut(&mut self, context: &mut Context<'_>) -> bool {
+        self.cut.as_mut().is_some_and(|cut| cut.as_mut().poll(context).is_ready())
     }
 }
 
@@ -278,19 +332,16 @@ mod tests {
         let connection = Arc::new(Connection::new("192.0.2.1:1".parse().unwrap()));
         let routes = Router::new().route("/", get(async || vec![7; LARGE]));
         let (service, shutdown) = (Service::without_access(routes), Shutdown::new());
-        let (this, aborted) = (Arc::clone(&connection), connection.aborted.clone());
-        let serving = async move {
-            if http2 {
-                this.serve_http2(stream, service, &shutdown).await
-            } else {
-                this.serve_http1(stream, service, &shutdown).await
-            }
-        };
+        let this = Arc::clone(&connection);
         let server = tokio::spawn(async move {
-            tokio::select! {
-                ended = serving => ended,
-                () = aborted.cancelled() => Err(ConnectionError::Aborted),
-            }
+            let serving = async {
+                if http2 {
+                    Arc::clone(&this).serve_http2(stream, service, &shutdown).await
+                } else {
+                    Arc::clone(&this).serve_http1(stream, service, &shutdown).await
+                }
+            };
+            this.unless_late(serving).await
         });
         Served { client, server, connection }
     }
