@@ -33,9 +33,22 @@ pub struct Channel {
     pub name: Option<Arc<str>>,
 }
 
-/// Users' roles by the user's id.
+/// Users' roles by the user's id; of an account with many users most of what is kept of its lists.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Roles(HashMap<String, Vec<(Arc<str>, Role)>>);
+pub struct Roles {
+    /// In the order of the ids of users.
+    rows: Box<[RoleRow]>,
+    channels: Vec<Arc<str>>,
+}
+
+/// The role of a user on one channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct RoleRow {
+    user: Box<str>,
+    /// The place of the channel.
+    channel: u32,
+    role: Role,
+}
 
 /// A user's role on a channel, and so the type of the counter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, IntoStaticStr)]
@@ -91,20 +104,39 @@ impl Role {
 }
 
 impl Roles {
-    /// Notes a user's role on a channel.
-    pub fn add(&mut self, user: String, channel: Arc<str>, role: Role) {
-        self.0.entry(user).or_default().push((channel, role));
+    /// The roles of users on channels.
+    pub fn new(rows: impl IntoIterator<Item = (String, Arc<str>, Role)>) -> Self {
+        let (mut channels, mut places) = (Vec::new(), HashMap::new());
+        let mut place = |channel: Arc<str>| {
+            *places.entry(channel).or_insert_with_key(|channel| {
+                channels.push(Arc::clone(channel));
+                channels.len() as u32 - 1
+            })
+        };
+        let rows = rows.into_iter().map(|(user, channel, role)| RoleRow {
+            user: user.into(),
+            channel: place(channel),
+            role,
+        });
+        let mut rows: Box<[RoleRow]> = rows.collect();
+        rows.sort_by(|one, other| one.user.cmp(&other.user));
+        Self { rows, channels }
+    }
+
+    fn rows_of(&self, user: &str) -> impl Iterator<Item = &RoleRow> {
+        let first = self.rows.partition_point(|row| *row.user < *user);
+        self.rows.iter().skip(first).take_while(move |row| *row.user == *user)
     }
 
     /// The user's role that weighs most.
     pub fn of(&self, user: &str) -> Role {
-        let roles = self.0.get(user).into_iter().flatten();
-        roles.map(|(_, role)| *role).min().unwrap_or(Role::None)
+        self.rows_of(user).map(|row| row.role).min().unwrap_or(Role::None)
     }
 
     /// The channels on which the user has a role.
     pub fn channels_of(&self, user: &str) -> impl Iterator<Item = &str> {
-        self.0.get(user).into_iter().flatten().map(|(channel, _)| &**channel)
+        let channels = self.rows_of(user).filter_map(|row| self.channels.get(row.channel as usize));
+        channels.map(|channel| &**channel)
     }
 }
 
@@ -234,10 +266,8 @@ mod tests {
         channels: &[(&str, bool)],
         roles: &[(&str, &str, Role)],
     ) -> ChannelsAndRoles {
-        let mut known = Roles::default();
-        for (user, channel, role) in roles {
-            known.add((*user).to_owned(), (*channel).into(), *role);
-        }
+        let rows = roles.iter().map(|(user, on, role)| ((*user).to_owned(), (*on).into(), *role));
+        let known = Roles::new(rows);
         ChannelsAndRoles {
             channels: Some(channels.iter().map(|(id, active)| channel(id, *active)).collect()),
             roles: Some(Arc::new(known)),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use secrecy::ExposeSecret as _;
 
 use super::identity::AccountIdentity;
-use super::state::trust_of;
+use super::state::TrustBasis;
 use crate::account::{Account, Auth, Discovery, User, UserId};
 use crate::auth::account_named_in;
 use crate::channel::ChannelsAndRoles;
@@ -83,8 +83,9 @@ pub(super) fn changed_view(earlier: &Slot, account: Arc<Account>) -> Option<Acco
     if let Some(discovery) = &account.discovery {
         users.extend(still_listed(&account, discovery, &view));
     }
+    let basis = TrustBasis::new(&account, &facts, now);
     for user in &mut users {
-        user.trust = trust_of(&account, &facts, user.user.id.as_str(), now);
+        user.trust = basis.trust(user.user.id.as_str());
     }
     let newest = users.iter().filter_map(|user| user.last_good).map(|(_, at)| at);
     facts.newest_reading = newest.max_by_key(|at| at.uptime);

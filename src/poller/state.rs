@@ -10,7 +10,7 @@ use super::outcomes::SweepOutcomes;
 use super::persist::SavedTrends;
 use super::users::PolledUsers;
 use crate::account::{Account, User};
-use crate::channel::Trust;
+use crate::channel::{ChannelsAndRoles, Trust};
 use crate::clock::Stamp;
 use crate::counter::{Reading, Trend};
 use crate::metrics::{Outcome, SweepResult, Tally};
@@ -31,6 +31,15 @@ pub(super) struct PollState {
     problem: Option<Arc<str>>,
     /// Outcomes of the current sweep.
     outcomes: SweepOutcomes,
+    /// What the trust of all users follows from.
+    trusted: Option<TrustBasis>,
+}
+
+/// What decides what counters are worth.
+#[derive(Debug)]
+pub(super) struct TrustBasis {
+    lists: ChannelsAndRoles,
+    not_known: bool,
 }
 
 impl PollState {
@@ -46,6 +55,7 @@ impl PollState {
             saved: SavedTrends::default(),
             problem: None,
             outcomes: SweepOutcomes::default(),
+            trusted: None,
         }
     }
 
@@ -101,8 +111,9 @@ impl PollState {
     pub(super) fn set_users(&mut self, users: Vec<(Arc<User>, bool)>, now: Stamp) {
         let Self { account, facts, identity, saved, .. } = self;
         let count = users.len();
+        let basis = TrustBasis::new(account, facts, now);
         let new = |user: Arc<User>| {
-            let trust = trust_of(account, facts, user.id.as_str(), now);
+            let trust = basis.trust(user.id.as_str());
             let mut view = UserView { trust, ..UserView::new(user) };
             if let Some(identity) = &*identity {
                 restore_trend(&mut view, identity, account, saved, now);
@@ -111,14 +122,21 @@ impl PollState {
         };
         if self.users.replace(users, new) {
             self.facts.users = count;
+            self.trusted = None;
         }
     }
 
-    /// Decides from the current channels and roles what each user's counter is worth.
+    /// Decides from the current channels and roles what each user's counter is worth, if these have changed:
+    /// publications come every second.
     pub(super) fn update_trust(&mut self, now: Stamp) {
-        let Self { account, facts, users, .. } = self;
-        let trust = |view: &UserView| trust_of(account, facts, view.user.id.as_str(), now);
+        let Self { account, facts, users, trusted, .. } = self;
+        let basis = TrustBasis::new(account, facts, now);
+        if trusted.as_ref().is_some_and(|earlier| earlier.is(&basis)) {
+            return;
+        }
+        let trust = |view: &UserView| basis.trust(view.user.id.as_str());
         users.update_due(|view| view.trust != trust(view), |view| view.trust = trust(view));
+        *trusted = Some(basis);
     }
 
     /// Suspends all trends, because counters may be cleared from now on. Returns them as they were.
@@ -291,13 +309,28 @@ impl PollState {
     }
 }
 
-/// What a user's counter is worth.
-pub(super) fn trust_of(account: &Account, facts: &Facts, user: &str, now: Stamp) -> Trust {
-    let good_for = account.lists_good_for().channels_and_roles;
-    let not_known = |list: &ListStatus| list.is_not_known(good_for, now);
-    Trust {
-        not_known: not_known(&facts.channels) || not_known(&facts.roles),
-        ..facts.channels_and_roles.of(user)
+impl TrustBasis {
+    pub(super) fn new(account: &Account, facts: &Facts, now: Stamp) -> Self {
+        let good_for = account.lists_good_for().channels_and_roles;
+        let not_known = |list: &ListStatus| list.is_not_known(good_for, now);
+        Self {
+            lists: facts.channels_and_roles.clone(),
+            not_known: not_known(&facts.channels) || not_known(&facts.roles),
+        }
+    }
+
+    /// Whether it is the same as `other`.
+    fn is(&self, other: &Self) -> bool {
+        let (one, two) = (&self.lists, &other.lists);
+        let channels =
+            one.channels.as_ref().map(Arc::as_ptr) == two.channels.as_ref().map(Arc::as_ptr);
+        let roles = one.roles.as_ref().map(Arc::as_ptr) == two.roles.as_ref().map(Arc::as_ptr);
+        channels && roles && self.not_known == other.not_known
+    }
+
+    /// What a user's counter is worth.
+    pub(super) fn trust(&self, user: &str) -> Trust {
+        Trust { not_known: self.not_known, ..self.lists.of(user) }
     }
 }
 

@@ -87,11 +87,7 @@ pub fn parse_roles(body: &[u8]) -> Result<(Roles, UnreadableRows), Malformed> {
         let channel = shortened(&id(row, &["channel_id", "channelId"])?);
         Ok(Some((id(row, &["user_id", "userId"])?, channel, role)))
     })?;
-    let mut roles = Roles::default();
-    for (user, channel, role) in rows.items {
-        roles.add(user, channel, role);
-    }
-    Ok((roles, rows.unreadable))
+    Ok((Roles::new(rows.items), rows.unreadable))
 }
 
 /// Reads how many webhooks there are.
