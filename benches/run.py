@@ -2,7 +2,7 @@
 """`make bench`: measures the exporter from outside, prints tables and writes docs/performance.md.
 
 `processes` runs and measures processes; `scrape`, `poll`, `memory`, `program` and `peer` each hold
-a part of the page; `page` writes it. What cannot be measured becomes a row that says why.
+a part of the page, `goals` what is wanted of them; `page` writes it. What cannot be measured becomes a row that says why.
 
     BENCH_QUICK=1     small sizes and short loads
     BENCH_PARTS=a,b   only these parts, printed and not written
@@ -18,6 +18,7 @@ import signal
 import sys
 import time
 
+import goals
 import memory
 import page
 import peer
@@ -112,6 +113,7 @@ def main():
     sections = []
     for name in names:
         run_part(tools, sections, name)
+    sections.insert(0, goals.section(sections))
     text = page.page(tools, sections, load, time.monotonic() - begun)
     if chosen:
         print("\nOnly parts were run: docs/performance.md stays as it is.")
