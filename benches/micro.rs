@@ -41,6 +41,7 @@ fn account(users: usize) -> Arc<Account> {
         api: Api::V2,
         account_id: None,
         base_url: "https://tech.wazzup24.com".parse().unwrap(),
+        allow_insecure_http: false,
         auth: Auth::Token("token".into()),
         rate_limit: RateLimit::default(),
         tls: Tls::default(),

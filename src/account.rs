@@ -3,16 +3,22 @@
 //! [`config`](crate::config) builds an [`Account`], which is immutable afterwards and shared behind an
 //! `Arc`. A value of these types is valid by construction: ids, names and labels
 //! are checked by their `parse` functions, whose errors say what is wrong and what would be right.
+//!
+//! As serde writes it, an account is an item of the list `accounts` of the configuration, in full and without
+//! its secrets: `/config` shows it so. `shown` writes single values.
 
 mod auth;
 mod discovery;
 mod names;
 mod network;
 mod reset;
+mod shown;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Serialize;
+use strum::EnumString;
 use url::Url;
 
 pub use self::auth::{Auth, Credential, Partner};
@@ -23,22 +29,27 @@ pub use self::names::{
 };
 pub use self::network::{Authorities, InvalidProxy, ProxyUrl, RateLimit, Tls};
 pub use self::reset::{RESET_TOKEN_MIN, Reset};
+pub use self::shown::SECRET;
 
-use crate::schedule::WorkingHours;
+use crate::schedule::{DEFAULT_INTERVAL, DEFAULT_TIMEOUT, WorkingHours, default_stale_after};
 
 /// One customer account of Wazzup24: which API, with which token, how often and for which users.
 ///
 /// Two are equal when they have the same settings, secrets included.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Account {
     /// The label `account`, unique in the configuration.
     pub name: AccountName,
     /// Which API it is read by.
     pub api: Api,
     /// Wazzup's own number of the account, where it is configured.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub account_id: Option<AccountId>,
     /// Where the API lives; a path in it is kept as a prefix.
+    #[serde(serialize_with = "shown::address")]
     pub base_url: Url,
+    /// Whether the token may travel unencrypted.
+    pub allow_insecure_http: bool,
     /// Where the bearer token comes from.
     pub auth: Auth,
     /// How many requests upstream takes of the token.
@@ -46,28 +57,35 @@ pub struct Account {
     /// How the API's certificate is checked.
     pub tls: Tls,
     /// The proxy to go through; without one the variables of the environment decide.
+    #[serde(rename = "proxy_url", skip_serializing_if = "Option::is_none")]
     pub proxy: Option<ProxyUrl>,
     /// How often and how hard to poll.
     pub poll: Poll,
     /// What of it is shown.
+    #[serde(skip)]
     pub export: Export,
     /// Labels on the info metrics of the account and of its users.
     pub labels: Labels,
     /// When people work, where it is configured.
+    #[serde(serialize_with = "shown::hours", skip_serializing_if = "Option::is_none")]
     pub working_hours: Option<WorkingHours>,
     /// The CRM users to poll, in configuration order, no id twice.
     pub users: Vec<Arc<User>>,
     /// How more users are found, if they are.
+    #[serde(rename = "discover_users", serialize_with = "shown::switched")]
     pub discovery: Option<Discovery>,
     /// How channels and roles are read, if they are.
+    #[serde(serialize_with = "shown::switched")]
     pub channels: Option<Channels>,
     /// Within which bounds its counters may be cleared, if they may.
+    #[serde(serialize_with = "shown::switched")]
     pub reset: Option<Reset>,
 }
 
 /// The flavours of the Wazzup24 API (docs/upstream.md).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, EnumString)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Api {
     /// The technical partners' API, with a token per account.
     V2,
@@ -76,31 +94,36 @@ pub enum Api {
 }
 
 /// One CRM user whose counter is polled.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct User {
     /// The user's id in the CRM: the label `user` and one segment of the upstream path.
     pub id: UserId,
     /// The display name, where known.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Labels on the user's info metric, over those of the account.
+    #[serde(skip_serializing_if = "Labels::is_empty")]
     pub labels: Labels,
 }
 
 /// The intervals and limits of an account's polling.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Poll {
     /// One reading per user in each such period.
+    #[serde(serialize_with = "shown::duration")]
     pub interval: Duration,
     /// Time limit of one request, connecting included.
+    #[serde(serialize_with = "shown::duration")]
     pub timeout: Duration,
     /// Requests of the account in flight at the same time.
     pub concurrency: usize,
     /// Age from which a user's last good reading is no longer shown.
+    #[serde(serialize_with = "shown::duration")]
     pub stale_after: Duration,
 }
 
 /// What the exposition and the status page show of an account.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Export {
     /// Whether display names of users appear anywhere. Where they do not, they are not kept at all.
     pub user_names: bool,
@@ -110,9 +133,24 @@ pub struct Export {
     pub profile: Profile,
 }
 
+impl Default for Poll {
+    fn default() -> Self {
+        let (interval, timeout) = (DEFAULT_INTERVAL, DEFAULT_TIMEOUT);
+        let stale_after = default_stale_after(interval, timeout);
+        Self { interval, timeout, concurrency: 8, stale_after }
+    }
+}
+
+impl Default for Export {
+    fn default() -> Self {
+        Self { user_names: true, channel_names: false, profile: Profile::Full }
+    }
+}
+
 /// The choice of metric families.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, EnumString)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Profile {
     /// Everything.
     Full,
@@ -158,7 +196,6 @@ impl Account {
 /// An account with these users and the default rhythm, for tests.
 #[cfg(test)]
 pub(crate) fn fixture(name: &str, users: &[&str]) -> Account {
-    use crate::schedule::{DEFAULT_INTERVAL, DEFAULT_TIMEOUT, default_stale_after};
     let user = |id: &&str| {
         let id = UserId::parse(id).expect("tests use valid ids");
         Arc::new(User { id, name: None, labels: Labels::new() })
@@ -168,17 +205,13 @@ pub(crate) fn fixture(name: &str, users: &[&str]) -> Account {
         api: Api::V2,
         account_id: None,
         base_url: Url::parse("http://127.0.0.1:1").expect("a literal"),
+        allow_insecure_http: false,
         auth: Auth::Token("test-token".into()),
         rate_limit: RateLimit::default(),
         tls: Tls::default(),
         proxy: None,
-        poll: Poll {
-            interval: DEFAULT_INTERVAL,
-            timeout: DEFAULT_TIMEOUT,
-            concurrency: 8,
-            stale_after: default_stale_after(DEFAULT_INTERVAL, DEFAULT_TIMEOUT),
-        },
-        export: Export { user_names: true, channel_names: false, profile: Profile::Full },
+        poll: Poll::default(),
+        export: Export::default(),
         labels: Labels::new(),
         working_hours: None,
         users: users.iter().map(user).collect(),

@@ -4,6 +4,15 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use url::{Host, Url};
 
+/// An address without the user name and the password in it.
+pub fn without_login(address: &Url) -> Url {
+    let mut bare = address.clone();
+    // Only addresses without a host refuse this, and they cannot carry a login.
+    let _ = bare.set_username("");
+    let _ = bare.set_password(None);
+    bare
+}
+
 /// Whether a host name or an IP address without brackets is this machine. Of names only `localhost` is:
 /// whether `*.localhost` stays here is up to the resolver.
 pub fn is_loopback_host(host: &str) -> bool {
@@ -20,7 +29,7 @@ pub fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// The network by which clients are told apart: an address of IPv4, or a /64 of IPv6, of which one client
+/// The network by which clients are distinguished: an address of IPv4, or a /64 of IPv6, of which one client
 /// has a whole one.
 pub fn client_network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
@@ -34,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn clients_are_told_apart_by_ipv4_addresses_and_by_64_bits_of_ipv6() {
+    fn clients_are_distinguished_by_ipv4_addresses_and_by_64_bits_of_ipv6() {
         for (address, network) in [
             ("192.0.2.7", "192.0.2.7"),
             ("::ffff:192.0.2.7", "192.0.2.7"),

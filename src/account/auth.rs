@@ -1,14 +1,17 @@
 //! Where a token comes from, and which accounts use the same one.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
+use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use url::{Origin, Url};
 
 use super::names::AccountId;
+use super::shown::{self, SECRET};
 
 /// Where an account's bearer token comes from. Two are equal when they lead to the same token as
 /// far as the configuration says: the same text, the same file, the same command.
@@ -39,19 +42,23 @@ pub enum Auth {
 }
 
 /// The login of a technical partner, which the tokens of many accounts come from.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize)]
 pub struct Partner {
     /// Its name in the configuration.
+    #[serde(skip)]
     pub name: String,
     /// User name of the login.
     pub email: String,
     /// A file holding only the password; read before every login.
+    #[serde(serialize_with = "shown::path")]
     pub password_file: PathBuf,
     /// What the tokens shall be good for, as Wazzup24 spells it: `transport,crm`.
     pub scope: String,
     /// The number of the partner's application; only the label's login needs it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub client_id: Option<String>,
     /// Where the label's login ends; registered with Wazzup24.
+    #[serde(serialize_with = "shown::optional_address", skip_serializing_if = "Option::is_none")]
     pub redirect_uri: Option<Url>,
     /// Whether accounts of account files may use it; it may read every customer of the partner.
     pub allow_account_files: bool,
@@ -127,21 +134,36 @@ impl Hash for Auth {
     }
 }
 
-impl fmt::Debug for Auth {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Serialize for Auth {
+    /// A token from a variable is shown as one that stands in the file.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut keys = serializer.serialize_map(Some(1))?;
         match self {
-            Self::Token(_) | Self::TokenEnv { .. } => f.write_str("Token(<secret>)"),
-            Self::TokenFile(path) => f.debug_tuple("TokenFile").field(path).finish(),
+            Self::Token(_) | Self::TokenEnv { .. } => keys.serialize_entry("token", SECRET)?,
+            Self::TokenFile(file) => keys.serialize_entry("token_file", &file.to_string_lossy())?,
             Self::TokenCommand(words) => {
-                // Arguments may hold secrets.
-                let program = words.first().map_or("", String::as_str);
-                write!(f, "TokenCommand({program:?} <secret>)")
+                let program = words.first().map(String::as_str).into_iter();
+                let words = program.chain(words.iter().skip(1).map(|_| SECRET));
+                keys.serialize_entry("token_command", &words.collect::<Vec<_>>())?;
             }
-            Self::Partner(partner) => f.debug_tuple("Partner").field(&partner.name).finish(),
+            Self::Partner(partner) => keys.serialize_entry("partner", &partner.name)?,
             Self::OAuth { partner, refresh_token_file } => {
-                f.debug_tuple("OAuth").field(&partner.name).field(refresh_token_file).finish()
+                let file = refresh_token_file.to_string_lossy();
+                let oauth = BTreeMap::from([
+                    ("partner", partner.name.as_str()),
+                    ("refresh_token_file", &file),
+                ]);
+                keys.serialize_entry("oauth", &oauth)?;
             }
         }
+        keys.end()
+    }
+}
+
+impl fmt::Debug for Auth {
+    /// As it is shown elsewhere.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&serde_json::to_string(self).map_err(|_| fmt::Error)?)
     }
 }
 

@@ -4,13 +4,16 @@ use std::fmt;
 use std::time::Duration;
 
 use regex::Regex;
+use serde::{Serialize, Serializer};
 
 use super::names::Labels;
+use super::shown;
 
 /// How users are found in the account's own list, in addition to the configured ones.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Discovery {
     /// Time between two readings of the list.
+    #[serde(serialize_with = "shown::duration")]
     pub refresh_interval: Duration,
     /// A user is taken if one of these matches …
     pub include: Vec<Pattern>,
@@ -23,16 +26,18 @@ pub struct Discovery {
 }
 
 /// How often the account's channels and its users' roles are read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Channels {
     /// Time between two readings.
+    #[serde(serialize_with = "shown::duration")]
     pub refresh_interval: Duration,
 }
 
 /// Labels for users who match.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LabelRule {
-    /// Whom it concerns.
+    /// Which users it is for.
+    #[serde(rename = "match")]
     pub pattern: Pattern,
     /// What it sets.
     pub set: Labels,
@@ -41,12 +46,14 @@ pub struct LabelRule {
 /// A regular expression over a user's id and name, anchored at both ends as Prometheus does it.
 #[derive(Clone)]
 pub struct Pattern {
+    /// As it may be written in the configuration.
+    text: String,
     field: Field,
     regex: Regex,
 }
 
 /// What a pattern is matched with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 enum Field {
     Any,
     Id,
@@ -78,10 +85,10 @@ impl Pattern {
     /// # Errors
     /// What the expression breaks.
     pub fn parse(text: &str) -> Result<Self, InvalidPattern> {
-        let (field, expression) = match text.split_once(':') {
-            Some(("id", rest)) => (Field::Id, rest.trim_start()),
-            Some(("name", rest)) => (Field::Name, rest.trim_start()),
-            _ => (Field::Any, text),
+        let (field, prefix, expression) = match text.split_once(':') {
+            Some(("id", rest)) => (Field::Id, "id: ", rest.trim_start()),
+            Some(("name", rest)) => (Field::Name, "name: ", rest.trim_start()),
+            _ => (Field::Any, "", text),
         };
         // What a person wrote has to be whole by itself, so that it cannot end the group.
         let invalid = |error: regex::Error| {
@@ -90,7 +97,7 @@ impl Pattern {
         };
         Regex::new(expression).map_err(invalid)?;
         let regex = Regex::new(&format!("^(?s:{expression})$")).map_err(invalid)?;
-        Ok(Self { field, regex })
+        Ok(Self { text: format!("{prefix}{expression}"), field, regex })
     }
 
     fn matches(&self, id: &str, name: Option<&str>) -> bool {
@@ -103,23 +110,15 @@ impl Pattern {
     }
 }
 
-impl fmt::Display for Pattern {
-    /// As it may be written in the configuration.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let whole = self.regex.as_str();
-        let inner = whole.strip_prefix("^(?s:").and_then(|rest| rest.strip_suffix(")$"));
-        let field = match self.field {
-            Field::Any => "",
-            Field::Id => "id: ",
-            Field::Name => "name: ",
-        };
-        write!(f, "{field}{}", inner.unwrap_or(whole))
+impl Serialize for Pattern {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text)
     }
 }
 
 impl PartialEq for Pattern {
     fn eq(&self, other: &Self) -> bool {
-        self.field == other.field && self.regex.as_str() == other.regex.as_str()
+        self.text == other.text
     }
 }
 
@@ -127,7 +126,7 @@ impl Eq for Pattern {}
 
 impl fmt::Debug for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Pattern({:?} {})", self.field, self.regex.as_str())
+        write!(f, "Pattern({:?})", self.text)
     }
 }
 
@@ -163,10 +162,10 @@ mod tests {
     fn a_pattern_is_written_as_it_is_read() {
         for text in [".*", "id: 7.*", "name: (?i).*продаж.*", "a:b", "()$", "", "id: "] {
             let pattern = Pattern::parse(text).unwrap();
-            assert_eq!(pattern.to_string(), text);
-            assert_eq!(Pattern::parse(&pattern.to_string()), Ok(pattern));
+            assert_eq!(pattern.text, text);
+            assert_eq!(Pattern::parse(&pattern.text), Ok(pattern));
         }
-        assert_eq!(Pattern::parse("name:x").unwrap().to_string(), "name: x");
+        assert_eq!(Pattern::parse("name:x").unwrap().text, "name: x");
     }
 
     #[test]

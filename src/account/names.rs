@@ -39,19 +39,19 @@ pub enum InvalidName {
     #[error("must not be empty")]
     Empty,
     /// More characters than its limit.
-    #[error("is longer than {limit} characters")]
+    #[error("is longer than {limit} characters; shorten it")]
     TooLong {
         /// The limit in characters.
         limit: usize,
     },
     /// A line break, a tab or another control character.
-    #[error("contains a control character")]
+    #[error("contains a control character; remove it")]
     Control,
     /// White space where it cannot be seen.
-    #[error("starts or ends with white space")]
+    #[error("starts or ends with white space; remove it")]
     Padded,
     /// `.` and `..` vanish from a URL path, so upstream would be asked for something else.
-    #[error("is `.` or `..`, which a URL path cannot carry")]
+    #[error("is `.` or `..`, which a URL path cannot carry; give the id that the CRM uses")]
     DotSegment,
     /// Not Wazzup's form of an account number.
     #[error("is not an account number: eight digits, also written 7823-1464")]
@@ -95,11 +95,6 @@ impl AccountName {
         }
         Ok(Self(text.into()))
     }
-
-    /// The name as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
 }
 
 impl UserId {
@@ -113,11 +108,6 @@ impl UserId {
             return Err(InvalidName::DotSegment);
         }
         Ok(Self(text.into()))
-    }
-
-    /// The id as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
     }
 }
 
@@ -136,11 +126,6 @@ impl AccountId {
         } else {
             Err(InvalidName::NotEightDigits)
         }
-    }
-
-    /// The eight digits.
-    pub fn as_str(&self) -> &str {
-        &self.0
     }
 }
 
@@ -161,11 +146,6 @@ impl LabelName {
             return Err(InvalidName::Reserved);
         }
         Ok(Self(text.into()))
-    }
-
-    /// The label name as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
     }
 }
 
@@ -188,6 +168,13 @@ pub fn check_text(text: &str, limit: usize) -> Result<(), InvalidName> {
 
 macro_rules! text_like {
     ($($name:ident),+) => {$(
+        impl $name {
+            /// The text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(&self.0)
@@ -197,6 +184,12 @@ macro_rules! text_like {
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 fmt::Debug::fmt(&self.0, f)
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
             }
         }
     )+};

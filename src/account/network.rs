@@ -6,17 +6,22 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use secrecy::{ExposeSecret, SecretString};
+use serde::{Serialize, Serializer};
 use url::Url;
 
+use super::shown;
+use crate::net::without_login;
+
 /// How many requests upstream takes of one credential.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 pub struct RateLimit {
     /// Requests in each window.
     pub requests: u32,
     /// Length of a window.
+    #[serde(serialize_with = "shown::duration")]
     pub per: Duration,
     /// Which part of it is used, in percent: the customer's CRM needs the rest.
+    #[serde(serialize_with = "shown::percentage")]
     pub share: u8,
 }
 
@@ -43,9 +48,10 @@ impl Default for RateLimit {
 }
 
 /// How the API's certificate is checked.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize)]
 pub struct Tls {
     /// The only authorities to trust; without them those of the system.
+    #[serde(rename = "ca_file", skip_serializing_if = "Option::is_none")]
     pub ca: Option<Authorities>,
     /// Whether any certificate will do.
     pub insecure_skip_verify: bool,
@@ -55,24 +61,13 @@ pub struct Tls {
 #[derive(Clone)]
 pub struct Authorities {
     certificates: Arc<[Vec<u8>]>,
-    file: Option<Arc<Path>>,
+    file: Arc<Path>,
 }
 
 impl Authorities {
-    /// Takes certificates in DER, which the caller has found usable.
-    pub fn new(certificates: Vec<Vec<u8>>) -> Self {
-        Self { certificates: certificates.into(), file: None }
-    }
-
-    /// Notes which file they were read from.
-    #[must_use]
-    pub fn read_from(self, file: &Path) -> Self {
-        Self { file: Some(file.into()), ..self }
-    }
-
-    /// The file that they were read from, where there is one.
-    pub fn file(&self) -> Option<&Path> {
-        self.file.as_deref()
+    /// Takes the certificates of `file`, in DER, which the caller has found usable.
+    pub fn new(certificates: Vec<Vec<u8>>, file: &Path) -> Self {
+        Self { certificates: certificates.into(), file: file.into() }
     }
 
     /// The certificates in DER.
@@ -96,13 +91,8 @@ impl Hash for Authorities {
 }
 
 /// An HTTP proxy. Its user name and password show neither as `Debug` nor as `Display`.
-#[derive(Clone)]
-pub struct ProxyUrl {
-    /// Without user name and password.
-    address: Url,
-    /// The complete address, where it has them.
-    secret: Option<SecretString>,
-}
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct ProxyUrl(Url);
 
 /// Why a text is no address of a proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -127,7 +117,7 @@ impl ProxyUrl {
     /// # Errors
     /// The first rule that the text breaks.
     pub fn parse(text: &str) -> Result<Self, InvalidProxy> {
-        let mut address = Url::parse(text).map_err(|_| InvalidProxy::NotAnAddress)?;
+        let address = Url::parse(text).map_err(|_| InvalidProxy::NotAnAddress)?;
         match address.scheme() {
             "http" | "https" => {}
             "socks" | "socks4" | "socks4a" | "socks5" | "socks5h" => {
@@ -139,49 +129,40 @@ impl ProxyUrl {
         if more || address.path() != "/" {
             return Err(InvalidProxy::MoreThanAddress);
         }
-        let secret = (!address.username().is_empty() || address.password().is_some())
-            .then(|| SecretString::from(address.as_str()));
-        // Neither can fail for a URL with a host, and both schemes have one.
-        let _ = address.set_username("");
-        let _ = address.set_password(None);
-        Ok(Self { address, secret })
+        Ok(Self(address))
     }
 
-    /// Where it is.
-    pub fn address(&self) -> &Url {
-        &self.address
+    /// Where it is, without user name and password.
+    pub fn address(&self) -> Url {
+        without_login(&self.0)
     }
 
     /// Whether it comes with a user name or a password.
     pub fn has_secret(&self) -> bool {
-        self.secret.is_some()
+        self.address() != self.0
     }
 
     /// The complete address, user name and password included.
     pub fn expose(&self) -> &str {
-        self.secret.as_ref().map_or(self.address.as_str(), ExposeSecret::expose_secret)
+        self.0.as_str()
     }
 }
 
-impl PartialEq for ProxyUrl {
-    fn eq(&self, other: &Self) -> bool {
-        self.expose() == other.expose()
-    }
-}
-
-impl Eq for ProxyUrl {}
-
-impl Hash for ProxyUrl {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.expose().hash(state);
+impl Serialize for Authorities {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        shown::path(&self.file, serializer)
     }
 }
 
 impl fmt::Display for ProxyUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (scheme, rest) = self.address.as_str().split_once("://").unwrap_or_default();
-        let secret = if self.has_secret() { "<secret>@" } else { "" };
-        write!(f, "{scheme}://{secret}{rest}")
+        f.write_str(&shown::masked(&self.0))
+    }
+}
+
+impl Serialize for ProxyUrl {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
@@ -237,9 +218,10 @@ mod tests {
 
     #[test]
     fn authorities_are_the_same_when_their_certificates_are() {
-        let one = Authorities::new(vec![vec![1, 2], vec![3]]);
-        assert_eq!(one, Authorities::new(vec![vec![1, 2], vec![3]]).read_from(Path::new("ca.pem")));
-        assert_ne!(one, Authorities::new(vec![vec![1, 2]]));
+        let [file, other] = ["ca.pem", "other.pem"].map(Path::new);
+        let one = Authorities::new(vec![vec![1, 2], vec![3]], file);
+        assert_eq!(one, Authorities::new(vec![vec![1, 2], vec![3]], other));
+        assert_ne!(one, Authorities::new(vec![vec![1, 2]], file));
         assert_eq!(format!("{one:?}"), "Authorities(2)");
     }
 }

@@ -5,34 +5,33 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use url::Url;
 
 use crate::account::{
-    Account, AccountId, AccountName, Api, Auth, Channels, Discovery, Export, Labels, Poll,
-    ProxyUrl, RateLimit, Reset, Tls, User,
+    Account, AccountId, AccountName, Api, Auth, Channels, Discovery, Export, Labels, ProxyUrl,
+    RateLimit, Tls, User,
 };
-use crate::problems::place::At;
-use crate::problems::report::Noted;
+use crate::problems::report::{Checked, Noted};
 use crate::problems::scope::Scope;
 use crate::schedule::WorkingHours;
 
 use super::auth::AuthKeys;
 use super::budget::Placed;
 use super::claims::{Claim, ClaimKey};
-use super::key::{Key, Nested, if_on, missing};
+use super::file_scope::FileScope;
+use super::key::{Key, Nested};
 use super::labels::LabelsKeys;
 use super::lists::{ChannelsKeys, DiscoveryKeys, WorkingHoursKeys};
-use super::network::{RateLimitKeys, TlsKeys, check_base_url, leak};
-use super::origin::Origin;
+use super::network::{RateLimitKeys, TlsKeys, check_base_url};
 use super::partners::Partners;
-use super::reset::ResetKeys;
+use super::reset::{ResetKeys, reset_fault};
 use super::settings::PollKeys;
-use super::users::{UserKeys, UsersKeys};
+use super::users::UsersKeys;
 use super::value::Address;
 
 /// An account of Wazzup24.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema), schemars(extend("required" = ["name", "auth"])))]
 #[cfg_attr(test, schemars(extend("allOf" = super::tests::generated::account_conditions())))]
 #[serde(default, deny_unknown_fields)]
@@ -44,11 +43,9 @@ pub(super) struct AccountKeys {
     api: Key<Api>,
     /// Wazzup's number of the account, quoted: eight digits, also written 7823-1464; once at each
     /// `base_url`. `auth: {partner: …}` and `reset` need it.
-    #[serde(skip_serializing_if = "Key::is_missing")]
     account_id: Key<AccountId>,
     /// Where the API is: an address of https, or of http on localhost, 127.0.0.0/8 and `[::1]`; a path in it
     /// is kept. Default: `https://tech.wazzup24.com`, with v3 `https://api.wazzup24.com`.
-    #[serde(skip_serializing_if = "Key::is_missing")]
     #[cfg_attr(test, schemars(extend("pattern" = "^https?://[^/?#@]+(/[^?#]*)?$")))]
     base_url: Key<Address>,
     /// Lets `base_url` be http anywhere; the token then travels unencrypted.
@@ -61,96 +58,21 @@ pub(super) struct AccountKeys {
     tls: Nested<TlsKeys>,
     /// An HTTP proxy for all requests of the account. Default: what `HTTPS_PROXY`, `HTTP_PROXY`,
     /// `ALL_PROXY` and `NO_PROXY` say.
-    #[serde(skip_serializing_if = "Key::is_missing")]
     proxy_url: Key<ProxyUrl>,
     /// How often to ask: what it does not say, `poll` of the main file does.
     poll: Nested<PollKeys>,
     /// Labels on the info metrics of the account and of its users.
     labels: LabelsKeys,
     /// When people work, for dashboards and alerts.
-    #[serde(skip_serializing_if = "Nested::<WorkingHoursKeys>::is_empty")]
     working_hours: Nested<WorkingHoursKeys>,
     /// Whose counters are read; at least one, unless users are found.
     users: UsersKeys,
     /// More users, from the account's own list.
-    #[serde(serialize_with = "if_on")]
     discover_users: Nested<DiscoveryKeys>,
     /// Whether channels are read and, with v2, the users' roles on them.
-    #[serde(serialize_with = "if_on")]
     channels: Nested<ChannelsKeys>,
     /// Whether the counters of all chats of the account may be cleared, and within which bounds.
-    #[serde(serialize_with = "if_on")]
     reset: Nested<ResetKeys>,
-}
-
-impl Default for AccountKeys {
-    fn default() -> Self {
-        Self {
-            name: Key::MISSING,
-            api: Key::of(Api::V2),
-            account_id: Key::MISSING,
-            base_url: Key::MISSING,
-            allow_insecure_http: Key::of(false),
-            auth: Nested::default(),
-            rate_limit: Nested::default(),
-            tls: Nested::default(),
-            proxy_url: Key::MISSING,
-            poll: Nested::default(),
-            labels: LabelsKeys::default(),
-            working_hours: Nested::default(),
-            users: UsersKeys::default(),
-            discover_users: Nested::default(),
-            channels: Nested::default(),
-            reset: Nested::default(),
-        }
-    }
-}
-
-impl From<&Account> for AccountKeys {
-    /// Takes every field by its name, so that a new one is not forgotten here.
-    fn from(account: &Account) -> Self {
-        let Account {
-            name,
-            api,
-            account_id,
-            base_url,
-            auth,
-            rate_limit,
-            tls,
-            proxy,
-            poll,
-            export: _,
-            labels,
-            working_hours,
-            users,
-            discovery,
-            channels,
-            reset,
-        } = account;
-        let users = users.iter().map(|user| Nested::of(UserKeys::from(&**user))).collect();
-        Self {
-            name: Key::of(name.clone()),
-            api: Key::of(*api),
-            account_id: Key::optional(account_id.clone()),
-            base_url: Key::of(Address(base_url.clone())),
-            allow_insecure_http: Key::of(leak(base_url, proxy.as_ref()).is_some()),
-            auth: Nested::of(auth.into()),
-            rate_limit: Nested::of(rate_limit.into()),
-            tls: Nested::of(tls.into()),
-            proxy_url: Key::optional(proxy.clone()),
-            poll: Nested::of(poll.into()),
-            labels: labels.into(),
-            working_hours: Nested::of(
-                working_hours.as_ref().map(WorkingHoursKeys::from).unwrap_or_default(),
-            ),
-            users: Nested::of(users),
-            discover_users: Nested::of(
-                discovery.as_ref().map(DiscoveryKeys::from).unwrap_or_default(),
-            ),
-            channels: Nested::of(channels.as_ref().into()),
-            reset: Nested::of(reset.as_ref().map(ResetKeys::from).unwrap_or_default()),
-        }
-    }
 }
 
 /// What the main file says of every account.
@@ -172,6 +94,13 @@ pub(super) struct FoundAccounts {
     pub(super) claims: Vec<Claim>,
 }
 
+impl FoundAccounts {
+    /// The accounts alone.
+    pub(super) fn accounts(&self) -> impl Iterator<Item = Arc<Account>> {
+        self.accounts.iter().map(|placed| Arc::clone(&placed.account))
+    }
+}
+
 /// The list `accounts` of a file.
 pub(super) type AccountsKeys = Nested<Vec<Nested<AccountKeys>>>;
 
@@ -179,15 +108,14 @@ pub(super) type AccountsKeys = Nested<Vec<Nested<AccountKeys>>>;
 pub(super) fn check_accounts(
     list: &AccountsKeys,
     defaults: &Defaults,
-    origin: &mut Origin<'_>,
-    scope: &mut Scope<'_>,
+    scope: &mut FileScope<'_>,
 ) -> FoundAccounts {
     let mut found = FoundAccounts::default();
     for (index, item) in list.keys.iter().enumerate() {
         let name = item.keys.name.good();
         let title = name.map(|name| format!(" {:?}", name.as_str())).unwrap_or_default();
         let mut scope = scope.within(&format!("accounts[{index}]{title}"));
-        if let Ok(account) = item.check(defaults, origin, &mut found.claims, &mut scope) {
+        if let Ok(account) = item.check(defaults, &mut found.claims, &mut scope) {
             let limit = &item.keys.rate_limit;
             found.accounts.push(Placed {
                 account: Arc::new(account),
@@ -200,21 +128,6 @@ pub(super) fn check_accounts(
     found
 }
 
-/// What was good of an account, or is noted.
-type Checked<T> = Result<T, Noted>;
-
-/// The parts of an account.
-struct Parts {
-    name: Checked<AccountName>,
-    api: Checked<Api>,
-    account_id: Checked<Option<AccountId>>,
-    network: Checked<Network>,
-    auth: Checked<Auth>,
-    poll: Checked<Poll>,
-    people: Checked<People>,
-    reset: Checked<Option<Reset>>,
-}
-
 /// How the API of an account is reached.
 struct Network {
     base_url: Url,
@@ -223,8 +136,8 @@ struct Network {
     tls: Tls,
 }
 
-/// Whom an account is about.
-struct People {
+/// Users, channels and what describes them.
+struct Subjects {
     labels: Labels,
     working_hours: Option<WorkingHours>,
     users: Vec<Arc<User>>,
@@ -236,100 +149,51 @@ impl Nested<AccountKeys> {
     fn check(
         &self,
         defaults: &Defaults,
-        origin: &mut Origin<'_>,
         claims: &mut Vec<Claim>,
-        scope: &mut Scope<'_>,
+        scope: &mut FileScope<'_>,
     ) -> Checked<Account> {
-        let parts = self.check_parts(defaults, origin, scope);
-        claims.extend(self.claims(&parts, scope));
-        let (api, auth, account_id) = (parts.api?, parts.auth?, parts.account_id?);
-        let fits = self.keys.check_together(api, &auth, account_id.as_ref(), origin, scope);
-        if matches!(parts.reset, Ok(Some(_))) {
-            let account = (api, account_id.as_ref(), &auth);
-            self.keys.reset.check_account(account, origin, &mut scope.within("reset"))?;
-        }
-        fits?;
-        let Network { base_url, proxy, rate_limit, tls } = parts.network?;
-        let People { labels, working_hours, users, discovery, channels } = parts.people?;
+        let keys = &self.keys;
+        // Every part by itself, so that all that is wrong is noted.
+        let remedy = "give each account one, it becomes the label account";
+        let name = keys.name.require("name", self.at, remedy, scope);
+        let api = keys.api.or(Api::V2, "api", scope);
+        let account_id = keys.account_id.check("account_id", scope);
+        let network = keys.check_network(api.unwrap_or(Api::V2), scope);
+        let auth = keys.auth.check(self.at, &defaults.partners, scope);
+        let in_file = scope.is_account_file();
+        let poll = keys.poll.check_over(&defaults.poll, in_file, &mut scope.within("poll"));
+        let subjects = self.check_subjects(defaults, scope);
+        let reset = keys.reset.check(&mut scope.within("reset"));
+        let resets = matches!(reset, Ok(Some(_)));
+        claims.extend(keys.claims(network.as_ref().ok(), auth.as_ref().ok(), resets, scope));
+        let (api, account_id, auth) = (api?, account_id?, auth?);
+        keys.check_together(api, account_id.as_ref(), &auth, resets, in_file, scope)?;
+        let Network { base_url, proxy, rate_limit, tls } = network?;
+        let Subjects { labels, working_hours, users, discovery, channels } = subjects?;
+        let (name, poll, export, reset) = (name?, poll?, defaults.export, reset?);
+        let allow_insecure_http = keys.allow_insecure_http.good() == Some(&true);
         Ok(Account {
-            name: parts.name?,
+            name,
             api,
             account_id,
             base_url,
+            allow_insecure_http,
             auth,
             rate_limit,
             tls,
             proxy,
-            poll: parts.poll?,
-            export: defaults.export,
+            poll,
+            export,
             labels,
             working_hours,
             users,
             discovery,
             channels,
-            reset: parts.reset?,
+            reset,
         })
     }
 
-    /// Every part by itself, so that all that is wrong is noted.
-    fn check_parts(
-        &self,
-        defaults: &Defaults,
-        origin: &mut Origin<'_>,
-        scope: &mut Scope<'_>,
-    ) -> Parts {
-        let keys = &self.keys;
-        let remedy = "give each account one, it becomes the label account";
-        let name = keys.name.require("name", self.at, remedy, scope);
-        let api = keys.api.value("api", scope);
-        let in_file = origin.is_account_file();
-        Parts {
-            name,
-            api,
-            account_id: keys.account_id.check("account_id", scope),
-            network: keys.check_network(api.unwrap_or(Api::V2), origin, scope),
-            auth: self.check_auth(defaults, origin, scope),
-            poll: keys.poll.check_over(&defaults.poll, in_file, &mut scope.within("poll")),
-            people: self.check_people(defaults, scope),
-            reset: keys.reset.check(origin, &mut scope.within("reset")),
-        }
-    }
-
-    /// What the account uses alone, as far as it is known.
-    fn claims(&self, parts: &Parts, scope: &Scope<'_>) -> impl Iterator<Item = Claim> {
-        let Self { keys, .. } = self;
-        let account_id = parts.account_id.as_ref().ok().and_then(Option::as_ref);
-        let base_url = parts.network.as_ref().ok().map(|network| &network.base_url);
-        let account = base_url.zip(account_id).map(|(url, id)| ClaimKey::account(url, id));
-        let reset = matches!(parts.reset, Ok(Some(_)));
-        let reset = account_id.filter(|_| reset).cloned().map(ClaimKey::Reset);
-        let claims = [
-            (parts.name.as_ref().ok().cloned().map(ClaimKey::Name), keys.name.at(), "name"),
-            (account, keys.account_id.at(), "account_id"),
-            (parts.auth.as_ref().ok().and_then(ClaimKey::refresh_file), keys.auth.at, "auth"),
-            (reset, keys.reset.at, "reset"),
-        ];
-        let claim = |(key, at, name): (Option<ClaimKey>, At, &str)| {
-            key.map(|key| Claim::new(key, scope.spot(at), scope.about(name)))
-        };
-        claims.into_iter().filter_map(claim)
-    }
-
-    fn check_auth(
-        &self,
-        defaults: &Defaults,
-        origin: &mut Origin<'_>,
-        scope: &mut Scope<'_>,
-    ) -> Result<Auth, Noted> {
-        let auth = &self.keys.auth;
-        if !auth.is_given() {
-            let remedy = "say where its token comes from: token_file, token_env, partner …";
-            return Err(missing("auth", self.at, remedy, scope));
-        }
-        auth.keys.check(auth.at, origin, &defaults.partners, &mut scope.within("auth"))
-    }
-
-    fn check_people(&self, defaults: &Defaults, scope: &mut Scope<'_>) -> Result<People, Noted> {
+    fn check_subjects(&self, defaults: &Defaults, scope: &mut Scope<'_>) -> Checked<Subjects> {
         let keys = &self.keys;
         let labels = keys.labels.check("labels", scope);
         let hours = keys.working_hours.is_given();
@@ -338,7 +202,7 @@ impl Nested<AccountKeys> {
         let channels = keys.channels.keys.check(&mut scope.within("channels"));
         let found = !matches!(discovery, Ok(None));
         let users = keys.users.check(self.at, found, defaults.export.user_names, scope);
-        Ok(People {
+        Ok(Subjects {
             labels: labels?,
             working_hours: hours.transpose()?,
             users: users?,
@@ -349,62 +213,81 @@ impl Nested<AccountKeys> {
 }
 
 impl AccountKeys {
-    fn check_network(
-        &self,
-        api: Api,
-        origin: &mut Origin<'_>,
-        scope: &mut Scope<'_>,
-    ) -> Result<Network, Noted> {
+    fn check_network(&self, api: Api, scope: &mut FileScope<'_>) -> Checked<Network> {
         let proxy = self.proxy_url.check("proxy_url", scope);
         let known = proxy.as_ref().ok().and_then(Option::as_ref);
-        origin.literal |= known.is_some_and(ProxyUrl::has_secret);
-        let allowed = self.allow_insecure_http.value("allow_insecure_http", scope);
+        if known.is_some_and(ProxyUrl::has_secret) {
+            scope.file.literal.set(true);
+        }
+        let allowed = self.allow_insecure_http.or(false, "allow_insecure_http", scope);
         let base_url = check_base_url(&self.base_url, allowed.unwrap_or(true), api, known, scope);
         let rate_limit = self.rate_limit.keys.check(&mut scope.within("rate_limit"));
-        let tls = self.tls.keys.check(origin, &mut scope.within("tls"));
-        let (base_url, proxy) = (base_url?, proxy?);
-        Ok(Network { base_url, proxy, rate_limit: rate_limit?, tls: tls? })
+        let tls = self.tls.keys.check(&mut scope.within("tls"));
+        allowed?;
+        Ok(Network { base_url: base_url?, proxy: proxy?, rate_limit: rate_limit?, tls: tls? })
     }
 
-    /// Whether the token fits the API and can be had, and no partner's login would be sent where only an
-    /// account file wants it.
+    /// What the account uses alone, as far as it is known.
+    fn claims(
+        &self,
+        network: Option<&Network>,
+        auth: Option<&Auth>,
+        resets: bool,
+        scope: &Scope<'_>,
+    ) -> impl Iterator<Item = Claim> {
+        let id = self.account_id.good();
+        let claims = [
+            ("name", self.name.at(), self.name.good().cloned().map(ClaimKey::Name)),
+            (
+                "account_id",
+                self.account_id.at(),
+                network.zip(id).map(|(network, id)| ClaimKey::account(&network.base_url, id)),
+            ),
+            ("auth", self.auth.at, auth.and_then(ClaimKey::refresh_file)),
+            ("reset", self.reset.at, id.filter(|_| resets).cloned().map(ClaimKey::Reset)),
+        ];
+        claims
+            .into_iter()
+            .filter_map(|(name, at, key)| Some(Claim::new(key?, scope.spot(at), scope.about(name))))
+    }
+
+    /// Whether the token fits the API and can be had, the account can be cleared if it is to be, and no partner's
+    /// login would be sent where only an account file wants it.
     fn check_together(
         &self,
         api: Api,
-        auth: &Auth,
         account_id: Option<&AccountId>,
-        origin: &Origin<'_>,
+        auth: &Auth,
+        resets: bool,
+        in_file: bool,
         scope: &mut Scope<'_>,
-    ) -> Result<(), Noted> {
-        let mut fits = Ok(());
-        let mut refuse = |at: At, key: &str, what: &str| {
-            scope.problem(at, key, what);
-            fits = Err(Noted);
-        };
-        match auth {
-            Auth::Partner(_) | Auth::OAuth { .. } if api == Api::V3 => refuse(
-                self.auth.at,
-                "auth",
+    ) -> Checked<()> {
+        let of_partner = matches!(auth, Auth::Partner(_) | Auth::OAuth { .. });
+        let auth_fault = match auth {
+            _ if of_partner && api == Api::V3 => Some(
                 "gives a token for v2, which v3 refuses; give the API key with token_file, \
                  or remove api: v3",
             ),
-            Auth::Partner(_) if account_id.is_none() => refuse(
-                self.auth.at,
-                "auth",
+            Auth::Partner(_) if account_id.is_none() => Some(
                 "needs the account's number to ask for its token; write account_id: \"78231464\"",
             ),
-            _ => {}
-        }
-        if origin.is_account_file() && matches!(auth, Auth::Partner(_) | Auth::OAuth { .. }) {
-            let addresses = [
-                ("base_url", self.base_url.at()),
-                ("proxy_url", self.proxy_url.at()),
-                ("tls", self.tls.at),
-            ];
-            for (key, at) in addresses.into_iter().filter(|(_, at)| at.is_some()) {
-                let what = "works only in the main file for an account of a partner, \
-                            because the partner's login is sent there";
-                refuse(at, key, what);
+            _ => None,
+        };
+        let sent = "works only in the main file for an account of a partner, \
+                    because the partner's login is sent there";
+        let sent = Some(sent).filter(|_| in_file && of_partner);
+        let reset_fault = reset_fault(api, account_id, auth, in_file).filter(|_| resets);
+        let mut fits = Ok(());
+        for (key, at, fault) in [
+            ("auth", self.auth.at, auth_fault),
+            ("base_url", self.base_url.at(), sent.filter(|_| self.base_url.is_given())),
+            ("proxy_url", self.proxy_url.at(), sent.filter(|_| self.proxy_url.is_given())),
+            ("tls", self.tls.at, sent.filter(|_| self.tls.is_given())),
+            ("reset", self.reset.at, reset_fault),
+        ] {
+            if let Some(fault) = fault {
+                scope.problem(at, key, fault);
+                fits = Err(Noted);
             }
         }
         fits

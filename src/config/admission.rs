@@ -6,6 +6,7 @@
 //! broken from there on, and as its earlier accounts may stand in the way of others, everything is
 //! judged once more.
 
+use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -16,9 +17,9 @@ use crate::account::{Account, Auth, Credential};
 use super::accounts::{Defaults, FoundAccounts};
 use super::budget::{self, Placed};
 use super::claims::{Claim, ClaimKey};
-use crate::problems::ConfigError;
 use crate::problems::place::Spot;
 use crate::problems::report::Report;
+use crate::problems::{ConfigError, ConfigProblem};
 
 /// An account file, or a folder that cannot be searched for account files.
 #[derive(Debug, Clone)]
@@ -33,164 +34,142 @@ pub struct AccountFile {
 
 /// An account file that was read.
 pub(super) struct Candidate {
-    pub(super) path: Arc<Path>,
-    pub(super) found: FoundAccounts,
+    path: Arc<Path>,
+    found: FoundAccounts,
     /// What it had when it was last in use, if it was.
-    pub(super) earlier: Option<Vec<Arc<Account>>>,
-    pub(super) report: Report,
+    earlier: Option<Vec<Arc<Account>>>,
+    /// Those of them that it may have while it is broken, each by itself.
+    kept: Vec<FoundAccounts>,
+    /// What stands against it; it is judged while what it has found is in use.
+    report: RefCell<Report>,
 }
 
 /// What is in use already.
 #[derive(Default)]
-struct InUse<'a> {
+struct Admitted<'a> {
     claims: HashMap<&'a ClaimKey, Spot>,
     groups: HashMap<Credential, Vec<&'a Placed>>,
 }
 
-/// The accounts of every candidate that come into use. What stands against one is noted in its report.
+/// Every candidate with its accounts that come into use and what stands against it, or what it is warned of.
 pub(super) fn admit(
     main: &FoundAccounts,
-    candidates: &mut [Candidate],
-    defaults: &Defaults,
-) -> Vec<Vec<Arc<Account>>> {
-    let mut reports: Vec<Report> =
-        candidates.iter_mut().map(|candidate| std::mem::take(&mut candidate.report)).collect();
-    let kept: Vec<Vec<FoundAccounts>> =
-        candidates.iter().map(|candidate| candidate.kept(defaults)).collect();
-    let order = order(candidates);
-    let admitted = loop {
-        let broken = reports.iter().filter(|report| !report.is_clean()).count();
-        let admitted = round(main, candidates, &kept, &order, &mut reports);
+    candidates: Vec<Candidate>,
+) -> Vec<(AccountFile, Vec<ConfigProblem>)> {
+    let broken = || candidates.iter().filter(|candidate| candidate.is_broken()).count();
+    let mut admitted = loop {
+        let before = broken();
+        let admitted = round(main, &candidates);
         // Each round but the last breaks a file, so that this ends.
-        if broken == reports.iter().filter(|report| !report.is_clean()).count() {
+        if broken() == before {
             break admitted;
         }
     };
-    for ((candidate, report), accounts) in candidates.iter_mut().zip(reports).zip(&admitted) {
-        candidate.report = report;
-        candidate.note_given_up(accounts);
-    }
-    admitted
+    let finish = |candidate: Candidate| {
+        let accounts = admitted.remove(&candidate.path).unwrap_or_default();
+        candidate.finish(accounts)
+    };
+    candidates.into_iter().map(finish).collect()
 }
 
 /// Judges every candidate that is not broken; those that contradict the others are afterwards.
-fn round<'a>(
-    main: &'a FoundAccounts,
-    candidates: &'a [Candidate],
-    kept: &'a [Vec<FoundAccounts>],
-    order: &[usize],
-    reports: &mut [Report],
-) -> Vec<Vec<Arc<Account>>> {
-    let mut in_use = InUse::default();
+fn round(main: &FoundAccounts, candidates: &[Candidate]) -> HashMap<Arc<Path>, Vec<Arc<Account>>> {
+    let mut in_use = Admitted::default();
     in_use.add(main);
-    let mut admitted = vec![Vec::new(); candidates.len()];
-    for (index, candidate) in candidates.iter().enumerate() {
-        let (Some(kept), Some(report), Some(admitted)) =
-            (kept.get(index), reports.get(index), admitted.get_mut(index))
-        else {
-            continue;
-        };
-        if !report.is_clean() {
-            in_use.keep_folder(candidate);
-            let fit = kept.iter().filter(|one| in_use.admit(one, &mut Report::default()));
-            let accounts = fit.flat_map(|one| &one.accounts);
-            *admitted = accounts.map(|placed| Arc::clone(&placed.account)).collect();
-        }
+    let mut admitted = HashMap::new();
+    let (broken, mut good): (Vec<&Candidate>, Vec<_>) =
+        candidates.iter().partition(|candidate| candidate.is_broken());
+    for candidate in broken {
+        in_use.keep_folder(candidate);
+        let fit = candidate.kept.iter().filter(|one| in_use.admit(one, &mut Report::default()));
+        let accounts = fit.flat_map(FoundAccounts::accounts).collect();
+        admitted.insert(Arc::clone(&candidate.path), accounts);
     }
-    let owners = owners(candidates, reports);
-    for index in order {
-        let (Some(candidate), Some(report), Some(admitted)) =
-            (candidates.get(*index), reports.get_mut(*index), admitted.get_mut(*index))
-        else {
-            continue;
-        };
-        if !report.is_clean() {
-            continue;
-        }
+    good.sort_by_key(|candidate| candidate.rank());
+    let owners = owners(&good);
+    for candidate in good {
+        let report = &mut *candidate.report.borrow_mut();
         for claim in &candidate.found.claims {
-            if let Some((_, spot)) = owners.get(&claim.key).filter(|(of, _)| of != index) {
-                claim.refuse(spot, report);
+            if let Some(owner) = owners.get(&claim.key).filter(|of| of.file != candidate.path) {
+                claim.refuse(owner, report);
             }
         }
         if report.is_clean() && in_use.admit(&candidate.found, report) {
-            let accounts = candidate.found.accounts.iter();
-            *admitted = accounts.map(|placed| Arc::clone(&placed.account)).collect();
+            let accounts = candidate.found.accounts().collect();
+            admitted.insert(Arc::clone(&candidate.path), accounts);
         }
     }
     admitted
 }
 
-/// The files that run as they are, then those that have changed, then the new ones; else by path.
-fn order(candidates: &[Candidate]) -> Vec<usize> {
-    let rank = |candidate: &Candidate| match &candidate.earlier {
-        Some(earlier) => u8::from(!candidate.is_unchanged(earlier)),
-        None => 2,
-    };
-    let mut order: Vec<(u8, usize)> =
-        candidates.iter().enumerate().map(|(index, one)| (rank(one), index)).collect();
-    order.sort_unstable();
-    order.into_iter().map(|(_, index)| index).collect()
-}
-
-/// Who has used a key before and still wants to.
-fn owners<'a>(
-    candidates: &'a [Candidate],
-    reports: &[Report],
-) -> HashMap<ClaimKey, (usize, &'a Spot)> {
+/// Where each key stands that a file has used before and still wants.
+fn owners<'a>(good: &[&'a Candidate]) -> HashMap<&'a ClaimKey, &'a Spot> {
     let mut owners = HashMap::new();
-    for (index, (candidate, report)) in candidates.iter().zip(reports).enumerate() {
+    for candidate in good {
         let had = candidate.earlier.iter().flatten().flat_map(|account| ClaimKey::of(account));
         let had: HashSet<ClaimKey> = had.collect();
         let claims = candidate.found.claims.iter().filter(|claim| had.contains(&claim.key));
-        if report.is_clean() {
-            owners.extend(claims.map(|claim| (claim.key.clone(), (index, &claim.spot))));
-        }
+        owners.extend(claims.map(|claim| (&claim.key, &claim.spot)));
     }
     owners
 }
 
 impl Candidate {
-    /// Its file as a whole.
-    pub(super) fn whole(&self) -> Spot {
-        Spot { file: Arc::clone(&self.path), at: None }
+    /// A file in which this was `found`, with what is noted of it, and what it had when it was last in use.
+    pub(super) fn new(
+        path: Arc<Path>,
+        found: FoundAccounts,
+        earlier: Option<Vec<Arc<Account>>>,
+        report: Report,
+        defaults: &Defaults,
+    ) -> Self {
+        let kept = earlier.iter().flatten().filter_map(|account| keep(account, defaults));
+        let kept = kept.map(|account| stands(account, &path)).collect();
+        Self { path, found, earlier, kept, report: report.into() }
     }
 
-    fn is_unchanged(&self, earlier: &[Arc<Account>]) -> bool {
-        self.found.accounts.iter().map(|placed| &placed.account).eq(earlier)
+    fn is_broken(&self) -> bool {
+        !self.report.borrow().is_clean()
     }
 
-    /// The accounts that it has while it is broken, each by itself.
-    fn kept(&self, defaults: &Defaults) -> Vec<FoundAccounts> {
-        let earlier = self.earlier.iter().flatten();
-        earlier.filter_map(|account| keep(account, defaults)).map(|one| self.stands(one)).collect()
-    }
-
-    /// An account that stands in the file no more, or differently.
-    fn stands(&self, account: Arc<Account>) -> FoundAccounts {
-        let spot = self.whole();
-        let words = format!("{:?}", account.name.as_str());
-        let claim = |key| Claim { key, spot: spot.clone(), words: words.clone() };
-        let claims = ClaimKey::of(&account).into_iter().map(claim).collect();
-        let placed = Placed { account, words: words.clone(), spot: spot.clone(), rate_limit: None };
-        FoundAccounts { accounts: vec![placed], claims }
+    /// The files that run as they are come before those that have changed, and those before the new ones.
+    fn rank(&self) -> u8 {
+        match &self.earlier {
+            Some(earlier) => u8::from(!self.found.accounts().eq(earlier.iter().cloned())),
+            None => 2,
+        }
     }
 
     /// Notes which of its earlier accounts are lost, because they do not fit to the main file any more.
-    fn note_given_up(&mut self, accounts: &[Arc<Account>]) {
-        if self.report.is_clean() {
-            return;
-        }
-        let whole = self.whole();
-        let stays = |name| accounts.iter().any(|account| account.name == name);
-        for account in self.earlier.iter().flatten() {
-            if !stays(account.name.clone()) {
-                let name = account.name.as_str();
-                let what =
-                    format!("{name:?}: is polled no more, because the main file rules it out");
-                self.report.problem(&whole, what);
+    fn finish(self, accounts: Vec<Arc<Account>>) -> (AccountFile, Vec<ConfigProblem>) {
+        let mut report = self.report.into_inner();
+        if !report.is_clean() {
+            let whole = Spot { file: Arc::clone(&self.path), at: None };
+            for lost in self.earlier.iter().flatten() {
+                if !accounts.iter().any(|account| account.name == lost.name) {
+                    let name = lost.name.as_str();
+                    let what =
+                        format!("{name:?}: is polled no more, because the main file rules it out");
+                    report.problem(&whole, what);
+                }
             }
         }
+        let (warnings, broken) = match report.finish() {
+            Ok(warnings) => (warnings, None),
+            Err(error) => (Vec::new(), Some(error)),
+        };
+        (AccountFile { path: self.path.to_path_buf(), accounts, broken }, warnings)
     }
+}
+
+/// An account that stands in a file no more, or differently.
+fn stands(account: Arc<Account>, file: &Arc<Path>) -> FoundAccounts {
+    let spot = Spot { file: Arc::clone(file), at: None };
+    let words = format!("{:?}", account.name.as_str());
+    let claim = |key| Claim { key, spot: spot.clone(), words: words.clone() };
+    let claims = ClaimKey::of(&account).into_iter().map(claim).collect();
+    let accounts = vec![Placed { account, words, spot, rate_limit: None }];
+    FoundAccounts { accounts, claims }
 }
 
 /// An account as it was, under what the main file says of all accounts now.
@@ -215,7 +194,7 @@ fn keep(account: &Arc<Account>, defaults: &Defaults) -> Option<Arc<Account>> {
     Some(kept)
 }
 
-impl<'a> InUse<'a> {
+impl<'a> Admitted<'a> {
     fn add(&mut self, found: &'a FoundAccounts) {
         self.claims.extend(found.claims.iter().map(|claim| (&claim.key, claim.spot.clone())));
         for placed in &found.accounts {

@@ -25,11 +25,11 @@ pub(super) fn read_ca(path: &Path) -> Result<Authorities, String> {
     }
     let bytes = file.read(FILE_MAX)?;
     let bytes = bytes.ok_or("is too large to hold certificates of authorities and nothing else")?;
-    Ok(authorities(&bytes)?.read_from(path))
+    Ok(Authorities::new(certificates(&bytes)?, path))
 }
 
 /// The certificates in a text in PEM, all of them usable and at least one.
-fn authorities(pem: &[u8]) -> Result<Authorities, String> {
+fn certificates(pem: &[u8]) -> Result<Vec<Vec<u8>>, String> {
     let certificates = files::certificates(pem).map_err(|error| error.to_string())?;
     let mut store = RootCertStore::empty();
     for (index, certificate) in certificates.iter().enumerate() {
@@ -37,7 +37,7 @@ fn authorities(pem: &[u8]) -> Result<Authorities, String> {
             format!("holds a certificate, number {}, that cannot be used", index + 1)
         })?;
     }
-    Ok(Authorities::new(certificates.iter().map(|certificate| certificate.to_vec()).collect()))
+    Ok(certificates.iter().map(|certificate| certificate.to_vec()).collect())
 }
 
 #[cfg(test)]
@@ -54,7 +54,7 @@ mod tests {
     fn every_certificate_of_a_bundle_is_taken_and_nothing_else() {
         let key = rcgen::KeyPair::generate().unwrap().serialize_pem();
         let pem = format!("# one\n{}\n{key}\n# two\n{}", certificate("a"), certificate("b"));
-        assert_eq!(authorities(pem.as_bytes()).unwrap().certificates().count(), 2);
+        assert_eq!(certificates(pem.as_bytes()).unwrap().len(), 2);
     }
 
     #[test]
@@ -70,8 +70,8 @@ mod tests {
             (format!("{good}{cut}"), "is not PEM at certificate 2; copy it again"),
             (format!("{good}{empty}"), "holds a certificate, number 2, that cannot be used"),
         ] {
-            assert_eq!(authorities(pem.as_bytes()).unwrap_err(), expected, "{pem}");
+            assert_eq!(certificates(pem.as_bytes()).unwrap_err(), expected, "{pem}");
         }
-        assert_eq!(authorities(b"\xff\0").unwrap_err(), none);
+        assert_eq!(certificates(b"\xff\0").unwrap_err(), none);
     }
 }

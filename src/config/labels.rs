@@ -3,27 +3,18 @@
 use crate::account::{LABEL_VALUE_MAX, LabelName, Labels};
 use crate::problems::entries::Entries;
 use crate::problems::hint::tellable;
-use crate::problems::report::Noted;
+use crate::problems::report::{Checked, Noted};
 use crate::problems::scope::Scope;
 
 use super::key::{Key, Nested};
-use super::value::{Line, in_words};
+use super::value::Line;
 
 /// Label values by label names.
 pub(super) type LabelsKeys = Nested<Entries<Key<Line<LABEL_VALUE_MAX>>>>;
 
-impl From<&Labels> for LabelsKeys {
-    fn from(labels: &Labels) -> Self {
-        let entry = |(name, value): (&LabelName, &String)| {
-            (name.as_str().to_owned(), Key::of(Line(value.clone())))
-        };
-        Self::of(labels.iter().map(entry).collect())
-    }
-}
-
 impl LabelsKeys {
     /// The labels under `key`.
-    pub(super) fn check(&self, key: &str, scope: &mut Scope<'_>) -> Result<Labels, Noted> {
+    pub(super) fn check(&self, key: &str, scope: &mut Scope<'_>) -> Checked<Labels> {
         if self.keys.is_empty() {
             return Ok(Labels::new());
         }
@@ -32,14 +23,14 @@ impl LabelsKeys {
         for entry in &self.keys.0 {
             let shown = tellable(&entry.key).unwrap_or("…");
             let name = LabelName::parse(&entry.key).map_err(|why| {
-                scope.problem(entry.at, shown, in_words(why));
+                scope.problem(entry.at, shown, why);
                 Noted
             });
-            let value = entry.value.value(shown, &mut scope);
+            let value = entry.value.require(shown, None, "", &mut scope);
             match (name, value) {
                 (Ok(name), Ok(value)) => {
                     if let Ok(labels) = &mut labels {
-                        labels.insert(name, value.0);
+                        labels.insert(name, value);
                     }
                 }
                 _ => labels = Err(Noted),

@@ -4,27 +4,27 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::account::{Channels, Discovery, LabelRule, Pattern};
 use crate::problems::place::At;
-use crate::problems::report::Noted;
+use crate::problems::report::{Checked, Noted};
 use crate::problems::scope::Scope;
 use crate::schedule::WorkingHours;
 
-use super::key::{Key, Nested, Switched, check_items};
+use super::key::{Key, Nested, check_items, missing};
 use super::labels::LabelsKeys;
 use super::value::{Bounded, HOUR, Line, Time};
 
 /// Made once: it is the default of every account.
-static EVERYBODY: LazyLock<Pattern> =
+static ANY_USER: LazyLock<Pattern> =
     LazyLock::new(|| Pattern::parse(".*").expect("it is a pattern"));
 
 /// Time between two readings of a list.
 type Refresh = Time<100, { 24 * HOUR }>;
 
 /// More users, from the account's own list.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct DiscoveryKeys {
@@ -43,7 +43,7 @@ pub(super) struct DiscoveryKeys {
 }
 
 /// Labels for users who match.
-#[derive(Clone, Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema), schemars(extend("required" = ["match", "set"])))]
 #[serde(default, deny_unknown_fields)]
 struct LabelRuleKeys {
@@ -53,60 +53,27 @@ struct LabelRuleKeys {
     set: LabelsKeys,
 }
 
-impl Default for DiscoveryKeys {
-    fn default() -> Self {
-        Self {
-            enabled: Key::of(false),
-            refresh_interval: Key::of(Time(Duration::from_mins(10))),
-            include: Nested::of(vec![Key::of(EVERYBODY.clone())]),
-            exclude: Nested::default(),
-            max_users: Key::of(Bounded(1000)),
-            labels: Nested::default(),
-        }
-    }
-}
-
-impl From<&Discovery> for DiscoveryKeys {
-    fn from(discovery: &Discovery) -> Self {
-        let Discovery { refresh_interval, include, exclude, max_users, labels } = discovery;
-        let patterns =
-            |list: &[Pattern]| Nested::of(list.iter().cloned().map(Key::of).collect::<Vec<_>>());
-        let rule = |LabelRule { pattern, set }: &LabelRule| {
-            Nested::of(LabelRuleKeys { r#match: Key::of(pattern.clone()), set: set.into() })
-        };
-        Self {
-            enabled: Key::of(true),
-            refresh_interval: Key::of(Time(*refresh_interval)),
-            include: patterns(include),
-            exclude: patterns(exclude),
-            max_users: Key::of(Bounded(*max_users)),
-            labels: Nested::of(labels.iter().map(rule).collect()),
-        }
-    }
-}
-
-impl Switched for DiscoveryKeys {
-    fn is_on(&self) -> bool {
-        self.enabled.good() == Some(&true)
-    }
-}
-
 impl DiscoveryKeys {
     /// Nothing if it is switched off.
-    pub(super) fn check(&self, scope: &mut Scope<'_>) -> Result<Option<Discovery>, Noted> {
-        let enabled = self.enabled.value("enabled", scope);
-        let refresh_interval = self.refresh_interval.value("refresh_interval", scope);
-        let include = patterns(&self.include, "include", scope);
+    pub(super) fn check(&self, scope: &mut Scope<'_>) -> Checked<Option<Discovery>> {
+        let enabled = self.enabled.or(false, "enabled", scope);
+        let usual = Duration::from_mins(10);
+        let refresh_interval = self.refresh_interval.or(usual, "refresh_interval", scope);
+        let include = if self.include.is_given() {
+            patterns(&self.include, "include", scope)
+        } else {
+            Ok(vec![ANY_USER.clone()])
+        };
         let exclude = patterns(&self.exclude, "exclude", scope);
-        let max_users = self.max_users.value("max_users", scope);
+        let max_users = self.max_users.or(1000_usize, "max_users", scope);
         let labels = check_items(&self.labels.keys, |index, rule| {
             rule.keys.check(rule.at, &mut scope.within(&format!("labels[{index}]")))
         });
         let discovery = Discovery {
-            refresh_interval: refresh_interval?.0,
+            refresh_interval: refresh_interval?,
             include: include?,
             exclude: exclude?,
-            max_users: max_users?.0,
+            max_users: max_users?,
             labels: labels?,
         };
         Ok(enabled?.then_some(discovery))
@@ -117,25 +84,25 @@ fn patterns(
     list: &Nested<Vec<Key<Pattern>>>,
     name: &str,
     scope: &mut Scope<'_>,
-) -> Result<Vec<Pattern>, Noted> {
-    check_items(&list.keys, |index, pattern| pattern.value(&format!("{name}[{index}]"), scope))
+) -> Checked<Vec<Pattern>> {
+    check_items(&list.keys, |index, pattern| pattern.item(name, index, scope))
 }
 
 impl LabelRuleKeys {
-    fn check(&self, at: At, scope: &mut Scope<'_>) -> Result<LabelRule, Noted> {
+    fn check(&self, at: At, scope: &mut Scope<'_>) -> Checked<LabelRule> {
         let pattern =
             self.r#match.require("match", at, "write a pattern, \"name: .*Sales.*\"", scope);
         let set = if self.set.is_given() {
             self.set.check("set", scope)
         } else {
-            Err(super::key::missing("set", at, "write the labels, {team: sales}", scope))
+            Err(missing("set", at, "write the labels, {team: sales}", scope))
         };
         Ok(LabelRule { pattern: pattern?, set: set? })
     }
 }
 
 /// Channels, and with v2 the users' roles on them.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct ChannelsKeys {
@@ -145,36 +112,18 @@ pub(super) struct ChannelsKeys {
     refresh_interval: Key<Refresh>,
 }
 
-impl Default for ChannelsKeys {
-    fn default() -> Self {
-        Self::from(Some(&Channels { refresh_interval: Duration::from_mins(1) }))
-    }
-}
-
-impl From<Option<&Channels>> for ChannelsKeys {
-    fn from(channels: Option<&Channels>) -> Self {
-        let interval = channels.map(|channels| Time(channels.refresh_interval));
-        Self { enabled: Key::of(channels.is_some()), refresh_interval: Key::optional(interval) }
-    }
-}
-
-impl Switched for ChannelsKeys {
-    fn is_on(&self) -> bool {
-        self.enabled.good() == Some(&true)
-    }
-}
-
 impl ChannelsKeys {
     /// Nothing if it is switched off.
-    pub(super) fn check(&self, scope: &mut Scope<'_>) -> Result<Option<Channels>, Noted> {
-        let enabled = self.enabled.value("enabled", scope);
-        let refresh_interval = self.refresh_interval.value("refresh_interval", scope)?.0;
+    pub(super) fn check(&self, scope: &mut Scope<'_>) -> Checked<Option<Channels>> {
+        let enabled = self.enabled.or(true, "enabled", scope);
+        let usual = Duration::from_mins(1);
+        let refresh_interval = self.refresh_interval.or(usual, "refresh_interval", scope)?;
         Ok(enabled?.then_some(Channels { refresh_interval }))
     }
 }
 
 /// When people work, for dashboards and alerts; polling does not depend on it.
-#[derive(Clone, Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(extend("required" = ["timezone", "days", "from", "to"])))]
 #[serde(default, deny_unknown_fields)]
@@ -192,21 +141,8 @@ pub(super) struct WorkingHoursKeys {
     to: Key<Line<64>>,
 }
 
-impl From<&WorkingHours> for WorkingHoursKeys {
-    fn from(hours: &WorkingHours) -> Self {
-        let [from, to] = hours.times_text().map(|time| Key::of(Line(time)));
-        let timezone = Key::of(Line(hours.timezone().to_owned()));
-        Self { timezone, days: Key::of(Line(hours.days_text())), from, to }
-    }
-}
-
 impl Nested<WorkingHoursKeys> {
-    /// Whether none are known.
-    pub(super) fn is_empty(&self) -> bool {
-        self.keys.timezone.is_missing()
-    }
-
-    pub(super) fn check(&self, scope: &mut Scope<'_>) -> Result<WorkingHours, Noted> {
+    pub(super) fn check(&self, scope: &mut Scope<'_>) -> Checked<WorkingHours> {
         let WorkingHoursKeys { timezone, days, from, to } = &self.keys;
         let keys = [
             ("timezone", timezone, "write a name of the IANA database, Asia/Almaty"),
@@ -216,7 +152,7 @@ impl Nested<WorkingHoursKeys> {
         ];
         let [zone, days, from, to] =
             keys.map(|(name, key, remedy)| key.require(name, self.at, remedy, scope));
-        WorkingHours::parse(&zone?.0, &days?.0, &from?.0, &to?.0).map_err(|(wrong, why)| {
+        WorkingHours::parse(&zone?, &days?, &from?, &to?).map_err(|(wrong, why)| {
             let at = keys.iter().find(|(name, ..)| *name == wrong).and_then(|(_, key, _)| key.at());
             scope.problem(at, wrong, why);
             Noted

@@ -1,5 +1,6 @@
 //! Loads a whole configuration: the main file first, then the account files it names.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -16,18 +17,20 @@ use super::admission::{AccountFile, Candidate, admit, stem};
 use super::budget;
 use super::claims::{Claim, ClaimKey, check_duplicates};
 use super::file::{AccountFileKeys, MainKeys};
+use super::file_scope::{Environment, FileContext, FileScope, FileTrust, Permissions};
 use super::key::{Key, Nested, missing};
-use super::origin::{Environment, FileTrust, Origin, Permissions};
 use super::partners::Partners;
-use super::settings::{DEFAULT_EXPORT, GlobalSettings};
+use super::settings::GlobalSettings;
 use super::source::{self, SourceFile, expand};
 use super::value::PathText;
 use crate::problems::place::{Spot, folder_of};
 use crate::problems::problem::{ConfigError, ConfigProblem};
 use crate::problems::read::{Switches, read as read_yaml};
-use crate::problems::report::{Noted, Report};
+use crate::problems::report::{Checked, Noted, Report};
 use crate::problems::scope::Scope;
 
+/// Most accounts that are named where another one was meant.
+const NAMES_SHOWN: usize = 20;
 /// Most problems of all files that are reported together.
 const REPORTED_MAX: usize = 50;
 
@@ -50,8 +53,30 @@ pub struct Config {
 impl Config {
     /// What is wrong with account files, if anything is.
     pub fn broken(&self) -> Option<ConfigError> {
-        together(self.files.iter().filter_map(|file| file.broken.clone()))
+        let mut broken = self.files.iter().filter_map(|file| file.broken.clone());
+        broken.next().map(|first| together(first, broken))
     }
+
+    /// The account of a name.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn account(&self, name: &str) -> Result<&Arc<Account>, UnknownAccount> {
+        let found = self.accounts.iter().find(|account| account.name.as_str() == name);
+        found.ok_or_else(|| {
+            let known = self.accounts.iter().map(|account| account.name.as_str());
+            let known = known.take(NAMES_SHOWN).collect::<Vec<_>>().join(", ");
+            UnknownAccount { name: name.to_owned(), known }
+        })
+    }
+}
+
+/// No account has this name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("no account is named {name}; configured are {known}")]
+pub struct UnknownAccount {
+    name: String,
+    known: String,
 }
 
 /// What stands against polling an account, where something does.
@@ -130,48 +155,34 @@ pub(super) fn read(
     let mut report = Report::default();
     let contents = main.bytes.clone();
     let mut loader = ConfigLoader { main, permissions, environment, running, contents };
-    let found = loader.load_main(&mut report);
+    let loaded = loader.load_main(&mut report);
     let main = report.finish();
-    let mut warnings = main.as_ref().cloned().unwrap_or_default();
-    let (settings, mut accounts, candidates) = match (found, &main) {
-        (Ok(found), _) => found,
-        (Err(Noted), Err(error)) => return Err(error.clone()),
-        (Err(Noted), Ok(_)) => unreachable!("what was noted is in the report"),
+    let (settings, mut accounts, admitted) = match loaded {
+        Ok(loaded) => loaded,
+        Err(Noted) => return Err(main.expect_err("what was noted is in the report")),
     };
-    let mut files = Vec::new();
-    for (candidate, admitted) in candidates {
-        let Candidate { path, report, .. } = candidate;
-        let reported = report.finish().map(|found| warnings.extend(found));
-        accounts.extend(admitted.iter().cloned());
-        let (path, broken) = (path.to_path_buf(), reported.err());
-        files.push(AccountFile { path, accounts: admitted, broken });
-    }
-    match (main, settings) {
-        (Ok(_), Some(settings)) => {
-            let mut config = Config { accounts, settings, files, hash: 0, warnings };
-            config.hash = hash(loader.contents, &config);
-            Ok(config)
-        }
-        (main, _) => {
-            let broken = files.into_iter().filter_map(|file| file.broken);
-            let all = together(main.err().into_iter().chain(broken));
-            Err(all.expect("settings are missing only where a problem is noted"))
-        }
-    }
+    let (files, found): (Vec<AccountFile>, Vec<_>) = admitted.into_iter().unzip();
+    let mut warnings = match main {
+        Ok(warnings) => warnings,
+        Err(error) => return Err(together(error, files.into_iter().filter_map(|one| one.broken))),
+    };
+    warnings.extend(found.into_iter().flatten());
+    accounts.extend(files.iter().flat_map(|file| file.accounts.iter().cloned()));
+    let mut config = Config { accounts, settings, files, hash: 0, warnings };
+    config.hash = hash(loader.contents, &config);
+    Ok(config)
 }
 
-/// Several errors as one; nothing if there is none.
-fn together(errors: impl IntoIterator<Item = ConfigError>) -> Option<ConfigError> {
-    let mut errors = errors.into_iter();
-    let mut all = errors.next()?;
-    for error in errors {
+/// Several errors as one.
+fn together(mut all: ConfigError, others: impl IntoIterator<Item = ConfigError>) -> ConfigError {
+    for error in others {
         all.problems.extend(error.problems);
         all.warnings.extend(error.warnings);
         all.more += error.more;
     }
     all.more += all.problems.len().saturating_sub(REPORTED_MAX);
     all.problems.truncate(REPORTED_MAX);
-    Some(all)
+    all
 }
 
 fn hash(mut contents: Vec<u8>, config: &Config) -> u64 {
@@ -183,9 +194,8 @@ fn hash(mut contents: Vec<u8>, config: &Config) -> u64 {
     fnv1a(&contents)
 }
 
-/// The settings if they are good, the accounts of the main file, and the account files with the accounts that
-/// come into use.
-type Loaded = (Option<GlobalSettings>, Vec<Arc<Account>>, Vec<(Candidate, Vec<Arc<Account>>)>);
+/// The settings, the accounts of the main file, and the account files with their warnings.
+type Loaded = (GlobalSettings, Vec<Arc<Account>>, Vec<(AccountFile, Vec<ConfigProblem>)>);
 
 /// Reads one file after the other.
 struct ConfigLoader<'a> {
@@ -198,7 +208,7 @@ struct ConfigLoader<'a> {
 }
 
 impl ConfigLoader<'_> {
-    fn load_main(&mut self, report: &mut Report) -> Result<Loaded, Noted> {
+    fn load_main(&mut self, report: &mut Report) -> Checked<Loaded> {
         let file = Arc::clone(&self.main.path);
         let main: Nested<MainKeys> = read_keys(&self.main, report)?;
         let mut scope = Scope::new(report, &file);
@@ -213,49 +223,48 @@ impl ConfigLoader<'_> {
                         or in a file that account_files names";
             scope.problem(main.at, "", what);
         }
-        let mut candidates: Vec<Candidate> = files
-            .into_iter()
-            .map(|(path, fault)| {
-                self.load_account_file(&path, fault, secrets_dir.as_deref(), &defaults)
-            })
-            .collect();
-        let admitted = admit(&found, &mut candidates, &defaults);
-        let accounts = found.accounts.into_iter().map(|placed| placed.account).collect();
-        Ok((settings, accounts, candidates.into_iter().zip(admitted).collect()))
+        let candidates = files.into_iter().map(|(path, fault)| {
+            self.load_account_file(&path, fault, secrets_dir.as_deref(), &defaults)
+        });
+        let candidates = candidates.collect();
+        Ok((settings, found.accounts().collect(), admit(&found, candidates)))
     }
 
-    /// The settings if they are good, the directory of the secrets of account files, and what the settings
-    /// say of every account.
+    /// The settings, the directory of the secrets of account files, and what the settings say of every account.
+    /// In place of what is not good, and noted, there is a default.
     fn check_settings(
         &self,
         keys: &MainKeys,
         scope: &mut Scope<'_>,
-    ) -> (Option<GlobalSettings>, Option<PathBuf>, Defaults) {
-        let poll = keys.poll.check(&mut scope.within("poll")).ok();
-        let export = keys.export.keys.check(&mut scope.within("export"));
-        let export = export.unwrap_or(DEFAULT_EXPORT);
-        let max_in_flight = keys.max_in_flight.value("max_in_flight", scope).ok();
-        let origin = self.origin(&self.main.path, FileTrust::Main);
+    ) -> (GlobalSettings, Option<PathBuf>, Defaults) {
+        let poll = keys.poll.check(&mut scope.within("poll")).unwrap_or_default();
+        let export = keys.export.keys.check(&mut scope.within("export")).unwrap_or_default();
+        let max_in_flight =
+            keys.max_in_flight.or(256_usize, "max_in_flight", scope).unwrap_or_default();
+        let file = self.context(&self.main.path, FileTrust::Main);
         let secrets_dir = keys.secrets_dir.check("secrets_dir", scope).ok().flatten();
-        let secrets_dir = secrets_dir.map(|written| origin.folder.join(written.0));
-        let partners = Partners::check(&keys.partners, &origin, &mut scope.within("partners"));
-        let settings = poll.zip(max_in_flight).map(|(poll, max_in_flight)| GlobalSettings {
+        let secrets_dir = secrets_dir.map(|written| file.folder.join(written));
+        let partners = Partners::check(
+            &keys.partners,
+            &mut FileScope { scope: scope.within("partners"), file: &file },
+        );
+        let settings = GlobalSettings {
             poll,
-            max_in_flight: max_in_flight.0,
+            max_in_flight,
             export,
-            secrets_dir: secrets_dir.clone(),
+            secrets_dir: secrets_dir.as_ref().map(|dir| dir.to_string_lossy().into_owned()),
             partners: partners.usable(),
-        });
+        };
         (settings, secrets_dir, Defaults { poll: keys.poll.keys.clone(), export, partners })
     }
 
-    fn origin<'t>(&'t self, file: &Path, trust: FileTrust<'t>) -> Origin<'t> {
-        Origin {
+    fn context<'t>(&'t self, file: &Path, trust: FileTrust<'t>) -> FileContext<'t> {
+        FileContext {
             folder: folder_of(file),
             environment: self.environment,
             permissions: self.permissions,
             trust,
-            literal: false,
+            literal: Cell::new(false),
         }
     }
 
@@ -267,9 +276,10 @@ impl ConfigLoader<'_> {
         defaults: &Defaults,
         scope: &mut Scope<'_>,
     ) -> FoundAccounts {
-        let mut origin = self.origin(&source.path, trust);
-        let found = check_accounts(list, defaults, &mut origin, scope);
-        source.judge_mode(origin.literal, scope);
+        let file = self.context(&source.path, trust);
+        let mut accounts = FileScope { scope: scope.within(""), file: &file };
+        let found = check_accounts(list, defaults, &mut accounts);
+        source.judge_mode(file.literal.get(), scope);
         check_duplicates(&found.claims, scope.report());
         budget::check(&found.accounts, scope.report());
         for placed in &found.accounts {
@@ -305,10 +315,12 @@ impl ConfigLoader<'_> {
 
     /// What one item of `account_files` stands for.
     fn find(&self, name: &Key<PathText>, key: &str, scope: &mut Scope<'_>) -> source::Found {
-        let Ok(written) = name.value(key, scope) else { return source::Found::default() };
+        let Ok(written) = name.require(key, name.at(), "", scope) else {
+            return source::Found::default();
+        };
         // The folder as the main file's path has it, so that messages name files alike.
         let folder = self.main.path.parent().unwrap_or(Path::new(""));
-        let mut found = match expand(folder, &written.0) {
+        let mut found = match expand(folder, &written) {
             Ok(found) => found,
             Err(fault) => {
                 scope.problem(name.at(), key, fault);
@@ -361,7 +373,7 @@ impl ConfigLoader<'_> {
             found.claims.push(Claim::new(ClaimKey::Stem(stem.to_owned()), whole, String::new()));
         }
         let earlier = self.running.accounts_of(path);
-        Candidate { path: source.path, found, earlier, report }
+        Candidate::new(source.path, found, earlier, report, defaults)
     }
 
     fn check_file(
@@ -394,7 +406,7 @@ impl ConfigLoader<'_> {
 fn read_keys<T: DeserializeOwned + Default>(
     source: &SourceFile,
     report: &mut Report,
-) -> Result<Nested<T>, Noted> {
+) -> Checked<Nested<T>> {
     let (at, message) = match read_yaml(&source.bytes, Switches::TrueFalse) {
         Ok(Some(keys)) => return Ok(keys),
         Ok(None) => {

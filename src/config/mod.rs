@@ -9,8 +9,8 @@
 //! are the documentation of the keys: `make generated` writes docs/config.schema.json and the tables of
 //! docs/configuration.md from them. They are made of what `key` has and of the values of
 //! `value`, which know their place; beside each type stands the check that makes a part of an
-//! [`Account`](crate::account::Account) of it, and the way back, for [`render()`] and `/config`. `budget` says
-//! whether upstream has room for all of it.
+//! [`Account`](crate::account::Account) of it. `budget` says whether upstream has room for all of it, and
+//! [`render()`] writes what runs for `/config`.
 //!
 //! Nothing here prints a value that may be a secret, wherever a person put it by mistake.
 
@@ -21,12 +21,12 @@ mod budget;
 mod ca;
 mod claims;
 mod file;
+mod file_scope;
 mod key;
 mod labels;
 mod lists;
 mod load;
 mod network;
-mod origin;
 mod partners;
 mod reset;
 mod settings;
@@ -37,8 +37,8 @@ mod value;
 
 pub use self::admission::AccountFile;
 pub use self::file::render;
-pub use self::load::{AccountCheck, Config, Running, load, parse, reload};
-pub use self::origin::Permissions;
+pub use self::file_scope::Permissions;
+pub use self::load::{AccountCheck, Config, Running, UnknownAccount, load, parse, reload};
 pub use self::settings::GlobalSettings;
 pub use crate::problems::{ConfigError, ConfigProblem};
 

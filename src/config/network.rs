@@ -3,21 +3,21 @@
 //! An account file may set all of them, because they only concern the tokens that its own accounts send; the
 //! one that reads a file of the host, `ca_file`, is confined to `secrets_dir` as token files are.
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use url::Url;
 
 use crate::account::{Api, ProxyUrl, RateLimit, Tls};
 use crate::net::is_loopback;
 
 use super::ca::read_ca;
+use super::file_scope::FileScope;
 use super::key::Key;
-use super::origin::Origin;
 use super::value::{Address, Bounded, HOUR, PathText, Percentage, Time};
-use crate::problems::report::Noted;
+use crate::problems::report::{Checked, Noted};
 use crate::problems::scope::Scope;
 
 /// How many requests the API takes of a token.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RateLimitKeys {
@@ -29,66 +29,32 @@ pub(super) struct RateLimitKeys {
     share: Key<Percentage>,
 }
 
-impl Default for RateLimitKeys {
-    fn default() -> Self {
-        Self::from(&RateLimit::default())
-    }
-}
-
-impl From<&RateLimit> for RateLimitKeys {
-    fn from(limit: &RateLimit) -> Self {
-        let RateLimit { requests, per, share } = *limit;
-        Self {
-            requests: Key::of(Bounded(requests as usize)),
-            per: Key::of(Time(per)),
-            share: Key::of(Percentage(share)),
-        }
-    }
-}
-
 impl RateLimitKeys {
-    pub(super) fn check(&self, scope: &mut Scope<'_>) -> Result<RateLimit, Noted> {
-        let requests = self.requests.value("requests", scope);
-        let per = self.per.value("per", scope);
-        let share = self.share.value("share", scope);
-        Ok(RateLimit { requests: requests?.0 as u32, per: per?.0, share: share?.0 })
+    pub(super) fn check(&self, scope: &mut Scope<'_>) -> Checked<RateLimit> {
+        let usual = RateLimit::default();
+        let requests = self.requests.or(usual.requests as usize, "requests", scope);
+        let per = self.per.or(usual.per, "per", scope);
+        let share = self.share.or(usual.share, "share", scope);
+        Ok(RateLimit { requests: requests? as u32, per: per?, share: share? })
     }
 }
 
 /// How the API's certificate is checked; that of an https proxy, too.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct TlsKeys {
     /// Authorities to trust, in PEM and up to 1 MiB, in place of those of the system; read at start.
-    #[serde(skip_serializing_if = "Key::is_missing")]
     ca_file: Key<PathText>,
     /// Accepts every certificate; the token can be read on the network path.
     insecure_skip_verify: Key<bool>,
 }
 
-impl Default for TlsKeys {
-    fn default() -> Self {
-        Self::from(&Tls::default())
-    }
-}
-
-impl From<&Tls> for TlsKeys {
-    fn from(tls: &Tls) -> Self {
-        let Tls { ca, insecure_skip_verify } = tls;
-        let file = ca.as_ref().and_then(|ca| ca.file());
-        Self {
-            ca_file: Key::optional(file.map(PathText::from)),
-            insecure_skip_verify: Key::of(*insecure_skip_verify),
-        }
-    }
-}
-
 impl TlsKeys {
-    pub(super) fn check(&self, origin: &Origin<'_>, scope: &mut Scope<'_>) -> Result<Tls, Noted> {
-        let ca = origin.optional_file(&self.ca_file, "ca_file", scope, read_ca);
+    pub(super) fn check(&self, scope: &mut FileScope<'_>) -> Checked<Tls> {
+        let ca = scope.optional_file(&self.ca_file, "ca_file", read_ca);
         let insecure_skip_verify =
-            self.insecure_skip_verify.value("insecure_skip_verify", scope)?;
+            self.insecure_skip_verify.or(false, "insecure_skip_verify", scope)?;
         if insecure_skip_verify {
             let what = "takes every certificate, so everyone on the network path can read the token; \
                         ca_file trusts an authority of your own";
@@ -106,9 +72,9 @@ pub(super) fn check_base_url(
     api: Api,
     proxy: Option<&ProxyUrl>,
     scope: &mut Scope<'_>,
-) -> Result<Url, Noted> {
+) -> Checked<Url> {
     let given = base_url.check("base_url", scope)?;
-    let url = given.map_or_else(|| default_base_url(api), |address| address.0);
+    let url = given.unwrap_or_else(|| default_base_url(api));
     let leak = leak(&url, proxy);
     if let Some(fault) = url_fault(&url).or(leak.filter(|_| !allowed)) {
         scope.problem(base_url.at(), "base_url", fault);
@@ -148,7 +114,7 @@ fn url_fault(url: &Url) -> Option<&'static str> {
 }
 
 /// Where a token would leave this host without encryption.
-pub(super) fn leak(url: &Url, proxy: Option<&ProxyUrl>) -> Option<&'static str> {
+fn leak(url: &Url, proxy: Option<&ProxyUrl>) -> Option<&'static str> {
     if url.scheme() != "http" {
         None
     } else if !is_loopback(url) {
@@ -156,7 +122,7 @@ pub(super) fn leak(url: &Url, proxy: Option<&ProxyUrl>) -> Option<&'static str> 
             "would send the token unencrypted; write https://, or set allow_insecure_http: true \
              (http is for localhost, 127.0.0.0/8 and [::1])",
         )
-    } else if proxy.is_some_and(|proxy| !is_loopback(proxy.address())) {
+    } else if proxy.is_some_and(|proxy| !is_loopback(&proxy.address())) {
         Some(
             "would send the token unencrypted to the proxy, whose own loopback it names; \
              remove proxy_url, or set allow_insecure_http: true",

@@ -5,18 +5,18 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use url::Url;
 
 use crate::account::Partner;
 use crate::problems::entries::Entries;
 use crate::problems::hint::{similar, tellable};
 use crate::problems::place::At;
-use crate::problems::report::Noted;
+use crate::problems::report::{Checked, Noted};
 use crate::problems::scope::Scope;
 
-use super::key::{Key, Nested, missing};
-use super::origin::Origin;
+use super::file_scope::FileScope;
+use super::key::{Key, Nested};
 use super::token::check_password_file;
 use super::value::{Address, Line, PathText};
 
@@ -24,7 +24,7 @@ use super::value::{Address, Line, PathText};
 const TEXT_MAX: usize = 256;
 
 /// A technical partner's login.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(extend("required" = ["email", "password_file"])))]
 #[serde(default, deny_unknown_fields)]
@@ -37,10 +37,8 @@ pub(super) struct PartnerKeys {
     /// What the tokens shall be good for.
     scope: Key<Line<TEXT_MAX>>,
     /// The partner's application; only `oauth` needs it.
-    #[serde(skip_serializing_if = "Key::is_missing")]
     client_id: Key<Line<TEXT_MAX>>,
     /// Where a customer's login ends, as registered: an address of http or https; only `oauth` needs it.
-    #[serde(skip_serializing_if = "Key::is_missing")]
     #[cfg_attr(test, schemars(extend("maxLength" = 256, "pattern" = "^https?://[^#]+$")))]
     redirect_uri: Key<Address>,
     /// Whether accounts in account files may use it. They may then read every customer of the partner.
@@ -50,58 +48,25 @@ pub(super) struct PartnerKeys {
 /// The partners by their names.
 pub(super) type PartnersKeys = Nested<Entries<Nested<PartnerKeys>>>;
 
-impl Default for PartnerKeys {
-    fn default() -> Self {
-        Self {
-            email: Key::MISSING,
-            password_file: Key::MISSING,
-            scope: Key::of(Line("transport,crm".to_owned())),
-            client_id: Key::MISSING,
-            redirect_uri: Key::MISSING,
-            allow_account_files: Key::of(false),
-        }
-    }
-}
-
-impl From<&Partner> for PartnerKeys {
-    fn from(partner: &Partner) -> Self {
-        let Partner {
-            name: _,
-            email,
-            password_file,
-            scope,
-            client_id,
-            redirect_uri,
-            allow_account_files,
-        } = partner;
-        Self {
-            email: Key::of(Line(email.clone())),
-            password_file: Key::of(password_file.as_path().into()),
-            scope: Key::of(Line(scope.clone())),
-            client_id: Key::optional(client_id.clone().map(Line)),
-            redirect_uri: Key::optional(redirect_uri.clone().map(Address)),
-            allow_account_files: Key::of(*allow_account_files),
-        }
-    }
-}
-
 /// The partners by name; without a value those that are named but not usable.
 #[derive(Default)]
 pub(super) struct Partners(BTreeMap<String, Option<Arc<Partner>>>);
 
 impl Partners {
     /// Checks the mapping of the main file.
-    pub(super) fn check(keys: &PartnersKeys, origin: &Origin<'_>, scope: &mut Scope<'_>) -> Self {
+    pub(super) fn check(keys: &PartnersKeys, scope: &mut FileScope<'_>) -> Self {
         let partners = keys.keys.0.iter().map(|entry| {
             let scope = &mut scope.within(tellable(&entry.key).unwrap_or("…"));
-            (entry.key.clone(), partner(&entry.key, &entry.value, origin, scope).ok().map(Arc::new))
+            (entry.key.clone(), partner(&entry.key, &entry.value, scope).ok().map(Arc::new))
         });
         Self(partners.collect())
     }
 
     /// Those that accounts can use.
-    pub(super) fn usable(&self) -> Vec<Arc<Partner>> {
-        self.0.values().flatten().cloned().collect()
+    pub(super) fn usable(&self) -> BTreeMap<String, Arc<Partner>> {
+        let usable =
+            |(name, partner): (&String, &Option<_>)| Some((name.clone(), partner.clone()?));
+        self.0.iter().filter_map(usable).collect()
     }
 
     /// The partner of this name as it is now, if account files may use it.
@@ -109,63 +74,71 @@ impl Partners {
         self.0.get(name)?.as_ref().filter(|partner| partner.allow_account_files)
     }
 
-    /// The partner of a name that stands in a file; nothing if what is wrong with it is noted where it stands.
-    /// The error follows the key.
-    pub(super) fn find(
+    /// The partner that a key of the section at `section` names.
+    pub(super) fn find<const MOST: usize>(
         &self,
-        name: &str,
-        account_file: bool,
-    ) -> Result<Option<Arc<Partner>>, String> {
-        if account_file {
-            let what = "names no partner that account files may use; \
-                        allow_account_files: true in its entry in the main file lets them";
-            return self.open_to_account_files(name).cloned().map(Some).ok_or(what.to_owned());
-        }
-        if let Some(partner) = self.0.get(name) {
-            return Ok(partner.clone());
-        }
+        key: &Key<Line<MOST>>,
+        section: At,
+        scope: &mut FileScope<'_>,
+    ) -> Checked<Arc<Partner>> {
+        let remedy = "name the login under partners whose application the customer lets in";
+        let name = key.require("partner", section, remedy, scope)?;
+        let fault = if scope.is_account_file() {
+            if let Some(partner) = self.open_to_account_files(&name) {
+                return Ok(Arc::clone(partner));
+            }
+            "names no partner that account files may use; \
+             allow_account_files: true in its entry in the main file lets them"
+                .to_owned()
+        } else if let Some(partner) = self.0.get(&name) {
+            // What is wrong with it is noted where it stands.
+            return partner.clone().ok_or(Noted);
+        } else {
+            format!("is no name under partners; {}", self.remedy(&name))
+        };
+        scope.problem(key.at(), "partner", fault);
+        Err(Noted)
+    }
+
+    fn remedy(&self, name: &str) -> String {
         let known: Vec<&str> = self.0.keys().filter_map(|name| tellable(name)).collect();
-        let remedy = match similar(name, &known) {
+        match similar(name, &known) {
             Some(meant) => format!("did you mean {meant}?"),
             None if known.is_empty() => "give the login under partners".to_owned(),
             None => format!("known are {}", known.join(", ")),
-        };
-        Err(format!("is no name under partners; {remedy}"))
+        }
     }
 }
 
 fn partner(
     name: &str,
     section: &Nested<PartnerKeys>,
-    origin: &Origin<'_>,
-    scope: &mut Scope<'_>,
-) -> Result<Partner, Noted> {
+    scope: &mut FileScope<'_>,
+) -> Checked<Partner> {
     let keys = &section.keys;
     let email = check_email(keys, section.at, scope);
-    let file = origin.secret_file(&keys.password_file, "password_file", scope, check_password_file);
-    let password_file = file.and_then(|file| {
-        let remedy = "name a file that holds the password of the partner's login";
-        file.ok_or_else(|| missing("password_file", section.at, remedy, scope))
-    });
-    let tokens = keys.scope.value("scope", scope);
+    let named = (&keys.password_file, "password_file");
+    let remedy = "name a file that holds the password of the partner's login";
+    let password_file = scope.secret_file(named, section.at, remedy, check_password_file);
+    let tokens = keys.scope.or("transport,crm", "scope", scope);
     let client_id = keys.client_id.check("client_id", scope);
     let redirect_uri = check_redirect_uri(&keys.redirect_uri, scope);
-    let allow_account_files = keys.allow_account_files.value("allow_account_files", scope);
+    let allow_account_files = keys.allow_account_files.or(false, "allow_account_files", scope);
     Ok(Partner {
         name: name.to_owned(),
         email: email?,
         password_file: password_file?,
-        scope: tokens?.0,
-        client_id: client_id?.map(|id| id.0),
+        scope: tokens?,
+        client_id: client_id?,
         redirect_uri: redirect_uri?,
         allow_account_files: allow_account_files?,
     })
 }
 
 /// The scheme of HTTP logins ends the user name at the first colon.
-fn check_email(keys: &PartnerKeys, at: At, scope: &mut Scope<'_>) -> Result<String, Noted> {
+fn check_email(keys: &PartnerKeys, at: At, scope: &mut Scope<'_>) -> Checked<String> {
     let remedy = "write the user name of the partner's login";
-    let Line(email) = keys.email.require("email", at, remedy, scope)?;
+    let email = keys.email.require("email", at, remedy, scope)?;
     if email.contains(':') {
         let what = "contains a colon, which no user name of a login can";
         scope.problem(keys.email.at(), "email", what);
@@ -174,8 +147,8 @@ fn check_email(keys: &PartnerKeys, at: At, scope: &mut Scope<'_>) -> Result<Stri
     Ok(email)
 }
 
-fn check_redirect_uri(key: &Key<Address>, scope: &mut Scope<'_>) -> Result<Option<Url>, Noted> {
-    let Some(Address(url)) = key.check("redirect_uri", scope)? else { return Ok(None) };
+fn check_redirect_uri(key: &Key<Address>, scope: &mut Scope<'_>) -> Checked<Option<Url>> {
+    let Some(url) = key.check("redirect_uri", scope)? else { return Ok(None) };
     let is_http = matches!(url.scheme(), "http" | "https");
     if !is_http || url.host().is_none() || url.fragment().is_some() {
         let what =

@@ -70,7 +70,7 @@ impl SourceFile {
 pub(super) struct Found {
     /// The files, in sorted order.
     pub(super) files: Vec<PathBuf>,
-    /// Folders that cannot be searched, so that nobody knows what is in them, and why.
+    /// Folders that cannot be searched, so that it is not known what is in them, and why.
     pub(super) faults: Vec<(PathBuf, String)>,
 }
 
@@ -82,94 +82,74 @@ pub(super) fn expand(folder: &Path, name: &str) -> Result<Found, String> {
     if !is_pattern(name) {
         return Ok(Found { files: vec![folder.join(name)], faults: Vec::new() });
     }
-    let mut parts = Vec::new();
-    for component in Path::new(name).components() {
-        let part = component.as_os_str().to_string_lossy().into_owned();
-        parts.push(match (is_pattern(&part), part.as_str()) {
-            (true, "**") => {
-                return Err("is not a pattern: ** is not known; write a * for each folder".into());
-            }
-            (true, text) => {
-                let pattern = Pattern::new(text);
-                Part::Pattern(pattern.map_err(|error| format!("is not a pattern: {}", error.msg))?)
-            }
-            (false, _) => Part::Name(part),
-        });
-    }
     let mut found = Found::default();
-    let known = parts.iter().take_while(|part| matches!(part, Part::Name(_))).count();
-    let (names, parts) = parts.split_at(known);
-    let base = names.iter().fold(folder.to_owned(), |path, part| match part {
-        Part::Name(name) => path.join(name),
-        Part::Pattern(_) => path,
-    });
-    found.search(base.clone(), parts);
-    if found.files.len() > FILES_MAX {
-        let fault = format!("has more than {FILES_MAX} files of the pattern; narrow it");
-        found = Found { files: Vec::new(), faults: vec![(base, fault)] };
+    let mut paths = vec![folder.to_owned()];
+    let mut base = None;
+    for component in Path::new(name).components() {
+        let part = component.as_os_str().to_string_lossy();
+        if is_pattern(&part) {
+            let pattern = pattern(&part)?;
+            base = base.or_else(|| paths.first().cloned());
+            paths = paths.iter().flat_map(|path| found.matches(path, &pattern)).collect();
+        } else {
+            paths.iter_mut().for_each(|path| path.push(&*part));
+            if base.is_some() {
+                paths.retain(|path| found.exists(path));
+            }
+        }
+        if let (true, Some(base)) = (paths.len() > FILES_MAX, &base) {
+            let fault = format!("has more than {FILES_MAX} files of the pattern; narrow it");
+            return Ok(Found { files: Vec::new(), faults: vec![(base.clone(), fault)] });
+        }
     }
-    found.files.sort();
+    paths.sort();
+    found.files = paths;
     Ok(found)
+}
+
+fn pattern(part: &str) -> Result<Pattern, String> {
+    if part == "**" {
+        return Err("is not a pattern: ** is not known; write a * for each folder".to_owned());
+    }
+    Pattern::new(part).map_err(|error| format!("is not a pattern: {}", error.msg))
 }
 
 fn is_pattern(name: &str) -> bool {
     name.contains(['*', '?', '['])
 }
 
-/// A piece of a pattern, between two slashes.
-enum Part {
-    Name(String),
-    Pattern(Pattern),
-}
-
 impl Found {
-    /// Follows `parts` from `path` on.
-    fn search(&mut self, path: PathBuf, parts: &[Part]) {
-        match parts.split_first() {
-            None => self.files.push(path),
-            Some((Part::Name(name), rest)) => {
-                let path = path.join(name);
-                // Where something stands in the way there is certainly no such file.
-                match path.symlink_metadata() {
-                    Err(error) if is_absent(&error) => {}
-                    Err(error) => self.fault(path, &error),
-                    Ok(_) => self.search(path, rest),
-                }
-            }
-            Some((Part::Pattern(pattern), rest)) => match list(&path) {
-                Err(error) if is_absent(&error) => {}
-                Err(error) => self.fault(path, &error),
-                Ok(names) => {
-                    for name in names.iter().filter(|name| matches(pattern, name)) {
-                        if self.files.len() > FILES_MAX {
-                            return;
-                        }
-                        self.search(path.join(name), rest);
-                    }
-                }
-            },
-        }
+    /// What is in a folder and fits to a pattern.
+    fn matches(&mut self, folder: &Path, pattern: &Pattern) -> Vec<PathBuf> {
+        let options = MatchOptions {
+            case_sensitive: true,
+            require_literal_separator: true,
+            require_literal_leading_dot: true,
+        };
+        let fits =
+            |name: &OsStr| name.to_str().is_some_and(|name| pattern.matches_with(name, options));
+        let names = list(folder).unwrap_or_else(|error| {
+            self.note(folder, &error);
+            Vec::new()
+        });
+        let names = names.into_iter().filter(|name| fits(name));
+        names.map(|name| folder.join(name)).collect()
     }
 
-    fn fault(&mut self, path: PathBuf, error: &io::Error) {
-        self.faults.push((path, format!("cannot be searched for account files: {error}")));
+    fn exists(&mut self, path: &Path) -> bool {
+        path.symlink_metadata().map_err(|error| self.note(path, &error)).is_ok()
+    }
+
+    /// Notes what cannot be searched. Where something stands in the way there is certainly no such file.
+    fn note(&mut self, path: &Path, error: &io::Error) {
+        if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) {
+            let fault = format!("cannot be searched for account files: {error}");
+            self.faults.push((path.to_owned(), fault));
+        }
     }
 }
 
 fn list(folder: &Path) -> io::Result<Vec<OsString>> {
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     folder.read_dir()?.map(|entry| entry.map(|entry| entry.file_name())).collect()
-}
-
-fn matches(pattern: &Pattern, name: &OsStr) -> bool {
-    let options = MatchOptions {
-        case_sensitive: true,
-        require_literal_separator: true,
-        require_literal_leading_dot: true,
-    };
-    name.to_str().is_some_and(|name| pattern.matches_with(name, options))
-}
-
-fn is_absent(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }

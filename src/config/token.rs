@@ -6,8 +6,6 @@
 use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 
-use secrecy::zeroize::Zeroizing;
-
 use crate::account::RESET_TOKEN_MIN;
 use crate::files::{OpenFile, Privacy};
 use crate::text;
@@ -41,40 +39,40 @@ pub(super) type FileWarning = Option<String>;
 
 /// Checks that a file can serve as a token file. Its content is looked at and dropped.
 pub(super) fn check_token_file(path: &Path) -> Result<FileWarning, String> {
-    let (text, warning) = read_secret(path, "a token")?;
-    token_fault(text.trim()).map_or(Ok(warning), |fault| Err(format!("holds a token that {fault}")))
+    check_secret(path, "a token", |text| that(token_fault(text.trim())))
 }
 
 /// Checks that a file can serve as the file of a reset token, which must be hard to guess.
 pub(super) fn check_reset_token_file(path: &Path) -> Result<FileWarning, String> {
-    let (text, warning) = read_secret(path, "a reset token")?;
-    let token = text.trim();
-    if let Some(fault) = token_fault(token) {
-        return Err(format!("holds a reset token that {fault}"));
-    }
-    if token.len() < RESET_TOKEN_MIN {
-        return Err(format!(
-            "holds a reset token of fewer than {RESET_TOKEN_MIN} characters; make one with \
-             `openssl rand -hex 32`"
-        ));
-    }
-    Ok(warning)
+    check_secret(path, "a reset token", |text| {
+        let token = text.trim();
+        let short = || {
+            format!(
+                "of fewer than {RESET_TOKEN_MIN} characters; make one with `openssl rand -hex 32`"
+            )
+        };
+        that(token_fault(token)).or_else(|| (token.len() < RESET_TOKEN_MIN).then(short))
+    })
 }
 
 /// Checks that a file can serve as a password file, which may end in a line break.
 pub(super) fn check_password_file(path: &Path) -> Result<FileWarning, String> {
-    let (text, warning) = read_secret(path, "a password")?;
-    let password = text.strip_suffix('\n').unwrap_or(&text);
-    let password = password.strip_suffix('\r').unwrap_or(password);
-    password_fault(password)
-        .map_or(Ok(warning), |fault| Err(format!("holds a password that {fault}")))
+    check_secret(path, "a password", |text| {
+        let password = text.strip_suffix('\n').unwrap_or(text);
+        that(password_fault(password.strip_suffix('\r').unwrap_or(password)))
+    })
 }
 
-/// The content of a file that only its owner and group may read, unless its mount sets that otherwise.
-fn read_secret(
+fn that(fault: Option<&str>) -> Option<String> {
+    fault.map(|fault| format!("that {fault}"))
+}
+
+/// Checks a file with `what`, which only its owner and group may read, unless its mount sets that otherwise.
+fn check_secret(
     path: &Path,
     what: &'static str,
-) -> Result<(Zeroizing<String>, FileWarning), String> {
+    fault: impl Fn(&str) -> Option<String>,
+) -> Result<FileWarning, String> {
     let file = OpenFile::regular(path)?;
     let mode = file.mode();
     let warning = match file.privacy().map_err(|error| format!("cannot be read: {error}"))? {
@@ -90,7 +88,10 @@ fn read_secret(
             ));
         }
     };
-    Ok((file.read_secret(what)?, warning))
+    match fault(&file.read_secret(what)?) {
+        Some(fault) => Err(format!("holds {what} {fault}")),
+        None => Ok(warning),
+    }
 }
 
 /// The path under which a file may be used that the account file `stem` names: one in the folder

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::account::{USER_NAME_MAX, User, UserId};
 use crate::problems::place::At;
-use crate::problems::report::Noted;
+use crate::problems::report::{Checked, Noted};
 use crate::problems::scope::Scope;
 
 use super::key::{Key, Nested};
@@ -15,36 +15,23 @@ use super::labels::LabelsKeys;
 use super::value::Line;
 
 /// A CRM user whose counter is read.
-#[derive(Clone, Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema), schemars(extend("required" = ["id"])))]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct UserKeys {
     /// The user's id in the CRM, quoted; no id twice.
     id: Key<UserId>,
     /// Display name.
-    #[serde(skip_serializing_if = "Key::is_missing")]
     name: Key<Line<USER_NAME_MAX>>,
     /// Labels on the user's info metric, over those of the account.
-    #[serde(skip_serializing_if = "LabelsKeys::is_empty")]
     labels: LabelsKeys,
 }
 
 /// The users of an account.
 pub(super) type UsersKeys = Nested<Vec<Nested<UserKeys>>>;
 
-impl From<&User> for UserKeys {
-    fn from(user: &User) -> Self {
-        let User { id, name, labels } = user;
-        Self {
-            id: Key::of(id.clone()),
-            name: Key::optional(name.clone().map(Line)),
-            labels: labels.into(),
-        }
-    }
-}
-
 impl UsersKeys {
-    /// The users, of whom there may be none if users are `found` anyway; the account stands at `account`.
+    /// The users, which may be none if users are `found` anyway; the account stands at `account`.
     /// Without `names` none is kept.
     pub(super) fn check(
         &self,
@@ -52,7 +39,7 @@ impl UsersKeys {
         found: bool,
         names: bool,
         scope: &mut Scope<'_>,
-    ) -> Result<Vec<Arc<User>>, Noted> {
+    ) -> Checked<Vec<Arc<User>>> {
         let remedy = "list the CRM users to poll, - id: \"1\", or switch on discover_users";
         if self.keys.is_empty() && !found {
             if self.is_given() {
@@ -88,13 +75,13 @@ impl UsersKeys {
 }
 
 impl Nested<UserKeys> {
-    fn check(&self, index: usize, names: bool, scope: &mut Scope<'_>) -> Result<User, Noted> {
+    fn check(&self, index: usize, names: bool, scope: &mut Scope<'_>) -> Checked<User> {
         let UserKeys { id, name, labels } = &self.keys;
         // Words are made only where something is wrong: there may be 100,000 users.
         if let (Some(id), true, true) =
-            (id.good(), name.is_missing() || name.good().is_some(), labels.is_empty())
+            (id.good(), !name.is_given() || name.good().is_some(), labels.is_empty())
         {
-            let name = name.good().filter(|_| names).map(|name| name.0.clone());
+            let name = name.good().filter(|_| names).cloned();
             return Ok(User { id: id.clone(), name, labels: crate::account::Labels::new() });
         }
         let mut scope = scope.within(&format!("users[{index}]"));
@@ -102,6 +89,6 @@ impl Nested<UserKeys> {
         let id = id.require("id", self.at, remedy, &mut scope);
         let name = name.check("name", &mut scope);
         let labels = labels.check("labels", &mut scope);
-        Ok(User { id: id?, name: name?.filter(|_| names).map(|name| name.0), labels: labels? })
+        Ok(User { id: id?, name: name?.filter(|_| names), labels: labels? })
     }
 }

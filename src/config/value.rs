@@ -1,18 +1,13 @@
 //! The types of single values: durations, counts, names, patterns, addresses.
 //!
-//! Each says how it is read, and how `/config` shows it. None repeats what was written where a secret may
-//! stand in the wrong place.
+//! Each says how it is read. None repeats what was written where a secret may stand in the wrong place.
 
-use std::path::Path;
 use std::time::Duration;
 
 use secrecy::SecretString;
-use serde::ser::{Serialize, Serializer};
 use url::Url;
 
-use crate::account::{
-    AccountId, AccountName, Api, InvalidName, Pattern, Profile, ProxyUrl, UserId, check_text,
-};
+use crate::account::{AccountId, AccountName, Api, Pattern, Profile, ProxyUrl, UserId, check_text};
 use crate::text;
 
 use super::key::Value;
@@ -25,12 +20,9 @@ pub(super) const HOUR: u64 = 60 * MINUTE;
 /// Longest path; the kernel's limit is the same.
 pub(super) const PATH_MAX: usize = 4096;
 
-/// What stands in place of a secret.
-pub(super) const SECRET: &str = "<secret>";
-
 /// A duration from `LEAST` to `MOST` milliseconds, in units of h, m, s and ms.
-#[derive(Clone, Copy)]
-pub(super) struct Time<const LEAST: u64, const MOST: u64>(pub(super) Duration);
+#[derive(Clone)]
+pub(super) struct Time<const LEAST: u64, const MOST: u64>;
 
 impl<const LEAST: u64, const MOST: u64> Time<LEAST, MOST> {
     /// Its bounds in words.
@@ -40,22 +32,18 @@ impl<const LEAST: u64, const MOST: u64> Time<LEAST, MOST> {
 }
 
 impl<const LEAST: u64, const MOST: u64> Value for Time<LEAST, MOST> {
-    fn read(written: &Written) -> Result<Self, String> {
+    type Of = Duration;
+
+    fn read(written: &Written) -> Result<Duration, String> {
         if written.is_number() {
             return Err("is a number without a unit; write 30s, 1m30s, 200ms or 2h".to_owned());
         }
         let duration = text::parse_duration(written_text(written)?)
             .ok_or("is not a duration; write 30s, 1m30s, 200ms or 2h")?;
         if (Duration::from_millis(LEAST)..=Duration::from_millis(MOST)).contains(&duration) {
-            return Ok(Self(duration));
+            return Ok(duration);
         }
         Err(out_of_bounds(&text::duration(duration), &Self::bounds()))
-    }
-}
-
-impl<const LEAST: u64, const MOST: u64> Serialize for Time<LEAST, MOST> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        text::duration(self.0).serialize(serializer)
     }
 }
 
@@ -64,11 +52,13 @@ pub(super) fn out_of_bounds(given: &str, [least, most]: &[String; 2]) -> String 
 }
 
 /// A whole number within bounds.
-#[derive(Clone, Copy, serde::Serialize)]
-pub(super) struct Bounded<const LEAST: usize, const MOST: usize>(pub(super) usize);
+#[derive(Clone)]
+pub(super) struct Bounded<const LEAST: usize, const MOST: usize>;
 
 impl<const LEAST: usize, const MOST: usize> Value for Bounded<LEAST, MOST> {
-    fn read(written: &Written) -> Result<Self, String> {
+    type Of = usize;
+
+    fn read(written: &Written) -> Result<usize, String> {
         let Some(number) = written.as_number().filter(|number| !number.is_f64()) else {
             let kind = kind(written);
             return Err(format!(
@@ -76,7 +66,7 @@ impl<const LEAST: usize, const MOST: usize> Value for Bounded<LEAST, MOST> {
             ));
         };
         match number.as_u64().and_then(|number| usize::try_from(number).ok()) {
-            Some(count) if (LEAST..=MOST).contains(&count) => Ok(Self(count)),
+            Some(count) if (LEAST..=MOST).contains(&count) => Ok(count),
             // Longer ones are not repeated: some tokens consist of digits.
             _ if number.as_i64().is_some_and(|number| number.unsigned_abs() < 1_000_000_000) => {
                 Err(out_of_bounds(&number.to_string(), &[LEAST, MOST].map(|n| n.to_string())))
@@ -87,28 +77,26 @@ impl<const LEAST: usize, const MOST: usize> Value for Bounded<LEAST, MOST> {
 }
 
 /// A whole percentage, with its sign.
-#[derive(Clone, Copy)]
-pub(super) struct Percentage(pub(super) u8);
+#[derive(Clone)]
+pub(super) struct Percentage;
 
 impl Value for Percentage {
-    fn read(written: &Written) -> Result<Self, String> {
+    type Of = u8;
+
+    fn read(written: &Written) -> Result<u8, String> {
         const WRONG: &str = "must be a whole percentage from 1% to 100%, as in 60%";
         if written.is_number() {
             return Err(WRONG.to_owned());
         }
         let number =
             written_text(written)?.strip_suffix('%').and_then(|text| text.trim().parse().ok());
-        number.filter(|number| (1..=100).contains(number)).map(Self).ok_or(WRONG.to_owned())
-    }
-}
-
-impl Serialize for Percentage {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&format_args!("{}%", self.0))
+        number.filter(|number| (1..=100).contains(number)).ok_or(WRONG.to_owned())
     }
 }
 
 impl Value for bool {
+    type Of = Self;
+
     fn read(written: &Written) -> Result<Self, String> {
         let wrong = "must be true or false, unquoted (yes, no, on and off are text in YAML)";
         written.as_bool().ok_or_else(|| wrong.to_owned())
@@ -116,107 +104,79 @@ impl Value for bool {
 }
 
 /// Text on one line, of `MOST` characters at most.
-#[derive(Clone, serde::Serialize)]
-pub(super) struct Line<const MOST: usize>(pub(super) String);
+#[derive(Clone)]
+pub(super) struct Line<const MOST: usize>;
 
 /// A path, as it is written.
 pub(super) type PathText = Line<PATH_MAX>;
 
 impl<const MOST: usize> Value for Line<MOST> {
-    fn read(written: &Written) -> Result<Self, String> {
-        let text = written_text(written)?;
-        check_text(text, MOST).map_err(in_words)?;
-        Ok(Self(text.to_owned()))
-    }
-}
+    type Of = String;
 
-impl From<&Path> for PathText {
-    /// A path that is not UTF-8 cannot be written in YAML, nor have come from there.
-    fn from(path: &Path) -> Self {
-        Self(path.to_string_lossy().into_owned())
+    fn read(written: &Written) -> Result<String, String> {
+        let text = written_text(written)?;
+        check_text(text, MOST).map_err(|why| why.to_string())?;
+        Ok(text.to_owned())
     }
 }
 
 /// A secret that stands in the file itself.
 #[derive(Clone)]
-pub(super) struct Secret(pub(super) SecretString);
+pub(super) struct Secret;
 
 impl Value for Secret {
-    fn read(written: &Written) -> Result<Self, String> {
-        Ok(Self(written_text(written)?.into()))
-    }
-}
+    type Of = SecretString;
 
-impl Serialize for Secret {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        SECRET.serialize(serializer)
+    fn read(written: &Written) -> Result<SecretString, String> {
+        Ok(written_text(written)?.into())
     }
 }
 
 /// An address of HTTP; a login in it is a secret.
 #[derive(Clone)]
-pub(super) struct Address(pub(super) Url);
+pub(super) struct Address;
 
 impl Value for Address {
-    fn read(written: &Written) -> Result<Self, String> {
-        let url = Url::parse(written_text(written)?).ok();
-        url.map(Self).ok_or_else(|| "is not a URL; write https://tech.wazzup24.com".to_owned())
-    }
-}
+    type Of = Url;
 
-impl Serialize for Address {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut bare = self.0.clone();
-        // Only addresses without a host refuse this, and they cannot carry a login.
-        let _ = bare.set_username("");
-        let _ = bare.set_password(None);
-        let login = if bare == self.0 { "" } else { "<secret>@" };
-        bare.as_str().replacen("://", &format!("://{login}"), 1).serialize(serializer)
+    fn read(written: &Written) -> Result<Url, String> {
+        let url = Url::parse(written_text(written)?).ok();
+        url.ok_or_else(|| "is not a URL; write https://tech.wazzup24.com".to_owned())
     }
 }
 
 impl Value for Api {
+    type Of = Self;
+
     fn read(written: &Written) -> Result<Self, String> {
-        match written_text(written)? {
-            "v2" => Ok(Self::V2),
-            "v3" => Ok(Self::V3),
-            _ => Err("must be v2 (technical partners) or v3 (API keys)".to_owned()),
-        }
+        let wrong = "must be v2 (technical partners) or v3 (API keys)";
+        written_text(written)?.parse().map_err(|_| wrong.to_owned())
     }
 }
 
 impl Value for Profile {
-    fn read(written: &Written) -> Result<Self, String> {
-        match written_text(written)? {
-            "full" => Ok(Self::Full),
-            "minimal" => Ok(Self::Minimal),
-            _ => Err("must be full or minimal".to_owned()),
-        }
-    }
-}
+    type Of = Self;
 
-/// What is wrong and, where the first does not say it, what to do.
-pub(super) fn in_words(why: InvalidName) -> String {
-    let remedy = match why {
-        InvalidName::TooLong { .. } => "; shorten it",
-        InvalidName::Control | InvalidName::Padded => "; remove it",
-        InvalidName::DotSegment => "; give the id that the CRM uses",
-        _ => "",
-    };
-    format!("{why}{remedy}")
+    fn read(written: &Written) -> Result<Self, String> {
+        written_text(written)?.parse().map_err(|_| "must be full or minimal".to_owned())
+    }
 }
 
 /// Longest pattern, in characters.
 const PATTERN_MAX: usize = 1000;
 
 impl Value for Pattern {
+    type Of = Self;
+
     fn read(written: &Written) -> Result<Self, String> {
-        let Line::<PATTERN_MAX>(text) = Line::read(written)?;
+        let text = Line::<PATTERN_MAX>::read(written)?;
         Self::parse(&text).map_err(|why| why.to_string())
     }
 }
 
 impl Value for ProxyUrl {
+    type Of = Self;
+
     fn read(written: &Written) -> Result<Self, String> {
         Self::parse(written_text(written)?).map_err(|why| why.to_string())
     }
@@ -225,24 +185,13 @@ impl Value for ProxyUrl {
 macro_rules! names {
     ($($type:ty),+) => {$(
         impl Value for $type {
+            type Of = Self;
+
             fn read(written: &Written) -> Result<Self, String> {
-                Self::parse(written_text(written)?).map_err(in_words)
+                Self::parse(written_text(written)?).map_err(|why| why.to_string())
             }
         }
     )+};
 }
 
 names!(AccountName, AccountId, UserId);
-
-/// What is shown as it may be written.
-macro_rules! shown {
-    ($($type:ty),+) => {$(
-        impl Serialize for $type {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
-            }
-        }
-    )+};
-}
-
-shown!(AccountName, AccountId, UserId, Pattern, ProxyUrl);

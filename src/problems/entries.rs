@@ -4,7 +4,6 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use serde::ser::{Serialize, Serializer};
 use serde_saphyr::Spanned;
 
 use super::place::{At, place};
@@ -35,22 +34,9 @@ impl<T> Default for Entries<T> {
     }
 }
 
-impl<K: Into<String>, T> FromIterator<(K, T)> for Entries<T> {
-    fn from_iter<I: IntoIterator<Item = (K, T)>>(entries: I) -> Self {
-        let entry = |(key, value): (K, T)| Entry { key: key.into(), at: None, value };
-        Self(entries.into_iter().map(entry).collect())
-    }
-}
-
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Entries<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(EntriesVisitor(PhantomData))
-    }
-}
-
-impl<T: Serialize> Serialize for Entries<T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|entry| (&entry.key, &entry.value)))
     }
 }
 

@@ -15,7 +15,7 @@ pub(crate) fn similar<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     let near = |key: &&str| if key.len() < 4 { 1 } else { 2 };
     known
         .iter()
-        .map(|key| (distance(&word, &plain(key)), *key))
+        .map(|key| (strsim::levenshtein(&word, &plain(key)), *key))
         .filter(|(distance, key)| *distance <= near(key))
         .min()
         .map(|(_, key)| key)
@@ -41,37 +41,9 @@ fn plain(word: &str) -> String {
     word.to_lowercase().replace(['_', '-'], "")
 }
 
-/// Levenshtein's distance in characters.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
-    for (index, x) in a.chars().enumerate() {
-        let (mut diagonal, mut left) = (index, index + 1);
-        let mut cells = row.iter_mut();
-        if let Some(first) = cells.next() {
-            *first = left;
-        }
-        for (cell, y) in cells.zip(b.chars()) {
-            let best = (diagonal + usize::from(x != y)).min(left + 1).min(*cell + 1);
-            diagonal = *cell;
-            *cell = best;
-            left = best;
-        }
-    }
-    row.last().copied().unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn distance_counts_single_letter_edits() {
-        for (a, b, edits) in
-            [("", "", 0), ("", "abc", 3), ("kitten", "sitting", 3), ("tokn", "token", 1)]
-        {
-            assert_eq!(distance(a, b), edits, "{a} {b}");
-        }
-    }
 
     #[test]
     fn close_words_are_hinted_at_and_distant_ones_are_not() {

@@ -17,4 +17,5 @@ pub(crate) mod report;
 pub(crate) mod scope;
 pub(crate) mod written;
 
+pub use self::place::Spot;
 pub use self::problem::{ConfigError, ConfigProblem};

@@ -23,10 +23,12 @@ pub(crate) fn place<T>(value: &Spanned<T>) -> At {
 }
 
 /// A place in one of the files; as text `config.yaml:3:7`.
-#[derive(Clone)]
-pub(crate) struct Spot {
-    pub(crate) file: Arc<Path>,
-    pub(crate) at: At,
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Spot {
+    /// The file.
+    pub file: Arc<Path>,
+    /// Line and column in it, in characters and from 1. Nothing is the file as a whole.
+    pub at: Option<(u32, u32)>,
 }
 
 impl fmt::Display for Spot {

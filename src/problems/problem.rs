@@ -4,20 +4,15 @@
 //! module makes them. Their text never holds a value that may be a secret.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::place::Spot;
-use crate::text;
 
 /// One thing that is wrong, or worth a warning, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ConfigProblem {
-    /// The file it is in.
-    pub file: PathBuf,
-    /// The line, from 1, where it has one.
-    pub line: Option<usize>,
-    /// The column in characters, from 1, where it has one.
-    pub column: Option<usize>,
+    /// Where it is.
+    pub spot: Spot,
     /// Where in the file's structure, what is wrong, and what to do.
     pub message: String,
 }
@@ -33,29 +28,17 @@ pub struct ConfigError {
     pub warnings: Vec<ConfigProblem>,
 }
 
-impl ConfigProblem {
-    pub(super) fn new(spot: &Spot, message: String) -> Self {
-        let (line, column) = spot.at.unzip();
-        let number = |number: Option<u32>| number.and_then(|number| usize::try_from(number).ok());
-        Self { file: spot.file.to_path_buf(), line: number(line), column: number(column), message }
-    }
-}
-
 impl ConfigError {
     /// A file of which only one thing can be said.
     pub(crate) fn whole(file: &Path, message: String) -> Self {
-        let problem = ConfigProblem { file: file.to_owned(), line: None, column: None, message };
+        let problem = ConfigProblem { spot: Spot { file: file.into(), at: None }, message };
         Self { problems: vec![problem], more: 0, warnings: Vec::new() }
     }
 }
 
 impl fmt::Display for ConfigProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&text::path(&self.file))?;
-        for number in [self.line, self.column].into_iter().flatten() {
-            write!(f, ":{number}")?;
-        }
-        write!(f, ": {}", self.message)
+        write!(f, "{}: {}", self.spot, self.message)
     }
 }
 
@@ -81,9 +64,7 @@ mod tests {
     #[test]
     fn one_problem_stays_on_one_line() {
         let problem = ConfigProblem {
-            file: PathBuf::from("a\nb.yaml"),
-            line: Some(3),
-            column: Some(7),
+            spot: Spot { file: Path::new("a\nb.yaml").into(), at: Some((3, 7)) },
             message: "is wrong".to_owned(),
         };
         assert_eq!(problem.to_string(), "a\\nb.yaml:3:7: is wrong");
@@ -92,9 +73,7 @@ mod tests {
     #[test]
     fn an_error_lists_its_problems_and_counts_the_rest() {
         let problem = |message: &str| ConfigProblem {
-            file: PathBuf::from("c.yaml"),
-            line: None,
-            column: None,
+            spot: Spot { file: Path::new("c.yaml").into(), at: None },
             message: message.to_owned(),
         };
         let error = ConfigError {

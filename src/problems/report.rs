@@ -10,6 +10,9 @@ const REPORTED_MAX: usize = 50;
 #[derive(Clone, Copy)]
 pub(crate) struct Noted;
 
+/// What was made of a part of a file, or stands in the report.
+pub(crate) type Checked<T> = Result<T, Noted>;
+
 /// What has been found so far in one file.
 #[derive(Default)]
 pub(crate) struct Report {
@@ -22,7 +25,7 @@ impl Report {
     /// Notes a problem.
     pub(crate) fn problem(&mut self, spot: &Spot, message: String) {
         if self.problems.len() < REPORTED_MAX {
-            self.problems.push(ConfigProblem::new(spot, message));
+            self.problems.push(ConfigProblem { spot: spot.clone(), message });
         } else {
             self.more += 1;
         }
@@ -31,7 +34,7 @@ impl Report {
     /// Notes what is legal but unwise.
     pub(crate) fn warn(&mut self, spot: &Spot, message: String) {
         if self.warnings.len() < REPORTED_MAX {
-            self.warnings.push(ConfigProblem::new(spot, message));
+            self.warnings.push(ConfigProblem { spot: spot.clone(), message });
         }
     }
 
@@ -44,7 +47,7 @@ impl Report {
     pub(crate) fn finish(self) -> Result<Vec<ConfigProblem>, ConfigError> {
         let Self { mut problems, more, mut warnings } = self;
         for found in [&mut problems, &mut warnings] {
-            found.sort_by_key(|problem| (problem.line, problem.column));
+            found.sort_by_key(|problem| problem.spot.at);
         }
         if problems.is_empty() {
             Ok(warnings)

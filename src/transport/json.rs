@@ -75,7 +75,7 @@ impl<'a> Object<'a> {
 impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
     fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
-        struct Key<'k>(#[serde(borrow)] Cow<'k, str>);
+        struct Name<'k>(#[serde(borrow)] Cow<'k, str>);
         struct Fields;
         impl<'de> Visitor<'de> for Fields {
             type Value = Object<'de>;
@@ -86,7 +86,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Object<'de>, A::Error> {
                 let mut values = Vec::new();
-                while let Some((Key(key), value)) = fields.next_entry()? {
+                while let Some((Name(key), value)) = fields.next_entry()? {
                     if values.len() == FIELDS_MAX {
                         return Err(A::Error::custom("too many fields"));
                     }

@@ -83,7 +83,7 @@ mod tests {
     fn authority() -> Authorities {
         let key = rcgen::KeyPair::generate().unwrap();
         let certificate = rcgen::CertificateParams::default().self_signed(&key).unwrap();
-        Authorities::new(vec![certificate.der().to_vec()])
+        Authorities::new(vec![certificate.der().to_vec()], "ca.pem".as_ref())
     }
 
     #[test]

@@ -21,8 +21,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("counter", &["clock"]),
     ("channel", &[]),
     ("schedule", &[]),
-    // Working hours are part of an account's settings.
-    ("account", &["schedule"]),
+    // Working hours are part of an account's settings, which are shown without their secrets.
+    ("account", &["net", "schedule", "text"]),
     ("metrics", &["blocking"]),
     ("storage", &["blocking", "files"]),
     // When a pause that upstream asked for ends, for people.

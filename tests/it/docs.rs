@@ -1,8 +1,7 @@
 //! The documentation says what the program does, and nothing else.
 
-mod configuration;
+pub(crate) mod configuration;
 mod dashboards;
-pub(crate) mod keys;
 mod metrics;
 mod texts;
 

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use serde_yaml::Value;
+use serde_json::Value;
 use tempfile::TempDir;
 use wazzup_exporter::config::{self, Config, Permissions};
 
-use super::docs::keys::known;
+use super::docs::configuration;
 use super::support::daemon::World;
 use super::support::files::write_private;
 use super::support::upstream::{configuration, serve, still};
@@ -110,20 +110,20 @@ fn fill(text: &str, secrets: &[&str]) -> String {
     secrets.iter().fold(text.to_owned(), |text, secret| text.replacen("<secret>", secret, 1))
 }
 
-/// The paths of all keys, as [`known`] writes them.
+/// The paths of all keys, as [`configuration::keys`] writes them.
 fn keys(value: &Value, path: &str, found: &mut BTreeSet<String>) {
     match value {
-        Value::Mapping(entries) => {
+        Value::Object(entries) => {
             let last = path.rsplit('.').next().unwrap_or_default();
             let named = ["labels", "partners", "set"].contains(&last);
             for (key, value) in entries {
-                let name = if named { "*" } else { key.as_str().unwrap() };
+                let name = if named { "*" } else { key.as_str() };
                 let path = if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
                 keys(value, &path, found);
                 found.insert(path);
             }
         }
-        Value::Sequence(items) if items.iter().any(Value::is_mapping) => {
+        Value::Array(items) if items.iter().any(Value::is_object) => {
             for item in items {
                 keys(item, &format!("{path}[]"), found);
             }
@@ -147,8 +147,8 @@ fn what_is_shown_is_the_configuration_that_runs_with_every_key_and_no_secret() {
     assert_eq!(again.accounts, config.accounts, "{shown}");
     assert_eq!(render(&again), shown);
     let mut found = BTreeSet::new();
-    keys(&serde_yaml::from_str(&shown).unwrap(), "", &mut found);
-    let mut expected = known();
+    keys(&serde_saphyr::from_str(&shown).unwrap(), "", &mut found);
+    let mut expected = configuration::keys();
     // Shown as what they lead to.
     assert!(expected.remove("account_files") && expected.remove("accounts[].auth.token_env"));
     assert_eq!(found, expected);

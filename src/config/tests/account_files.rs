@@ -76,7 +76,7 @@ fn a_folder_that_cannot_be_read_is_broken_and_its_files_stay() {
     std::fs::rename(folder.path("d"), folder.path("aside")).unwrap();
     // Nothing is there any more, for certain.
     expect(&folder, &over(&folder, &good.files), "", "");
-    // A link to itself: nobody can tell what is there. Permissions do not stop the root user of a test.
+    // A link to itself: it is not known what is there. Permissions do not stop the root user of a test.
     symlink("d", folder.path("d")).unwrap();
     let config = over(&folder, &good.files);
     expect(&folder, &config, "a", "d d/a.yaml");

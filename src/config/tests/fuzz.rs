@@ -50,8 +50,7 @@ fn survives(bytes: &[u8]) {
         Ok(config) => assert!(!config.accounts.is_empty()),
         Err(error) => {
             assert!(!error.problems.is_empty());
-            let located =
-                error.problems.iter().filter_map(|problem| problem.line.zip(problem.column));
+            let located = error.problems.iter().filter_map(|problem| problem.spot.at);
             assert!(located.into_iter().all(|(line, column)| line > 0 && column > 0));
             assert!(!error.to_string().is_empty());
         }

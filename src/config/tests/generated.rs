@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -12,13 +13,22 @@ use crate::account::{AccountId, AccountName, Api, Pattern, Profile, ProxyUrl, Us
 use crate::problems::entries::Entries;
 
 use super::super::file::MainKeys;
-use super::super::key::{Key, Nested};
+use super::super::key::{self, Key, Nested};
 use super::super::value::{Address, Bounded, Line, PATH_MAX, Percentage, Secret, Time};
+use super::super::{parse, render};
 
 #[path = "../../../tests/support/generated.rs"]
 mod files;
 
 const PAGE: &str = "docs/configuration.md";
+
+/// What says nothing of all that has a default, and what switches on the rest of it.
+const CONFIGURATIONS: [&str; 2] = [
+    "accounts: [{name: a, auth: {token: t}, users: [{id: '1'}]}]",
+    "partners: {p: {email: e, password_file: secret}}\n\
+     accounts: [{name: a, account_id: '12345678', auth: {token: t}, users: [{id: '1'}], \
+     discover_users: {enabled: true}, reset: {enabled: true, token_file: secret}}]",
+];
 
 #[test]
 fn schema_and_tables_are_those_of_the_types() {
@@ -34,10 +44,49 @@ fn schema() -> Value {
     let settings =
         SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
     let mut schema = settings.into_generator().into_root_schema_for::<MainKeys>().to_value();
+    let folder = tempfile::tempdir().unwrap();
+    let secret = folder.path().join("secret");
+    std::fs::write(&secret, "s".repeat(32)).unwrap();
+    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).unwrap();
+    for given in CONFIGURATIONS {
+        let config = parse(given.as_bytes(), &folder.path().join("config.yaml")).unwrap();
+        let shown = render(&config.settings, &config.accounts);
+        let [shown, given] =
+            [shown.as_str(), given].map(|text| serde_saphyr::from_str(text).unwrap());
+        add_defaults(&mut schema, &shown, &given);
+    }
     tidy(&mut schema);
     schema["title"] = json!("Configuration of wazzup-exporter");
     schema["anyOf"] = json!([{"required": ["accounts"]}, {"required": ["account_files"]}]);
     schema
+}
+
+/// Adds as defaults what is `shown` of a configuration and not `given` in it. Where a default depends on other keys,
+/// the description says so.
+fn add_defaults(schema: &mut Value, shown: &Value, given: &Value) {
+    let described = schema["description"].as_str().is_some_and(|text| text.contains("Default:"));
+    match shown {
+        Value::Object(entries) => {
+            for (name, shown) in entries {
+                let known = schema["properties"].get(name.as_str()).is_some();
+                let place = if known {
+                    &mut schema["properties"][name]
+                } else {
+                    &mut schema["additionalProperties"]
+                };
+                add_defaults(place, shown, &given[name]);
+            }
+        }
+        Value::Array(items) if schema["items"]["properties"].is_object() => {
+            for item in items {
+                add_defaults(&mut schema["items"], item, &given[0]);
+            }
+        }
+        shown if given.is_null() && schema["default"].is_null() && !described => {
+            schema["default"] = shown.clone();
+        }
+        _ => {}
+    }
 }
 
 /// Takes out what is no help: titles and defaults of mappings, and the line breaks of comments.
@@ -49,7 +98,7 @@ fn tidy(value: &mut Value) {
         if schema.contains_key("properties") {
             schema.remove("title");
         }
-        if schema.get("default").is_some_and(|value| value.is_object() || *value == json!([])) {
+        if schema.get("default").is_some_and(|value| value.is_null() || *value == json!([])) {
             schema.remove("default");
         }
     }
@@ -60,7 +109,7 @@ fn tidy(value: &mut Value) {
     }
 }
 
-/// The page with the table after each line `<!-- keys of PLACE -->` made anew.
+/// The page with a new table after each line `<!-- keys of PLACE -->`.
 fn with_tables(page: &str, schema: &Value) -> String {
     let place = |line: &str| {
         let place = line.strip_prefix("<!-- keys of ")?.strip_suffix(" -->")?;
@@ -242,7 +291,7 @@ macro_rules! schemas {
 }
 
 schemas! {
-    [T: JsonSchema] Key<T>, generator => T::json_schema(generator);
+    [T: JsonSchema + key::Value] Key<T>, generator => T::json_schema(generator);
     [T: JsonSchema] Nested<T>, generator => nullable(generator.subschema_for::<T>());
     [T: JsonSchema] Entries<T>, generator => mapping(&T::json_schema(generator));
     [const LEAST: u64, const MOST: u64] Time<LEAST, MOST>, _generator => json_schema!({

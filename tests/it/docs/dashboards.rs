@@ -312,7 +312,7 @@ fn the_page_about_dashboards_explains_every_panel_and_no_other() {
 #[test]
 fn the_files_for_provisioning_say_what_the_page_says() {
     let read = |name: &str| -> Value {
-        serde_yaml::from_str(&page(&format!("grafana/provisioning/{name}"))).unwrap()
+        serde_saphyr::from_str(&page(&format!("grafana/provisioning/{name}"))).unwrap()
     };
     let page = page("docs/dashboards.md");
     let provider = &read("dashboards/wazzup.yaml")["providers"][0];

@@ -1,13 +1,15 @@
-//! Which file an account stands in, and what may be named there: see [`auth`](super::auth).
+//! Which file is being checked, and what may be named in it: see [`auth`](super::auth).
 
+use std::cell::Cell;
 use std::ffi::{OsStr, OsString};
+use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 
 use super::key::Key;
-use super::token::confine;
+use super::token::{FileWarning, confine};
 use super::value::PathText;
-use crate::problems::place::name_of;
-use crate::problems::report::Noted;
+use crate::problems::place::{At, name_of};
+use crate::problems::report::{Checked, Noted};
 use crate::problems::scope::Scope;
 
 /// What a configuration may ask for only if the command line allows it.
@@ -21,7 +23,7 @@ pub struct Permissions {
 pub(super) type Environment<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
 /// The file an account stands in, as far as its secrets matter.
-pub(super) struct Origin<'a> {
+pub(super) struct FileContext<'a> {
     /// The folder against which relative paths count.
     pub(super) folder: PathBuf,
     /// The environment.
@@ -31,52 +33,78 @@ pub(super) struct Origin<'a> {
     /// What the file may name.
     pub(super) trust: FileTrust<'a>,
     /// Whether the file holds a secret itself.
-    pub(super) literal: bool,
+    pub(super) literal: Cell<bool>,
 }
 
-impl Origin<'_> {
+/// A part of the file that is being checked.
+pub(super) struct FileScope<'r> {
+    pub(super) scope: Scope<'r>,
+    pub(super) file: &'r FileContext<'r>,
+}
+
+impl<'r> Deref for FileScope<'r> {
+    type Target = Scope<'r>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.scope
+    }
+}
+
+impl DerefMut for FileScope<'_> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.scope
+    }
+}
+
+impl FileScope<'_> {
+    /// What stands under a key of it.
+    pub(super) fn within(&mut self, key: &str) -> FileScope<'_> {
+        FileScope { scope: self.scope.within(key), file: self.file }
+    }
+
     /// Whether it is an account file.
     pub(super) fn is_account_file(&self) -> bool {
-        matches!(self.trust, FileTrust::AccountFile { .. })
+        matches!(self.file.trust, FileTrust::AccountFile { .. })
     }
 
     /// Where the file under a key is and what `check` finds in it, if it may be named here. `check` says what
     /// is wrong in words that follow the file's name.
     pub(super) fn optional_file<T>(
-        &self,
+        &mut self,
         key: &Key<PathText>,
         name: &str,
-        scope: &mut Scope<'_>,
         check: impl FnOnce(&Path) -> Result<T, String>,
-    ) -> Result<Option<T>, Noted> {
-        let Some(written) = key.check(name, scope)? else { return Ok(None) };
-        let checked = self.reach(&written.0).and_then(|path| {
-            check(&path).map_err(|fault| format!("{} {fault}", name_of(&written.0, &path)))
+    ) -> Checked<Option<T>> {
+        let Some(written) = key.check(name, self)? else { return Ok(None) };
+        let checked = self.file.reach(&written).and_then(|path| {
+            check(&path).map_err(|fault| format!("{} {fault}", name_of(&written, &path)))
         });
         checked.map(Some).map_err(|fault| {
-            scope.problem(key.at(), name, fault);
+            self.problem(key.at(), name, fault);
             Noted
         })
     }
 
-    /// The path of a file with a secret, after `check` has looked into it; warns of what it warns of.
+    /// The path of the file with a secret that a key of the section at `section` has to name, after `check` has
+    /// looked into it; warns of what it warns of.
     pub(super) fn secret_file(
-        &self,
-        key: &Key<PathText>,
-        name: &str,
-        scope: &mut Scope<'_>,
-        check: impl FnOnce(&Path) -> Result<Option<String>, String>,
-    ) -> Result<Option<PathBuf>, Noted> {
-        let checked = self.optional_file(key, name, scope, |path| {
-            check(path).map(|warning| (path.to_owned(), warning))
-        })?;
-        let Some((path, warning)) = checked else { return Ok(None) };
-        if let (Some(warning), Some(written)) = (warning, key.good()) {
-            scope.warn(key.at(), name, format_args!("{} {warning}", name_of(&written.0, &path)));
+        &mut self,
+        (key, name): (&Key<PathText>, &str),
+        section: At,
+        remedy: &str,
+        check: impl FnOnce(&Path) -> Result<FileWarning, String>,
+    ) -> Checked<PathBuf> {
+        let written = key.require(name, section, remedy, self)?;
+        let found = self.optional_file(key, name, |path| Ok((path.to_owned(), check(path)?)))?;
+        let (path, warning) = found.ok_or(Noted)?;
+        if let Some(warning) = warning {
+            self.warn(key.at(), name, format_args!("{} {warning}", name_of(&written, &path)));
         }
-        Ok(Some(path))
+        Ok(path)
     }
+}
 
+impl FileContext<'_> {
     fn reach(&self, written: &str) -> Result<PathBuf, String> {
         let path = self.folder.join(written);
         match self.trust {
