@@ -8,6 +8,8 @@ use super::components::Components;
 use super::describe;
 use crate::config::Config;
 use crate::http::RunningConfig;
+use crate::reload::{self, ConfigSource, InUse, Triggers};
+use crate::shutdown::Shutdown;
 use crate::supervisor::{AccountsHandle, Changes};
 use crate::systemd::Notifier;
 
@@ -27,7 +29,7 @@ impl ApplyConfig {
     ///
     /// # Errors
     /// Why it cannot be applied.
-    pub(super) async fn apply(&self, config: Config) -> Result<(), String> {
+    async fn apply(&self, config: Config) -> Result<(), String> {
         let in_flight = config.settings.max_in_flight;
         let configured = config.accounts;
         let own = self.components.shard.own(&configured);
@@ -41,5 +43,19 @@ impl ApplyConfig {
         self.running.set_broken(describe::broken(&config.files));
         info!(accounts = own.len(), added, changed, removed, "the configuration is in use");
         Ok(())
+    }
+
+    /// Reloads the configuration on its triggers, if there is a file to read.
+    pub(super) async fn follow(
+        self,
+        source: Option<ConfigSource>,
+        in_use: InUse,
+        triggers: Triggers,
+        shutdown: Shutdown,
+    ) {
+        let Some(source) = source else { return reload::decline(triggers, shutdown).await };
+        let (process, notifier) = (&self.components.process, &self.notifier);
+        let apply = |config| self.apply(config);
+        reload::run(source, in_use, triggers, apply, process, notifier, shutdown).await;
     }
 }

@@ -12,8 +12,9 @@ use crate::health::Heartbeat;
 use crate::limit::{GlobalLimit, Limiter, Paces};
 use crate::metrics::{ProcessMetrics, Tally};
 use crate::poller::{Poller, Registry};
-use crate::reset::Elsewhere;
+use crate::reset::{Elsewhere, ResetService};
 use crate::shard::Shard;
+use crate::shutdown::Shutdown;
 use crate::snapshot::Slot;
 use crate::storage::Storage;
 use crate::transport::{BuildError, ConnectionPools, HttpClient};
@@ -115,6 +116,12 @@ impl Components {
             Some(storage) => poller.with_storage(storage),
             None => poller,
         })
+    }
+
+    /// The service that resets accounts.
+    pub(super) fn resets(&self, shutdown: &Shutdown) -> ResetService {
+        let (registry, elsewhere) = (Arc::clone(&self.registry), Arc::clone(&self.elsewhere));
+        ResetService::new(registry, elsewhere, self.storage.clone(), shutdown.clone())
     }
 
     /// The connections that an account's requests go through.

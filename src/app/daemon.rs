@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::net::TcpListener;
 use tracing::info;
 
 use super::apply_config::ApplyConfig;
@@ -15,35 +16,30 @@ use super::sampling::{self, SAMPLING_PERIOD};
 use crate::account::Account;
 use crate::auth::Tokens;
 use crate::clock::Stamp;
-use crate::config::{AccountCheck, AccountFile, Config};
+use crate::config::Config;
 use crate::health::Health;
-use crate::http::{Admin, Prefix, RunningConfig, Site};
+use crate::http::{Admin, RunningConfig, Site};
 use crate::metrics::{BuildInfo, ShardInfo};
-use crate::reload::{self, ConfigSource, InUse, Triggers, reloads};
+use crate::reload::{InUse, Reloads, Triggers, reloads};
 use crate::reset::{BODY_MAX, ResetService, completion_timeout};
 use crate::shutdown::{Hangups, Shutdown};
 use crate::snapshot::Directory;
 use crate::supervisor::{AccountsHandle, PollerStart, Supervisor};
-use crate::systemd::{self, Notifier};
+use crate::systemd;
 
 /// An exporter that has its listeners open and is ready to run.
 #[derive(Debug)]
 pub struct Daemon {
+    options: Options,
     listeners: Listeners,
     accounts: Vec<Arc<Account>>,
-    components: Components,
+    components: Arc<Components>,
     directory: Arc<Directory>,
     health: Arc<Health>,
     running: Arc<RunningConfig>,
-    route_prefix: Prefix,
-    telemetry_path: String,
-    notifier: Notifier,
-    sampling_period: Duration,
-    hash: u64,
-    files: Vec<AccountFile>,
-    source: Option<ConfigSource>,
-    lifecycle: bool,
+    in_use: InUse,
     hangups: Hangups,
+    sampling_period: Duration,
 }
 
 impl Daemon {
@@ -59,24 +55,22 @@ impl Daemon {
         let tokens = Tokens::new(options.storage.clone());
         let shard = &options.shard;
         let components = Components::new(&config, shard, tokens, options.storage.clone())?;
+        let components = Arc::new(components);
         let accounts = shard.own(&config.accounts);
         let running = RunningConfig::new(describe::config(config.settings, config.accounts));
         running.set_broken(describe::broken(&config.files));
+        let checked = Arc::clone(&components);
+        let check = Arc::new(move |account: &Account| checked.check(account));
         Ok(Self {
-            hash: config.hash,
-            files: config.files,
-            source: options.source.clone(),
-            lifecycle: options.lifecycle,
-            hangups,
+            options: options.clone(),
             listeners: Listeners::open(options).await?,
             accounts,
             components,
             directory: Arc::default(),
             health: Arc::default(),
             running: Arc::new(running),
-            route_prefix: options.route_prefix.clone(),
-            telemetry_path: options.telemetry_path.clone(),
-            notifier: options.notifier.clone(),
+            in_use: InUse { hash: config.hash, files: config.files, check },
+            hangups,
             sampling_period: SAMPLING_PERIOD,
         })
     }
@@ -99,19 +93,19 @@ impl Daemon {
         self.listeners.addresses()
     }
 
-    /// The address of the health listener, if there is one.
+    /// The address of the listener for health and readiness alone, if there is one.
     pub fn health_address(&self) -> Option<SocketAddr> {
-        self.listeners.health_address()
+        address(self.listeners.health.as_ref())
     }
 
     /// Where accounts can be reset, if they can.
     pub fn admin_address(&self) -> Option<SocketAddr> {
-        self.listeners.admin_address()
+        address(self.listeners.admin.as_ref())
     }
 
     /// Whether it speaks TLS there.
     pub fn encrypts(&self) -> bool {
-        self.listeners.encrypt()
+        self.options.web.as_ref().is_some_and(|config| config.tls.is_some())
     }
 
     /// Polls and serves until `shutdown`; then stops polling, finishes the answers in flight and stores
@@ -122,87 +116,84 @@ impl Daemon {
 
     /// Like [`Daemon::run`]; `send_handle` is given the handle that replaces the accounts.
     pub async fn run_with(self, shutdown: Shutdown, send_handle: impl FnOnce(AccountsHandle)) {
-        let Self { listeners, accounts, directory, health, .. } = self;
-        let components = Arc::new(self.components);
-        let (process, tokens) = (Arc::clone(&components.process), Arc::clone(&components.tokens));
-        let registry = Arc::clone(&components.registry);
-        let (elsewhere, storage) = (Arc::clone(&components.elsewhere), components.storage.clone());
-        let resets = ResetService::new(registry, elsewhere, storage, shutdown.clone());
-        let known = Arc::clone(&directory);
-        let admin = listeners.admin_address().map(|_| {
-            let (resets, process) = (resets.clone(), Arc::clone(&process));
-            Admin::new(resets, process, BODY_MAX, known, completion_timeout)
-        });
+        let components = Arc::clone(&self.components);
         let start = |start: PollerStart| {
             let PollerStart { slot, mode, heartbeat, stop, shutdown } = start;
             let poller = components.poller(&slot, heartbeat).expect("its client was set up before");
             poller.run(&components.registry, mode, stop, shutdown)
         };
-        let (mut supervisor, handle) =
+        let (directory, health) = (Arc::clone(&self.directory), Arc::clone(&self.health));
+        let (mut supervisor, accounts) =
             Supervisor::new(start, Arc::clone(&directory), Arc::clone(&health), shutdown.clone());
-        let count = accounts.len();
-        supervisor.replace_accounts(accounts);
-        send_handle(handle.clone());
-        let sampler =
-            sampling::sample(Arc::clone(&directory), self.sampling_period, shutdown.clone());
-        let (status, known) = (describe::status(Arc::clone(&directory)), Arc::clone(&directory));
-        let (reloads, orders) = reloads();
-        let site = Site {
-            directory,
-            process: Arc::clone(&process),
-            health: Arc::clone(&health),
-            config: Arc::clone(&self.running),
-            prefix: self.route_prefix,
-            telemetry_path: self.telemetry_path,
-            started: Stamp::now(),
-            reloads: self.lifecycle.then_some(reloads),
+        supervisor.replace_accounts(self.accounts.clone());
+        send_handle(accounts.clone());
+        let resets = components.resets(&shutdown);
+        let notifier = self.options.notifier.clone();
+        let count = self.accounts.len();
+        let (reloads, requests) = reloads();
+        let (site, admin) = (self.site(reloads), self.admin(&resets));
+        let triggers = Triggers { hangups: self.hangups, requests };
+        let apply = ApplyConfig {
+            components: Arc::clone(&components),
+            accounts,
+            running: self.running,
+            notifier: notifier.clone(),
         };
-        let mut servers = listeners.serve(site, admin, &health, &process, &shutdown);
-        servers.spawn(sampler);
-        servers.spawn(resets.clone().run());
-        let triggers = Triggers { hangups: self.hangups, requests: orders };
-        let checked = Arc::clone(&components);
-        let check: Arc<AccountCheck> = Arc::new(move |account| checked.check(account));
-        let in_use = InUse { hash: self.hash, files: self.files, check };
-        let (components, running) = (Arc::clone(&components), self.running);
-        let apply_config =
-            ApplyConfig { components, accounts: handle, running, notifier: self.notifier.clone() };
-        servers.spawn(follow(self.source, in_use, triggers, apply_config, shutdown.clone()));
+        let mut tasks = self.listeners.serve(site, admin, &shutdown);
+        let period = self.sampling_period;
+        tasks.spawn(sampling::sample(Arc::clone(&directory), period, shutdown.clone()));
+        tasks.spawn(resets.clone().run());
+        tasks.spawn(apply.follow(self.options.source, self.in_use, triggers, shutdown.clone()));
         health.listening();
-        let BuildInfo { version, revision } = BuildInfo::THIS;
-        info!(version, revision, accounts = count, "wazzup-exporter is running");
-        if let Some(ShardInfo { ordinal, shards, accounts_elsewhere }) = process.shard() {
-            info!(
-                shard = ordinal,
-                shards, accounts_elsewhere, "other processes poll the other accounts"
-            );
-        }
+        log_start(count, components.process.shard());
         let work = async {
             supervisor.run().await;
             // A refresh token that was sent must not be lost, nor what came of a reset.
-            let time_limit = completion_timeout(known.longest_timeout());
-            tokio::join!(servers.join_all(), tokens.finish_renewals(), resets.finish(time_limit));
+            let time_limit = completion_timeout(directory.longest_timeout());
+            let renewals = components.tokens.finish_renewals();
+            tokio::join!(tasks.join_all(), renewals, resets.finish(time_limit));
         };
+        let status = describe::status(Arc::clone(&directory));
         tokio::select! {
             biased;
-            never = systemd::notify_manager(&self.notifier, &health, status, &shutdown) => match never {},
+            never = systemd::notify_manager(&notifier, &health, status, &shutdown) => match never {},
             () = work => {}
         }
         info!("stopped");
     }
+
+    fn site(&self, reloads: Reloads) -> Site {
+        Site {
+            directory: Arc::clone(&self.directory),
+            process: Arc::clone(&self.components.process),
+            health: Arc::clone(&self.health),
+            config: Arc::clone(&self.running),
+            prefix: self.options.route_prefix.clone(),
+            telemetry_path: self.options.telemetry_path.clone(),
+            started: Stamp::now(),
+            reloads: self.options.lifecycle.then_some(reloads),
+        }
+    }
+
+    fn admin(&self, resets: &ResetService) -> Option<Admin> {
+        self.listeners.admin.as_ref()?;
+        let (process, directory) = (&self.components.process, Arc::clone(&self.directory));
+        let (resets, process) = (resets.clone(), Arc::clone(process));
+        Some(Admin::new(resets, process, BODY_MAX, directory, completion_timeout))
+    }
 }
 
-/// Reloads the configuration on its triggers, if there is a file to read.
-async fn follow(
-    source: Option<ConfigSource>,
-    in_use: InUse,
-    triggers: Triggers,
-    apply_config: ApplyConfig,
-    shutdown: Shutdown,
-) {
-    let Some(source) = source else { return reload::decline(triggers, shutdown).await };
-    let (process, notifier) =
-        (Arc::clone(&apply_config.components.process), apply_config.notifier.clone());
-    let apply = |config| apply_config.apply(config);
-    reload::run(source, in_use, triggers, apply, &process, &notifier, shutdown).await;
+fn address(listener: Option<&TcpListener>) -> Option<SocketAddr> {
+    listener?.local_addr().ok()
+}
+
+fn log_start(accounts: usize, shard: Option<ShardInfo>) {
+    let BuildInfo { version, revision } = BuildInfo::THIS;
+    info!(version, revision, accounts, "wazzup-exporter is running");
+    if let Some(ShardInfo { ordinal, shards, accounts_elsewhere }) = shard {
+        info!(
+            shard = ordinal,
+            shards, accounts_elsewhere, "other processes poll the other accounts"
+        );
+    }
 }

@@ -8,7 +8,7 @@ use super::components::Components;
 use crate::account::{Account, InvalidName, Labels, User, UserId};
 use crate::auth::Tokens;
 use crate::clock::Stamp;
-use crate::config::Config;
+use crate::config::{Config, UnknownAccount};
 use crate::doctor::{Diagnosis, examine, examine_user};
 use crate::exposition::{self, Format};
 use crate::health::Heartbeat;
@@ -25,13 +25,8 @@ const AT_ONCE: usize = 8;
 #[derive(Debug, thiserror::Error)]
 pub enum DiagnoseError {
     /// The account is not configured.
-    #[error("no account is named {name}; configured are {known}")]
-    UnknownAccount {
-        /// The name that was given.
-        name: String,
-        /// The names that there are.
-        known: String,
-    },
+    #[error(transparent)]
+    UnknownAccount(#[from] UnknownAccount),
     /// The argument cannot be a user id.
     #[error("the user's id {0}")]
     InvalidUser(#[from] InvalidName),
@@ -55,7 +50,7 @@ pub async fn diagnose(
 ) -> Result<Vec<Diagnosis>, DiagnoseError> {
     let user = user.map(UserId::parse).transpose()?;
     let wanted = match account {
-        Some(name) => vec![named(&config, name)?],
+        Some(name) => vec![Arc::clone(config.account(name)?)],
         None => shard.own(&config.accounts),
     };
     let components = Components::new(&config, shard, Tokens::read_only(storage), None)?;
@@ -64,15 +59,6 @@ pub async fn diagnose(
     let examinations: Vec<_> = stream::iter(examinations).buffered(AT_ONCE).collect().await;
     components.tokens.finish_renewals().await;
     Ok(examinations.into_iter().collect::<Result<_, _>>()?)
-}
-
-fn named(config: &Config, name: &str) -> Result<Arc<Account>, DiagnoseError> {
-    let found = config.accounts.iter().find(|account| account.name.as_str() == name);
-    found.cloned().ok_or_else(|| {
-        let known = config.accounts.iter().map(|account| account.name.as_str());
-        let known = known.take(20).collect::<Vec<_>>().join(", ");
-        DiagnoseError::UnknownAccount { name: name.to_owned(), known }
-    })
 }
 
 async fn examine_account(

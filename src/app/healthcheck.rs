@@ -5,6 +5,7 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use url::Url;
 
+use crate::net::without_login;
 use crate::transport::{BuildError, causes, http_client};
 
 /// Longer than any healthy answer takes, shorter than the usual time limit of a container's check.
@@ -40,7 +41,8 @@ pub enum HealthcheckError {
 /// # Errors
 /// Any other answer, or none within five seconds.
 pub async fn healthcheck(url: Url, insecure: bool) -> Result<(), HealthcheckError> {
-    let url = without_login(url);
+    // No health check needs a login, and an error must not print one.
+    let url = without_login(&url);
     let client = http_client()?.no_proxy().timeout(TIMEOUT);
     let client = client.tls_danger_accept_invalid_certs(insecure).build().map_err(BuildError)?;
     match client.get(url.clone()).send().await {
@@ -48,12 +50,4 @@ pub async fn healthcheck(url: Url, insecure: bool) -> Result<(), HealthcheckErro
         Ok(answer) => Err(HealthcheckError::Unhealthy { url, status: answer.status() }),
         Err(source) => Err(HealthcheckError::NoAnswer { url, source: source.without_url() }),
     }
-}
-
-/// No health check needs a login, and an error must not print one.
-fn without_login(mut url: Url) -> Url {
-    // Only addresses without a host refuse this, and they cannot carry a login.
-    let _ = url.set_username("");
-    let _ = url.set_password(None);
-    url
 }

@@ -1,14 +1,11 @@
 //! Addresses to listen on, as Prometheus' components take them.
 
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::Ipv6Addr;
 use std::str::FromStr;
 
 use crate::net::is_loopback_host;
-use tokio::net::{TcpListener, TcpSocket, lookup_host};
-
-/// Connections that may wait to be accepted; the kernel may have a lower limit.
-const BACKLOG: u32 = 1024;
+use tokio::net::TcpListener;
 
 /// An address to listen on: `host:port`, or `:port` for every interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,35 +84,17 @@ impl ListenAddress {
     /// # Errors
     /// What the operating system says, with the address and, where one is known, a remedy.
     pub async fn bind(&self) -> Result<TcpListener, BindError> {
-        let failed = |source| BindError { address: self.to_string(), source };
-        if let Some(host) = &self.host {
-            let found = lookup_host((host.as_str(), self.port)).await.map_err(failed)?;
-            let mut bound = Err(io::Error::other("the name has no address"));
-            for address in found {
-                bound = listen(address);
-                if bound.is_ok() {
-                    break;
-                }
-            }
-            return bound.map_err(failed);
-        }
-        // Takes IPv4 as well; a machine without IPv6 refuses it.
-        match listen((Ipv6Addr::UNSPECIFIED, self.port).into()) {
-            Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
-                listen((Ipv4Addr::UNSPECIFIED, self.port).into()).map_err(failed)
-            }
-            bound => bound.map_err(failed),
-        }
+        let at_host = async |host: &str| TcpListener::bind((host, self.port)).await;
+        let bound = match &self.host {
+            Some(host) => at_host(host).await,
+            // Takes IPv4 as well; a machine without IPv6 refuses it.
+            None => match at_host("::").await {
+                Err(error) if error.kind() != io::ErrorKind::AddrInUse => at_host("0.0.0.0").await,
+                bound => bound,
+            },
+        };
+        bound.map_err(|source| BindError { address: self.to_string(), source })
     }
-}
-
-/// Opens a listener with room for a crowd that connects at once.
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    // The port of a process that has ended is free at once.
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)
 }
 
 fn remedy(error: &io::Error) -> &'static str {

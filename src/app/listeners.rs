@@ -11,9 +11,7 @@ use tracing::info;
 use super::listen::{BindError, ListenAddress};
 use super::options::{Options, StartError};
 use super::web_reload;
-use crate::health::Health;
-use crate::http::{Access, Admin, Prefix, Service, Site, connections_max, serve};
-use crate::metrics::ProcessMetrics;
+use crate::http::{Access, Admin, Service, Site, connections_max, serve};
 use crate::shutdown::Shutdown;
 use crate::web_config::{Watch, WebConfig};
 
@@ -21,9 +19,8 @@ use crate::web_config::{Watch, WebConfig};
 #[derive(Debug)]
 pub(super) struct Listeners {
     main: Vec<TcpListener>,
-    health: Option<TcpListener>,
-    prefix: Prefix,
-    admin: Option<TcpListener>,
+    pub(super) health: Option<TcpListener>,
+    pub(super) admin: Option<TcpListener>,
     web: Option<WebConfig>,
     /// How often the files of the web configuration are checked.
     pub(super) check_period: Duration,
@@ -31,34 +28,21 @@ pub(super) struct Listeners {
 
 impl Listeners {
     pub(super) async fn open(options: &Options) -> Result<Self, StartError> {
-        let mut listeners = Vec::new();
+        let mut main = Vec::new();
         if let Some(sockets) = &options.sockets {
-            listeners = sockets.listeners().map_err(BindError::inherited)?;
+            main = sockets.listeners().map_err(BindError::inherited)?;
         } else {
             for address in &options.listen {
-                listeners.push(address.bind().await?);
+                main.push(address.bind().await?);
             }
         }
-        let health = match &options.health_listen {
-            Some(address) => Some(address.bind().await?),
-            None => None,
-        };
-        let (web, prefix) = (options.web.clone(), options.route_prefix.clone());
-        let admin = match &options.admin_listen {
-            Some(address) => {
-                check_admin(address, options.web.as_ref())?;
-                Some(address.bind().await?)
-            }
-            None => None,
-        };
-        Ok(Self {
-            main: listeners,
-            health,
-            admin,
-            prefix,
-            web,
-            check_period: web_reload::CHECK_PERIOD,
-        })
+        let health = bind(options.health_listen.as_ref()).await?;
+        if let Some(address) = &options.admin_listen {
+            check_admin(address, options.web.as_ref())?;
+        }
+        let admin = bind(options.admin_listen.as_ref()).await?;
+        let (web, check_period) = (options.web.clone(), web_reload::CHECK_PERIOD);
+        Ok(Self { main, health, admin, web, check_period })
     }
 
     /// Where the site is, with the ports that the system chose.
@@ -66,68 +50,49 @@ impl Listeners {
         self.main.iter().filter_map(|listener| listener.local_addr().ok()).collect()
     }
 
-    /// Where health and readiness alone are.
-    pub(super) fn health_address(&self) -> Option<SocketAddr> {
-        self.health.as_ref()?.local_addr().ok()
-    }
-
-    /// Where accounts are reset.
-    pub(super) fn admin_address(&self) -> Option<SocketAddr> {
-        self.admin.as_ref()?.local_addr().ok()
-    }
-
-    /// Whether the site speaks TLS.
-    pub(super) fn encrypt(&self) -> bool {
-        self.web.as_ref().is_some_and(|config| config.tls.is_some())
-    }
-
     /// Serves everything, and follows the web configuration, until `shutdown`.
     pub(super) fn serve(
         self,
         site: Site,
         admin: Option<Admin>,
-        health: &Arc<Health>,
-        process: &Arc<ProcessMetrics>,
         shutdown: &Shutdown,
     ) -> JoinSet<()> {
-        let access = Arc::new(Access::new(self.web.as_ref(), Arc::clone(process)));
-        let count = self.main.len() + usize::from(self.health.is_some());
-        let most = connections_max(count + usize::from(self.admin.is_some()));
+        let process = Arc::clone(&site.process);
+        let access = Arc::new(Access::new(self.web.as_ref(), Arc::clone(&process)));
+        let others = [&self.health, &self.admin].into_iter().flatten().count();
+        let most = connections_max(self.main.len() + others);
         let mut servers = JoinSet::new();
-        for address in self.addresses() {
-            info!(%address, "listening");
-        }
+        let mut start = |listener: TcpListener, service: Service, what: &str| {
+            if let Ok(address) = listener.local_addr() {
+                info!(%address, "{what}");
+            }
+            servers.spawn(serve(listener, service, most, shutdown.clone()));
+        };
+        let probes = Service::probes(&site.health, &site.prefix);
         let service = Service::site(site, Arc::clone(&access));
         for listener in self.main {
-            servers.spawn(serve(listener, service.clone(), most, shutdown.clone()));
+            start(listener, service.clone(), "listening");
         }
         if let Some(listener) = self.health {
-            if let Ok(address) = listener.local_addr() {
-                info!(%address, "listening for probes alone");
-            }
-            let service = Service::probes(health, &self.prefix);
-            servers.spawn(serve(listener, service, most, shutdown.clone()));
+            start(listener, probes, "listening for probes alone");
         }
         if let (Some(listener), Some(admin)) = (self.admin, admin) {
-            if let Ok(address) = listener.local_addr() {
-                info!(%address, "listening for resets");
-            }
             let service = Service::admin(Arc::new(admin), Arc::clone(&access));
-            servers.spawn(serve(listener, service, most, shutdown.clone()));
+            start(listener, service, "listening for resets");
         }
         if let Some(config) = self.web {
             web_reload::log_in_use(&config, "the web configuration is in use");
-            let watch = Watch::new(&config);
-            let process = Arc::clone(process);
-            servers.spawn(web_reload::follow(
-                watch,
-                self.check_period,
-                access,
-                process,
-                shutdown.clone(),
-            ));
+            let (watch, period) = (Watch::new(&config), self.check_period);
+            servers.spawn(web_reload::follow(watch, period, access, process, shutdown.clone()));
         }
         servers
+    }
+}
+
+async fn bind(address: Option<&ListenAddress>) -> Result<Option<TcpListener>, BindError> {
+    match address {
+        Some(address) => address.bind().await.map(Some),
+        None => Ok(None),
     }
 }
 

@@ -19,7 +19,7 @@ use super::components::Components;
 use crate::account::{Account, Auth, Partner};
 use crate::auth::{LoginTokens, TokenError, Tokens};
 use crate::blocking;
-use crate::config::Config;
+use crate::config::{Config, UnknownAccount};
 use crate::metrics::Tally;
 use crate::shard::Shard;
 use crate::storage::{StorageError, check_replace_file, replace_file};
@@ -29,13 +29,8 @@ use crate::transport::BuildError;
 #[derive(Debug, thiserror::Error)]
 pub enum LoginError {
     /// The account is not configured.
-    #[error("no account is named {name}; configured are {known}")]
-    UnknownAccount {
-        /// The name that was given.
-        name: String,
-        /// The names that there are.
-        known: String,
-    },
+    #[error(transparent)]
+    UnknownAccount(#[from] UnknownAccount),
     /// Its token comes from elsewhere.
     #[error("the account {0} needs no login: its auth is not oauth")]
     NoLoginNeeded(String),
@@ -92,7 +87,7 @@ pub struct Login {
 impl LoginError {
     /// Whether the command line or the configuration is at fault.
     pub fn is_of_usage(&self) -> bool {
-        matches!(self, Self::UnknownAccount { .. } | Self::NoLoginNeeded(_))
+        matches!(self, Self::UnknownAccount(_) | Self::NoLoginNeeded(_))
     }
 }
 
@@ -102,13 +97,7 @@ impl Login {
     /// # Errors
     /// When there is no such account, when it needs no login, and when its outcome could not be stored.
     pub fn new(config: &Config, name: &str) -> Result<Self, LoginError> {
-        let known = || {
-            let known = config.accounts.iter().map(|account| account.name.as_str());
-            known.take(20).collect::<Vec<_>>().join(", ")
-        };
-        let account = config.accounts.iter().find(|account| account.name.as_str() == name);
-        let account = account
-            .ok_or_else(|| LoginError::UnknownAccount { name: name.to_owned(), known: known() })?;
+        let account = config.account(name)?;
         let Auth::OAuth { partner, refresh_token_file } = &account.auth else {
             return Err(LoginError::NoLoginNeeded(name.to_owned()));
         };

@@ -23,6 +23,12 @@ pub const HANDLERS: [&str; 9] = [
     ASSETS,
     OTHER,
 ];
+/// Whether the site has something else at a path, so that the metrics cannot be there.
+pub fn is_taken(path: &str) -> bool {
+    let route = path != METRICS && HANDLERS.contains(&path);
+    route || page::ASSETS.iter().any(|asset| asset.path == path)
+}
+
 const METRICS: &str = "/metrics";
 const ASSETS: &str = "assets";
 const OTHER: &str = "other";

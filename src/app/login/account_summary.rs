@@ -16,52 +16,38 @@ pub(super) async fn summarize(
     say: &mut (dyn FnMut(&str) + Send),
 ) {
     say("What the account shows:");
-    match client.channels().await {
-        Ok(channels) => {
-            let words = channels.list.iter().map(|channel| {
-                format!("{} ({})", channel.transport.label(), channel.state.label())
-            });
-            say(&format!("  channels: {}", listed(channels.list.len(), words)));
-        }
-        Err(error) => say(&format!("  channels: {error}")),
-    }
-    let users = match client.users().await {
-        Ok(users) => {
-            let users = users.list;
-            let words = users.iter().map(|user| name_of(user, account.export.user_names));
-            say(&format!("  users: {}", listed(users.len(), words)));
-            users
-        }
-        Err(error) => {
-            say(&format!("  users: {error}"));
-            Vec::new()
-        }
+    let channels = client.channels().await.map(|channels| {
+        let list = channels.list.iter();
+        listed(list.map(|one| format!("{} ({})", one.transport.label(), one.state.label())))
+    });
+    say(&format!("  channels: {}", channels.unwrap_or_else(|error| error.to_string())));
+    let users = client.users().await.map(|users| users.list);
+    let names = account.export.user_names;
+    let shown = match &users {
+        Ok(users) => listed(users.iter().map(|user| name_of(user, names))),
+        Err(error) => error.to_string(),
     };
-    let listed = users.iter().filter_map(|user| UserId::parse(&user.id).ok());
+    say(&format!("  users: {shown}"));
+    let found = users.iter().flatten().filter_map(|user| UserId::parse(&user.id).ok());
     let configured = account.users.iter().map(|user| user.id.clone());
-    let first: Vec<UserId> = configured.chain(listed).take(COUNTERS).collect();
-    for user in first {
+    for user in configured.chain(found).take(COUNTERS) {
         let counter = match client.token().await {
-            Ok(token) => {
-                client.counter(&token, &user).await.map(|counter| describe(&counter.reading))
-            }
-            Err(error) => Ok(error.to_string()),
+            Ok(token) => client.counter(&token, &user).await.map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
         };
-        let counter = counter.unwrap_or_else(|error| error.to_string());
+        let counter = counter.map_or_else(|error| error, |counter| describe(&counter.reading));
         say(&format!("  counter of user {user}: {counter}"));
     }
 }
 
 /// `2: one, other`
-fn listed(count: usize, items: impl Iterator<Item = String>) -> String {
-    if count == 0 {
-        return "none".to_owned();
+fn listed(items: impl ExactSizeIterator<Item = String>) -> String {
+    let count = items.len();
+    let more = (count > NAMED).then(|| "…".to_owned());
+    match count {
+        0 => "none".to_owned(),
+        _ => format!("{count}: {}", items.take(NAMED).chain(more).collect::<Vec<_>>().join(", ")),
     }
-    let mut items: Vec<String> = items.take(NAMED).collect();
-    if count > items.len() {
-        items.push("…".to_owned());
-    }
-    format!("{count}: {}", items.join(", "))
 }
 
 fn name_of(user: &ListedUser, with_name: bool) -> String {
