@@ -3,62 +3,40 @@
 use wazzup_exporter::config::{self, Config, ConfigError, Running};
 use wazzup_exporter::shard::{Shard, balance, cross_shard};
 use wazzup_exporter::storage::Storage;
-use wazzup_exporter::web_config;
+use wazzup_exporter::web_config::{self, WebConfig};
 
 use super::command::DaemonFlags;
 use super::error::CommandError;
 use super::output::print_line;
+use super::startup;
 
 /// Most shards whose accounts are counted one by one.
 const LISTED_MAX: usize = 20;
 
 pub(super) fn run(flags: &DaemonFlags) -> Result<(), CommandError> {
-    let DaemonFlags { config: flags, web: flags_web, storage, shard: shards, .. } = flags;
-    let shard = shards.named().map_err(CommandError::Usage)?;
+    let named = flags.shard.named().map_err(CommandError::Usage)?;
     // Without an ordinal the check is the same for all of them.
-    let checked = shard.clone().map_or_else(|| Shard::new(0, shards.total()), Ok);
-    let checked = checked.map_err(CommandError::usage)?.with_shared_storage(storage.shared);
-    let check = super::startup::account_check(checked.clone());
-    let nothing_runs = Running { files: &[], check: &check };
-    let loaded = config::reload(&flags.file, flags.permissions(), &nothing_runs);
-    let loaded = loaded.and_then(|config| match config.broken() {
-        None => Ok(config),
-        Some(error) => Err(ConfigError { warnings: config.warnings, ..error }),
-    });
-    let prefix = flags_web.route_prefix();
-    let web_file = flags_web.config_file();
-    let web = web_file.map(web_config::load).transpose();
-    let warnings = match &loaded {
-        Ok(config) => &config.warnings,
-        Err(error) => &error.warnings,
-    };
-    let web_warnings = match &web {
-        Ok(web) => web.as_ref().map(|web| web.warnings.as_slice()).unwrap_or_default(),
-        Err(error) => &error.warnings,
-    };
-    for warning in warnings.iter().chain(web_warnings) {
-        print_line(std::io::stderr(), &format!("warning: {warning}"));
-    }
-    let (config, web) = match (loaded, web) {
-        (Err(error), Err(web)) => return Err(CommandError::Usage(format!("{error}\n{web}"))),
-        (loaded, web) => (loaded.map_err(CommandError::usage)?, web.map_err(CommandError::usage)?),
-    };
-    prefix.map_err(CommandError::Usage)?;
-    let storage = super::startup::storage(storage, &config);
-    if let Some(warning) = super::startup::rename_warning(storage.as_ref(), &config) {
-        print_line(std::io::stderr(), &format!("warning: {warning}"));
-    }
+    let shard = named.clone().map_or_else(|| Shard::new(0, flags.shard.total()), Ok);
+    let shard = shard.map_err(CommandError::usage)?.with_shared_storage(flags.storage.shared);
+    let total = shard.total();
+    let (config, web) = load(flags, shard)?;
+    flags.web.route_prefix().map_err(CommandError::Usage)?;
+    let storage = startup::storage(&flags.storage, &config);
+    startup::rename_warning(storage.as_ref(), &config).iter().for_each(warn);
     storage.as_ref().map_or(Ok(()), Storage::check).map_err(CommandError::usage)?;
-    super::startup::check_admin(flags_web, web.as_ref())?;
-    check_shards(&config, checked.total())?;
-    let users: usize = config.accounts.iter().map(|account| account.users.len()).sum();
-    let accounts = config.accounts.len();
-    let file = flags.file.display();
-    print_line(std::io::stdout(), &format!("{file}: fine; accounts: {accounts}, users: {users}"));
-    if checked.total() > 1 {
-        print_line(std::io::stdout(), &shares(&config, shard.as_ref(), checked.total()));
+    startup::check_admin(&flags.web, web.as_ref())?;
+    let found = cross_shard(&config.accounts, total);
+    found.warnings.iter().for_each(warn);
+    if !found.problems.is_empty() {
+        return Err(CommandError::Usage(found.problems.join("\n")));
     }
-    if let (Some(file), Some(web)) = (web_file, web) {
+    let users: usize = config.accounts.iter().map(|account| account.users.len()).sum();
+    let (file, accounts) = (flags.config.file.display(), config.accounts.len());
+    print_line(std::io::stdout(), &format!("{file}: fine; accounts: {accounts}, users: {users}"));
+    if total > 1 {
+        print_line(std::io::stdout(), &shares(&config, named.as_ref(), total));
+    }
+    if let (Some(file), Some(web)) = (flags.web.config_file(), web) {
         let (file, tls, users) = (file.display(), web.tls.is_some(), web.users.len());
         let tls = if tls { "on" } else { "off" };
         print_line(std::io::stdout(), &format!("{file}: fine; TLS: {tls}, users: {users}"));
@@ -66,16 +44,32 @@ pub(super) fn run(flags: &DaemonFlags) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// Prints what sharding does to what accounts have in common, and refuses what cannot hold.
-fn check_shards(config: &Config, shards: u32) -> Result<(), CommandError> {
-    let found = cross_shard(&config.accounts, shards);
-    for warning in &found.warnings {
-        print_line(std::io::stderr(), &format!("warning: {warning}"));
+/// Both configurations, after all that is to be said about them.
+fn load(flags: &DaemonFlags, shard: Shard) -> Result<(Config, Option<WebConfig>), CommandError> {
+    let check = startup::account_check(shard);
+    let nothing_runs = Running { files: &[], check: &check };
+    let permissions = flags.config.permissions();
+    let loaded = config::reload(&flags.config.file, permissions, &nothing_runs);
+    let loaded = loaded.and_then(|config| match config.broken() {
+        None => Ok(config),
+        Some(error) => Err(ConfigError { warnings: config.warnings, ..error }),
+    });
+    let web = flags.web.config_file().map(web_config::load).transpose();
+    let warnings = loaded.as_ref().map_or_else(|error| &error.warnings, |good| &good.warnings);
+    warnings.iter().for_each(warn);
+    match &web {
+        Ok(web) => web.iter().flat_map(|web| &web.warnings).for_each(warn),
+        Err(error) => error.warnings.iter().for_each(warn),
     }
-    match found.problems.as_slice() {
-        [] => Ok(()),
-        problems => Err(CommandError::Usage(problems.join("\n"))),
+    match (loaded, web) {
+        (Ok(config), Ok(web)) => Ok((config, web)),
+        (Err(error), Ok(_)) | (Ok(_), Err(error)) => Err(CommandError::usage(error)),
+        (Err(error), Err(web)) => Err(CommandError::Usage(format!("{error}\n{web}"))),
     }
+}
+
+fn warn(warning: impl std::fmt::Display) {
+    print_line(std::io::stderr(), &format!("warning: {warning}"));
 }
 
 /// How the accounts are spread, and which of them are this process's.

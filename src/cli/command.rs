@@ -250,27 +250,3 @@ pub(crate) struct SimulatorFlags {
     #[command(flatten)]
     pub(crate) log: LogFlags,
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use clap::CommandFactory as _;
-
-    #[test]
-    fn every_flag_of_the_daemon_has_its_environment_variable() {
-        let command = Cli::command();
-        for argument in command.get_arguments() {
-            let Some(flag) = argument.get_long() else { continue };
-            if ["help", "version"].contains(&flag) {
-                continue;
-            }
-            let variable =
-                format!("WAZZUP_EXPORTER_{}", flag.to_uppercase().replace(['.', '-'], "_"));
-            assert_eq!(
-                argument.get_env().and_then(|name| name.to_str()),
-                Some(&*variable),
-                "{flag}"
-            );
-        }
-    }
-}

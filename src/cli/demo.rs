@@ -1,25 +1,22 @@
 //! `demo`: the daemon and a simulated Wazzup24 in one process, talking over real HTTP on loopback.
 
-use std::fs::DirBuilder;
-use std::io::ErrorKind;
-use std::os::unix::fs::DirBuilderExt as _;
-use std::path::PathBuf;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::time::Duration;
 
+use tempfile::TempDir;
 use tokio::net::TcpListener;
-use tracing::warn;
 use wazzup_exporter::app::{Daemon, ListenAddress, Options, Prefix};
 use wazzup_exporter::config::{self, Config};
-use wazzup_exporter::shard::Shard;
 use wazzup_exporter::simulator::{Settings, Simulator};
-use wazzup_exporter::systemd::{Notifier, Sockets};
-use wazzup_exporter::web_config::WebConfig;
+use wazzup_exporter::systemd::Sockets;
 
 use super::command::DemoFlags;
 use super::error::CommandError;
 use super::flags::WebFlags;
 use super::output::print_line;
-use super::startup::until_signalled;
+use super::startup::{until_signalled, web_options};
 
 /// Short enough to watch the counters move.
 const INTERVAL: &str = "2s";
@@ -31,15 +28,14 @@ const API: &str = "127.0.0.1:10119";
 
 pub(super) async fn run(flags: &DemoFlags, sockets: Option<Sockets>) -> Result<(), CommandError> {
     let web = &flags.web;
-    let prefix = web.route_prefix().map_err(CommandError::Usage)?;
     let api = bind_api().await?;
     let api_url = format!("http://{}", api.local_addr().map_err(CommandError::runtime)?);
     let simulator = Simulator::new(Settings { speed: flags.speed, ..Settings::demo(flags.seed) });
-    let secrets = PrivateFolder::create().map_err(CommandError::runtime)?;
-    let config = configure(&simulator, &api_url, &secrets)?;
-    let guard = super::startup::load_web(web)?;
-    let usual = options(web, &prefix, guard, sockets);
-    let daemon = bind_daemon(web, usual, config).await?.sampling_every(SAMPLING_PERIOD);
+    let secrets = private_folder().map_err(CommandError::runtime)?;
+    let config = configure(&simulator, &api_url, secrets.path())?;
+    let options = web_options(web, WEB, sockets)?;
+    let prefix = options.route_prefix.clone();
+    let daemon = bind_daemon(web, options, config).await?.sampling_every(SAMPLING_PERIOD);
     greet(&daemon, web, &prefix, &api_url);
     until_signalled(|shutdown| async move {
         let api = simulator.serve(api, shutdown.wait());
@@ -49,46 +45,16 @@ pub(super) async fn run(flags: &DemoFlags, sockets: Option<Sockets>) -> Result<(
 }
 
 /// The configuration itself stays in memory; the passwords that it names by file lie in `secrets`.
-fn configure(
-    simulator: &Simulator,
-    api_url: &str,
-    secrets: &PrivateFolder,
-) -> Result<Config, CommandError> {
-    simulator.write_secrets(&secrets.path).map_err(CommandError::runtime)?;
+fn configure(simulator: &Simulator, api_url: &str, secrets: &Path) -> Result<Config, CommandError> {
+    simulator.write_secrets(secrets).map_err(CommandError::runtime)?;
     let yaml = simulator.exporter_config(api_url, INTERVAL);
-    config::parse(yaml.as_bytes(), &secrets.path.join("demo.yaml")).map_err(CommandError::usage)
+    config::parse(yaml.as_bytes(), &secrets.join("demo.yaml")).map_err(CommandError::usage)
 }
 
 /// A folder that only this user can read, removed on drop.
-struct PrivateFolder {
-    path: PathBuf,
-}
-
-impl PrivateFolder {
-    fn create() -> std::io::Result<Self> {
-        const ATTEMPTS: u32 = 100;
-        let mut attempt = 1;
-        loop {
-            let name = format!("wazzup-exporter-demo-{}-{attempt}", std::process::id());
-            let path = std::env::temp_dir().join(name);
-            match DirBuilder::new().mode(0o700).create(&path) {
-                Ok(()) => return Ok(Self { path }),
-                // Left behind by a demo that was killed, or created by another user.
-                Err(error) if error.kind() == ErrorKind::AlreadyExists && attempt < ATTEMPTS => {
-                    attempt += 1;
-                }
-                Err(error) => return Err(error),
-            }
-        }
-    }
-}
-
-impl Drop for PrivateFolder {
-    fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_dir_all(&self.path) {
-            warn!(path = %self.path.display(), %error, "cannot remove the demo's temporary folder");
-        }
-    }
+fn private_folder() -> std::io::Result<TempDir> {
+    let prefix = format!("wazzup-exporter-demo-{}-", std::process::id());
+    tempfile::Builder::new().prefix(&prefix).permissions(Permissions::from_mode(0o700)).tempdir()
 }
 
 async fn bind_api() -> Result<TcpListener, CommandError> {
@@ -96,29 +62,6 @@ async fn bind_api() -> Result<TcpListener, CommandError> {
     match usual.bind().await {
         Ok(listener) => Ok(listener),
         Err(_) => usual.with_port(0).bind().await.map_err(CommandError::runtime),
-    }
-}
-
-/// The options of the daemon; without flags it listens on the usual port.
-fn options(
-    web: &WebFlags,
-    prefix: &Prefix,
-    guard: Option<WebConfig>,
-    sockets: Option<Sockets>,
-) -> Options {
-    Options {
-        listen: if web.listen.is_empty() { vec![address(WEB)] } else { web.listen.clone() },
-        sockets,
-        route_prefix: prefix.clone(),
-        telemetry_path: web.telemetry_path.clone(),
-        shard: Shard::WHOLE,
-        storage: None,
-        web: guard,
-        health_listen: web.health_listen.clone(),
-        source: None,
-        lifecycle: web.enable_lifecycle,
-        notifier: Notifier::default(),
-        admin_listen: None,
     }
 }
 
@@ -163,24 +106,20 @@ fn address(text: &str) -> ListenAddress {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
     use super::*;
 
     #[test]
     fn the_demo_is_configured_and_its_secrets_go_with_it() {
         let simulator = Simulator::new(Settings::demo(1));
-        let secrets = PrivateFolder::create().unwrap();
-        let Ok(config) = configure(&simulator, "http://127.0.0.1:1", &secrets) else {
+        let secrets = private_folder().unwrap();
+        let Ok(config) = configure(&simulator, "http://127.0.0.1:1", secrets.path()) else {
             panic!("the demo's configuration is not one");
         };
         assert_eq!(config.accounts.len(), 8);
-        let mode = |path: &std::path::Path| path.metadata().unwrap().permissions().mode() & 0o777;
-        assert_eq!(mode(&secrets.path), 0o700);
-        assert_eq!(mode(&secrets.path.join("sputnik.password")), 0o600);
-        let another = PrivateFolder::create().unwrap();
-        assert_ne!(another.path, secrets.path);
-        let path = secrets.path.clone();
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(secrets.path()), 0o700);
+        assert_eq!(mode(&secrets.path().join("sputnik.password")), 0o600);
+        let path = secrets.path().to_owned();
         drop(secrets);
         assert!(!path.exists());
     }

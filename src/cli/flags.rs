@@ -4,11 +4,11 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::builder::{OsStringValueParser, TypedValueParser as _};
+use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, ValueEnum};
 use tracing::level_filters::LevelFilter;
 use url::Url;
-use wazzup_exporter::app::{InvalidPrefix, ListenAddress, Prefix};
+use wazzup_exporter::app::{InvalidPrefix, ListenAddress, Prefix, is_taken};
 use wazzup_exporter::config::Permissions;
 use wazzup_exporter::reload::ConfigSource;
 use wazzup_exporter::storage::Storage;
@@ -18,15 +18,10 @@ use wazzup_exporter::text;
 #[command(next_help_heading = "Configuration")]
 pub(crate) struct ConfigFlags {
     /// The configuration file.
-    #[arg(
-        long = "config.file",
-        value_name = "FILE",
-        default_value = "config.yaml",
-        env = "WAZZUP_EXPORTER_CONFIG_FILE"
-    )]
+    #[arg(long = "config.file", value_name = "FILE", default_value = "config.yaml")]
     pub(crate) file: PathBuf,
     /// Let the main configuration file name programs that are run for tokens.
-    #[arg(long = "config.allow-token-command", env = "WAZZUP_EXPORTER_CONFIG_ALLOW_TOKEN_COMMAND")]
+    #[arg(long = "config.allow-token-command")]
     pub(crate) allow_token_command: bool,
 }
 
@@ -34,12 +29,7 @@ pub(crate) struct ConfigFlags {
 #[command(next_help_heading = "Configuration")]
 pub(crate) struct ReloadFlags {
     /// How often to check whether the configuration has changed, and reload it then [default: never].
-    #[arg(
-        long = "config.auto-reload-interval",
-        value_name = "DURATION",
-        env = "WAZZUP_EXPORTER_CONFIG_AUTO_RELOAD_INTERVAL",
-        value_parser = interval
-    )]
+    #[arg(long = "config.auto-reload-interval", value_name = "DURATION", value_parser = interval)]
     pub(crate) auto_reload_interval: Option<Duration>,
 }
 
@@ -60,26 +50,17 @@ impl ConfigFlags {
 #[command(next_help_heading = "Web server")]
 pub(crate) struct WebFlags {
     /// Where to listen, host:port or :port; may be repeated [default: :10117, demo: 127.0.0.1:10117].
-    #[arg(
-        long = "web.listen-address",
-        value_name = "ADDRESS",
-        env = "WAZZUP_EXPORTER_WEB_LISTEN_ADDRESS",
-        value_delimiter = ','
-    )]
+    #[arg(long = "web.listen-address", value_name = "ADDRESS", value_delimiter = ',')]
     pub(crate) listen: Vec<ListenAddress>,
     /// Listen on the sockets that a .socket unit of systemd has opened, in place of
     /// --web.listen-address.
-    #[arg(long = "web.systemd-socket", env = "WAZZUP_EXPORTER_WEB_SYSTEMD_SOCKET")]
+    #[arg(long = "web.systemd-socket")]
     pub(crate) systemd_socket: bool,
     /// Where to serve only health and readiness, in plain HTTP, for probes that have no certificate.
-    #[arg(
-        long = "web.health-listen-address",
-        value_name = "ADDRESS",
-        env = "WAZZUP_EXPORTER_WEB_HEALTH_LISTEN_ADDRESS"
-    )]
+    #[arg(long = "web.health-listen-address", value_name = "ADDRESS")]
     pub(crate) health_listen: Option<ListenAddress>,
     /// Open the admin listener, on which accounts can be reset whose configuration allows it.
-    #[arg(long = "web.enable-admin-api", env = "WAZZUP_EXPORTER_WEB_ENABLE_ADMIN_API")]
+    #[arg(long = "web.enable-admin-api")]
     pub(crate) enable_admin_api: bool,
     #[command(flatten)]
     pub(crate) admin: AdminFlags,
@@ -87,7 +68,6 @@ pub(crate) struct WebFlags {
     #[arg(
         long = "web.config.file",
         value_name = "FILE",
-        env = "WAZZUP_EXPORTER_WEB_CONFIG_FILE",
         // Empty is allowed, as charts and unit files leave it.
         value_parser = OsStringValueParser::new().map(PathBuf::from)
     )]
@@ -97,30 +77,23 @@ pub(crate) struct WebFlags {
     #[arg(
         long = "web.external-url",
         value_name = "URL",
-        env = "WAZZUP_EXPORTER_WEB_EXTERNAL_URL",
         // A wrong one is refused later: clap would print it, with a password if it has one.
         value_parser = |text: &str| Ok::<_, std::convert::Infallible>(external_path(text))
     )]
     external_path: Option<Result<String, String>>,
     /// The path below which everything is [default: the path of --web.external-url].
-    #[arg(
-        long = "web.route-prefix",
-        value_name = "PATH",
-        env = "WAZZUP_EXPORTER_WEB_ROUTE_PREFIX",
-        value_parser = route_prefix
-    )]
-    route_prefix: Option<RoutePrefix>,
+    #[arg(long = "web.route-prefix", value_name = "PATH", value_parser = route_prefix)]
+    route_prefix: Option<String>,
     /// The path of the metrics, below the prefix.
     #[arg(
         long = "web.telemetry-path",
         value_name = "PATH",
         default_value = "/metrics",
-        env = "WAZZUP_EXPORTER_WEB_TELEMETRY_PATH",
         value_parser = telemetry_path
     )]
     pub(crate) telemetry_path: String,
     /// Let a POST to /-/reload reload the configuration.
-    #[arg(long = "web.enable-lifecycle", env = "WAZZUP_EXPORTER_WEB_ENABLE_LIFECYCLE")]
+    #[arg(long = "web.enable-lifecycle")]
     pub(crate) enable_lifecycle: bool,
 }
 
@@ -131,8 +104,7 @@ pub(crate) struct AdminFlags {
     #[arg(
         long = "web.admin-listen-address",
         value_name = "ADDRESS",
-        default_value = "127.0.0.1:10118",
-        env = "WAZZUP_EXPORTER_WEB_ADMIN_LISTEN_ADDRESS"
+        default_value = "127.0.0.1:10118"
     )]
     admin_listen: ListenAddress,
 }
@@ -151,17 +123,18 @@ impl WebFlags {
     /// # Errors
     /// When the path of the external URL cannot be one.
     pub(crate) fn route_prefix(&self) -> Result<Prefix, String> {
-        match (&self.route_prefix, &self.external_path) {
-            (_, Some(Err(why))) => Err(format!("--web.external-url: {why}")),
-            (Some(RoutePrefix::Given(prefix)), _) => Ok(prefix.clone()),
-            (_, Some(Ok(path))) => path.parse().map_err(|why| {
-                format!(
-                    "--web.external-url: its path {path} cannot be the prefix of the exporter's own \
-                     paths; give one with --web.route-prefix, / if the proxy removes it ({why})"
-                )
-            }),
-            (_, None) => Ok(Prefix::default()),
-        }
+        let path = match &self.external_path {
+            Some(Err(why)) => return Err(format!("--web.external-url: {why}")),
+            Some(Ok(path)) => path,
+            None => "",
+        };
+        let given = self.route_prefix.as_deref().filter(|prefix| !prefix.is_empty());
+        given.unwrap_or(path).parse().map_err(|why: InvalidPrefix| {
+            format!(
+                "--web.external-url: its path {path} cannot be the prefix of the exporter's own \
+                 paths; give one with --web.route-prefix, / if the proxy removes it ({why})"
+            )
+        })
     }
 
     /// The web configuration, if there is to be one; an empty name stands for none.
@@ -182,7 +155,7 @@ pub(crate) struct StorageFlags {
     pub(crate) folder: StorageFolder,
     /// All shards have the same --storage.path, on storage whose locks hold across their hosts; accounts with refresh
     /// tokens or resets need it.
-    #[arg(long = "storage.shared", env = "WAZZUP_EXPORTER_STORAGE_SHARED")]
+    #[arg(long = "storage.shared")]
     pub(crate) shared: bool,
 }
 
@@ -191,7 +164,7 @@ pub(crate) struct StorageFlags {
 pub(crate) struct StorageFolder {
     /// Where to keep what survives a restart of the daemon [default: data, if it exists or refresh
     /// tokens or the record of resets are to be kept].
-    #[arg(long = "storage.path", value_name = "FOLDER", env = "WAZZUP_EXPORTER_STORAGE_PATH")]
+    #[arg(long = "storage.path", value_name = "FOLDER")]
     pub(crate) path: Option<PathBuf>,
 }
 
@@ -211,26 +184,13 @@ pub(crate) struct LogFlags {
         long = "log.level",
         value_name = "LEVEL",
         default_value = "info",
-        env = "WAZZUP_EXPORTER_LOG_LEVEL"
+        value_parser = PossibleValuesParser::new(["error", "warn", "info", "debug", "trace"])
+            .map(|level| level.parse::<LevelFilter>().expect("tracing has these levels"))
     )]
-    pub(crate) level: LogLevel,
+    pub(crate) level: LevelFilter,
     /// The format of log lines.
-    #[arg(
-        long = "log.format",
-        value_name = "FORMAT",
-        default_value = "logfmt",
-        env = "WAZZUP_EXPORTER_LOG_FORMAT"
-    )]
+    #[arg(long = "log.format", value_name = "FORMAT", default_value = "logfmt")]
     pub(crate) format: LogFormat,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(crate) enum LogLevel {
-    Error,
-    Warn,
-    Info,
-    Debug,
-    Trace,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -239,35 +199,7 @@ pub(crate) enum LogFormat {
     Json,
 }
 
-impl LogLevel {
-    pub(crate) fn tracing(self) -> LevelFilter {
-        match self {
-            Self::Error => LevelFilter::ERROR,
-            Self::Warn => LevelFilter::WARN,
-            Self::Info => LevelFilter::INFO,
-            Self::Debug => LevelFilter::DEBUG,
-            Self::Trace => LevelFilter::TRACE,
-        }
-    }
-}
-
-/// The default listen address of the daemon: every interface, our registered port.
-pub(crate) fn default_listen_address() -> ListenAddress {
-    ":10117".parse().expect("the literal is an address")
-}
-
 fn telemetry_path(text: &str) -> Result<String, String> {
-    const TAKEN: [&str; 9] = [
-        "/",
-        "/style.css",
-        "/page.js",
-        "/favicon.svg",
-        "/api/v1/status",
-        "/config",
-        "/-/healthy",
-        "/-/ready",
-        "/-/reload",
-    ];
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
     let segments = text.strip_prefix('/').unwrap_or_default().split('/');
     let fits =
@@ -275,7 +207,7 @@ fn telemetry_path(text: &str) -> Result<String, String> {
     if text != "/" && !segments.into_iter().all(fits) {
         return Err("write a path of letters, digits and -_.~, as /metrics".to_owned());
     }
-    if TAKEN.contains(&text) {
+    if is_taken(text) {
         return Err("this path is already in use; choose another one".to_owned());
     }
     Ok(text.to_owned())
@@ -289,18 +221,10 @@ fn interval(text: &str) -> Result<Duration, String> {
     interval.ok_or_else(|| "write a duration from 100ms to 24h, as 30s, or 0s for never".to_owned())
 }
 
-/// What was given as a prefix; nothing, as charts and unit files may leave it, is as no flag at all.
-#[derive(Debug, Clone)]
-enum RoutePrefix {
-    Usual,
-    Given(Prefix),
-}
-
-fn route_prefix(text: &str) -> Result<RoutePrefix, String> {
-    if text.is_empty() {
-        return Ok(RoutePrefix::Usual);
-    }
-    text.parse().map(RoutePrefix::Given).map_err(|why: InvalidPrefix| why.to_string())
+/// Checks a prefix; nothing, as charts and unit files may leave it, is as no flag at all.
+fn route_prefix(text: &str) -> Result<String, String> {
+    let checked = text.parse().map(|_: Prefix| text.to_owned());
+    checked.map_err(|why: InvalidPrefix| why.to_string())
 }
 
 /// The path of an external URL, which may also be given alone.

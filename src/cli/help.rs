@@ -6,10 +6,26 @@ use wazzup_exporter::metrics::BuildInfo;
 
 use super::command::Cli;
 
-/// The command line, which shows the names of variables, but not what they are set to at the moment.
+/// The command line. Each flag of the daemon has a variable of the same name, also where another command takes it;
+/// the variables' names are shown, but not what they are set to at the moment.
 pub(crate) fn command() -> Command {
-    let discreet = |command: Command| command.mut_args(|flag| flag.hide_env_values(true));
-    discreet(Cli::command()).mut_subcommands(discreet)
+    let daemon = Cli::command();
+    let has_variable = |flag: &str| daemon.get_arguments().any(|one| one.get_long() == Some(flag));
+    let finish = |command: Command| {
+        command.mut_args(|flag| {
+            let variable = flag.get_long().filter(|name| has_variable(name)).map(variable);
+            let flag = flag.hide_env_values(true);
+            match variable {
+                Some(variable) => flag.env(variable),
+                None => flag,
+            }
+        })
+    };
+    finish(daemon.clone()).mut_subcommands(finish)
+}
+
+fn variable(flag: &str) -> String {
+    format!("WAZZUP_EXPORTER_{}", flag.to_uppercase().replace(['.', '-'], "_"))
 }
 
 /// Reads the command line; ends the process where it is wrong, or asks for help or the version.
@@ -41,7 +57,25 @@ fn version() -> String {
 
 #[cfg(test)]
 mod tests {
+    use tracing::level_filters::LevelFilter;
+
     use super::*;
+
+    #[test]
+    fn every_flag_of_the_daemon_has_its_environment_variable() {
+        let command = command();
+        let poll = command.find_subcommand("poll").unwrap();
+        let variables = |command: &Command| -> Vec<String> {
+            let names = command.get_arguments().filter_map(|flag| flag.get_env());
+            names.map(|name| name.to_str().unwrap().to_owned()).collect()
+        };
+        let all = variables(&command);
+        assert_eq!(all.len(), command.get_arguments().count());
+        assert!(all.contains(&"WAZZUP_EXPORTER_WEB_LISTEN_ADDRESS".to_owned()), "{all:?}");
+        let of_poll = variables(poll);
+        assert!(of_poll.contains(&"WAZZUP_EXPORTER_CONFIG_FILE".to_owned()), "{of_poll:?}");
+        assert!(of_poll.iter().all(|variable| all.contains(variable)), "{of_poll:?}");
+    }
 
     #[test]
     fn the_command_line_is_consistent() {
@@ -60,7 +94,7 @@ mod tests {
         let misplaced = read(&[name, "--log.level=debug", "poll"]).unwrap_err();
         assert_eq!(misplaced.kind(), ErrorKind::ArgumentConflict, "{misplaced}");
         let matches = read(&[name, "poll", "--log.level=debug"]).unwrap();
-        assert_eq!(format!("{:?}", Cli::from_arg_matches(&matches).unwrap().log().level), "Debug");
+        assert_eq!(Cli::from_arg_matches(&matches).unwrap().log().level, LevelFilter::DEBUG);
     }
 
     #[test]

@@ -58,9 +58,7 @@ fn configured_token(
             "{error}\nWithout the configuration, name the token with --token-file."
         ))
     })?;
-    let mut accounts = config.accounts.into_iter();
-    let found = accounts.find(|known| known.name.as_str() == account);
-    let found = found.ok_or_else(|| {
+    let found = config.account(account).map_err(|_| {
         let file = flags.file.display();
         CommandError::Usage(format!("{file} configures no account {account}; check the name"))
     })?;
@@ -118,8 +116,7 @@ fn place_of(account: &Account) -> (String, AccountFolder) {
 
 /// The same for a name in the configuration, or a number where the configuration does not know it.
 fn named(account: &str, config: Option<&Config>) -> (String, AccountFolder) {
-    let mut known = config.into_iter().flat_map(|config| &config.accounts);
-    if let Some(known) = known.find(|known| known.name.as_str() == account) {
+    if let Some(Ok(known)) = config.map(|config| config.account(account)) {
         return place_of(known);
     }
     let number = AccountId::parse(account).ok();

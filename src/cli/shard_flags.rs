@@ -10,19 +10,18 @@ const SHARDS_MAX: i64 = 1000;
 #[command(next_help_heading = "Sharding")]
 pub(crate) struct ShardFlags {
     /// Which part of the accounts to poll, from 0; each process has another one.
-    #[arg(long = "shard", value_name = "ORDINAL", env = "WAZZUP_EXPORTER_SHARD")]
+    #[arg(long = "shard", value_name = "ORDINAL")]
     ordinal: Option<u32>,
     /// Into how many parts the accounts are split; the same for each process [default: 1].
     #[arg(
         long = "total-shards",
         value_name = "NUMBER",
-        env = "WAZZUP_EXPORTER_TOTAL_SHARDS",
         value_parser = clap::value_parser!(u32).range(1..=SHARDS_MAX)
     )]
     total: Option<u32>,
     /// Poll the part whose number is at the end of the hostname, as pods of a stateful set have it:
     /// exporter-2.
-    #[arg(long = "shard.from-hostname", env = "WAZZUP_EXPORTER_SHARD_FROM_HOSTNAME")]
+    #[arg(long = "shard.from-hostname")]
     from_hostname: bool,
 }
 

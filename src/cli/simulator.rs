@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 use std::net::Ipv4Addr;
+use std::path::Path;
 
 use wazzup_exporter::simulator::{AccountSpec, Settings, Simulator};
 
@@ -39,18 +40,7 @@ pub(super) async fn run(flags: SimulatorFlags) -> Result<(), CommandError> {
     let url = format!("http://{address}");
     print_line(std::io::stdout(), &format!("The simulated Wazzup24 answers at {url}/"));
     if let Some(file) = &flags.write_config {
-        let written = simulator.write_config(file, &url, &interval);
-        written.map_err(|error| match error.source.kind() {
-            ErrorKind::AlreadyExists => CommandError::runtime(format!(
-                "{error}; name a configuration in a folder without files of another simulation"
-            )),
-            _ => CommandError::runtime(error),
-        })?;
-        let file = file.display();
-        print_line(
-            std::io::stdout(),
-            &format!("Poll it once:  wazzup-exporter poll --config.file={file}"),
-        );
+        write_config(&simulator, file, &url, &interval)?;
     }
     if flags.control {
         print_line(
@@ -60,6 +50,23 @@ pub(super) async fn run(flags: SimulatorFlags) -> Result<(), CommandError> {
     }
     until_signalled(|shutdown| async move { simulator.serve(listener, shutdown.wait()).await })
         .await
+}
+
+fn write_config(
+    simulator: &Simulator,
+    file: &Path,
+    url: &str,
+    interval: &str,
+) -> Result<(), CommandError> {
+    simulator.write_config(file, url, interval).map_err(|error| match error.source.kind() {
+        ErrorKind::AlreadyExists => CommandError::runtime(format!(
+            "{error}; name a configuration in a folder without files of another simulation"
+        )),
+        _ => CommandError::runtime(error),
+    })?;
+    let how = format!("Poll it once:  wazzup-exporter poll --config.file={}", file.display());
+    print_line(std::io::stdout(), &how);
+    Ok(())
 }
 
 /// How often the largest account can be polled within the limit.
@@ -117,10 +124,10 @@ mod tests {
             .collect();
         let path = folder.path().join("label.refresh-token");
         let expected = [
-            "V2 Token(<secret>)".to_owned(),
-            "V3 Token(<secret>)".to_owned(),
-            r#"V2 Partner("ma in")"#.to_owned(),
-            format!(r#"V2 OAuth("ma in", {path:?})"#),
+            r#"V2 {"token":"<secret>"}"#.to_owned(),
+            r#"V3 {"token":"<secret>"}"#.to_owned(),
+            r#"V2 {"partner":"ma in"}"#.to_owned(),
+            format!(r#"V2 {{"oauth":{{"partner":"ma in","refresh_token_file":{path:?}}}}}"#),
         ];
         assert_eq!(auth, expected);
         let discovery = config.accounts[2].discovery.as_ref().unwrap();

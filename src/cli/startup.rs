@@ -2,11 +2,12 @@
 
 use tracing::{error, warn};
 use wazzup_exporter::account::Account;
-use wazzup_exporter::app;
+use wazzup_exporter::app::{self, Options};
 use wazzup_exporter::config::{self, AccountCheck, Config, Running};
 use wazzup_exporter::shard::{Shard, cross_shard};
 use wazzup_exporter::shutdown::{Shutdown, Signals};
 use wazzup_exporter::storage::Storage;
+use wazzup_exporter::systemd::{Notifier, Sockets};
 use wazzup_exporter::web_config::{self, WebConfig};
 
 use super::command::PollFlags;
@@ -103,7 +104,30 @@ pub(super) fn check_admin(flags: &WebFlags, web: Option<&WebConfig>) -> Result<(
     }
 }
 
+/// What the daemon is started with as far as these flags say it; by default it listens at `usual`.
+pub(super) fn web_options(
+    web: &WebFlags,
+    usual: &str,
+    sockets: Option<Sockets>,
+) -> Result<Options, CommandError> {
+    let usual = || vec![usual.parse().expect("the literal is an address")];
+    Ok(Options {
+        listen: if web.listen.is_empty() { usual() } else { web.listen.clone() },
+        sockets,
+        route_prefix: web.route_prefix().map_err(CommandError::Usage)?,
+        telemetry_path: web.telemetry_path.clone(),
+        shard: Shard::WHOLE,
+        storage: None,
+        web: load_web(web)?,
+        health_listen: web.health_listen.clone(),
+        source: None,
+        lifecycle: web.enable_lifecycle,
+        notifier: Notifier::default(),
+        admin_listen: None,
+    })
+}
+
 /// The web configuration, if there is one. Its warnings are logged when it is taken into use.
-pub(super) fn load_web(web: &WebFlags) -> Result<Option<WebConfig>, CommandError> {
+fn load_web(web: &WebFlags) -> Result<Option<WebConfig>, CommandError> {
     web.config_file().map(web_config::load).transpose().map_err(CommandError::usage)
 }

@@ -12,9 +12,6 @@ use tracing::{Event, Level, Metadata};
 
 use super::super::flags::LogFormat;
 
-/// Keys that a line begins with; a field of the same name gets an underscore.
-const OURS: [&str; 4] = ["time", "level", "source", "msg"];
-
 /// A line that is being composed.
 #[derive(Debug)]
 pub(super) struct LogLine {
@@ -26,26 +23,24 @@ impl LogLine {
     /// The line of an event that happens now.
     pub(super) fn of(format: LogFormat, event: &Event<'_>) -> String {
         let about = event.metadata();
-        let mut message = MessageVisitor::default();
-        event.record(&mut message);
-        let mut line = Self::new(format, *about.level(), &source(about), &message.0);
+        let mut line = Self::new(format, *about.level(), &source(about));
+        // The message is the first field.
         event.record(&mut line);
         line.finish()
     }
 
-    /// A line without fields yet.
-    pub(super) fn new(format: LogFormat, level: Level, source: &str, message: &str) -> Self {
+    /// A line without a message yet.
+    pub(super) fn new(format: LogFormat, level: Level, source: &str) -> Self {
         let text = if format == LogFormat::Json { "{" } else { "" };
         let mut line = Self { format, text: text.to_owned() };
         line.add("time", &format!("{:.3}", Timestamp::now()));
         line.add("level", level.as_str());
         line.add("source", source);
-        line.add("msg", message);
         line
     }
 
     /// Adds a text.
-    fn add(&mut self, key: &str, value: &str) {
+    pub(super) fn add(&mut self, key: &str, value: &str) {
         self.key(key);
         match self.format {
             LogFormat::Logfmt if is_plain(value) => self.text.push_str(value),
@@ -77,11 +72,6 @@ impl LogLine {
         }
     }
 
-    fn field(field: &Field) -> String {
-        let name = field.name();
-        if OURS.contains(&name) { format!("{name}_") } else { name.to_owned() }
-    }
-
     /// The finished line, with its end.
     pub(super) fn finish(mut self) -> String {
         self.text.push_str(if self.format == LogFormat::Json { "}\n" } else { "\n" });
@@ -89,51 +79,46 @@ impl LogLine {
     }
 }
 
-/// Everything but the message, which stands before.
 impl Visit for LogLine {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        if field.name() != "message" {
-            self.add(&Self::field(field), &format!("{value:?}"));
-        }
+        self.add(key(field), &format!("{value:?}"));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        if field.name() != "message" {
-            self.add(&Self::field(field), value);
-        }
+        self.add(key(field), value);
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.add_bare(&Self::field(field), value);
+        self.add_bare(key(field), value);
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.add_bare(&Self::field(field), value);
+        self.add_bare(key(field), value);
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.add_bare(&Self::field(field), value);
+        self.add_bare(key(field), value);
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
         if value.is_finite() {
-            self.add_bare(&Self::field(field), value);
+            self.add_bare(key(field), value);
         } else {
             // JSON has no such numbers.
-            self.add(&Self::field(field), &value.to_string());
+            self.add(key(field), &value.to_string());
         }
     }
 }
 
-/// The message of an event.
-#[derive(Default)]
-struct MessageVisitor(String);
-
-impl Visit for MessageVisitor {
-    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        if field.name() == "message" {
-            self.0 = format!("{value:?}");
-        }
+/// The key of a field; one with the name of what a line begins with gets an underscore.
+fn key(field: &Field) -> &'static str {
+    match field.name() {
+        "message" => "msg",
+        "time" => "time_",
+        "level" => "level_",
+        "source" => "source_",
+        "msg" => "msg_",
+        name => name,
     }
 }
 
@@ -168,22 +153,15 @@ fn must_be_escaped(letter: char) -> bool {
 
 /// A string of JSON.
 fn quote(text: &mut String, value: &str) {
-    text.push('"');
-    for letter in value.chars() {
-        match letter {
-            '"' => text.push_str("\\\""),
-            '\\' => text.push_str("\\\\"),
-            '\n' => text.push_str("\\n"),
-            '\r' => text.push_str("\\r"),
-            '\t' => text.push_str("\\t"),
-            letter if must_be_escaped(letter) => {
-                // All of them have four digits.
-                let _ = write!(text, "\\u{:04x}", u32::from(letter));
-            }
-            letter => text.push(letter),
+    let quoted = serde_json::to_string(value).expect("every text can be written in JSON");
+    for letter in quoted.chars() {
+        if must_be_escaped(letter) {
+            // All of them have four digits.
+            let _ = write!(text, "\\u{:04x}", u32::from(letter));
+        } else {
+            text.push(letter);
         }
     }
-    text.push('"');
 }
 
 #[cfg(test)]
@@ -204,7 +182,8 @@ mod tests {
 
     fn lines(format: LogFormat) -> Vec<String> {
         let line = |value: &&str| {
-            let mut line = LogLine::new(format, Level::WARN, "a/b.rs:7", value);
+            let mut line = LogLine::new(format, Level::WARN, "a/b.rs:7");
+            line.add("msg", value);
             line.add("problem", value);
             line.add_bare("users", 7);
             line.finish()
@@ -238,9 +217,9 @@ mod tests {
     #[test]
     fn logfmt_is_quoted_where_it_must_be() {
         let line = |value| {
-            let mut line = LogLine::new(LogFormat::Logfmt, Level::INFO, "a.rs:1", "x");
+            let mut line = LogLine::new(LogFormat::Logfmt, Level::INFO, "a.rs:1");
             line.add("key", value);
-            line.finish().split_once("msg=x ").unwrap().1.trim_end().to_owned()
+            line.finish().split_once("source=a.rs:1 ").unwrap().1.trim_end().to_owned()
         };
         assert_eq!(line("127.0.0.1:80"), "key=127.0.0.1:80");
         assert_eq!(line("a\\b"), "key=a\\b");

@@ -18,19 +18,18 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use wazzup_exporter::metrics::dropped_log_lines;
 
 use self::line::{LogLine, OUR_CRATE};
-use self::queue::{FlushTimeout, Queue};
+use self::queue::Queue;
 use super::flags::{LogFlags, LogFormat};
 
 /// Size limit of the queue in bytes; some thousand lines.
 const LIMIT: usize = 1024 * 1024;
-/// How long a daemon waits at its end until one line, and until all lines are written.
-const FLUSH_TIMEOUT: FlushTimeout =
-    FlushTimeout { line: Duration::from_secs(1), all: Duration::from_secs(3) };
+/// How long a daemon waits at its end until all lines are written.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The log of this process.
 pub(crate) struct Log {
     queue: Arc<Queue>,
-    timeout: Option<FlushTimeout>,
+    timeout: Option<Duration>,
 }
 
 /// Turns events into lines of the queue.
@@ -47,15 +46,15 @@ impl Log {
         let notice = move |lost| {
             let place = concat!("cli/logging/mod.rs:", line!());
             let message = "lines of the log were lost, because it was not read in time";
-            let mut line = LogLine::new(format, Level::WARN, place, message);
+            let mut line = LogLine::new(format, Level::WARN, place);
+            line.add("msg", message);
             line.add_bare("lines", lost);
             line.finish()
         };
         let dropped = dropped_log_lines().clone();
         let queue = Queue::start(LIMIT, Box::new(notice), dropped, std::io::stderr())?;
         // Of libraries only warnings are logged.
-        let filter =
-            Targets::new().with_default(Level::WARN).with_target(OUR_CRATE, flags.level.tracing());
+        let filter = Targets::new().with_default(Level::WARN).with_target(OUR_CRATE, flags.level);
         let lines = LogLayer { format, queue: Arc::clone(&queue) };
         tracing_subscriber::registry().with(filter).with(lines).init();
         // The default hook writes to standard error directly, which may block.

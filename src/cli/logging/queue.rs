@@ -3,10 +3,9 @@
 //! Lines go into a [`Queue`] without waiting and a thread writes them. While the queue is full, lines
 //! are lost and counted; once half of it is written, one line in their place says how many were lost.
 
-use std::collections::VecDeque;
 use std::io::{ErrorKind, Write};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
 
 use prometheus::IntCounter;
 use wazzup_exporter::blocking::lock;
@@ -19,35 +18,26 @@ type Notice = Box<dyn Fn(u64) -> String + Send + Sync>;
 
 /// Lines that wait to be written.
 pub(super) struct Queue {
-    state: Mutex<State>,
-    filled: Condvar,
-    written: Condvar,
+    entries: mpsc::Sender<Entry>,
+    waiting: Mutex<Waiting>,
     /// Most bytes that wait.
     limit: usize,
     notice: Notice,
     dropped: IntCounter,
 }
 
-#[derive(Default)]
-struct State {
-    lines: VecDeque<String>,
-    /// Bytes of the lines that wait and of the one that is being written.
-    bytes: usize,
-    /// Whether lines are being lost until there is room again.
-    full: bool,
-    /// Lines that were lost since then.
-    lost: u64,
-    /// Lines that were written, or could not be.
-    done: u64,
+enum Entry {
+    Line(String),
+    /// To be answered when everything before it is written.
+    Flush(mpsc::Sender<()>),
 }
 
-/// How long to wait for a reader at the end.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct FlushTimeout {
-    /// For each line.
-    pub(super) line: Duration,
-    /// For all of them.
-    pub(super) all: Duration,
+#[derive(Default)]
+struct Waiting {
+    /// Bytes of the lines that wait and of the one that is being written.
+    bytes: usize,
+    /// Lines that were lost since there was no room; more are, until their number is in the queue.
+    lost: u64,
 }
 
 impl Queue {
@@ -58,85 +48,74 @@ impl Queue {
         dropped: IntCounter,
         stream: impl Write + Send + 'static,
     ) -> std::io::Result<Arc<Self>> {
-        let (state, filled, written) = Default::default();
-        let queue = Arc::new(Self { state, filled, written, limit, notice, dropped });
-        let written = Arc::clone(&queue);
+        let (entries, read) = mpsc::channel();
+        let queue = Arc::new(Self { entries, waiting: Mutex::default(), limit, notice, dropped });
+        let writer = Arc::clone(&queue);
         // It ends with the process.
-        std::thread::Builder::new().name("log".to_owned()).spawn(move || written.write(stream))?;
+        let thread = std::thread::Builder::new().name("log".to_owned());
+        thread.spawn(move || writer.write(&read, stream))?;
         Ok(queue)
     }
 
     /// Has a line written, or counts it as lost. Never waits.
     pub(super) fn push(&self, line: String) {
-        let mut state = self.state();
-        if state.full || state.bytes + line.len() > self.limit {
-            state.full = true;
-            state.lost += 1;
-            drop(state);
+        let mut waiting = lock(&self.waiting);
+        if waiting.lost > 0 || waiting.bytes + line.len() > self.limit {
+            waiting.lost += 1;
             self.dropped.inc();
         } else {
-            self.append(state, line);
+            self.append(&mut waiting, line);
         }
     }
 
     /// Has a line written for which there is always room: the reason why the program ends.
     pub(super) fn push_last(&self, line: String) {
-        self.append(self.state(), line);
+        self.append(&mut lock(&self.waiting), line);
     }
 
-    /// Waits until everything is written; with a limit to its `timeout`, not for ever.
-    pub(super) fn flush(&self, timeout: Option<FlushTimeout>) {
-        let begun = Instant::now();
-        let mut state = self.state();
-        while state.bytes > 0 {
-            let Some(FlushTimeout { line, all }) = timeout else {
-                state = self.written.wait(state).unwrap_or_else(PoisonError::into_inner);
-                continue;
+    /// Waits until everything is written; with a `timeout` not for ever.
+    pub(super) fn flush(&self, timeout: Option<Duration>) {
+        let (done, flushed) = mpsc::channel();
+        self.send(Entry::Flush(done));
+        let _ = match timeout {
+            Some(timeout) => flushed.recv_timeout(timeout).ok(),
+            None => flushed.recv().ok(),
+        };
+    }
+
+    fn append(&self, waiting: &mut Waiting, line: String) {
+        waiting.bytes += line.len();
+        self.send(Entry::Line(line));
+    }
+
+    fn send(&self, entry: Entry) {
+        self.entries.send(entry).expect("the thread that writes has the other end for ever");
+    }
+
+    fn write(&self, entries: &mpsc::Receiver<Entry>, mut stream: impl Write) {
+        for entry in entries {
+            let line = match entry {
+                Entry::Line(line) => line,
+                // A notice may have come behind it.
+                Entry::Flush(done) if lock(&self.waiting).bytes > 0 => {
+                    self.send(Entry::Flush(done));
+                    continue;
+                }
+                Entry::Flush(done) => {
+                    let _ = done.send(());
+                    continue;
+                }
             };
-            let left = line.min(all.saturating_sub(begun.elapsed()));
-            let done = state.done;
-            let waited = self.written.wait_timeout_while(state, left, |now| now.done == done);
-            let (now, waited) = waited.unwrap_or_else(PoisonError::into_inner);
-            if waited.timed_out() {
-                return;
-            }
-            state = now;
-        }
-    }
-
-    fn append(&self, mut state: MutexGuard<'_, State>, line: String) {
-        state.bytes += line.len();
-        state.lines.push_back(line);
-        drop(state);
-        self.filled.notify_one();
-    }
-
-    fn write(&self, mut stream: impl Write) {
-        let mut state = self.state();
-        loop {
-            let Some(line) = state.lines.pop_front() else {
-                state = self.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
-                continue;
-            };
-            drop(state);
             if write_whole(&mut stream, line.as_bytes()).is_err() {
                 self.dropped.inc();
             }
-            state = self.state();
-            state.bytes -= line.len();
-            state.done += 1;
-            if state.full && state.bytes <= self.limit / 2 {
-                state.full = false;
-                let notice = (self.notice)(std::mem::take(&mut state.lost));
-                state.bytes += notice.len();
-                state.lines.push_back(notice);
+            let mut waiting = lock(&self.waiting);
+            waiting.bytes -= line.len();
+            if waiting.lost > 0 && waiting.bytes <= self.limit / 2 {
+                let notice = (self.notice)(std::mem::take(&mut waiting.lost));
+                self.append(&mut waiting, notice);
             }
-            self.written.notify_all();
         }
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        lock(&self.state)
     }
 }
 
@@ -189,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_counted_and_told_where_it_is_missing() {
+    fn what_does_not_fit_is_counted_and_its_number_is_written_where_it_is_missing() {
         let size = line(0).len();
         let (queue, read, dropped) = start(10 * size);
         (0..25).for_each(|number| queue.push(line(number)));
@@ -207,24 +186,23 @@ mod tests {
     }
 
     #[test]
-    fn everything_comes_out_at_the_end_if_somebody_reads() {
+    fn everything_is_written_at_the_end_if_it_is_read() {
         let (queue, read, _) = start(1_000_000);
         (0..1_000).for_each(|number| queue.push(line(number)));
         queue.push_last("the reason\n".to_owned());
         let reader = std::thread::spawn(move || read.iter().take(1_001).collect::<Vec<_>>());
-        queue.flush(Some(FlushTimeout { line: FOREVER, all: FOREVER }));
+        queue.flush(Some(FOREVER));
         let lines = reader.join().unwrap();
         assert_eq!((lines.len(), &*lines[1_000]), (1_001, "the reason\n"));
         queue.flush(None);
     }
 
     #[test]
-    fn the_end_does_not_wait_for_ever_for_whoever_does_not_read() {
+    fn the_end_does_not_wait_for_ever_for_a_stream_that_is_not_read() {
         let (queue, read, _) = start(1_000);
         queue.push(line(0));
         queue.push(line(1));
-        let timeout = FlushTimeout { line: Duration::from_millis(20), all: FOREVER };
-        queue.flush(Some(timeout));
+        queue.flush(Some(Duration::from_millis(20)));
         assert_eq!(read.recv_timeout(FOREVER).unwrap(), line(0));
     }
 
