@@ -41,11 +41,12 @@ def until(what, fits, seconds=GUARD, pause=0.05):
 class Process:
     """A running process with its children, and the address that it listens on."""
 
-    def __init__(self, command, said, folder):
+    def __init__(self, command, said, folder, environment=None):
         """Starts `command`, which tells its address by a line of standard output or error in which `said`
         finds it; with no `said` it tells none."""
         # A benchmark must not be steered by what happens to be set.
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("WAZZUP_")}
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("WAZZUP_", "MALLOC_"))}
+        kept.update(environment or {})
         self.begun = time.perf_counter()
         self.child = subprocess.Popen(
             [str(part) for part in command],
@@ -207,7 +208,8 @@ class Exporter(Process):
         self.write(config)
         usual = ["--web.listen-address=127.0.0.1:0", "--web.enable-lifecycle"]
         command = [*before, program, f"--config.file={self.config}", *usual, *flags]
-        super().__init__(command, r"listening.* address=(\S+:\d+)", here)
+        # As the unit, the image and the chart start it.
+        super().__init__(command, r"listening.* address=(\S+:\d+)", here, {"MALLOC_ARENA_MAX": "1"})
 
     def write(self, config):
         self.config.touch(mode=0o600)
