@@ -3,113 +3,71 @@
 //! The collector of the `prometheus` crate counts processor time in whole seconds, which makes a
 //! `rate()` over a small exporter jump between 0 and 1; this one reads it to the nanosecond.
 
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::blocking::lock;
 use fs_err as fs;
-use prometheus::core::{Collector, Desc};
-use prometheus::proto::MetricFamily;
-use prometheus::{Counter, IntGauge};
+use prometheus::{Counter, Gauge, Registry};
 use rustix::param::{clock_ticks_per_second, page_size};
 use rustix::process::{Resource, getrlimit};
 use rustix::time::{ClockId, clock_gettime};
 
-/// Reads the process' own use of processor, memory, descriptors and threads.
-#[derive(Debug, Clone)]
-pub(super) struct OsCollector {
+use super::registration::{counter, gauge};
+
+/// The process' own use of processor, memory, descriptors and threads.
+#[derive(Debug)]
+pub(super) struct OsMetrics {
     cpu: Counter,
-    resident: IntGauge,
-    virtual_memory: IntGauge,
-    open_fds: IntGauge,
-    max_fds: IntGauge,
-    threads: IntGauge,
-    start_time: prometheus::Gauge,
-    refresh_lock: Arc<Mutex<()>>,
+    resident: Gauge,
+    virtual_memory: Gauge,
+    open_fds: Gauge,
+    threads: Gauge,
 }
 
 /// The fields of `/proc/self/stat` that are exported.
 #[derive(Debug, PartialEq, Eq)]
 struct Stat {
-    threads: i64,
+    threads: u32,
     start_ticks: u64,
-    virtual_bytes: i64,
-    resident_pages: i64,
+    virtual_bytes: u64,
+    resident_pages: u64,
 }
 
-impl OsCollector {
-    pub(super) fn new() -> Self {
-        let int =
-            |name: &str, help: &str| IntGauge::new(name, help).expect("the literal name is valid");
-        let this = Self {
-            cpu: Counter::new(
-                "process_cpu_seconds_total",
-                "Total user and system CPU time spent in seconds.",
-            )
-            .expect("the literal name is valid"),
-            resident: int("process_resident_memory_bytes", "Resident memory size in bytes."),
-            virtual_memory: int("process_virtual_memory_bytes", "Virtual memory size in bytes."),
-            open_fds: int("process_open_fds", "Number of open file descriptors."),
-            max_fds: int("process_max_fds", "Maximum number of open file descriptors."),
-            threads: int("process_threads", "Number of OS threads in the process."),
-            start_time: prometheus::Gauge::new(
-                "process_start_time_seconds",
-                "Start time of the process since unix epoch in seconds.",
-            )
-            .expect("the literal name is valid"),
-            refresh_lock: Arc::default(),
-        };
+impl OsMetrics {
+    pub(super) fn new(registry: &Registry) -> Self {
+        let gauge = |name, help| gauge(registry, name, help);
+        let max_fds = gauge("process_max_fds", "Maximum number of open file descriptors.");
         if let Some(limit) = getrlimit(Resource::Nofile).current {
-            this.max_fds.set(i64::try_from(limit).unwrap_or(i64::MAX));
+            max_fds.set(limit as f64);
         }
+        let help = "Start time of the process since unix epoch in seconds.";
+        let start_time = gauge("process_start_time_seconds", help);
         if let (Some(stat), Some(boot)) = (read_stat(), boot_time()) {
             let ticks = clock_ticks_per_second() as f64;
-            this.start_time.set(boot as f64 + stat.start_ticks as f64 / ticks);
+            start_time.set(boot as f64 + stat.start_ticks as f64 / ticks);
         }
-        this
+        let help = "Total user and system CPU time spent in seconds.";
+        Self {
+            cpu: counter(registry, "process_cpu_seconds_total", help),
+            resident: gauge("process_resident_memory_bytes", "Resident memory size in bytes."),
+            virtual_memory: gauge("process_virtual_memory_bytes", "Virtual memory size in bytes."),
+            open_fds: gauge("process_open_fds", "Number of open file descriptors."),
+            threads: gauge("process_threads", "Number of OS threads in the process."),
+        }
     }
 
-    fn refresh(&self) {
-        // Two scrapes at once must not both add the time since the last one.
-        let _refreshing = lock(&self.refresh_lock);
+    /// Reads the values now. Not to be called twice at once: both would add the time since the last call.
+    pub(super) fn refresh(&self) {
         let used = Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).unwrap_or_default();
         self.cpu.inc_by((used.as_secs_f64() - self.cpu.get()).max(0.0));
         if let Some(stat) = read_stat() {
-            self.threads.set(stat.threads);
-            self.virtual_memory.set(stat.virtual_bytes);
-            self.resident.set(stat.resident_pages.saturating_mul(page_size() as i64));
+            self.threads.set(stat.threads.into());
+            self.virtual_memory.set(stat.virtual_bytes as f64);
+            self.resident.set(stat.resident_pages as f64 * page_size() as f64);
         }
         if let Ok(entries) = fs::read_dir("/proc/self/fd") {
             // The listing itself holds one descriptor open.
-            self.open_fds.set(entries.count() as i64 - 1);
+            self.open_fds.set(entries.count() as f64 - 1.0);
         }
-    }
-
-    fn parts(&self) -> [&dyn Collector; 7] {
-        [
-            &self.cpu,
-            &self.resident,
-            &self.virtual_memory,
-            &self.open_fds,
-            &self.max_fds,
-            &self.threads,
-            &self.start_time,
-        ]
-    }
-}
-
-impl Collector for OsCollector {
-    fn desc(&self) -> Vec<&Desc> {
-        let mut descs = Vec::new();
-        for part in self.parts() {
-            descs.extend(part.desc());
-        }
-        descs
-    }
-
-    fn collect(&self) -> Vec<MetricFamily> {
-        self.refresh();
-        self.parts().into_iter().flat_map(Collector::collect).collect()
     }
 }
 
@@ -160,12 +118,18 @@ mod tests {
 
     #[test]
     fn this_process_has_memory_threads_and_a_start() {
-        let collector = OsCollector::new();
-        collector.collect();
-        assert!(collector.resident.get() > 0);
-        assert!(collector.threads.get() > 0);
-        assert!(collector.open_fds.get() > 0);
-        assert!(collector.start_time.get() > 1e9);
-        assert!(collector.cpu.get() > 0.0);
+        let registry = Registry::new();
+        OsMetrics::new(&registry).refresh();
+        let families = registry.gather();
+        let value = |name: &str| {
+            let family = families.iter().find(|family| family.name() == name).unwrap();
+            let metric = &family.get_metric()[0];
+            metric.get_gauge().get_value() + metric.get_counter().get_value()
+        };
+        assert!(value("process_resident_memory_bytes") > 0.0);
+        assert!(value("process_threads") > 0.0);
+        assert!(value("process_open_fds") > 0.0);
+        assert!(value("process_start_time_seconds") > 1e9);
+        assert!(value("process_cpu_seconds_total") > 0.0);
     }
 }

@@ -1,16 +1,18 @@
 //! What is counted of resets, and the closed lists of their label values.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::Mutex;
 use std::time::Duration;
 
+use serde::{Serialize, Serializer};
 use strum::{IntoStaticStr, VariantArray};
 
+use super::labels::{closed_lists, count};
 use crate::blocking::lock;
 
 /// How a reset ended: the label `result` of `wazzup_resets_total`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, VariantArray)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, VariantArray, Serialize)]
 #[strum(serialize_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum ResetResult {
     /// Upstream says that the counters are cleared.
     Cleared,
@@ -74,13 +76,14 @@ pub enum AdminCode {
     OtherShard,
 }
 
-/// The figures before and after a reset.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The figures before and after a reset, as the status shows them, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct LastReset {
-    /// When it was decided, in unix time.
-    pub at: Duration,
     /// How it ended.
     pub result: ResetResult,
+    /// When it was decided, in unix time.
+    #[serde(rename = "time", serialize_with = "seconds")]
+    pub at: Duration,
     /// Unanswered messages of every kind before.
     pub before: u64,
     /// The same after it, where that was read.
@@ -89,11 +92,7 @@ pub struct LastReset {
 
 /// What is counted and kept of an account's resets.
 #[derive(Debug, Default)]
-pub struct ResetTally {
-    results: [AtomicU64; ResetResult::ALL.len()],
-    refusals: [AtomicU64; RefusalCode::ALL.len()],
-    marks: Mutex<ResetMarks>,
-}
+pub struct ResetTally(Mutex<ResetValues>);
 
 /// What is known of the account's resets beside their numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -117,25 +116,9 @@ pub struct ResetValues {
     pub marks: ResetMarks,
 }
 
-impl ResetResult {
-    /// Every result, in the order of the exposition.
-    pub const ALL: &[Self] = Self::VARIANTS;
-
-    /// The value of the label `result`.
-    pub fn label(self) -> &'static str {
-        self.into()
-    }
-}
+closed_lists!(ResetResult, RefusalCode, AdminCode);
 
 impl RefusalCode {
-    /// Every code, in the order of the guards.
-    pub const ALL: &[Self] = Self::VARIANTS;
-
-    /// The value of the label `code`.
-    pub fn label(self) -> &'static str {
-        self.into()
-    }
-
     /// The HTTP status that goes with it.
     pub fn status(self) -> u16 {
         match self {
@@ -155,14 +138,6 @@ impl RefusalCode {
 }
 
 impl AdminCode {
-    /// Every code.
-    pub const ALL: &[Self] = Self::VARIANTS;
-
-    /// The value of the label `code`.
-    pub fn label(self) -> &'static str {
-        self.into()
-    }
-
     /// The HTTP status that goes with it.
     pub fn status(self) -> u16 {
         match self {
@@ -179,35 +154,27 @@ impl AdminCode {
 impl ResetTally {
     /// Counts one reset.
     pub fn ended(&self, result: ResetResult) {
-        if let Some(count) = self.results.get(result as usize) {
-            count.fetch_add(1, Relaxed);
-        }
+        count(&mut lock(&self.0).results, result as usize);
     }
 
     /// Counts one refusal.
     pub fn refused(&self, code: RefusalCode) {
-        if let Some(count) = self.refusals.get(code as usize) {
-            count.fetch_add(1, Relaxed);
-        }
+        count(&mut lock(&self.0).refusals, code as usize);
     }
 
     /// Replaces the marks.
     pub fn mark(&self, marks: ResetMarks) {
-        *self.marks() = marks;
-    }
-
-    fn marks(&self) -> MutexGuard<'_, ResetMarks> {
-        lock(&self.marks)
+        lock(&self.0).marks = marks;
     }
 
     /// The values now.
     pub fn values(&self) -> ResetValues {
-        ResetValues {
-            results: self.results.each_ref().map(|count| count.load(Relaxed)),
-            refusals: self.refusals.each_ref().map(|count| count.load(Relaxed)),
-            marks: *self.marks(),
-        }
+        *lock(&self.0)
     }
+}
+
+fn seconds<S: Serializer>(at: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(at.as_secs_f64())
 }
 
 #[cfg(test)]

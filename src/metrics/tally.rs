@@ -1,11 +1,13 @@
 //! The counters of one account, and the closed lists of their label values.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use strum::{IntoStaticStr, VariantArray};
 
+use super::labels::{closed_lists, count};
 use super::resets::{ResetTally, ResetValues};
+use crate::blocking::lock;
 
 /// A place of the upstream API: the label `endpoint`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, VariantArray)]
@@ -69,12 +71,8 @@ pub enum SweepResult {
 /// first increase is seen by `increase()`.
 #[derive(Debug, Default)]
 pub struct Tally {
-    requests: [[AtomicU64; Outcome::ALL.len()]; Endpoint::ALL.len()],
-    token_refreshes: [AtomicU64; 2],
-    sweeps: [AtomicU64; SweepResult::ALL.len()],
-    overruns: AtomicU64,
-    restarts: AtomicU64,
-    rate_limit_wait_micros: AtomicU64,
+    /// All but `resets`, which are counted apart.
+    values: Mutex<TallyValues>,
     /// Of the account's resets.
     pub resets: ResetTally,
 }
@@ -99,87 +97,44 @@ pub struct TallyValues {
     pub resets: ResetValues,
 }
 
-impl Endpoint {
-    /// Every endpoint, in the order of the exposition.
-    pub const ALL: &[Self] = Self::VARIANTS;
-
-    /// The value of the label `endpoint`.
-    pub fn label(self) -> &'static str {
-        self.into()
-    }
-}
-
-impl Outcome {
-    /// Every outcome, in the order of the exposition.
-    pub const ALL: &[Self] = Self::VARIANTS;
-
-    /// The value of the label `outcome`.
-    pub fn label(self) -> &'static str {
-        self.into()
-    }
-}
-
-impl SweepResult {
-    /// Every result, in the order of the exposition.
-    pub const ALL: &[Self] = Self::VARIANTS;
-
-    /// The value of the label `result`.
-    pub fn label(self) -> &'static str {
-        self.into()
-    }
-}
+closed_lists!(Endpoint, Outcome, SweepResult);
 
 impl Tally {
     /// Counts one request.
     pub fn request(&self, endpoint: Endpoint, outcome: Outcome) {
-        let counts = self.requests.get(endpoint as usize);
-        if let Some(count) = counts.and_then(|counts| counts.get(outcome as usize)) {
-            count.fetch_add(1, Relaxed);
+        if let Some(outcomes) = lock(&self.values).requests.get_mut(endpoint as usize) {
+            count(outcomes, outcome as usize);
         }
     }
 
     /// Counts one attempt to get a new token.
     pub fn token_refresh(&self, ok: bool) {
-        let [good, failed] = &self.token_refreshes;
-        if ok { good } else { failed }.fetch_add(1, Relaxed);
+        count(&mut lock(&self.values).token_refreshes, usize::from(!ok));
     }
 
     /// Counts one sweep.
     pub fn sweep(&self, result: SweepResult) {
-        if let Some(count) = self.sweeps.get(result as usize) {
-            count.fetch_add(1, Relaxed);
-        }
+        count(&mut lock(&self.values).sweeps, result as usize);
     }
 
     /// Counts a sweep that outlasted its interval.
     pub fn overrun(&self) {
-        self.overruns.fetch_add(1, Relaxed);
+        lock(&self.values).overruns += 1;
     }
 
     /// Counts a restart of the account's poller.
     pub fn restart(&self) {
-        self.restarts.fetch_add(1, Relaxed);
+        lock(&self.values).restarts += 1;
     }
 
     /// Counts time for which requests of the account were held back by the limit or a pause.
     pub fn rate_limit_waited(&self, waited: Duration) {
-        self.rate_limit_wait_micros.fetch_add(waited.as_micros() as u64, Relaxed);
+        lock(&self.values).rate_limit_wait += waited;
     }
 
     /// The values now.
     pub fn values(&self) -> TallyValues {
-        TallyValues {
-            requests: self
-                .requests
-                .each_ref()
-                .map(|counts| counts.each_ref().map(|count| count.load(Relaxed))),
-            token_refreshes: self.token_refreshes.each_ref().map(|count| count.load(Relaxed)),
-            sweeps: self.sweeps.each_ref().map(|count| count.load(Relaxed)),
-            overruns: self.overruns.load(Relaxed),
-            restarts: self.restarts.load(Relaxed),
-            rate_limit_wait: Duration::from_micros(self.rate_limit_wait_micros.load(Relaxed)),
-            resets: self.resets.values(),
-        }
+        TallyValues { resets: self.resets.values(), ..*lock(&self.values) }
     }
 }
 

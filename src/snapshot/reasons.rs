@@ -2,7 +2,7 @@
 
 use strum::{IntoStaticStr, VariantArray};
 
-use crate::metrics::Outcome;
+use crate::metrics::{Outcome, closed_lists};
 
 /// Why no user of an account can be read: the label `reason` of `wazzup_account_failing`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, VariantArray)]
@@ -42,10 +42,9 @@ pub enum UntrustedReason {
     NotKnown,
 }
 
-impl FailingReason {
-    /// Every reason.
-    pub const ALL: &[Self] = Self::VARIANTS;
+closed_lists!(FailingReason, UntrustedReason);
 
+impl FailingReason {
     /// The reason that a request's outcome would be if every user shared it; `None` for a success
     /// and for what concerns one user only.
     pub fn of(outcome: Outcome) -> Option<Self> {
@@ -58,20 +57,5 @@ impl FailingReason {
             Outcome::ServerError => Some(Self::ServerError),
             Outcome::ClientError | Outcome::Malformed => Some(Self::Malformed),
         }
-    }
-
-    /// The value of the label `reason`.
-    pub fn label(self) -> &'static str {
-        self.into()
-    }
-}
-
-impl UntrustedReason {
-    /// Every reason, in the order of the exposition.
-    pub const ALL: &[Self] = Self::VARIANTS;
-
-    /// The value of the label `reason`.
-    pub fn label(self) -> &'static str {
-        self.into()
     }
 }

@@ -116,7 +116,8 @@ impl File {
                         let own = file.children.contains(&path[0]);
                         let path =
                             if own { [vec!["self".to_owned()], path].concat() } else { path };
-                        if is_export {
+                        // What is exported by its name alone is a macro of this file.
+                        if is_export && path != [name.as_str()] {
                             file.exports.insert(name, path);
                         } else {
                             file.paths.insert(path);
