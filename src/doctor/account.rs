@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::examination::Examination;
 use super::remedies::{answer_remedy, host_remedy, token_remedy};
-use super::report::{Check, Finding, named};
+use super::report::{Check, named};
 use crate::account::Api;
 use crate::api::ListError;
 use crate::auth::Token;
@@ -21,75 +21,63 @@ const TIGHT: f64 = 0.9;
 impl Examination<'_> {
     /// Whether the account's address can be reached.
     pub(super) async fn check_host(&mut self) -> bool {
-        let (client, url) = (self.client, &self.account.base_url);
+        let url = &self.account.base_url;
         let host = url.origin().ascii_serialization();
-        match client.check_reachable().await {
-            Ok(()) => {
-                let good =
-                    if url.scheme() == "https" { ", and its certificate is good" } else { "" };
-                self.findings.push(Finding::ok(Check::Host, format!("{host} answers{good}")));
-                true
-            }
-            Err(error) => {
-                let problem = error.to_string();
-                let remedy = host_remedy(&problem);
-                self.findings.push(Finding::problem(
-                    Check::Host,
-                    format!("{host}: {problem}"),
-                    remedy,
-                ));
-                false
-            }
+        if let Err(error) = self.client.check_reachable().await {
+            let problem = error.to_string();
+            let words = format!("{host}: {problem}");
+            self.findings.problem(Check::Host, words, host_remedy(&problem));
+            return false;
         }
+        let good = if url.scheme() == "https" { ", and its certificate is good" } else { "" };
+        self.findings.ok(Check::Host, format!("{host} answers{good}"));
+        true
     }
 
     /// Whether there is a token.
     pub(super) async fn check_token(&mut self) -> bool {
         let auth = &self.account.auth;
+        let findings = &mut self.findings;
         if let Err(error) = self.client.token().await {
-            let finding = Finding::problem(Check::Token, error.to_string(), token_remedy(auth));
-            self.findings.push(finding);
+            findings.problem(Check::Token, error.to_string(), token_remedy(auth));
             return false;
         }
         let end = self.client.token_times().expiry;
-        let finding = match end.map(|end| end.saturating_sub(Stamp::now().unix)) {
-            Some(Duration::ZERO) => Finding::problem(
-                Check::Token,
-                "the token has expired",
-                "replace it; auth: {partner: …} or {oauth: …} renews it by itself",
-            ),
-            Some(left) if left < EXPIRES_SOON => Finding::problem(
-                Check::Token,
-                format!("the token expires in {}, and then nothing can be read", span(left)),
-                "auth: {partner: …} or {oauth: …} renews it by itself",
-            ),
-            Some(left) => Finding::ok(Check::Token, format!("expires in {}", span(left))),
-            None if auth.renews() => {
-                Finding::ok(Check::Token, "there is one, and it is renewed automatically")
+        match end.map(|end| end.saturating_sub(Stamp::now().unix)) {
+            Some(Duration::ZERO) => {
+                let remedy = "replace it; auth: {partner: …} or {oauth: …} renews it by itself";
+                findings.problem(Check::Token, "the token has expired", remedy);
             }
-            None => Finding::ok(Check::Token, "there is one; its expiry is not known"),
-        };
-        self.findings.push(finding);
+            Some(left) if left < EXPIRES_SOON => {
+                let left = span(left);
+                let words = format!("the token expires in {left}, and then nothing can be read");
+                let remedy = "auth: {partner: …} or {oauth: …} renews it by itself";
+                findings.problem(Check::Token, words, remedy);
+            }
+            Some(left) => findings.ok(Check::Token, format!("expires in {}", span(left))),
+            None if auth.renews() => {
+                findings.ok(Check::Token, "there is one, and it is renewed automatically");
+            }
+            None => findings.ok(Check::Token, "there is one; its expiry is not known"),
+        }
         true
     }
 
     /// Whether the token is accepted and the channels are active.
     pub(super) async fn check_channels(&mut self) -> bool {
-        let client = self.client;
-        let channels = match self.timed(client.channels()).await {
-            Ok(channels) => channels,
+        let channels = match self.timed(self.client.channels()).await {
+            Ok(channels) => channels.list,
             Err(error) => {
-                let finding = self.refusal(&error).await;
-                self.findings.push(finding);
+                let remedy = self.refusal_remedy(&error).await;
+                self.findings.problem(Check::Access, error.to_string(), remedy);
                 return !matches!(
                     error.outcome(),
                     Outcome::Unauthorized | Outcome::Timeout | Outcome::Connect
                 );
             }
         };
-        self.findings.push(Finding::ok(Check::Access, "the token is accepted"));
-        let dead: Vec<_> = channels.list.iter().filter(|channel| !channel.active).collect();
-        for channel in &dead {
+        self.findings.ok(Check::Access, "the token is accepted");
+        for channel in channels.iter().filter(|channel| !channel.active) {
             let (words, remedy) = channel.messages();
             let (id, transport) = (&channel.id, channel.transport.label());
             let shown = channel.name.as_deref().filter(|_| self.account.export.channel_names);
@@ -98,36 +86,30 @@ impl Examination<'_> {
             let words = format!(
                 "{transport} channel{name} {id} {words} ({state}); counters of its users do not change"
             );
-            let finding = Finding::problem(Check::Channels, words, remedy);
-            self.findings.push(finding.about(vec![id.to_string()]));
+            self.findings.problem_of(vec![id.to_string()], Check::Channels, words, remedy);
         }
-        if channels.list.is_empty() {
+        if channels.is_empty() {
             let remedy = "connect a channel in Wazzup24; without one all counters are 0";
-            self.findings.push(Finding::problem(
-                Check::Channels,
-                "the account has no channel",
-                remedy,
-            ));
-        } else if dead.is_empty() {
-            let words = match channels.list.len() {
+            self.findings.problem(Check::Channels, "the account has no channel", remedy);
+        } else if channels.iter().all(|channel| channel.active) {
+            let words = match channels.len() {
                 1 => "the only channel is active".to_owned(),
                 count => format!("all {count} channels are active"),
             };
-            self.findings.push(Finding::ok(Check::Channels, words));
+            self.findings.ok(Check::Channels, words);
         }
-        self.channels_and_roles.channels = Some(channels.list.into());
+        self.channels_and_roles.channels = Some(channels.into());
         true
     }
 
-    /// Why upstream refused the list of channels; a key of the wrong kind is recognized.
-    async fn refusal(&self, error: &ListError) -> Finding {
-        let problem = error.to_string();
+    /// What to do when upstream refused the list of channels; a key of the wrong kind is recognized.
+    async fn refusal_remedy(&self, error: &ListError) -> &'static str {
         if error.outcome() == Outcome::Unauthorized
             && let Ok(token) = self.client.token().await
         {
-            return Finding::problem(Check::Access, problem, self.wrong_kind(&token));
+            return self.wrong_kind(&token);
         }
-        Finding::problem(Check::Access, problem, answer_remedy(error.outcome()))
+        answer_remedy(error.outcome())
     }
 
     fn wrong_kind(&self, token: &Token) -> &'static str {
@@ -146,25 +128,25 @@ impl Examination<'_> {
 
     /// Whether there is a subscription to events.
     pub(super) async fn check_webhooks(&mut self) {
-        let client = self.client;
-        let finding = match self.timed(client.webhooks()).await {
-            Ok(0) => Finding::problem(
+        let webhooks = self.timed(self.client.webhooks()).await;
+        let findings = &mut self.findings;
+        match webhooks {
+            Ok(0) => findings.problem(
                 Check::Webhooks,
                 "no subscription to events; Wazzup24 warns that such an account may not connect \
                  some channels",
                 "let the CRM's integration subscribe; the exporter changes no subscription",
             ),
-            Ok(1) => Finding::ok(Check::Webhooks, "one subscription to events"),
-            Ok(count) => Finding::ok(Check::Webhooks, format!("{count} subscriptions to events")),
-            Err(error) => Finding::unknown(Check::Webhooks, error.to_string()),
-        };
-        self.findings.push(finding);
+            Ok(1) => findings.ok(Check::Webhooks, "one subscription to events"),
+            Ok(count) => findings.ok(Check::Webhooks, format!("{count} subscriptions to events")),
+            Err(error) => findings.unknown(Check::Webhooks, error.to_string()),
+        }
     }
 
     /// Whether the limit allows the interval.
     pub(super) fn check_limit(&mut self) {
         let (poll, limit) = (self.account.poll, self.account.rate_limit);
-        let users = self.polled().len();
+        let users = self.polled.len();
         let allowed = limit.usable() / limit.per.as_secs_f64();
         let needed = users as f64 / poll.interval.as_secs_f64();
         let slowest =
@@ -174,19 +156,23 @@ impl Examination<'_> {
             "{users} users every {} need {needed:.2} requests/s; our share of the limit allows {allowed:.0}/s",
             span(poll.interval)
         );
-        let finding = if needed > allowed * TIGHT {
-            Finding::problem(Check::Limit, words, "raise poll.interval")
+        if needed > allowed * TIGHT {
+            self.findings.problem(Check::Limit, words, "raise poll.interval");
         } else if sweep > poll.interval {
             let words = format!(
                 "responses take {slowest:.1?}, so a sweep takes about {sweep:.0?}, longer than the \
                  interval"
             );
-            Finding::problem(Check::Limit, words, "raise poll.interval or poll.concurrency")
+            let remedy = "raise poll.interval or poll.concurrency";
+            self.findings.problem(Check::Limit, words, remedy);
         } else {
-            Finding::ok(Check::Limit, words)
-        };
-        self.findings.push(finding);
-        let left_out = self.left_out();
+            self.findings.ok(Check::Limit, words);
+        }
+    }
+
+    /// Which users of the account's list are not polled.
+    pub(super) fn check_skipped(&mut self) {
+        let left_out = std::mem::take(&mut self.left_out);
         if !left_out.is_empty() {
             let words = format!(
                 "{} users are found beyond discover_users.max_users and not polled: {}",
@@ -194,16 +180,15 @@ impl Examination<'_> {
                 named(&left_out)
             );
             let remedy = "raise discover_users.max_users, or narrow include and exclude";
-            self.findings.push(Finding::problem(Check::Limit, words, remedy).about(left_out));
+            self.findings.problem_of(left_out, Check::Limit, words, remedy);
         }
-        let invalid = self.invalid_ids();
-        if invalid > 0 && self.account.discovery.is_some() {
+        let invalid = self.invalid_ids;
+        if invalid > 0 {
             let words = format!(
                 "{invalid} users of the list have ids that are too long or hold a control character, \
                  and are not polled"
             );
-            let remedy = "correct their ids in the CRM";
-            self.findings.push(Finding::problem(Check::Limit, words, remedy));
+            self.findings.problem(Check::Limit, words, "correct their ids in the CRM");
         }
     }
 }

@@ -1,20 +1,27 @@
 //! The examination of an account, check by check, and of one user.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use super::report::{Diagnosis, Finding, UserReport};
+use super::report::{Diagnosis, Findings, UserReport};
 use crate::account::{Account, Api, UserId};
-use crate::api::{Client, ListedUser};
+use crate::api::Client;
 use crate::channel::ChannelsAndRoles;
 
 /// The findings about an account so far.
 pub(super) struct Examination<'a> {
     pub(super) client: &'a Client,
     pub(super) account: &'a Account,
-    pub(super) findings: Vec<Finding>,
+    pub(super) findings: Findings,
     pub(super) channels_and_roles: ChannelsAndRoles,
-    /// The users of the account's list, if it could be read.
-    pub(super) listed: Option<Vec<ListedUser>>,
+    /// The ids of the users in the account's list, if it could be read.
+    pub(super) listed: HashSet<String>,
+    /// The ids of the users that are polled.
+    pub(super) polled: Vec<String>,
+    /// The ids of discovered users beyond `max_users`, which are not polled.
+    pub(super) left_out: Vec<String>,
+    /// How many users of the list cannot be polled, because their ids are none.
+    pub(super) invalid_ids: usize,
     /// How long the responses took.
     pub(super) durations: Vec<Duration>,
 }
@@ -24,9 +31,12 @@ pub async fn examine(client: &Client, account: &Account) -> Diagnosis {
     let mut examination = Examination {
         client,
         account,
-        findings: Vec::new(),
+        findings: Findings::default(),
         channels_and_roles: ChannelsAndRoles::default(),
-        listed: None,
+        listed: HashSet::new(),
+        polled: account.users.iter().map(|user| user.id.to_string()).collect(),
+        left_out: Vec::new(),
+        invalid_ids: 0,
         durations: Vec::new(),
     };
     examination.examine().await;
@@ -34,7 +44,7 @@ pub async fn examine(client: &Client, account: &Account) -> Diagnosis {
         account: account.name.to_string(),
         api: if account.api == Api::V2 { "v2" } else { "v3" },
         base_url: account.base_url.to_string(),
-        findings: examination.findings,
+        findings: examination.findings.0,
         user: None,
     }
 }
@@ -70,15 +80,13 @@ pub async fn examine_user(client: &Client, user: &UserId) -> UserReport {
 
 impl Examination<'_> {
     async fn examine(&mut self) {
-        if !self.check_host().await || !self.check_token().await {
-            return;
-        }
-        if !self.check_channels().await {
+        if !self.check_host().await || !self.check_token().await || !self.check_channels().await {
             return;
         }
         self.check_webhooks().await;
         self.check_users().await;
         self.check_limit();
+        self.check_skipped();
     }
 
     /// Awaits a response and records how long it took.

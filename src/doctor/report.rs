@@ -3,6 +3,7 @@
 use std::fmt::{self, Display};
 
 use serde::Serialize;
+use strum::IntoStaticStr;
 
 /// How many users or channels a sentence names; JSON has all of them.
 const NAMED_MAX: usize = 20;
@@ -40,9 +41,14 @@ pub struct Finding {
     pub concerns: Vec<String>,
 }
 
+/// The findings of an examination so far.
+#[derive(Debug, Default)]
+pub(super) struct Findings(pub(super) Vec<Finding>);
+
 /// The checks, in their order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Check {
     /// Whether the API can be reached and its certificate is good.
     Host,
@@ -102,48 +108,37 @@ impl Diagnosis {
     }
 }
 
-impl Finding {
-    /// A finding without a problem.
-    pub(super) fn ok(check: Check, words: impl Into<String>) -> Self {
-        Self {
-            check,
-            verdict: Verdict::Ok,
-            words: words.into(),
-            remedy: None,
-            concerns: Vec::new(),
-        }
+impl Findings {
+    /// There is no problem.
+    pub(super) fn ok(&mut self, check: Check, words: impl Into<String>) {
+        self.add(check, Verdict::Ok, words.into());
     }
 
-    /// A problem.
-    pub(super) fn problem(check: Check, words: impl Into<String>, remedy: &'static str) -> Self {
-        Self { verdict: Verdict::Problem, remedy: Some(remedy), ..Self::ok(check, words) }
+    /// There is a problem.
+    pub(super) fn problem(&mut self, check: Check, words: impl Into<String>, remedy: &'static str) {
+        self.problem_of(Vec::new(), check, words, remedy);
     }
 
-    /// A check without a result.
-    pub(super) fn unknown(check: Check, words: impl Into<String>) -> Self {
-        Self { verdict: Verdict::Unknown, ..Self::ok(check, words) }
+    /// There is a problem, which concerns these ids.
+    pub(super) fn problem_of(
+        &mut self,
+        concerns: Vec<String>,
+        check: Check,
+        words: impl Into<String>,
+        remedy: &'static str,
+    ) {
+        let finding = self.add(check, Verdict::Problem, words.into());
+        (finding.remedy, finding.concerns) = (Some(remedy), concerns);
     }
 
-    /// The same finding with the ids concerned.
-    pub(super) fn about(self, concerns: Vec<String>) -> Self {
-        Self { concerns, ..self }
+    /// The check has no result.
+    pub(super) fn unknown(&mut self, check: Check, words: impl Into<String>) {
+        self.add(check, Verdict::Unknown, words.into());
     }
-}
 
-impl Check {
-    fn label(self) -> &'static str {
-        match self {
-            Self::Host => "host",
-            Self::Token => "token",
-            Self::Access => "access",
-            Self::Webhooks => "webhooks",
-            Self::Clock => "clock",
-            Self::Channels => "channels",
-            Self::Users => "users",
-            Self::Roles => "roles",
-            Self::Reach => "reach",
-            Self::Limit => "limit",
-        }
+    fn add(&mut self, check: Check, verdict: Verdict, words: String) -> &mut Finding {
+        self.0.push(Finding { check, verdict, words, remedy: None, concerns: Vec::new() });
+        self.0.last_mut().expect("it was just added")
     }
 }
 
@@ -164,7 +159,8 @@ impl Display for Finding {
             Verdict::Problem => "PROBLEM",
             Verdict::Unknown => "unknown",
         };
-        writeln!(f, "  {verdict:<8} {:<9} {}", self.check.label(), self.words)?;
+        let check: &str = self.check.into();
+        writeln!(f, "  {verdict:<8} {check:<9} {}", self.words)?;
         match self.remedy {
             Some(remedy) => writeln!(f, "  {:<8} {:<9} → {remedy}", "", ""),
             None => Ok(()),
@@ -203,12 +199,14 @@ mod tests {
 
     #[test]
     fn a_diagnosis_reads_well() {
-        let problem = Finding::problem(Check::Roles, "without a role: 7", "give them one");
+        let mut findings = Findings::default();
+        findings.ok(Check::Host, "answers");
+        findings.problem(Check::Roles, "without a role: 7", "give them one");
         let diagnosis = Diagnosis {
             account: "acme".into(),
             api: "v2",
             base_url: "https://x/".into(),
-            findings: vec![Finding::ok(Check::Host, "answers"), problem],
+            findings: findings.0,
             user: None,
         };
         assert!(!diagnosis.is_healthy());
