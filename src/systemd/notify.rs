@@ -120,11 +120,11 @@ pub async fn notify_manager(
     let Some(link) = &notifier.0 else { return std::future::pending().await };
     let mut reported = ManagerState::default();
     loop {
-        let now = Instant::now();
-        let (messages, then) = reported.next(link.watchdog, health, &status, now);
-        // What was not sent is sent again.
-        if messages.is_empty() || link.send(&messages) {
-            reported = then;
+        let (now, before) = (Instant::now(), reported.clone());
+        let messages = reported.next(link.watchdog, health, &status, now);
+        if !messages.is_empty() && !link.send(&messages) {
+            // It is sent again.
+            reported = before;
         }
         link.running.store(reported.ready && !reported.stopping, Relaxed);
         tokio::select! {
@@ -153,39 +153,38 @@ struct ManagerState {
 }
 
 impl ManagerState {
-    /// What is to be reported now, and what has been reported then.
+    /// What is to be reported now.
     fn next(
-        &self,
+        &mut self,
         watchdog: Option<Duration>,
         health: &Health,
         status: &impl Fn() -> String,
         now: Instant,
-    ) -> (Vec<String>, Self) {
-        let mut then = self.clone();
+    ) -> Vec<String> {
         let mut messages = Vec::new();
         let mut send = |state: NotifyState<'_>| messages.push(state.to_string());
         let healthy = health.healthy();
         if healthy && watchdog.is_some_and(|period| is_due(self.alive, period / 2, now)) {
             send(NotifyState::Watchdog);
-            then.alive = Some(now);
+            self.alive = Some(now);
         }
         if self.stopping {
-            return (messages, then);
+            return messages;
         }
         if !self.ready && health.ready() {
             send(NotifyState::Ready);
-            then.ready = true;
+            self.ready = true;
         }
-        if !then.ready && healthy && is_due(self.extended, START_EXTENSION / 2, now) {
+        if !self.ready && healthy && is_due(self.extended, START_EXTENSION / 2, now) {
             send(NotifyState::ExtendTimeoutUsec(START_EXTENSION.as_micros() as u32));
-            then.extended = Some(now);
+            self.extended = Some(now);
         }
-        let status = if then.ready { status() } else { "reading for the first time".to_owned() };
+        let status = if self.ready { status() } else { "reading for the first time".to_owned() };
         if status != self.status {
             send(NotifyState::Status(&status));
-            then.status = status;
+            self.status = status;
         }
-        (messages, then)
+        messages
     }
 
     /// Time until the next message may be due.
@@ -215,10 +214,7 @@ mod tests {
     const WATCHDOG: Option<Duration> = Some(Duration::from_secs(30));
 
     fn next(reported: &mut ManagerState, health: &Health) -> Vec<String> {
-        let (messages, then) =
-            reported.next(WATCHDOG, health, &|| "polling 2 accounts".to_owned(), Instant::now());
-        *reported = then;
-        messages
+        reported.next(WATCHDOG, health, &|| "polling 2 accounts".to_owned(), Instant::now())
     }
 
     /// A daemon that is ready, and what was reported of it.
@@ -293,10 +289,8 @@ mod tests {
         let (health, reported) = ready();
         let mut reported = ManagerState { stopping: true, ..reported };
         advance(15 * SECOND).await;
-        let (messages, then) =
-            reported.next(WATCHDOG, &health, &|| "changed".to_owned(), Instant::now());
-        assert_eq!(messages, ["WATCHDOG=1"]);
-        reported = then;
+        let changed = || "changed".to_owned();
+        assert_eq!(reported.next(WATCHDOG, &health, &changed, Instant::now()), ["WATCHDOG=1"]);
         assert_eq!(next(&mut reported, &health), [""; 0]);
     }
 
