@@ -1,5 +1,6 @@
 //! Applies changes of the web configuration while the daemon runs.
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use crate::clock::Stamp;
 use crate::http::Access;
 use crate::metrics::ProcessMetrics;
 use crate::shutdown::Shutdown;
-use crate::web_config::{Watch, WatchEvent, WebConfig};
+use crate::web_config::{Watch, WebConfig};
 
 /// How often the files are checked; a change counts from the second check on.
 pub(super) const CHECK_PERIOD: Duration = Duration::from_secs(2);
@@ -45,9 +46,9 @@ pub(super) async fn follow(
     }
 }
 
-fn apply(change: WatchEvent, access: &Access, process: &ProcessMetrics) {
+fn apply(change: Result<WebConfig, impl Display>, access: &Access, process: &ProcessMetrics) {
     match change {
-        WatchEvent::Changed(config) => {
+        Ok(config) => {
             let waiting = access.replace(&config);
             process.web_config_loaded(Stamp::now().unix);
             log_in_use(&config, "the web configuration has changed and is in use");
@@ -56,7 +57,7 @@ fn apply(change: WatchEvent, access: &Access, process: &ProcessMetrics) {
                 warn!("a part of the web configuration needs a restart: {waiting}");
             }
         }
-        WatchEvent::Broken(problems) => {
+        Err(problems) => {
             process.web_config_refused();
             let problems = problems.to_string().replace('\n', "; ");
             error!("the web configuration is broken, the earlier one stays in use: {problems}");

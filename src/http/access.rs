@@ -14,14 +14,12 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use hyper::header::{HeaderValue, ORIGIN, WWW_AUTHENTICATE};
 use hyper::{HeaderMap, StatusCode};
-use rustls::ServerConfig;
-use rustls::pki_types::CertificateDer;
 
-use super::login::{LoginResult, Logins};
+use super::login::{Logins, NoAccess};
 use super::rate_limit::RateLimiter;
 use super::response::{overloaded, plain_text};
 use crate::metrics::ProcessMetrics;
-use crate::web_config::{Headers, RequestRate, ServerTls, Users, WebConfig};
+use crate::web_config::{ServerTls, WebConfig};
 
 /// The challenge for which browsers prompt for a name and a password.
 const CHALLENGE: &str = "Basic realm=\"wazzup-exporter\", charset=\"UTF-8\"";
@@ -32,55 +30,20 @@ const SITE: &str = "sec-fetch-site";
 /// The access rules of a listener.
 #[derive(Debug)]
 pub struct Access {
-    /// Whether there is TLS is fixed at the start, as are HTTP/2 and the limit; the certificates are not.
-    tls: Option<ArcSwap<Encryption>>,
-    http2: bool,
+    /// As at the start. Whether there is TLS, HTTP/2 and the rate limit stay as they are here.
+    started: WebConfig,
+    current: ArcSwap<WebConfig>,
     limit: Option<RateLimiter>,
-    rules: ArcSwap<Rules>,
     logins: Logins,
-    started: Started,
-}
-
-/// Why a request is not let through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum NoAccess {
-    RateLimited,
-    LoginRequired,
-    /// Too many passwords are being checked.
-    Busy,
-}
-
-/// The settings that cannot change without a restart, as they were at the start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Started {
-    tls: bool,
-    http2: bool,
-    limit: Option<RequestRate>,
-}
-
-/// How connections are encrypted.
-#[derive(Debug)]
-pub(super) struct Encryption {
-    server: Arc<ServerConfig>,
-    tls: ServerTls,
-}
-
-#[derive(Debug)]
-struct Rules {
-    headers: Headers,
-    users: Users,
 }
 
 impl Access {
     /// The rules of a configuration; without one, plain HTTP and no authentication.
     pub fn new(config: Option<&WebConfig>, process: Arc<ProcessMetrics>) -> Self {
-        let started = Started::of(config);
-        let tls = config.and_then(|config| config.tls.as_ref());
+        let started = config.cloned().unwrap_or_default();
         Self {
-            tls: tls.map(|tls| ArcSwap::from_pointee(Encryption::new(tls, started.http2))),
-            http2: started.http2,
-            limit: started.limit.map(RateLimiter::new),
-            rules: ArcSwap::from_pointee(Rules::of(config)),
+            current: ArcSwap::from_pointee(started.clone()),
+            limit: started.rate_limit.map(RateLimiter::new),
             logins: Logins::new(process),
             started,
         }
@@ -89,27 +52,30 @@ impl Access {
     /// Applies another configuration: certificates, client authentication, users and headers.
     /// Returns the changed settings that need a restart.
     pub fn replace(&self, config: &WebConfig) -> Vec<&'static str> {
-        if let (Some(current), Some(tls)) = (&self.tls, &config.tls) {
-            current.store(Arc::new(Encryption::new(tls, self.http2)));
-        }
-        self.rules.store(Arc::new(Rules::of(Some(config))));
-        let wanted = Started::of(Some(config));
+        let started = &self.started;
+        let mut current = config.clone();
+        current.tls = match &config.tls {
+            _ if started.tls.is_none() => None,
+            Some(tls) => Some(tls.with_http2(started.http2)),
+            None => self.tls(),
+        };
+        self.current.store(Arc::new(current));
         let mut waiting = Vec::new();
-        if wanted.tls != self.started.tls {
-            waiting.push(if wanted.tls { "turning TLS on" } else { "turning TLS off" });
+        if config.tls.is_some() != started.tls.is_some() {
+            waiting.push(if config.tls.is_some() { "turning TLS on" } else { "turning TLS off" });
         }
-        if wanted.http2 != self.started.http2 && self.started.tls {
+        if config.http2 != started.http2 && started.tls.is_some() {
             waiting.push("http2");
         }
-        if wanted.limit != self.started.limit {
+        if config.rate_limit != started.rate_limit {
             waiting.push("rate_limit");
         }
         waiting
     }
 
     /// The TLS settings for a new connection.
-    pub(super) fn encryption(&self) -> Option<Arc<Encryption>> {
-        self.tls.as_ref().map(ArcSwap::load_full)
+    pub(super) fn tls(&self) -> Option<ServerTls> {
+        self.current.load().tls.clone()
     }
 
     /// Checks the rate limit and the login of a request from `peer`. Not to be called for probes: they
@@ -122,60 +88,18 @@ impl Access {
         if self.limit.as_ref().is_some_and(|limit| !limit.take()) {
             return Err(NoAccess::RateLimited);
         }
-        let rules = self.rules.load_full();
-        if rules.users.is_empty() {
+        let config = self.current.load_full();
+        if config.users.is_empty() {
             return Ok(());
         }
-        match self.logins.check(headers, &rules.users, peer).await {
-            LoginResult::Valid => Ok(()),
-            LoginResult::Invalid => Err(NoAccess::LoginRequired),
-            LoginResult::Busy => Err(NoAccess::Busy),
-        }
+        self.logins.check(headers, &config.users, peer).await
     }
 
     /// Adds the configured headers; they replace our own of the same name.
     pub(super) fn add_headers(&self, headers: &mut HeaderMap) {
-        for (name, value) in &self.rules.load().headers {
+        for (name, value) in &self.current.load().headers {
             headers.insert(name, value.clone());
         }
-    }
-}
-
-impl Started {
-    fn of(config: Option<&WebConfig>) -> Self {
-        Self {
-            tls: config.is_some_and(|config| config.tls.is_some()),
-            http2: config.is_some_and(|config| config.http2),
-            limit: config.and_then(|config| config.rate_limit),
-        }
-    }
-}
-
-impl Encryption {
-    fn new(tls: &ServerTls, http2: bool) -> Self {
-        Self { server: tls.server(http2), tls: tls.clone() }
-    }
-
-    /// The settings for rustls.
-    pub(super) fn server(&self) -> Arc<ServerConfig> {
-        Arc::clone(&self.server)
-    }
-
-    /// Whether the certificate that a client sent when its session began is still accepted.
-    pub(super) fn still_good(
-        &self,
-        shown: Option<&[CertificateDer<'_>]>,
-    ) -> Result<(), rustls::Error> {
-        self.tls.still_good(shown)
-    }
-}
-
-impl Rules {
-    fn of(config: Option<&WebConfig>) -> Self {
-        config.map_or_else(
-            || Self { headers: Headers::new(), users: Users::default() },
-            |config| Self { headers: config.headers.clone(), users: config.users.clone() },
-        )
     }
 }
 

@@ -124,18 +124,16 @@ impl Connection {
     ) -> Result<(), ConnectionError> {
         let this = Arc::clone(&self);
         this.unless_late(async {
-            let Some(encryption) = service.encryption() else {
-                return self.serve_http1(stream, service, &shutdown).await;
+            let Some(tls) = service.tls() else {
+                return self.serve_http(stream, false, service, &shutdown).await;
             };
-            let handshake = timeout(HANDSHAKE_TIMEOUT, tls::accept(stream, &encryption));
+            let handshake = timeout(HANDSHAKE_TIMEOUT, tls::accept(stream, &tls));
             let stream = tokio::select! {
                 done = handshake => done.map_err(|_| ConnectionError::HandshakeTimeout)??,
                 () = shutdown.wait() => return Ok(()),
             };
-            match stream.get_ref().1.alpn_protocol() {
-                Some(b"h2") => self.serve_http2(stream, service, &shutdown).await,
-                _ => self.serve_http1(stream, service, &shutdown).await,
-            }
+            let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+            self.serve_http(stream, http2, service, &shutdown).await
         })
         .await
     }
@@ -177,38 +175,31 @@ impl Connection {
         .await;
     }
 
-    async fn serve_http1<S: AsyncRead + AsyncWrite + Unpin + 'static>(
+    async fn serve_http<S: AsyncRead + AsyncWrite + Unpin + 'static>(
         self: Arc<Self>,
         stream: S,
+        http2: bool,
         service: Service,
         shutdown: &Shutdown,
     ) -> Result<(), ConnectionError> {
-        let drain = service.drain();
-        let respond = service_fn(|request| Arc::clone(&self).respond(service.clone(), request));
+        let (stream, drain) = (TokioIo::new(stream), service.drain());
+        let respond =
+            service_fn(move |request| Arc::clone(&self).respond(service.clone(), request));
+        if http2 {
+            let connection = http2::Builder::new(TokioExecutor::new())
+                .timer(TokioTimer::new())
+                .max_concurrent_streams(STREAMS_MAX)
+                .max_header_list_size(HEADERS_MAX as u32)
+                .serve_connection(stream, respond);
+            return drive(connection, drain, shutdown).await;
+        }
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEADER_TIMEOUT)
             .max_buf_size(HEADERS_MAX)
             // A body that was copied would be taken for one that is sent.
             .writev(true)
-            .serve_connection(TokioIo::new(stream), respond);
-        drive(connection, drain, shutdown).await
-    }
-
-    async fn serve_http2<S: AsyncRead + AsyncWrite + Unpin + 'static>(
-        self: Arc<Self>,
-        stream: S,
-        service: Service,
-        shutdown: &Shutdown,
-    ) -> Result<(), ConnectionError> {
-        let drain = service.drain();
-        let respond =
-            service_fn(move |request| Arc::clone(&self).respond(service.clone(), request));
-        let connection = http2::Builder::new(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .max_concurrent_streams(STREAMS_MAX)
-            .max_header_list_size(HEADERS_MAX as u32)
-            .serve_connection(TokioIo::new(stream), respond);
+            .serve_connection(stream, respond);
         drive(connection, drain, shutdown).await
     }
 
@@ -334,13 +325,7 @@ mod tests {
         let (service, shutdown) = (Service::without_access(routes), Shutdown::new());
         let this = Arc::clone(&connection);
         let server = tokio::spawn(async move {
-            let serving = async {
-                if http2 {
-                    Arc::clone(&this).serve_http2(stream, service, &shutdown).await
-                } else {
-                    Arc::clone(&this).serve_http1(stream, service, &shutdown).await
-                }
-            };
+            let serving = Arc::clone(&this).serve_http(stream, http2, service, &shutdown);
             this.unless_late(serving).await
         });
         Served { client, server, connection }

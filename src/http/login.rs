@@ -52,19 +52,13 @@ struct Failures {
     logged: Option<Instant>,
 }
 
-/// The result of a check.
+/// Why a request is not let through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum LoginResult {
-    Valid,
-    Invalid,
+pub(super) enum NoAccess {
+    RateLimited,
+    LoginRequired,
     /// Too many passwords are being checked.
     Busy,
-}
-
-/// The name and password of a request.
-struct BasicCredentials {
-    name: String,
-    password: SecretSlice<u8>,
 }
 
 impl Logins {
@@ -85,21 +79,18 @@ impl Logins {
         headers: &HeaderMap,
         users: &Users,
         peer: SocketAddr,
-    ) -> LoginResult {
-        let Some(credentials) = BasicCredentials::of(headers) else { return LoginResult::Invalid };
-        let Some(check) = users.check_for(&credentials.name) else { return LoginResult::Valid };
-        let digest = self.digest(&credentials, check.hash.identity().as_ref());
+    ) -> Result<(), NoAccess> {
+        let (name, password) = credentials(headers).ok_or(NoAccess::LoginRequired)?;
+        let Some(check) = users.check_for(&name) else { return Ok(()) };
+        let digest = self.digest(&name, &password, check.hash.identity().as_ref());
         if self.is_cached(&digest) {
-            return LoginResult::Valid;
+            return Ok(());
         }
-        let Some(turn) = self.checks.take(client_network(peer.ip())).await else {
-            return LoginResult::Busy;
-        };
+        let turn = self.checks.take(client_network(peer.ip())).await.ok_or(NoAccess::Busy)?;
         // The same login may have been checked while this one waited.
         if self.is_cached(&digest) {
-            return LoginResult::Valid;
+            return Ok(());
         }
-        let password = credentials.password;
         let hash = check.hash;
         let matches = blocking::run(move || {
             // Held to the end, whatever becomes of the request.
@@ -108,14 +99,14 @@ impl Logins {
         });
         if !(matches.await && check.known) {
             self.failed(peer);
-            return LoginResult::Invalid;
+            return Err(NoAccess::LoginRequired);
         }
         let mut valid = lock(&self.valid);
         if valid.len() >= CACHED_MAX {
             valid.clear();
         }
         valid.insert(digest);
-        LoginResult::Valid
+        Ok(())
     }
 
     fn failed(&self, peer: SocketAddr) {
@@ -134,10 +125,9 @@ impl Logins {
     }
 
     /// A digest of name, password and hash; their lengths are included, so that they cannot be shifted.
-    fn digest(&self, credentials: &BasicCredentials, hash: &[u8]) -> [u8; 32] {
+    fn digest(&self, name: &str, password: &SecretSlice<u8>, hash: &[u8]) -> [u8; 32] {
         let mut context = hmac::Context::with_key(&self.key);
-        let password = credentials.password.expose_secret();
-        for part in [credentials.name.as_bytes(), password, hash] {
+        for part in [name.as_bytes(), password.expose_secret(), hash] {
             context.update(&(part.len() as u64).to_be_bytes());
             context.update(part);
         }
@@ -145,21 +135,19 @@ impl Logins {
     }
 }
 
-impl BasicCredentials {
-    /// Reads `Basic` and the base64 of `name:password`.
-    fn of(headers: &HeaderMap) -> Option<Self> {
-        let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
-        let (scheme, encoded) = value.split_once(' ')?;
-        if !scheme.eq_ignore_ascii_case("basic") {
-            return None;
-        }
-        let pair = SecretSlice::from(STANDARD.decode(encoded).ok()?);
-        let mut parts = pair.expose_secret().splitn(2, |byte| *byte == b':');
-        let (name, password) = (parts.next()?, parts.next()?);
-        // Names in the file are UTF-8, so a replaced character matches none.
-        let name = String::from_utf8_lossy(name).into_owned();
-        Some(Self { name, password: SecretSlice::from(password.to_vec()) })
+/// The name and the password in `Basic` and the base64 of `name:password`.
+fn credentials(headers: &HeaderMap) -> Option<(String, SecretSlice<u8>)> {
+    let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, encoded) = value.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
     }
+    let pair = SecretSlice::from(STANDARD.decode(encoded).ok()?);
+    let mut parts = pair.expose_secret().splitn(2, |byte| *byte == b':');
+    let (name, password) = (parts.next()?, parts.next()?);
+    // Names in the file are UTF-8, so a replaced character matches none.
+    let name = String::from_utf8_lossy(name).into_owned();
+    Some((name, SecretSlice::from(password.to_vec())))
 }
 
 #[cfg(test)]
@@ -167,20 +155,20 @@ mod tests {
     use super::*;
     use hyper::header::HeaderValue;
 
-    fn credentials(value: &'static str) -> Option<(String, String)> {
+    fn read(value: &'static str) -> Option<(String, String)> {
         let mut headers = HeaderMap::new();
         headers.insert(AUTHORIZATION, HeaderValue::from_static(value));
-        let BasicCredentials { name, password } = BasicCredentials::of(&headers)?;
+        let (name, password) = credentials(&headers)?;
         Some((name, String::from_utf8(password.expose_secret().to_vec()).unwrap()))
     }
 
     #[test]
     fn credentials_are_read_from_the_header() {
         let pair = |name: &str, password: &str| Some((name.to_owned(), password.to_owned()));
-        assert_eq!(credentials("Basic YWxpY2U6YTpi"), pair("alice", "a:b"));
-        assert_eq!(credentials("bASIC Og=="), pair("", ""));
+        assert_eq!(read("Basic YWxpY2U6YTpi"), pair("alice", "a:b"));
+        assert_eq!(read("bASIC Og=="), pair("", ""));
         for none in ["", "Basic", "Basic ", "Basic YWxpY2U=", "Bearer YWxpY2U6YTpi", "Basic ?"] {
-            assert_eq!(credentials(none), None, "{none}");
+            assert_eq!(read(none), None, "{none}");
         }
     }
 
@@ -207,11 +195,7 @@ mod tests {
     fn the_digest_separates_name_and_password() {
         let logins = Logins::new(Arc::default());
         let digest = |name: &str, password: &str| {
-            let credentials = BasicCredentials {
-                name: name.to_owned(),
-                password: password.as_bytes().to_vec().into(),
-            };
-            logins.digest(&credentials, b"hash")
+            logins.digest(name, &password.as_bytes().to_vec().into(), b"hash")
         };
         assert_eq!(digest("alice", "secret"), digest("alice", "secret"));
         assert_ne!(digest("alice", "secret"), digest("alices", "ecret"));

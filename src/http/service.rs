@@ -11,7 +11,7 @@ use hyper::header::HOST;
 use hyper::{StatusCode, Version};
 use tower_service::Service as _;
 
-use super::access::{Access, Encryption};
+use super::access::Access;
 use super::admin::Admin;
 use super::prefix::Prefix;
 use super::probes;
@@ -19,6 +19,7 @@ use super::response::plain_text;
 use super::routes::Site;
 use crate::health::Health;
 use crate::shutdown::DRAIN;
+use crate::web_config::ServerTls;
 
 /// The service of a listener.
 #[derive(Debug, Clone)]
@@ -57,8 +58,8 @@ impl Service {
     }
 
     /// The TLS settings for a new connection; plain HTTP if `None`.
-    pub(super) fn encryption(&self) -> Option<Arc<Encryption>> {
-        self.access.as_ref()?.encryption()
+    pub(super) fn tls(&self) -> Option<ServerTls> {
+        self.access.as_ref()?.tls()
     }
 
     /// Responds to one request from `peer`.

@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::access::Encryption;
+use crate::web_config::ServerTls;
 
 /// The response to a request in plain HTTP.
 const NOT_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n\
@@ -18,7 +18,7 @@ const NOT_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; c
 /// Does the handshake. A resumed session is refused if its client certificate is no longer accepted.
 pub(super) async fn accept(
     mut stream: TcpStream,
-    encryption: &Encryption,
+    tls: &ServerTls,
 ) -> io::Result<TlsStream<TcpStream>> {
     let mut first = [0];
     // Every HTTP method begins with a capital letter, and no handshake does.
@@ -26,10 +26,10 @@ pub(super) async fn accept(
         stream.write_all(NOT_TLS).await?;
         return Err(io::Error::other("the client sent HTTP without TLS"));
     }
-    let mut stream = TlsAcceptor::from(encryption.server()).accept(stream).await?;
+    let mut stream = TlsAcceptor::from(tls.server()).accept(stream).await?;
     let session = stream.get_ref().1;
     if session.handshake_kind() == Some(HandshakeKind::Resumed)
-        && let Err(why) = encryption.still_good(session.peer_certificates())
+        && let Err(why) = tls.still_good(session.peer_certificates())
     {
         stream.shutdown().await?;
         return Err(io::Error::other(why));

@@ -10,8 +10,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use rustls::client::danger::HandshakeSignatureValid;
-use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
-use rustls::crypto::{verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
@@ -27,19 +26,13 @@ use super::x509::CertificateFields;
 /// What is asked of clients.
 pub(super) struct ClientVerifier {
     mandatory: bool,
-    verification: Verification,
+    /// A certificate has to come from one of these or to be one; any will do where there is no list.
+    authorities: Option<Vec<Authority>>,
     /// Names of which a certificate must have one, where there is a list.
     allowed: Option<BTreeSet<String>>,
     /// The authorities of the file, which are sent to clients as a hint.
     hints: Vec<DistinguishedName>,
-    algorithms: WebPkiSupportedAlgorithms,
-}
-
-enum Verification {
-    /// Any certificate will do.
-    None,
-    /// Through an authority, or by standing among them.
-    By { authorities: Vec<Authority>, provider: Arc<CryptoProvider> },
+    provider: Arc<CryptoProvider>,
 }
 
 impl ClientVerifier {
@@ -60,20 +53,13 @@ impl ClientVerifier {
         };
         let given = authorities.as_deref().unwrap_or_default();
         let hints = given.iter().map(|one| DistinguishedName::in_sequence(&one.anchor.subject));
-        let hints = hints.collect();
-        let verification = if verified {
-            let authorities = authorities.unwrap_or_else(of_the_system);
-            Verification::By { authorities, provider: Arc::clone(provider) }
-        } else {
-            Verification::None
-        };
         Some(Self {
             // Who shows nothing has no name that could be on the list.
             mandatory: mandatory || allowed.is_some(),
-            verification,
+            hints: hints.collect(),
+            authorities: verified.then(|| authorities.unwrap_or_else(of_the_system)),
             allowed,
-            hints,
-            algorithms: provider.signature_verification_algorithms,
+            provider: Arc::clone(provider),
         })
     }
 
@@ -86,25 +72,14 @@ impl ClientVerifier {
         }
     }
 
-    fn check_name(&self, fields: &CertificateFields<'_>) -> Result<(), Error> {
-        match &self.allowed {
-            Some(allowed) if !fields.names.iter().any(|name| allowed.contains(name)) => {
-                Err(CertificateError::ApplicationVerificationFailure.into())
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-impl Verification {
-    fn verify(
+    fn check_origin(
         &self,
         own: &CertificateDer<'_>,
         fields: &CertificateFields<'_>,
         chain: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<(), Error> {
-        let Self::By { authorities, provider } = self else { return Ok(()) };
+        let Some(authorities) = &self.authorities else { return Ok(()) };
         if authorities.iter().any(|authority| authority.certificate == *own) {
             // webpki says of these that an authority is no client.
             return if !fields.valid.holds_at(now) {
@@ -118,8 +93,8 @@ impl Verification {
         // webpki takes no notice of the end of an authority.
         let good = authorities.iter().filter(|authority| authority.valid.holds_at(now));
         let roots = good.map(|authority| authority.anchor.clone()).collect::<RootCertStore>();
-        let builder =
-            WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
+        let provider = Arc::clone(&self.provider);
+        let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
         let webpki = builder.build().map_err(|_| CertificateError::UnknownIssuer)?;
         webpki.verify_client_cert(own, chain, now).map(|_| ())
     }
@@ -141,9 +116,13 @@ impl ClientCertVerifier for ClientVerifier {
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
         let fields = CertificateFields::of(end_entity).ok_or(CertificateError::BadEncoding)?;
-        self.verification.verify(end_entity, &fields, intermediates, now)?;
-        self.check_name(&fields)?;
-        Ok(ClientCertVerified::assertion())
+        self.check_origin(end_entity, &fields, intermediates, now)?;
+        match &self.allowed {
+            Some(allowed) if !fields.names.iter().any(|name| allowed.contains(name)) => {
+                Err(CertificateError::ApplicationVerificationFailure.into())
+            }
+            _ => Ok(ClientCertVerified::assertion()),
+        }
     }
 
     fn verify_tls12_signature(
@@ -152,7 +131,7 @@ impl ClientCertVerifier for ClientVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, cert, dss, &self.algorithms)
+        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
     }
 
     fn verify_tls13_signature(
@@ -161,11 +140,11 @@ impl ClientCertVerifier for ClientVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, cert, dss, &self.algorithms)
+        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
 

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use ring::digest::{Context, SHA256};
+use ring::digest::{SHA256, digest};
 use serde_saphyr::Spanned;
 
 use crate::files::OpenFile;
@@ -25,7 +25,9 @@ pub(super) struct Files {
 
 /// Which files were read, and a digest of each content or of the reason why there was none.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub(super) struct FileDigests(Vec<(PathBuf, [u8; 32])>);
+pub(super) struct FileDigests(Vec<(PathBuf, FileDigest)>);
+
+type FileDigest = Result<Vec<u8>, String>;
 
 impl Files {
     /// The files that the one at `path` names, and it itself.
@@ -84,13 +86,7 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
     content.ok_or_else(|| format!("is larger than {} MiB", SIZE_MAX >> 20))
 }
 
-fn sum(content: &Result<Vec<u8>, String>) -> [u8; 32] {
-    let (kind, bytes) = match content {
-        Ok(content) => (b"+", content.as_slice()),
-        Err(why) => (b"-", why.as_bytes()),
-    };
-    let mut digest = Context::new(&SHA256);
-    digest.update(kind);
-    digest.update(bytes);
-    digest.finish().as_ref().try_into().expect("SHA-256 gives 32 bytes")
+fn sum(content: &Result<Vec<u8>, String>) -> FileDigest {
+    let content = content.as_ref().map_err(Clone::clone)?;
+    Ok(digest(&SHA256, content).as_ref().to_vec())
 }

@@ -20,8 +20,8 @@ use crate::problems::scope::Scope;
 use crate::problems::written::Written;
 use crate::problems::{ConfigError, ConfigProblem};
 
-/// A valid web configuration.
-#[derive(Debug, Clone)]
+/// A valid web configuration; by default there is nothing in it.
+#[derive(Debug, Clone, Default)]
 pub struct WebConfig {
     /// The TLS settings; plain HTTP if `None`.
     pub tls: Option<ServerTls>,
@@ -147,10 +147,8 @@ impl WebKeys {
             headers,
             users: users.unwrap_or_default(),
             rate_limit,
-            warnings: Vec::new(),
-            empty: false,
             path: path.to_owned(),
-            digests: FileDigests::default(),
+            ..WebConfig::default()
         }
     }
 }

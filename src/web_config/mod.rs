@@ -31,7 +31,7 @@ pub use self::load::{WebConfig, load};
 pub use self::rate::RequestRate;
 pub use self::tls::ServerTls;
 pub use self::users::{PasswordCheck, PasswordHash, Users};
-pub use self::watch::{Watch, WatchEvent};
+pub use self::watch::Watch;
 
 #[cfg(test)]
 mod tests;

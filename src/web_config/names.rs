@@ -1,19 +1,10 @@
 //! Names of TLS parts as Go spells them, and what rustls has of them.
 //!
-//! A name that Go knows and rustls lacks is distinguished from an unknown one: the first needs a
-//! decision, the second a correction.
+//! A name that Go knows and rustls lacks is distinguished from an unknown one, because the first needs a
+//! decision, the second a correction: the first gives a reason, the second nothing.
 
 use rustls::crypto::ring::ALL_CIPHER_SUITES;
 use rustls::{CipherSuite, NamedGroup, SupportedCipherSuite};
-
-/// A name of something that exists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum TlsName<T> {
-    /// We have it.
-    Supported(T),
-    /// It exists, but not here; the reason.
-    Unsupported(&'static str),
-}
 
 /// A version of TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,66 +31,63 @@ pub(super) const CURVES: &str = "X25519, CurveP256 and CurveP384";
 pub(super) const CLIENT_AUTHS: &str = "NoClientCert, RequestClientCert, RequireAnyClientCert, \
                                        VerifyClientCertIfGiven and RequireAndVerifyClientCert";
 
-pub(super) fn version(name: &str) -> Option<TlsName<Version>> {
+/// What a name stands for, or why it cannot be had; nothing if there is no such name.
+type Lookup<T> = Option<Result<T, &'static str>>;
+
+pub(super) fn version(name: &str) -> Lookup<Version> {
     Some(match name {
-        "TLS12" => TlsName::Supported(Version::Tls12),
-        "TLS13" => TlsName::Supported(Version::Tls13),
-        "TLS10" | "TLS11" => {
-            TlsName::Unsupported("TLS 1.0 and 1.1 are broken, and rustls lacks them")
-        }
+        "TLS12" => Ok(Version::Tls12),
+        "TLS13" => Ok(Version::Tls13),
+        "TLS10" | "TLS11" => Err("TLS 1.0 and 1.1 are broken, and rustls lacks them"),
         _ => return None,
     })
 }
 
-pub(super) fn curve(name: &str) -> Option<TlsName<NamedGroup>> {
+pub(super) fn curve(name: &str) -> Lookup<NamedGroup> {
     Some(match name {
-        "X25519" => TlsName::Supported(NamedGroup::X25519),
-        "CurveP256" => TlsName::Supported(NamedGroup::secp256r1),
-        "CurveP384" => TlsName::Supported(NamedGroup::secp384r1),
-        "CurveP521" => TlsName::Unsupported("rustls has no P-521"),
+        "X25519" => Ok(NamedGroup::X25519),
+        "CurveP256" => Ok(NamedGroup::secp256r1),
+        "CurveP384" => Ok(NamedGroup::secp384r1),
+        "CurveP521" => Err("rustls has no P-521"),
         _ => return None,
     })
 }
 
-pub(super) fn cipher(name: &str) -> Option<TlsName<CipherSuite>> {
+pub(super) fn cipher(name: &str) -> Lookup<CipherSuite> {
     // rustls has the same names, but says of those of TLS 1.3 which they are.
     let is_named = |suite: &CipherSuite| format!("{suite:?}").replacen("TLS13_", "TLS_", 1) == name;
     let found = ALL_CIPHER_SUITES.iter().map(SupportedCipherSuite::suite).find(is_named);
-    found.map(TlsName::Supported).or_else(|| lacking_cipher(name))
+    if let Some(found) = found {
+        return Some(Ok(found));
+    }
+    let suite = name.strip_prefix("TLS_")?;
+    if RSA_EXCHANGE.contains(&suite) {
+        return Some(Err("rustls lacks RSA key exchange, which has no forward secrecy"));
+    }
+    OLD_CIPHERS.contains(&suite).then_some(Err("rustls lacks CBC, RC4 and 3DES"))
 }
 
-/// The others of Go's `CipherSuites` and `InsecureCipherSuites`.
-fn lacking_cipher<T>(name: &str) -> Option<TlsName<T>> {
-    let suite = name.strip_prefix("TLS_")?;
-    let (exchange, bulk) = suite.split_once("_WITH_")?;
-    let bulk_exists = |names: &[&str]| names.contains(&bulk);
-    let known = match exchange {
-        "RSA" => bulk_exists(&[
-            "RC4_128_SHA",
-            "3DES_EDE_CBC_SHA",
-            "AES_128_CBC_SHA",
-            "AES_256_CBC_SHA",
-            "AES_128_CBC_SHA256",
-            "AES_128_GCM_SHA256",
-            "AES_256_GCM_SHA384",
-        ]),
-        "ECDHE_ECDSA" | "ECDHE_RSA" => {
-            bulk_exists(&[
-                "RC4_128_SHA",
-                "AES_128_CBC_SHA",
-                "AES_256_CBC_SHA",
-                "AES_128_CBC_SHA256",
-            ]) || name == "TLS_ECDHE_RSA_WITH_3DES_EDE_CBC_SHA"
-        }
-        _ => false,
-    };
-    let why = if exchange == "RSA" {
-        "rustls lacks RSA key exchange, which has no forward secrecy"
-    } else {
-        "rustls lacks CBC, RC4 and 3DES"
-    };
-    known.then_some(TlsName::Unsupported(why))
-}
+/// Of Go's `CipherSuites` and `InsecureCipherSuites`, those that rustls lacks.
+const RSA_EXCHANGE: [&str; 7] = [
+    "RSA_WITH_RC4_128_SHA",
+    "RSA_WITH_3DES_EDE_CBC_SHA",
+    "RSA_WITH_AES_128_CBC_SHA",
+    "RSA_WITH_AES_256_CBC_SHA",
+    "RSA_WITH_AES_128_CBC_SHA256",
+    "RSA_WITH_AES_128_GCM_SHA256",
+    "RSA_WITH_AES_256_GCM_SHA384",
+];
+const OLD_CIPHERS: [&str; 9] = [
+    "ECDHE_ECDSA_WITH_RC4_128_SHA",
+    "ECDHE_ECDSA_WITH_AES_128_CBC_SHA",
+    "ECDHE_ECDSA_WITH_AES_256_CBC_SHA",
+    "ECDHE_ECDSA_WITH_AES_128_CBC_SHA256",
+    "ECDHE_RSA_WITH_RC4_128_SHA",
+    "ECDHE_RSA_WITH_3DES_EDE_CBC_SHA",
+    "ECDHE_RSA_WITH_AES_128_CBC_SHA",
+    "ECDHE_RSA_WITH_AES_256_CBC_SHA",
+    "ECDHE_RSA_WITH_AES_128_CBC_SHA256",
+];
 
 pub(super) fn client_auth(name: &str) -> Option<ClientAuth> {
     Some(match name {
@@ -126,7 +114,7 @@ mod tests {
             "TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA",
             "TLS_ECDHE_RSA_WITH_3DES_EDE_CBC_SHA",
         ] {
-            assert!(matches!(cipher(name), Some(TlsName::Unsupported(_))), "{name}");
+            assert!(matches!(cipher(name), Some(Err(_))), "{name}");
         }
         for name in [
             "",

@@ -4,7 +4,7 @@ use rustls::crypto::{CryptoProvider, ring};
 use rustls::{CipherSuite, SupportedProtocolVersion, version};
 use serde_saphyr::Spanned;
 
-use super::names::{self, TlsName, Version};
+use super::names::{self, Version};
 use super::tls_section::{NamesKey, ServerTlsKeys};
 use crate::problems::place::{At, place};
 use crate::problems::scope::Scope;
@@ -74,7 +74,7 @@ struct Kind<T> {
     name: &'static str,
     /// What there is of it, in words.
     all: &'static str,
-    look_up: fn(&str) -> Option<TlsName<T>>,
+    look_up: fn(&str) -> Option<Result<T, &'static str>>,
 }
 
 impl<T> Kind<T> {
@@ -92,13 +92,10 @@ impl<T> Kind<T> {
     fn known(&self, name: &str, at: At, key: &str, scope: &mut Scope<'_>) -> Option<T> {
         let Self { name: kind, all, look_up } = self;
         match look_up(name) {
-            Some(TlsName::Supported(found)) => return Some(found),
-            Some(TlsName::Unsupported(why)) => {
-                scope.problem(
-                    at,
-                    key,
-                    format_args!("{name} cannot be had: {why}; there are {all}"),
-                );
+            Some(Ok(found)) => return Some(found),
+            Some(Err(why)) => {
+                let what = format_args!("{name} cannot be had: {why}; there are {all}");
+                scope.problem(at, key, what);
             }
             None => scope.problem(at, key, format_args!("is no {kind}; there are {all}")),
         }

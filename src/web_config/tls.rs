@@ -20,17 +20,23 @@ use crate::problems::scope::Scope;
 /// How to encrypt, and what to ask of clients.
 #[derive(Clone)]
 pub struct ServerTls {
-    server: ServerConfig,
+    server: Arc<ServerConfig>,
     clients: Option<Arc<ClientVerifier>>,
 }
 
 impl ServerTls {
     /// What rustls serves with; sessions begun with one are resumed with the same one only.
-    pub fn server(&self, http2: bool) -> Arc<ServerConfig> {
+    pub fn server(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.server)
+    }
+
+    /// The same with or without HTTP/2.
+    #[must_use]
+    pub fn with_http2(&self, http2: bool) -> Self {
         let protocols: &[&[u8]] = if http2 { &[b"h2", b"http/1.1"] } else { &[b"http/1.1"] };
-        let mut server = self.server.clone();
+        let mut server = (*self.server).clone();
         server.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
-        Arc::new(server)
+        Self { server: Arc::new(server), clients: self.clients.clone() }
     }
 
     /// Whether what a client showed when its session began is good now. To be asked where a session
@@ -83,7 +89,7 @@ impl ServerTls {
             None => builder.with_no_client_auth(),
         };
         let server = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(certified?)));
-        Some(Self { server, clients })
+        Some(Self { server: Arc::new(server), clients }.with_http2(http2))
     }
 }
 

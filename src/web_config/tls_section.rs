@@ -50,6 +50,15 @@ struct PemText {
 }
 
 impl PemText {
+    /// What `read` makes of it.
+    fn read<T>(
+        &self,
+        scope: &mut Scope<'_>,
+        read: impl FnOnce(&[u8]) -> Result<T, String>,
+    ) -> Option<T> {
+        read(&self.pem).map_err(|why| self.problem(scope, &why)).ok()
+    }
+
     fn problem(&self, scope: &mut Scope<'_>, why: &str) {
         scope.problem(self.at, self.key, format_args!("{}{why}", self.name));
     }
@@ -114,22 +123,14 @@ impl ServerTlsKeys {
             }
             content((file_key, file), (text_key, text), files, scope)
         });
-        let chain = chain.and_then(|content| match pem::certificates(&content.pem) {
-            Ok(chain) => Some((content, chain)),
-            Err(why) => {
-                content.problem(scope, &why);
-                None
-            }
-        });
-        let key = key.and_then(|content| {
-            pem::key(&content.pem, provider).map_err(|why| content.problem(scope, &why)).ok()
-        });
-        let ((content, chain), key) = (chain?, key?);
-        let own = chain.first().and_then(|own| CertificateFields::of(own));
+        let certificates = chain.as_ref().and_then(|text| text.read(scope, pem::certificates));
+        let key = key.and_then(|text| text.read(scope, |pem| pem::key(pem, provider)));
+        let (text, certificates, key) = (chain?, certificates?, key?);
+        let own = certificates.first().and_then(|own| CertificateFields::of(own));
         if own.is_some_and(|own| own.valid.is_over()) {
-            content.warn(scope, "has expired; clients will refuse it");
+            text.warn(scope, "has expired; clients will refuse it");
         }
-        pem::pair(chain, key).map_err(|why| content.problem(scope, &why)).ok()
+        text.read(scope, |_| pem::pair(certificates, key))
     }
 
     pub(super) fn client_auth(&self, scope: &mut Scope<'_>) -> Option<ClientAuth> {
@@ -150,8 +151,7 @@ impl ServerTlsKeys {
     ) -> Option<Vec<Authority>> {
         let file = ("client_ca_file", &self.client_ca_file);
         let content = content(file, ("client_ca", &self.client_ca), files, scope)?;
-        let read = pem::authorities(&content.pem);
-        let read = read.map_err(|why| content.problem(scope, &why)).ok()?;
+        let read = content.read(scope, pem::authorities)?;
         for (index, _) in read.iter().enumerate().filter(|(_, one)| one.valid.is_over()) {
             let what = format!("holds a certificate, number {}, that has expired", index + 1);
             content.warn(scope, &what);

@@ -5,9 +5,8 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::hash::{BuildHasher as _, RandomState};
+use std::hash::BuildHasher as _;
 use std::ops::RangeInclusive;
-use std::sync::Arc;
 
 use base64::alphabet::BCRYPT;
 use base64::engine::{DecodePaddingMode, Engine as _, GeneralPurpose, GeneralPurposeConfig};
@@ -34,21 +33,13 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 /// The section: hashes of passwords by names.
 pub(super) type UsersKeys = Entries<Spanned<Option<String>>>;
 
-/// Who may log in.
+/// Who may log in: hashes of passwords by names.
 #[derive(Clone, Default)]
-pub struct Users {
-    named: HashMap<String, PasswordHash>,
-    /// The same hashes, for checks of unknown names.
-    hashes: Vec<PasswordHash>,
-    /// Spreads unknown names over the hashes unpredictably.
-    spread: RandomState,
-}
+pub struct Users(HashMap<String, PasswordHash>);
 
 /// The bcrypt hash of a password.
-#[derive(Clone)]
-pub struct PasswordHash(Arc<HashParts>);
-
-struct HashParts {
+#[derive(Clone, Copy)]
+pub struct PasswordHash {
     cost: u32,
     salt: [u8; 16],
     digest: [u8; 23],
@@ -71,8 +62,7 @@ impl Users {
         for entry in &keys.0 {
             match PasswordHash::parse(entry.value.value.as_deref().unwrap_or_default()) {
                 Ok(hash) => {
-                    users.hashes.push(hash.clone());
-                    users.named.insert(entry.key.clone(), hash);
+                    users.0.insert(entry.key.clone(), hash);
                 }
                 Err(why) => {
                     let name = tellable(&entry.key).unwrap_or("…");
@@ -86,29 +76,29 @@ impl Users {
 
     /// Whether there are no users.
     pub fn is_empty(&self) -> bool {
-        self.named.is_empty()
+        self.0.is_empty()
     }
 
     /// How many users there are.
     pub fn len(&self) -> usize {
-        self.named.len()
+        self.0.len()
     }
 
     /// The hash to check the password of `name` against; nothing if there are no users.
     pub fn check_for(&self, name: &str) -> Option<PasswordCheck> {
-        if let Some(hash) = self.named.get(name) {
-            return Some(PasswordCheck { hash: hash.clone(), known: true });
+        if let Some(hash) = self.0.get(name) {
+            return Some(PasswordCheck { hash: *hash, known: true });
         }
-        let count = u64::try_from(self.hashes.len()).ok()?;
-        let index = self.spread.hash_one(name).checked_rem(count)?;
-        let hash = self.hashes.get(usize::try_from(index).ok()?)?;
-        Some(PasswordCheck { hash: hash.clone(), known: false })
+        // Unknown names are spread over the hashes unpredictably.
+        let index = self.0.hasher().hash_one(name).checked_rem(self.0.len() as u64)?;
+        let hash = self.0.values().nth(index as usize)?;
+        Some(PasswordCheck { hash: *hash, known: false })
     }
 }
 
 impl fmt::Debug for Users {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Users").field("count", &self.named.len()).finish_non_exhaustive()
+        f.debug_struct("Users").field("count", &self.0.len()).finish_non_exhaustive()
     }
 }
 
@@ -128,12 +118,7 @@ impl PasswordHash {
         let cost = cost.parse().ok().filter(|cost| digits && COSTS.contains(cost));
         let cost = cost.ok_or("has a cost that bcrypt does not have; it goes from 04 to 31")?;
         let (salt, digest) = rest.split_at_checked(22).ok_or(NONE)?;
-        let parts = HashParts {
-            cost,
-            salt: decode(salt).ok_or(NONE)?,
-            digest: decode(digest).ok_or(NONE)?,
-        };
-        Ok(Self(Arc::new(parts)))
+        Ok(Self { cost, salt: decode(salt).ok_or(NONE)?, digest: decode(digest).ok_or(NONE)? })
     }
 
     /// Whether it is the hash of `password`. Takes as long as the cost says, so it must not run on an async thread.
@@ -143,16 +128,14 @@ impl PasswordHash {
         if key.len() < PASSWORD_MAX {
             key.push(0);
         }
-        let HashParts { cost, salt, digest } = &*self.0;
-        let made = bcrypt::bcrypt(*cost, *salt, &key);
-        let made = made.get(..digest.len()).unwrap_or_default();
-        made.ct_eq(digest).into()
+        let made = bcrypt::bcrypt(self.cost, self.salt, &key);
+        let made = made.get(..self.digest.len()).unwrap_or_default();
+        made.ct_eq(&self.digest).into()
     }
 
     /// The parts that identify the hash.
     pub fn identity(&self) -> impl AsRef<[u8]> + use<> {
-        let HashParts { cost, salt, digest } = &*self.0;
-        [cost.to_be_bytes().as_slice(), salt, digest].concat()
+        [self.cost.to_be_bytes().as_slice(), &self.salt, &self.digest].concat()
     }
 }
 
@@ -218,7 +201,7 @@ mod tests {
         ] {
             assert!(PasswordHash::parse(bad).is_err(), "{bad}");
         }
-        assert_eq!(PasswordHash::parse(&good.replace("$04$", "$18$")).unwrap().0.cost, 18);
+        assert_eq!(PasswordHash::parse(&good.replace("$04$", "$18$")).unwrap().cost, 18);
     }
 
     #[test]
@@ -227,8 +210,7 @@ mod tests {
         assert!(users.check_for("anybody").is_none());
         for name in ["alice", "bob"] {
             let hash = PasswordHash::parse(&bcrypt::hash(name, 4).unwrap()).unwrap();
-            users.hashes.push(hash.clone());
-            users.named.insert(name.to_owned(), hash);
+            users.0.insert(name.to_owned(), hash);
         }
         assert!(users.check_for("alice").unwrap().known);
         let mallory = users.check_for("mallory").unwrap();

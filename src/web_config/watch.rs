@@ -19,15 +19,6 @@ pub struct Watch {
     guarding: bool,
 }
 
-/// What became of the files.
-#[derive(Debug)]
-pub enum WatchEvent {
-    /// They are good and are to be used from now on.
-    Changed(Box<WebConfig>),
-    /// They are broken; what is in use stays in use.
-    Broken(ConfigError),
-}
-
 impl Watch {
     /// Observes the files of a configuration that is taken into use.
     pub fn new(config: &WebConfig) -> Self {
@@ -39,9 +30,9 @@ impl Watch {
         }
     }
 
-    /// Reads the files and returns a change since the last time. Blocks on disks, so it must not run on
-    /// an async thread.
-    pub fn look(&mut self) -> Option<WatchEvent> {
+    /// Reads the files and returns a change since the last time: a configuration to be used from now on or,
+    /// where what is in use stays in use, why. Blocks on disks, so it must not run on an async thread.
+    pub fn look(&mut self) -> Option<Result<WebConfig, ConfigError>> {
         if self.judged.again() == self.judged {
             self.found = None;
             return None;
@@ -53,18 +44,16 @@ impl Watch {
         }
         self.found = None;
         self.judged = digests;
-        Some(match read {
-            Ok(config) if config.empty && self.guarding => {
+        let read = read.and_then(|config| {
+            if config.empty && self.guarding {
                 let what = "is empty, which would end TLS and logins; restore its content, or write {} if \
                             that is meant";
-                WatchEvent::Broken(ConfigError::whole(&self.path, what.to_owned()))
+                return Err(ConfigError::whole(&self.path, what.to_owned()));
             }
-            Ok(config) => {
-                self.guarding = config.guards();
-                WatchEvent::Changed(Box::new(config))
-            }
-            Err(error) => WatchEvent::Broken(error),
-        })
+            self.guarding = config.guards();
+            Ok(config)
+        });
+        Some(read)
     }
 }
 

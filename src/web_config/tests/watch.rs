@@ -1,6 +1,6 @@
 //! What becomes of changed files.
 
-use super::super::{Watch, WatchEvent};
+use super::super::Watch;
 use super::{Folder, pair, tls};
 
 fn watch(folder: &Folder, yaml: &str) -> Watch {
@@ -10,10 +10,10 @@ fn watch(folder: &Folder, yaml: &str) -> Watch {
 fn news(watch: &mut Watch) -> String {
     match watch.look() {
         None => "nothing".to_owned(),
-        Some(WatchEvent::Changed(config)) => {
+        Some(Ok(config)) => {
             format!("changed, TLS: {}, users: {}", config.tls.is_some(), config.users.len())
         }
-        Some(WatchEvent::Broken(error)) => format!("broken, {} problems", error.problems.len()),
+        Some(Err(error)) => format!("broken, {} problems", error.problems.len()),
     }
 }
 
