@@ -1,89 +1,56 @@
 //! How figures, ages and times are written on the status page.
 
-use std::fmt::{self, Display, Write as _};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use maud::{Markup, html};
 
 /// A figure, or a dash where it is not known.
-pub(super) struct Figure(pub(super) Option<u64>);
+pub(super) fn figure(figure: Option<u64>) -> String {
+    figure.map_or_else(|| "–".to_owned(), grouped)
+}
 
 /// A whole number; long ones in groups of three digits.
-pub(super) struct Grouped(pub(super) u64);
-
-/// A duration, rounded down for reading.
-pub(super) struct Age(pub(super) Duration);
-
-/// A configured duration in seconds, which may be a part of one.
-pub(super) struct Period(pub(super) f64);
+pub(super) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::new();
+    for (index, digit) in digits.char_indices() {
+        // Four digits read well without; the space is narrow and does not break.
+        if index > 0 && (digits.len() - index).is_multiple_of(3) && digits.len() > 4 {
+            grouped.push('\u{202f}');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
 
 /// A number of things: `1 user`, `2 users`.
-pub(super) struct Count(pub(super) usize, pub(super) &'static str);
-
-impl Display for Figure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(figure) => Grouped(figure).fmt(f),
-            None => f.write_str("–"),
-        }
-    }
+pub(super) fn number_of(count: usize, thing: &str) -> String {
+    format!("{} {thing}{}", grouped(count as u64), if count == 1 { "" } else { "s" })
 }
 
-impl Display for Grouped {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digits = self.0.to_string();
-        for (index, digit) in digits.chars().enumerate() {
-            let left = digits.len() - index;
-            // Four digits read well without; the space is narrow and does not break.
-            if index > 0 && left.is_multiple_of(3) && digits.len() > 4 {
-                f.write_char('\u{202f}')?;
-            }
-            f.write_char(digit)?;
-        }
-        Ok(())
-    }
+/// A duration, rounded down for reading.
+pub(super) fn age(age: Duration) -> String {
+    let seconds = age.as_secs();
+    // A unit is used from two on, below that the smaller one is more exact; exactly one is shown as one.
+    let (count, unit) = match seconds {
+        172_800.. => (seconds / 86_400, "d"),
+        3600 | 7200.. => (seconds / 3600, "h"),
+        60 | 120.. => (seconds / 60, "min"),
+        _ => (seconds, "s"),
+    };
+    // No line break between the number and its unit.
+    format!("{count}\u{a0}{unit}")
 }
 
-impl Display for Age {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const MINUTE: u64 = 60;
-        const HOUR: u64 = 60 * MINUTE;
-        const DAY: u64 = 24 * HOUR;
-        let seconds = self.0.as_secs();
-        // A unit is used from two on, below that the smaller one is more exact; exactly one is shown as one.
-        let (count, unit) = match seconds {
-            DAY.. if seconds >= 2 * DAY => (seconds / DAY, "d"),
-            HOUR.. if seconds >= 2 * HOUR || seconds == HOUR => (seconds / HOUR, "h"),
-            MINUTE.. if seconds >= 2 * MINUTE || seconds == MINUTE => (seconds / MINUTE, "min"),
-            _ => (seconds, "s"),
-        };
-        // No line break between the number and its unit.
-        write!(f, "{count}\u{a0}{unit}")
-    }
+/// An age in seconds, as documents carry it.
+pub(super) fn age_of(seconds: f64) -> String {
+    age(Duration::try_from_secs_f64(seconds).unwrap_or_default())
 }
 
-impl Age {
-    /// An age in seconds, as documents carry it.
-    pub(super) fn seconds(seconds: f64) -> Self {
-        Self(Duration::try_from_secs_f64(seconds).unwrap_or_default())
-    }
-}
-
-impl Display for Period {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0 < 1.0 {
-            return write!(f, "{:.0}\u{a0}ms", self.0 * 1000.0);
-        }
-        Age::seconds(self.0).fmt(f)
-    }
-}
-
-impl Display for Count {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(count, thing) = *self;
-        write!(f, "{} {thing}{}", Grouped(count as u64), if count == 1 { "" } else { "s" })
-    }
+/// A configured duration in seconds, which may be a part of one.
+pub(super) fn period(seconds: f64) -> String {
+    if seconds < 1.0 { format!("{:.0}\u{a0}ms", seconds * 1000.0) } else { age_of(seconds) }
 }
 
 /// A moment as an HTML `time`, both in unix time in seconds: of the day or, where it is another day than
@@ -112,14 +79,14 @@ mod tests {
     #[test]
     fn unknown_figures_are_a_dash_and_long_ones_are_grouped() {
         let figures = [None, Some(0), Some(9999), Some(10_000), Some(1_234_567)];
-        let written = figures.map(|figure| Figure(figure).to_string());
+        let written = figures.map(figure);
         let expected = ["–", "0", "9999", "10\u{202f}000", "1\u{202f}234\u{202f}567"];
         assert_eq!(written, expected);
     }
 
     #[test]
     fn ages_are_shown_in_the_most_useful_unit() {
-        let age = |seconds| Age(Duration::from_secs(seconds)).to_string().replace('\u{a0}', " ");
+        let age = |seconds| age(Duration::from_secs(seconds)).replace('\u{a0}', " ");
         let ages = [0, 60, 119, 120, 3600, 7199, 7200, 172_799, 172_800].map(age);
         assert_eq!(
             ages,

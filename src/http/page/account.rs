@@ -7,8 +7,9 @@ use super::chart::chart;
 use super::context::{PageContext, account_link, joined};
 use super::query::AccountSelection;
 use super::users_table::users;
-use crate::http::format::{Age, Count, Figure, Grouped, clock};
+use crate::http::format::{age_of, clock, figure, grouped, number_of};
 use crate::http::status::{AccountProblem, AccountStatus, Completeness, RedOf};
+use crate::metrics::ResetResult;
 
 pub(super) fn account(part: &AccountSelection<'_>, view: &PageContext<'_>) -> Markup {
     let account = part.account;
@@ -45,15 +46,17 @@ fn sum(account: &AccountStatus, view: &PageContext<'_>) -> Markup {
                     Completeness::AtLeast => { small { "at least" } " " }
                     Completeness::InDoubt => { small { "in doubt" } " " }
                 }
-                strong { (Grouped(red)) }
+                strong { (grouped(red)) }
             }
             p.beside {
                 @match account.red_of {
-                    RedOf::SalesReps => { "red of " (all) (Count(account.red_users, "sales rep")) }
+                    RedOf::SalesReps => {
+                        "red of " (all) (number_of(account.red_users, "sales rep"))
+                    }
                     RedOf::Counters => { "sum of " (all) "red counters" }
                 }
                 @if let Some(grey) = account.grey.filter(|grey| *grey > 0) {
-                    " · " (Grouped(grey)) " grey"
+                    " · " (grouped(grey)) " grey"
                 }
             }
         }
@@ -68,7 +71,7 @@ fn doubts(account: &AccountStatus) -> Vec<String> {
         RedOf::SalesReps => "sales rep",
         RedOf::Counters => "user",
     };
-    let counted = Count(account.red_users, who);
+    let counted = number_of(account.red_users, who);
     let mut doubts = Vec::new();
     match account.red_users_missing {
         _ if account.users.is_empty() => doubts.push("There is no user to read.".to_owned()),
@@ -91,9 +94,14 @@ fn doubts(account: &AccountStatus) -> Vec<String> {
 fn reset(account: &AccountStatus, view: &PageContext<'_>) -> Markup {
     html! {
         @if let Some(last) = &account.last_reset {
-            p.(if last.text() == "cleared" { "beside" } else { "reason" }) {
-                "last reset " (clock(last.time, view.status.time, false)) ": " (last.text()) ", "
-                (Grouped(last.before)) " → " (Figure(last.after))
+            @let (class, result) = match last.result {
+                ResetResult::Cleared => ("beside", "cleared"),
+                ResetResult::Unknown => ("reason", "not known whether it was carried out"),
+                ResetResult::Failed | ResetResult::DryRun => ("reason", "failed"),
+            };
+            p.(class) {
+                "last reset " (clock(last.at.as_secs_f64(), view.status.time, false)) ": " (result) ", "
+                (grouped(last.before)) " → " (figure(last.after))
             }
         }
     }
@@ -106,7 +114,7 @@ fn problem(account: &AccountStatus, problem: &AccountProblem) -> Markup {
             p.beside {
                 @if let Some(detail) = &problem.detail { q { (detail) } " · " }
                 @match account.age_seconds {
-                    Some(age) => { "last good reading " (Age::seconds(age)) " ago" }
+                    Some(age) => { "last good reading " (age_of(age)) " ago" }
                     None => { "no good reading yet" }
                 }
             }

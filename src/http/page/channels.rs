@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::context::PageContext;
-use crate::http::format::{Count, Grouped};
+use crate::http::format::{grouped, number_of};
 use crate::http::status::{AccountStatus, ChannelStatus};
 
 /// Channels that are listed; beyond, only how many they are.
@@ -17,9 +17,9 @@ pub(super) fn count(channels: &[ChannelStatus]) -> Markup {
     let text = match (all, active) {
         (0, _) => return html! {},
         (1, 1) => "1 channel, active".to_owned(),
-        _ if all == active => format!("{}, all active", Count(all, "channel")),
+        _ if all == active => format!("{}, all active", number_of(all, "channel")),
         (1, _) => "1 channel, not active".to_owned(),
-        _ => format!("{} of {} active", Grouped(active as u64), Count(all, "channel")),
+        _ => format!("{} of {} active", grouped(active as u64), number_of(all, "channel")),
     };
     html! { p.(if all == active { "beside" } else { "reason" }).count { (text) } }
 }
@@ -35,7 +35,7 @@ pub(super) fn channels(account: &AccountStatus, view: &PageContext<'_>) -> Marku
         @if !shown.is_empty() {
             ul.channels aria-label="Channels" {
                 @for channel in shown.iter().take(CHANNELS_MAX) { (line(channel)) }
-                @if more > 0 { li { (Count(more, "more channel")) } }
+                @if more > 0 { li { (number_of(more, "more channel")) } }
             }
             @if account.is_cut_off() {
                 p.reason.cut-off { "No message arrives, so the counters do not change." }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use maud::{Markup, html};
 
-use crate::http::format::{Age, Figure};
+use crate::http::format::{age, figure};
 use crate::http::status::HistoryStatus;
 
 /// Widths of the chart, in points; the smallest into which everything fits is taken.
@@ -25,12 +25,22 @@ const SCALE_MIN: u64 = 4;
 struct Chart {
     /// Points from the left edge to now.
     width: usize,
-    /// The known part of them with whether users were missing, by position from the left.
-    points: Vec<Option<(u64, bool)>>,
-    /// Where the first point is.
-    first: usize,
+    /// Stretches in which the figure was known.
+    runs: Vec<Vec<Point>>,
+    /// Where it was not known: each from the last known point to the next one, with its width.
+    gaps: Vec<(usize, usize)>,
     /// The largest figure.
     peak: Option<u64>,
+    /// The last one.
+    now: Option<u64>,
+}
+
+/// A point in the drawing.
+struct Point {
+    x: usize,
+    y: u64,
+    /// Whether users were missing.
+    partial: bool,
 }
 
 /// The chart, if there are enough points.
@@ -39,15 +49,14 @@ pub(super) fn chart(history: Option<&HistoryStatus>) -> Markup {
     else {
         return html! {};
     };
-    let span = Age(Duration::from_secs_f64(history.period_seconds * chart.width as f64));
-    let now = Figure(chart.points.last().copied().flatten().map(|(red, _)| red));
-    let peak = Figure(chart.peak);
+    let span = age(Duration::from_secs_f64(history.period_seconds * chart.width as f64));
+    let (now, peak) = (figure(chart.now), figure(chart.peak));
     html! {
         figure.chart {
             svg viewBox={ "0 0 " (chart.width - 1) " " (HEIGHT) } preserveAspectRatio="none"
                 role="img" aria-label={ "Red over the last " (span) ": now " (now) ", peak " (peak) }
             {
-                @for (x, width) in chart.gaps() {
+                @for (x, width) in &chart.gaps {
                     rect.gap x=(x) width=(width) height=(HEIGHT) {}
                 }
                 path.area d=(chart.area()) {}
@@ -80,46 +89,38 @@ impl Chart {
         let width = WIDTHS.into_iter().find(|width| needed <= *width).unwrap_or(WIDTH_MAX);
         points.drain(..needed.saturating_sub(width));
         let peak = points.iter().flatten().map(|(red, _)| *red).max();
-        Some(Self { width, first: width - points.len(), points, peak })
-    }
-
-    /// The points that are known, with their positions in the drawing.
-    fn at(&self, index: usize) -> Option<(usize, u64, bool)> {
-        let (red, partial) = (*self.points.get(index)?)?;
-        let scale = self.peak.unwrap_or_default().max(SCALE_MIN);
+        let now = points.last().copied().flatten().map(|(red, _)| red);
+        let scale = u128::from(peak.unwrap_or_default().max(SCALE_MIN));
         // Margins above and below; u128 cannot overflow.
-        let height = u128::from(red) * u128::from(HEIGHT - 6) / u128::from(scale);
-        Some((self.first + index, HEIGHT - 2 - height as u64, partial))
-    }
-
-    /// Where the figure was not known: each from the last known point to the next one.
-    fn gaps(&self) -> Vec<(usize, usize)> {
-        let mut gaps = Vec::new();
-        let mut index = 0;
-        while index < self.points.len() {
-            let length = self.points.iter().skip(index).take_while(|point| point.is_none()).count();
-            if length > 0 {
-                gaps.push(((self.first + index).saturating_sub(1), length + 1));
+        let height = |red| HEIGHT - 2 - (u128::from(red) * u128::from(HEIGHT - 6) / scale) as u64;
+        let (mut runs, mut gaps) = (Vec::new(), Vec::new());
+        let mut x = width - points.len();
+        for run in points.chunk_by(|one, next| one.is_some() == next.is_some()) {
+            let known = (x..).zip(run).filter_map(|(x, point)| Some((x, (*point)?)));
+            let known = known.map(|(x, (red, partial))| Point { x, y: height(red), partial });
+            let known: Vec<Point> = known.collect();
+            if known.is_empty() {
+                gaps.push((x.saturating_sub(1), run.len() + 1));
+            } else {
+                runs.push(known);
             }
-            index += length.max(1);
+            x += run.len();
         }
-        gaps
+        Some(Self { width, runs, gaps, peak, now })
     }
 
     /// The path around what is below the line.
     fn area(&self) -> String {
         let mut path = String::new();
-        let mut open = false;
-        for index in 0..=self.points.len() {
-            let point = self.at(index);
-            // Writing to a string does not fail.
-            let _ = match point {
-                Some((x, y, _)) if open => write!(path, "L{x} {y}"),
-                Some((x, y, _)) => write!(path, "M{x} {HEIGHT}V{y}"),
-                None if open => write!(path, "V{HEIGHT}Z"),
-                None => Ok(()),
-            };
-            open = point.is_some();
+        for run in &self.runs {
+            for (index, Point { x, y, .. }) in run.iter().enumerate() {
+                // Writing to a string does not fail.
+                let _ = match index {
+                    0 => write!(path, "M{x} {HEIGHT}V{y}"),
+                    _ => write!(path, "L{x} {y}"),
+                };
+            }
+            let _ = write!(path, "V{HEIGHT}Z");
         }
         path
     }
@@ -127,23 +128,23 @@ impl Chart {
     /// The path along the stretches between two points of which one is partial, or of which none is.
     fn line(&self, partial: bool) -> String {
         let mut path = String::new();
-        let mut end = None;
-        for index in 0..self.points.len() {
-            let Some((x, y, here)) = self.at(index) else { continue };
-            let before = index.checked_sub(1).and_then(|before| self.at(before));
-            match before {
-                Some((from_x, from_y, there)) if (here || there) == partial => {
-                    if end != Some(from_x) {
-                        let _ = write!(path, "M{from_x} {from_y}");
-                    }
-                    let _ = write!(path, "L{x} {y}");
-                    end = Some(x);
+        for run in &self.runs {
+            // A point without neighbours is a dot.
+            if let [Point { x, y, partial: alone }] = run.as_slice()
+                && *alone == partial
+            {
+                let _ = write!(path, "M{x} {y}h0");
+            }
+            let mut end = None;
+            for (from, to) in run.iter().zip(run.iter().skip(1)) {
+                if (from.partial || to.partial) != partial {
+                    continue;
                 }
-                // A point without neighbours is a dot.
-                None if here == partial && self.at(index + 1).is_none() => {
-                    let _ = write!(path, "M{x} {y}h0");
+                if end != Some(from.x) {
+                    let _ = write!(path, "M{} {}", from.x, from.y);
                 }
-                _ => {}
+                let _ = write!(path, "L{} {}", to.x, to.y);
+                end = Some(to.x);
             }
         }
         path
@@ -196,16 +197,16 @@ mod tests {
 
     #[test]
     fn the_chart_is_as_wide_as_what_is_known() {
-        let wide = |points: usize| {
-            let chart = Chart::new(&history(&vec![Some(1); points], &[], 0.0)).unwrap();
-            (chart.width, chart.first, chart.points.len())
+        let wide = |points: usize, age: f64| {
+            let chart = Chart::new(&history(&vec![Some(1); points], &[], age)).unwrap();
+            assert_eq!(chart.runs.len(), 1);
+            (chart.width, chart.runs[0][0].x, chart.runs[0].len(), chart.gaps)
         };
-        assert_eq!(wide(3), (15, 12, 3));
-        assert_eq!(wide(60), (60, 0, 60));
-        assert_eq!(wide(61), (180, 119, 61));
-        assert_eq!(wide(360), (360, 0, 360));
-        let late = Chart::new(&history(&[Some(1); 360], &[], 120.0)).unwrap();
-        assert_eq!((late.width, late.first, late.points.len()), (360, 0, 360));
+        assert_eq!(wide(3, 0.0), (15, 12, 3, vec![]));
+        assert_eq!(wide(60, 0.0), (60, 0, 60, vec![]));
+        assert_eq!(wide(61, 0.0), (180, 119, 61, vec![]));
+        assert_eq!(wide(360, 0.0), (360, 0, 360, vec![]));
+        assert_eq!(wide(360, 120.0), (360, 0, 359, vec![(358, 2)]));
     }
 
     #[test]

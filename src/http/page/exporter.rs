@@ -1,12 +1,10 @@
 //! The legend, and facts about the exporter and its sweeps.
 
-use std::fmt;
-
 use maud::{Markup, html};
 
 use super::context::PageContext;
 use super::query::{AccountSelection, PageSelection};
-use crate::http::format::{Age, Count, Grouped, Period, clock};
+use crate::http::format::{age_of, clock, grouped, number_of, period};
 use crate::http::status::AccountStatus;
 
 /// What red means, and grey; each after its name.
@@ -32,16 +30,16 @@ pub(super) fn exporter(selection: &PageSelection<'_>, view: &PageContext<'_>) ->
             // Which accounts are looked for here in vain.
             @if let Some(shard) = &status.shard {
                 p {
-                    "This is shard " (shard.ordinal) " of " (shard.total) ", counted from 0: "
-                    (Count(shard.accounts_elsewhere, "account"))
+                    "This is shard " (shard.ordinal) " of " (shard.shards) ", counted from 0: "
+                    (number_of(shard.accounts_elsewhere, "account"))
                     " of the configuration belong to others."
                 }
             }
             p {
                 "wazzup-exporter " (status.version) ", revision " (status.revision)
                 " · running since " (clock(status.started, status.time, false))
-                noscript { " UTC" } " (" (Age::seconds(status.uptime_seconds)) ") · "
-                (Count(status.accounts.len(), "account")) " · " (Count(users, "user"))
+                noscript { " UTC" } " (" (age_of(status.uptime_seconds)) ") · "
+                (number_of(status.accounts.len(), "account")) " · " (number_of(users, "user"))
                 " · configuration hash " (status.config_hash)
             }
             nav aria-label="Documents" {
@@ -85,32 +83,27 @@ fn sweep(account: &AccountStatus) -> [String; COLUMNS.len()] {
     let good = requests.outcomes.get("ok").copied().unwrap_or_default();
     let (sweep, took) = match &account.last_sweep {
         Some(sweep) => (
-            format!("{}, {} ago", sweep.result, Age::seconds(sweep.age_seconds)),
+            format!("{}, {} ago", sweep.result, age_of(sweep.age_seconds)),
             format!("{:.2}\u{a0}s", sweep.duration_seconds),
         ),
         None => ("–".to_owned(), "–".to_owned()),
     };
     [
-        Period(account.interval_seconds).to_string(),
+        period(account.interval_seconds),
         sweep,
         took,
-        Grouped(all).to_string(),
-        Grouped(all.saturating_sub(good)).to_string(),
-        format!("{} in {}", Grouped(requests.limit.into()), Period(requests.limit_window_seconds)),
-        Share(requests.limit_share).to_string(),
+        grouped(all),
+        grouped(all.saturating_sub(good)),
+        format!("{} in {}", grouped(requests.limit.into()), period(requests.limit_window_seconds)),
+        percent(requests.limit_share),
         format!("{:.1}\u{a0}s", requests.waited_seconds),
     ]
 }
 
 /// A share of the whole, in percent.
-struct Share(f64);
-
-impl fmt::Display for Share {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let percent = self.0 * 100.0;
-        if percent < 0.1 {
-            return f.write_str("< 0.1\u{a0}%");
-        }
-        write!(f, "{percent:.*}\u{a0}%", usize::from(percent < 10.0))
+fn percent(share: f64) -> String {
+    match share * 100.0 {
+        percent if percent < 0.1 => "< 0.1\u{a0}%".to_owned(),
+        percent => format!("{percent:.*}\u{a0}%", usize::from(percent < 10.0)),
     }
 }

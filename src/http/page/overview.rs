@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::context::account_link;
-use crate::http::format::{Count, Figure, Grouped};
+use crate::http::format::{figure, grouped, number_of};
 use crate::http::status::{AccountStatus, Status};
 
 /// How many broken account files are named.
@@ -15,14 +15,14 @@ pub(super) fn broken_files(status: &Status) -> Markup {
     html! {
         @if !broken.is_empty() {
             section.broken {
-                h2 { (Count(broken.len(), "account file")) " broken" }
+                h2 { (number_of(broken.len(), "account file")) " broken" }
                 ul {
                     @for file in broken.iter().take(BROKEN_MAX) {
                         li.reason {
                             bdi { (file.file) } ": "
                             @match file.accounts.len() {
                                 0 => { "no account comes from it" }
-                                kept => { (Count(kept, "account")) " as before" }
+                                kept => { (number_of(kept, "account")) " as before" }
                             }
                             ". " (file.reason)
                         }
@@ -38,7 +38,7 @@ pub(super) fn others(others: &[&AccountStatus]) -> Markup {
     html! {
         @if !others.is_empty() {
             section.others {
-                h2 { (Count(others.len(), "more account")) }
+                h2 { (number_of(others.len(), "more account")) }
                 table {
                     thead {
                         tr {
@@ -62,10 +62,10 @@ fn sums(account: &AccountStatus) -> Markup {
                 a href=(account_link(&account.name)) { bdi { (account.name) } }
                 @if let Some(trouble) = &account.trouble { p.reason { (trouble.text) } }
             }
-            td.number.red { (Figure(account.red)) }
-            td.number { (Figure(account.grey)) }
-            td.number { (Grouped(account.users.len() as u64)) }
-            td.number { (Grouped(account.users_missing as u64)) }
+            td.number.red { (figure(account.red)) }
+            td.number { (figure(account.grey)) }
+            td.number { (grouped(account.users.len() as u64)) }
+            td.number { (grouped(account.users_missing as u64)) }
         }
     }
 }

@@ -37,16 +37,16 @@ pub(in crate::http) struct PageQuery {
 }
 
 /// What a page shows.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct PageSelection<'a> {
     /// Accounts with their users.
     pub(super) accounts: Vec<AccountSelection<'a>>,
     /// Accounts of which only the sums are shown.
     pub(super) others: Vec<&'a AccountStatus>,
-    /// Search results that exceed the limit of a page.
-    pub(super) beyond: Vec<AccountSelection<'a>>,
-    /// How many users a search found; `None` without one.
-    pub(super) found: Option<usize>,
+    /// The accounts that the query is about, shown or not.
+    pub(super) all_accounts: Vec<&'a AccountStatus>,
+    /// The users that the query is about.
+    pub(super) all_users: Vec<&'a UserStatus>,
 }
 
 /// What a page shows of an account.
@@ -81,15 +81,12 @@ impl PageQuery {
         !self.words.is_empty()
     }
 
-    /// Whether the query selects the account.
-    pub(super) fn includes(&self, account: &AccountStatus) -> bool {
-        self.account.as_ref().is_none_or(|name| account.name == *name)
-    }
-
     /// Selects the accounts and users to show.
     pub(super) fn select<'a>(&self, status: &'a Status) -> PageSelection<'a> {
-        let accounts = status.accounts.iter().filter(|account| self.includes(account));
-        let mut accounts: Vec<&AccountStatus> = accounts.collect();
+        let included = |account: &&AccountStatus| {
+            self.account.as_ref().is_none_or(|name| account.name == *name)
+        };
+        let mut accounts: Vec<_> = status.accounts.iter().filter(included).collect();
         // The sort is stable: equal accounts stay in the order of the configuration.
         let many = accounts.len() > ACCOUNTS_UNSORTED;
         accounts.sort_by_key(|account| {
@@ -98,34 +95,36 @@ impl PageQuery {
         if self.searches() {
             return self.search(&accounts);
         }
+        let all_accounts = accounts.clone();
+        let all_users = accounts.iter().flat_map(|account| &account.users).collect();
         let others = accounts.split_off(ACCOUNTS_MAX.min(accounts.len()));
         let (least, most) = ROWS_ACCOUNT;
         let short = (ROWS_SHORT / accounts.len().max(1)).clamp(least, most);
         let part = |account| match self.account {
-            Some(_) => AccountSelection::full(account),
+            Some(_) => AccountSelection::new(account, by_urgency(account), ROWS_FULL, false),
             None => AccountSelection::short(account, short),
         };
         let accounts = accounts.into_iter().map(part).collect();
-        PageSelection { accounts, others, beyond: Vec::new(), found: None }
+        PageSelection { accounts, others, all_accounts, all_users }
     }
 
     fn search<'a>(&self, accounts: &[&'a AccountStatus]) -> PageSelection<'a> {
-        let (mut shown, mut beyond, mut found) = (Vec::new(), Vec::new(), 0);
+        let mut selection = PageSelection::default();
         for account in accounts.iter().copied() {
             let account_text = searchable([account.name.as_str()], account.labels.values());
             let mut rows = by_urgency(account);
             rows.retain(|user| self.finds(&account_text, user));
-            let room = ROWS_FOUND.saturating_sub(found);
-            found += rows.len();
-            let left_out = rows.split_off(room.min(rows.len()));
-            let part = AccountSelection { account, rows, folded: Vec::new(), left_out };
-            if !part.rows.is_empty() {
-                shown.push(part);
-            } else if !part.left_out.is_empty() {
-                beyond.push(part);
+            if rows.is_empty() {
+                continue;
+            }
+            let room = ROWS_FOUND.saturating_sub(selection.all_users.len());
+            selection.all_accounts.push(account);
+            selection.all_users.extend(&rows);
+            if room > 0 {
+                selection.accounts.push(AccountSelection::new(account, rows, room, false));
             }
         }
-        PageSelection { accounts: shown, others: Vec::new(), beyond, found: Some(found) }
+        selection
     }
 
     fn finds(&self, account_text: &str, user: &UserStatus) -> bool {
@@ -136,23 +135,26 @@ impl PageQuery {
 }
 
 impl<'a> AccountSelection<'a> {
-    fn full(account: &'a AccountStatus) -> Self {
-        let mut rows = by_urgency(account);
-        let left_out = rows.split_off(ROWS_FULL.min(rows.len()));
-        Self { account, rows, folded: Vec::new(), left_out }
+    /// The first of these users, up to `most`; where it `folds`, the others below them if they are few.
+    fn new(
+        account: &'a AccountStatus,
+        mut rows: Vec<&'a UserStatus>,
+        most: usize,
+        folds: bool,
+    ) -> Self {
+        let rest = rows.split_off(most.min(rows.len()));
+        let folds = folds && rest.len() <= REST_FOLDED;
+        let (folded, left_out) = if folds { (rest, Vec::new()) } else { (Vec::new(), rest) };
+        Self { account, rows, folded, left_out }
     }
 
     /// Users with red or with a problem, up to `most`; and the others if they are few.
     fn short(account: &'a AccountStatus, most: usize) -> Self {
-        let mut rows = by_urgency(account);
+        let rows = by_urgency(account);
         let urgent = rows.iter().take_while(|user| needs_attention(user, account)).count();
-        let mut rest = rows.split_off(urgent.min(most));
-        if urgent <= most && rest.len() <= REST_OPEN && account.trouble.is_none() {
-            rows.append(&mut rest);
-        }
-        let folds = rest.len() <= REST_FOLDED;
-        let (folded, left_out) = if folds { (rest, Vec::new()) } else { (Vec::new(), rest) };
-        Self { account, rows, folded, left_out }
+        let few = urgent <= most && rows.len() - urgent <= REST_OPEN && account.trouble.is_none();
+        let shown = if few { rows.len() } else { urgent.min(most) };
+        Self::new(account, rows, shown, true)
     }
 }
 

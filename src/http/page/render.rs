@@ -8,7 +8,7 @@ use super::exporter::exporter;
 use super::overview::{broken_files, others};
 use super::query::{PageQuery, PageSelection};
 use super::summary::Summary;
-use crate::http::format::Count;
+use crate::http::format::number_of;
 use crate::http::status::Status;
 
 /// Shortest and longest refresh interval of an open page, in seconds.
@@ -20,7 +20,7 @@ pub(crate) fn render(status: &Status, query: &PageQuery, metrics: &str) -> Strin
     let most = users.filter_map(|user| user.red).max().unwrap_or_default();
     let view = PageContext { status, query, metrics, most };
     let selection = query.select(status);
-    let summary = Summary::of(status, query, &selection);
+    let summary = Summary::of(query, &selection);
     let page = html! {
         (DOCTYPE)
         html lang="en" data-build={ (status.version) " " (status.revision) } {
@@ -66,10 +66,10 @@ fn header(query: &PageQuery, selection: &PageSelection<'_>) -> Markup {
             h1 { "Unanswered messages" }
             form action="./" role="search" {
                 p #found role="status" {
-                    @match selection.found {
-                        None => {}
-                        Some(0) => { "No user found" }
-                        Some(found) => { (Count(found, "user")) " found" }
+                    @match selection.all_users.len() {
+                        _ if !query.searches() => {}
+                        0 => { "No user found" }
+                        found => { (number_of(found, "user")) " found" }
                     }
                 }
                 input type="search" name="q" value=(query.text)

@@ -150,7 +150,7 @@ fn a_search_sums_up_whom_it_found() {
     assert!(text(summary).contains("1 user owes replies3 red, sum of counters"), "{summary}");
     // The sum of the account stays that of the account.
     assert_eq!(between(rest, "<strong>", "</strong>")[0], "12");
-    assert!(page(views(), "q=tours+nobody").contains("No user found"));
+    assert!(page(views(), "q=tours+nothing").contains("No user found"));
     assert_eq!(keys(&page(views(), "q=GLOBEX")), ["globex", "9"]);
     // Words do not match over two texts.
     assert_eq!(keys(&page(views(), "q=1tours")), [""; 0]);

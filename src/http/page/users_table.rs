@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::context::{PageContext, account_link, joined};
 use super::query::{AccountSelection, own_reasons};
-use crate::http::format::{Age, Count, Figure, Grouped, clock};
+use crate::http::format::{age_of, clock, figure, grouped, number_of};
 use crate::http::status::{AccountStatus, UserStatus};
 
 /// Length of the longest bar in its own units.
@@ -30,7 +30,7 @@ pub(super) fn users(part: &AccountSelection<'_>, view: &PageContext<'_>) -> Mark
                     "Search for them."
                 } @else {
                     a href=(account_link(&part.account.name)) {
-                        "Show all " (Count(part.account.users.len(), "user"))
+                        "Show all " (number_of(part.account.users.len(), "user"))
                     }
                 }
             }
@@ -51,12 +51,12 @@ fn hidden_users(users: &[&UserStatus], more: bool) -> String {
         [(1, kind)] => format!(", {kind}"),
         [(_, kind)] => format!(", all {kind}"),
         kinds => {
-            let each = |(count, kind): &(usize, _)| format!("{} {kind}", Grouped(*count as u64));
+            let each = |(count, kind): &(usize, _)| format!("{} {kind}", grouped(*count as u64));
             format!(": {}", kinds.iter().map(each).collect::<Vec<_>>().join(", "))
         }
     };
     let thing = if more { "more user" } else { "user" };
-    format!("{}{kinds}", Count(users.len(), thing))
+    format!("{}{kinds}", number_of(users.len(), thing))
 }
 
 fn table(account: &AccountStatus, users: &[&UserStatus], view: &PageContext<'_>) -> Markup {
@@ -91,17 +91,17 @@ fn row(account: &AccountStatus, user: &UserStatus, view: &PageContext<'_>) -> Ma
             td.number.red {
                 div {
                     @if let Some(red) = user.red.filter(|red| *red > 0) { (bar(red, view.most)) }
-                    span { (Figure(user.red)) }
+                    span { (figure(user.red)) }
                 }
             }
             th scope="row" colspan=[span] { (name(account, user)) }
             @if let Some(at) = user.red_since {
-                td.since { span { (clock(at, now, false)) " · " } (Age::seconds(now - at)) }
+                td.since { span { (clock(at, now, false)) " · " } (age_of(now - at)) }
             }
-            td.number.grey { (Figure(user.grey)) }
+            td.number.grey { (figure(user.grey)) }
             td.number.read {
                 @match user.age_seconds {
-                    Some(age) => { (Age::seconds(age)) " ago" }
+                    Some(age) => { (age_of(age)) " ago" }
                     None => { "never" }
                 }
             }

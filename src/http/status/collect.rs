@@ -4,49 +4,35 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::document::{
-    AccountStatus, BrokenFile, ChannelStatus, HistoryStatus, RedOf, RequestsStatus, ResetStatus,
-    ShardStatus, Status, SweepStatus, UserStatus,
+    AccountStatus, BrokenFile, ChannelStatus, HistoryStatus, RedOf, RequestsStatus, Status,
+    SweepStatus, UserStatus,
 };
 use super::messages::{account_notes, account_problem, user_reasons};
 use crate::channel::{Channel, Role};
 use crate::clock::Stamp;
-use crate::metrics::{BuildInfo, LastReset, Outcome, ShardInfo};
-use crate::snapshot::{AccountView, FailingReason, HistorySamples, Slot, Totals, UserView};
-
-/// Facts about the process.
-#[derive(Debug, Clone)]
-pub(crate) struct ProcessInfo {
-    /// When it started.
-    pub(crate) started: Stamp,
-    /// As in the metric `wazzup_exporter_config_hash`.
-    pub(crate) config_hash: u64,
-    /// Which shard it is, if it is one of several.
-    pub(crate) shard: Option<ShardInfo>,
-    /// The account files that cannot be used.
-    pub(crate) broken_files: Arc<Vec<BrokenFile>>,
-}
+use crate::metrics::{BuildInfo, Outcome, ProcessMetrics};
+use crate::snapshot::{AccountView, FailingReason, HistorySamples, Slot, UserView};
 
 impl Status {
-    pub(crate) fn new(slots: &[Arc<Slot>], about: ProcessInfo, now: Stamp) -> Self {
+    pub(crate) fn new(
+        slots: &[Arc<Slot>],
+        process: &ProcessMetrics,
+        broken_files: Arc<Vec<BrokenFile>>,
+        started: Stamp,
+        now: Stamp,
+    ) -> Self {
         let account = |slot: &Arc<Slot>| AccountStatus::new(&slot.view(), slot.history.past(), now);
         Self {
             version: BuildInfo::THIS.version,
             revision: BuildInfo::THIS.revision,
             time: now.unix.as_secs_f64(),
-            started: about.started.unix.as_secs_f64(),
-            uptime_seconds: about.started.age(now).as_secs_f64(),
-            config_hash: about.config_hash,
-            shard: about.shard.map(ShardStatus::new),
-            broken_files: about.broken_files,
+            started: started.unix.as_secs_f64(),
+            uptime_seconds: started.age(now).as_secs_f64(),
+            config_hash: process.config_hash(),
+            shard: process.shard(),
+            broken_files,
             accounts: slots.iter().map(account).collect(),
         }
-    }
-}
-
-impl ShardStatus {
-    fn new(shard: ShardInfo) -> Self {
-        let ShardInfo { ordinal, shards, accounts_elsewhere } = shard;
-        Self { ordinal, total: shards, accounts_elsewhere }
     }
 }
 
@@ -63,7 +49,7 @@ impl AccountStatus {
             trouble: account_problem(view, now),
             notes: account_notes(view, now),
             red: totals.red,
-            red_of: RedOf::new(&totals),
+            red_of: if totals.sales_reps_only { RedOf::SalesReps } else { RedOf::Counters },
             red_users: totals.counted,
             red_users_missing: totals.lacking,
             red_users_in_doubt: totals.in_doubt,
@@ -78,13 +64,7 @@ impl AccountStatus {
                 age_seconds: sweep.finished.age(now).as_secs_f64(),
                 duration_seconds: sweep.duration.as_secs_f64(),
             }),
-            last_reset: facts
-                .tally
-                .resets
-                .marks
-                .last
-                .filter(|_| account.reset.is_some())
-                .map(ResetStatus::new),
+            last_reset: facts.tally.resets.marks.last.filter(|_| account.reset.is_some()),
             requests: RequestsStatus::new(view),
             channels: facts
                 .channels_shown(account, now)
@@ -94,19 +74,6 @@ impl AccountStatus {
             history: past.map(|past| HistoryStatus::new(&past, now)),
             users: view.users().map(|user| UserStatus::new(user, view, now)).collect(),
         }
-    }
-}
-
-impl ResetStatus {
-    fn new(last: LastReset) -> Self {
-        let LastReset { at, result, before, after } = last;
-        Self { result: result.label(), time: at.as_secs_f64(), before, after }
-    }
-}
-
-impl RedOf {
-    fn new(totals: &Totals) -> Self {
-        if totals.sales_reps_only { Self::SalesReps } else { Self::Counters }
     }
 }
 
@@ -130,11 +97,11 @@ impl RequestsStatus {
         let (account, tally) = (&view.account, &view.facts.tally);
         let mut outcomes = BTreeMap::new();
         for counts in tally.requests {
-            for (outcome, count) in Outcome::ALL.iter().zip(counts).filter(|(_, count)| *count > 0)
-            {
+            for (outcome, count) in Outcome::ALL.iter().zip(counts) {
                 *outcomes.entry(outcome.label()).or_default() += count;
             }
         }
+        outcomes.retain(|_, count| *count > 0);
         let needed = view.users().count() as f64 / account.poll.interval.as_secs_f64();
         let allowed = f64::from(account.rate_limit.requests) / account.rate_limit.per.as_secs_f64();
         Self {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::metrics::ResetResult;
+use crate::metrics::{LastReset, ShardInfo};
 
 /// The status of the exporter at one moment. Times are unix time in seconds.
 #[derive(Debug, Serialize)]
@@ -18,20 +18,9 @@ pub(crate) struct Status {
     pub(crate) uptime_seconds: f64,
     pub(crate) config_hash: u64,
     /// `null` where one process polls all accounts.
-    pub(crate) shard: Option<ShardStatus>,
+    pub(crate) shard: Option<ShardInfo>,
     pub(crate) broken_files: Arc<Vec<BrokenFile>>,
     pub(crate) accounts: Vec<AccountStatus>,
-}
-
-/// Which part of the configured accounts this process polls.
-#[derive(Debug, Clone, Copy, Serialize)]
-pub(crate) struct ShardStatus {
-    /// Which part it is, from 0.
-    pub(crate) ordinal: u32,
-    /// How many parts there are.
-    pub(crate) total: u32,
-    /// Accounts that other processes poll.
-    pub(crate) accounts_elsewhere: usize,
 }
 
 /// An account file that cannot be used.
@@ -78,7 +67,7 @@ pub(crate) struct AccountStatus {
     pub(crate) token_expires: Option<f64>,
     pub(crate) last_sweep: Option<SweepStatus>,
     /// The last reset of its counters, dry runs excluded, where it may be reset.
-    pub(crate) last_reset: Option<ResetStatus>,
+    pub(crate) last_reset: Option<LastReset>,
     pub(crate) requests: RequestsStatus,
     pub(crate) channels: Vec<ChannelStatus>,
     pub(crate) history: Option<HistoryStatus>,
@@ -123,18 +112,6 @@ pub(crate) struct SweepStatus {
     pub(crate) result: &'static str,
     pub(crate) age_seconds: f64,
     pub(crate) duration_seconds: f64,
-}
-
-/// The last reset of an account's counters.
-#[derive(Debug, Serialize)]
-pub(crate) struct ResetStatus {
-    pub(crate) result: &'static str,
-    /// When it was decided.
-    pub(crate) time: f64,
-    /// Unanswered messages before it, of every type.
-    pub(crate) before: u64,
-    /// The same after it; `null` where that was not read.
-    pub(crate) after: Option<u64>,
 }
 
 /// The account's requests to upstream, and their limit.
@@ -234,18 +211,5 @@ impl AccountStatus {
     /// Whether none of its channels is active, so that no counter changes.
     pub(crate) fn is_cut_off(&self) -> bool {
         !self.channels.is_empty() && self.channels.iter().all(|channel| !channel.active)
-    }
-}
-
-impl ResetStatus {
-    /// The result, for the page.
-    pub(crate) fn text(&self) -> &'static str {
-        if self.result == ResetResult::Cleared.label() {
-            "cleared"
-        } else if self.result == ResetResult::Unknown.label() {
-            "not known whether it was carried out"
-        } else {
-            "failed"
-        }
     }
 }

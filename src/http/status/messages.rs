@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::document::{AccountProblem, Reason};
 use crate::clock::Stamp;
-use crate::http::format::{Age, Count};
+use crate::http::format::{age, number_of};
 use crate::metrics::Outcome;
-use crate::snapshot::{AccountView, FailingReason, UntrustedReason, UserView};
+use crate::snapshot::{AccountView, Facts, FailingReason, UntrustedReason, UserView};
 
 /// How long before its expiry a token is mentioned. Less than an hour, because programs that renew
 /// tokens in files usually do so every hour.
@@ -61,57 +61,64 @@ fn of_account(outcome: Outcome, failing: Option<FailingReason>) -> bool {
 
 /// Remarks about an account.
 pub(super) fn account_notes(view: &AccountView, now: Stamp) -> Vec<Reason> {
-    let facts = &view.facts;
+    let (facts, skipped) = (&view.facts, view.facts.skipped);
+    let mut notes = list_notes(facts);
+    let mut note = |code, text| notes.push(Reason { code, text });
+    if skipped.over_max_users > 0 {
+        let most = view.account.discovery.as_ref().map_or(0, |discovery| discovery.max_users);
+        let (users, key) =
+            (number_of(skipped.over_max_users, "more user"), "discover_users.max_users");
+        note("users_left_out", format!("{users} found and not read, because {key} is {most}."));
+    }
+    if skipped.invalid_id > 0 {
+        let (users, why) = (
+            number_of(skipped.invalid_id, "user"),
+            "the id is too long or has a control character",
+        );
+        note("users_invalid_id", format!("{users} of the list not read: {why}."));
+    }
+    if view.account.discovery.is_some() && facts.discovery.read.is_some() && facts.users == 0 {
+        note("users_empty", "The list of users is empty: there is no user to read.".to_owned());
+    }
+    if let Some(until) = facts.pause(now) {
+        let left = age(now.age(until));
+        note("paused", format!("Wazzup24 has asked for a pause that ends in {left}."));
+    }
+    match facts.token_expiry.map(|at| at.saturating_sub(now.unix)) {
+        Some(Duration::ZERO) => {
+            note("token_ends", "The account's token has expired: replace it.".to_owned());
+        }
+        Some(left) if left < TOKEN_WARNING => {
+            let left = age(left);
+            note(
+                "token_ends",
+                format!("The account's token expires in {left}: replace it before."),
+            );
+        }
+        _ => {}
+    }
+    notes
+}
+
+/// What is wrong with the account's lists.
+fn list_notes(facts: &Facts) -> Vec<Reason> {
     let mut notes = Vec::new();
-    let lists = [
+    for (code, what, list) in [
         ("channels_unread", "channels", &facts.channels),
         ("roles_unread", "roles", &facts.roles),
         ("users_unread", "users", &facts.discovery),
-    ];
-    for (code, what, listing) in lists {
+    ] {
         // If no user can be read, this fails for the same reason.
-        if let Some(problem) = listing.problem.as_ref().filter(|_| facts.failing.is_none()) {
-            let kept =
-                if listing.read.is_some() { "the last one is used" } else { "none is known" };
+        if let Some(problem) = list.problem.as_ref().filter(|_| facts.failing.is_none()) {
+            let kept = if list.read.is_some() { "the last one is used" } else { "none is known" };
             let problem = problem.trim_end_matches('.');
             let text = format!("The list of {what} cannot be read, {kept}: {problem}.");
             notes.push(Reason { code, text });
         }
-        if let Some(rows) = &listing.unreadable {
+        if let Some(rows) = &list.unreadable {
             let text = format!("The list of {what} has rows that cannot be read: {rows}.");
             notes.push(Reason { code: "rows_unreadable", text });
         }
-    }
-    let skipped = facts.skipped;
-    if skipped.over_max_users > 0 {
-        let most = view.account.discovery.as_ref().map_or(0, |discovery| discovery.max_users);
-        let (users, key) = (Count(skipped.over_max_users, "more user"), "discover_users.max_users");
-        let text = format!("{users} found and not read, because {key} is {most}.");
-        notes.push(Reason { code: "users_left_out", text });
-    }
-    if skipped.invalid_id > 0 {
-        let users = Count(skipped.invalid_id, "user");
-        let text =
-            format!("{users} of the list not read: the id is too long or has a control character.");
-        notes.push(Reason { code: "users_invalid_id", text });
-    }
-    if view.account.discovery.is_some() && facts.discovery.read.is_some() && facts.users == 0 {
-        let text = "The list of users is empty: there is nobody to read.".to_owned();
-        notes.push(Reason { code: "users_empty", text });
-    }
-    if let Some(until) = facts.pause(now) {
-        let text = format!("Wazzup24 has asked for a pause that ends in {}.", Age(now.age(until)));
-        notes.push(Reason { code: "paused", text });
-    }
-    if let Some(left) = facts.token_expiry.map(|at| at.saturating_sub(now.unix))
-        && left < TOKEN_WARNING
-    {
-        let text = if left.is_zero() {
-            "The account's token has expired: replace it.".to_owned()
-        } else {
-            format!("The account's token expires in {}: replace it before.", Age(left))
-        };
-        notes.push(Reason { code: "token_ends", text });
     }
     notes
 }
@@ -123,28 +130,24 @@ pub(super) fn user_reasons(user: &UserView, view: &AccountView, now: Stamp) -> V
         .untrusted(stale_after, now)
         .map(|reason| Reason { code: reason.label(), text: untrusted(reason, user) })
         .collect();
+    let mut add = |code, text| reasons.push(Reason { code, text });
     let Some(attempt) = &user.last_attempt else {
-        let text = "Not read yet.".to_owned();
-        reasons.push(Reason { code: "not_read", text });
+        add("not_read", "Not read yet.".to_owned());
         return reasons;
     };
-    let live = user.live(stale_after, now).is_some();
     if of_account(attempt.outcome, view.facts.failing) {
-        let text = "The account cannot be read.".to_owned();
-        reasons.push(Reason { code: "account_failing", text });
+        add("account_failing", "The account cannot be read.".to_owned());
     } else if let Some(problem) = &attempt.problem
         && attempt.outcome != Outcome::NotFound
     {
-        let text = format!("The last attempt failed: {}.", problem.trim_end_matches('.'));
-        reasons.push(Reason { code: "failed", text });
+        let problem = problem.trim_end_matches('.');
+        add("failed", format!("The last attempt failed: {problem}."));
     }
-    if let Some((_, at)) = user.last_good.filter(|_| !live) {
-        let text = format!(
-            "Last read {} ago; figures older than {} are not shown.",
-            Age(at.age(now)),
-            Age(stale_after)
-        );
-        reasons.push(Reason { code: "stale", text });
+    if let Some((_, at)) = user.last_good
+        && user.live(stale_after, now).is_none()
+    {
+        let (last, limit) = (age(at.age(now)), age(stale_after));
+        add("stale", format!("Last read {last} ago; figures older than {limit} are not shown."));
     }
     reasons
 }

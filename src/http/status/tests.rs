@@ -6,13 +6,12 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::document::ShardStatus;
 use super::*;
 use crate::account::{Account, AccountId, LabelName, Reset, User, fixture};
 use crate::channel::{Channel, ChannelState, ChannelsAndRoles, Role, Transport, Trust};
 use crate::clock::Stamp;
 use crate::counter::{CounterType, Reading, Trend};
-use crate::metrics::{LastReset, Outcome, ResetResult, SweepResult};
+use crate::metrics::{LastReset, Outcome, ProcessMetrics, ResetResult, ShardInfo, SweepResult};
 use crate::snapshot::{
     AccountView, Attempt, Facts, FailingReason, ListStatus, Point, SkippedUsers, Slot, Sweep,
     UserView,
@@ -110,13 +109,9 @@ pub(in crate::http) fn status(views: Vec<AccountView>) -> Status {
 }
 
 fn status_of(slots: &[Arc<Slot>]) -> Status {
-    let about = ProcessInfo {
-        started: ago(MINUTE),
-        config_hash: 209_876_242_034_240,
-        shard: None,
-        broken_files: Arc::default(),
-    };
-    Status::new(slots, about, moment())
+    let process = ProcessMetrics::new();
+    process.config_loaded(209_876_242_034_240 << 16, Duration::ZERO);
+    Status::new(slots, &process, Arc::default(), ago(MINUTE), moment())
 }
 
 /// The same account, whose channels were read `age` ago.
@@ -204,7 +199,7 @@ fn the_document_names_every_field_and_no_other() {
     let mut serialized = BTreeSet::new();
     let accounts = vec!["acme".to_owned()];
     let broken = BrokenFile { file: "a.yaml".into(), reason: "a.yaml: is empty".into(), accounts };
-    let shard = Some(ShardStatus { ordinal: 1, total: 3, accounts_elsewhere: 2 });
+    let shard = Some(ShardInfo { ordinal: 1, shards: 3, accounts_elsewhere: 2 });
     let status = Status { shard, broken_files: Arc::new(vec![broken]), ..everything() };
     fields(&serde_json::to_value(status).unwrap(), "", &mut serialized);
     assert!(serialized.contains("accounts[].users[].reasons[].code"), "{serialized:?}");
