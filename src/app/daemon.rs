@@ -21,7 +21,7 @@ use crate::health::Health;
 use crate::http::{Admin, RunningConfig, Site};
 use crate::metrics::{BuildInfo, ShardInfo};
 use crate::reload::{InUse, Reloads, Triggers, reloads};
-use crate::reset::{BODY_MAX, ResetService, completion_timeout};
+use crate::reset::{ResetService, completion_timeout};
 use crate::shutdown::{Hangups, Shutdown};
 use crate::snapshot::Directory;
 use crate::supervisor::{AccountsHandle, PollerStart, Supervisor};
@@ -179,7 +179,7 @@ impl Daemon {
         self.listeners.admin.as_ref()?;
         let (process, directory) = (&self.components.process, Arc::clone(&self.directory));
         let (resets, process) = (resets.clone(), Arc::clone(process));
-        Some(Admin::new(resets, process, BODY_MAX, directory, completion_timeout))
+        Some(Admin::new(resets, process, directory))
     }
 }
 

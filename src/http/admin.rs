@@ -14,20 +14,22 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::post;
+use axum::routing::any;
 use axum::{Extension, Router};
 use hyper::header::{
     ALLOW, AsHeaderName, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, USER_AGENT,
 };
-use hyper::{HeaderMap, StatusCode};
-use serde::Serialize;
+use hyper::{HeaderMap, Method, StatusCode};
 use tokio::time::timeout;
 use tracing::warn;
 
-use super::access::{Access, NoAccess, is_from_browser};
+use super::access::{Access, is_from_browser};
+use super::login::NoAccess;
 use super::response::response;
 use crate::metrics::{AdminCode, ProcessMetrics};
-use crate::reset::{NotAdmitted, ResetReply, ResetRequest, ResetService};
+use crate::reset::{
+    BODY_MAX, NotAdmitted, ReplyBody, ResetReply, ResetRequest, ResetService, completion_timeout,
+};
 use crate::snapshot::Directory;
 
 /// The header with the token.
@@ -37,66 +39,44 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest name of an account that is logged, in characters.
 const NAME_MAX: usize = 64;
 
-/// The account in the path of a reset, decoded.
-type Account = Result<Path<String>, PathRejection>;
-
 /// The service of the admin listener.
 #[derive(Debug)]
 pub struct Admin {
     resets: ResetService,
     process: Arc<ProcessMetrics>,
-    /// Longest body of a request.
-    body_max: usize,
     directory: Arc<Directory>,
-    /// How long a reset in flight may take during shutdown, given the longest request timeout of any
-    /// account.
-    reset_time: fn(Duration) -> Duration,
-}
-
-/// A refusal before a token was found valid.
-#[derive(Serialize)]
-struct RefusalBody {
-    code: &'static str,
-    message: &'static str,
 }
 
 impl Admin {
-    /// An admin listener that passes requests to `resets` and reads bodies of up to `body_max` bytes. At
-    /// shutdown it waits up to `reset_time` of the longest request timeout in the `directory`, because
-    /// a reset that was sent to upstream cannot be cancelled.
+    /// An admin listener that passes requests to `resets`; the accounts are those in `directory`.
     pub fn new(
         resets: ResetService,
         process: Arc<ProcessMetrics>,
-        body_max: usize,
         directory: Arc<Directory>,
-        reset_time: fn(Duration) -> Duration,
     ) -> Self {
         process.admin_opens();
-        Self { resets, process, body_max, directory, reset_time }
+        Self { resets, process, directory }
     }
 
-    /// How long responses may take during shutdown.
+    /// How long responses may take during shutdown, because a reset that was sent to upstream cannot be
+    /// cancelled.
     pub(super) fn reset_time(&self) -> Duration {
-        (self.reset_time)(self.directory.longest_timeout())
+        completion_timeout(self.directory.longest_timeout())
     }
 
     /// The one route, to which `access` applies.
     pub(super) fn routes(self: &Arc<Self>, access: &Arc<Access>) -> Router {
-        let reset = post(reset).fallback(method_not_allowed);
-        let routes = Router::new()
-            .route("/api/v1/admin/accounts/{account}/reset", reset)
-            .fallback(not_found)
-            .with_state(Arc::clone(self));
-        // Around it, so that a refusal does not show which methods there are.
         Router::new()
-            .fallback_service(routes)
+            .route("/api/v1/admin/accounts/{account}/reset", any(reset))
+            .fallback(not_found)
+            .with_state(Arc::clone(self))
             .layer(from_fn_with_state((Arc::clone(self), Arc::clone(access)), admit))
     }
 
     fn refuse(&self, code: AdminCode, peer: SocketAddr, account: Option<&str>) -> Response {
         self.count(code, peer, account);
-        let refused = RefusalBody { code: code.label(), message: message(code) };
-        json(code.status(), &refused)
+        let (status, code, message) = (code.status(), code.label(), message(code).to_owned());
+        json(status, &ReplyBody { code, message, ..ReplyBody::default() })
     }
 
     fn count(&self, code: AdminCode, peer: SocketAddr, account: Option<&str>) {
@@ -134,14 +114,20 @@ async fn admit(
 async fn reset(
     State(admin): State<Arc<Admin>>,
     Extension(peer): Extension<SocketAddr>,
-    account: Account,
+    account: Result<Path<String>, PathRejection>,
+    method: Method,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    let Some(account) = named(account) else {
+    let Some(account) = account.ok().map(|Path(name)| name).filter(|name| !name.is_empty()) else {
         return admin.refuse(AdminCode::NotFound, peer, None);
     };
     let refuse = |code| admin.refuse(code, peer, Some(&account));
+    if method != Method::POST {
+        let mut refusal = refuse(AdminCode::MethodNotAllowed);
+        refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+        return refusal;
+    }
     if is_from_browser(&headers) {
         return refuse(AdminCode::CrossSite);
     }
@@ -154,7 +140,7 @@ async fn reset(
             return reset_response(&reply);
         }
     };
-    let body = timeout(BODY_TIMEOUT, to_bytes(body, admin.body_max)).await;
+    let body = timeout(BODY_TIMEOUT, to_bytes(body, BODY_MAX)).await;
     let request = ResetRequest {
         content_type: single(&headers, CONTENT_TYPE),
         body: body.ok().and_then(Result::ok),
@@ -165,24 +151,6 @@ async fn reset(
         Some(reply) => reset_response(&reply),
         None => refuse(AdminCode::Busy),
     }
-}
-
-/// The account in a path, if there is one.
-fn named(account: Account) -> Option<String> {
-    account.ok().map(|Path(account)| account).filter(|account| !account.is_empty())
-}
-
-async fn method_not_allowed(
-    State(admin): State<Arc<Admin>>,
-    Extension(peer): Extension<SocketAddr>,
-    account: Account,
-) -> Response {
-    let Some(account) = named(account) else {
-        return admin.refuse(AdminCode::NotFound, peer, None);
-    };
-    let mut refusal = admin.refuse(AdminCode::MethodNotAllowed, peer, Some(&account));
-    refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
-    refusal
 }
 
 async fn not_found(
@@ -232,7 +200,7 @@ fn reset_response(reply: &ResetReply) -> Response {
     response
 }
 
-fn json(status: u16, document: &impl Serialize) -> Response {
+fn json(status: u16, document: &ReplyBody) -> Response {
     let mut body =
         serde_json::to_vec(document).expect("the document has text keys and finite numbers");
     body.push(b'\n');

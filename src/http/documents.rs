@@ -102,14 +102,11 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> SharedDocuments<K> {
         }
     }
 
-    /// Whether a request still waits for a document; otherwise it is forgotten.
+    /// Whether a request still waits for a document; those that none waits for are forgotten.
     fn is_wanted(&self, key: &K) -> bool {
         let mut wanted = lock(&self.wanted);
-        let waits = wanted.get(key).is_some_and(|sender| sender.receiver_count() > 0);
-        if !waits {
-            wanted.remove(key);
-        }
-        waits
+        wanted.retain(|_, sender| !sender.is_closed());
+        wanted.contains_key(key)
     }
 
     /// Takes a finished document in; the oldest one has to go if there are too many.

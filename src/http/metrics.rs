@@ -12,45 +12,35 @@ use url::form_urlencoded;
 
 use super::response::{joined, overloaded, plain_text, response};
 use crate::exposition::{Documents, NoAnswer, Selection, accepts_gzip, negotiate};
-use crate::metrics::ProcessMetrics;
-use crate::snapshot::Directory;
 
-/// What scrapes are answered from.
-#[derive(Debug)]
-pub(super) struct Scrapes {
-    documents: Arc<Documents>,
-}
-
-impl Scrapes {
-    pub(super) fn new(directory: Arc<Directory>, process: Arc<ProcessMetrics>) -> Self {
-        Self { documents: Arc::new(Documents::new(directory, process)) }
-    }
-
-    /// Responds to a scrape. `account` in the query, which may be repeated, names the accounts to show;
-    /// anything else in it is ignored.
-    pub(super) async fn respond(&self, query: Option<&str>, headers: &HeaderMap) -> Response {
-        let format = negotiate(&joined(headers, &ACCEPT));
-        let gzip = accepts_gzip(&joined(headers, &ACCEPT_ENCODING));
-        let selection = Selection { format, accounts: accounts(query) };
-        let answer = match self.documents.answer(selection, gzip).await {
-            Ok(answer) => answer,
-            Err(NoAnswer::Busy) => return overloaded(),
-            Err(NoAnswer::UnknownAccount(error)) => {
-                return plain_text(StatusCode::NOT_FOUND, format!("{error}\n"));
-            }
-        };
-        let mut response = response(StatusCode::OK, format.content_type(), Bytes::new());
-        // The connection that sends it is aborted when the answer is cut.
-        response.extensions_mut().insert(answer.cut());
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_LENGTH, answer.length().into());
-        headers.insert(VARY, HeaderValue::from_static("accept, accept-encoding"));
-        if gzip {
-            headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+/// Responds to a scrape. `account` in the query, which may be repeated, names the accounts to show;
+/// anything else in it is ignored.
+pub(super) async fn respond(
+    documents: &Arc<Documents>,
+    query: Option<&str>,
+    headers: &HeaderMap,
+) -> Response {
+    let format = negotiate(&joined(headers, &ACCEPT));
+    let gzip = accepts_gzip(&joined(headers, &ACCEPT_ENCODING));
+    let selection = Selection { format, accounts: accounts(query) };
+    let answer = match documents.answer(selection, gzip).await {
+        Ok(answer) => answer,
+        Err(NoAnswer::Busy) => return overloaded(),
+        Err(NoAnswer::UnknownAccount(error)) => {
+            return plain_text(StatusCode::NOT_FOUND, format!("{error}\n"));
         }
-        *response.body_mut() = Body::from_stream(stream::iter(answer.map(Ok::<_, Infallible>)));
-        response
+    };
+    let mut response = response(StatusCode::OK, format.content_type(), Bytes::new());
+    // The connection that sends it is aborted when the answer is cut.
+    response.extensions_mut().insert(answer.cut());
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_LENGTH, answer.length().into());
+    headers.insert(VARY, HeaderValue::from_static("accept, accept-encoding"));
+    if gzip {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
+    *response.body_mut() = Body::from_stream(stream::iter(answer.map(Ok::<_, Infallible>)));
+    response
 }
 
 /// The accounts that a query names; none for all.

@@ -16,7 +16,7 @@ use hyper::{HeaderMap, StatusCode};
 use super::access::{Access, admit, is_from_browser};
 use super::documents::SharedDocuments;
 use super::handlers::{Handlers, count};
-use super::metrics::Scrapes;
+use super::metrics;
 use super::page::{self, PageQuery};
 use super::prefix::Prefix;
 use super::probes;
@@ -24,9 +24,9 @@ use super::response::{
     gzip_body, joined, method_not_allowed, overloaded, plain_text, read, response,
 };
 use super::running_config::RunningConfig;
-use super::status::{ProcessInfo, Status};
+use super::status::Status;
 use crate::clock::Stamp;
-use crate::exposition::accepts_gzip;
+use crate::exposition::{Documents, accepts_gzip};
 use crate::health::Health;
 use crate::metrics::ProcessMetrics;
 use crate::reload::Reloads;
@@ -57,7 +57,7 @@ pub struct Site {
 #[derive(Debug)]
 struct SiteState {
     site: Site,
-    scrapes: Scrapes,
+    scrapes: Arc<Documents>,
     documents: Arc<SharedDocuments<(View, bool)>>,
 }
 
@@ -74,11 +74,16 @@ impl Site {
     pub(super) fn routes(self, access: &Arc<Access>) -> Router {
         let at = |route: &str| self.prefix.path(route);
         let reload = post(reload).put(reload);
+        let view = |view: View| {
+            read(async move |State(state): State<Arc<SiteState>>, headers: HeaderMap| {
+                state.view(view, &headers).await
+            })
+        };
         let mut routes = Router::new()
-            .route(&at(&self.telemetry_path), read(metrics))
+            .route(&at(&self.telemetry_path), read(scrape))
             .route(&at("/"), read(page))
-            .route(&at("/api/v1/status"), read(status))
-            .route(&at("/config"), read(config))
+            .route(&at("/api/v1/status"), view(View::Status))
+            .route(&at("/config"), view(View::Config))
             .route(&at("/-/reload"), reload.fallback(async || method_not_allowed("POST, PUT")));
         for asset in page::ASSETS {
             let respond = async move || response(StatusCode::OK, asset.content_type, asset.content);
@@ -90,8 +95,12 @@ impl Site {
         let routes = routes.fallback(async || plain_text(StatusCode::NOT_FOUND, "Not found.\n"));
         let probes = probes::routes(&self.health, &self.prefix);
         let handlers = Handlers::new(&self.process, &self.prefix, &self.telemetry_path);
-        let scrapes = Scrapes::new(Arc::clone(&self.directory), Arc::clone(&self.process));
-        let state = SiteState { site: self, scrapes, documents: Arc::new(SharedDocuments::new()) };
+        let scrapes = Documents::new(Arc::clone(&self.directory), Arc::clone(&self.process));
+        let state = SiteState {
+            site: self,
+            scrapes: Arc::new(scrapes),
+            documents: Arc::new(SharedDocuments::new()),
+        };
         // Around them all, so that a refusal does not show which methods there are.
         let guarded = Router::new()
             .fallback_service(routes.with_state(Arc::new(state)))
@@ -144,30 +153,17 @@ impl Site {
     }
 
     fn status(&self) -> Status {
-        let about = ProcessInfo {
-            started: self.started,
-            config_hash: self.process.config_hash(),
-            shard: self.process.shard(),
-            broken_files: self.config.broken(),
-        };
-        Status::new(&self.directory.slots(), about, Stamp::now())
+        let slots = self.directory.slots();
+        Status::new(&slots, &self.process, self.config.broken(), self.started, Stamp::now())
     }
 }
 
-async fn metrics(
+async fn scrape(
     State(state): State<Arc<SiteState>>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
-    state.scrapes.respond(query.as_deref(), &headers).await
-}
-
-async fn status(State(state): State<Arc<SiteState>>, headers: HeaderMap) -> Response {
-    state.view(View::Status, &headers).await
-}
-
-async fn config(State(state): State<Arc<SiteState>>, headers: HeaderMap) -> Response {
-    state.view(View::Config, &headers).await
+    metrics::respond(&state.scrapes, query.as_deref(), &headers).await
 }
 
 async fn page(

@@ -14,23 +14,26 @@ const WAITING_MAX: usize = 64;
 
 /// Hands out turns.
 #[derive(Debug)]
-pub(super) struct Turns(Arc<Mutex<Queues>>);
+pub(super) struct Turns(Arc<Mutex<Queue>>);
 
 #[derive(Debug)]
-struct Queues {
+struct Queue {
     free: usize,
-    /// Who waits, by network; the first network is next.
-    waiting: VecDeque<(IpAddr, VecDeque<oneshot::Sender<Turn>>)>,
+    /// Requests that wait, each with its round and network. A network has one turn per round, so the rounds of
+    /// one that asks for much are late.
+    waiting: VecDeque<(u64, IpAddr, oneshot::Sender<Turn>)>,
+    /// The round of the last one that had its turn.
+    round: u64,
 }
 
 /// A turn, until it is dropped: the work holds it to its end.
 #[derive(Debug)]
-pub(super) struct Turn(Arc<Mutex<Queues>>);
+pub(super) struct Turn(Arc<Mutex<Queue>>);
 
 impl Turns {
     /// As many turns at the same time as `free`.
     pub(super) fn new(free: usize) -> Self {
-        Self(Arc::new(Mutex::new(Queues { free, waiting: VecDeque::new() })))
+        Self(Arc::new(Mutex::new(Queue { free, waiting: VecDeque::new(), round: 0 })))
     }
 
     #[cfg(test)]
@@ -41,41 +44,35 @@ impl Turns {
     /// Waits for a turn; `None` if too many wait, and most of them in this network.
     pub(super) async fn take(&self, network: IpAddr) -> Option<Turn> {
         let receiver = {
-            let mut queues = lock(&self.0);
-            if let Some(free) = queues.free.checked_sub(1) {
-                queues.free = free;
+            let mut queue = lock(&self.0);
+            if let Some(free) = queue.free.checked_sub(1) {
+                queue.free = free;
                 return Some(Turn(Arc::clone(&self.0)));
             }
-            queues.add(network)
+            queue.add(network)
         };
         receiver.await.ok()
     }
 }
 
-impl Queues {
+impl Queue {
     fn add(&mut self, network: IpAddr) -> oneshot::Receiver<Turn> {
         let (sender, receiver) = oneshot::channel();
-        match self.waiting.iter_mut().find(|(one, _)| *one == network) {
-            Some((_, queue)) => queue.push_back(sender),
-            None => self.waiting.push_back((network, VecDeque::from([sender]))),
-        }
-        if self.waiting.iter().map(|(_, queue)| queue.len()).sum::<usize>() > WAITING_MAX
-            && let Some((_, longest)) = self.waiting.iter_mut().max_by_key(|(_, queue)| queue.len())
-        {
-            longest.pop_back();
-        }
+        let own = self.waiting.iter().filter(|(_, one, _)| *one == network);
+        let round = own.last().map_or(self.round, |(last, ..)| last + 1);
+        let place = self.waiting.partition_point(|(other, ..)| *other <= round);
+        self.waiting.insert(place, (round, network, sender));
+        // The last one is of the network that waits for most turns.
+        self.waiting.truncate(WAITING_MAX);
         receiver
     }
 
     /// The next one that still waits.
     fn next(&mut self) -> Option<oneshot::Sender<Turn>> {
         loop {
-            let (network, mut queue) = self.waiting.pop_front()?;
-            let next = queue.pop_front();
-            if !queue.is_empty() {
-                self.waiting.push_back((network, queue));
-            }
-            if let Some(next) = next.filter(|next| !next.is_closed()) {
+            let (round, _, next) = self.waiting.pop_front()?;
+            self.round = round;
+            if !next.is_closed() {
                 return Some(next);
             }
         }
@@ -84,13 +81,13 @@ impl Queues {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        let mut queues = lock(&self.0);
-        let Some(next) = queues.next() else {
-            queues.free += 1;
+        let mut queue = lock(&self.0);
+        let Some(next) = queue.next() else {
+            queue.free += 1;
             return;
         };
-        drop(queues);
-        // Whoever is gone by now passes the turn on by dropping it.
+        drop(queue);
+        // A request that is gone by now passes the turn on by dropping it.
         let _ = next.send(Self(Arc::clone(&self.0)));
     }
 }
@@ -145,7 +142,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_gives_up_passes_the_turn_on() {
+    async fn a_request_that_is_given_up_passes_the_turn_on() {
         let turns = Turns::new(1);
         let held = turns.take(network(1)).await.unwrap();
         let mut last = pin!(turns.take(network(3)));
