@@ -23,7 +23,7 @@ pub fn one_line(text: &str, max: usize) -> String {
 
 /// Foreign text without a secret that it may repeat, in whatever case: the host of a URL is in small letters.
 pub fn mask(text: &str, secret: &str) -> String {
-    if secret.is_empty() {
+    if secret.is_empty() || text.len() < secret.len() {
         return text.to_owned();
     }
     // As long as the text itself, letter by letter.

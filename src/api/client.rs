@@ -62,7 +62,7 @@ pub struct Client {
     pub(super) tally: Arc<Tally>,
     tokens: TokenSource,
     /// By the times in the bodies of counters.
-    clock: Arc<Mutex<UpstreamClock>>,
+    pub(super) clock: Arc<Mutex<UpstreamClock>>,
     /// By the headers of all answers.
     dates: Mutex<UpstreamClock>,
 }

@@ -48,7 +48,7 @@ impl UpstreamClock {
         stale_after: Duration,
     ) -> Result<(), Duration> {
         let seen = Seen { unix, at: now };
-        let age = self.newest.map_or(Duration::ZERO, |newest| newest.now(now).saturating_sub(unix));
+        let age = self.age(unix, now);
         if age > stale_after && !self.was_set_back(seen, stale_after) {
             return Err(age);
         }
@@ -57,6 +57,11 @@ impl UpstreamClock {
             self.newest = Some(seen);
         }
         Ok(())
+    }
+
+    /// How old an answer is that says it was made at `unix`.
+    pub(super) fn age(&self, unix: Duration, now: Stamp) -> Duration {
+        self.newest.map_or(Duration::ZERO, |newest| newest.now(now).saturating_sub(unix))
     }
 
     fn was_set_back(&mut self, seen: Seen, stale_after: Duration) -> bool {

@@ -4,6 +4,8 @@
 //! refused token is replaced once.
 
 use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
@@ -11,11 +13,14 @@ use super::client::{ApiRequest, Client};
 use super::error::ListError;
 use super::urls::list_url;
 use super::wire::{
-    ListedUser, USERS_MAX, UnreadableRows, parse_channels, parse_roles, parse_users, parse_webhooks,
+    ListedUser, USERS_MAX, UnreadableRows, parse_channels, parse_roles, parse_users,
+    parse_webhooks, server_time,
 };
 use crate::account::Api;
 use crate::auth::Token;
+use crate::blocking::lock;
 use crate::channel::{Channel, Roles};
+use crate::clock::Stamp;
 use crate::limit::Lane;
 use crate::metrics::{Endpoint, Outcome};
 use crate::transport::{Error, Malformed};
@@ -59,7 +64,11 @@ impl Client {
         self.with_token(|client, token| {
             Box::pin(async move {
                 let rows = client.list(Endpoint::Channels, &token, parse_channels).await?;
-                Ok(Listed { list: rows.items, unreadable: rows.unreadable })
+                let masked = rows.items.into_iter().map(|channel| {
+                    let name = channel.name.map(|name| token.mask(&name).into());
+                    Channel { name, ..channel }
+                });
+                Ok(Listed { list: masked.collect(), unreadable: rows.unreadable })
             })
         })
         .await
@@ -126,7 +135,11 @@ impl Client {
                 page => page?,
             };
             let before = users.len();
-            users.extend(page.items.into_iter().filter(|user| known.insert(user.id.clone())));
+            let new = page.items.into_iter().filter(|user| known.insert(user.id.clone()));
+            users.extend(new.map(|user| {
+                let name = user.name.map(|name| token.mask(&name));
+                ListedUser { name, ..user }
+            }));
             if users.len() > USERS_MAX {
                 return Err(Malformed::TooMany { limit: USERS_MAX }.into());
             }
@@ -161,6 +174,18 @@ impl Client {
         let url = list_url(&self.account, endpoint, offset)
             .expect("each API is asked only for lists that it has");
         let request = ApiRequest { endpoint, lane, url, body_max: LIST_MAX };
+        let (clock, stale_after) = (Arc::clone(&self.clock), self.account.poll.stale_after);
+        let parse = move |body: &[u8]| {
+            let list = parse(body)?;
+            if let Some(time) = server_time(body) {
+                let time = Duration::from_secs(time.unsigned_abs());
+                let age = lock(&clock).age(time, Stamp::now());
+                if age > stale_after {
+                    return Err(Malformed::Old { age });
+                }
+            }
+            Ok(list)
+        };
         self.request(request, token, parse).await.map(|(list, ..)| list)
     }
 }

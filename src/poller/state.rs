@@ -338,7 +338,7 @@ impl TrustBasis {
 /// users.
 fn account_outcome(error: &Error) -> Outcome {
     match error.outcome() {
-        Outcome::NotFound if !error.is_of_the_api() => Outcome::Malformed,
+        Outcome::NotFound if !error.is_unknown_user() => Outcome::Malformed,
         outcome => outcome,
     }
 }

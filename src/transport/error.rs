@@ -13,6 +13,9 @@ use crate::text;
 pub(super) const HTML_PAGE: &str =
     "an HTML page, not an answer of the API: a proxy or a firewall in front of it may have sent it";
 
+/// Detail of a refusal in another form than any of the API.
+pub(super) const OTHER_BODY: &str = "not an answer of the API";
+
 /// Why there is no reading. The texts are for logs and the status page and hold no secrets.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -137,7 +140,13 @@ impl Error {
 
     /// Whether a refusal has a body that the API documents, so that it is not some other server's.
     pub fn is_of_the_api(&self) -> bool {
-        matches!(self, Self::Status { detail, .. } if !detail.is_empty() && detail != HTML_PAGE)
+        matches!(self, Self::Status { detail, .. } if !detail.is_empty() && detail != HTML_PAGE && detail != OTHER_BODY)
+    }
+
+    /// Whether it says that there is no such user. The API may say so without a body.
+    pub fn is_unknown_user(&self) -> bool {
+        matches!(self, Self::Status { status: 404, detail, .. }
+            if detail != HTML_PAGE && detail != OTHER_BODY)
     }
 
     /// Whether it is certain that upstream has not received the request.

@@ -6,7 +6,7 @@ use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, LOCATION, RETRY_AFTER};
 use url::Url;
 
-use super::error::{Error, HTML_PAGE};
+use super::error::{Error, HTML_PAGE, OTHER_BODY};
 use super::json::{Object as JsonObject, legible};
 use crate::text;
 
@@ -29,6 +29,7 @@ pub fn refusal(
             format!("redirected to {target}, which is not followed; check base_url")
         }
         None if is_html(headers, body) => HTML_PAGE.to_owned(),
+        None if !is_documented(body) => OTHER_BODY.to_owned(),
         None => detail,
     };
     let retry_after = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
@@ -40,6 +41,12 @@ fn is_html(headers: &HeaderMap, body: &[u8]) -> bool {
     let declared =
         headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
     declared || body.trim_ascii_start().starts_with(b"<")
+}
+
+/// Whether a body has a form that refusals of the API have: nothing, or an object.
+fn is_documented(body: &[u8]) -> bool {
+    let body = body.trim_ascii();
+    body.is_empty() || JsonObject::parse(&legible(body)).is_some()
 }
 
 /// The code in a refusal's body, in small letters without separators, because its spelling varies; and
@@ -83,9 +90,12 @@ fn time_of(headers: &HeaderMap) -> SystemTime {
 
 /// How long a `Retry-After` header asks to wait, in seconds or until an HTTP date; bounded.
 fn parse_retry_after(text: &str, now: SystemTime) -> Option<Duration> {
-    let wait = match text.trim().parse() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => httpdate::parse_http_date(text).ok()?.duration_since(now).unwrap_or_default(),
+    let text = text.trim();
+    let wait = if !text.is_empty() && text.bytes().all(|letter| letter.is_ascii_digit()) {
+        // More digits than there is room for are a long time, too.
+        Duration::from_secs(text.parse().unwrap_or(u64::MAX))
+    } else {
+        httpdate::parse_http_date(text).ok()?.duration_since(now).unwrap_or_default()
     };
     Some(wait.min(RETRY_AFTER_MAX))
 }
@@ -134,6 +144,28 @@ mod tests {
     }
 
     #[test]
+    fn a_404_of_the_api_means_an_unknown_user_also_without_a_body() {
+        for (body, unknown, of_the_api) in [
+            ("", true, false),
+            (" {} ", true, false),
+            (r#"{"code":"NOT_FOUND"}"#, true, true),
+            ("404 page not found", false, false),
+            ("<html></html>", false, false),
+            ("[]", false, false),
+        ] {
+            let answered =
+                |status| refusal(status, &HeaderMap::new(), body.as_bytes(), str::to_owned);
+            let error = answered(StatusCode::NOT_FOUND);
+            assert_eq!(
+                (error.is_unknown_user(), error.is_of_the_api()),
+                (unknown, of_the_api),
+                "{body}"
+            );
+            assert!(!answered(StatusCode::GONE).is_unknown_user(), "{body}");
+        }
+    }
+
+    #[test]
     fn recorded_refusals_are_understood() {
         // See tests/fixtures/README.md.
         for (body, code) in [
@@ -176,6 +208,7 @@ mod tests {
         assert_eq!(parse("300"), Some(300));
         assert_eq!(parse(" 0 "), Some(0));
         assert_eq!(parse("99999999999"), Some(6 * 3600));
+        assert_eq!(parse("99999999999999999999999"), Some(6 * 3600));
         assert_eq!(parse("3600"), Some(3600));
         assert_eq!(parse("Sun, 09 Sep 2001 01:47:10 GMT"), Some(30));
         assert_eq!(parse("Sun, 09 Sep 2001 01:46:30 GMT"), Some(0));

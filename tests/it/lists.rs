@@ -214,6 +214,34 @@ async fn a_list_that_fails_or_is_suddenly_empty_keeps_the_last_good_one() {
 }
 
 #[tokio::test]
+async fn a_list_that_is_old_by_the_time_in_it_is_not_read() {
+    let users = [("1", "Anna", Role::SalesRep)];
+    for (list, keys, rows) in [
+        ("users", format!("{DISCOVERY}}}"), r#"{"id":"9"}"#),
+        (
+            "channels",
+            format!("{QUICK}\n  users: [{{id: '1'}}]"),
+            r#"{"channel_id":"9","state":"active"}"#,
+        ),
+    ] {
+        let world = start(acme(&users), &keys).await;
+        let read = |samples: &Samples| list_up(samples, list) == Some(1.0);
+        world
+            .until("a list and a counter", |samples| {
+                read(samples) && shown(samples, &["1"]) == [true]
+            })
+            .await;
+        let old = format!(r#"{{"data":[{rows}],"meta":{{"timestamp":1500000000}}}}"#);
+        world.api.add_fault(format!("endpoint={list},body={old}").parse().unwrap());
+        let samples = world.until(list, |samples| list_up(samples, list) == Some(0.0)).await;
+        assert!(!samples.keys().any(|series| series.contains("\"9\"")), "{samples:#?}");
+        world.api.clear_faults();
+        world.until("the list again", read).await;
+        world.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn an_account_whose_users_cannot_be_found_fails_and_does_not_look_empty() {
     let mut settings = settings(acme(&[("1", "Anna", Role::SalesRep)]));
     settings.faults = vec!["endpoint=users,status=500".parse().unwrap()];
@@ -321,6 +349,17 @@ async fn without_names_no_name_appears_anywhere() {
         let text = world.get(path).await.text().await.unwrap();
         assert!(!text.contains("Zinaida") && !text.contains("Yelena"), "{path}: {text}");
     }
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_token_in_a_name_is_masked() {
+    let world =
+        start(acme(&[("1", "Anna TOKEN-of-acme", Role::SalesRep)]), &format!("{DISCOVERY}}}"))
+            .await;
+    let labels = "user=\"1\",name=\"Anna <secret>\",role=\"\"";
+    let named = |samples: &Samples| has(samples, "wazzup_user_info", labels);
+    world.until("a masked name", named).await;
     world.stop().await;
 }
 

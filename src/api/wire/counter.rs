@@ -23,10 +23,7 @@ pub fn parse_counter(api: Api, body: &[u8]) -> Result<Reading, Malformed> {
         Api::V2 => {
             let data = whole.object("data").ok_or(Malformed::Missing { field: "data" })?;
             let (count, kind) = figures(&data, "counter")?;
-            let time = whole.object("meta").and_then(|meta| meta.text(&["timestamp"]));
-            let time = time.and_then(|time| time.parse().ok());
-            let server_time = time.filter(|time| SERVER_TIMES.contains(time));
-            Ok(Reading { count, kind, server_time, last_message: None })
+            Ok(Reading { count, kind, server_time: time_in(&whole), last_message: None })
         }
         // {"counterV2":7,"type":"red","lastMsgDateTime":"2023-05-25T12:30:46.000Z"}
         Api::V3 => {
@@ -35,6 +32,16 @@ pub fn parse_counter(api: Api, body: &[u8]) -> Result<Reading, Malformed> {
             Ok(Reading { count, kind, server_time: None, last_message })
         }
     }
+}
+
+/// The time of the server's clock that an answer of v2 carries, in unix seconds, if it is one.
+pub(in crate::api) fn server_time(body: &[u8]) -> Option<i64> {
+    JsonObject::parse(&legible(body)).as_ref().and_then(time_in)
+}
+
+fn time_in(whole: &JsonObject<'_>) -> Option<i64> {
+    let time = whole.object("meta")?.text(&["timestamp"])?.parse().ok();
+    time.filter(|time| SERVER_TIMES.contains(time))
 }
 
 /// The counter and its type. A missing type is no answer to rely on; `null` has been seen, and is an
