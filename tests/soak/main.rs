@@ -25,15 +25,17 @@ use wazzup_exporter::simulator::{
 use wazzup_exporter::storage::{AccountFolder, Storage};
 
 use self::exporter::Child;
-use self::report::Report;
+use self::report::{Report, Usage};
 use support::files::write_config;
 use support::samples::{Samples, value};
 use support::upstream::serve;
-use support::wait::until;
 
 /// Accounts of each kind: steady ones that nothing happens to, and those with a fixed token, under the white label and
 /// under the Wazzup label.
 const OF_A_KIND: usize = 10;
+/// In what time all is as before once nothing fails any more: longer than any back-off, and than connections of those that
+/// failed are kept for another request (90 s, looked at as often).
+const SETTLED: Duration = Duration::from_mins(5);
 const KINDS: [&str; 4] = ["steady", "token", "white", "label"];
 
 /// How long and how large, from the environment.
@@ -111,8 +113,7 @@ impl Soak {
         let before = self.child.scrape().await;
         let good =
             |samples: &Samples, name: &str| value(samples, &sweeps(name, "ok")).unwrap_or_default();
-        // Longer than any back-off.
-        let deadline = Instant::now() + Duration::from_mins(5);
+        let deadline = Instant::now() + SETTLED;
         loop {
             let now = self.child.scrape().await;
             let ill: Vec<String> =
@@ -121,6 +122,18 @@ impl Soak {
                 return;
             }
             assert!(Instant::now() < deadline, "not well again: {ill:?}");
+            sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    /// What the exporter uses once there are hardly more tasks than `before`, or when there should be.
+    async fn usage_settled(&self, before: Usage) -> Usage {
+        let deadline = Instant::now() + SETTLED;
+        loop {
+            let now = self.child.usage();
+            if now.tasks <= before.tasks + report::TASKS_MORE || Instant::now() >= deadline {
+                return now;
+            }
             sleep(Duration::from_millis(200)).await;
         }
     }
@@ -165,14 +178,8 @@ async fn soak() {
     let took = began.elapsed();
     soak.api.clear_faults();
     soak.until_well().await;
-    // What was open for those that failed is closed a moment later.
-    until("tasks to end", &[], async || {
-        let now = soak.child.usage();
-        let allowed = usage.tasks + report::TASKS_MORE;
-        if now.tasks <= allowed { Ok(()) } else { Err(format!("{} tasks", now.tasks)) }
-    })
-    .await;
-    let (last, end) = (soak.child.scrape().await, soak.child.usage());
+    let end = soak.usage_settled(usage).await;
+    let last = soak.child.scrape().await;
     let renewals = soak.api.counts().partners["main"].clone();
     soak.child.stop().await;
     let report = Report {
