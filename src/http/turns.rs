@@ -14,10 +14,10 @@ const WAITING_MAX: usize = 64;
 
 /// Hands out turns.
 #[derive(Debug)]
-pub(super) struct Turns(Arc<Mutex<Queue>>);
+pub(super) struct Turns(Arc<Mutex<TurnQueue>>);
 
 #[derive(Debug)]
-struct Queue {
+struct TurnQueue {
     free: usize,
     /// Requests that wait, each with its round and network. A network has one turn per round, so the rounds of
     /// one that asks for much are late.
@@ -28,12 +28,12 @@ struct Queue {
 
 /// A turn, until it is dropped: the work holds it to its end.
 #[derive(Debug)]
-pub(super) struct Turn(Arc<Mutex<Queue>>);
+pub(super) struct Turn(Arc<Mutex<TurnQueue>>);
 
 impl Turns {
     /// As many turns at the same time as `free`.
     pub(super) fn new(free: usize) -> Self {
-        Self(Arc::new(Mutex::new(Queue { free, waiting: VecDeque::new(), round: 0 })))
+        Self(Arc::new(Mutex::new(TurnQueue { free, waiting: VecDeque::new(), round: 0 })))
     }
 
     #[cfg(test)]
@@ -55,7 +55,7 @@ impl Turns {
     }
 }
 
-impl Queue {
+impl TurnQueue {
     fn add(&mut self, network: IpAddr) -> oneshot::Receiver<Turn> {
         let (sender, receiver) = oneshot::channel();
         let own = self.waiting.iter().filter(|(_, one, _)| *one == network);

@@ -55,7 +55,7 @@ impl Point {
     /// The sum of red counters in `totals`.
     pub fn of(totals: &Totals) -> Self {
         let Some(red) = totals.red else { return Self::GAP };
-        let sound = totals.lacking == 0 && totals.in_doubt == 0;
+        let sound = totals.red_users_missing == 0 && totals.red_users_in_doubt == 0;
         let partial = if sound { 0 } else { Self::PARTIAL };
         // Sums that large do not occur; this one must not be read as a gap.
         Self(red.min(Self::PARTIAL - 2) | partial)
@@ -128,12 +128,12 @@ mod tests {
         };
         let totals = Totals { red: Some(7), grey: Some(1), ..Totals::default() };
         assert_eq!(read(totals), (Some(7), false));
-        assert_eq!(read(Totals { lacking: 2, ..totals }), (Some(7), true));
-        assert_eq!(read(Totals { in_doubt: 2, ..totals }), (Some(7), true));
+        assert_eq!(read(Totals { red_users_missing: 2, ..totals }), (Some(7), true));
+        assert_eq!(read(Totals { red_users_in_doubt: 2, ..totals }), (Some(7), true));
         // Who does not count may be missing.
-        assert_eq!(read(Totals { missing: 2, ..totals }), (Some(7), false));
-        assert_eq!(read(Totals { red: None, lacking: 2, ..totals }), (None, false));
-        let most = Totals { red: Some(u64::MAX), lacking: 1, ..totals };
+        assert_eq!(read(Totals { users_missing: 2, ..totals }), (Some(7), false));
+        assert_eq!(read(Totals { red: None, red_users_missing: 2, ..totals }), (None, false));
+        let most = Totals { red: Some(u64::MAX), red_users_missing: 1, ..totals };
         assert_eq!(read(most), (Some(Point::PARTIAL - 2), true));
     }
 

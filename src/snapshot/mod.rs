@@ -18,5 +18,5 @@ pub use self::history::{History, HistorySamples, POINTS, Point};
 pub use self::lists::{ListStatus, SkippedUsers};
 pub use self::reasons::{FailingReason, UntrustedReason};
 pub use self::slot::{Directory, Slot, Writer};
-pub use self::totals::Totals;
+pub use self::totals::{RedOf, Totals};
 pub use self::view::{AccountView, Attempt, CHUNK_USERS, Chunk, Facts, Sweep, UserView, chunks};

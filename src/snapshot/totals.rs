@@ -1,5 +1,7 @@
 //! Sums over the users of an account, for people; in Prometheus a query makes them.
 
+use serde::Serialize;
+
 use super::reasons::UntrustedReason;
 use super::view::{AccountView, UserView};
 use crate::channel::Role;
@@ -11,23 +13,34 @@ use crate::clock::Stamp;
 /// setting turns all of a manager's counters red (docs/upstream.md, "Unanswered counter"). So where the
 /// roles of all users are known and one is a sales rep, it is theirs. Otherwise it is a sum of counters,
 /// not of customers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Totals {
     /// Sum of red over those who count; `None` if no counter is known, because no sum is
     /// not a sum of zero.
     pub red: Option<u64>,
+    /// Who counts to red.
+    pub red_of: RedOf,
+    /// Users who count to red.
+    pub red_users: usize,
+    /// Those of them whose counter is not known: unless it is 0, the sum of red is a lower bound.
+    pub red_users_missing: usize,
+    /// Those of them whose counter is known and may not count.
+    pub red_users_in_doubt: usize,
     /// Sum of grey over all users, likewise.
     pub grey: Option<u64>,
     /// Users whose counter or its type is not known.
-    pub missing: usize,
-    /// Whether only sales reps count to red; otherwise all users do.
-    pub sales_reps_only: bool,
-    /// Users who count to red.
-    pub counted: usize,
-    /// Those of them whose counter is not known: unless it is 0, the sum of red is a lower bound.
-    pub lacking: usize,
-    /// Those of them whose counter is known and may not count.
-    pub in_doubt: usize,
+    pub users_missing: usize,
+}
+
+/// Which red counters a sum adds up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RedOf {
+    /// Those of sales representatives, where roles are known.
+    SalesReps,
+    /// Those of all users: a customer may be counted several times.
+    #[default]
+    Counters,
 }
 
 impl AccountView {
@@ -36,17 +49,18 @@ impl AccountView {
         let stale_after = self.account.poll.stale_after;
         let is_rep = |user: &UserView| user.trust.role == Some(Role::SalesRep);
         let known = self.users().all(|user| user.trust.role.is_some());
-        let sales_reps_only = known && self.users().any(is_rep);
-        let mut totals = Totals { sales_reps_only, ..Totals::default() };
+        let reps = known && self.users().any(is_rep);
+        let red_of = if reps { RedOf::SalesReps } else { RedOf::Counters };
+        let mut totals = Totals { red_of, ..Totals::default() };
         for user in self.users() {
             let shown = user.shown(stale_after, now);
             totals.grey = sum(totals.grey, shown.grey);
-            totals.missing += usize::from(shown.red.is_none());
-            if is_rep(user) || !sales_reps_only {
+            totals.users_missing += usize::from(shown.red.is_none());
+            if is_rep(user) || !reps {
                 totals.red = sum(totals.red, shown.red);
-                totals.counted += 1;
-                totals.lacking += usize::from(shown.red.is_none());
-                totals.in_doubt += usize::from(user.in_doubt(now, self));
+                totals.red_users += 1;
+                totals.red_users_missing += usize::from(shown.red.is_none());
+                totals.red_users_in_doubt += usize::from(user.in_doubt(now, self));
             }
         }
         totals
@@ -124,11 +138,11 @@ mod tests {
         let expected = Totals {
             red: Some(7),
             grey: Some(0),
-            missing: 2,
-            sales_reps_only: true,
-            counted: 3,
-            lacking: 1,
-            in_doubt: 1,
+            users_missing: 2,
+            red_of: RedOf::SalesReps,
+            red_users: 3,
+            red_users_missing: 1,
+            red_users_in_doubt: 1,
         };
         assert_eq!(totals(&users), expected);
     }
@@ -137,13 +151,13 @@ mod tests {
     fn without_sales_reps_every_counter_counts() {
         let sums = |role| {
             let totals = totals(&[(role, Some(3), false), (role, Some(4), false)]);
-            (totals.red, totals.sales_reps_only, totals.counted, totals.in_doubt)
+            (totals.red, totals.red_of, totals.red_users, totals.red_users_in_doubt)
         };
-        assert_eq!(sums(None), (Some(7), false, 2, 0));
-        assert_eq!(sums(Some(Role::Manager)), (Some(7), false, 2, 0));
+        assert_eq!(sums(None), (Some(7), RedOf::Counters, 2, 0));
+        assert_eq!(sums(Some(Role::Manager)), (Some(7), RedOf::Counters, 2, 0));
         let half = totals(&[(Some(Role::SalesRep), Some(3), false), (None, Some(4), false)]);
-        assert_eq!((half.red, half.sales_reps_only), (Some(7), false));
+        assert_eq!((half.red, half.red_of), (Some(7), RedOf::Counters));
         // The zero of a user without a role means nothing.
-        assert_eq!(sums(Some(Role::None)), (Some(7), false, 2, 2));
+        assert_eq!(sums(Some(Role::None)), (Some(7), RedOf::Counters, 2, 2));
     }
 }

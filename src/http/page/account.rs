@@ -8,8 +8,9 @@ use super::context::{PageContext, account_link, joined};
 use super::query::AccountSelection;
 use super::users_table::users;
 use crate::http::format::{age_of, clock, figure, grouped, number_of};
-use crate::http::status::{AccountProblem, AccountStatus, Completeness, RedOf};
+use crate::http::status::{AccountProblem, AccountStatus, Completeness};
 use crate::metrics::ResetResult;
+use crate::snapshot::RedOf;
 
 pub(super) fn account(part: &AccountSelection<'_>, view: &PageContext<'_>) -> Markup {
     let account = part.account;
@@ -39,9 +40,9 @@ pub(super) fn account(part: &AccountSelection<'_>, view: &PageContext<'_>) -> Ma
 fn sum(account: &AccountStatus, view: &PageContext<'_>) -> Markup {
     let all = if view.query.searches() { "all its " } else { "" };
     html! {
-        @if let Some(red) = account.red {
+        @if let Some(red) = account.totals.red {
             p.sum.owes[red > 0] {
-                @match Completeness::of(account) {
+                @match Completeness::of(&account.totals) {
                     Completeness::Complete => {}
                     Completeness::AtLeast => { small { "at least" } " " }
                     Completeness::InDoubt => { small { "in doubt" } " " }
@@ -49,13 +50,13 @@ fn sum(account: &AccountStatus, view: &PageContext<'_>) -> Markup {
                 strong { (grouped(red)) }
             }
             p.beside {
-                @match account.red_of {
+                @match account.totals.red_of {
                     RedOf::SalesReps => {
-                        "red of " (all) (number_of(account.red_users, "sales rep"))
+                        "red of " (all) (number_of(account.totals.red_users, "sales rep"))
                     }
                     RedOf::Counters => { "sum of " (all) "red counters" }
                 }
-                @if let Some(grey) = account.grey.filter(|grey| *grey > 0) {
+                @if let Some(grey) = account.totals.grey.filter(|grey| *grey > 0) {
                     " · " (grouped(grey)) " grey"
                 }
             }
@@ -67,25 +68,26 @@ fn sum(account: &AccountStatus, view: &PageContext<'_>) -> Markup {
 
 /// How many figures are missing or in doubt.
 fn doubts(account: &AccountStatus) -> Vec<String> {
-    let who = match account.red_of {
+    let totals = &account.totals;
+    let who = match totals.red_of {
         RedOf::SalesReps => "sales rep",
         RedOf::Counters => "user",
     };
-    let counted = number_of(account.red_users, who);
+    let counted = number_of(totals.red_users, who);
     let mut doubts = Vec::new();
-    match account.red_users_missing {
+    match totals.red_users_missing {
         _ if account.users.is_empty() => doubts.push("There is no user to read.".to_owned()),
         0 => {}
         _ if account.last_sweep.is_none() => {
             doubts.push("Being read for the first time.".to_owned());
         }
-        _ if account.users_missing == account.users.len() => {
+        _ if totals.users_missing == account.users.len() => {
             doubts.push("No user has a figure.".to_owned());
         }
         missing => doubts.push(format!("{missing} of {counted} without a figure.")),
     }
-    if account.red_users_in_doubt > 0 {
-        doubts.push(format!("{} of {counted} in doubt.", account.red_users_in_doubt));
+    if totals.red_users_in_doubt > 0 {
+        doubts.push(format!("{} of {counted} in doubt.", totals.red_users_in_doubt));
     }
     doubts
 }

@@ -26,7 +26,7 @@ struct Chart {
     /// Points from the left edge to now.
     width: usize,
     /// Stretches in which the figure was known.
-    runs: Vec<Vec<Point>>,
+    runs: Vec<Vec<Dot>>,
     /// Where it was not known: each from the last known point to the next one, with its width.
     gaps: Vec<(usize, usize)>,
     /// The largest figure.
@@ -36,7 +36,7 @@ struct Chart {
 }
 
 /// A point in the drawing.
-struct Point {
+struct Dot {
     x: usize,
     y: u64,
     /// Whether users were missing.
@@ -97,8 +97,8 @@ impl Chart {
         let mut x = width - points.len();
         for run in points.chunk_by(|one, next| one.is_some() == next.is_some()) {
             let known = (x..).zip(run).filter_map(|(x, point)| Some((x, (*point)?)));
-            let known = known.map(|(x, (red, partial))| Point { x, y: height(red), partial });
-            let known: Vec<Point> = known.collect();
+            let known = known.map(|(x, (red, partial))| Dot { x, y: height(red), partial });
+            let known: Vec<Dot> = known.collect();
             if known.is_empty() {
                 gaps.push((x.saturating_sub(1), run.len() + 1));
             } else {
@@ -113,7 +113,7 @@ impl Chart {
     fn area(&self) -> String {
         let mut path = String::new();
         for run in &self.runs {
-            for (index, Point { x, y, .. }) in run.iter().enumerate() {
+            for (index, Dot { x, y, .. }) in run.iter().enumerate() {
                 // Writing to a string does not fail.
                 let _ = match index {
                     0 => write!(path, "M{x} {HEIGHT}V{y}"),
@@ -130,7 +130,7 @@ impl Chart {
         let mut path = String::new();
         for run in &self.runs {
             // A point without neighbours is a dot.
-            if let [Point { x, y, partial: alone }] = run.as_slice()
+            if let [Dot { x, y, partial: alone }] = run.as_slice()
                 && *alone == partial
             {
                 let _ = write!(path, "M{x} {y}h0");

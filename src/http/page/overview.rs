@@ -62,10 +62,10 @@ fn sums(account: &AccountStatus) -> Markup {
                 a href=(account_link(&account.name)) { bdi { (account.name) } }
                 @if let Some(trouble) = &account.trouble { p.reason { (trouble.text) } }
             }
-            td.number.red { (figure(account.red)) }
-            td.number { (figure(account.grey)) }
+            td.number.red { (figure(account.totals.red)) }
+            td.number { (figure(account.totals.grey)) }
             td.number { (grouped(account.users.len() as u64)) }
-            td.number { (grouped(account.users_missing as u64)) }
+            td.number { (grouped(account.totals.users_missing as u64)) }
         }
     }
 }

@@ -90,7 +90,7 @@ impl PageQuery {
         // The sort is stable: equal accounts stay in the order of the configuration.
         let many = accounts.len() > ACCOUNTS_UNSORTED;
         accounts.sort_by_key(|account| {
-            (account.trouble.is_none(), Reverse(account.red.filter(|_| many)))
+            (account.trouble.is_none(), Reverse(account.totals.red.filter(|_| many)))
         });
         if self.searches() {
             return self.search(&accounts);

@@ -4,7 +4,8 @@ use maud::{Markup, html};
 
 use super::query::{PageQuery, PageSelection, by_red};
 use crate::http::format::{age_of, clock, figure, grouped, number_of};
-use crate::http::status::{AccountStatus, Completeness, RedOf, UserStatus};
+use crate::http::status::{AccountStatus, Completeness, UserStatus};
+use crate::snapshot::RedOf;
 
 /// How many users with the highest counters are named in the summary.
 const TOP: usize = 5;
@@ -32,7 +33,7 @@ impl<'a> Summary<'a> {
     /// The sum of red, where any is known.
     fn red(&self) -> Option<u64> {
         let users = self.users.iter().filter_map(|user| user.red);
-        let accounts = self.accounts.iter().filter_map(|account| account.red);
+        let accounts = self.accounts.iter().filter_map(|account| account.totals.red);
         let sum = u64::saturating_add;
         if self.found { users.reduce(sum) } else { accounts.reduce(sum) }
     }
@@ -42,8 +43,8 @@ impl<'a> Summary<'a> {
             return Completeness::new(self.missing(), self.in_doubt());
         }
         let accounts = self.accounts.iter();
-        let missing = accounts.clone().map(|account| account.red_users_missing).sum();
-        Completeness::new(missing, accounts.map(|account| account.red_users_in_doubt).sum())
+        let missing = accounts.clone().map(|account| account.totals.red_users_missing).sum();
+        Completeness::new(missing, accounts.map(|account| account.totals.red_users_in_doubt).sum())
     }
 
     /// How many users have no known red.
@@ -136,8 +137,9 @@ impl<'a> Summary<'a> {
 
     fn sum(&self, red: u64) -> String {
         let least = if self.completeness() == Completeness::AtLeast { "at least " } else { "" };
-        let sums = self.accounts.iter().filter(|account| account.red.is_some());
-        let of_reps = sums.clone().filter(|account| account.red_of == RedOf::SalesReps).count();
+        let sums = self.accounts.iter().filter(|account| account.totals.red.is_some());
+        let of_reps =
+            sums.clone().filter(|account| account.totals.red_of == RedOf::SalesReps).count();
         let kind = match of_reps {
             _ if self.found => ", sum of counters",
             0 => ", sum of counters",

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::document::{
-    AccountStatus, BrokenFile, ChannelStatus, HistoryStatus, RedOf, RequestsStatus, Status,
-    SweepStatus, UserStatus,
+    AccountStatus, BrokenFile, ChannelStatus, HistoryStatus, RequestsStatus, Status, SweepStatus,
+    UserStatus,
 };
 use super::messages::{account_notes, account_problem, user_reasons};
 use crate::channel::{Channel, Role};
@@ -39,7 +39,6 @@ impl Status {
 impl AccountStatus {
     fn new(view: &AccountView, past: Option<HistorySamples>, now: Stamp) -> Self {
         let (account, facts) = (&view.account, &view.facts);
-        let totals = view.totals(now);
         Self {
             name: account.name.to_string(),
             account_id: account.account_id.as_ref().map(ToString::to_string),
@@ -48,13 +47,7 @@ impl AccountStatus {
             failing: facts.failing.map(FailingReason::label),
             trouble: account_problem(view, now),
             notes: account_notes(view, now),
-            red: totals.red,
-            red_of: if totals.sales_reps_only { RedOf::SalesReps } else { RedOf::Counters },
-            red_users: totals.counted,
-            red_users_missing: totals.lacking,
-            red_users_in_doubt: totals.in_doubt,
-            grey: totals.grey,
-            users_missing: totals.missing,
+            totals: view.totals(now),
             interval_seconds: account.poll.interval.as_secs_f64(),
             stale_after_seconds: account.poll.stale_after.as_secs_f64(),
             age_seconds: facts.newest_reading.map(|at| at.age(now).as_secs_f64()),

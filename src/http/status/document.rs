@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::metrics::{LastReset, ShardInfo};
+use crate::snapshot::Totals;
 
 /// The status of the exporter at one moment. Times are unix time in seconds.
 #[derive(Debug, Serialize)]
@@ -48,17 +49,8 @@ pub(crate) struct AccountStatus {
     pub(crate) trouble: Option<AccountProblem>,
     /// Remarks about the account.
     pub(crate) notes: Vec<Reason>,
-    pub(crate) red: Option<u64>,
-    pub(crate) red_of: RedOf,
-    /// Users whose counters `red` sums up.
-    pub(crate) red_users: usize,
-    /// Those of them whose red is not known.
-    pub(crate) red_users_missing: usize,
-    /// Those of them whose red is known and may not count.
-    pub(crate) red_users_in_doubt: usize,
-    pub(crate) grey: Option<u64>,
-    /// Users whose figures are not known.
-    pub(crate) users_missing: usize,
+    #[serde(flatten)]
+    pub(crate) totals: Totals,
     pub(crate) interval_seconds: f64,
     pub(crate) stale_after_seconds: f64,
     /// Age of the newest good reading of any user.
@@ -72,16 +64,6 @@ pub(crate) struct AccountStatus {
     pub(crate) channels: Vec<ChannelStatus>,
     pub(crate) history: Option<HistoryStatus>,
     pub(crate) users: Vec<UserStatus>,
-}
-
-/// Which red counters a sum adds up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum RedOf {
-    /// Those of sales representatives, where roles are known.
-    SalesReps,
-    /// Those of all users: a customer may be counted several times.
-    Counters,
 }
 
 /// How complete a sum of red is.
@@ -192,9 +174,9 @@ pub(crate) struct Reason {
 }
 
 impl Completeness {
-    /// Of the account's sum.
-    pub(crate) fn of(account: &AccountStatus) -> Self {
-        Self::new(account.red_users_missing, account.red_users_in_doubt)
+    /// Of an account's sum.
+    pub(crate) fn of(totals: &Totals) -> Self {
+        Self::new(totals.red_users_missing, totals.red_users_in_doubt)
     }
 
     /// Of a sum that lacks some figures and holds some that may not count.

@@ -9,8 +9,8 @@ mod messages;
 
 pub use self::document::BrokenFile;
 pub(super) use self::document::{
-    AccountProblem, AccountStatus, ChannelStatus, Completeness, HistoryStatus, Reason, RedOf,
-    Status, UserStatus,
+    AccountProblem, AccountStatus, ChannelStatus, Completeness, HistoryStatus, Reason, Status,
+    UserStatus,
 };
 
 #[cfg(test)]

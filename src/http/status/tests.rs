@@ -211,7 +211,7 @@ fn sums_leave_out_unknown_figures_and_count_them() {
     let users = vec![red("1", 3), read("2", 4, CounterType::Grey, MINUTE), unread("3")];
     let sums = |users| {
         let account = status(vec![account("acme", users)]).accounts.remove(0);
-        (account.red, account.grey, account.users_missing)
+        (account.totals.red, account.totals.grey, account.totals.users_missing)
     };
     assert_eq!(sums(users), (Some(3), Some(4), 1));
     assert_eq!(sums(vec![unread("1")]), (None, None, 1));
