@@ -116,7 +116,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("reload", &["clock", "config", "metrics", "shutdown", "systemd"]),
     ("doctor", &["account", "api", "auth", "channel", "clock", "metrics", "snapshot"]),
     // Only what `fuzz/` reaches in no other way, and only in its builds.
-    ("fuzzing", &["auth", "exposition", "reset"]),
+    ("fuzzing", &["auth", "exposition", "poller", "reset"]),
     (
         "http",
         &[
