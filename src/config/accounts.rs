@@ -8,13 +8,8 @@ use std::sync::Arc;
 use serde::Deserialize;
 use url::Url;
 
-use crate::account::{
-    Account, AccountId, AccountName, Api, Auth, Channels, Discovery, Export, Labels, ProxyUrl,
-    RateLimit, Tls, User,
-};
-use crate::problems::report::{Checked, Noted};
+use crate::account::{Account, AccountId, AccountName, Api, Auth, Export, ProxyUrl};
 use crate::problems::scope::Scope;
-use crate::schedule::WorkingHours;
 
 use super::auth::AuthKeys;
 use super::budget::Placed;
@@ -115,7 +110,9 @@ pub(super) fn check_accounts(
         let name = item.keys.name.good();
         let title = name.map(|name| format!(" {:?}", name.as_str())).unwrap_or_default();
         let mut scope = scope.within(&format!("accounts[{index}]{title}"));
-        if let Ok(account) = item.check(defaults, &mut found.claims, &mut scope) {
+        let before = scope.report().count();
+        let account = item.check(defaults, &mut found.claims, &mut scope);
+        if let Some(account) = account.filter(|_| scope.report().count() == before) {
             let limit = &item.keys.rate_limit;
             found.accounts.push(Placed {
                 account: Arc::new(account),
@@ -128,109 +125,70 @@ pub(super) fn check_accounts(
     found
 }
 
-/// How the API of an account is reached.
-struct Network {
-    base_url: Url,
-    proxy: Option<ProxyUrl>,
-    rate_limit: RateLimit,
-    tls: Tls,
-}
-
-/// Users, channels and what describes them.
-struct Subjects {
-    labels: Labels,
-    working_hours: Option<WorkingHours>,
-    users: Vec<Arc<User>>,
-    discovery: Option<Discovery>,
-    channels: Option<Channels>,
-}
-
 impl Nested<AccountKeys> {
+    /// The account, with defaults in place of what is not good, and noted.
     fn check(
         &self,
         defaults: &Defaults,
         claims: &mut Vec<Claim>,
         scope: &mut FileScope<'_>,
-    ) -> Checked<Account> {
+    ) -> Option<Account> {
         let keys = &self.keys;
-        // Every part by itself, so that all that is wrong is noted.
         let remedy = "give each account one, it becomes the label account";
         let name = keys.name.require("name", self.at, remedy, scope);
         let api = keys.api.or(Api::V2, "api", scope);
-        let account_id = keys.account_id.check("account_id", scope);
-        let network = keys.check_network(api.unwrap_or(Api::V2), scope);
+        let (base_url, proxy) = keys.check_addresses(api, scope);
         let auth = keys.auth.check(self.at, &defaults.partners, scope);
         let in_file = scope.is_account_file();
-        let poll = keys.poll.check_over(&defaults.poll, in_file, &mut scope.within("poll"));
-        let subjects = self.check_subjects(defaults, scope);
         let reset = keys.reset.check(&mut scope.within("reset"));
-        let resets = matches!(reset, Ok(Some(_)));
-        claims.extend(keys.claims(network.as_ref().ok(), auth.as_ref().ok(), resets, scope));
-        let (api, account_id, auth) = (api?, account_id?, auth?);
-        keys.check_together(api, account_id.as_ref(), &auth, resets, in_file, scope)?;
-        let Network { base_url, proxy, rate_limit, tls } = network?;
-        let Subjects { labels, working_hours, users, discovery, channels } = subjects?;
-        let (name, poll, export, reset) = (name?, poll?, defaults.export, reset?);
-        let allow_insecure_http = keys.allow_insecure_http.good() == Some(&true);
-        Ok(Account {
-            name,
+        claims.extend(keys.claims(base_url.as_ref(), auth.as_ref(), reset.is_some(), scope));
+        if let Some(auth) = &auth {
+            keys.check_together(api, auth, reset.is_some(), scope);
+        }
+        let poll = keys.poll.check_over(&defaults.poll, in_file, &mut scope.within("poll"));
+        let found = keys.discover_users.keys.may_find();
+        Some(Account {
             api,
-            account_id,
-            base_url,
-            allow_insecure_http,
-            auth,
-            rate_limit,
-            tls,
+            account_id: keys.account_id.get("account_id", scope),
+            allow_insecure_http: keys.allow_insecure_http.good() == Some(&true),
+            rate_limit: keys.rate_limit.keys.check(&mut scope.within("rate_limit")),
+            tls: keys.tls.keys.check(&mut scope.within("tls")),
             proxy,
-            poll,
-            export,
-            labels,
-            working_hours,
-            users,
-            discovery,
-            channels,
+            export: defaults.export,
+            labels: keys.labels.check("labels", scope),
+            working_hours: keys.working_hours.check(&mut scope.within("working_hours")),
+            users: keys.users.check(self.at, found, defaults.export.user_names, scope),
+            discovery: keys.discover_users.keys.check(&mut scope.within("discover_users")),
+            channels: keys.channels.keys.check(&mut scope.within("channels")),
             reset,
-        })
-    }
-
-    fn check_subjects(&self, defaults: &Defaults, scope: &mut Scope<'_>) -> Checked<Subjects> {
-        let keys = &self.keys;
-        let labels = keys.labels.check("labels", scope);
-        let hours = keys.working_hours.is_given();
-        let hours = hours.then(|| keys.working_hours.check(&mut scope.within("working_hours")));
-        let discovery = keys.discover_users.keys.check(&mut scope.within("discover_users"));
-        let channels = keys.channels.keys.check(&mut scope.within("channels"));
-        let found = !matches!(discovery, Ok(None));
-        let users = keys.users.check(self.at, found, defaults.export.user_names, scope);
-        Ok(Subjects {
-            labels: labels?,
-            working_hours: hours.transpose()?,
-            users: users?,
-            discovery: discovery?,
-            channels: channels?,
+            name: name?,
+            base_url: base_url?,
+            auth: auth?,
+            poll: poll?,
         })
     }
 }
 
 impl AccountKeys {
-    fn check_network(&self, api: Api, scope: &mut FileScope<'_>) -> Checked<Network> {
-        let proxy = self.proxy_url.check("proxy_url", scope);
-        let known = proxy.as_ref().ok().and_then(Option::as_ref);
-        if known.is_some_and(ProxyUrl::has_secret) {
+    /// Where the API is, and the proxy on the way to it.
+    fn check_addresses(
+        &self,
+        api: Api,
+        scope: &mut FileScope<'_>,
+    ) -> (Option<Url>, Option<ProxyUrl>) {
+        let proxy = self.proxy_url.get("proxy_url", scope);
+        if proxy.as_ref().is_some_and(ProxyUrl::has_secret) {
             scope.file.literal.set(true);
         }
-        let allowed = self.allow_insecure_http.or(false, "allow_insecure_http", scope);
-        let base_url = check_base_url(&self.base_url, allowed.unwrap_or(true), api, known, scope);
-        let rate_limit = self.rate_limit.keys.check(&mut scope.within("rate_limit"));
-        let tls = self.tls.keys.check(&mut scope.within("tls"));
-        allowed?;
-        Ok(Network { base_url: base_url?, proxy: proxy?, rate_limit: rate_limit?, tls: tls? })
+        let allowed = &self.allow_insecure_http;
+        let allowed = allowed.or(allowed.is_given(), "allow_insecure_http", scope);
+        (check_base_url(&self.base_url, allowed, api, proxy.as_ref(), scope), proxy)
     }
 
     /// What the account uses alone, as far as it is known.
     fn claims(
         &self,
-        network: Option<&Network>,
+        base_url: Option<&Url>,
         auth: Option<&Auth>,
         resets: bool,
         scope: &Scope<'_>,
@@ -241,7 +199,7 @@ impl AccountKeys {
             (
                 "account_id",
                 self.account_id.at(),
-                network.zip(id).map(|(network, id)| ClaimKey::account(&network.base_url, id)),
+                base_url.zip(id).map(|(url, id)| ClaimKey::account(url, id)),
             ),
             ("auth", self.auth.at, auth.and_then(ClaimKey::refresh_file)),
             ("reset", self.reset.at, id.filter(|_| resets).cloned().map(ClaimKey::Reset)),
@@ -251,24 +209,17 @@ impl AccountKeys {
             .filter_map(|(name, at, key)| Some(Claim::new(key?, scope.spot(at), scope.about(name))))
     }
 
-    /// Whether the token fits the API and can be had, the account can be cleared if it is to be, and no partner's
-    /// login would be sent where only an account file wants it.
-    fn check_together(
-        &self,
-        api: Api,
-        account_id: Option<&AccountId>,
-        auth: &Auth,
-        resets: bool,
-        in_file: bool,
-        scope: &mut Scope<'_>,
-    ) -> Checked<()> {
+    /// Notes where the token does not fit the API or cannot be had, the account cannot be cleared though it is to
+    /// be, or a partner's login would be sent where only an account file wants it.
+    fn check_together(&self, api: Api, auth: &Auth, resets: bool, scope: &mut FileScope<'_>) {
+        let (numbered, in_file) = (self.account_id.is_given(), scope.is_account_file());
         let of_partner = matches!(auth, Auth::Partner(_) | Auth::OAuth { .. });
         let auth_fault = match auth {
             _ if of_partner && api == Api::V3 => Some(
                 "gives a token for v2, which v3 refuses; give the API key with token_file, \
                  or remove api: v3",
             ),
-            Auth::Partner(_) if account_id.is_none() => Some(
+            Auth::Partner(_) if !numbered => Some(
                 "needs the account's number to ask for its token; write account_id: \"78231464\"",
             ),
             _ => None,
@@ -276,8 +227,7 @@ impl AccountKeys {
         let sent = "works only in the main file for an account of a partner, \
                     because the partner's login is sent there";
         let sent = Some(sent).filter(|_| in_file && of_partner);
-        let reset_fault = reset_fault(api, account_id, auth, in_file).filter(|_| resets);
-        let mut fits = Ok(());
+        let reset_fault = reset_fault(api, numbered, auth, in_file).filter(|_| resets);
         for (key, at, fault) in [
             ("auth", self.auth.at, auth_fault),
             ("base_url", self.base_url.at(), sent.filter(|_| self.base_url.is_given())),
@@ -287,9 +237,7 @@ impl AccountKeys {
         ] {
             if let Some(fault) = fault {
                 scope.problem(at, key, fault);
-                fits = Err(Noted);
             }
         }
-        fits
     }
 }

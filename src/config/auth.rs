@@ -13,11 +13,10 @@ use serde::Deserialize;
 use crate::account::Auth;
 use crate::problems::hint::tellable_variable;
 use crate::problems::place::At;
-use crate::problems::report::{Checked, Noted};
 use crate::problems::scope::Scope;
 
 use super::file_scope::FileScope;
-use super::key::{Key, Nested, check_items, missing};
+use super::key::{Key, Nested, items, missing};
 use super::partners::Partners;
 use super::token::{FileWarning, check_token_file, token_fault};
 use super::value::{Line, PathText, Secret};
@@ -75,10 +74,11 @@ impl Nested<AuthKeys> {
         account: At,
         partners: &Partners,
         scope: &mut FileScope<'_>,
-    ) -> Checked<Auth> {
+    ) -> Option<Auth> {
         if !self.is_given() {
             let remedy = "say where its token comes from: token_file, token_env, partner …";
-            return Err(missing("auth", account, remedy, scope));
+            missing("auth", account, remedy, scope);
+            return None;
         }
         let (keys, scope) = (&self.keys, &mut scope.within("auth"));
         if keys.token.is_given() {
@@ -106,7 +106,7 @@ impl Nested<AuthKeys> {
 
 impl AuthKeys {
     /// The only source that is given, and where it stands.
-    fn only_source(&self, auth: At, scope: &mut Scope<'_>) -> Checked<(&'static str, At)> {
+    fn only_source(&self, auth: At, scope: &mut Scope<'_>) -> Option<(&'static str, At)> {
         let sources = [
             ("token", self.token.at()),
             ("token_env", self.token_env.at()),
@@ -117,50 +117,46 @@ impl AuthKeys {
         ];
         let mut given = sources.into_iter().filter(|(_, at)| at.is_some());
         match (given.next(), given.next()) {
-            (Some(only), None) => return Ok(only),
+            (Some(only), None) => Some(only),
             (None, _) => {
                 let what = format!("names no token; give exactly one of {SOURCES}");
-                scope.problem(auth, "", what);
+                scope.refuse(auth, "", what)
             }
             (Some(_), Some((second, at))) => {
                 let what = format!("is one token too many; keep exactly one of {SOURCES}");
-                scope.problem(at, second, what);
+                scope.refuse(at, second, what)
             }
         }
-        Err(Noted)
     }
 
-    fn literal(&self, at: At, scope: &mut Scope<'_>) -> Checked<Auth> {
-        let token = self.token.require("token", at, "", scope)?;
+    fn literal(&self, at: At, scope: &mut Scope<'_>) -> Option<Auth> {
+        let token = self.token.get("token", scope)?;
         if let Some(fault) = token_fault(token.expose_secret()) {
-            scope.problem(at, "token", fault);
-            return Err(Noted);
+            return scope.refuse(at, "token", fault);
         }
-        Ok(Auth::Token(token))
+        Some(Auth::Token(token))
     }
 
-    fn variable(&self, at: At, scope: &mut FileScope<'_>) -> Checked<Auth> {
+    fn variable(&self, at: At, scope: &mut FileScope<'_>) -> Option<Auth> {
         if scope.is_account_file() {
             let what = "works only in the main file; use token_file below secrets_dir, or token";
-            scope.problem(at, "token_env", what);
-            return Err(Noted);
+            return scope.refuse(at, "token_env", what);
         }
-        let variable = self.token_env.require("token_env", at, "", scope)?;
+        let variable = self.token_env.get("token_env", scope)?;
         // A token pasted here by mistake must not be printed as if it were a name.
         let shown = tellable_variable(&variable).unwrap_or("of that name");
         let fault = match (scope.file.environment)(&variable).map(OsString::into_string) {
             None => "is not set; set it to the token",
             Some(Err(_)) => "is not UTF-8",
             Some(Ok(token)) => match token_fault(&token) {
-                None => return Ok(Auth::TokenEnv { variable, token: token.into() }),
+                None => return Some(Auth::TokenEnv { variable, token: token.into() }),
                 Some(fault) => fault,
             },
         };
-        scope.problem(at, "token_env", format_args!("the environment variable {shown} {fault}"));
-        Err(Noted)
+        scope.refuse(at, "token_env", format_args!("the environment variable {shown} {fault}"))
     }
 
-    fn command(&self, at: At, scope: &mut FileScope<'_>) -> Checked<Auth> {
+    fn command(&self, at: At, scope: &mut FileScope<'_>) -> Option<Auth> {
         let refusal = if scope.is_account_file() {
             Some("works only in the main file, because it runs a program")
         } else if scope.file.permissions.token_command {
@@ -169,42 +165,39 @@ impl AuthKeys {
             Some("runs a program, which has to be allowed: start with --config.allow-token-command")
         };
         if let Some(what) = refusal {
-            scope.problem(at, "token_command", what);
-            return Err(Noted);
+            return scope.refuse(at, "token_command", what);
         }
         let words = &self.token_command.keys;
         // Arguments may hold secrets.
         if words.len() > 1 {
             scope.file.literal.set(true);
         }
-        let words = check_items(words, |index, word| word.item("token_command", index, scope))?;
+        let words = items(words, "token_command", scope)?;
         if words.is_empty() || words.len() > WORDS_MAX {
             let what = format!(
                 "must have 1 to {WORDS_MAX} words; write a list, [\"get-token\", \"acme\"]: \
                  the program and its arguments, without a shell"
             );
-            scope.problem(at, "token_command", what);
-            return Err(Noted);
+            return scope.refuse(at, "token_command", what);
         }
-        Ok(Auth::TokenCommand(words.into()))
+        Some(Auth::TokenCommand(words.into()))
     }
 }
 
 impl Nested<OAuthKeys> {
-    fn check(&self, partners: &Partners, scope: &mut FileScope<'_>) -> Checked<Auth> {
+    fn check(&self, partners: &Partners, scope: &mut FileScope<'_>) -> Option<Auth> {
         let Self { keys, at } = self;
         let partner = partners.find(&keys.partner, *at, scope).and_then(|partner| {
             if partner.client_id.is_none() || partner.redirect_uri.is_none() {
                 let what = "has no client_id or no redirect_uri, which a customer's login needs";
-                scope.problem(keys.partner.at(), "partner", what);
-                return Err(Noted);
+                return scope.refuse(keys.partner.at(), "partner", what);
             }
-            Ok(partner)
+            Some(partner)
         });
         let named = (&keys.refresh_token_file, "refresh_token_file");
         let remedy = "name the file in which `wazzup-exporter login` puts the token";
         let file = scope.secret_file(named, *at, remedy, check_refresh_file);
-        Ok(Auth::OAuth { partner: partner?, refresh_token_file: file? })
+        Some(Auth::OAuth { partner: partner?, refresh_token_file: file? })
     }
 }
 

@@ -5,11 +5,10 @@ use std::ffi::{OsStr, OsString};
 use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 
-use super::key::Key;
+use super::key::{Key, missing};
 use super::token::{FileWarning, confine};
 use super::value::PathText;
 use crate::problems::place::{At, name_of};
-use crate::problems::report::{Checked, Noted};
 use crate::problems::scope::Scope;
 
 /// What a configuration may ask for only if the command line allows it.
@@ -74,15 +73,12 @@ impl FileScope<'_> {
         key: &Key<PathText>,
         name: &str,
         check: impl FnOnce(&Path) -> Result<T, String>,
-    ) -> Checked<Option<T>> {
-        let Some(written) = key.check(name, self)? else { return Ok(None) };
+    ) -> Option<T> {
+        let written = key.get(name, self)?;
         let checked = self.file.reach(&written).and_then(|path| {
             check(&path).map_err(|fault| format!("{} {fault}", name_of(&written, &path)))
         });
-        checked.map(Some).map_err(|fault| {
-            self.problem(key.at(), name, fault);
-            Noted
-        })
+        checked.map_or_else(|fault| self.refuse(key.at(), name, fault), Some)
     }
 
     /// The path of the file with a secret that a key of the section at `section` has to name, after `check` has
@@ -93,14 +89,17 @@ impl FileScope<'_> {
         section: At,
         remedy: &str,
         check: impl FnOnce(&Path) -> Result<FileWarning, String>,
-    ) -> Checked<PathBuf> {
-        let written = key.require(name, section, remedy, self)?;
-        let found = self.optional_file(key, name, |path| Ok((path.to_owned(), check(path)?)))?;
-        let (path, warning) = found.ok_or(Noted)?;
-        if let Some(warning) = warning {
-            self.warn(key.at(), name, format_args!("{} {warning}", name_of(&written, &path)));
+    ) -> Option<PathBuf> {
+        if !key.is_given() {
+            missing(name, section, remedy, self);
         }
-        Ok(path)
+        let (path, warning) =
+            self.optional_file(key, name, |path| Ok((path.to_owned(), check(path)?)))?;
+        if let Some(warning) = warning {
+            let written = key.good().map_or("", String::as_str);
+            self.warn(key.at(), name, format_args!("{} {warning}", name_of(written, &path)));
+        }
+        Some(path)
     }
 }
 

@@ -8,7 +8,6 @@ use serde::de::{Deserialize, Deserializer};
 use serde_saphyr::Spanned;
 
 use crate::problems::place::{At, place};
-use crate::problems::report::{Checked, Noted};
 use crate::problems::scope::Scope;
 use crate::problems::written::Written;
 
@@ -45,31 +44,17 @@ impl<T: Value> Key<T> {
         self.value.as_ref().and_then(|value| value.as_ref().ok())
     }
 
-    /// The value, if it is good; notes what is wrong with it.
-    pub(super) fn check(&self, name: &str, scope: &mut Scope<'_>) -> Checked<Option<T::Of>> {
-        match &self.value {
-            Some(Err(what)) => {
-                scope.problem(self.at, name, what);
-                Err(Noted)
-            }
-            Some(Ok(value)) => Ok(Some(value.clone())),
-            None => Ok(None),
+    /// The value, if it is given and good; notes what is wrong with it.
+    pub(super) fn get(&self, name: &str, scope: &mut Scope<'_>) -> Option<T::Of> {
+        match self.value.as_ref()? {
+            Ok(value) => Some(value.clone()),
+            Err(what) => scope.refuse(self.at, name, what),
         }
     }
 
-    /// The same, where there is a default.
-    pub(super) fn or(
-        &self,
-        default: impl Into<T::Of>,
-        name: &str,
-        scope: &mut Scope<'_>,
-    ) -> Checked<T::Of> {
-        Ok(self.check(name, scope)?.unwrap_or_else(|| default.into()))
-    }
-
-    /// The value of an item of the list `name`.
-    pub(super) fn item(&self, name: &str, index: usize, scope: &mut Scope<'_>) -> Checked<T::Of> {
-        self.require(&format!("{name}[{index}]"), self.at, "", scope)
+    /// The same, or a default.
+    pub(super) fn or(&self, default: impl Into<T::Of>, name: &str, scope: &mut Scope<'_>) -> T::Of {
+        self.get(name, scope).unwrap_or_else(|| default.into())
     }
 
     /// The value of a key that has to be in the section at `section`.
@@ -79,15 +64,29 @@ impl<T: Value> Key<T> {
         section: At,
         remedy: &str,
         scope: &mut Scope<'_>,
-    ) -> Checked<T::Of> {
-        self.check(name, scope)?.ok_or_else(|| missing(name, section, remedy, scope))
+    ) -> Option<T::Of> {
+        if !self.is_given() {
+            missing(name, section, remedy, scope);
+        }
+        self.get(name, scope)
     }
 }
 
 /// Notes that a section lacks a key.
-pub(super) fn missing(name: &str, section: At, remedy: &str, scope: &mut Scope<'_>) -> Noted {
+pub(super) fn missing(name: &str, section: At, remedy: &str, scope: &mut Scope<'_>) {
     scope.problem(section, "", format_args!("has no {name}; {remedy}"));
-    Noted
+}
+
+/// The items of the list `name`, if all are good; notes what is wrong with them.
+pub(super) fn items<T: Value>(
+    list: &[Key<T>],
+    name: &str,
+    scope: &mut Scope<'_>,
+) -> Option<Vec<T::Of>> {
+    let items = list.iter().enumerate();
+    let items = items.map(|(index, item)| item.get(&format!("{name}[{index}]"), scope));
+    // All of them, before the first that is not good ends it.
+    items.collect::<Vec<_>>().into_iter().collect()
 }
 
 impl<T: Value> Default for Key<T> {
@@ -124,14 +123,4 @@ impl<'de, T: Deserialize<'de> + Default> Deserialize<'de> for Nested<T> {
         let at = place(&written);
         Ok(Self { keys: written.value.unwrap_or_default(), at })
     }
-}
-
-/// Notes what is wrong with the items of a list, and gives them all if nothing is.
-pub(super) fn check_items<I, T>(
-    items: &[I],
-    mut check: impl FnMut(usize, &I) -> Checked<T>,
-) -> Checked<Vec<T>> {
-    let checked: Vec<_> =
-        items.iter().enumerate().map(|(index, item)| check(index, item)).collect();
-    checked.into_iter().collect()
 }

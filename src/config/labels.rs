@@ -3,7 +3,6 @@
 use crate::account::{LABEL_VALUE_MAX, LabelName, Labels};
 use crate::problems::entries::Entries;
 use crate::problems::hint::tellable;
-use crate::problems::report::{Checked, Noted};
 use crate::problems::scope::Scope;
 
 use super::key::{Key, Nested};
@@ -13,27 +12,20 @@ use super::value::Line;
 pub(super) type LabelsKeys = Nested<Entries<Key<Line<LABEL_VALUE_MAX>>>>;
 
 impl LabelsKeys {
-    /// The labels under `key`.
-    pub(super) fn check(&self, key: &str, scope: &mut Scope<'_>) -> Checked<Labels> {
-        if self.keys.is_empty() {
-            return Ok(Labels::new());
+    /// The labels under `key` that are good.
+    pub(super) fn check(&self, key: &str, scope: &mut Scope<'_>) -> Labels {
+        let mut labels = Labels::new();
+        if self.is_empty() {
+            return labels;
         }
-        let mut scope = scope.within(key);
-        let mut labels = Ok(Labels::new());
+        let scope = &mut scope.within(key);
         for entry in &self.keys.0 {
             let shown = tellable(&entry.key).unwrap_or("…");
-            let name = LabelName::parse(&entry.key).map_err(|why| {
-                scope.problem(entry.at, shown, why);
-                Noted
-            });
-            let value = entry.value.require(shown, None, "", &mut scope);
-            match (name, value) {
-                (Ok(name), Ok(value)) => {
-                    if let Ok(labels) = &mut labels {
-                        labels.insert(name, value);
-                    }
-                }
-                _ => labels = Err(Noted),
+            let value = entry.value.get(shown, scope);
+            match (LabelName::parse(&entry.key), value) {
+                (Ok(name), Some(value)) => drop(labels.insert(name, value)),
+                (Ok(_), None) => {}
+                (Err(why), _) => scope.problem(entry.at, shown, why),
             }
         }
         labels

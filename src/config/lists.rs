@@ -7,12 +7,10 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::account::{Channels, Discovery, LabelRule, Pattern};
-use crate::problems::place::At;
-use crate::problems::report::{Checked, Noted};
 use crate::problems::scope::Scope;
 use crate::schedule::WorkingHours;
 
-use super::key::{Key, Nested, check_items, missing};
+use super::key::{Key, Nested, items, missing};
 use super::labels::LabelsKeys;
 use super::value::{Bounded, HOUR, Line, Time};
 
@@ -54,50 +52,41 @@ struct LabelRuleKeys {
 }
 
 impl DiscoveryKeys {
+    /// Whether users may be found: it is switched on, or its switch is wrong, which is noted.
+    pub(super) fn may_find(&self) -> bool {
+        self.enabled.is_given() && self.enabled.good() != Some(&false)
+    }
+
     /// Nothing if it is switched off.
-    pub(super) fn check(&self, scope: &mut Scope<'_>) -> Checked<Option<Discovery>> {
-        let enabled = self.enabled.or(false, "enabled", scope);
+    pub(super) fn check(&self, scope: &mut Scope<'_>) -> Option<Discovery> {
+        let include = self.include.is_given().then_some(&self.include.keys);
+        let rules = self.labels.keys.iter().enumerate();
         let usual = Duration::from_mins(10);
-        let refresh_interval = self.refresh_interval.or(usual, "refresh_interval", scope);
-        let include = if self.include.is_given() {
-            patterns(&self.include, "include", scope)
-        } else {
-            Ok(vec![ANY_USER.clone()])
-        };
-        let exclude = patterns(&self.exclude, "exclude", scope);
-        let max_users = self.max_users.or(1000_usize, "max_users", scope);
-        let labels = check_items(&self.labels.keys, |index, rule| {
-            rule.keys.check(rule.at, &mut scope.within(&format!("labels[{index}]")))
-        });
         let discovery = Discovery {
-            refresh_interval: refresh_interval?,
-            include: include?,
-            exclude: exclude?,
-            max_users: max_users?,
-            labels: labels?,
+            refresh_interval: self.refresh_interval.or(usual, "refresh_interval", scope),
+            include: match include {
+                Some(include) => items(include, "include", scope).unwrap_or_default(),
+                None => vec![ANY_USER.clone()],
+            },
+            exclude: items(&self.exclude.keys, "exclude", scope).unwrap_or_default(),
+            max_users: self.max_users.or(1000_usize, "max_users", scope),
+            labels: rules.filter_map(|(index, rule)| rule.check(index, scope)).collect(),
         };
-        Ok(enabled?.then_some(discovery))
+        self.enabled.or(false, "enabled", scope).then_some(discovery)
     }
 }
 
-fn patterns(
-    list: &Nested<Vec<Key<Pattern>>>,
-    name: &str,
-    scope: &mut Scope<'_>,
-) -> Checked<Vec<Pattern>> {
-    check_items(&list.keys, |index, pattern| pattern.item(name, index, scope))
-}
-
-impl LabelRuleKeys {
-    fn check(&self, at: At, scope: &mut Scope<'_>) -> Checked<LabelRule> {
-        let pattern =
-            self.r#match.require("match", at, "write a pattern, \"name: .*Sales.*\"", scope);
-        let set = if self.set.is_given() {
-            self.set.check("set", scope)
-        } else {
-            Err(missing("set", at, "write the labels, {team: sales}", scope))
-        };
-        Ok(LabelRule { pattern: pattern?, set: set? })
+impl Nested<LabelRuleKeys> {
+    fn check(&self, index: usize, scope: &mut Scope<'_>) -> Option<LabelRule> {
+        let LabelRuleKeys { r#match, set } = &self.keys;
+        let scope = &mut scope.within(&format!("labels[{index}]"));
+        let remedy = "write a pattern, \"name: .*Sales.*\"";
+        let pattern = r#match.require("match", self.at, remedy, scope);
+        if !set.is_given() {
+            missing("set", self.at, "write the labels, {team: sales}", scope);
+        }
+        let set = set.check("set", scope);
+        Some(LabelRule { pattern: pattern?, set })
     }
 }
 
@@ -114,11 +103,10 @@ pub(super) struct ChannelsKeys {
 
 impl ChannelsKeys {
     /// Nothing if it is switched off.
-    pub(super) fn check(&self, scope: &mut Scope<'_>) -> Checked<Option<Channels>> {
-        let enabled = self.enabled.or(true, "enabled", scope);
+    pub(super) fn check(&self, scope: &mut Scope<'_>) -> Option<Channels> {
         let usual = Duration::from_mins(1);
-        let refresh_interval = self.refresh_interval.or(usual, "refresh_interval", scope)?;
-        Ok(enabled?.then_some(Channels { refresh_interval }))
+        let refresh_interval = self.refresh_interval.or(usual, "refresh_interval", scope);
+        self.enabled.or(true, "enabled", scope).then_some(Channels { refresh_interval })
     }
 }
 
@@ -142,7 +130,11 @@ pub(super) struct WorkingHoursKeys {
 }
 
 impl Nested<WorkingHoursKeys> {
-    pub(super) fn check(&self, scope: &mut Scope<'_>) -> Checked<WorkingHours> {
+    /// Nothing if they are not given.
+    pub(super) fn check(&self, scope: &mut Scope<'_>) -> Option<WorkingHours> {
+        if !self.is_given() {
+            return None;
+        }
         let WorkingHoursKeys { timezone, days, from, to } = &self.keys;
         let keys = [
             ("timezone", timezone, "write a name of the IANA database, Asia/Almaty"),
@@ -152,10 +144,12 @@ impl Nested<WorkingHoursKeys> {
         ];
         let [zone, days, from, to] =
             keys.map(|(name, key, remedy)| key.require(name, self.at, remedy, scope));
-        WorkingHours::parse(&zone?, &days?, &from?, &to?).map_err(|(wrong, why)| {
-            let at = keys.iter().find(|(name, ..)| *name == wrong).and_then(|(_, key, _)| key.at());
-            scope.problem(at, wrong, why);
-            Noted
-        })
+        match WorkingHours::parse(&zone?, &days?, &from?, &to?) {
+            Ok(hours) => Some(hours),
+            Err((wrong, why)) => {
+                let key = keys.iter().find(|(name, ..)| *name == wrong);
+                scope.refuse(key.and_then(|(_, key, _)| key.at()), wrong, why)
+            }
+        }
     }
 }

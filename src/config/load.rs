@@ -26,7 +26,7 @@ use super::value::PathText;
 use crate::problems::place::{Spot, folder_of};
 use crate::problems::problem::{ConfigError, ConfigProblem};
 use crate::problems::read::{Switches, read as read_yaml};
-use crate::problems::report::{Checked, Noted, Report};
+use crate::problems::report::{Noted, Report};
 use crate::problems::scope::Scope;
 
 /// Most accounts that are named where another one was meant.
@@ -208,7 +208,7 @@ struct ConfigLoader<'a> {
 }
 
 impl ConfigLoader<'_> {
-    fn load_main(&mut self, report: &mut Report) -> Checked<Loaded> {
+    fn load_main(&mut self, report: &mut Report) -> Result<Loaded, Noted> {
         let file = Arc::clone(&self.main.path);
         let main: Nested<MainKeys> = read_keys(&self.main, report)?;
         let mut scope = Scope::new(report, &file);
@@ -238,11 +238,10 @@ impl ConfigLoader<'_> {
         scope: &mut Scope<'_>,
     ) -> (GlobalSettings, Option<PathBuf>, Defaults) {
         let poll = keys.poll.check(&mut scope.within("poll")).unwrap_or_default();
-        let export = keys.export.keys.check(&mut scope.within("export")).unwrap_or_default();
-        let max_in_flight =
-            keys.max_in_flight.or(256_usize, "max_in_flight", scope).unwrap_or_default();
+        let export = keys.export.keys.check(&mut scope.within("export"));
+        let max_in_flight = keys.max_in_flight.or(256_usize, "max_in_flight", scope);
         let file = self.context(&self.main.path, FileTrust::Main);
-        let secrets_dir = keys.secrets_dir.check("secrets_dir", scope).ok().flatten();
+        let secrets_dir = keys.secrets_dir.get("secrets_dir", scope);
         let secrets_dir = secrets_dir.map(|written| file.folder.join(written));
         let partners = Partners::check(
             &keys.partners,
@@ -315,9 +314,7 @@ impl ConfigLoader<'_> {
 
     /// What one item of `account_files` stands for.
     fn find(&self, name: &Key<PathText>, key: &str, scope: &mut Scope<'_>) -> source::Found {
-        let Ok(written) = name.require(key, name.at(), "", scope) else {
-            return source::Found::default();
-        };
+        let Some(written) = name.get(key, scope) else { return source::Found::default() };
         // The folder as the main file's path has it, so that messages name files alike.
         let folder = self.main.path.parent().unwrap_or(Path::new(""));
         let mut found = match expand(folder, &written) {
@@ -406,7 +403,7 @@ impl ConfigLoader<'_> {
 fn read_keys<T: DeserializeOwned + Default>(
     source: &SourceFile,
     report: &mut Report,
-) -> Checked<Nested<T>> {
+) -> Result<Nested<T>, Noted> {
     let (at, message) = match read_yaml(&source.bytes, Switches::TrueFalse) {
         Ok(Some(keys)) => return Ok(keys),
         Ok(None) => {

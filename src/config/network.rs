@@ -13,7 +13,6 @@ use super::ca::read_ca;
 use super::file_scope::FileScope;
 use super::key::Key;
 use super::value::{Address, Bounded, HOUR, PathText, Percentage, Time};
-use crate::problems::report::{Checked, Noted};
 use crate::problems::scope::Scope;
 
 /// How many requests the API takes of a token.
@@ -30,12 +29,13 @@ pub(super) struct RateLimitKeys {
 }
 
 impl RateLimitKeys {
-    pub(super) fn check(&self, scope: &mut Scope<'_>) -> Checked<RateLimit> {
+    pub(super) fn check(&self, scope: &mut Scope<'_>) -> RateLimit {
         let usual = RateLimit::default();
-        let requests = self.requests.or(usual.requests as usize, "requests", scope);
-        let per = self.per.or(usual.per, "per", scope);
-        let share = self.share.or(usual.share, "share", scope);
-        Ok(RateLimit { requests: requests? as u32, per: per?, share: share? })
+        RateLimit {
+            requests: self.requests.or(usual.requests as usize, "requests", scope) as u32,
+            per: self.per.or(usual.per, "per", scope),
+            share: self.share.or(usual.share, "share", scope),
+        }
     }
 }
 
@@ -51,16 +51,16 @@ pub(super) struct TlsKeys {
 }
 
 impl TlsKeys {
-    pub(super) fn check(&self, scope: &mut FileScope<'_>) -> Checked<Tls> {
+    pub(super) fn check(&self, scope: &mut FileScope<'_>) -> Tls {
         let ca = scope.optional_file(&self.ca_file, "ca_file", read_ca);
         let insecure_skip_verify =
-            self.insecure_skip_verify.or(false, "insecure_skip_verify", scope)?;
+            self.insecure_skip_verify.or(false, "insecure_skip_verify", scope);
         if insecure_skip_verify {
             let what = "takes every certificate, so everyone on the network path can read the token; \
                         ca_file trusts an authority of your own";
             scope.warn(self.insecure_skip_verify.at(), "insecure_skip_verify", what);
         }
-        Ok(Tls { ca: ca?, insecure_skip_verify })
+        Tls { ca, insecure_skip_verify }
     }
 }
 
@@ -72,20 +72,19 @@ pub(super) fn check_base_url(
     api: Api,
     proxy: Option<&ProxyUrl>,
     scope: &mut Scope<'_>,
-) -> Checked<Url> {
-    let given = base_url.check("base_url", scope)?;
-    let url = given.unwrap_or_else(|| default_base_url(api));
+) -> Option<Url> {
+    let url =
+        if base_url.is_given() { base_url.get("base_url", scope)? } else { default_base_url(api) };
     let leak = leak(&url, proxy);
     if let Some(fault) = url_fault(&url).or(leak.filter(|_| !allowed)) {
-        scope.problem(base_url.at(), "base_url", fault);
-        return Err(Noted);
+        return scope.refuse(base_url.at(), "base_url", fault);
     }
     if leak.is_some() {
         let what = "sends the token unencrypted, as allow_insecure_http says; \
                     everyone on the network path can read it";
         scope.warn(base_url.at(), "base_url", what);
     }
-    Ok(url)
+    Some(url)
 }
 
 /// Where an API lives, unless configured.

@@ -12,7 +12,6 @@ use crate::account::Partner;
 use crate::problems::entries::Entries;
 use crate::problems::hint::{similar, tellable};
 use crate::problems::place::At;
-use crate::problems::report::{Checked, Noted};
 use crate::problems::scope::Scope;
 
 use super::file_scope::FileScope;
@@ -57,7 +56,7 @@ impl Partners {
     pub(super) fn check(keys: &PartnersKeys, scope: &mut FileScope<'_>) -> Self {
         let partners = keys.keys.0.iter().map(|entry| {
             let scope = &mut scope.within(tellable(&entry.key).unwrap_or("…"));
-            (entry.key.clone(), partner(&entry.key, &entry.value, scope).ok().map(Arc::new))
+            (entry.key.clone(), partner(&entry.key, &entry.value, scope).map(Arc::new))
         });
         Self(partners.collect())
     }
@@ -80,24 +79,23 @@ impl Partners {
         key: &Key<Line<MOST>>,
         section: At,
         scope: &mut FileScope<'_>,
-    ) -> Checked<Arc<Partner>> {
+    ) -> Option<Arc<Partner>> {
         let remedy = "name the login under partners whose application the customer lets in";
         let name = key.require("partner", section, remedy, scope)?;
         let fault = if scope.is_account_file() {
             if let Some(partner) = self.open_to_account_files(&name) {
-                return Ok(Arc::clone(partner));
+                return Some(Arc::clone(partner));
             }
             "names no partner that account files may use; \
              allow_account_files: true in its entry in the main file lets them"
                 .to_owned()
         } else if let Some(partner) = self.0.get(&name) {
             // What is wrong with it is noted where it stands.
-            return partner.clone().ok_or(Noted);
+            return partner.clone();
         } else {
             format!("is no name under partners; {}", self.remedy(&name))
         };
-        scope.problem(key.at(), "partner", fault);
-        Err(Noted)
+        scope.refuse(key.at(), "partner", fault)
     }
 
     fn remedy(&self, name: &str) -> String {
@@ -114,47 +112,41 @@ fn partner(
     name: &str,
     section: &Nested<PartnerKeys>,
     scope: &mut FileScope<'_>,
-) -> Checked<Partner> {
+) -> Option<Partner> {
     let keys = &section.keys;
     let email = check_email(keys, section.at, scope);
     let named = (&keys.password_file, "password_file");
     let remedy = "name a file that holds the password of the partner's login";
     let password_file = scope.secret_file(named, section.at, remedy, check_password_file);
-    let tokens = keys.scope.or("transport,crm", "scope", scope);
-    let client_id = keys.client_id.check("client_id", scope);
-    let redirect_uri = check_redirect_uri(&keys.redirect_uri, scope);
-    let allow_account_files = keys.allow_account_files.or(false, "allow_account_files", scope);
-    Ok(Partner {
+    Some(Partner {
         name: name.to_owned(),
+        scope: keys.scope.or("transport,crm", "scope", scope),
+        client_id: keys.client_id.get("client_id", scope),
+        redirect_uri: check_redirect_uri(&keys.redirect_uri, scope),
+        allow_account_files: keys.allow_account_files.or(false, "allow_account_files", scope),
         email: email?,
         password_file: password_file?,
-        scope: tokens?,
-        client_id: client_id?,
-        redirect_uri: redirect_uri?,
-        allow_account_files: allow_account_files?,
     })
 }
 
 /// The scheme of HTTP logins ends the user name at the first colon.
-fn check_email(keys: &PartnerKeys, at: At, scope: &mut Scope<'_>) -> Checked<String> {
+fn check_email(keys: &PartnerKeys, at: At, scope: &mut Scope<'_>) -> Option<String> {
     let remedy = "write the user name of the partner's login";
     let email = keys.email.require("email", at, remedy, scope)?;
     if email.contains(':') {
         let what = "contains a colon, which no user name of a login can";
-        scope.problem(keys.email.at(), "email", what);
-        return Err(Noted);
+        return scope.refuse(keys.email.at(), "email", what);
     }
-    Ok(email)
+    Some(email)
 }
 
-fn check_redirect_uri(key: &Key<Address>, scope: &mut Scope<'_>) -> Checked<Option<Url>> {
-    let Some(url) = key.check("redirect_uri", scope)? else { return Ok(None) };
+fn check_redirect_uri(key: &Key<Address>, scope: &mut Scope<'_>) -> Option<Url> {
+    let url = key.get("redirect_uri", scope)?;
     let is_http = matches!(url.scheme(), "http" | "https");
     if !is_http || url.host().is_none() || url.fragment().is_some() {
         let what =
             "is not an address that a browser can be sent to; write https://…, as registered";
-        scope.problem(key.at(), "redirect_uri", what);
-        return Err(Noted);
+        return scope.refuse(key.at(), "redirect_uri", what);
     }
-    Ok(Some(url))
+    Some(url)
 }

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::account::{AccountId, Api, Auth, Reset};
-use crate::problems::report::Checked;
+use crate::account::{Api, Auth, Reset};
 
 use super::file_scope::FileScope;
 use super::key::{Key, Nested};
@@ -32,18 +31,18 @@ pub(super) struct ResetKeys {
 
 impl Nested<ResetKeys> {
     /// Nothing if it is switched off.
-    pub(super) fn check(&self, scope: &mut FileScope<'_>) -> Checked<Option<Reset>> {
+    pub(super) fn check(&self, scope: &mut FileScope<'_>) -> Option<Reset> {
         let enabled = self.keys.enabled.or(false, "enabled", scope);
         let cooldown = self.keys.cooldown.or(Duration::from_hours(1), "cooldown", scope);
         let most = self.keys.max_unanswered.or(1000_usize, "max_unanswered", scope);
-        if !enabled? {
-            return cooldown.and(most).map(|_| None);
+        if !enabled {
+            return None;
         }
         let named = (&self.keys.token_file, "token_file");
         let remedy = "name a file that holds a token of 32 characters or more, \
                       as `openssl rand -hex 32` makes one";
         let token_file = scope.secret_file(named, self.at, remedy, check_reset_token_file)?;
-        Ok(Some(Reset { cooldown: cooldown?, max_unanswered: most? as u64, token_file }))
+        Some(Reset { cooldown, max_unanswered: most as u64, token_file })
     }
 }
 
@@ -52,20 +51,20 @@ impl Nested<ResetKeys> {
 /// customer of the partner.
 pub(super) fn reset_fault(
     api: Api,
-    account_id: Option<&AccountId>,
+    numbered: bool,
     auth: &Auth,
     in_file: bool,
 ) -> Option<&'static str> {
-    match (api, account_id, auth) {
+    match (api, numbered, auth) {
         (Api::V3, ..) => Some("works only with api: v2, v3 has no reset; remove it"),
-        (Api::V2, None, _) => Some(
+        (Api::V2, false, _) => Some(
             "needs the account's number, which every reset has to confirm; \
              write account_id: \"78231464\"",
         ),
-        (Api::V2, Some(_), Auth::Partner(_)) if in_file => Some(
+        (Api::V2, true, Auth::Partner(_)) if in_file => Some(
             "works in an account file only for an account with a credential of its own; \
              move the account to the main file, or give it token_file",
         ),
-        (Api::V2, Some(_), _) => None,
+        (Api::V2, true, _) => None,
     }
 }

@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::account::{Export, Partner, Poll, Profile};
 use crate::problems::place::At;
-use crate::problems::report::{Checked, Noted};
 use crate::problems::scope::Scope;
 use crate::schedule::{default_stale_after, least_stale_after};
 use crate::text;
@@ -42,21 +41,19 @@ pub(super) struct PollKeys {
 }
 
 impl PollKeys {
-    /// Notes what an account file may not ask for, where `main` stands in the main file.
-    fn check_file(&self, main: &Self, scope: &mut Scope<'_>) -> Checked<()> {
-        let mut fits = Ok(());
+    /// Whether an account file may ask for it, where `main` stands in the main file; notes what it may not.
+    fn fits_file(&self, main: &Self, scope: &mut Scope<'_>) -> bool {
+        let mut fits = true;
         let mut refuse = |at: At, key: &str, given: String, bounds: [String; 2]| {
             scope.problem(at, key, out_of_bounds(&given, &bounds));
-            fits = Err(Noted);
+            fits = false;
         };
-        let usual = Poll::default();
-        let longest = main.timeout.good().copied().unwrap_or(usual.timeout).max(FILE_TIMEOUT_MAX);
+        let longest = main.timeout.good().copied().unwrap_or_default().max(FILE_TIMEOUT_MAX);
         if let Some(own) = self.timeout.good().filter(|own| **own > longest) {
             let bounds = ["10ms".to_owned(), text::duration(longest)];
             refuse(self.timeout.at(), "timeout", text::duration(*own), bounds);
         }
-        let most = main.concurrency.good().copied().unwrap_or(usual.concurrency);
-        let most = most.max(FILE_CONCURRENCY_MAX);
+        let most = main.concurrency.good().copied().unwrap_or_default().max(FILE_CONCURRENCY_MAX);
         if let Some(own) = self.concurrency.good().filter(|own| **own > most) {
             let bounds = ["1".to_owned(), most.to_string()];
             refuse(self.concurrency.at(), "concurrency", own.to_string(), bounds);
@@ -70,47 +67,49 @@ fn over<T: Value>(
     (own, main, usual): (&Key<T>, &Key<T>, T::Of),
     name: &str,
     scope: &mut Scope<'_>,
-) -> Checked<T::Of> {
-    if own.is_given() || !main.is_given() {
-        own.or(usual, name, scope)
+) -> Option<T::Of> {
+    if own.is_given() {
+        own.get(name, scope)
+    } else if main.is_given() {
+        main.good().cloned()
     } else {
-        main.good().cloned().ok_or(Noted)
+        Some(usual)
     }
 }
 
 impl Nested<PollKeys> {
-    /// The settings of the main file.
-    pub(super) fn check(&self, scope: &mut Scope<'_>) -> Checked<Poll> {
+    /// The settings of the main file, if they are good.
+    pub(super) fn check(&self, scope: &mut Scope<'_>) -> Option<Poll> {
         self.check_over(&PollKeys::default(), false, scope)
     }
 
-    /// The settings of an account over those of `main`.
+    /// The settings of an account over those of `main`, if both are good.
     pub(super) fn check_over(
         &self,
         main: &PollKeys,
         in_file: bool,
         scope: &mut Scope<'_>,
-    ) -> Checked<Poll> {
+    ) -> Option<Poll> {
         let keys = &self.keys;
         let usual = Poll::default();
         let interval = over((&keys.interval, &main.interval, usual.interval), "interval", scope);
         let timeout = over((&keys.timeout, &main.timeout, usual.timeout), "timeout", scope);
         let concurrency = (&keys.concurrency, &main.concurrency, usual.concurrency);
         let concurrency = over(concurrency, "concurrency", scope);
-        let usual = default_stale_after(interval.unwrap_or_default(), timeout.unwrap_or_default());
-        let stale_after = (&keys.stale_after, &main.stale_after, usual);
+        let stale_after =
+            default_stale_after(interval.unwrap_or_default(), timeout.unwrap_or_default());
+        let stale_after = (&keys.stale_after, &main.stale_after, stale_after);
         let stale_after = over(stale_after, "stale_after", scope);
-        if in_file {
-            keys.check_file(main, scope)?;
+        if in_file && !keys.fits_file(main, scope) {
+            return None;
         }
-        let (interval, timeout, concurrency) = (interval?, timeout?, concurrency?);
-        let stale_after = stale_after?;
+        let (interval, timeout, stale_after) = (interval?, timeout?, stale_after?);
         let least = least_stale_after(interval, timeout);
         if stale_after < least {
             self.note_short(stale_after, least, scope);
-            return Err(Noted);
+            return None;
         }
-        Ok(Poll { interval, timeout, concurrency, stale_after })
+        Some(Poll { interval, timeout, concurrency: concurrency?, stale_after })
     }
 
     /// Notes a `stale_after` that would hide good readings; what the main file says by itself is noted there.
@@ -149,12 +148,13 @@ pub(super) struct ExportKeys {
 }
 
 impl ExportKeys {
-    pub(super) fn check(&self, scope: &mut Scope<'_>) -> Checked<Export> {
+    pub(super) fn check(&self, scope: &mut Scope<'_>) -> Export {
         let usual = Export::default();
-        let user_names = self.user_names.or(usual.user_names, "user_names", scope);
-        let channel_names = self.channel_names.or(usual.channel_names, "channel_names", scope);
-        let profile = self.profile.or(usual.profile, "profile", scope);
-        Ok(Export { user_names: user_names?, channel_names: channel_names?, profile: profile? })
+        Export {
+            user_names: self.user_names.or(usual.user_names, "user_names", scope),
+            channel_names: self.channel_names.or(usual.channel_names, "channel_names", scope),
+            profile: self.profile.or(usual.profile, "profile", scope),
+        }
     }
 }
 

@@ -5,12 +5,11 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use crate::account::{USER_NAME_MAX, User, UserId};
+use crate::account::{Labels, USER_NAME_MAX, User, UserId};
 use crate::problems::place::At;
-use crate::problems::report::{Checked, Noted};
 use crate::problems::scope::Scope;
 
-use super::key::{Key, Nested};
+use super::key::{Key, Nested, missing};
 use super::labels::LabelsKeys;
 use super::value::Line;
 
@@ -39,56 +38,46 @@ impl UsersKeys {
         found: bool,
         names: bool,
         scope: &mut Scope<'_>,
-    ) -> Checked<Vec<Arc<User>>> {
+    ) -> Vec<Arc<User>> {
         let remedy = "list the CRM users to poll, - id: \"1\", or switch on discover_users";
-        if self.keys.is_empty() && !found {
-            if self.is_given() {
-                scope.problem(self.at, "users", format_args!("lists no user; {remedy}"));
-            } else {
-                scope.problem(account, "", format_args!("has no users; {remedy}"));
-            }
-            return Err(Noted);
+        if self.is_given() && self.keys.is_empty() && !found {
+            scope.problem(self.at, "users", format_args!("lists no user; {remedy}"));
+        } else if self.keys.is_empty() && !found {
+            missing("users", account, remedy, scope);
         }
-        let mut first: HashMap<UserId, usize> = HashMap::new();
+        let mut first: HashMap<UserId, At> = HashMap::new();
         let mut users = Vec::with_capacity(self.keys.len());
-        let mut good = Ok(());
         for (index, item) in self.keys.iter().enumerate() {
-            match item.check(index, names, scope) {
-                Ok(user) => {
-                    let other = first.get(&user.id).and_then(|other| self.keys.get(*other));
-                    if let Some(other) = other {
-                        let what = "is the id of two users of the account; remove one";
-                        let other = scope.spot(other.keys.id.at());
-                        let key = format!("users[{index}].id");
-                        scope.conflict(item.keys.id.at(), &key, what, &other);
-                        good = Err(Noted);
-                    } else {
-                        first.insert(user.id.clone(), index);
-                        users.push(Arc::new(user));
-                    }
-                }
-                Err(noted) => good = Err(noted),
+            let Some(user) = item.check(index, names, scope) else { continue };
+            let at = item.keys.id.at();
+            if let Some(other) = first.get(&user.id) {
+                let what = "is the id of two users of the account; remove one";
+                let other = scope.spot(*other);
+                scope.conflict(at, &format!("users[{index}].id"), what, &other);
+            } else {
+                first.insert(user.id.clone(), at);
+                users.push(Arc::new(user));
             }
         }
-        good.map(|()| users)
+        users
     }
 }
 
 impl Nested<UserKeys> {
-    fn check(&self, index: usize, names: bool, scope: &mut Scope<'_>) -> Checked<User> {
+    fn check(&self, index: usize, names: bool, scope: &mut Scope<'_>) -> Option<User> {
         let UserKeys { id, name, labels } = &self.keys;
         // Words are made only where something is wrong: there may be 100,000 users.
         if let (Some(id), true, true) =
             (id.good(), !name.is_given() || name.good().is_some(), labels.is_empty())
         {
             let name = name.good().filter(|_| names).cloned();
-            return Ok(User { id: id.clone(), name, labels: crate::account::Labels::new() });
+            return Some(User { id: id.clone(), name, labels: Labels::new() });
         }
         let mut scope = scope.within(&format!("users[{index}]"));
         let remedy = "write the user's id in the CRM, id: \"1\"";
         let id = id.require("id", self.at, remedy, &mut scope);
-        let name = name.check("name", &mut scope);
+        let name = name.get("name", &mut scope).filter(|_| names);
         let labels = labels.check("labels", &mut scope);
-        Ok(User { id: id?, name: name?.filter(|_| names), labels: labels? })
+        Some(User { id: id?, name, labels })
     }
 }

@@ -10,9 +10,6 @@ const REPORTED_MAX: usize = 50;
 #[derive(Clone, Copy)]
 pub(crate) struct Noted;
 
-/// What was made of a part of a file, or stands in the report.
-pub(crate) type Checked<T> = Result<T, Noted>;
-
 /// What has been found so far in one file.
 #[derive(Default)]
 pub(crate) struct Report {
@@ -36,6 +33,11 @@ impl Report {
         if self.warnings.len() < REPORTED_MAX {
             self.warnings.push(ConfigProblem { spot: spot.clone(), message });
         }
+    }
+
+    /// How many problems were noted.
+    pub(crate) fn count(&self) -> usize {
+        self.problems.len() + self.more
     }
 
     /// Whether no problem was noted.

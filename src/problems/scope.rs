@@ -49,6 +49,12 @@ impl<'r> Scope<'r> {
         self.report.problem(&self.spot(at), message);
     }
 
+    /// Likewise, for a value that is missing because of it.
+    pub(crate) fn refuse<T>(&mut self, at: At, key: &str, what: impl Display) -> Option<T> {
+        self.problem(at, key, what);
+        None
+    }
+
     /// Notes that a key contradicts what stands at `other`.
     pub(crate) fn conflict(&mut self, at: At, key: &str, what: impl Display, other: &Spot) {
         self.problem(at, key, format_args!("{what}; the other one is at {other}"));
