@@ -31,7 +31,7 @@ fn main() -> ExitCode {
     raise_descriptor_limit();
     // Before there are threads, of which the log is one.
     let sockets = sockets(&cli);
-    let log = match Log::set_up(cli.log(), cli.is_daemon()) {
+    let log = match Log::set_up(&cli.log, cli.is_daemon()) {
         Ok(log) => log,
         Err(error) => {
             print_line(

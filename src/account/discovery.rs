@@ -1,6 +1,5 @@
 //! What of an account's lists is read: its users, where they are to be found, and its channels.
 
-use std::fmt;
 use std::time::Duration;
 
 use regex::Regex;
@@ -44,7 +43,7 @@ pub struct LabelRule {
 }
 
 /// A regular expression over a user's id and name, anchored at both ends as Prometheus does it.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Pattern {
     /// As it may be written in the configuration.
     text: String,
@@ -123,12 +122,6 @@ impl PartialEq for Pattern {
 }
 
 impl Eq for Pattern {}
-
-impl fmt::Debug for Pattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Pattern({:?})", self.text)
-    }
-}
 
 #[cfg(test)]
 mod tests {

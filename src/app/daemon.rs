@@ -132,13 +132,8 @@ impl Daemon {
         let count = self.accounts.len();
         let (reloads, requests) = reloads();
         let (site, admin) = (self.site(reloads), self.admin(&resets));
+        let apply = self.apply_config(accounts);
         let triggers = Triggers { hangups: self.hangups, requests };
-        let apply = ApplyConfig {
-            components: Arc::clone(&components),
-            accounts,
-            running: self.running,
-            notifier: notifier.clone(),
-        };
         let mut tasks = self.listeners.serve(site, admin, &shutdown);
         let period = self.sampling_period;
         tasks.spawn(sampling::sample(Arc::clone(&directory), period, shutdown.clone()));
@@ -173,6 +168,11 @@ impl Daemon {
             started: Stamp::now(),
             reloads: self.options.lifecycle.then_some(reloads),
         }
+    }
+
+    fn apply_config(&self, accounts: AccountsHandle) -> ApplyConfig {
+        let (components, running) = (Arc::clone(&self.components), Arc::clone(&self.running));
+        ApplyConfig { components, accounts, running, notifier: self.options.notifier.clone() }
     }
 
     fn admin(&self, resets: &ResetService) -> Option<Admin> {

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::Certificate;
 use reqwest::header::HeaderValue;
+use reqwest::{Certificate, Client};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use url::Url;
@@ -128,18 +128,7 @@ pub async fn request_reset(order: ResetCommand) -> Result<ResetAnswer, ResetErro
         "dry_run": order.dry_run,
         "expected_unanswered": order.expected_unanswered,
     });
-    let mut client = http_client()?.no_proxy().connect_timeout(CONNECT_TIMEOUT).http1_only();
-    if let Some(path) = &order.ca_file {
-        client = client.tls_certs_only(authority(path)?);
-    }
-    if order.insecure {
-        if !is_loopback(&order.url) {
-            return Err(ResetError::Insecure(place));
-        }
-        client = client.tls_danger_accept_invalid_certs(true);
-    }
-    let client = client.build().map_err(BuildError)?;
-    let request = client.post(url).header("x-reset-token", token);
+    let request = client(&order)?.post(url).header("x-reset-token", token);
     let request = request.header("content-type", "application/json").body(body.to_string());
     let no_answer = |source: reqwest::Error| ResetError::NoAnswer {
         place: place.clone(),
@@ -155,6 +144,20 @@ pub async fn request_reset(order: ResetCommand) -> Result<ResetAnswer, ResetErro
         }
         _ => Err(ResetError::Foreign { place, status }),
     }
+}
+
+fn client(order: &ResetCommand) -> Result<Client, ResetError> {
+    let mut client = http_client()?.no_proxy().connect_timeout(CONNECT_TIMEOUT).http1_only();
+    if let Some(path) = &order.ca_file {
+        client = client.tls_certs_only(authority(path)?);
+    }
+    if order.insecure {
+        if !is_loopback(&order.url) {
+            return Err(ResetError::Insecure(place_of(&order.url)));
+        }
+        client = client.tls_danger_accept_invalid_certs(true);
+    }
+    Ok(client.build().map_err(BuildError)?)
 }
 
 fn authority(path: &Path) -> Result<Vec<Certificate>, ResetError> {

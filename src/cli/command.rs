@@ -27,6 +27,8 @@ use super::shard_flags::ShardFlags;
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) daemon: DaemonFlags,
+    #[command(flatten)]
+    pub(crate) log: LogFlags,
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
 }
@@ -45,21 +47,6 @@ impl Cli {
             Some(_) => None,
         }
     }
-
-    /// How the command logs.
-    pub(crate) fn log(&self) -> &LogFlags {
-        match &self.command {
-            None => &self.daemon.log,
-            Some(Command::Demo(flags)) => &flags.log,
-            Some(Command::CheckConfig(flags)) => &flags.log,
-            Some(Command::Poll(flags)) => &flags.log,
-            Some(Command::Doctor(flags)) => &flags.poll.log,
-            Some(Command::Login(flags)) => &flags.log,
-            Some(Command::Reset(flags)) => &flags.log,
-            Some(Command::Healthcheck(flags)) => &flags.log,
-            Some(Command::Simulator(flags)) => &flags.log,
-        }
-    }
 }
 
 /// What the daemon reads, and `check-config` for it.
@@ -75,8 +62,6 @@ pub(crate) struct DaemonFlags {
     pub(crate) storage: StorageFlags,
     #[command(flatten)]
     pub(crate) shard: ShardFlags,
-    #[command(flatten)]
-    pub(crate) log: LogFlags,
 }
 
 #[derive(Debug, Subcommand)]
@@ -115,8 +100,6 @@ pub(crate) struct DemoFlags {
     pub(crate) seed: u64,
     #[command(flatten)]
     pub(crate) web: WebFlags,
-    #[command(flatten)]
-    pub(crate) log: LogFlags,
 }
 
 /// What asks the API once reads.
@@ -128,8 +111,6 @@ pub(crate) struct PollFlags {
     pub(crate) storage: StorageFlags,
     #[command(flatten)]
     pub(crate) shard: ShardFlags,
-    #[command(flatten)]
-    pub(crate) log: LogFlags,
 }
 
 #[derive(Debug, Args)]
@@ -151,8 +132,6 @@ pub(crate) struct LoginFlags {
     pub(crate) account: String,
     #[command(flatten)]
     pub(crate) config: ConfigFlags,
-    #[command(flatten)]
-    pub(crate) log: LogFlags,
 }
 
 #[derive(Debug, Args)]
@@ -193,8 +172,6 @@ pub(crate) struct ResetFlags {
     pub(crate) admin: AdminFlags,
     #[command(flatten)]
     pub(crate) storage: StorageFolder,
-    #[command(flatten)]
-    pub(crate) log: LogFlags,
 }
 
 #[derive(Debug, Args)]
@@ -211,8 +188,6 @@ pub(crate) struct HealthcheckFlags {
     /// Take any certificate of an https:// address: it is our own, for another name than the address.
     #[arg(long, env = "WAZZUP_EXPORTER_HEALTHCHECK_INSECURE")]
     pub(crate) insecure: bool,
-    #[command(flatten)]
-    pub(crate) log: LogFlags,
 }
 
 #[derive(Debug, Args)]
@@ -247,6 +222,4 @@ pub(crate) struct SimulatorFlags {
     /// Write a configuration of the exporter for what is simulated.
     #[arg(long, value_name = "FILE")]
     pub(crate) write_config: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) log: LogFlags,
 }

@@ -182,6 +182,7 @@ pub(crate) struct LogFlags {
     /// Log only events of at least this level.
     #[arg(
         long = "log.level",
+        global = true,
         value_name = "LEVEL",
         default_value = "info",
         value_parser = PossibleValuesParser::new(["error", "warn", "info", "debug", "trace"])
@@ -189,7 +190,7 @@ pub(crate) struct LogFlags {
     )]
     pub(crate) level: LevelFilter,
     /// The format of log lines.
-    #[arg(long = "log.format", value_name = "FORMAT", default_value = "logfmt")]
+    #[arg(long = "log.format", global = true, value_name = "FORMAT", default_value = "logfmt")]
     pub(crate) format: LogFormat,
 }
 

@@ -94,7 +94,7 @@ mod tests {
         let misplaced = read(&[name, "--log.level=debug", "poll"]).unwrap_err();
         assert_eq!(misplaced.kind(), ErrorKind::ArgumentConflict, "{misplaced}");
         let matches = read(&[name, "poll", "--log.level=debug"]).unwrap();
-        assert_eq!(Cli::from_arg_matches(&matches).unwrap().log().level, LevelFilter::DEBUG);
+        assert_eq!(Cli::from_arg_matches(&matches).unwrap().log.level, LevelFilter::DEBUG);
     }
 
     #[test]

@@ -204,9 +204,9 @@ impl AccountKeys {
             ("auth", self.auth.at, auth.and_then(ClaimKey::refresh_file)),
             ("reset", self.reset.at, id.filter(|_| resets).cloned().map(ClaimKey::Reset)),
         ];
-        claims
-            .into_iter()
-            .filter_map(|(name, at, key)| Some(Claim::new(key?, scope.spot(at), scope.about(name))))
+        claims.into_iter().filter_map(|(name, at, key)| {
+            Some(Claim { key: key?, spot: scope.spot(at), words: scope.about(name) })
+        })
     }
 
     /// Notes where the token does not fit the API or cannot be had, the account cannot be cleared though it is to

@@ -197,8 +197,8 @@ fn keep(account: &Arc<Account>, defaults: &Defaults) -> Option<Arc<Account>> {
 impl<'a> Admitted<'a> {
     fn add(&mut self, found: &'a FoundAccounts) {
         self.claims.extend(found.claims.iter().map(|claim| (&claim.key, claim.spot.clone())));
-        for placed in &found.accounts {
-            self.groups.entry(placed.account.credential()).or_default().push(placed);
+        for (credential, own) in budget::groups(&found.accounts) {
+            self.groups.entry(credential).or_default().extend(own);
         }
     }
 
@@ -218,11 +218,7 @@ impl<'a> Admitted<'a> {
                 claim.refuse(other, report);
             }
         }
-        let mut own: HashMap<Credential, Vec<&Placed>> = HashMap::new();
-        for placed in &found.accounts {
-            own.entry(placed.account.credential()).or_default().push(placed);
-        }
-        for (credential, placed) in own {
+        for (credential, placed) in budget::groups(&found.accounts) {
             if let (Some(others), Some(first)) = (self.groups.get(&credential), placed.first()) {
                 budget::check_group(&[others.as_slice(), &placed].concat(), first, report);
             }

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::account::{Account, RateLimit};
+use crate::account::{Account, Credential, RateLimit};
 
 use crate::problems::place::Spot;
 use crate::problems::report::Report;
@@ -42,20 +42,20 @@ struct Demand {
     interval: Duration,
 }
 
+/// Accounts that share a limit, because they have the same credential.
+pub(super) fn groups(accounts: &[Placed]) -> HashMap<Credential, Vec<&Placed>> {
+    let mut groups: HashMap<_, Vec<_>> = HashMap::new();
+    for placed in accounts {
+        groups.entry(placed.account.credential()).or_default().push(placed);
+    }
+    groups
+}
+
 /// Notes every group of accounts that cannot be served.
 pub(super) fn check(accounts: &[Placed], report: &mut Report) {
-    let mut groups: Vec<Vec<&Placed>> = Vec::new();
-    let mut known = HashMap::new();
-    for placed in accounts {
-        let index = *known.entry(placed.account.credential()).or_insert(groups.len());
-        match groups.get_mut(index) {
-            Some(group) => group.push(placed),
-            None => groups.push(vec![placed]),
-        }
-    }
-    for group in groups {
+    for group in groups(accounts).values() {
         if let Some(first) = group.first() {
-            check_group(&group, first, report);
+            check_group(group, first, report);
         }
     }
 }

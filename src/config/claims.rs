@@ -86,10 +86,6 @@ impl ClaimKey {
 }
 
 impl Claim {
-    pub(super) fn new(key: ClaimKey, spot: Spot, words: String) -> Self {
-        Self { key, spot, words }
-    }
-
     /// Notes that the key is used at `other` already.
     pub(super) fn refuse(&self, other: &Spot, report: &mut Report) {
         let fault = self.key.fault();

@@ -348,17 +348,13 @@ impl ConfigLoader<'_> {
         defaults: &Defaults,
     ) -> Candidate {
         let opened = fault.map_or_else(|| self.open_account_file(path), Err);
-        let (source, fault) = match opened {
-            Ok(source) => (source, None),
-            Err(fault) => (SourceFile::unread(path), Some(fault)),
-        };
-        self.contents.extend_from_slice(&source.bytes);
-        let whole = Spot { file: Arc::clone(&source.path), at: None };
         let (mut report, mut found) = (Report::default(), FoundAccounts::default());
-        match (fault, stem(path)) {
-            (Some(fault), _) => report.problem(&whole, fault),
-            (None, None) => report.problem(&whole, "has no name before its ending".to_owned()),
-            (None, Some(stem)) => {
+        let whole = Spot { file: path.into(), at: None };
+        match (opened, stem(path)) {
+            (Err(fault), _) => report.problem(&whole, fault),
+            (Ok(_), None) => report.problem(&whole, "has no name before its ending".to_owned()),
+            (Ok(source), Some(stem)) => {
+                self.contents.extend_from_slice(&source.bytes);
                 if let Ok(file) = read_keys::<AccountFileKeys>(&source, &mut report) {
                     let trust = FileTrust::AccountFile { secrets_dir, stem };
                     let mut scope = Scope::new(&mut report, &source.path);
@@ -367,10 +363,11 @@ impl ConfigLoader<'_> {
             }
         }
         if let Some(stem) = stem(path) {
-            found.claims.push(Claim::new(ClaimKey::Stem(stem.to_owned()), whole, String::new()));
+            let key = ClaimKey::Stem(stem.to_owned());
+            found.claims.push(Claim { key, spot: whole.clone(), words: String::new() });
         }
         let earlier = self.running.accounts_of(path);
-        Candidate::new(source.path, found, earlier, report, defaults)
+        Candidate::new(whole.file, found, earlier, report, defaults)
     }
 
     fn check_file(

@@ -97,19 +97,15 @@ fn default_base_url(api: Api) -> Url {
 }
 
 fn url_fault(url: &Url) -> Option<&'static str> {
-    if url.host().is_none() {
-        Some("is not an address of an API; write https://tech.wazzup24.com")
-    } else if !matches!(url.scheme(), "http" | "https") {
-        Some("must start with https://")
-    } else if !url.username().is_empty() || url.password().is_some() {
-        Some("holds a user name or a password; remove it, auth is the place for the token")
-    } else if url.query().is_some() {
-        Some("has a query (?…); remove it")
-    } else if url.fragment().is_some() {
-        Some("has a fragment (#…); remove it")
-    } else {
-        None
-    }
+    let login = !url.username().is_empty() || url.password().is_some();
+    let faults = [
+        (url.host().is_none(), "is not an address of an API; write https://tech.wazzup24.com"),
+        (!matches!(url.scheme(), "http" | "https"), "must start with https://"),
+        (login, "holds a user name or a password; remove it, auth is the place for the token"),
+        (url.query().is_some(), "has a query (?…); remove it"),
+        (url.fragment().is_some(), "has a fragment (#…); remove it"),
+    ];
+    faults.into_iter().find_map(|(wrong, fault)| wrong.then_some(fault))
 }
 
 /// Where a token would leave this host without encryption.

@@ -174,15 +174,7 @@ impl Value for Pattern {
     }
 }
 
-impl Value for ProxyUrl {
-    type Of = Self;
-
-    fn read(written: &Written) -> Result<Self, String> {
-        Self::parse(written_text(written)?).map_err(|why| why.to_string())
-    }
-}
-
-macro_rules! names {
+macro_rules! parsed {
     ($($type:ty),+) => {$(
         impl Value for $type {
             type Of = Self;
@@ -194,4 +186,4 @@ macro_rules! names {
     )+};
 }
 
-names!(AccountName, AccountId, UserId);
+parsed!(AccountName, AccountId, UserId, ProxyUrl);
