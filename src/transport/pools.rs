@@ -71,7 +71,17 @@ impl fmt::Debug for ConnectionPools {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+    use std::time::Duration;
+
+    use reqwest::Method;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::sync::Barrier;
+    use tokio::task::JoinSet;
+
     use crate::account::{Authorities, ProxyUrl, Tls, fixture};
+    use crate::transport::pool_key::IDLE_MAX;
 
     use super::*;
 
@@ -120,5 +130,47 @@ mod tests {
         assert_eq!(transport.pools.lock().unwrap().len(), keys.len());
         transport.retain_for(&[Arc::new(elsewhere)]);
         assert_eq!(transport.pools.lock().unwrap().len(), 1);
+    }
+
+    /// Answers a request once all have come, and stays until the client closes the connection.
+    async fn answer_with_others(mut stream: TcpStream, all: Arc<Barrier>) {
+        let mut request = [0; 4096];
+        assert!(stream.read(&mut request).await.unwrap() > 0);
+        all.wait().await;
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+        while stream.read(&mut request).await.is_ok_and(|read| read > 0) {}
+    }
+
+    #[tokio::test]
+    async fn of_many_connections_few_are_kept() {
+        const MORE: usize = IDLE_MAX + 20;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let open = Arc::new(AtomicUsize::new(0));
+        let (counted, all) = (Arc::clone(&open), Arc::new(Barrier::new(MORE)));
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                counted.fetch_add(1, SeqCst);
+                let (counted, all) = (Arc::clone(&counted), Arc::clone(&all));
+                tokio::spawn(async move {
+                    answer_with_others(stream, all).await;
+                    counted.fetch_sub(1, SeqCst);
+                });
+            }
+        });
+        let http = ConnectionPools::new().client_for(&account(&url, Tls::default(), None)).unwrap();
+        let mut requests = JoinSet::new();
+        for _ in 0..MORE {
+            let (http, url) = (http.clone(), url.parse().unwrap());
+            requests.spawn(async move {
+                let request = http.request(Method::GET, url);
+                http.send(request, Duration::from_secs(60)).await.unwrap().bytes().await.unwrap()
+            });
+        }
+        requests.join_all().await;
+        while open.load(SeqCst) > IDLE_MAX {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert!(open.load(SeqCst) > 0);
     }
 }
