@@ -71,7 +71,7 @@ async fn examine_account(
     if let Some(user) = user {
         let mut report = examine_user(&client, user).await;
         report.series = series(components, &account, user).await?;
-        diagnosis.user = Some(report);
+        diagnosis.add_user(report);
     }
     Ok(diagnosis)
 }

@@ -1,7 +1,10 @@
 //! How the flags of [`Cli`] are shown. The man pages and completions are made from the same; `main` parses with it.
 
+use std::ffi::OsStr;
+
+use clap::builder::{BoolishValueParser, Resettable};
 use clap::error::ErrorKind;
-use clap::{ArgMatches, Command, CommandFactory as _, FromArgMatches as _};
+use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory as _, FromArgMatches as _};
 use wazzup_exporter::metrics::BuildInfo;
 
 use super::command::Cli;
@@ -14,11 +17,11 @@ pub(crate) fn command() -> Command {
     let finish = |command: Command| {
         command.mut_args(|flag| {
             let variable = flag.get_long().filter(|name| has_variable(name)).map(variable);
-            let flag = flag.hide_env_values(true);
-            match variable {
+            let flag = match variable {
                 Some(variable) => flag.env(variable),
                 None => flag,
-            }
+            };
+            lenient(flag).hide_env_values(true)
         })
     };
     finish(daemon.clone()).mut_subcommands(finish)
@@ -26,6 +29,17 @@ pub(crate) fn command() -> Command {
 
 fn variable(flag: &str) -> String {
     format!("WAZZUP_EXPORTER_{}", flag.to_uppercase().replace(['.', '-'], "_"))
+}
+
+/// A variable that is empty is as none, as charts, unit files and Compose leave it; one of a switch may be `1` or `yes`.
+fn lenient(flag: Arg) -> Arg {
+    let is_empty = |name: &OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
+    let is_unset = flag.get_env().is_some_and(is_empty);
+    let flag = if is_unset { flag.env(Resettable::Reset) } else { flag };
+    match flag.get_action() {
+        ArgAction::SetTrue => flag.value_parser(BoolishValueParser::new()),
+        _ => flag,
+    }
 }
 
 /// Reads the command line; ends the process where it is wrong, or asks for help or the version.

@@ -37,7 +37,8 @@ impl ShardFlags {
     /// When the flags do not say it, or contradict each other.
     pub(crate) fn shard(&self) -> Result<Shard, String> {
         self.named()?.ok_or_else(|| {
-            "--total-shards: which of the shards this process is, is not said; give --shard, or              --shard.from-hostname"
+            "--total-shards: which of the shards this process is, is not said; give --shard, or \
+             --shard.from-hostname"
                 .to_owned()
         })
     }

@@ -197,7 +197,8 @@ impl Examination<'_> {
 pub(super) fn span(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
-        0..=119 => format!("{seconds} s"),
+        0 => format!("{} ms", duration.as_millis()),
+        1..=119 => format!("{seconds} s"),
         120..=7199 => format!("{} min", seconds / 60),
         7200..=172_799 => format!("{} h", seconds / 3600),
         _ => format!("{} days", seconds / 86_400),

@@ -106,6 +106,23 @@ impl Diagnosis {
     pub fn is_healthy(&self) -> bool {
         self.findings.iter().all(|finding| finding.verdict != Verdict::Problem)
     }
+
+    /// Adds the report on a user, and that Wazzup24 does not know him unless the account's findings say it.
+    pub fn add_user(&mut self, user: UserReport) {
+        let of_users = |finding: &&Finding| finding.check == Check::Users;
+        let mut of_users = self.findings.iter().filter(of_users);
+        let is_said = of_users.any(|finding| finding.concerns.contains(&user.id));
+        if user.status == Some(404) && !is_said {
+            self.findings.push(Finding {
+                check: Check::Users,
+                verdict: Verdict::Problem,
+                words: format!("not a user of the account: {}", user.id),
+                remedy: Some("correct the id; `wazzup-exporter poll` shows those that are polled"),
+                concerns: vec![user.id.clone()],
+            });
+        }
+        self.user = Some(user);
+    }
 }
 
 impl Findings {

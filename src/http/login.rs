@@ -83,15 +83,17 @@ impl Logins {
         let (name, password) = credentials(headers).ok_or(NoAccess::LoginRequired)?;
         let Some(check) = users.check_for(&name) else { return Ok(()) };
         let digest = self.digest(&name, &password, check.hash.identity().as_ref());
-        if self.is_cached(&digest) {
+        // A name that is unknown by now may be checked against the hash that it had.
+        let is_cached = || check.known && self.is_cached(&digest);
+        if is_cached() {
             return Ok(());
         }
         let turn = self.checks.take(client_network(peer.ip())).await.ok_or(NoAccess::Busy)?;
         // The same login may have been checked while this one waited.
-        if self.is_cached(&digest) {
+        if is_cached() {
             return Ok(());
         }
-        let hash = check.hash;
+        let hash = check.hash.clone();
         let matches = blocking::run(move || {
             // Held to the end, whatever becomes of the request.
             let _turn = turn;
@@ -170,6 +172,25 @@ mod tests {
         for none in ["", "Basic", "Basic ", "Basic YWxpY2U=", "Bearer YWxpY2U6YTpi", "Basic ?"] {
             assert_eq!(read(none), None, "{none}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_renamed_user_cannot_log_in_with_the_old_name() {
+        // The password is "open sesame".
+        const HASH: &str = "$2b$10$RQ0pK3O3KNnTnYMOg9KcUuuOmW1U/Jy7eSXLOhf2F4NxXkY2h9V5u";
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("web.yml");
+        let users = |name: &str| {
+            std::fs::write(&file, format!("basic_auth_users: {{{name}: {HASH}}}\n")).unwrap();
+            crate::web_config::load(&file).unwrap().users
+        };
+        let (logins, peer) = (Logins::new(Arc::default()), "192.0.2.1:1".parse().unwrap());
+        let mut headers = HeaderMap::new();
+        let login = format!("Basic {}", STANDARD.encode("alice:open sesame"));
+        headers.insert(AUTHORIZATION, login.parse().unwrap());
+        assert!(logins.check(&headers, &users("alice"), peer).await.is_ok());
+        let renamed = logins.check(&headers, &users("bob"), peer).await;
+        assert!(matches!(renamed, Err(NoAccess::LoginRequired)), "{renamed:?}");
     }
 
     #[tokio::test]

@@ -25,13 +25,16 @@ const KNOWN: [(&str, &[&str]); 5] = [
     ("Strict-Transport-Security", &[]),
 ];
 
+/// Longest name of a header that is repeated in a problem.
+const NAME_MAX: usize = 40;
+
 /// Makes headers of a mapping.
 pub(super) fn check(keys: &HeadersKeys, scope: &mut Scope<'_>) -> Headers {
     let mut headers: Headers = Vec::new();
     for entry in &keys.0 {
         let Some((known, values)) = KNOWN.iter().find(|(known, _)| *known == entry.key) else {
             let known = KNOWN.map(|(known, _)| known).join(", ");
-            let name = tellable(&entry.key).unwrap_or("…");
+            let name = tellable_header(&entry.key).unwrap_or("…");
             let what = format!("cannot be configured; only these can: {known}");
             scope.problem(entry.at, name, what);
             continue;
@@ -49,4 +52,16 @@ pub(super) fn check(keys: &HeadersKeys, scope: &mut Scope<'_>) -> Headers {
         }
     }
     headers
+}
+
+/// `name`, if it looks like a header and not like a pasted secret: its words begin with a capital, or are short and all
+/// capitals, or it is in lower case.
+fn tellable_header(name: &str) -> Option<&str> {
+    let is_word = |word: &str| {
+        let rest = word.strip_prefix(|first: char| first.is_ascii_uppercase());
+        let is_short = word.len() <= 3 && word.bytes().all(|byte| byte.is_ascii_uppercase());
+        is_short || rest.is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_lowercase()))
+    };
+    let is_header = name.len() <= NAME_MAX && name.split('-').all(is_word);
+    is_header.then_some(name).or_else(|| tellable(name))
 }

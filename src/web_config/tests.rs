@@ -224,6 +224,16 @@ fn headers_are_exactly_five_with_exact_values() {
         let (_, what) = reported.unwrap().split_once(": ").unwrap();
         assert_eq!(what, fault, "{line}");
     }
+    for (key, shown) in [
+        ("X-Foo", "X-Foo"),
+        ("x-frame-options", "x-frame-options"),
+        ("X-XSS-Protecton", "X-XSS-Protecton"),
+        ("hunterTwo-2", "…"),
+    ] {
+        let reported = folder.problems(&headers(&format!("{key}: a")));
+        let place = format!("web.yml:3:5: http_server_config.headers.{shown}: {others}");
+        assert_eq!(reported, place, "{key}");
+    }
     let blank = headers("Strict-Transport-Security: ''\n    X-Frame-Options: ~");
     let blank = folder.load(&blank).unwrap().headers;
     let [(name, value)] = blank.as_slice() else { panic!("{blank:?}") };

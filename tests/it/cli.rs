@@ -73,6 +73,35 @@ fn bad_usage_is_exit_code_2_and_names_the_flag() {
 }
 
 #[test]
+fn a_switch_is_set_by_its_variable_in_words_and_an_empty_variable_is_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let yaml = "accounts: [{name: a, auth: {token_command: [get]}, users: [{id: '1'}]}]";
+    let file = config_flag(&write_config(folder.path(), yaml));
+    let checked = |name: &str, value: &str| {
+        let mut command = command();
+        command.env("WAZZUP_EXPORTER_CONFIG_ALLOW_TOKEN_COMMAND", "true");
+        command.env(format!("WAZZUP_EXPORTER_{name}"), value);
+        command.args(["check-config", &file]).output().unwrap()
+    };
+    let switch = "CONFIG_ALLOW_TOKEN_COMMAND";
+    for (value, code) in
+        [("true", 0), ("1", 0), ("yes", 0), ("on", 0), ("false", 2), ("0", 2), ("no", 2), ("", 2)]
+    {
+        let output = checked(switch, value);
+        assert_eq!(output.status.code(), Some(code), "{value:?}: {output:?}");
+        let refused = text(&output.stderr).contains("token_command");
+        assert_eq!(refused, code == 2, "{value:?}: {output:?}");
+    }
+    let nonsense = checked(switch, "perhaps");
+    assert_eq!(nonsense.status.code(), Some(2), "{nonsense:?}");
+    assert!(text(&nonsense.stderr).contains("--config.allow-token-command"), "{nonsense:?}");
+    for name in ["LOG_LEVEL", "WEB_TELEMETRY_PATH", "TOTAL_SHARDS", "STORAGE_PATH"] {
+        let output = checked(name, "");
+        assert_eq!(output.status.code(), Some(0), "{name}: {output:?}");
+    }
+}
+
+#[test]
 fn version_and_help_are_printed() {
     let version = run(&["--version"]);
     assert_eq!(version.status.code(), Some(0));

@@ -217,6 +217,16 @@ async fn one_user_is_shown_with_the_answer_the_role_and_the_series() {
 }
 
 #[tokio::test]
+async fn a_user_whom_nobody_knows_is_a_problem_told_once() {
+    for keys in [USERS, "users: [{id: '1'}, {id: '2'}, {id: '9'}]"] {
+        let (_api, url) = api(account(&[("1", Role::SalesRep), ("2", Role::SalesRep)])).await;
+        let diagnosis = examined(&yaml(&url, "a.simulated.token", keys), Some("9")).await;
+        assert_eq!(problems(&diagnosis), [Check::Users], "{diagnosis}");
+        assert_eq!(diagnosis.user.as_ref().unwrap().status, Some(404), "{diagnosis}");
+    }
+}
+
+#[tokio::test]
 async fn an_answer_that_repeats_the_token_is_masked() {
     let (api, url) = api(account(&[("1", Role::SalesRep)])).await;
     api.add_fault("endpoint=counter,body={\"token\":\"a.simulated.token\"}".parse().unwrap());
