@@ -24,9 +24,11 @@ const NOT_HERE: [&str; 4] = [
     "wazzup_exporter_log_lines_dropped_total",
 ];
 
-/// Recorded only while accounts or users are gone, or figures are lost, for which minutes have to pass. The unit
+/// Recorded only while users are skipped or gone, accounts are gone, resets are unresolved, or figures are lost. The unit
 /// tests of the rules show them.
-const RARELY: [&str; 5] = [
+const RARELY: [&str; 7] = [
+    "wazzup_account:users_skipped:last15m",
+    "wazzup_account:reset_unresolved:last15m",
     "wazzup_account:missing:now",
     "wazzup_account:removed_timestamp_seconds:now",
     "wazzup_user:gone:now",
@@ -53,7 +55,7 @@ const FIRING: [(&str, &[&str]); 14] = [
 ];
 
 /// The labels of what is recorded. A team is only where the configuration gives one.
-const RECORDED: [(&str, &[&str]); 26] = [
+const RECORDED: [(&str, &[&str]); 29] = [
     ("wazzup:rules_evaluated:now", &[]),
     ("wazzup_user:info:seen", &["account", "name", "team", "user"]),
     ("wazzup_user:info:last15m", &["account", "name", "team", "user"]),
@@ -61,6 +63,9 @@ const RECORDED: [(&str, &[&str]); 26] = [
     ("wazzup_account:seen_timestamp_seconds:now", &["account", "job"]),
     ("wazzup_account:failing:last15m", &["account", "reason"]),
     ("wazzup_user:untrusted:last15m", &["account", "reason", "user"]),
+    ("wazzup_list:unread:last15m", &["account", "list"]),
+    ("wazzup_channel:down:last15m", &["account", "channel", "transport"]),
+    ("wazzup_account:token_expiry_timestamp_seconds:last15m", &["account"]),
     ("wazzup_user:red_messages:now", &["account", "user"]),
     ("wazzup_user:team:last15m", &["account", "team", "user"]),
     ("wazzup_user:red_messages:last15m", &["account", "team", "user"]),

@@ -43,6 +43,23 @@ fn the_unit_tests_of_the_rules_hold() {
     has_to_succeed(promtool().args(["test", "rules"]).args(tests()));
 }
 
+/// Prometheus evaluates groups in an order of its own.
+#[test]
+fn gaps_are_bridged_whichever_group_is_evaluated_first() {
+    let folder = deploy().join("prometheus");
+    let yaml = std::fs::read_to_string(folder.join("tests/gaps.yaml")).unwrap();
+    let recording = "[wazzup-recording, wazzup-thresholds, ";
+    let rules = folder.join("rules/*.yaml");
+    let last = yaml
+        .replace(recording, "[")
+        .replace("wazzup-exporter]", "wazzup-exporter, wazzup-recording, wazzup-thresholds]")
+        .replace("../rules/*.yaml]", &format!("{}]", rules.display()));
+    assert!(yaml.contains(recording) && last.contains(", wazzup-recording, "), "{last}");
+    let copy = tempfile::Builder::new().suffix(".yaml").tempfile().unwrap();
+    std::fs::write(copy.path(), last).unwrap();
+    has_to_succeed(promtool().args(["test", "rules"]).arg(copy.path()));
+}
+
 #[test]
 fn every_alert_is_tested_while_it_fires_and_while_it_is_silent() {
     // Whether it fires, by alert, how often.
