@@ -90,6 +90,11 @@ impl Backoff {
         self.refusals > 0 || self.failures >= FAILURES_BEFORE_PROBING
     }
 
+    /// Whether upstream refuses the token, so that sweeps become rarer.
+    pub fn refused(&self) -> bool {
+        self.refusals > 0
+    }
+
     /// Whether this may still be a passing failure, so that trying again in the same sweep helps.
     pub fn is_new(&self) -> bool {
         self.failures == 0

@@ -100,6 +100,27 @@ impl Client {
         self.tokens.other_token(refused).await
     }
 
+    /// Waits until the file that the token stands in is changed, and looks at it every so often (`period`).
+    pub async fn token_replaced(&self, period: Duration) {
+        self.tokens.replaced(period).await;
+    }
+
+    /// Refuses a token that does not renew itself, has ended by both clocks, of which one may be wrong, and was
+    /// not replaced.
+    ///
+    /// # Errors
+    /// [`TokenError::Expired`], or why its file cannot be read.
+    pub async fn check_end(&self, token: &Token) -> Result<(), TokenError> {
+        let now = Stamp::now();
+        if self.tokens.renews_itself() || !token.has_ended(now.unix) {
+            return Ok(());
+        }
+        let theirs = lock(&self.dates).now(now).or_else(|| lock(&self.clock).now(now));
+        let latest = self.tokens.latest(token).await?;
+        let over = |theirs| latest.has_ended(now.unix) && latest.has_ended(theirs);
+        if theirs.is_some_and(over) { Err(TokenError::Expired) } else { Ok(()) }
+    }
+
     /// What is known of the token, apart from itself.
     pub fn token_times(&self) -> TokenTimes {
         self.tokens.times()
@@ -238,15 +259,14 @@ impl Client {
         lane: Lane,
         token: &Token,
     ) -> Result<(Permit, Token), Error> {
-        let no_token = |error: TokenError| Error::NoToken(error.to_string(), error.outcome());
-        let latest = self.tokens.latest(token).await.map_err(no_token)?;
+        let latest = self.tokens.latest(token).await?;
         let permit = self.limiter.acquire(lane).await;
         if let Some(token) = self.tokens.at_hand(&latest) {
             return Ok((permit, token));
         }
         // It has expired meanwhile. A renewal needs a permit itself.
         drop(permit);
-        let renewed = self.tokens.latest(token).await.map_err(no_token)?;
+        let renewed = self.tokens.latest(token).await?;
         let permit = self.limiter.acquire(lane).await;
         // One that has expired again is sent all the same: by a wrong clock every token has.
         let token = self.tokens.at_hand(&renewed).unwrap_or(renewed);

@@ -59,6 +59,11 @@ impl UpstreamClock {
         Ok(())
     }
 
+    /// Upstream's time, if one was seen.
+    pub(super) fn now(&self, now: Stamp) -> Option<Duration> {
+        self.newest.map(|newest| newest.now(now))
+    }
+
     /// How old an answer is that says it was made at `unix`.
     pub(super) fn age(&self, unix: Duration, now: Stamp) -> Duration {
         self.newest.map_or(Duration::ZERO, |newest| newest.now(now).saturating_sub(unix))

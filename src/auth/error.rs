@@ -94,6 +94,9 @@ pub enum TokenError {
         /// Whose it should be.
         expected: String,
     },
+    /// It has ended, by our clock and by upstream's.
+    #[error("the token has expired; replace it")]
+    Expired,
     /// Only a person can help.
     #[error("{why}; run `wazzup-exporter login {account}`")]
     LoginNeeded {
@@ -156,6 +159,12 @@ pub enum LoginReason {
         /// Whose it is.
         found: String,
     },
+}
+
+impl From<TokenError> for Error {
+    fn from(error: TokenError) -> Self {
+        Self::NoToken(error.to_string(), error.outcome())
+    }
 }
 
 impl TokenError {

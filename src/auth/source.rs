@@ -1,10 +1,11 @@
 //! An account's token, from the kind of source that the configuration names.
 
+use std::future::pending;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::cached_token::{CachedToken, TokenRequest};
 use super::command;
@@ -59,9 +60,31 @@ impl TokenSource {
     }
 
     /// The token to send now in place of `known`, which was good a while ago. A renewal that is due starts
-    /// here; a token that has expired is waited for. What does not renew itself stays.
+    /// here; a token that has expired is waited for. One in a file is read again once it has ended, because it
+    /// may have been replaced.
     pub(crate) async fn latest(&self, known: &Token) -> Result<Token, TokenError> {
-        if self.cached().is_some() { self.token().await } else { Ok(known.clone()) }
+        let ended = || known.has_ended(Stamp::now().unix);
+        match self.kind {
+            TokenKind::Fixed(_) => Ok(known.clone()),
+            TokenKind::File(_) if !ended() => Ok(known.clone()),
+            _ => self.token().await,
+        }
+    }
+
+    /// Waits until the file that the token stands in is changed, and looks at it every so often (`period`).
+    pub(crate) async fn replaced(&self, period: Duration) {
+        let TokenKind::File(file) = &self.kind else { return pending().await };
+        loop {
+            sleep(period).await;
+            if file.has_changed().await {
+                return;
+            }
+        }
+    }
+
+    /// Whether it renews itself.
+    pub(crate) fn renews_itself(&self) -> bool {
+        self.cached().is_some()
     }
 
     /// The same without waiting: nothing if there is only one that has expired, or is of another account.

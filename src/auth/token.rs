@@ -1,6 +1,7 @@
 //! A token as it is sent: checked, and shown nowhere.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
@@ -48,6 +49,11 @@ impl Token {
 
     pub(super) fn claims(&self) -> &Claims {
         &self.claims
+    }
+
+    /// Whether its own claim says that it has ended at `unix`, a time since 1970.
+    pub(crate) fn has_ended(&self, unix: Duration) -> bool {
+        self.claims.end.is_some_and(|end| end <= unix)
     }
 
     /// The value of the `Authorization` header; marked as sensitive.

@@ -65,10 +65,10 @@ impl<K: Send + 'static> CounterRequests<K> {
         let (client, token, fresh) = (Arc::clone(&self.client), self.token.clone(), self.fresh);
         self.open.push(Box::pin(async move {
             let sent = Instant::now();
-            let result = if fresh {
-                client.fresh_counter(&token, &user).await
-            } else {
-                client.counter(&token, &user).await
+            let result = match client.check_end(&token).await {
+                Err(error) => Err(error.into()),
+                Ok(()) if fresh => client.fresh_counter(&token, &user).await,
+                Ok(()) => client.counter(&token, &user).await,
             };
             EndedRequest { key, token, took: sent.elapsed(), result }
         }));

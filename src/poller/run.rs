@@ -1,5 +1,6 @@
 //! The poller's loop: sweeps in the account's schedule, lists in between, resets between sweeps.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +26,9 @@ use crate::text;
 
 /// Longest pause that a single sweep waits for.
 const PAUSE_MAX: Duration = Duration::from_mins(1);
+
+/// How often a file is looked at whose token is refused, where the interval is longer.
+const TOKEN_FILE_PERIOD: Duration = Duration::from_secs(30);
 
 impl Poller {
     /// Sweeps until `shutdown`, which ends it at once, or until `stop`: then it waits for the responses
@@ -89,7 +93,7 @@ impl Poller {
             StartMode::After(first) => return SweepSchedule::after(first),
             StartMode::TakeOver(predecessor) => predecessor,
         };
-        let mut ended = std::pin::pin!(predecessor.ended.wait());
+        let mut ended = pin!(predecessor.ended.wait());
         loop {
             // The supervisor gives up a predecessor that is stuck, so this wait ends.
             self.heartbeat.next_action_at(Instant::now() + PUBLISH_PERIOD);
@@ -153,10 +157,14 @@ impl Poller {
     /// Reads lists and publishes on request until a sweep is due, or the poller is interrupted.
     async fn idle_until(&mut self, due: Instant, interrupts: &mut Interrupts) {
         let hold = self.holds_lists();
+        let client = Arc::clone(&self.client);
+        let period = self.account().poll.interval.min(TOKEN_FILE_PERIOD);
+        let mut token_replaced = pin!(client.token_replaced(period));
         while !interrupts.begun() {
             self.heartbeat.next_action_at(due);
             tokio::select! {
                 () = sleep_until(due) => return,
+                () = &mut token_replaced, if self.backoff.refused() => return,
                 update = self.lists.next(&self.client, hold) => self.apply(update),
                 () = interrupts.next() => {}
             }

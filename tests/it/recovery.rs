@@ -5,7 +5,9 @@ use std::time::{Duration, Instant, SystemTime};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use wazzup_exporter::config::{self, Permissions};
-use wazzup_exporter::simulator::{Access, AccountSpec, RateLimit, Role, Settings, UserSpec};
+use wazzup_exporter::simulator::{
+    Access, AccountSpec, Credential, RateLimit, Role, Settings, UserSpec,
+};
 use wazzup_exporter::storage::Storage;
 
 use super::support::daemon::World;
@@ -191,6 +193,43 @@ async fn a_token_that_was_replaced_in_its_file_costs_no_reading() {
     // Those who were refused first count as partly failed only if they were not asked again.
     assert_eq!(value(&samples, partial), Some(0.0));
     assert_eq!(value(&samples, &counter("acme", "u29", "red")), Some(7.0));
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_token_that_has_ended_by_both_clocks_is_not_sent_and_a_new_one_in_its_file_is() {
+    let end = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs() - 60;
+    let [over, good] = [end, end + 3600].map(|end| {
+        let claims = URL_SAFE_NO_PAD.encode(format!("{{\"exp\":{end}}}"));
+        format!("e30.{claims}.c2ln")
+    });
+    let mut settings = still(&["old", "new"], 3);
+    for (account, token) in settings.accounts.iter_mut().zip([&over, &good]) {
+        account.credential = Credential::Token(token.clone().into());
+    }
+    let (api, url) = serve(settings).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    write_private(&file, &over);
+    let yaml = format!(
+        "poll: {{{FAST}}}\naccounts: [{{name: acme, base_url: '{url}', channels: {{enabled: false}}, \
+         auth: {{token_file: {}}}, users: [{{id: u0}}, {{id: u1}}, {{id: u2}}]}}]",
+        file.display()
+    );
+    let world = World::start_with(api, &yaml).await;
+    // Upstream's clock is known from its first answers.
+    let failing = r#"wazzup_account_failing{account="acme",reason="unauthorized"}"#;
+    world.until("the end", |samples| value(samples, failing) == Some(1.0)).await;
+    let sent = world.api.counts().total;
+    assert!((1..=3).contains(&sent), "{sent}");
+    until_true("the reason", async || {
+        world.get("/api/v1/status").await.text().await.unwrap().contains("has expired; replace it")
+    })
+    .await;
+    write_private(&file, &good);
+    let ok = requests("ok");
+    world.until("new figures", |samples| value(samples, &ok) >= Some(sent as f64 + 3.0)).await;
+    assert_eq!(world.api.counts().status(401), 0);
     world.stop().await;
 }
 

@@ -37,6 +37,21 @@ async fn what_cannot_be_sent_is_refused_without_showing_it() {
 }
 
 #[tokio::test]
+async fn a_token_in_a_file_is_read_again_once_it_has_ended_and_a_replaced_one_is_noticed() {
+    // `{"exp":32503680000}`
+    const LASTING: &str = "e30.eyJleHAiOjMyNTAzNjgwMDAwfQ.c2ln";
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let source = source(Auth::TokenFile(file.path().to_owned()), None);
+    for (token, latest) in [(JWT, "Bearer another"), (LASTING, &*format!("Bearer {LASTING}"))] {
+        std::fs::write(file.path(), token).unwrap();
+        let known = source.token().await.unwrap();
+        std::fs::write(file.path(), "another").unwrap();
+        assert_eq!(source.latest(&known).await.unwrap().header(), latest);
+    }
+    source.replaced(Duration::from_millis(1)).await;
+}
+
+#[tokio::test]
 async fn neither_debug_nor_masked_text_shows_the_token() {
     let token = from_file(b"s3cret").await.unwrap();
     assert!(!format!("{token:?}").contains("s3cret"));
