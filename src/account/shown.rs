@@ -1,4 +1,9 @@
 //! How single settings are written, as a configuration may have them, without their secrets.
+#![expect(
+    clippy::ref_option,
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes every field by reference"
+)]
 
 use std::path::Path;
 use std::time::Duration;

@@ -155,18 +155,18 @@ pub(super) fn read(
     let mut report = Report::default();
     let contents = main.bytes.clone();
     let mut loader = ConfigLoader { main, permissions, environment, running, contents };
-    let loaded = loader.load_main(&mut report);
+    let found = loader.load_main(&mut report);
     let main = report.finish();
-    let (settings, mut accounts, admitted) = match loaded {
-        Ok(loaded) => loaded,
+    let (settings, mut accounts, admitted) = match found {
+        Ok(found) => found,
         Err(Noted) => return Err(main.expect_err("what was noted is in the report")),
     };
-    let (files, found): (Vec<AccountFile>, Vec<_>) = admitted.into_iter().unzip();
+    let (files, warned): (Vec<AccountFile>, Vec<_>) = admitted.into_iter().unzip();
     let mut warnings = match main {
         Ok(warnings) => warnings,
         Err(error) => return Err(together(error, files.into_iter().filter_map(|one| one.broken))),
     };
-    warnings.extend(found.into_iter().flatten());
+    warnings.extend(warned.into_iter().flatten());
     accounts.extend(files.iter().flat_map(|file| file.accounts.iter().cloned()));
     let mut config = Config { accounts, settings, files, hash: 0, warnings };
     config.hash = hash(loader.contents, &config);

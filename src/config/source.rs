@@ -92,7 +92,9 @@ pub(super) fn expand(folder: &Path, name: &str) -> Result<Found, String> {
             base = base.or_else(|| paths.first().cloned());
             paths = paths.iter().flat_map(|path| found.matches(path, &pattern)).collect();
         } else {
-            paths.iter_mut().for_each(|path| path.push(&*part));
+            for path in &mut paths {
+                path.push(&*part);
+            }
             if base.is_some() {
                 paths.retain(|path| found.exists(path));
             }
