@@ -12,6 +12,7 @@ use std::time::Duration;
 use rustix::process::{
     DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit,
 };
+use tokio::runtime::Builder;
 use tracing::warn;
 use wazzup_exporter::systemd::{self, Sockets};
 
@@ -23,6 +24,9 @@ use self::cli::output::print_line;
 
 /// How long blocking work (a rendering, a file read) may still run once everything else has ended.
 const LAST_WORK: Duration = Duration::from_millis(200);
+/// Threads for what waits for sockets and timers. With one a reading takes a third of the switches between
+/// threads that it takes with two; what computes or blocks has threads of its own.
+const WORKERS: usize = 1;
 
 fn main() -> ExitCode {
     // A core file would hold every secret. Where the kernel refuses, the limit of the service is left.
@@ -46,7 +50,7 @@ fn main() -> ExitCode {
         Err(failure) => return report(Err(failure), &log),
     };
     warn_of_idle_sockets(&cli);
-    let runtime = match tokio::runtime::Runtime::new() {
+    let runtime = match Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return report(Err(CommandError::runtime(error)), &log),
     };
