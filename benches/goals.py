@@ -14,7 +14,7 @@ build last. Ratios are of figures side by side in this run; the others are of th
 """
 
 COST = """
-Of each user, with all the rest of the process in it: MiB at rest, microseconds of CPU for a scrape between two publications,
+Of each user, with all the rest of the process in it: KiB at rest, microseconds of CPU for a scrape between two publications,
 and for the first one after a sweep in which everything changed. What falls is shared by more; what would rise
 does not scale.
 """
