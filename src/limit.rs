@@ -8,6 +8,7 @@
 //! [`api`](crate::api) holds a [`Permit`] for as long as a request is open.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -51,21 +52,8 @@ pub struct GlobalLimit {
 #[derive(Debug)]
 struct GlobalState {
     permits: Arc<Semaphore>,
-    size: Mutex<Capacity>,
-}
-
-#[derive(Debug)]
-struct Capacity {
-    allowed: usize,
-    /// Permits that are to be dropped when they are returned.
-    surplus: usize,
-}
-
-/// A share of the limit; given back when dropped.
-#[derive(Debug)]
-struct GlobalPermit {
-    permit: Option<OwnedSemaphorePermit>,
-    state: Arc<GlobalState>,
+    /// How many there are, or will be once enough of those in use have come back.
+    allowed: AtomicUsize,
 }
 
 /// The even spacing of the requests of one credential.
@@ -128,8 +116,8 @@ struct State {
 #[derive(Debug)]
 pub struct Permit {
     inner: Arc<Inner>,
-    _global: GlobalPermit,
-    _reduced: Option<GlobalPermit>,
+    _global: OwnedSemaphorePermit,
+    _reduced: Option<OwnedSemaphorePermit>,
 }
 
 impl GlobalLimit {
@@ -139,7 +127,8 @@ impl GlobalLimit {
         Self { all, reduced }
     }
 
-    /// Allows `requests` from now on; those in flight beyond that are not cancelled.
+    /// Allows `requests` from now on; those in flight beyond that are not cancelled. Must be called within
+    /// a runtime.
     pub fn set_limit(&self, requests: usize) {
         self.all.set_limit(requests);
         self.reduced.set_limit(quarter(requests));
@@ -153,45 +142,31 @@ fn quarter(requests: usize) -> usize {
 
 impl GlobalState {
     fn new(requests: usize) -> Self {
-        let size = Mutex::new(Capacity { allowed: requests, surplus: 0 });
-        Self { permits: Arc::new(Semaphore::new(requests)), size }
+        Self { permits: Arc::new(Semaphore::new(requests)), allowed: AtomicUsize::new(requests) }
     }
 
     fn set_limit(&self, requests: usize) {
-        let mut size = lock(&self.size);
-        let more = requests.saturating_sub(size.allowed);
-        let kept = more.min(size.surplus);
-        self.permits.add_permits(more - kept);
-        let fewer = size.allowed.saturating_sub(requests);
-        let open = fewer - self.permits.forget_permits(fewer);
-        size.surplus = size.surplus - kept + open;
-        size.allowed = requests;
-    }
-
-    async fn acquire(self: &Arc<Self>) -> GlobalPermit {
-        let permit = Arc::clone(&self.permits).acquire_owned().await;
-        self.counted(permit.expect("this semaphore is never closed"))
-    }
-
-    /// A permit that is free and that nobody waits for.
-    fn try_acquire(self: &Arc<Self>) -> Option<GlobalPermit> {
-        Some(self.counted(Arc::clone(&self.permits).try_acquire_owned().ok()?))
-    }
-
-    fn counted(self: &Arc<Self>, permit: OwnedSemaphorePermit) -> GlobalPermit {
-        GlobalPermit { permit: Some(permit), state: Arc::clone(self) }
-    }
-}
-
-impl Drop for GlobalPermit {
-    fn drop(&mut self) {
-        let mut size = lock(&self.state.size);
-        if size.surplus > 0
-            && let Some(permit) = self.permit.take()
-        {
-            permit.forget();
-            size.surplus -= 1;
+        let before = self.allowed.swap(requests, Relaxed);
+        self.permits.add_permits(requests.saturating_sub(before));
+        let fewer = before.saturating_sub(requests);
+        let in_use = fewer - self.permits.forget_permits(fewer);
+        if in_use > 0 {
+            let permits = Arc::clone(&self.permits);
+            tokio::spawn(async move {
+                let back = permits.acquire_many_owned(in_use as u32).await;
+                back.expect("this semaphore is never closed").forget();
+            });
         }
+    }
+
+    async fn acquire(&self) -> OwnedSemaphorePermit {
+        let permit = Arc::clone(&self.permits).acquire_owned().await;
+        permit.expect("this semaphore is never closed")
+    }
+
+    /// A permit that is free and that no other task waits for.
+    fn try_acquire(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.permits).try_acquire_owned().ok()
     }
 }
 
@@ -392,7 +367,7 @@ impl Inner {
 
     /// Waits for one of the permits of accounts that are down to one request in flight, if this is one:
     /// while upstream asks for no pause, and without holding up accounts of the same credential.
-    async fn wait_for_reduced(&self) -> Option<GlobalPermit> {
+    async fn wait_for_reduced(&self) -> Option<OwnedSemaphorePermit> {
         if !lock(&self.state).is_reduced() {
             return None;
         }
@@ -416,7 +391,11 @@ impl Inner {
     }
 
     /// Grants one permit, unless the waiters were dropped meanwhile or a pause began.
-    fn grant(self: &Arc<Self>, global: GlobalPermit, reduced: Option<GlobalPermit>) {
+    fn grant(
+        self: &Arc<Self>,
+        global: OwnedSemaphorePermit,
+        reduced: Option<OwnedSemaphorePermit>,
+    ) {
         let mut state = lock(&self.state);
         if !state.has_waiter() || self.pace.take().is_err() {
             return;
@@ -428,7 +407,7 @@ impl Inner {
         let _ = waiter.send(permit);
     }
 
-    /// A permit without the dispatcher, where nobody waits and nothing has to be waited for: that saves each
+    /// A permit without the dispatcher, where no request waits and nothing has to be waited for: that saves each
     /// request three turns of another task.
     fn grant_at_once(self: &Arc<Self>) -> Option<Permit> {
         let mut state = lock(&self.state);
@@ -444,8 +423,8 @@ impl Inner {
     fn permit(
         self: &Arc<Self>,
         state: &mut State,
-        global: GlobalPermit,
-        reduced: Option<GlobalPermit>,
+        global: OwnedSemaphorePermit,
+        reduced: Option<OwnedSemaphorePermit>,
     ) -> Permit {
         state.in_flight += 1;
         state.most_in_flight = state.most_in_flight.max(state.in_flight);

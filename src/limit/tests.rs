@@ -297,14 +297,17 @@ async fn the_global_cap_changes_while_requests_are_in_flight() {
         vec![global.all.acquire().await, global.all.acquire().await, global.all.acquire().await];
     let free = |global: &GlobalLimit| global.all.permits.available_permits();
     global.set_limit(1);
+    yield_now().await;
     open.pop();
     open.pop();
+    yield_now().await;
     assert_eq!(free(&global), 0, "two too many have ended");
     global.set_limit(2);
     assert_eq!(free(&global), 1);
     open.push(global.all.acquire().await);
     global.set_limit(1);
     global.set_limit(3);
+    yield_now().await;
     assert_eq!(free(&global), 1, "what was to vanish may stay");
     open.clear();
     assert_eq!(free(&global), 3);
