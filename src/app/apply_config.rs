@@ -8,7 +8,7 @@ use super::components::Components;
 use super::describe;
 use crate::config::Config;
 use crate::http::RunningConfig;
-use crate::reload::{self, ConfigSource, InUse, Triggers};
+use crate::reload::{self, AppliedConfig, ConfigSource, Triggers};
 use crate::shutdown::Shutdown;
 use crate::supervisor::{AccountsHandle, Changes};
 use crate::systemd::Notifier;
@@ -49,7 +49,7 @@ impl ApplyConfig {
     pub(super) async fn follow(
         self,
         source: Option<ConfigSource>,
-        in_use: InUse,
+        in_use: AppliedConfig,
         triggers: Triggers,
         shutdown: Shutdown,
     ) {

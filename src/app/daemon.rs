@@ -20,7 +20,7 @@ use crate::config::Config;
 use crate::health::Health;
 use crate::http::{Admin, RunningConfig, Site};
 use crate::metrics::{BuildInfo, ShardInfo};
-use crate::reload::{InUse, Reloads, Triggers, reloads};
+use crate::reload::{AppliedConfig, Reloads, Triggers, reloads};
 use crate::reset::{ResetService, completion_timeout};
 use crate::shutdown::{Hangups, Shutdown};
 use crate::snapshot::Directory;
@@ -37,7 +37,7 @@ pub struct Daemon {
     directory: Arc<Directory>,
     health: Arc<Health>,
     running: Arc<RunningConfig>,
-    in_use: InUse,
+    in_use: AppliedConfig,
     hangups: Hangups,
     sampling_period: Duration,
 }
@@ -69,7 +69,7 @@ impl Daemon {
             directory: Arc::default(),
             health: Arc::default(),
             running: Arc::new(running),
-            in_use: InUse { hash: config.hash, files: config.files, check },
+            in_use: AppliedConfig { hash: config.hash, files: config.files, check },
             hangups,
             sampling_period: SAMPLING_PERIOD,
         })

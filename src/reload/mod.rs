@@ -5,5 +5,5 @@
 mod reloader;
 mod request;
 
-pub use self::reloader::{ConfigSource, InUse, Triggers, decline, run};
+pub use self::reloader::{AppliedConfig, ConfigSource, Triggers, decline, run};
 pub use self::request::{ReloadError, ReloadRequests, Reloaded, Reloads, reloads};

@@ -14,7 +14,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, error, info, warn};
 
-use super::request::{ReloadError, ReloadRequest, ReloadRequests};
+use super::request::{ReloadError, ReloadRequests};
 use crate::clock::Stamp;
 use crate::config::{self, AccountCheck, AccountFile, Config, Permissions, Running};
 use crate::metrics::ProcessMetrics;
@@ -44,8 +44,8 @@ pub struct ConfigSource {
     pub check_interval: Option<Duration>,
 }
 
-/// The configuration in use.
-pub struct InUse {
+/// The configuration that was applied last.
+pub struct AppliedConfig {
     /// The hash of its files.
     pub hash: u64,
     /// Its account files.
@@ -54,9 +54,9 @@ pub struct InUse {
     pub check: Arc<AccountCheck>,
 }
 
-impl fmt::Debug for InUse {
+impl fmt::Debug for AppliedConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InUse").field("hash", &self.hash).finish_non_exhaustive()
+        f.debug_struct("AppliedConfig").field("hash", &self.hash).finish_non_exhaustive()
     }
 }
 
@@ -69,21 +69,8 @@ pub struct Triggers {
     pub requests: ReloadRequests,
 }
 
-/// Identifies the content of the files, to detect changes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum ConfigFingerprint {
-    Good(u64),
-    Broken(String),
-}
-
-/// What triggered a reload.
-#[derive(Debug)]
-enum Trigger {
-    Signal,
-    ReloadRequest(ReloadRequest),
-    /// A periodic check of the files.
-    Check,
-}
+/// Identifies the content of the files, to detect changes: its hash, or what is wrong with it.
+type ConfigFingerprint = Result<u64, String>;
 
 /// Applies configurations.
 struct Reloader<'a, A> {
@@ -103,11 +90,11 @@ struct Reloader<'a, A> {
 }
 
 /// Reads the configuration on every trigger and passes it to `apply`, until `shutdown`. A configuration
-/// that cannot be applied is logged and counted in `process`. `in_use` is the configuration in use;
+/// that cannot be applied is logged and counted in `process`. `applied` is the configuration in use;
 /// `notifier` reports the begin and the end of a reload.
 pub async fn run<A, F>(
     source: ConfigSource,
-    in_use: InUse,
+    applied: AppliedConfig,
     mut triggers: Triggers,
     apply: A,
     process: &ProcessMetrics,
@@ -117,7 +104,7 @@ pub async fn run<A, F>(
     A: Fn(Config) -> F,
     F: Future<Output = Result<(), String>>,
 {
-    let InUse { hash, files, check } = in_use;
+    let AppliedConfig { hash, files, check } = applied;
     let mut reloader = Reloader {
         source,
         files: Arc::new(files),
@@ -126,17 +113,25 @@ pub async fn run<A, F>(
         apply,
         process,
         notifier,
-        applied_fingerprint: ConfigFingerprint::Good(hash),
+        applied_fingerprint: Ok(hash),
         found: None,
     };
     let work = async {
         loop {
-            let trigger = tokio::select! {
-                () = triggers.hangups.next() => Trigger::Signal,
-                request = triggers.requests.next() => Trigger::ReloadRequest(request),
-                () = sleep(reloader.pause()), if reloader.source.check_interval.is_some() => Trigger::Check,
-            };
-            reloader.handle(trigger).await;
+            tokio::select! {
+                () = triggers.hangups.next() => {
+                    info!("received SIGHUP, reloading the configuration");
+                    // The result is logged.
+                    let _ = reloader.reload().await;
+                }
+                request = triggers.requests.next() => {
+                    info!("requested to reload the configuration");
+                    request.answer(reloader.reload().await.map_err(ReloadError::Refused));
+                }
+                () = sleep(reloader.pause()), if reloader.source.check_interval.is_some() => {
+                    reloader.check_files().await;
+                }
+            }
         }
     };
     // A disk that hangs does not delay the shutdown.
@@ -169,25 +164,13 @@ where
         if self.found.is_some() { interval.min(CONFIRM_AFTER) } else { interval }
     }
 
-    async fn handle(&mut self, trigger: Trigger) {
-        match trigger {
-            Trigger::Signal => {
-                info!("received SIGHUP, reloading the configuration");
-                // The result is logged.
-                let _ = self.reload().await;
-            }
-            Trigger::ReloadRequest(request) => {
-                info!("requested to reload the configuration");
-                request.answer(self.reload().await.map_err(ReloadError::Refused));
-            }
-            Trigger::Check => {
-                let read = self.read().await;
-                if self.is_new(&read) {
-                    info!("the configuration has changed, reloading it");
-                    let _reloading = self.notifier.reloading();
-                    let _ = self.apply(read).await;
-                }
-            }
+    /// Reloads the files if they have changed.
+    async fn check_files(&mut self) {
+        let read = self.read().await;
+        if self.is_new(&read) {
+            info!("the configuration has changed, reloading it");
+            let _reloading = self.notifier.reloading();
+            let _ = self.apply(read).await;
         }
     }
 
@@ -224,7 +207,7 @@ where
 
     /// Whether the files differ from what was applied last, twice in a row with the same content.
     fn is_new(&mut self, read: &Read) -> bool {
-        let fingerprint = ConfigFingerprint::of(read);
+        let fingerprint = fingerprint(read);
         if fingerprint == self.applied_fingerprint {
             self.found = None;
             return false;
@@ -236,7 +219,7 @@ where
 
     /// Applies a configuration, or returns why it cannot be applied.
     async fn apply(&mut self, read: Read) -> Result<Vec<String>, String> {
-        self.applied_fingerprint = ConfigFingerprint::of(&read);
+        self.applied_fingerprint = fingerprint(&read);
         self.found = None;
         let applied = match read {
             Ok(config) => {
@@ -279,11 +262,6 @@ impl<A> Reloader<'_, A> {
     }
 }
 
-impl ConfigFingerprint {
-    fn of(read: &Read) -> Self {
-        match read {
-            Ok(config) => Self::Good(config.hash),
-            Err(problems) => Self::Broken(problems.clone()),
-        }
-    }
+fn fingerprint(read: &Read) -> ConfigFingerprint {
+    read.as_ref().map(|config| config.hash).map_err(String::clone)
 }
