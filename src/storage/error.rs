@@ -25,12 +25,9 @@ pub enum StorageError {
     /// The disk does not respond.
     #[error(
         "{} does not respond; the disk or the network file system below it hangs. It is tried again",
-        path.display()
+        .0.display()
     )]
-    Hung {
-        /// The account's folder.
-        path: PathBuf,
-    },
+    Hung(PathBuf),
     /// A symbolic link, or something else that does not belong there.
     #[error(
         "{} is not a {expected}, or is one behind a symbolic link, which is not followed here; put a \
@@ -58,12 +55,9 @@ pub enum StorageError {
     #[error(
         "{} belongs to another user than this process runs as; run it as that user, move the folder away, or \
          choose another one with --storage.path",
-        path.display()
+        .0.display()
     )]
-    Foreign {
-        /// The folder.
-        path: PathBuf,
-    },
+    Foreign(PathBuf),
     /// More than may be written or read.
     #[error("{} is larger than {} MiB; move it away", path.display(), limit >> 20)]
     TooLarge {

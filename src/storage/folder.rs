@@ -93,7 +93,7 @@ impl Folder {
         let (outer, access) = (self.access()?, inner.access()?);
         let is_shared = !outer.is_private();
         if (is_shared || geteuid().is_root()) && !access.is_own() {
-            return Err(StorageError::Foreign { path: inner.path });
+            return Err(StorageError::Foreign(inner.path));
         }
         if is_shared && access.is_open_to_group_only() {
             let closed = fchmod(&inner.fd, FOLDER_MODE);

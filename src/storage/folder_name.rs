@@ -16,40 +16,28 @@ const HEAD: usize = 120;
 /// Which folder an account has. Two are equal if they are the same folder, whatever the names.
 #[derive(Debug, Clone)]
 pub struct AccountFolder {
-    name: String,
-    number: Option<String>,
+    /// The name of the folder.
+    pub(super) current: String,
+    /// The name of the folder from before the number was configured.
+    pub(super) before_number: Option<String>,
 }
 
 impl AccountFolder {
     /// The folder of an account with this name in the configuration and this number at Wazzup24, which it
     /// keeps when it is renamed.
     pub fn new(name: &str, number: Option<&str>) -> Self {
-        Self { name: name.to_owned(), number: number.map(str::to_owned) }
-    }
-
-    /// The name of the folder.
-    pub(super) fn current(&self) -> String {
-        // No name becomes a folder with a dot that early.
-        self.number
-            .as_ref()
-            .map_or_else(|| folder_name(&self.name), |number| format!("id.{number}"))
-    }
-
-    /// The name of the folder from before the number was configured.
-    pub(super) fn before_number(&self) -> Option<String> {
-        self.number.as_ref().map(|_| folder_name(&self.name))
-    }
-}
-
-impl AccountFolder {
-    fn key(&self) -> (bool, &str) {
-        (self.number.is_some(), self.number.as_ref().unwrap_or(&self.name))
+        let named = folder_name(name);
+        match number {
+            // No name becomes a folder with a dot that early.
+            Some(number) => Self { current: format!("id.{number}"), before_number: Some(named) },
+            None => Self { current: named, before_number: None },
+        }
     }
 }
 
 impl PartialEq for AccountFolder {
     fn eq(&self, other: &Self) -> bool {
-        self.key() == other.key()
+        self.current == other.current
     }
 }
 
@@ -57,7 +45,7 @@ impl Eq for AccountFolder {}
 
 impl Hash for AccountFolder {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.key().hash(state);
+        self.current.hash(state);
     }
 }
 
@@ -123,9 +111,9 @@ mod tests {
     #[test]
     fn an_account_with_a_number_has_a_folder_of_that_number() {
         let folder = AccountFolder::new("acme", Some("78231464"));
-        assert_eq!(folder.current(), "id.78231464");
-        assert_eq!(folder.before_number().as_deref(), Some("acme"));
-        assert_ne!(AccountFolder::from("id.78231464").current(), folder.current());
+        assert_eq!(folder.current, "id.78231464");
+        assert_eq!(folder.before_number.as_deref(), Some("acme"));
+        assert_ne!(AccountFolder::from("id.78231464").current, folder.current);
         assert_eq!(folder, AccountFolder::new("other", Some("78231464")));
         assert_ne!(AccountFolder::from("78231464"), folder);
     }

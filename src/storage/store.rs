@@ -1,7 +1,7 @@
 //! The folders of accounts: who may write there, and how.
 //!
 //! Async code uses [`AccountFiles`]. A disk may hang for minutes: then at most one operation per account and
-//! [`OPERATIONS_MAX`] in the process wait for it, each on a thread of its own; whoever needs another one gets
+//! [`OPERATIONS_MAX`] in the process wait for it, each on a thread of its own; who needs another one gets
 //! [`StorageError::Hung`] after [`DISK_TIMEOUT`]. An operation that was given up is still carried out when the
 //! disk responds again, and before the next one of its account.
 
@@ -58,7 +58,6 @@ pub struct AccountFiles {
     folder: AccountFolder,
     /// Held by the operation in progress until it ends, however long its caller waits.
     store: Arc<tokio::sync::Mutex<Option<AccountStore>>>,
-    operations: Arc<Semaphore>,
 }
 
 impl Storage {
@@ -91,7 +90,7 @@ impl Storage {
         let folder = folder.into();
         let root = Folder::open_or_make(&self.root)?;
         adopt_earlier(&root, &folder)?;
-        let folder = root.check_private(root.make(OsStr::new(&folder.current()))?)?;
+        let folder = root.check_private(root.make(OsStr::new(&folder.current))?)?;
         let lock = lock_file(&folder)?;
         folder.remove(NEW)?;
         // What the last owner renamed just before it was killed may not have reached the disk.
@@ -108,8 +107,8 @@ impl Storage {
         if let Some(files) = shared.get(&folder).and_then(Weak::upgrade) {
             return files;
         }
-        let operations = Arc::clone(&self.operations);
-        let files = Arc::new(AccountFiles::new(self.clone(), folder.clone(), operations));
+        let (storage, store) = (self.clone(), Arc::default());
+        let files = Arc::new(AccountFiles { storage, folder: folder.clone(), store });
         shared.insert(folder, Arc::downgrade(&files));
         files
     }
@@ -156,14 +155,14 @@ impl Storage {
     }
 
     pub(super) fn path_of(&self, folder: &AccountFolder) -> PathBuf {
-        self.root.join(folder.current())
+        self.root.join(&folder.current)
     }
 
     /// The account's folder, if there is one.
     fn existing(&self, folder: &AccountFolder) -> Result<Option<Folder>, StorageError> {
         let Some(root) = Folder::open(&self.root)? else { return Ok(None) };
-        match (root.inside(OsStr::new(&folder.current()))?, folder.before_number()) {
-            (None, Some(earlier)) => root.inside(OsStr::new(&earlier)),
+        match (root.inside(OsStr::new(&folder.current))?, &folder.before_number) {
+            (None, Some(earlier)) => root.inside(OsStr::new(earlier)),
             (found, _) => Ok(found),
         }
     }
@@ -176,11 +175,7 @@ impl Storage {
 }
 
 impl AccountFiles {
-    fn new(storage: Storage, folder: AccountFolder, operations: Arc<Semaphore>) -> Self {
-        Self { storage, folder, store: Arc::default(), operations }
-    }
-
-    /// Reads a file whoever owns the folder; the content is whole, but its owner may replace it at any time.
+    /// Reads a file, whichever process owns the folder; the content is whole, but its owner may replace it at any time.
     ///
     /// # Errors
     /// As [`AccountStore::read`].
@@ -190,7 +185,7 @@ impl AccountFiles {
     ) -> Result<Option<Vec<u8>>, StorageError> {
         let files = Arc::clone(self);
         let read = blocking::run(move || files.storage.read_unlocked(files.folder.clone(), file));
-        let hung = |_| Err(StorageError::Hung { path: self.storage.path_of(&self.folder) });
+        let hung = |_| Err(StorageError::Hung(self.storage.path_of(&self.folder)));
         timeout(DISK_TIMEOUT, read).await.unwrap_or_else(hung)
     }
 
@@ -210,7 +205,7 @@ impl AccountFiles {
         let files = Arc::clone(self);
         let operation = async {
             let mut store = Arc::clone(&files.store).lock_owned().await;
-            let permit = Arc::clone(&files.operations).acquire_owned().await;
+            let permit = Arc::clone(&files.storage.operations).acquire_owned().await;
             blocking::run(move || {
                 // Both are kept until the work ends, and with them the lock on the folder.
                 let _kept = permit;
@@ -223,9 +218,7 @@ impl AccountFiles {
             .await
         };
         let done = timeout(DISK_TIMEOUT, operation).await;
-        done.unwrap_or_else(|_| {
-            Err(StorageError::Hung { path: self.storage.path_of(&self.folder) }.into())
-        })
+        done.unwrap_or_else(|_| Err(StorageError::Hung(self.storage.path_of(&self.folder)).into()))
     }
 }
 
@@ -327,16 +320,14 @@ impl Drop for AccountStore {
 
 /// Renames the folder that the account had before its number was configured.
 fn adopt_earlier(root: &Folder, folder: &AccountFolder) -> Result<(), StorageError> {
-    let (current, Some(earlier)) = (folder.current(), folder.before_number()) else {
-        return Ok(());
-    };
-    if root.inside(OsStr::new(&current))?.is_some() {
+    let (current, Some(earlier)) = (&folder.current, &folder.before_number) else { return Ok(()) };
+    if root.inside(OsStr::new(current))?.is_some() {
         return Ok(());
     }
-    let Some(found) = root.inside(OsStr::new(&earlier))? else { return Ok(()) };
+    let Some(found) = root.inside(OsStr::new(earlier))? else { return Ok(()) };
     // Its owner, if any, would not notice.
     let owned = lock_file(&root.check_private(found)?)?;
-    root.rename(&earlier, &current)?;
+    root.rename(earlier, current)?;
     // Closing is not enough while a child process, not yet at its exec, has the file open, too.
     let _ = owned.unlock();
     root.sync()

@@ -21,7 +21,7 @@ fn hang(files: &Arc<AccountFiles>) -> (mpsc::Sender<()>, impl Future<Output = bo
             let _ = ended.recv();
             store.write("state", b"late")
         });
-        let given_up = matches!(result.await, Err(StorageError::Hung { .. }));
+        let given_up = matches!(result.await, Err(StorageError::Hung(_)));
         begun.recv().unwrap();
         given_up
     };
@@ -47,7 +47,7 @@ async fn what_hangs_is_given_up_holds_one_thread_and_is_carried_out_before_what_
     assert!(until_given_up(hanging).await, "it is given up");
     for _ in 0..3 {
         let refused = until_given_up(write(&files, b"never")).await.unwrap_err();
-        assert!(matches!(refused, StorageError::Hung { .. }), "{refused}");
+        assert!(matches!(refused, StorageError::Hung(_)), "{refused}");
     }
     tokio::time::resume();
     write(&storage.files("other"), b"another account").await.unwrap();
@@ -71,7 +71,7 @@ async fn all_accounts_together_have_a_bound() {
     }
     assert_eq!(storage.operations.available_permits(), 0, "what was given up still counts");
     let refused = until_given_up(write(&all[OPERATIONS_MAX], b"")).await.unwrap_err();
-    assert!(matches!(refused, StorageError::Hung { .. }), "{refused}");
+    assert!(matches!(refused, StorageError::Hung(_)), "{refused}");
     tokio::time::resume();
     ends.pop();
     write(&all[OPERATIONS_MAX], b"").await.unwrap();
