@@ -8,7 +8,6 @@
 //! | --- | --- | --- |
 //! | `GET state` | | accounts with their users and channels |
 //! | `GET counts` | | numbers of requests |
-//! | `GET log` | | the remembered requests |
 //! | `POST faults` | a fault in text form | adds it |
 //! | `DELETE faults` | | ends all of them |
 //! | `POST accounts/{account}/users` | `{"id":"7","name":"Anna","role":"sales_rep"}` | adds a user |
@@ -40,7 +39,6 @@ pub(super) fn routes() -> Router<Simulator> {
     Router::new()
         .route("/state", shown(|api| json!({"accounts": api.state()})))
         .route("/counts", shown(|api| json!(api.counts())))
-        .route("/log", shown(|api| json!(api.log())))
         .route("/faults", post(add_fault).delete(clear_faults))
         .route("/accounts/{account}/users", post(add_user))
         .route("/accounts/{account}/users/{user}", put(set_counter).delete(remove_user))
@@ -279,18 +277,6 @@ mod tests {
         assert_eq!(served.get(path, "token-a").await.status, 200);
         let (status, body) = command(&served, "POST", "faults", "status=teapot").await;
         assert_eq!((status, body["detail"].as_str().unwrap().contains("teapot")), (400, true));
-    }
-
-    #[tokio::test]
-    async fn shows_the_log_without_itself() {
-        let served = steered().await;
-        served.get("/v2/counters/unanswered/1?a=b", "token-a").await;
-        let (status, log) = command(&served, "GET", "log", "").await;
-        assert_eq!((status, log.as_array().unwrap().len()), (200, 1));
-        assert_eq!(log[0]["path"], "/v2/counters/unanswered/1?a=b");
-        assert_eq!((&log[0]["user"], &log[0]["status"]), (&json!("1"), &json!(200)));
-        assert_eq!((&log[0]["endpoint"], &log[0]["account"]), (&json!("counter"), &json!("acme")));
-        assert_eq!(served.simulator.counts().total, 1);
     }
 
     #[tokio::test]

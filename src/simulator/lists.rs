@@ -139,7 +139,6 @@ pub(super) fn settings(account: &AccountNow) -> Response {
         SettingsShape::Recorded => answer::json(200, &recorded),
         SettingsShape::Enveloped => answer::enveloped(&recorded),
         SettingsShape::CamelCase => answer::json(200, &camel_case(recorded)),
-        SettingsShape::EnvelopedCamelCase => answer::enveloped(&camel_case(recorded)),
     }
 }
 
@@ -363,7 +362,6 @@ mod tests {
             camel["userRoles"][0],
             json!({"channelId": "wa", "userId": "1", "role": "seller", "allowGetNewClients": true})
         );
-        assert_eq!(get_with(SettingsShape::EnvelopedCamelCase).await, json!({"data": camel}));
     }
 
     #[tokio::test]

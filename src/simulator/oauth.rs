@@ -45,23 +45,14 @@ enum Refusal {
     Other(u16, &'static str, &'static str),
 }
 
-const LOGIN: Refusal = Refusal::Other(
-    401,
-    "OAUTH_CLIENT_UNAUTHORIZED",
-    "The user name or the password of the partner is wrong",
-);
-const SCOPE: Refusal = Refusal::Other(
-    400,
-    "OAUTH_SCOPE_INVALID",
-    "The scope goes beyond what the partner may ask for",
-);
+const LOGIN: Refusal =
+    Refusal::Other(401, "OAUTH_CLIENT_UNAUTHORIZED", "User name or password is wrong");
+const SCOPE: Refusal =
+    Refusal::Other(400, "OAUTH_SCOPE_INVALID", "The scope goes beyond the partner's");
 const SUBJECT: Refusal =
     Refusal::Other(403, "OAUTH_SUBJECT_FORBIDDEN", "The partner has no such account of its own");
-const CODE: Refusal = Refusal::Other(
-    400,
-    "OAUTH_CODE_INVALID",
-    "The code is unknown, used or over, or was given for something else",
-);
+const CODE: Refusal =
+    Refusal::Other(400, "OAUTH_CODE_INVALID", "The code is unknown, used, over or another's");
 const TOKEN: Refusal = Refusal::Status(401);
 
 impl TokenRequest {
@@ -293,20 +284,15 @@ fn read_grant(head: &Parts, body: &[u8]) -> (Endpoint, Result<Grant, String>) {
 
 /// What is wrong with a text.
 fn fault(key: &str, text: &str) -> Option<&'static str> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    let (holds, fault) = match key {
-        "subject_token_type" => (text == MACHINE_TOKEN, "is not that of a machine token"),
-        "requested_subject" => {
-            let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-            (text.len() == 8 && digits, "must be eight digits")
-        }
-        "code_verifier" => {
-            let fits = (43..=128).contains(&text.len()) && text.bytes().all(unreserved);
-            (fits, "must be 43 to 128 letters, digits and -._~")
-        }
-        _ => (true, ""),
-    };
-    (!holds).then_some(fault)
+    let verifier = (43..=128).contains(&text.len()) && text.bytes().all(unreserved);
+    match key {
+        "subject_token_type" if text != MACHINE_TOKEN => Some("is not that of a machine token"),
+        "requested_subject" if text.len() != 8 || !digits => Some("must be eight digits"),
+        "code_verifier" if !verifier => Some("must be 43 to 128 letters, digits and -._~"),
+        _ => None,
+    }
 }
 
 /// The base64url of the SHA-256 of a verifier.

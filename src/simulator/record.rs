@@ -9,19 +9,18 @@ use std::pin::pin;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Instant;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use tokio::sync::Notify;
 
 use super::endpoint::Endpoint;
 use super::lock::lock;
 
 /// One request as it was received.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     /// Counts requests from 0, whether or not they are still remembered.
     pub sequence: u64,
     /// When the head had arrived.
-    #[serde(rename = "seconds_ago", serialize_with = "seconds_ago")]
     pub arrived: Instant,
     /// The method.
     pub method: String,
@@ -38,10 +37,6 @@ pub struct Request {
     pub user: Option<String>,
     /// The status answered; `None` while open, and for ever if hung, reset or given up.
     pub status: Option<u16>,
-}
-
-fn seconds_ago<S: Serializer>(at: &Instant, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64(at.elapsed().as_secs_f64())
 }
 
 /// The log and the counts at one moment, as a predicate of `Simulator::wait_until` sees them.

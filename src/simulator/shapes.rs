@@ -60,6 +60,4 @@ pub enum SettingsShape {
     Enveloped,
     /// `{"userRoles":[{"channelId":…}]}`.
     CamelCase,
-    /// `{"data":{"userRoles":…},"meta":…}`.
-    EnvelopedCamelCase,
 }

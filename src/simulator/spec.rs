@@ -167,7 +167,7 @@ pub enum Access {
 }
 
 /// A user's role on a channel, which decides the type of the user's counter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// The counter is always red.
@@ -177,11 +177,12 @@ pub enum Role {
     /// The counter is always grey.
     QualityControl,
     /// No role. A user who has none on any channel has a counter of 0.
+    #[default]
     None,
 }
 
 /// One user of an account.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct UserSpec {
     /// Any string; the path carries it percent-encoded.
     pub id: String,
@@ -209,18 +210,7 @@ pub struct UserSpec {
 impl UserSpec {
     /// A user without a phone number, with one role on all channels, whose counter is simulated.
     pub fn new(id: &str, name: &str, role: Role) -> Self {
-        Self {
-            id: id.to_owned(),
-            name: name.to_owned(),
-            phone: None,
-            role,
-            roles: BTreeMap::new(),
-            team: None,
-            arrives_after: Duration::ZERO,
-            removed: false,
-            pinned: None,
-            last_message: None,
-        }
+        Self { id: id.to_owned(), name: name.to_owned(), role, ..Self::default() }
     }
 
     /// The same user with another role on one channel.

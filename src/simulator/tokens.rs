@@ -96,7 +96,7 @@ impl Tokens {
         }
         let part = |value: &Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
         let header = part(&json!({"alg": "HS256", "typ": "JWT"}));
-        // Nobody has the key that would verify a signature, so that random bytes do.
+        // No client has the key that would verify a signature, so that random bytes do.
         let token = format!("{header}.{}.{}", part(&claims), random());
         self.adopt(&token, good, ttl);
         token
