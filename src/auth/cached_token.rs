@@ -7,9 +7,11 @@
 //!
 //! Renewal is driven by callers: a token that is not requested is not renewed.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
@@ -62,6 +64,8 @@ pub(super) enum TokenOwner {
 #[derive(Debug)]
 pub(super) struct CachedToken {
     owner: TokenOwner,
+    /// The attempts; the end of the process waits for those of refresh tokens.
+    tasks: TaskTracker,
     state: Mutex<State>,
 }
 
@@ -70,41 +74,36 @@ type AttemptResult = Option<Result<Token, TokenError>>;
 #[derive(Debug, Default)]
 struct State {
     current: Option<CurrentToken>,
-    /// How the last attempt failed, if it did.
+    /// How the attempts failed since the last one that succeeded, if they did.
     failure: Option<RenewalFailure>,
     /// The attempt in progress.
     renewal: Option<watch::Receiver<AttemptResult>>,
     /// Number of tokens obtained so far.
     count: u64,
     last_renewed: Option<Stamp>,
-    /// How often in a row a recent token was replaced because it was refused.
-    quick_refusals: u32,
-    /// When the token in use replaced such a one.
-    quickly_refused_at: Option<Stamp>,
+    /// When the token in use replaced a recent one that was refused, and how many in a row did.
+    quick_refusals: Option<(Stamp, u32)>,
 }
 
 #[derive(Debug)]
 struct CurrentToken {
-    token: Token,
-    asked: Stamp,
-    life: Option<Duration>,
-    spent: Duration,
+    obtained: ObtainedToken,
     /// Age at which it is to be renewed.
     renew_after: Option<Duration>,
     /// Whether upstream has refused it.
     refused: bool,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct RenewalFailure {
     error: TokenError,
     at: Stamp,
     first: Stamp,
     times: u32,
     pause: Duration,
-    /// The kinds of failure that were reported since it began.
+    /// The kinds of failure since the first.
     kinds: Vec<(Outcome, bool)>,
-    /// Whether it was logged although the account can still be read.
+    /// Whether one of them was logged, so that the end has to be as well.
     logged: bool,
 }
 
@@ -118,13 +117,6 @@ enum Step {
     Renew(Option<Token>),
 }
 
-/// Ends an attempt even if its task is cancelled or panics.
-struct RenewalAttempt {
-    cached: Arc<CachedToken>,
-    result: watch::Sender<AttemptResult>,
-    finished: bool,
-}
-
 impl ObtainedToken {
     /// A new token.
     pub(super) fn new(token: Token, asked: Stamp, life: Option<Duration>) -> Self {
@@ -133,55 +125,60 @@ impl ObtainedToken {
 }
 
 impl CachedToken {
-    /// No token yet.
-    pub(super) fn new(owner: TokenOwner) -> Arc<Self> {
-        Arc::new(Self { owner, state: Mutex::default() })
+    /// No token yet. Attempts to obtain one are among `tasks`.
+    pub(super) fn new(owner: TokenOwner, tasks: TaskTracker) -> Arc<Self> {
+        Arc::new(Self { owner, tasks, state: Mutex::default() })
     }
 
-    /// The token that is requested. `attempt` obtains a new one if one is needed; it runs in a task of
-    /// its own, one of `tasks` where these are given, and receives the token in use.
+    /// The token that is requested. `attempt` obtains a new one if one is needed; it runs in a task of its
+    /// own, and receives the token in use.
     pub(super) async fn token<F>(
         self: &Arc<Self>,
         request: TokenRequest<'_>,
-        tasks: Option<&TaskTracker>,
         attempt: impl FnOnce(Option<Token>) -> F,
     ) -> Result<Token, TokenError>
     where
         F: Future<Output = Result<ObtainedToken, TokenError>> + Send + 'static,
     {
-        let (mut finished, meanwhile) = {
+        let mut finished = {
             let mut state = self.state();
             match state.step(request, Stamp::now()) {
                 Step::Use(token) => return Ok(token),
                 Step::Fail(error) => return Err(error),
-                Step::Wait(finished) => (finished, None),
+                Step::Wait(finished) => finished,
                 Step::Renew(meanwhile) => {
-                    let (result, finished) = watch::channel(None);
+                    let current = state.current.as_ref();
+                    let current = current.map(|current| current.obtained.token.clone());
+                    let finished = self.begin(attempt(current));
                     state.renewal = Some(finished.clone());
-                    let renewal =
-                        RenewalAttempt { cached: Arc::clone(self), result, finished: false };
-                    let attempt =
-                        attempt(state.current.as_ref().map(|current| current.token.clone()));
-                    let task = async move {
-                        let result = attempt.await;
-                        renewal.finish(result);
-                    };
-                    // The end of the process does not wait for tasks outside `tasks`.
-                    drop(match tasks {
-                        Some(tasks) => tasks.spawn(task),
-                        None => tokio::spawn(task),
-                    });
-                    (finished, meanwhile)
+                    if let Some(token) = meanwhile {
+                        return Ok(token);
+                    }
+                    finished
                 }
             }
         };
-        if let Some(token) = meanwhile {
-            return Ok(token);
-        }
-        let finished = finished.wait_for(Option::is_some).await.ok();
+        let result = finished.wait_for(Option::is_some).await.ok();
+        let result = result.and_then(|result| result.clone());
+        result.unwrap_or(Err(TokenError::Pending(Duration::ZERO)))
+    }
+
+    /// Begins an attempt; its result arrives at the receiver.
+    fn begin(
+        self: &Arc<Self>,
+        attempt: impl Future<Output = Result<ObtainedToken, TokenError>> + Send + 'static,
+    ) -> watch::Receiver<AttemptResult> {
+        let (result, finished) = watch::channel(None);
+        let cached = Arc::clone(self);
+        self.tasks.spawn(async move {
+            // A panic is logged by its hook, and must not keep the next attempt from being made.
+            let obtained = AssertUnwindSafe(attempt).catch_unwind().await;
+            let token =
+                obtained.map_or_else(|_| cached.give_up(), |obtained| cached.finish(obtained));
+            // All callers may have stopped waiting.
+            let _ = result.send(Some(token));
+        });
         finished
-            .and_then(|finished| finished.clone())
-            .unwrap_or(Err(TokenError::Pending(Duration::ZERO)))
     }
 
     /// Ends the pause after a failure, because what caused it may have changed.
@@ -204,21 +201,14 @@ impl CachedToken {
         self.state().failure.is_some()
     }
 
-    /// Whether there is a token that has not expired.
-    pub(super) fn is_valid(&self, now: Stamp) -> bool {
-        self.state().current.as_ref().is_some_and(|current| !current.has_ended(now))
-    }
-
-    /// Whether there is one that upstream has not refused either.
+    /// Whether there is a token that has neither expired nor was refused.
     pub(super) fn is_good(&self, now: Stamp) -> bool {
         self.state().is_good(now)
     }
 
     /// The token in use, unless it has expired.
     pub(super) fn unexpired(&self, now: Stamp) -> Option<Token> {
-        let state = self.state();
-        let current = state.current.as_ref().filter(|current| !current.has_ended(now))?;
-        Some(current.token.clone())
+        self.state().unexpired(now).map(|current| current.obtained.token.clone())
     }
 
     /// When a new token was obtained last, in unix time.
@@ -230,46 +220,45 @@ impl CachedToken {
         lock(&self.state)
     }
 
-    fn finish(&self, result: Result<ObtainedToken, TokenError>) -> Result<Token, TokenError> {
+    fn give_up(&self) -> Result<Token, TokenError> {
+        self.state().renewal = None;
+        Err(TokenError::Pending(Duration::ZERO))
+    }
+
+    /// Records how an attempt ended. One line is logged when attempts begin to fail or have a reason that is
+    /// new since then, and one when they succeed again.
+    fn finish(&self, obtained: Result<ObtainedToken, TokenError>) -> Result<Token, TokenError> {
         let now = Stamp::now();
         let mut state = self.state();
-        let earlier = state.failure.take();
-        let result = match result {
-            Ok(fresh) => Ok(state.take(fresh, self.owner.name(), now)),
-            Err(error) => Err(state.fail(error, earlier.as_ref(), now)),
-        };
-        let good = state.is_good(now);
-        if let Some(failure) = &mut state.failure {
-            failure.logged |= good && !failure.error.is_shared();
-        }
-        let failure = state.failure.clone();
-        drop(state);
-        self.owner.report(earlier.as_ref(), failure.as_ref(), good, now);
-        result
-    }
-}
-
-impl RenewalAttempt {
-    fn finish(mut self, result: Result<ObtainedToken, TokenError>) {
-        self.finished = true;
-        let result = self.cached.finish(result);
-        // All callers may have stopped waiting.
-        let _ = self.result.send(Some(result));
-        self.cached.state().renewal = None;
-    }
-}
-
-impl Drop for RenewalAttempt {
-    fn drop(&mut self) {
-        if !self.finished {
-            self.cached.state().renewal = None;
+        state.renewal = None;
+        match obtained {
+            Ok(obtained) => {
+                let failure = state.failure.take().filter(|failure| failure.logged);
+                let token = state.take(obtained, self.owner.name(), now);
+                drop(state);
+                if let Some(failure) = failure {
+                    self.owner.log_end(failure.first.age(now));
+                }
+                Ok(token)
+            }
+            Err(error) => {
+                let concerns_owner = self.owner.has_to_log(&error, state.is_good(now));
+                let failure = state.fail(&error, now);
+                let logs = failure.is_of_a_new_kind() && concerns_owner;
+                failure.logged |= logs;
+                drop(state);
+                if logs {
+                    self.owner.log_failure(&error);
+                }
+                Err(error)
+            }
         }
     }
 }
 
 impl State {
     /// The policy. A token that has not expired is used, and renewed meanwhile once it is due. Another one
-    /// is needed by a caller to whom it was refused, unless young tokens were refused lately; and by every
+    /// is needed by a caller to which it was refused, unless young tokens were refused lately; and by every
     /// caller once it was refused and so was the last attempt to renew it.
     ///
     /// There is one attempt at a time, and none in the pause after a failure: a caller that needs another
@@ -277,17 +266,15 @@ impl State {
     fn step(&mut self, request: TokenRequest<'_>, now: Stamp) -> Step {
         let was_refused = self.note_refusal(request, now);
         let paused = self.failure.as_ref().is_some_and(|failure| failure.holds(now));
-        let may_renew = self.renewal.is_none() && !paused;
-        let current = self.current.as_ref().filter(|current| !current.has_ended(now));
-        if let Some(current) = current {
-            let token = current.token.clone();
+        if let Some(current) = self.unexpired(now) {
+            let token = current.obtained.token.clone();
             if was_refused && self.would_be_refused_again(current, now) {
                 return Step::Use(token);
             }
             let failed_for_good = self.failure.as_ref().is_some_and(RenewalFailure::is_definite);
             let unusable = was_refused || (current.refused && failed_for_good);
             if !unusable {
-                let renews = current.is_due(now) && may_renew;
+                let renews = current.is_due(now) && self.renewal.is_none() && !paused;
                 return if renews { Step::Renew(Some(token)) } else { Step::Use(token) };
             }
         }
@@ -304,80 +291,64 @@ impl State {
     fn note_refusal(&mut self, request: TokenRequest<'_>, now: Stamp) -> bool {
         let TokenRequest::Replacement(refused) = request else { return false };
         let current = self.current.as_mut().filter(|current| !current.has_ended(now));
-        let Some(current) = current.filter(|current| current.token == *refused) else {
-            return false;
-        };
-        current.refused = true;
-        true
+        let current = current.filter(|current| current.obtained.token == *refused);
+        current.map(|current| current.refused = true).is_some()
     }
 
     /// Whether new tokens are refused lately, so that another one would not help.
     fn would_be_refused_again(&self, current: &CurrentToken, now: Stamp) -> bool {
-        let lately = |at: Stamp| at.age(now) < refused_pause(self.quick_refusals);
+        let lately = |(at, times): (Stamp, u32)| at.age(now) < refused_pause(times);
         let free = self.renewal.is_none();
-        free && current.is_recent(now) && self.quickly_refused_at.is_some_and(lately)
+        free && current.is_recent(now) && self.quick_refusals.is_some_and(lately)
     }
 
-    /// Whether there is a token that has neither expired nor was refused.
+    fn unexpired(&self, now: Stamp) -> Option<&CurrentToken> {
+        self.current.as_ref().filter(|current| !current.has_ended(now))
+    }
+
     fn is_good(&self, now: Stamp) -> bool {
-        self.current.as_ref().is_some_and(|current| !current.has_ended(now) && !current.refused)
+        self.unexpired(now).is_some_and(|current| !current.refused)
     }
 
-    fn take(&mut self, fresh: ObtainedToken, owner: &str, now: Stamp) -> Token {
-        let ObtainedToken { token, asked, life, spent, new } = fresh;
-        let renew_after = life.map(|life| renewal_after(life, owner, self.count));
-        let quickly_refused =
-            self.current.as_ref().is_some_and(|current| current.refused && current.is_recent(now));
-        self.quick_refusals =
-            if quickly_refused { self.quick_refusals.saturating_add(1) } else { 0 };
-        self.quickly_refused_at = quickly_refused.then_some(now);
-        if new {
+    fn take(&mut self, obtained: ObtainedToken, owner: &str, now: Stamp) -> Token {
+        let renew_after = obtained.life.map(|life| renewal_after(life, owner, self.count));
+        let is_quick = |earlier: &CurrentToken| earlier.refused && earlier.is_recent(now);
+        let times = self.quick_refusals.map_or(0, |(_, times)| times).saturating_add(1);
+        let quick = self.current.as_ref().is_some_and(is_quick);
+        self.quick_refusals = quick.then_some((now, times));
+        if obtained.new {
             self.count += 1;
             self.last_renewed = Some(now);
         }
-        let given = token.clone();
-        self.current =
-            Some(CurrentToken { token, asked, life, spent, renew_after, refused: false });
-        given
+        let token = obtained.token.clone();
+        self.current = Some(CurrentToken { obtained, renew_after, refused: false });
+        token
     }
 
-    fn fail(
-        &mut self,
-        error: TokenError,
-        earlier: Option<&RenewalFailure>,
-        now: Stamp,
-    ) -> TokenError {
-        let times = earlier.map_or(0, |earlier| earlier.times).saturating_add(1);
-        let first = earlier.map_or(now, |earlier| earlier.first);
-        let pause = error.pause(times);
-        let mut failure = RenewalFailure {
+    fn fail(&mut self, error: &TokenError, now: Stamp) -> &mut RenewalFailure {
+        let failure = self.failure.get_or_insert_with(|| RenewalFailure {
             error: error.clone(),
             at: now,
-            first,
-            times,
-            pause,
+            first: now,
+            times: 0,
+            pause: Duration::ZERO,
             kinds: Vec::new(),
             logged: false,
-        };
-        if let Some(earlier) = earlier {
-            failure.kinds.clone_from(&earlier.kinds);
-            failure.logged = earlier.logged;
-        }
-        if !failure.kinds.contains(&failure.kind()) {
-            failure.kinds.push(failure.kind());
-        }
-        self.failure = Some(failure);
-        error
+        });
+        failure.times = failure.times.saturating_add(1);
+        (failure.error, failure.at) = (error.clone(), now);
+        failure.pause = error.pause(failure.times);
+        failure
     }
 }
 
 impl CurrentToken {
     fn spent(&self, now: Stamp) -> Duration {
-        self.spent.saturating_add(self.asked.age(now))
+        self.obtained.spent.saturating_add(self.obtained.asked.age(now))
     }
 
     fn has_ended(&self, now: Stamp) -> bool {
-        self.life.is_some_and(|life| self.spent(now) >= life)
+        self.obtained.life.is_some_and(|life| self.spent(now) >= life)
     }
 
     fn is_due(&self, now: Stamp) -> bool {
@@ -386,7 +357,7 @@ impl CurrentToken {
 
     /// Whether it is so recent that upstream has no reason to refuse it.
     fn is_recent(&self, now: Stamp) -> bool {
-        self.spent(now) < self.life.map_or(RECENT, |life| life / 2)
+        self.spent(now) < self.obtained.life.map_or(RECENT, |life| life / 2)
     }
 }
 
@@ -400,9 +371,14 @@ impl RenewalFailure {
         matches!(self.error.outcome(), Outcome::Unauthorized | Outcome::Forbidden)
     }
 
-    /// What has to differ for a failure to be logged again.
-    fn kind(&self) -> (Outcome, bool) {
-        (self.error.outcome(), self.error.login_needed())
+    /// Whether the last error is of a kind that did not occur before, which is recorded.
+    fn is_of_a_new_kind(&mut self) -> bool {
+        let kind = (self.error.outcome(), self.error.login_needed());
+        let new = !self.kinds.contains(&kind);
+        if new {
+            self.kinds.push(kind);
+        }
+        new
     }
 }
 
@@ -414,41 +390,30 @@ impl TokenOwner {
         }
     }
 
-    /// Logs one line when attempts begin to fail or have a reason that is new since then, and one when
-    /// they succeed again; for an account only while its token is `good`, because otherwise its poller does.
-    fn report(
-        &self,
-        earlier: Option<&RenewalFailure>,
-        failure: Option<&RenewalFailure>,
-        good: bool,
-        now: Stamp,
-    ) {
-        let known = earlier.map_or(0, |earlier| earlier.kinds.len());
-        let is_new = failure.is_some_and(|failure| failure.kinds.len() > known);
-        match (self, failure) {
-            (Self::Partner(partner), Some(failure)) if is_new => {
-                let problem = &failure.error;
+    /// Whether a failure is logged here: for an account only while its token is `good`, because otherwise
+    /// its poller does.
+    fn has_to_log(&self, error: &TokenError, good: bool) -> bool {
+        matches!(self, Self::Partner(_)) || (good && !error.is_shared())
+    }
+
+    fn log_failure(&self, problem: &TokenError) {
+        match self {
+            Self::Partner(partner) => {
                 warn!(partner, %problem, "the login of the partner fails, for all of its accounts");
             }
-            (Self::Partner(partner), None) => {
-                if let Some(earlier) = earlier {
-                    let down_for = text::elapsed(earlier.first.age(now));
-                    info!(partner, down_for, "the login of the partner works again");
-                }
-            }
-            (Self::Account(account), None) => {
-                if let Some(earlier) = earlier.filter(|earlier| earlier.logged) {
-                    let down_for = text::elapsed(earlier.first.age(now));
-                    info!(%account, down_for, "the token can be renewed again");
-                }
-            }
-            (Self::Account(account), Some(failure))
-                if is_new && good && !failure.error.is_shared() =>
-            {
-                let problem = &failure.error;
+            Self::Account(account) => {
                 warn!(%account, %problem, "cannot renew the token; the old one is still good");
             }
-            _ => {}
+        }
+    }
+
+    fn log_end(&self, down_for: Duration) {
+        let down_for = text::elapsed(down_for);
+        match self {
+            Self::Partner(partner) => {
+                info!(partner, down_for, "the login of the partner works again");
+            }
+            Self::Account(account) => info!(%account, down_for, "the token can be renewed again"),
         }
     }
 }

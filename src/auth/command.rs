@@ -8,7 +8,6 @@
 
 use std::io;
 use std::process::{ExitStatus, Stdio};
-use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -18,7 +17,7 @@ use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use super::cached_token::ObtainedToken;
-use super::command_error::{CommandError, OUTPUT_MAX, TIME_LIMIT};
+use super::command_error::{CommandProblem, OUTPUT_MAX, TIME_LIMIT, TokenCommandError};
 use super::error::TokenError;
 use super::jwt::Claims;
 use super::leftover::{Leftover, MARK_VARIABLE, Mark, Outputs};
@@ -67,54 +66,43 @@ impl Drop for ProcessGroup {
 pub(super) async fn run(words: &[String], left: &Leftover) -> Result<ObtainedToken, TokenError> {
     let asked = Stamp::now();
     let program = words.first().map_or("", String::as_str);
-    left.wait(program).await?;
-    let output = output(words, program, left).await?;
-    let malformed = || CommandError::Malformed { program: program.to_owned() };
-    let (token, life) = parse(&output, asked).ok_or_else(malformed)?;
+    let failed = |problem| TokenCommandError { program: program.to_owned(), problem };
+    left.wait(failed).await?;
+    let output = output(words, left).await.map_err(failed)?;
+    let printed = parse(&output, asked).ok_or_else(|| failed(CommandProblem::Malformed));
+    let (token, life) = printed?;
     let token = Token::new(&token, || format!("that token_command {program} printed"))?;
     Ok(ObtainedToken::new(token, asked, life))
 }
 
 /// What a command prints if it succeeds.
-async fn output(words: &[String], program: &str, left: &Leftover) -> Result<Vec<u8>, CommandError> {
-    let program = program.to_owned();
+async fn output(words: &[String], left: &Leftover) -> Result<Vec<u8>, CommandProblem> {
     let mark = Mark::new();
-    let mut child = match spawn(words, &mark) {
-        Ok(child) => child,
-        Err(error) => return Err(CommandError::NotRun { program, source: Arc::new(error) }),
-    };
+    let mut child = spawn(words, &mark)?;
     let mut group = ProcessGroup(child.id().and_then(|id| Pid::from_raw(id.cast_signed())));
     let mut outputs = Outputs { stdout: child.stdout.take(), stderr: child.stderr.take() };
     let ended = timeout(TIME_LIMIT, wait(&mut child, &mut outputs)).await;
     let output = match ended {
-        Err(_) => Err(CommandError::TimedOut { program }),
+        Err(_) => Err(CommandProblem::TimedOut),
         Ok(Err(error)) if error.kind() == io::ErrorKind::FileTooLarge => {
-            Err(CommandError::TooLong { program })
+            Err(CommandProblem::TooLong)
         }
-        Ok(ended) => printed(ended, program, &mut group),
+        Ok(Err(error)) => Err(error.into()),
+        Ok(Ok((status, output, error_line))) => {
+            group.0 = None;
+            if status.success() { Ok(output) } else { Err(failure(status, &error_line)) }
+        }
     };
     drop(group);
     left.watch(mark, outputs);
     output
 }
 
-/// The output of a program that has ended and closed its outputs.
-fn printed(
-    ended: io::Result<(ExitStatus, Vec<u8>, Vec<u8>)>,
-    program: String,
-    group: &mut ProcessGroup,
-) -> Result<Vec<u8>, CommandError> {
-    let (status, output, error_line) = ended.map_err(|error| CommandError::NotRun {
-        program: program.clone(),
-        source: Arc::new(error),
-    })?;
-    group.0 = None;
-    if status.success() {
-        return Ok(output);
-    }
-    let error_line = String::from_utf8_lossy(&error_line);
+/// What a program says that has failed.
+fn failure(status: ExitStatus, error_line: &[u8]) -> CommandProblem {
+    let error_line = String::from_utf8_lossy(error_line);
     let error_line = text::one_line(error_line.lines().next().unwrap_or_default(), ERROR_LINE_MAX);
-    Err(CommandError::Failed { program, status, error_line })
+    CommandProblem::Failed(status, error_line)
 }
 
 fn spawn(words: &[String], mark: &Mark) -> io::Result<Child> {
@@ -222,7 +210,7 @@ mod tests {
             .unwrap_err();
         let message = missing.to_string();
         assert!(
-            message.starts_with("cannot run token_command /nonexistent/get-token: "),
+            message.starts_with("token_command /nonexistent/get-token cannot be run: "),
             "{message}"
         );
     }

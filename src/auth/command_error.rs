@@ -12,56 +12,47 @@ pub(super) const OUTPUT_MAX: u64 = 64 * 1024;
 
 /// Why a command gave no token.
 #[derive(Debug, Clone, thiserror::Error)]
-pub enum CommandError {
-    /// It cannot be run.
-    #[error("cannot run token_command {program}: {source}")]
-    NotRun {
-        /// The first word.
-        program: String,
-        /// What the operating system says.
-        source: Arc<io::Error>,
-    },
+#[error("token_command {program} {problem}")]
+pub struct TokenCommandError {
+    /// The first word.
+    pub program: String,
+    /// What went wrong.
+    pub problem: CommandProblem,
+}
+
+/// What went wrong with a command.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum CommandProblem {
+    /// The operating system does not run it.
+    #[error("cannot be run: {0}")]
+    NotRun(Arc<io::Error>),
     /// It was stopped because it took too long.
-    #[error("token_command {program} took longer than {} s and was killed", TIME_LIMIT.as_secs())]
-    TimedOut {
-        /// The first word.
-        program: String,
-    },
+    #[error("took longer than {} s and was killed", TIME_LIMIT.as_secs())]
+    TimedOut,
     /// It was stopped because it printed too much.
-    #[error("token_command {program} printed more than {} KiB and was killed", OUTPUT_MAX >> 10)]
-    TooLong {
-        /// The first word.
-        program: String,
-    },
-    /// It was not run, because a process of the last attempt is still there.
+    #[error("printed more than {} KiB and was killed", OUTPUT_MAX >> 10)]
+    TooLong,
+    /// It was not run, because a process of the last attempt is still there: this one, where it is known.
     #[error(
-        "token_command {program} is not run again while {} that it has started is still there; end it, and \
-         let the program wait for its children",
-        pid.map_or_else(|| "a process".to_owned(), |pid| format!("process {pid}"))
+        "is not run again while {} that it has started is still there; end it, and let the program wait for \
+         its children",
+        .0.map_or_else(|| "a process".to_owned(), |pid| format!("process {pid}"))
     )]
-    StillRunning {
-        /// The first word.
-        program: String,
-        /// The process, where it is known.
-        pid: Option<u32>,
-    },
-    /// It says that it failed.
-    #[error("token_command {program} failed, {status}{}{error_line}", if error_line.is_empty() { "" } else { ": " })]
-    Failed {
-        /// The first word.
-        program: String,
-        /// How it ended.
-        status: ExitStatus,
-        /// The first line that it printed to standard error, cut and cleaned; may be empty.
-        error_line: String,
-    },
+    StillRunning(Option<u32>),
+    /// It says that it failed. The line is the first that it printed to standard error, cut and cleaned; it
+    /// may be empty.
+    #[error("failed, {0}{separator}{1}", separator = if .1.is_empty() { "" } else { ": " })]
+    Failed(ExitStatus, String),
     /// It printed something else.
     #[error(
-        "token_command {program} printed no {{\"access_token\": \"…\", \"expires_in\": 3600}} \
-         on standard output; expires_in may be missing"
+        "printed no {{\"access_token\": \"…\", \"expires_in\": 3600}} on standard output; expires_in may be \
+         missing"
     )]
-    Malformed {
-        /// The first word.
-        program: String,
-    },
+    Malformed,
+}
+
+impl From<io::Error> for CommandProblem {
+    fn from(error: io::Error) -> Self {
+        Self::NotRun(Arc::new(error))
+    }
 }

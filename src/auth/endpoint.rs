@@ -65,14 +65,8 @@ pub(super) struct GrantedTokens {
     pub(super) refresh_life: Option<Duration>,
 }
 
-/// Why there are none.
-#[derive(Debug)]
-pub(super) struct GrantRefusal {
-    pub(super) error: Error,
-}
-
 /// The login of a partner, as the header of a request.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(super) struct BasicAuth {
     header: HeaderValue,
     password: SecretString,
@@ -101,26 +95,21 @@ impl TokenClient {
         limiter: &Limiter,
         login: &BasicAuth,
         grant: &Grant<'_>,
-    ) -> Result<GrantedTokens, GrantRefusal> {
+    ) -> Result<GrantedTokens, Error> {
         let sent = Instant::now();
         let result = self.send(login, grant).await;
         self.process.observe_request(Endpoint::Token, sent.elapsed());
-        let outcome = result.as_ref().map_or_else(|failed| failed.error.outcome(), |_| Outcome::Ok);
+        let outcome = result.as_ref().map_or_else(Error::outcome, |_| Outcome::Ok);
         self.tally.request(Endpoint::Token, outcome);
         limiter.request_ended(outcome == Outcome::Timeout);
-        if let Err(GrantRefusal { error: Error::Status { status: 429, retry_after, .. } }) = &result
-        {
+        if let Err(Error::Status { status: 429, retry_after, .. }) = &result {
             limiter.pause(*retry_after);
         }
         drop(permit);
         result
     }
 
-    async fn send(
-        &self,
-        login: &BasicAuth,
-        grant: &Grant<'_>,
-    ) -> Result<GrantedTokens, GrantRefusal> {
+    async fn send(&self, login: &BasicAuth, grant: &Grant<'_>) -> Result<GrantedTokens, Error> {
         let asked = Stamp::now();
         let timeout = self.timeout;
         let mut url = self.base_url.clone();
@@ -137,9 +126,7 @@ impl TokenClient {
             return Ok(parse(&body?, asked)?);
         }
         let mask = |text: &str| grant.mask(&login.mask(text));
-        let body = body.unwrap_or_default();
-        let error = refusal(status, &headers, &body, mask);
-        Err(error.into())
+        Err(refusal(status, &headers, &body.unwrap_or_default(), mask))
     }
 }
 
@@ -204,37 +191,22 @@ impl BasicAuth {
     }
 }
 
-impl GrantRefusal {
-    /// Whether upstream says that the token, code or login in the grant itself is not valid.
-    pub(super) fn is_of_the_grant(&self) -> bool {
-        let known = ["oauthtokenunknownorrevoked", "invalidgrant"];
-        match &self.error {
-            Error::Status { status: 400 | 401 | 403, code: Some(code), .. } => {
-                known.contains(&code.as_str())
-            }
-            _ => false,
+/// Whether upstream says that the token, code or login in a grant is itself not valid.
+pub(super) fn refuses_grant(error: &Error) -> bool {
+    let known = ["oauthtokenunknownorrevoked", "invalidgrant"];
+    match error {
+        Error::Status { status: 400 | 401 | 403, code: Some(code), .. } => {
+            known.contains(&code.as_str())
         }
-    }
-
-    /// Whether it is certain that the request had no effect upstream. Otherwise a refresh token may be
-    /// spent.
-    pub(super) fn is_without_effect(&self) -> bool {
-        match &self.error {
-            Error::Status { status, .. } => (300..500).contains(status),
-            error => error.was_not_sent(),
-        }
+        _ => false,
     }
 }
 
-impl From<Error> for GrantRefusal {
-    fn from(error: Error) -> Self {
-        Self { error }
-    }
-}
-
-impl From<Malformed> for GrantRefusal {
-    fn from(error: Malformed) -> Self {
-        Error::from(error).into()
+/// Whether it is certain that a request had no effect upstream. Otherwise a refresh token may be spent.
+pub(super) fn was_without_effect(error: &Error) -> bool {
+    match error {
+        Error::Status { status, .. } => (300..500).contains(status),
+        error => error.was_not_sent(),
     }
 }
 
@@ -337,7 +309,7 @@ mod tests {
         }
         let body = include_bytes!("../../tests/fixtures/v2-error-401.json");
         let error = refusal(StatusCode::UNAUTHORIZED, &HeaderMap::new(), body, str::to_owned);
-        assert!(GrantRefusal::from(error).is_of_the_grant());
+        assert!(refuses_grant(&error));
     }
 
     #[test]
@@ -406,7 +378,7 @@ mod tests {
     fn a_refusal_of_the_grant_differs_from_other_refusals() {
         let refused = |status: u16, body: &str| {
             let status = StatusCode::from_u16(status).unwrap();
-            GrantRefusal::from(refusal(status, &HeaderMap::new(), body.as_bytes(), str::to_owned))
+            refusal(status, &HeaderMap::new(), body.as_bytes(), str::to_owned)
         };
         for (status, body, of_the_grant) in [
             (401, r#"{"code":"OAUTH_TOKEN_UNKNOWN_OR_REVOKED"}"#, true),
@@ -419,8 +391,8 @@ mod tests {
             (429, "", false),
         ] {
             let refused = refused(status, body);
-            assert_eq!(refused.is_of_the_grant(), of_the_grant, "{status} {body}");
-            assert_eq!(refused.is_without_effect(), status < 500, "{status} {body}");
+            assert_eq!(refuses_grant(&refused), of_the_grant, "{status} {body}");
+            assert_eq!(was_without_effect(&refused), status < 500, "{status} {body}");
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::command_error::CommandError;
+use super::command_error::TokenCommandError;
 use crate::account::AccountName;
 use crate::metrics::Outcome;
 use crate::schedule::{refused_pause, unreached_pause};
@@ -48,7 +48,7 @@ pub enum TokenError {
     },
     /// The command gave none.
     #[error(transparent)]
-    Command(#[from] CommandError),
+    Command(#[from] TokenCommandError),
     /// The configuration lacks what the exchange needs.
     #[error("account_id is missing, without which a partner's login cannot be exchanged")]
     NoAccountId,
@@ -233,9 +233,21 @@ impl TokenError {
         !matches!(self, Self::Partner { .. } | Self::Pending(_))
     }
 
+    /// Upstream's refusal to do `what`.
+    pub(super) fn refused(what: &'static str, error: Error) -> Self {
+        Self::Refused { what, source: Arc::new(error) }
+    }
+
     /// A file that could not be read.
     pub(super) fn unreadable(what: &'static str, path: PathBuf, source: io::Error) -> Self {
         Self::Unreadable { what, path, source: Arc::new(source) }
+    }
+}
+
+/// A request that is not sent without a token.
+impl From<TokenError> for Error {
+    fn from(error: TokenError) -> Self {
+        Self::NotSent(error.to_string(), error.outcome())
     }
 }
 

@@ -22,7 +22,6 @@ use super::endpoint::GrantedTokens;
 use super::error::{LoginReason, TokenError};
 use super::token::Token;
 use crate::account::{Account, AccountId, AccountName};
-use crate::blocking;
 use crate::clock::Stamp;
 use crate::storage::{AccountFiles, AccountFolder, StateError, Storage, parse_state, state_bytes};
 
@@ -34,7 +33,7 @@ const VERSION: u32 = 1;
 const REFRESH_LIFE: Duration = Duration::from_hours(7 * 24);
 
 /// The content of the file.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct StoredTokens {
     /// A hash of the refresh token that a login gave and that this one descends from.
     seed: String,
@@ -45,9 +44,9 @@ pub(super) struct StoredTokens {
     /// When tokens were obtained last, as unix time in milliseconds.
     renewed: Option<u64>,
     /// Whether the refresh token may have been sent without the response having been stored.
-    started: bool,
+    pub(super) started: bool,
     /// Why a person has to log in, if that is so.
-    login_needed: Option<LoginReason>,
+    pub(super) login_needed: Option<LoginReason>,
     /// What was stored before a login that was not redeemed yet: it may turn out to be none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     earlier: Option<Box<StoredTokens>>,
@@ -77,7 +76,7 @@ pub(super) struct TokenJournal {
 #[derive(Debug, Default)]
 pub(super) struct OpenJournal {
     files: Option<Arc<AccountFiles>>,
-    stored: Option<StoredTokens>,
+    pub(super) stored: Option<StoredTokens>,
     /// What could not be written.
     unsaved: Option<StoredTokens>,
 }
@@ -88,12 +87,7 @@ impl StoredTokens {
         Self {
             seed: seed_of(token),
             refresh_token: token.expose_secret().to_owned(),
-            refresh_end: None,
-            access: None,
-            renewed: None,
-            started: false,
-            login_needed: None,
-            earlier: None,
+            ..Self::default()
         }
     }
 
@@ -117,14 +111,6 @@ impl StoredTokens {
 
     pub(super) fn refresh_token(&self) -> SecretString {
         self.refresh_token.clone().into()
-    }
-
-    pub(super) fn is_started(&self) -> bool {
-        self.started
-    }
-
-    pub(super) fn login_needed(&self) -> Option<&LoginReason> {
-        self.login_needed.as_ref()
     }
 
     /// When tokens were obtained last, in unix time.
@@ -157,11 +143,6 @@ impl StoredTokens {
         Self { started: true, ..self.clone() }
     }
 
-    /// The same, certainly not used by upstream.
-    pub(super) fn not_sent(&self) -> Self {
-        Self { started: false, ..self.clone() }
-    }
-
     /// The same, no longer valid.
     pub(super) fn dead(&self, reason: LoginReason) -> Self {
         Self { started: false, login_needed: Some(reason), ..self.clone() }
@@ -190,9 +171,7 @@ impl StoredTokens {
             refresh_end,
             access: Some(access),
             renewed: Some(millis(asked)),
-            started: false,
-            login_needed: None,
-            earlier: None,
+            ..Self::default()
         }
     }
 
@@ -260,9 +239,8 @@ impl TokenJournal {
 
     /// What the process that holds the lock has written, if anything, without the lock.
     pub(super) async fn read_unlocked(&self) -> Result<Option<StoredTokens>, TokenError> {
-        let storage = self.storage.clone().ok_or(TokenError::NoStorage)?;
-        let folder = self.folder.clone();
-        let content = blocking::run(move || storage.read_unlocked(folder, FILE)).await?;
+        let storage = self.storage.as_ref().ok_or(TokenError::NoStorage)?;
+        let content = storage.files(self.folder.clone()).read_unlocked(FILE).await?;
         content.map(|content| self.parse(&content)).transpose()
     }
 
@@ -277,10 +255,6 @@ impl TokenJournal {
 }
 
 impl OpenJournal {
-    pub(super) fn stored(&self) -> Option<&StoredTokens> {
-        self.stored.as_ref()
-    }
-
     /// Continues with the token of a login; the next write stores it.
     pub(super) fn begin(&mut self, login: &SecretString) {
         self.stored = Some(match self.stored.take() {
@@ -396,7 +370,7 @@ mod tests {
         let open = |storage| TokenJournal::new(Some(storage), &account);
         let first = open(Storage::new(temporary.path().join("data")));
         let mut journal = first.open().await.unwrap();
-        assert!(journal.stored().is_none());
+        assert!(journal.stored.is_none());
         let stored = StoredTokens::from_login(&"first".into()).started();
         journal.write(stored.clone()).await.unwrap();
         let second = open(Storage::new(temporary.path().join("data")));
@@ -405,7 +379,7 @@ mod tests {
         let process = format!("is locked by process {}", std::process::id());
         assert!(refused.contains(&process), "{refused}");
         drop((journal, first));
-        assert_eq!(second.open().await.unwrap().stored(), Some(&stored));
+        assert_eq!(second.open().await.unwrap().stored, Some(stored));
     }
 
     #[tokio::test]

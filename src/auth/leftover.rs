@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tracing::warn;
 
-use super::command_error::CommandError;
+use super::command_error::{CommandProblem, TokenCommandError};
 use crate::blocking::{self, lock};
 
 /// The variable that holds the mark.
@@ -80,14 +80,16 @@ impl Leftover {
     /// Waits a moment for the end of what the last run has left.
     ///
     /// # Errors
-    /// When something of it is still there, which is logged once.
-    pub(super) async fn wait(&self, program: &str) -> Result<(), CommandError> {
+    /// When something of it is still there, which is logged once; `failed` makes the error.
+    pub(super) async fn wait(
+        &self,
+        failed: impl FnOnce(CommandProblem) -> TokenCommandError,
+    ) -> Result<(), TokenCommandError> {
         let Some(mut left) = lock(&self.0).take() else { return Ok(()) };
         if timeout(END_TIMEOUT, &mut left.watch).await.is_ok() {
             return Ok(());
         }
-        let error =
-            CommandError::StillRunning { program: program.to_owned(), pid: *lock(&left.pid) };
+        let error = failed(CommandProblem::StillRunning(*lock(&left.pid)));
         if !std::mem::replace(&mut left.logged, true) {
             warn!("{error}");
         }

@@ -22,7 +22,7 @@ mod source;
 mod times;
 mod token;
 
-pub use self::command_error::CommandError;
+pub use self::command_error::{CommandProblem, TokenCommandError};
 pub use self::error::{LoginReason, TokenError};
 #[cfg(fuzzing)]
 pub use self::journal::uses_stored_tokens;

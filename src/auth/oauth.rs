@@ -6,7 +6,6 @@
 //! next one is on disk, and never again sends one that upstream has definitely refused: another login
 //! is needed then. docs/tokens.md says what is lost by which crash.
 
-use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -15,8 +14,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, error};
 
-use super::cached_token::{CachedToken, ObtainedToken, TokenOwner, TokenRequest};
-use super::endpoint::{Grant, GrantedTokens, TokenClient};
+use super::cached_token::{CachedToken, ObtainedToken, TokenOwner};
+use super::endpoint::{Grant, GrantedTokens, TokenClient, refuses_grant, was_without_effect};
 use super::error::{LoginReason, TokenError};
 use super::journal::{OpenJournal, StoredTokens, TokenJournal};
 use super::partner::PartnerLogin;
@@ -43,11 +42,14 @@ pub(super) struct RenewalTasks {
 }
 
 /// Renews the tokens of one account.
+#[derive(Debug)]
 pub(super) struct OAuthRenewer {
-    cached: Arc<CachedToken>,
+    /// The access token.
+    pub(super) cached: Arc<CachedToken>,
     journal: Arc<TokenJournal>,
-    partner_login: Arc<PartnerLogin>,
-    login: SecretFile,
+    pub(super) partner_login: Arc<PartnerLogin>,
+    /// The refresh token of the last login.
+    pub(super) login: SecretFile,
     account_id: Option<AccountId>,
     renewals: Arc<RenewalTasks>,
     times: Mutex<TokenTimes>,
@@ -61,56 +63,17 @@ impl OAuthRenewer {
         account_id: Option<AccountId>,
         renewals: Arc<RenewalTasks>,
     ) -> Self {
-        let cached = CachedToken::new(TokenOwner::Account(journal.account.clone()));
-        Self {
-            cached,
-            journal,
-            partner_login,
-            login,
-            account_id,
-            renewals,
-            times: Mutex::default(),
-        }
-    }
-
-    pub(super) fn cached(&self) -> &CachedToken {
-        &self.cached
-    }
-
-    pub(super) fn partner_login(&self) -> &PartnerLogin {
-        &self.partner_login
-    }
-
-    /// The access token that is requested.
-    pub(super) async fn token(
-        self: &Arc<Self>,
-        token_client: &TokenClient,
-        request: TokenRequest<'_>,
-    ) -> Result<Token, TokenError> {
-        if self.login.has_changed().await {
-            self.cached.renew_soon();
-        }
-        let attempt = |current| {
-            let (renewer, token_client) = (Arc::clone(self), token_client.clone());
-            async move {
-                let result = renewer.renew(&token_client, current).await;
-                count(&token_client, &result);
-                result
-            }
-        };
-        self.cached.token(request, Some(&self.renewals.tasks), attempt).await
+        let owner = TokenOwner::Account(journal.account.clone());
+        let (cached, times) = (CachedToken::new(owner, renewals.tasks.clone()), Mutex::default());
+        Self { cached, journal, partner_login, login, account_id, renewals, times }
     }
 
     pub(super) fn times(&self) -> TokenTimes {
-        *self.own_times()
-    }
-
-    fn own_times(&self) -> MutexGuard<'_, TokenTimes> {
-        lock(&self.times)
+        *lock(&self.times)
     }
 
     /// Gets another access token than the one in use, `current`: the one that is stored, or a new one.
-    async fn renew(
+    pub(super) async fn renew(
         &self,
         token_client: &TokenClient,
         current: Option<Token>,
@@ -126,8 +89,9 @@ impl OAuthRenewer {
         self.unsaved().retain(|journal| !Arc::ptr_eq(journal, &self.journal));
         self.adopt_login(&mut journal).await?;
         let result = self.renew_stored(token_client, current, &mut journal).await;
-        if let Some(stored) = journal.stored() {
-            *self.own_times() = TokenTimes { expiry: stored.end(), last_refresh: stored.renewed() };
+        if let Some(stored) = &journal.stored {
+            *lock(&self.times) =
+                TokenTimes { expiry: stored.end(), last_refresh: stored.renewed() };
         }
         result
     }
@@ -138,18 +102,17 @@ impl OAuthRenewer {
         current: Option<Token>,
         journal: &mut OpenJournal,
     ) -> Result<ObtainedToken, TokenError> {
-        let stored =
-            journal.stored().cloned().ok_or_else(|| self.login_needed(LoginReason::Never))?;
+        let stored = journal.stored.clone().ok_or_else(|| self.login_needed(LoginReason::Never))?;
         let access = stored.access(Stamp::now());
         if let Some(fresh) = access.filter(|fresh| Some(&fresh.token) != current.as_ref()) {
             return Ok(fresh);
         }
-        if let Some(reason) = stored.login_needed() {
+        if let Some(reason) = &stored.login_needed {
             return Err(self.login_needed(reason.clone()));
         }
         let login = self.partner_login.read_login().await?;
         let permit = self.permit().await?;
-        if !stored.is_started() {
+        if !stored.started {
             journal.write(stored.started()).await?;
         }
         let client = self.partner_login.partner.client_id.as_deref().unwrap_or_default();
@@ -158,17 +121,17 @@ impl OAuthRenewer {
         let sent = Instant::now();
         match self.partner_login.request(token_client, permit, &login, &grant).await {
             Ok(granted) => self.store(journal, &stored, granted, sent).await,
-            Err(refused) if refused.is_of_the_grant() => {
-                let lost = stored.is_started();
+            Err(refused) if refuses_grant(&refused) => {
+                let lost = stored.started;
                 let reason = if lost { LoginReason::AnswerLost } else { LoginReason::Revoked };
                 journal.try_write(stored.dead(reason.clone())).await;
                 Err(self.login_needed(reason))
             }
             Err(refused) => {
-                if refused.is_without_effect() && !stored.is_started() {
-                    journal.try_write(stored.not_sent()).await;
+                if was_without_effect(&refused) && !stored.started {
+                    journal.try_write(stored).await;
                 }
-                Err(refused.into_error("cannot renew the token"))
+                Err(TokenError::refused("cannot renew the token", refused))
             }
         }
     }
@@ -186,7 +149,7 @@ impl OAuthRenewer {
         if let Some(found) = self.other_account(&granted.access) {
             next = next.of_other_account(found);
         }
-        let refused = next.login_needed().cloned();
+        let refused = next.login_needed.clone();
         if let Err(problem) = journal.write_response(next).await {
             let account = &self.journal.account;
             error!(
@@ -211,11 +174,11 @@ impl OAuthRenewer {
     /// Takes over the refresh token of a later login.
     async fn adopt_login(&self, journal: &mut OpenJournal) -> Result<(), TokenError> {
         match self.read_login().await {
-            Ok(Some(token)) if !journal.stored().is_some_and(|stored| stored.is_of(&token)) => {
+            Ok(Some(token)) if !journal.stored.as_ref().is_some_and(|own| own.is_of(&token)) => {
                 journal.begin(&token);
             }
             // The stored token can be used without it.
-            Err(error) if journal.stored().is_none() => return Err(error),
+            Err(error) if journal.stored.is_none() => return Err(error),
             _ => {}
         }
         Ok(())
@@ -259,24 +222,5 @@ impl OAuthRenewer {
     fn login_needed(&self, why: LoginReason) -> TokenError {
         let account: AccountName = self.journal.account.clone();
         TokenError::LoginNeeded { account, why }
-    }
-}
-
-/// Counts a result that came from an attempt.
-pub(super) fn count(token_client: &TokenClient, result: &Result<ObtainedToken, TokenError>) {
-    let counts = match result {
-        Ok(fresh) => fresh.new,
-        Err(error) => error.counts_as_attempt(),
-    };
-    if counts {
-        token_client.tally.token_refresh(result.is_ok());
-    }
-}
-
-impl fmt::Debug for OAuthRenewer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OAuthRenewer")
-            .field("account", &self.journal.account)
-            .finish_non_exhaustive()
     }
 }

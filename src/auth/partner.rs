@@ -5,14 +5,14 @@
 //! A login that fails is one failure: it is logged once and retried with growing pauses, whichever
 //! account needs a token; the other accounts get the last error.
 
-use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
 
 use super::cached_token::{CachedToken, ObtainedToken, TokenOwner, TokenRequest};
-use super::endpoint::{BasicAuth, Grant, GrantRefusal, GrantedTokens, TokenClient};
+use super::endpoint::{BasicAuth, Grant, GrantedTokens, TokenClient};
 use super::error::TokenError;
 use super::secret_file::SecretFile;
 use super::token::Token;
@@ -21,6 +21,7 @@ use crate::blocking::lock;
 use crate::clock::Stamp;
 use crate::limit::{GlobalLimit, Lane, Limiter, Pace, Permit};
 use crate::metrics::{Outcome, Tally};
+use crate::transport::Error;
 
 /// Requests of one partner for tokens in flight at the same time.
 const CONCURRENCY: usize = 8;
@@ -28,6 +29,7 @@ const CONCURRENCY: usize = 8;
 const PAUSE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Where the tokens of a partner's accounts come from.
+#[derive(Debug)]
 pub(super) struct PartnerLogin {
     pub(super) partner: Arc<Partner>,
     limiter: Limiter,
@@ -44,39 +46,42 @@ impl PartnerLogin {
         let global = GlobalLimit::new(CONCURRENCY);
         let pace = Arc::new(Pace::new(limit));
         let limiter = Limiter::new(CONCURRENCY, pace, global, Arc::new(Tally::default()));
-        let machine = CachedToken::new(TokenOwner::Partner(partner.name.clone()));
+        let owner = TokenOwner::Partner(partner.name.clone());
+        let machine = CachedToken::new(owner, TaskTracker::new());
         let password = SecretFile::new("password file", partner.password_file.clone());
         Self { partner, limiter, machine, password, login: Mutex::default() }
     }
 
-    /// A token of an account of this partner.
+    /// A token of the account of this number, which is one of this partner.
     pub(super) async fn exchange(
-        self: Arc<Self>,
-        token_client: TokenClient,
-        account: AccountId,
+        self: &Arc<Self>,
+        token_client: &TokenClient,
+        number: Option<AccountId>,
     ) -> Result<ObtainedToken, TokenError> {
-        let mut machine = self.machine(&token_client, TokenRequest::Current).await?;
+        let account = number.ok_or(TokenError::NoAccountId)?;
+        let mut machine = self.machine(token_client, TokenRequest::Current).await?;
         let mut renewed = false;
         loop {
             let grant =
                 Grant::Exchange { machine: &machine, account: &account, scope: self.scope() };
             // The login that gave the machine token.
-            let login = self.last_login().ok_or(TokenError::Pending(Duration::ZERO))?;
+            let login = lock(&self.login).clone().ok_or(TokenError::Pending(Duration::ZERO))?;
             let permit = self.permit().await?;
-            let refused = match token_client.request(permit, &self.limiter, &login, &grant).await {
+            let refused = match self.request(token_client, permit, &login, &grant).await {
                 Ok(granted) => return Ok(granted.into()),
                 Err(refused) => refused,
             };
-            if refused.error.outcome() == Outcome::Unauthorized && !renewed {
-                let other =
-                    self.machine(&token_client, TokenRequest::Replacement(&machine)).await?;
+            if refused.outcome() == Outcome::Unauthorized && !renewed {
+                let refused = TokenRequest::Replacement(&machine);
+                let other = self.machine(token_client, refused).await?;
                 renewed = true;
                 if other != machine {
                     machine = other;
                     continue;
                 }
             }
-            return Err(refused.into_error("cannot exchange the partner's token for the account's"));
+            let what = "cannot exchange the partner's token for the account's";
+            return Err(TokenError::refused(what, refused));
         }
     }
 
@@ -89,7 +94,7 @@ impl PartnerLogin {
             self.machine.end_pause();
         }
         let attempt = |_| Arc::clone(self).log_in(token_client.clone());
-        self.machine.token(request, None, attempt).await.map_err(|source| match source {
+        self.machine.token(request, attempt).await.map_err(|source| match source {
             // The reason is not known yet.
             TokenError::Pending(_) => source,
             source => {
@@ -106,8 +111,8 @@ impl PartnerLogin {
         let login = self.read_login().await?;
         let permit = self.permit().await?;
         let grant = Grant::Machine { scope: self.scope() };
-        let granted = token_client.request(permit, &self.limiter, &login, &grant).await;
-        let granted = granted.map_err(|refused| refused.into_error("cannot log in"))?;
+        let granted = self.request(&token_client, permit, &login, &grant).await;
+        let granted = granted.map_err(|refused| TokenError::refused("cannot log in", refused))?;
         *lock(&self.login) = Some(login);
         Ok(granted.into())
     }
@@ -122,10 +127,6 @@ impl PartnerLogin {
         self.limiter.paused_until()
     }
 
-    fn last_login(&self) -> Option<BasicAuth> {
-        lock(&self.login).clone()
-    }
-
     /// Waits for a permit to send one request, but not while upstream has asked for a pause: that may
     /// last, and the caller should learn of it.
     pub(super) async fn permit(&self) -> Result<Permit, TokenError> {
@@ -138,31 +139,19 @@ impl PartnerLogin {
         Err(TokenError::Paused)
     }
 
-    /// Sends a request for other tokens than the machine token and those exchanged for it.
+    /// Sends a request for tokens.
     pub(super) async fn request(
         &self,
         token_client: &TokenClient,
         permit: Permit,
         login: &BasicAuth,
         grant: &Grant<'_>,
-    ) -> Result<GrantedTokens, GrantRefusal> {
+    ) -> Result<GrantedTokens, Error> {
         token_client.request(permit, &self.limiter, login, grant).await
     }
 
     fn scope(&self) -> &str {
         &self.partner.scope
-    }
-}
-
-impl fmt::Debug for PartnerLogin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PartnerLogin").field("partner", &self.partner.name).finish_non_exhaustive()
-    }
-}
-
-impl GrantRefusal {
-    pub(super) fn into_error(self, what: &'static str) -> TokenError {
-        TokenError::Refused { what, source: Arc::new(self.error) }
     }
 }
 

@@ -12,10 +12,11 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
 use url::Url;
 
 use super::cached_token::{CachedToken, TokenOwner};
-use super::endpoint::{Grant, TokenClient};
+use super::endpoint::{Grant, TokenClient, refuses_grant};
 use super::error::TokenError;
 use super::journal::{TokenJournal, folder_of};
 use super::jwt::Claims;
@@ -23,8 +24,10 @@ use super::leftover::Leftover;
 use super::oauth::{OAuthRenewer, RenewalTasks};
 use super::partner::PartnerLogin;
 use super::secret_file::SecretFile;
-use super::source::{TokenKind, TokenSource};
-use crate::account::{Account, AccountName, Auth, Credential, Partner, ProxyUrl, RateLimit, Tls};
+use super::source::{Renewer, TokenKind, TokenSource};
+use crate::account::{
+    Account, AccountId, AccountName, Auth, Credential, Partner, ProxyUrl, RateLimit, Tls,
+};
 use crate::blocking::lock;
 use crate::clock::Stamp;
 use crate::metrics::{ProcessMetrics, Tally};
@@ -35,13 +38,13 @@ use crate::transport::{Error, HttpClient};
 const STORAGE_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// Makes the sources of tokens of all accounts, and holds what they share.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Tokens {
     storage: Option<Storage>,
     renewals: Arc<RenewalTasks>,
     /// Of the requests for tokens of each partner.
     partner_limit: RateLimit,
-    partner_logins: Mutex<HashMap<PartnerLoginKey, Arc<PartnerLogin>>>,
+    partner_logins: Mutex<HashMap<PartnerLoginKey, Weak<PartnerLogin>>>,
     cached: Mutex<HashMap<Credential, Arc<CachedToken>>>,
     /// What the programs of accounts have left running.
     left: Mutex<HashMap<Credential, Arc<Leftover>>>,
@@ -64,7 +67,7 @@ struct PartnerLoginKey {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct OAuthRenewerKey {
     account: AccountName,
-    id: Option<String>,
+    id: Option<AccountId>,
     partner_login: PartnerLoginKey,
     login: PathBuf,
 }
@@ -92,33 +95,20 @@ impl LoginTokens {
 impl Tokens {
     /// Sources that keep refresh tokens in `storage`, and are the only ones to use them.
     pub fn new(storage: Option<Storage>) -> Self {
-        Self::with(storage, false)
+        Self { storage, ..Self::default() }
     }
 
     /// The same for commands that run beside a daemon: where it holds a refresh token, they use the
     /// access token that it keeps.
     pub fn read_only(storage: Option<Storage>) -> Self {
-        Self::with(storage, true)
+        let renewals = RenewalTasks { read_only: true, ..RenewalTasks::default() };
+        Self { storage, renewals: Arc::new(renewals), ..Self::default() }
     }
 
     /// The same where so many processes log in as the same partners; each has an equal part of their limits.
     #[must_use]
     pub fn for_one_of(self, processes: usize) -> Self {
         Self { partner_limit: RateLimit::default().divided(processes), ..self }
-    }
-
-    fn with(storage: Option<Storage>, read_only: bool) -> Self {
-        Self {
-            storage,
-            renewals: Arc::new(RenewalTasks { read_only, ..RenewalTasks::default() }),
-            partner_limit: RateLimit::default(),
-            partner_logins: Mutex::default(),
-            cached: Mutex::default(),
-            left: Mutex::default(),
-            journals: Mutex::default(),
-            renewers: Mutex::default(),
-            longest: AtomicU64::default(),
-        }
     }
 
     /// The source of an account's tokens, which are requested through `http` and counted in `tally`.
@@ -138,17 +128,17 @@ impl Tokens {
                 TokenKind::Fixed(secret.clone())
             }
             Auth::TokenFile(path) => TokenKind::File(SecretFile::new("token file", path.clone())),
-            Auth::TokenCommand(words) => TokenKind::Command {
-                words: Arc::clone(words),
-                cached: self.cached(account),
-                left: self.left(account),
-            },
-            Auth::Partner(partner) => TokenKind::Partner {
-                partner_login: self.partner_login(account, partner),
-                cached: self.cached(account),
-            },
+            Auth::TokenCommand(words) => {
+                let renewer = Renewer::Command(Arc::clone(words), self.left(account));
+                TokenKind::Renewed(self.cached(account), renewer)
+            }
+            Auth::Partner(partner) => {
+                let renewer = Renewer::Partner(self.partner_login(account, partner));
+                TokenKind::Renewed(self.cached(account), renewer)
+            }
             Auth::OAuth { partner, refresh_token_file } => {
-                TokenKind::OAuth(self.renewer(account, partner, refresh_token_file.clone()))
+                let renewer = self.renewer(account, partner, refresh_token_file.clone());
+                TokenKind::Renewed(Arc::clone(&renewer.cached), Renewer::OAuth(renewer))
             }
         };
         TokenSource::new(Arc::clone(account), token_client, kind)
@@ -176,10 +166,10 @@ impl Tokens {
         let grant = Grant::Code { code, redirect, client, verifier };
         let permit = partner_login.permit().await?;
         let granted = partner_login.request(&token_client, permit, &login, &grant).await;
-        let granted = granted.map_err(|refused| match &refused.error {
-            Error::Status { status: 400, .. } => TokenError::CodeRefused(Arc::new(refused.error)),
-            _ if refused.is_of_the_grant() => TokenError::CodeRefused(Arc::new(refused.error)),
-            _ => refused.into_error("cannot redeem the code"),
+        let granted = granted.map_err(|refused| match &refused {
+            Error::Status { status: 400, .. } => TokenError::CodeRefused(Arc::new(refused)),
+            _ if refuses_grant(&refused) => TokenError::CodeRefused(Arc::new(refused)),
+            _ => TokenError::refused("cannot redeem the code", refused),
         })?;
         let refresh = granted.refresh.ok_or(TokenError::NoRefreshToken)?;
         Ok(LoginTokens { access: granted.access.expose().into(), refresh })
@@ -204,18 +194,17 @@ impl Tokens {
     }
 
     fn partner_login(&self, account: &Account, partner: &Arc<Partner>) -> Arc<PartnerLogin> {
-        let mut partner_logins = lock(&self.partner_logins);
-        partner_logins.retain(|_, partner_login| Arc::strong_count(partner_login) > 1);
-        let new = || Arc::new(PartnerLogin::new(Arc::clone(partner), self.partner_limit));
-        Arc::clone(partner_logins.entry(PartnerLoginKey::new(account, partner)).or_insert_with(new))
+        let new = || PartnerLogin::new(Arc::clone(partner), self.partner_limit);
+        shared(&self.partner_logins, PartnerLoginKey::new(account, partner), new)
     }
 
     fn cached(&self, account: &Account) -> Arc<CachedToken> {
         let now = Stamp::now();
         let mut cached = lock(&self.cached);
         // An account between two pollers keeps its token.
-        cached.retain(|_, cached| Arc::strong_count(cached) > 1 || cached.is_valid(now));
-        let new = || CachedToken::new(TokenOwner::Account(account.name.clone()));
+        cached.retain(|_, cached| Arc::strong_count(cached) > 1 || cached.unexpired(now).is_some());
+        let owner = || TokenOwner::Account(account.name.clone());
+        let new = || CachedToken::new(owner(), TaskTracker::new());
         Arc::clone(cached.entry(account.credential()).or_insert_with(new))
     }
 
@@ -235,7 +224,7 @@ impl Tokens {
         let partner_login = self.partner_login(account, partner);
         let key = OAuthRenewerKey {
             account: account.name.clone(),
-            id: account.account_id.as_ref().map(|id| id.as_str().to_owned()),
+            id: account.account_id.clone(),
             partner_login: PartnerLoginKey::new(account, partner),
             login: login.clone(),
         };

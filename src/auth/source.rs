@@ -7,12 +7,12 @@ use std::time::Duration;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::{sleep, timeout};
 
-use super::cached_token::{CachedToken, TokenRequest};
+use super::cached_token::{CachedToken, ObtainedToken, TokenRequest};
 use super::command;
 use super::endpoint::TokenClient;
 use super::error::TokenError;
 use super::leftover::Leftover;
-use super::oauth::{OAuthRenewer, count};
+use super::oauth::OAuthRenewer;
 use super::partner::PartnerLogin;
 use super::secret_file::SecretFile;
 use super::times::TokenTimes;
@@ -39,9 +39,39 @@ pub struct TokenSource {
 pub(super) enum TokenKind {
     Fixed(SecretString),
     File(SecretFile),
-    Command { words: Arc<[String]>, cached: Arc<CachedToken>, left: Arc<Leftover> },
-    Partner { partner_login: Arc<PartnerLogin>, cached: Arc<CachedToken> },
+    Renewed(Arc<CachedToken>, Renewer),
+}
+
+/// How a new token is obtained.
+#[derive(Debug, Clone)]
+pub(super) enum Renewer {
+    Command(Arc<[String]>, Arc<Leftover>),
+    Partner(Arc<PartnerLogin>),
     OAuth(Arc<OAuthRenewer>),
+}
+
+impl Renewer {
+    /// Obtains another token than the one in use, `current`, for the account of this number.
+    async fn attempt(
+        self,
+        token_client: TokenClient,
+        number: Option<AccountId>,
+        current: Option<Token>,
+    ) -> Result<ObtainedToken, TokenError> {
+        let result = match self {
+            Self::Command(words, left) => command::run(&words, &left).await,
+            Self::Partner(login) => login.exchange(&token_client, number).await,
+            Self::OAuth(renewer) => renewer.renew(&token_client, current).await,
+        };
+        let counts = match &result {
+            Ok(obtained) => obtained.new,
+            Err(error) => error.counts_as_attempt(),
+        };
+        if counts {
+            token_client.tally.token_refresh(result.is_ok());
+        }
+        result
+    }
 }
 
 impl TokenSource {
@@ -67,7 +97,7 @@ impl TokenSource {
         match self.kind {
             TokenKind::Fixed(_) => Ok(known.clone()),
             TokenKind::File(_) if !ended() => Ok(known.clone()),
-            _ => self.token().await,
+            TokenKind::File(_) | TokenKind::Renewed(..) => self.token().await,
         }
     }
 
@@ -84,52 +114,42 @@ impl TokenSource {
 
     /// Whether it renews itself.
     pub(crate) fn renews_itself(&self) -> bool {
-        self.cached().is_some()
+        matches!(self.kind, TokenKind::Renewed(..))
     }
 
     /// The same without waiting: nothing if there is only one that has expired, or is of another account.
     pub(crate) fn at_hand(&self, known: &Token) -> Option<Token> {
-        match self.cached() {
+        match &self.kind {
             // It may have been renewed since `known` was checked.
-            Some(cached) => {
+            TokenKind::Renewed(cached, _) => {
                 cached.unexpired(Stamp::now()).filter(|token| self.check(token).is_ok())
             }
-            None => Some(known.clone()),
+            TokenKind::Fixed(_) | TokenKind::File(_) => Some(known.clone()),
         }
     }
 
     /// When the pause ends that the partner's token endpoint has asked for, if the account needs a token
     /// from there.
     pub(crate) fn paused_until(&self) -> Option<Stamp> {
-        let login = match &self.kind {
-            TokenKind::Partner { partner_login, .. } => &**partner_login,
-            TokenKind::OAuth(renewer) => renewer.partner_login(),
-            TokenKind::Fixed(_) | TokenKind::File(_) | TokenKind::Command { .. } => return None,
+        let TokenKind::Renewed(cached, renewer) = &self.kind else { return None };
+        let login = match renewer {
+            Renewer::Command(..) => return None,
+            Renewer::Partner(login) => login,
+            Renewer::OAuth(renewer) => &renewer.partner_login,
         };
-        let good = self.cached().is_some_and(|cached| cached.is_good(Stamp::now()));
-        login.paused_until().filter(|_| !good)
-    }
-
-    /// The token that renews itself, if it is of such a kind.
-    fn cached(&self) -> Option<&CachedToken> {
-        match &self.kind {
-            TokenKind::Fixed(_) | TokenKind::File(_) => None,
-            TokenKind::Command { cached, .. } | TokenKind::Partner { cached, .. } => Some(cached),
-            TokenKind::OAuth(renewer) => Some(renewer.cached()),
-        }
+        login.paused_until().filter(|_| !cached.is_good(Stamp::now()))
     }
 
     /// What is known of the token.
     pub(crate) fn times(&self) -> TokenTimes {
         match &self.kind {
-            TokenKind::Fixed(_) | TokenKind::File(_) => {
-                let expiry = *lock(&self.end);
-                TokenTimes { expiry, last_refresh: None }
-            }
-            TokenKind::Command { cached, .. } | TokenKind::Partner { cached, .. } => {
+            TokenKind::Renewed(_, Renewer::OAuth(renewer)) => renewer.times(),
+            TokenKind::Renewed(cached, _) => {
                 TokenTimes { expiry: None, last_refresh: cached.last_renewed() }
             }
-            TokenKind::OAuth(renewer) => renewer.times(),
+            TokenKind::Fixed(_) | TokenKind::File(_) => {
+                TokenTimes { expiry: *lock(&self.end), last_refresh: None }
+            }
         }
     }
 
@@ -164,32 +184,18 @@ impl TokenSource {
                 let place = || format!("in {}", file.path().display());
                 Token::new(file.read().await?.expose_secret().trim(), place)
             }
-            TokenKind::Command { words, cached, left } => {
-                let attempt = |_| {
-                    let (words, left) = (Arc::clone(words), Arc::clone(left));
-                    let token_client = self.token_client.clone();
-                    async move {
-                        let result = command::run(&words, &left).await;
-                        count(&token_client, &result);
-                        result
-                    }
+            TokenKind::Renewed(cached, renewer) => {
+                if let Renewer::OAuth(renewer) = renewer
+                    && renewer.login.has_changed().await
+                {
+                    cached.renew_soon();
+                }
+                let (token_client, number) = (&self.token_client, &self.account.account_id);
+                let attempt = |current| {
+                    renewer.clone().attempt(token_client.clone(), number.clone(), current)
                 };
-                cached.token(request, None, attempt).await
+                cached.token(request, attempt).await
             }
-            TokenKind::Partner { partner_login, cached } => {
-                let number = self.account.account_id.clone().ok_or(TokenError::NoAccountId)?;
-                let attempt = |_| {
-                    let (partner_login, token_client) =
-                        (Arc::clone(partner_login), self.token_client.clone());
-                    async move {
-                        let result = partner_login.exchange(token_client.clone(), number).await;
-                        count(&token_client, &result);
-                        result
-                    }
-                };
-                cached.token(request, None, attempt).await
-            }
-            TokenKind::OAuth(renewer) => renewer.token(&self.token_client, request).await,
         }
     }
 }

@@ -48,9 +48,8 @@ fn begin_renewal(state: &mut State) {
     state.renewal = Some(watch::channel(None).1);
 }
 
-fn fail(state: &mut State, error: TokenError, after: Duration) {
-    let earlier = state.failure.take();
-    state.fail(error, earlier.as_ref(), START.plus(after));
+fn fail(state: &mut State, error: &TokenError, after: Duration) {
+    state.fail(error, START.plus(after));
 }
 
 #[test]
@@ -77,12 +76,12 @@ fn a_token_of_unknown_life_is_used_until_it_is_refused() {
 fn a_failed_renewal_leaves_the_token_in_use_as_long_as_it_is_good() {
     let mut state = holding("a", Some(HOUR));
     let due = HOUR.mul_f64(0.9);
-    fail(&mut state, refused(401), due);
+    fail(&mut state, &refused(401), due);
     assert_eq!(any(&mut state, due + 29 * SECOND), "use a");
     assert_eq!(any(&mut state, due + 31 * SECOND), "renew, using a");
-    fail(&mut state, refused(401), due + 31 * SECOND);
+    fail(&mut state, &refused(401), due + 31 * SECOND);
     assert_eq!(any(&mut state, due + 90 * SECOND), "use a");
-    fail(&mut state, refused(401), HOUR.mul_f64(0.99));
+    fail(&mut state, &refused(401), HOUR.mul_f64(0.99));
     assert_eq!(any(&mut state, HOUR + SECOND), "fail");
     assert_eq!(any(&mut state, HOUR + 200 * SECOND), "renew");
 }
@@ -90,7 +89,7 @@ fn a_failed_renewal_leaves_the_token_in_use_as_long_as_it_is_good() {
 #[test]
 fn after_a_failure_one_caller_attempts_and_the_others_get_the_error() {
     let mut state = State::default();
-    fail(&mut state, refused(503), Duration::ZERO);
+    fail(&mut state, &refused(503), Duration::ZERO);
     assert_eq!(any(&mut state, SECOND / 2), "fail");
     assert_eq!(any(&mut state, SECOND), "renew");
     begin_renewal(&mut state);
@@ -126,7 +125,7 @@ fn young_tokens_that_are_refused_are_replaced_rarely() {
 fn a_renewal_that_failed_on_the_way_is_repeated_for_a_refused_token() {
     let mut state = holding("a", Some(HOUR));
     assert_eq!(other(&mut state, "a", SECOND), "renew");
-    fail(&mut state, refused(503), SECOND);
+    fail(&mut state, &refused(503), SECOND);
     assert_eq!(other(&mut state, "a", SECOND), "fail");
     assert_eq!(other(&mut state, "a", 3 * SECOND), "renew");
 }
@@ -137,7 +136,7 @@ fn a_refused_token_is_not_used_when_a_new_one_is_refused_as_well() {
         let mut state = holding("a", Some(HOUR));
         assert_eq!(any(&mut state, HOUR / 2), "use a");
         assert_eq!(other(&mut state, "a", HOUR / 2), "renew");
-        fail(&mut state, refused(status), HOUR / 2);
+        fail(&mut state, &refused(status), HOUR / 2);
         assert_eq!(any(&mut state, HOUR / 2), next, "{status}");
     }
 }
@@ -165,7 +164,7 @@ fn a_token_that_was_kept_somewhere_is_as_old_as_it_is() {
 
 #[tokio::test]
 async fn fifty_who_need_a_token_at_once_cause_one_attempt_that_outlives_them() {
-    let cached = CachedToken::new(TokenOwner::Partner("main".to_owned()));
+    let cached = CachedToken::new(TokenOwner::Partner("main".to_owned()), TaskTracker::new());
     let attempts = Arc::new(AtomicUsize::new(0));
     let (go, gone) = watch::channel(false);
     let ask = || {
@@ -177,7 +176,7 @@ async fn fifty_who_need_a_token_at_once_cause_one_attempt_that_outlives_them() {
                 gone.wait_for(|go| *go).await.unwrap();
                 Ok(ObtainedToken::new(token("a"), Stamp::now(), Some(HOUR)))
             };
-            cached.token(TokenRequest::Current, None, attempt).await
+            cached.token(TokenRequest::Current, attempt).await
         }
     };
     // The one that begins the attempt goes away.
@@ -197,12 +196,9 @@ async fn fifty_who_need_a_token_at_once_cause_one_attempt_that_outlives_them() {
 
 #[tokio::test]
 async fn an_attempt_that_dies_does_not_stop_the_next() {
-    let cached = CachedToken::new(TokenOwner::Partner("main".to_owned()));
+    let cached = CachedToken::new(TokenOwner::Partner("main".to_owned()), TaskTracker::new());
     let dies = |_| async { panic!("a mistake") };
-    assert!(matches!(
-        cached.token(TokenRequest::Current, None, dies).await,
-        Err(TokenError::Pending(_))
-    ));
+    assert!(matches!(cached.token(TokenRequest::Current, dies).await, Err(TokenError::Pending(_))));
     let succeeds = |_| async { Ok(ObtainedToken::new(token("a"), Stamp::now(), None)) };
-    assert_eq!(cached.token(TokenRequest::Current, None, succeeds).await.unwrap(), token("a"));
+    assert_eq!(cached.token(TokenRequest::Current, succeeds).await.unwrap(), token("a"));
 }
