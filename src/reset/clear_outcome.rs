@@ -18,102 +18,79 @@ pub(super) struct ResetOutcome {
     pub(super) problem: Option<String>,
 }
 
-/// Every code of an outcome, with its HTTP status.
-const CODES: [(&str, u16); 7] = [
-    ("cleared", 200),
-    ("dry_run", 200),
-    ("account_mismatch", 502),
-    ("not_cleared", 502),
-    ("upstream_refused", 502),
-    ("not_sent", 502),
-    ("outcome_unknown", 504),
+/// The codes of all replies that are not refusals, with their results.
+const CODES: [(&str, ResetResult); 7] = [
+    ("cleared", ResetResult::Cleared),
+    ("dry_run", ResetResult::DryRun),
+    ("account_mismatch", ResetResult::Failed),
+    ("not_cleared", ResetResult::Failed),
+    ("upstream_refused", ResetResult::Failed),
+    ("not_sent", ResetResult::Failed),
+    ("outcome_unknown", ResetResult::Unknown),
 ];
 
 /// The codes of all replies that are not refusals, with their HTTP status; for documentation.
 pub fn result_codes() -> impl Iterator<Item = (&'static str, u16)> {
-    CODES.into_iter()
+    CODES.into_iter().map(|(code, result)| (code, http_status(result)))
 }
 
-const COOLDOWN_HOLDS: &str = "The cooldown holds all the same";
+const fn http_status(result: ResetResult) -> u16 {
+    match result {
+        ResetResult::Cleared | ResetResult::DryRun => 200,
+        ResetResult::Failed => 502,
+        ResetResult::Unknown => 504,
+    }
+}
 
 impl ResetOutcome {
     /// The outcome for a response of upstream, or for none.
     pub(super) fn of(clearing: &ClearOutcome) -> Self {
-        match clearing {
-            ClearOutcome::Cleared => Self::new(
-                (ResetResult::Cleared, "cleared", 200),
-                "the counters of all chats of the account are cleared".to_owned(),
-            ),
-            ClearOutcome::OtherAccount { found } => Self {
-                problem: Some(format!("the answer names the account {found}")),
-                ..Self::new(
-                    (ResetResult::Failed, "account_mismatch", 502),
-                    format!(
-                        "Wazzup24 reports that it has cleared another account, {found}: the token does not \
-                         belong to the configured account. Resets of this account are locked until the \
-                         exporter is restarted; find out which account the token belongs to first"
-                    ),
-                )
-            },
-            ClearOutcome::NotCleared => Self::new(
-                (ResetResult::Failed, "not_cleared", 502),
-                format!(
-                    "Wazzup24 reports that the counters were not cleared. {COOLDOWN_HOLDS}; check the figures, \
-                     and contact Wazzup24 before trying again"
-                ),
-            ),
-            ClearOutcome::Refused(error) => Self {
-                upstream_status: status_of(error),
-                problem: Some(error.to_string()),
-                ..Self::new(
-                    (ResetResult::Failed, "upstream_refused", 502),
-                    format!(
-                        "Wazzup24 refused and cleared nothing: {error}. {COOLDOWN_HOLDS}; make sure that the token may \
-                         reset, then try again"
-                    ),
-                )
-            },
-            ClearOutcome::NotSent(why) => Self::not_sent(&why.to_string()),
-            ClearOutcome::Unknown(error) => {
-                Self { upstream_status: status_of(error), ..Self::unknown(&error.to_string()) }
+        use ResetResult::{Cleared, Failed, Unknown};
+        let (result, code, problem) = match clearing {
+            ClearOutcome::Cleared => (Cleared, "cleared", None),
+            ClearOutcome::OtherAccount { found } => {
+                (Failed, "account_mismatch", Some(format!("the answer names the account {found}")))
             }
-        }
-    }
-
-    fn not_sent(why: &str) -> Self {
-        Self {
-            problem: Some(why.to_owned()),
-            ..Self::new(
-                (ResetResult::Failed, "not_sent", 502),
-                format!(
-                    "nothing was sent: {why}. {COOLDOWN_HOLDS}, because the intent is recorded"
-                ),
-            )
-        }
-    }
-
-    fn unknown(why: &str) -> Self {
-        Self {
-            problem: Some(why.to_owned()),
-            ..Self::new(
-                (ResetResult::Unknown, "outcome_unknown", 504),
-                format!(
-                    "it is unknown whether the counters were cleared: {why}. {COOLDOWN_HOLDS}; the figures that \
-                     were read afterwards show it, so check them before trying again"
-                ),
-            )
-        }
-    }
-
-    fn new((result, code, status): (ResetResult, &'static str, u16), message: String) -> Self {
-        Self { result, code, status, message, upstream_status: None, problem: None }
+            ClearOutcome::NotCleared => (Failed, "not_cleared", None),
+            ClearOutcome::Refused(error) => (Failed, "upstream_refused", Some(error.to_string())),
+            ClearOutcome::NotSent(why) => (Failed, "not_sent", Some(why.to_string())),
+            ClearOutcome::Unknown(error) => (Unknown, "outcome_unknown", Some(error.to_string())),
+        };
+        let upstream_status = match clearing {
+            ClearOutcome::Refused(Error::Status { status, .. })
+            | ClearOutcome::Unknown(Error::Status { status, .. }) => Some(*status),
+            _ => None,
+        };
+        let (status, message) = (http_status(result), message(clearing));
+        Self { result, code, status, message, upstream_status, problem }
     }
 }
 
-fn status_of(error: &Error) -> Option<u16> {
-    match error {
-        Error::Status { status, .. } => Some(*status),
-        _ => None,
+/// What happened and what to do.
+fn message(clearing: &ClearOutcome) -> String {
+    const COOLDOWN_HOLDS: &str = "The cooldown holds all the same";
+    match clearing {
+        ClearOutcome::Cleared => "the counters of all chats of the account are cleared".to_owned(),
+        ClearOutcome::OtherAccount { found } => format!(
+            "Wazzup24 reports that it has cleared another account, {found}: the token does not belong to the \
+             configured account. Resets of this account are locked until the exporter is restarted; find \
+             out which account the token belongs to first"
+        ),
+        ClearOutcome::NotCleared => format!(
+            "Wazzup24 reports that the counters were not cleared. {COOLDOWN_HOLDS}; check the figures, and \
+             contact Wazzup24 before trying again"
+        ),
+        ClearOutcome::Refused(error) => format!(
+            "Wazzup24 refused and cleared nothing: {error}. {COOLDOWN_HOLDS}; make sure that the token may \
+             reset, then try again"
+        ),
+        ClearOutcome::NotSent(why) => {
+            format!("nothing was sent: {why}. {COOLDOWN_HOLDS}, because the intent is recorded")
+        }
+        ClearOutcome::Unknown(error) => format!(
+            "it is unknown whether the counters were cleared: {error}. {COOLDOWN_HOLDS}; the figures that \
+             were read afterwards show it, so check them before trying again"
+        ),
     }
 }
 
@@ -122,7 +99,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::api::NotSentReason;
+    use crate::metrics::Outcome;
 
     fn status(status: u16) -> Error {
         Error::Status { status, code: None, detail: "why".to_owned(), retry_after: None }
@@ -138,7 +115,7 @@ mod tests {
             (ClearOutcome::NotCleared, Failed, "not_cleared", 502, None),
             (ClearOutcome::Refused(status(403)), Failed, "upstream_refused", 502, Some(403)),
             (
-                ClearOutcome::NotSent(NotSentReason::NoRoom(Duration::from_secs(1))),
+                ClearOutcome::NotSent(Error::NotSent("no room".to_owned(), Outcome::RateLimited)),
                 Failed,
                 "not_sent",
                 502,
@@ -156,7 +133,7 @@ mod tests {
             let outcome = ResetOutcome::of(&clearing);
             let found = (outcome.result, outcome.code, outcome.status, outcome.upstream_status);
             assert_eq!(found, (result, code, answered, upstream), "{clearing:?}");
-            assert!(CODES.contains(&(outcome.code, outcome.status)));
+            assert!(CODES.contains(&(outcome.code, outcome.result)));
         }
     }
 }

@@ -12,6 +12,7 @@ use super::guards::{self, Refusal, RequestBody};
 use super::journal::JournalError;
 use super::request::{Figures, ReplyBody, ResetReply, ResetRequest};
 use crate::account::Reset;
+use crate::api::ClearOutcome;
 use crate::clock::{self, Stamp};
 use crate::metrics::{LastReset, ResetResult};
 use crate::poller::{BeforeReset, HeldPoller, PollerHandle, Readings};
@@ -43,7 +44,7 @@ impl Execution<'_> {
         )?;
         let in_flight = self.resets.in_flight.try_lock();
         if in_flight.is_ok() {
-            self.resets.load(self.poller).await.map_err(|error| storage_refusal(&error))?;
+            self.resets.load(self.poller).await?;
         }
         let locked = self.resets.locked.load(SeqCst);
         let cooldown = self.resets.journal.cooldown_left(self.limits.cooldown);
@@ -51,7 +52,7 @@ impl Execution<'_> {
         let mut poller = self.poller.hold().await.ok_or(Refusal::POLLER_ENDED)?;
         let before = guards::complete(poller.read_before().await)?;
         let (max, expected) = (self.limits.max_unanswered, body.expected_unanswered);
-        guards::unanswered(&figures(&before.readings), max, expected)?;
+        guards::unanswered(&Figures::of(&before.readings), max, expected)?;
         if body.dry_run {
             return self.dry_run(&body, &before.readings).await;
         }
@@ -70,11 +71,11 @@ impl Execution<'_> {
     async fn dry_run(&self, body: &RequestBody, before: &Readings) -> Result<ResetReply, Refusal> {
         let line = self.line(AuditKind::DryRun, body, before);
         let id = line.id.clone();
-        self.append(line).await?;
+        self.resets.journal.append(line).await?;
         self.poller.tally.resets.ended(ResetResult::DryRun);
         self.poller.request_publish();
         let account = &self.poller.account.name;
-        let before = figures(before);
+        let before = Figures::of(before);
         info!(%account, id, total = before.total, "dry run of a reset; nothing was sent");
         let message = format!(
             "dry run: every guard holds, {} unanswered messages of {} users would be cleared; nothing \
@@ -94,33 +95,38 @@ impl Execution<'_> {
         mut poller: HeldPoller,
     ) -> Result<ResetReply, Refusal> {
         let readings = &before.readings;
-        let users = readings.users.iter().map(|(user, _)| user.clone()).collect();
+        let users = readings.iter().map(|(user, _)| user.clone()).collect();
         let mark = CooldownMark::new(Stamp::now(), clock::boot(), self.limits.cooldown);
         let line = self.line(AuditKind::Intent, body, readings);
         let intent = AuditLine { mark: Some(mark.clone()), ..line };
-        let (id, figures_before) = (intent.id.clone(), figures(readings));
+        let (id, figures_before) = (intent.id.clone(), Figures::of(readings));
         let at = Stamp::now().unix;
         self.resets.journal.write_intent(mark, intent).await.map_err(|error| {
             Refusal::Storage(format!("{error} (the cooldown holds all the same)"))
         })?;
         let (account, total) = (&self.poller.account.name, figures_before.total);
         warn!(%account, id, total, caller = %self.request.caller, "resetting the counters of the account");
-        let outcome = ResetOutcome::of(&poller.clear(before).await);
-        if outcome.code == MISMATCH {
+        let cleared = poller.clear(before).await;
+        if matches!(cleared, ClearOutcome::OtherAccount { .. }) {
             self.resets.locked.store(true, SeqCst);
         }
+        let outcome = ResetOutcome::of(&cleared);
         let last = LastReset { at, result: outcome.result, before: total, after: None };
         let recorded = self.record_outcome(&id, &outcome, last).await;
         let after = poller.read_after(users, self.shutdown).await;
-        let after = after.map(|readings| figures(&readings));
+        let after = after.map(|readings| Figures::of(&readings));
         if let Some(after) = after {
             self.record_after(&id, after, last).await;
         }
-        let mut message = outcome.message;
-        if let Err(refusal) = recorded {
-            message.push_str("; this could not be written to the audit log: ");
-            message.push_str(&refusal.to_string());
-        }
+        let message = match recorded {
+            Ok(()) => outcome.message,
+            Err(problem) => {
+                format!(
+                    "{}; this could not be written to the audit log: {problem}",
+                    outcome.message
+                )
+            }
+        };
         let body = ReplyBody {
             code: outcome.code,
             message,
@@ -143,7 +149,7 @@ impl Execution<'_> {
         id: &str,
         outcome: &ResetOutcome,
         last: LastReset,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), JournalError> {
         let now = Stamp::now().unix;
         let tally = &self.poller.tally.resets;
         tally.ended(outcome.result);
@@ -168,11 +174,10 @@ impl Execution<'_> {
             problem: outcome.problem.clone(),
             ..AuditLine::new(AuditKind::Outcome, id, now)
         };
-        let written = self.append(line).await;
-        if let Err(refusal) = &written {
-            error!(%account, id, "the outcome of the reset is not in the audit log: {refusal}");
-        }
-        written
+        let written = self.resets.journal.append(line).await;
+        written.inspect_err(|problem| {
+            error!(%account, id, "the outcome of the reset is not in the audit log: {problem}");
+        })
     }
 
     /// Records the figures after a reset.
@@ -181,9 +186,10 @@ impl Execution<'_> {
         let marks = self.resets.journal.update_marks(|marks| marks.last = Some(last));
         self.poller.tally.resets.mark(marks);
         let line = AuditLine::new(AuditKind::After, id, Stamp::now().unix);
-        if let Err(refusal) = self.append(AuditLine { figures: Some(after), ..line }).await {
+        let line = AuditLine { figures: Some(after), ..line };
+        if let Err(problem) = self.resets.journal.append(line).await {
             let account = &self.poller.account.name;
-            error!(%account, id, "the figures after the reset are not in the audit log: {refusal}");
+            error!(%account, id, "the figures after the reset are not in the audit log: {problem}");
         }
     }
 
@@ -192,7 +198,7 @@ impl Execution<'_> {
         let now = Stamp::now().unix;
         let id = format!("{:x}", now.as_nanos());
         let agent = self.request.user_agent.as_deref();
-        let readings = before.users.iter().map(|(user, reading)| {
+        let readings = before.iter().map(|(user, reading)| {
             (user.as_str().to_owned(), (reading.count, reading.kind.label()))
         });
         AuditLine {
@@ -201,30 +207,16 @@ impl Execution<'_> {
             user_agent: agent.map(|agent| audit_text(&String::from_utf8_lossy(agent))),
             reason: body.reason.as_deref().map(audit_text).filter(|reason| !reason.is_empty()),
             expected_unanswered: body.expected_unanswered,
-            figures: Some(figures(before)),
+            figures: Some(Figures::of(before)),
             readings: Some(readings.collect()),
             ..AuditLine::new(kind, &id, now)
         }
     }
-
-    async fn append(&self, line: AuditLine) -> Result<(), Refusal> {
-        self.resets.journal.append(line).await.map_err(|error| storage_refusal(&error))
-    }
 }
 
-fn storage_refusal(error: &JournalError) -> Refusal {
-    Refusal::Storage(error.to_string())
-}
-
-const MISMATCH: &str = "account_mismatch";
-
-fn figures(readings: &Readings) -> Figures {
-    Figures {
-        red: readings.red(),
-        grey: readings.grey(),
-        other: readings.other(),
-        total: readings.total(),
-        users: readings.users.len(),
+impl From<JournalError> for Refusal {
+    fn from(error: JournalError) -> Self {
+        Self::Storage(error.to_string())
     }
 }
 

@@ -93,21 +93,21 @@ impl ResetJournal {
 
     /// Reads the files, once. Returns how many resets have no outcome; these are recorded as unknown.
     pub(super) async fn open(&self) -> Result<usize, JournalError> {
-        if let Some(loaded) = lock(&self.loaded).as_mut() {
-            return Ok(std::mem::take(&mut loaded.unresolved));
+        let is_loaded = lock(&self.loaded).is_some();
+        if !is_loaded {
+            let (files, loaded) = (self.files()?, Arc::clone(&self.loaded));
+            let read = files.run(move |store| {
+                // One that was given up may have read them meanwhile.
+                if lock(&loaded).is_none() {
+                    let read = Loaded::read(store)?;
+                    *lock(&loaded) = Some(read);
+                }
+                Ok::<_, JournalError>(())
+            });
+            read.await?;
         }
-        let (files, loaded) = (self.files()?, Arc::clone(&self.loaded));
-        let read = files.run(move |store| {
-            // One that was given up may have read them meanwhile.
-            if lock(&loaded).is_none() {
-                let read = Loaded::read(store)?;
-                *lock(&loaded) = Some(read);
-            }
-            Ok::<_, JournalError>(())
-        });
-        read.await?;
         let mut loaded = lock(&self.loaded);
-        Ok(loaded.as_mut().map(|loaded| std::mem::take(&mut loaded.unresolved)).unwrap_or_default())
+        Ok(loaded.as_mut().map_or(0, |loaded| std::mem::take(&mut loaded.unresolved)))
     }
 
     /// The rest of the cooldown, if there is any; the longest where several count.

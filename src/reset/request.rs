@@ -6,6 +6,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::Serialize;
 
+use crate::counter::CounterType;
+use crate::poller::Readings;
+
 /// A request for a reset with a valid token; nothing else is validated yet.
 #[derive(Debug)]
 pub struct ResetRequest {
@@ -70,9 +73,48 @@ pub struct Figures {
     pub users: usize,
 }
 
+impl Figures {
+    /// The sums over all readings. The total is an upper bound: one message may count for several users.
+    pub(super) fn of(readings: &Readings) -> Self {
+        let mut figures = Self { users: readings.len(), ..Self::default() };
+        for (_, reading) in readings {
+            let of_its_kind = match reading.kind {
+                CounterType::Red => &mut figures.red,
+                CounterType::Grey => &mut figures.grey,
+                CounterType::Other => &mut figures.other,
+            };
+            *of_its_kind = of_its_kind.saturating_add(reading.count);
+            figures.total = figures.total.saturating_add(reading.count);
+        }
+        figures
+    }
+}
+
 impl ResetReply {
     /// How long to wait before trying again, if waiting helps.
     pub fn retry_after(&self) -> Option<Duration> {
         self.body.retry_after_seconds.map(Duration::from_secs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::UserId;
+    use crate::counter::Reading;
+
+    #[test]
+    fn the_total_is_of_every_kind() {
+        let user = |id: &str, count, kind| {
+            let reading = Reading { count, kind, server_time: None, last_message: None };
+            (UserId::parse(id).unwrap(), reading)
+        };
+        let figures = Figures::of(&vec![
+            user("1", 5, CounterType::Red),
+            user("2", 7, CounterType::Grey),
+            user("3", 11, CounterType::Other),
+            user("4", 2, CounterType::Red),
+        ]);
+        assert_eq!(figures, Figures { red: 7, grey: 7, other: 11, total: 25, users: 4 });
     }
 }

@@ -26,10 +26,10 @@ use crate::text;
 
 /// Executes resets; clones are of the same service.
 #[derive(Debug, Clone)]
-pub struct ResetService(Arc<Shared>);
+pub struct ResetService(Arc<Inner>);
 
 #[derive(Debug)]
-struct Shared {
+struct Inner {
     registry: Arc<Registry>,
     elsewhere: Arc<Elsewhere>,
     storage: Option<Storage>,
@@ -64,7 +64,7 @@ impl ResetService {
         storage: Option<Storage>,
         shutdown: Shutdown,
     ) -> Self {
-        Self(Arc::new(Shared {
+        Self(Arc::new(Inner {
             registry,
             elsewhere,
             storage,
@@ -77,7 +77,7 @@ impl ResetService {
 
     /// Loads the journals of accounts whose pollers register, until shutdown.
     pub async fn run(self) {
-        let Shared { registry, tasks, shutdown, .. } = &*self.0;
+        let Inner { registry, tasks, shutdown, .. } = &*self.0;
         loop {
             tokio::select! {
                 () = registry.changed() => {
