@@ -16,11 +16,11 @@ fuzz_target!(|body: &[u8]| {
             assert!(text.contains(&digits), "{digits} is not in {text}");
         }
     }
-    if let Ok(rows) = parse_users(body) {
-        assert!(rows.items.len() <= rows.count);
+    if let Ok(users) = parse_users(body) {
+        assert!(users.list.len() <= users.rows);
     }
-    if let Ok(rows) = parse_channels(body) {
-        assert!(rows.items.len() <= rows.count);
+    if let Ok(channels) = parse_channels(body) {
+        assert!(channels.list.len() <= channels.rows);
     }
     let _ = (parse_roles(body), parse_webhooks(body), parse_reset(body));
 });

@@ -6,7 +6,7 @@
 //! point: can it have been carried out ([`ClearOutcome`])?
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use reqwest::header::AUTHORIZATION;
 use reqwest::{Method, Response, StatusCode};
@@ -46,20 +46,9 @@ pub enum ClearOutcome {
     /// Upstream refused before doing anything.
     Refused(Error),
     /// It was not sent: there was no connection, or no room in the limit.
-    NotSent(NotSentReason),
+    NotSent(Error),
     /// It may have been sent, and no response says whether it was carried out.
     Unknown(Error),
-}
-
-/// Why a reset was not sent.
-#[derive(Debug, thiserror::Error)]
-pub enum NotSentReason {
-    /// There is no connection to upstream.
-    #[error(transparent)]
-    NoConnection(Error),
-    /// The limit, or a pause that upstream asked for, left no room in time.
-    #[error("the rate limit left no room for it within {0:?}")]
-    NoRoom(Duration),
 }
 
 impl Client {
@@ -82,17 +71,18 @@ impl Client {
         let permitted = timeout(limit, self.permitted(Lane::Urgent, &token)).await;
         let (permit, token) = match permitted {
             Ok(Ok(permitted)) => permitted,
-            Ok(Err(error)) => return ClearOutcome::NotSent(NotSentReason::NoConnection(error)),
-            Err(_) => return ClearOutcome::NotSent(NotSentReason::NoRoom(limit)),
+            Ok(Err(error)) => return ClearOutcome::NotSent(error),
+            Err(_) => {
+                let why = format!("the rate limit left no room for it within {limit:?}");
+                return ClearOutcome::NotSent(Error::NotSent(why, Outcome::RateLimited));
+            }
         };
         let url = below(&self.account.base_url, "v2/chats/unanswered");
         let sent = Instant::now();
         let request = http.0.request(Method::DELETE, url).header(AUTHORIZATION, token.header());
         let clearing = match http.0.send(request, limit).await {
             Ok(response) => self.interpret(response, &token).await,
-            Err(error) if error.was_not_sent() => {
-                ClearOutcome::NotSent(NotSentReason::NoConnection(error))
-            }
+            Err(error) if error.was_not_sent() => ClearOutcome::NotSent(error),
             Err(error) => ClearOutcome::Unknown(error),
         };
         self.process.observe_request(Endpoint::Reset, sent.elapsed());
@@ -145,10 +135,7 @@ impl ClearOutcome {
         match self {
             Self::Cleared => Outcome::Ok,
             Self::OtherAccount { .. } | Self::NotCleared => Outcome::Malformed,
-            Self::Refused(error) | Self::Unknown(error) => error.outcome(),
-            Self::NotSent(NotSentReason::NoConnection(_)) => Outcome::Connect,
-            // It is not counted as one, because there was none.
-            Self::NotSent(NotSentReason::NoRoom(_)) => Outcome::RateLimited,
+            Self::Refused(error) | Self::NotSent(error) | Self::Unknown(error) => error.outcome(),
         }
     }
 }

@@ -10,12 +10,11 @@ use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, CACHE_CONTROL, CONTENT_ENC
 use reqwest::{Method, Response, StatusCode};
 use url::Url;
 
-use super::error::ListError;
 use super::freshness::{UpstreamClock, cached_for, made_at};
 use super::urls::counter_url;
 use super::wire::parse_counter;
 use crate::account::{Account, UserId};
-use crate::auth::{Token, TokenError, TokenSource, TokenTimes};
+use crate::auth::{Token, TokenError, TokenSource};
 use crate::blocking::lock;
 use crate::clock::Stamp;
 use crate::counter::Reading;
@@ -57,10 +56,10 @@ pub struct CounterResponse {
 pub struct Client {
     http: HttpClient,
     pub(super) account: Arc<Account>,
-    pub(super) limiter: Limiter,
+    pub(crate) limiter: Limiter,
     pub(super) process: Arc<ProcessMetrics>,
     pub(super) tally: Arc<Tally>,
-    tokens: TokenSource,
+    pub(crate) tokens: TokenSource,
     /// By the times in the bodies of counters.
     pub(super) clock: Arc<Mutex<UpstreamClock>>,
     /// By the headers of all answers.
@@ -121,26 +120,6 @@ impl Client {
         if theirs.is_some_and(over) { Err(TokenError::Expired) } else { Ok(()) }
     }
 
-    /// What is known of the token, apart from itself.
-    pub fn token_times(&self) -> TokenTimes {
-        self.tokens.times()
-    }
-
-    /// Whether upstream has asked for a pause that is not over.
-    pub fn paused(&self) -> bool {
-        self.limiter.paused()
-    }
-
-    /// When that pause ends.
-    pub fn paused_until(&self) -> Option<Stamp> {
-        self.limiter.paused_until()
-    }
-
-    /// When the pause of the partner's token endpoint ends, where this account waits for it.
-    pub fn token_paused_until(&self) -> Option<Stamp> {
-        self.tokens.paused_until()
-    }
-
     /// Reads the counter of one user.
     ///
     /// # Errors
@@ -176,7 +155,7 @@ impl Client {
             if let Some(time) = reading.server_time {
                 let time = Duration::from_secs(time.unsigned_abs());
                 let checked = lock(&clock).check(time, Stamp::now(), stale_after);
-                checked.map_err(|age| Malformed::Old { age })?;
+                checked.map_err(Malformed::Old)?;
             }
             Ok(reading)
         };
@@ -188,7 +167,7 @@ impl Client {
     ///
     /// # Errors
     /// When there is no response.
-    pub async fn raw_counter(&self, user: &UserId) -> Result<RawResponse, ListError> {
+    pub async fn raw_counter(&self, user: &UserId) -> Result<RawResponse, Error> {
         let token = self.token().await?;
         let url = counter_url(&self.account.base_url, self.account.api, user);
         let _permit = self.limiter.acquire(Lane::Counter).await;
@@ -238,7 +217,7 @@ impl Client {
         let (permit, token) = self.permitted(request.lane, token).await?;
         let (sent, asked) = (Instant::now(), Stamp::now());
         let (result, permit) = match self.get(request, &token).await {
-            // The permit and the body go along: what nobody waits for any more still counts.
+            // The permit and the body go along: what no caller waits for any more still counts.
             Ok(body) if body.len() > BODY_MAX => {
                 blocking::run(move || (parse(&body).map_err(Error::from), permit)).await
             }
@@ -259,18 +238,18 @@ impl Client {
         lane: Lane,
         token: &Token,
     ) -> Result<(Permit, Token), Error> {
-        let latest = self.tokens.latest(token).await?;
-        let permit = self.limiter.acquire(lane).await;
-        if let Some(token) = self.tokens.at_hand(&latest) {
-            return Ok((permit, token));
+        let mut again = false;
+        loop {
+            let latest = self.tokens.latest(token).await?;
+            // One that expires meanwhile is renewed without a permit, which that needs itself.
+            let permit = self.limiter.acquire(lane).await;
+            match self.tokens.at_hand(&latest) {
+                Some(token) => return Ok((permit, token)),
+                // One that has expired again is sent all the same: by a wrong clock every token has.
+                None if again => return Ok((permit, latest)),
+                None => again = true,
+            }
         }
-        // It has expired meanwhile. A renewal needs a permit itself.
-        drop(permit);
-        let renewed = self.tokens.latest(token).await?;
-        let permit = self.limiter.acquire(lane).await;
-        // One that has expired again is sent all the same: by a wrong clock every token has.
-        let token = self.tokens.at_hand(&renewed).unwrap_or(renewed);
-        Ok((permit, token))
     }
 
     async fn get(&self, request: &ApiRequest, token: &Token) -> Result<Body, Error> {
@@ -292,19 +271,18 @@ impl Client {
     fn check_source(&self, headers: &HeaderMap, token: &Token) -> Result<(), Malformed> {
         let stale_after = self.account.poll.stale_after;
         if let Some(age) = cached_for(headers).filter(|age| *age > stale_after) {
-            return Err(Malformed::Old { age });
+            return Err(Malformed::Old(age));
         }
         // Some caches add no `Age`, and v3 has no time of its own in its answers.
         if let Some(date) = made_at(headers) {
             let checked = lock(&self.dates).check(date, Stamp::now(), stale_after);
-            checked.map_err(|age| Malformed::Old { age })?;
+            checked.map_err(Malformed::Old)?;
         }
         let encoding = headers.get(CONTENT_ENCODING).and_then(|value| value.to_str().ok());
         match encoding.map(str::trim) {
             None | Some("" | "identity") => Ok(()),
             Some(encoding) => {
-                let encoding = text::one_line(&token.mask(encoding), ENCODING_SHOWN_MAX);
-                Err(Malformed::Encoded { encoding })
+                Err(Malformed::Encoded(text::one_line(&token.mask(encoding), ENCODING_SHOWN_MAX)))
             }
         }
     }

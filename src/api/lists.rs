@@ -7,13 +7,10 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
-
 use super::client::{ApiRequest, Client};
-use super::error::ListError;
 use super::urls::list_url;
 use super::wire::{
-    ListedUser, USERS_MAX, UnreadableRows, parse_channels, parse_roles, parse_users,
+    Listed, ListedUser, USERS_MAX, UnreadableRows, parse_channels, parse_roles, parse_users,
     parse_webhooks, server_time,
 };
 use crate::account::Api;
@@ -30,91 +27,71 @@ const LIST_MAX: usize = 24 * 1024 * 1024;
 /// Users on a full page of v3 (docs/upstream.md, "Users").
 const V3_PAGE: usize = 100;
 
-/// A complete list, as far as its rows can be read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listed<T> {
-    /// What the readable rows hold.
-    pub list: T,
-    /// The other rows.
-    pub unreadable: UnreadableRows,
-}
-
 impl Client {
     /// Reads all users of the account, each id once.
     ///
     /// # Errors
     /// Everything but a complete list is an error.
-    pub async fn users(&self) -> Result<Listed<Vec<ListedUser>>, ListError> {
-        self.with_token(|client, token| Box::pin(client.all_users(Lane::List, token))).await
+    pub async fn users(&self) -> Result<Listed<Vec<ListedUser>>, Error> {
+        self.with_token(|token| self.all_users(Lane::List, token)).await
     }
 
     /// The same ahead of all counters, because a reset waits for it.
     ///
     /// # Errors
     /// As for [`users`](Self::users).
-    pub async fn fresh_users(&self) -> Result<Listed<Vec<ListedUser>>, ListError> {
-        self.with_token(|client, token| Box::pin(client.all_users(Lane::Fresh, token))).await
+    pub async fn fresh_users(&self) -> Result<Listed<Vec<ListedUser>>, Error> {
+        self.with_token(|token| self.all_users(Lane::Fresh, token)).await
     }
 
     /// Reads the account's channels, without deleted ones.
     ///
     /// # Errors
     /// Everything but a complete list is an error.
-    pub async fn channels(&self) -> Result<Listed<Vec<Channel>>, ListError> {
-        self.with_token(|client, token| {
-            Box::pin(async move {
-                let rows = client.list(Endpoint::Channels, &token, parse_channels).await?;
-                let masked = rows.items.into_iter().map(|channel| {
-                    let name = channel.name.map(|name| token.mask(&name).into());
-                    Channel { name, ..channel }
-                });
-                Ok(Listed { list: masked.collect(), unreadable: rows.unreadable })
-            })
-        })
-        .await
+    pub async fn channels(&self) -> Result<Listed<Vec<Channel>>, Error> {
+        let send = |token: Token| async move {
+            let listed = self.page(Lane::List, Endpoint::Channels, 0, &token, parse_channels);
+            let Listed { list, rows, unreadable } = listed.await?;
+            let masked = list.into_iter().map(|channel| {
+                let name = channel.name.map(|name| token.mask(&name).into());
+                Channel { name, ..channel }
+            });
+            Ok(Listed { list: masked.collect(), rows, unreadable })
+        };
+        self.with_token(send).await
     }
 
     /// Reads the roles of the account's users; v3 has none.
     ///
     /// # Errors
     /// Everything but complete settings is an error.
-    pub async fn roles(&self) -> Result<Option<Listed<Roles>>, ListError> {
-        if self.account.api == Api::V3 {
-            return Ok(None);
+    pub async fn roles(&self) -> Result<Option<Listed<Roles>>, Error> {
+        match self.account.api {
+            Api::V2 => self.list(Endpoint::Settings, parse_roles).await.map(Some),
+            Api::V3 => Ok(None),
         }
-        self.with_token(|client, token| {
-            Box::pin(async move {
-                let rows = client.list(Endpoint::Settings, &token, parse_roles).await?;
-                Ok(Listed { list: rows.0, unreadable: rows.1 })
-            })
-        })
-        .await
-        .map(Some)
     }
 
     /// Counts the account's webhooks.
     ///
     /// # Errors
     /// Everything but a list of them is an error.
-    pub async fn webhooks(&self) -> Result<usize, ListError> {
-        self.with_token(|client, token| {
-            Box::pin(async move { client.list(Endpoint::Webhooks, &token, parse_webhooks).await })
-        })
-        .await
+    pub async fn webhooks(&self) -> Result<usize, Error> {
+        self.list(Endpoint::Webhooks, parse_webhooks).await
     }
 
     /// Sends a request with the account's token, and once more with another one if that was refused.
-    async fn with_token<'a, T>(
-        &'a self,
-        send: impl Fn(&'a Self, Token) -> BoxFuture<'a, Result<T, Error>>,
-    ) -> Result<T, ListError> {
+    async fn with_token<T, F>(&self, send: impl Fn(Token) -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
         let token = self.token().await?;
-        match send(self, token.clone()).await {
+        match send(token.clone()).await {
             Err(error) if error.outcome() == Outcome::Unauthorized => {
                 let other = self.other_token(&token).await?;
-                if other == token { Err(error.into()) } else { Ok(send(self, other).await?) }
+                if other == token { Err(error) } else { send(other).await }
             }
-            response => Ok(response?),
+            response => response,
         }
     }
 
@@ -125,51 +102,50 @@ impl Client {
         let mut users: Vec<ListedUser> = Vec::new();
         let mut unreadable = UnreadableRows::default();
         let mut known = HashSet::new();
-        let (mut offset, mut pages) = (0, 0);
+        let (mut rows, mut pages) = (0, 0);
         // v3 has pages: behind a full one there may be another.
         let may_follow = |rows| self.account.api == Api::V3 && rows == V3_PAGE;
         loop {
-            let page = self.list_in_lane(lane, Endpoint::Users, offset, &token, parse_users).await;
+            let page = self.page(lane, Endpoint::Users, rows, &token, parse_users).await;
             let page = match page {
-                Err(error) if pages == 1 && !may_follow(offset) && has_no_pages(&error) => break,
+                Err(error) if pages == 1 && !may_follow(rows) && has_no_pages(&error) => break,
                 page => page?,
             };
             let before = users.len();
-            let new = page.items.into_iter().filter(|user| known.insert(user.id.clone()));
+            let new = page.list.into_iter().filter(|user| known.insert(user.id.clone()));
             users.extend(new.map(|user| {
                 let name = user.name.map(|name| token.mask(&name));
                 ListedUser { name, ..user }
             }));
             if users.len() > USERS_MAX {
-                return Err(Malformed::TooMany { limit: USERS_MAX }.into());
+                return Err(Malformed::TooMany(USERS_MAX).into());
             }
             if users.len() == before {
                 break;
             }
-            let rows_before = offset;
-            unreadable.extend(page.unreadable, rows_before);
-            offset += page.count;
+            unreadable.extend(page.unreadable, rows);
+            rows += page.rows;
             pages += 1;
         }
-        Ok(Listed { list: users, unreadable })
+        Ok(Listed { list: users, rows, unreadable })
     }
 
     async fn list<T: Send + 'static>(
         &self,
         endpoint: Endpoint,
-        token: &Token,
-        parse: impl Fn(&[u8]) -> Result<T, Malformed> + Clone + Send + 'static,
+        parse: fn(&[u8]) -> Result<T, Malformed>,
     ) -> Result<T, Error> {
-        self.list_in_lane(Lane::List, endpoint, 0, token, parse).await
+        let send = |token| async move { self.page(Lane::List, endpoint, 0, &token, parse).await };
+        self.with_token(send).await
     }
 
-    async fn list_in_lane<T: Send + 'static>(
+    async fn page<T: Send + 'static>(
         &self,
         lane: Lane,
         endpoint: Endpoint,
         offset: usize,
         token: &Token,
-        parse: impl Fn(&[u8]) -> Result<T, Malformed> + Clone + Send + 'static,
+        parse: fn(&[u8]) -> Result<T, Malformed>,
     ) -> Result<T, Error> {
         let url = list_url(&self.account, endpoint, offset)
             .expect("each API is asked only for lists that it has");
@@ -181,7 +157,7 @@ impl Client {
                 let time = Duration::from_secs(time.unsigned_abs());
                 let age = lock(&clock).age(time, Stamp::now());
                 if age > stale_after {
-                    return Err(Malformed::Old { age });
+                    return Err(Malformed::Old(age));
                 }
             }
             Ok(list)

@@ -7,18 +7,15 @@
 
 mod clear;
 mod client;
-mod error;
 mod freshness;
 mod lists;
 mod urls;
 mod wire;
 
-pub use self::clear::{ClearOutcome, NotSentReason, SingleUseClient};
+pub use self::clear::{ClearOutcome, SingleUseClient};
 pub use self::client::{ATTEMPTS_MAX, Client, CounterResponse, RawResponse};
-pub use self::error::ListError;
-pub use self::lists::Listed;
 pub use self::urls::counter_url;
 pub use self::wire::{
-    ClearResponse, ListedUser, RowFault, RowProblem, Rows, UnreadableRows, parse_channels,
+    ClearResponse, Listed, ListedUser, RowFault, RowProblem, UnreadableRows, parse_channels,
     parse_counter, parse_reset, parse_roles, parse_users, parse_webhooks,
 };

@@ -20,20 +20,18 @@ pub fn counter_url(base: &Url, api: Api, user: &UserId) -> Url {
 
 /// The address of one of the account's lists; nothing where the API has no such list.
 pub(super) fn list_url(account: &Account, list: Endpoint, offset: usize) -> Option<Url> {
-    let path = match (account.api, list) {
-        (Api::V2, Endpoint::Users) => "v2/users",
-        (Api::V2, Endpoint::Channels) => "v2/channels",
-        (Api::V2, Endpoint::Settings) => "v2/settings",
-        (Api::V2, Endpoint::Webhooks) => "v2/webhooks",
-        (Api::V3, Endpoint::Users) => "v3/users",
-        (Api::V3, Endpoint::Channels) => "v3/channels",
-        (Api::V3, Endpoint::Webhooks) => "v3/webhooks",
-        (Api::V3, Endpoint::Settings)
-        | (_, Endpoint::Counter | Endpoint::Token | Endpoint::Reset) => {
-            return None;
-        }
+    let version = match account.api {
+        Api::V2 => "v2",
+        Api::V3 => "v3",
     };
-    let mut url = below(&account.base_url, path);
+    let name = match list {
+        Endpoint::Users => "users",
+        Endpoint::Channels => "channels",
+        Endpoint::Settings if account.api == Api::V2 => "settings",
+        Endpoint::Webhooks => "webhooks",
+        Endpoint::Settings | Endpoint::Counter | Endpoint::Token | Endpoint::Reset => return None,
+    };
+    let mut url = below(&account.base_url, &format!("{version}/{name}"));
     // v3 documents offsets; v2 does not, so that it is spared them as long as one response is enough.
     if list == Endpoint::Users && (offset > 0 || account.api == Api::V3) {
         url.query_pairs_mut().append_pair("offset", &offset.to_string());

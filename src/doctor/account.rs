@@ -6,10 +6,10 @@ use super::examination::Examination;
 use super::remedies::{answer_remedy, host_remedy, token_remedy};
 use super::report::{Check, named};
 use crate::account::Api;
-use crate::api::ListError;
 use crate::auth::Token;
 use crate::clock::Stamp;
 use crate::metrics::Outcome;
+use crate::transport::Error;
 
 /// A fixed token that expires sooner than this is a problem.
 const EXPIRES_SOON: Duration = Duration::from_hours(24);
@@ -42,7 +42,7 @@ impl Examination<'_> {
             findings.problem(Check::Token, error.to_string(), token_remedy(auth));
             return false;
         }
-        let end = self.client.token_times().expiry;
+        let end = self.client.tokens.times().expiry;
         match end.map(|end| end.saturating_sub(Stamp::now().unix)) {
             Some(Duration::ZERO) => {
                 let remedy = "replace it; auth: {partner: …} or {oauth: …} renews it by itself";
@@ -103,7 +103,7 @@ impl Examination<'_> {
     }
 
     /// What to do when upstream refused the list of channels; a key of the wrong kind is recognized.
-    async fn refusal_remedy(&self, error: &ListError) -> &'static str {
+    async fn refusal_remedy(&self, error: &Error) -> &'static str {
         if error.outcome() == Outcome::Unauthorized
             && let Ok(token) = self.client.token().await
         {

@@ -95,7 +95,7 @@ impl Poller {
         self.note_pause();
         let slot = self.writer.slot();
         self.state.update_trust(Stamp::now());
-        let token = self.client.token_times();
+        let token = self.client.tokens.times();
         self.state.facts.token_expiry = token.expiry;
         self.state.facts.token_refreshed = token.last_refresh;
         let view = self.state.view(&slot.tally);
@@ -108,8 +108,8 @@ impl Poller {
     /// Records a pause that upstream asks for, and logs it once if it is long. One of the partner's token
     /// endpoint is logged with what it stops.
     fn note_pause(&mut self) {
-        let (known, own) = (self.state.facts.paused_until, self.client.paused_until());
-        let all = [own, self.client.token_paused_until()].into_iter().flatten();
+        let (known, own) = (self.state.facts.paused_until, self.client.limiter.paused_until());
+        let all = [own, self.client.tokens.paused_until()].into_iter().flatten();
         self.state.facts.paused_until = all.max_by_key(|until| until.uptime);
         let Some(until) = own else { return };
         let left = Stamp::now().age(until);
@@ -123,7 +123,7 @@ impl Poller {
     /// Continues from the trends that an earlier run of the exporter has saved.
     pub(super) async fn load_trends(&mut self) {
         self.heartbeat.next_action_at(Instant::now() + FILES_TIMEOUT);
-        if let Some(file) = &self.trend_file {
+        if let Some(file) = &mut self.trend_file {
             self.state.load_trends(file.load().await, Stamp::now());
         }
     }
@@ -157,7 +157,7 @@ pub(super) async fn with_heartbeat<T>(
     let mut work = std::pin::pin!(work);
     loop {
         let soon = Instant::now() + PUBLISH_PERIOD;
-        heartbeat.next_action_at(if client.paused() { soon } else { soon.min(until) });
+        heartbeat.next_action_at(if client.limiter.paused() { soon } else { soon.min(until) });
         tokio::select! {
             done = &mut work => return done,
             () = sleep_until(soon) => {}

@@ -1,6 +1,6 @@
 //! What the account's lists change: which users are polled, and what their counters are worth.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,18 +10,27 @@ use tracing::{debug, info, warn};
 use super::actor::{Poller, with_heartbeat};
 use super::list_requests::{ListUpdate, RETRY_MAX};
 use super::report::ListFailure;
+use super::users::named_users;
 use crate::account::{Account, Discovery, USER_NAME_MAX, User, UserId};
-use crate::api::{ListError, Listed, ListedUser, UnreadableRows};
-use crate::channel::{Channel, Roles};
+use crate::api::{Listed, ListedUser, UnreadableRows};
 use crate::clock::Stamp;
-use crate::snapshot::{ListStatus, SkippedUsers};
+use crate::snapshot::{Facts, ListStatus, SkippedUsers};
 use crate::text;
+use crate::transport::Error;
 
 /// How many times in a row a list of users has to be empty, after one that was not, to be accepted.
 const EMPTY_LISTS: u32 = 3;
 
-/// Which of the account's lists it is.
-type ListField = fn(&mut Poller) -> &mut ListStatus;
+/// One of the account's lists.
+#[derive(Clone, Copy)]
+struct List {
+    what: &'static str,
+    status: fn(&mut Facts) -> &mut ListStatus,
+}
+
+const USERS: List = List { what: "users", status: |facts| &mut facts.discovery };
+const CHANNELS: List = List { what: "channels", status: |facts| &mut facts.channels };
+const ROLES: List = List { what: "roles", status: |facts| &mut facts.roles };
 
 impl Poller {
     /// Applies the lists that came in during a sweep.
@@ -44,8 +53,13 @@ impl Poller {
             }
             ListUpdate::ChannelsAndRoles(channels, roles) => {
                 let good = channels.is_ok() && roles.is_ok();
-                self.apply_channels(channels, now);
-                self.apply_roles(roles, now);
+                if let Some(channels) = self.note_list(CHANNELS, channels, now) {
+                    self.state.facts.channels_and_roles.channels = Some(channels.into());
+                }
+                let roles = roles.transpose().and_then(|roles| self.note_list(ROLES, roles, now));
+                if let Some(roles) = roles {
+                    self.state.facts.channels_and_roles.roles = Some(Arc::new(roles));
+                }
                 let refresh = account.channels.map_or(RETRY_MAX, |lists| lists.refresh_interval);
                 self.lists.channels_and_roles = Some(next(good, refresh));
             }
@@ -80,46 +94,39 @@ impl Poller {
     fn apply_users(
         &mut self,
         discovery: &Discovery,
-        listed: Result<Listed<Vec<ListedUser>>, ListError>,
+        listed: Result<Listed<Vec<ListedUser>>, Error>,
         now: Stamp,
     ) -> bool {
-        let account = Arc::clone(self.account());
-        let listed = match listed {
-            Ok(listed) => listed,
-            Err(error) => {
-                return self.list_failed(
-                    |poller| &mut poller.state.facts.discovery,
-                    "users",
-                    &error,
-                );
-            }
-        };
-        let found_before = self.state.users.iter().filter(|user| user.found).count();
-        let empty = listed.list.is_empty() && found_before > 0;
-        if empty && self.lists.empty_in_a_row + 1 < EMPTY_LISTS {
-            self.lists.empty_in_a_row += 1;
-            let doubt = "the list is empty, which counts only after three times in a row";
-            self.state.facts.discovery.problem = Some(doubt.into());
-            debug!(account = %account.name, "{doubt}");
+        if listed.as_ref().is_ok_and(|listed| self.is_doubtful(&listed.list)) {
             return false;
         }
-        if empty {
-            let account = &account.name;
-            warn!(%account, users = found_before, "the list of users is empty for the third time; its users are no longer polled");
-        }
-        self.lists.empty_in_a_row = 0;
-        let (users, skipped) = self.choose_users(discovery, listed.list, listed.unreadable.count);
+        let unreadable = listed.as_ref().map_or(0, |listed| listed.unreadable.count);
+        let Some(listed) = self.note_list(USERS, listed, now) else { return false };
+        let (users, skipped) = self.choose_users(discovery, listed, unreadable);
         if skipped != std::mem::replace(&mut self.state.facts.skipped, skipped) {
-            log_skipped(&account, skipped);
+            log_skipped(self.account(), skipped);
         }
         self.state.set_users(users, now);
-        self.list_read(
-            |poller| &mut poller.state.facts.discovery,
-            "users",
-            &listed.unreadable,
-            now,
-        );
         true
+    }
+
+    /// Whether a list of users is suddenly empty, which counts only once it was so several times in a row.
+    fn is_doubtful(&mut self, listed: &[ListedUser]) -> bool {
+        let found_before = self.state.users.iter().filter(|user| user.found).count();
+        let empty = listed.is_empty() && found_before > 0;
+        let in_a_row = if empty { self.lists.empty_in_a_row + 1 } else { 0 };
+        let doubtful = (1..EMPTY_LISTS).contains(&in_a_row);
+        self.lists.empty_in_a_row = if doubtful { in_a_row } else { 0 };
+        let account = Arc::clone(self.account());
+        let account = &account.name;
+        if doubtful {
+            let doubt = "the list is empty, which counts only after three times in a row";
+            self.state.facts.discovery.problem = Some(doubt.into());
+            debug!(%account, "{doubt}");
+        } else if empty {
+            warn!(%account, users = found_before, "the list of users is empty for the third time; its users are no longer polled");
+        }
+        doubtful
     }
 
     /// The users to poll: the configured ones and those of the list that discovery takes. Where these
@@ -149,65 +156,50 @@ impl Poller {
         (named_users(account, found), skipped)
     }
 
-    fn apply_channels(&mut self, channels: Result<Listed<Vec<Channel>>, ListError>, now: Stamp) {
-        match channels {
-            Ok(channels) => {
-                self.state.facts.channels_and_roles.channels = Some(channels.list.into());
-                let list: ListField = |poller| &mut poller.state.facts.channels;
-                self.list_read(list, "channels", &channels.unreadable, now);
+    /// Records that a list was read or not; returns what it holds.
+    fn note_list<T>(
+        &mut self,
+        list: List,
+        listed: Result<Listed<T>, Error>,
+        now: Stamp,
+    ) -> Option<T> {
+        match listed {
+            Ok(Listed { list: content, unreadable, .. }) => {
+                self.list_read(list, &unreadable, now);
+                Some(content)
             }
             Err(error) => {
-                self.list_failed(|poller| &mut poller.state.facts.channels, "channels", &error);
-            }
-        }
-    }
-
-    fn apply_roles(&mut self, roles: Result<Option<Listed<Roles>>, ListError>, now: Stamp) {
-        match roles {
-            Ok(None) => {}
-            Ok(Some(roles)) => {
-                self.state.facts.channels_and_roles.roles = Some(Arc::new(roles.list));
-                let list: ListField = |poller| &mut poller.state.facts.roles;
-                self.list_read(list, "roles", &roles.unreadable, now);
-            }
-            Err(error) => {
-                self.list_failed(|poller| &mut poller.state.facts.roles, "roles", &error);
+                self.list_failed(list, &error);
+                None
             }
         }
     }
 
     /// Records a list that was read; logs it if a failure was logged before.
-    fn list_read(
-        &mut self,
-        list: ListField,
-        what: &'static str,
-        unreadable: &UnreadableRows,
-        now: Stamp,
-    ) {
-        let name = self.account().name.clone();
-        let listing = list(self);
-        (listing.read, listing.problem) = (Some(now), None);
-        let before = std::mem::replace(&mut listing.unreadable, unreadable.words().map(Arc::from));
-        if let Some(rows) = listing.unreadable.as_ref().filter(|rows| before.as_ref() != Some(rows))
+    fn list_read(&mut self, List { what, status }: List, unreadable: &UnreadableRows, now: Stamp) {
+        let account = Arc::clone(self.account());
+        let (account, status) = (&account.name, status(&mut self.state.facts));
+        (status.read, status.problem) = (Some(now), None);
+        let before = std::mem::replace(&mut status.unreadable, unreadable.words().map(Arc::from));
+        if let Some(rows) = status.unreadable.as_ref().filter(|rows| before.as_ref() != Some(rows))
         {
-            warn!(account = %name, "the list of {what} has rows that cannot be read: {rows}");
+            warn!(%account, "the list of {what} has rows that cannot be read: {rows}");
         }
         if self.lists.failures.remove(what).is_some_and(ListFailure::was_logged) {
-            info!(account = %self.account().name, "the list of {what} can be read again");
+            info!(%account, "the list of {what} can be read again");
         }
     }
 
     /// Records a list that could not be read; logs it once, and not where the sweeps report the same.
-    fn list_failed(&mut self, list: ListField, what: &'static str, error: &ListError) -> bool {
+    fn list_failed(&mut self, List { what, status }: List, error: &Error) {
         let problem: Arc<str> = error.to_string().into();
-        list(self).problem = Some(Arc::clone(&problem));
-        if matches!(error, ListError::Upstream(_)) {
+        status(&mut self.state.facts).problem = Some(Arc::clone(&problem));
+        if !matches!(error, Error::NotSent(..)) {
             let failure = self.lists.failures.entry(what).or_default();
             if let Some(problem) = failure.failed(problem) {
                 self.log_list_failure(what, &problem);
             }
         }
-        false
     }
 
     /// After a sweep: logs which lists cannot be read, unless the account as a whole cannot.
@@ -277,22 +269,4 @@ fn found_users(
 fn presentable(name: &str) -> Option<String> {
     let name: String = text::one_line(name, usize::MAX).chars().take(USER_NAME_MAX).collect();
     (!name.is_empty()).then_some(name)
-}
-
-/// The configured users, with the names of the list where they have none, and then the discovered
-/// ones; each with whether it was discovered.
-fn named_users(account: &Account, found: Vec<User>) -> Vec<(Arc<User>, bool)> {
-    let listed: HashMap<&UserId, &User> = found.iter().map(|user| (&user.id, user)).collect();
-    let named = |user: &Arc<User>| match listed.get(&user.id) {
-        Some(User { name: Some(name), .. }) if user.name.is_none() => {
-            Arc::new(User { name: Some(name.clone()), ..User::clone(user) })
-        }
-        _ => Arc::clone(user),
-    };
-    let mut users: Vec<(Arc<User>, bool)> =
-        account.users.iter().map(|user| (named(user), false)).collect();
-    let configured: HashSet<&UserId> = account.users.iter().map(|user| &user.id).collect();
-    let more = found.into_iter().filter(|user| !configured.contains(&user.id));
-    users.extend(more.map(|user| (Arc::new(user), true)));
-    users
 }

@@ -111,7 +111,7 @@ impl Poller {
             }
         }
         read.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
-        Ok((Readings { users: read }, requests.token))
+        Ok((read, requests.token))
     }
 }
 

@@ -76,14 +76,12 @@ impl HeldPoller {
     /// Has the counters cleared: sends the request once and waits for its result. Not to be cancelled.
     pub async fn clear(&mut self, before: BeforeReset) -> ClearOutcome {
         let poller = self.poller();
-        let trends = poller.state.suspend_trends();
+        let users = poller.state.suspend_trends();
         // So that after a kill from here on, a cleared counter does not look like answered messages.
         poller.save_trends_now().await;
         let clearing = poller.client.clear(before.client, before.token).await;
         match &clearing {
-            ClearOutcome::Refused(_) | ClearOutcome::NotSent(_) => {
-                poller.state.restore_trends(trends);
-            }
+            ClearOutcome::Refused(_) | ClearOutcome::NotSent(_) => poller.state.users = users,
             ClearOutcome::Cleared => poller.state.forget_readings(true),
             ClearOutcome::NotCleared
             | ClearOutcome::OtherAccount { .. }

@@ -16,15 +16,17 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::report::ListFailure;
 use crate::account::Account;
-use crate::api::{Client, ListError, Listed, ListedUser};
+use crate::api::{Client, Listed, ListedUser};
 use crate::channel::{Channel, Roles};
 use crate::clock::Stamp;
 use crate::snapshot::{AccountView, ListStatus};
+use crate::transport::Error;
 
 /// Longest time until a list that could not be read is tried again.
 pub(super) const RETRY_MAX: Duration = Duration::from_mins(1);
 
 /// When lists are due, and the requests for them that are open.
+#[derive(Debug)]
 pub(super) struct Lists {
     /// When the list of users is due, if it is configured; `None` while a request for it is open.
     pub(super) users: Option<Instant>,
@@ -41,23 +43,11 @@ pub(super) struct Lists {
     pub(super) failures: BTreeMap<&'static str, ListFailure>,
 }
 
-impl std::fmt::Debug for Lists {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (open, received) = (self.open.len(), self.received.len());
-        f.debug_struct("Lists")
-            .field("open", &open)
-            .field("received", &received)
-            .finish_non_exhaustive()
-    }
-}
-
 /// The result of a request for lists.
+#[derive(Debug)]
 pub(super) enum ListUpdate {
-    Users(Result<Listed<Vec<ListedUser>>, ListError>),
-    ChannelsAndRoles(
-        Result<Listed<Vec<Channel>>, ListError>,
-        Result<Option<Listed<Roles>>, ListError>,
-    ),
+    Users(Result<Listed<Vec<ListedUser>>, Error>),
+    ChannelsAndRoles(Result<Listed<Vec<Channel>>, Error>, Result<Option<Listed<Roles>>, Error>),
 }
 
 impl Lists {

@@ -19,7 +19,6 @@ mod full_read;
 mod handover;
 mod held;
 mod identity;
-mod interrupts;
 mod list_requests;
 mod outcomes;
 mod persist;

@@ -4,16 +4,16 @@
 //! once and the poller works without it. It is written by a task of its own: no sweep waits for the disk.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use serde::{Deserialize, Serialize};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 use tracing::warn;
 
 use super::identity::AccountIdentity;
 use crate::account::{Account, AccountId, AccountName, Api};
-use crate::blocking::lock;
 use crate::clock::Stamp;
 use crate::counter::StoredTrend;
 use crate::storage::{
@@ -32,29 +32,21 @@ const REFRESH_MAX: Duration = Duration::from_secs(30);
 /// The account's file, opened when it is first needed.
 #[derive(Debug)]
 pub(super) struct TrendFile {
-    shared: Arc<Shared>,
-    /// The file is written again after this time even without a change: old trends cannot be used.
-    refresh: Duration,
-    writing: Option<JoinHandle<()>>,
-}
-
-/// What the writing task needs.
-#[derive(Debug)]
-struct Shared {
     account: AccountName,
     files: Arc<AccountFiles>,
     file: &'static str,
-    state: Mutex<State>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    written: Option<(SavedTrends, Stamp)>,
+    /// The file is written again after this time even without a change: old trends cannot be used.
+    refresh: Duration,
+    writing: Option<JoinHandle<Result<WrittenTrends, StorageError>>>,
+    written: Option<WrittenTrends>,
     /// Whether the last operation has failed, which was logged.
     failing: bool,
     /// Whether a newer program has written the file, which it finds as it was.
     newer: bool,
 }
+
+/// What was written, and of when it is.
+type WrittenTrends = (SavedTrends, Stamp);
 
 /// The content of the file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,16 +107,24 @@ impl TrendFile {
         };
         // A little less, so that a sweep that ends a moment early writes as well.
         let refresh = REFRESH_MAX.min(account.poll.stale_after / 4).mul_f64(0.9);
-        let shared = Shared { account: account.name.clone(), files, file, state: Mutex::default() };
-        Self { shared: Arc::new(shared), refresh, writing: None }
+        Self {
+            account: account.name.clone(),
+            files,
+            file,
+            refresh,
+            writing: None,
+            written: None,
+            failing: false,
+            newer: false,
+        }
     }
 
     /// The saved trends; empty if they cannot be read.
-    pub(super) async fn load(&self) -> SavedTrends {
-        let (account, file) = (&self.shared.account, self.shared.file);
-        let content = match self.shared.files.run(move |store| store.read(file)).await {
+    pub(super) async fn load(&mut self) -> SavedTrends {
+        let (account, file) = (&self.account, self.file);
+        let content = match self.files.run(move |store| store.read(file)).await {
             // Another shard is about to hand the account over; the lock is taken when something is saved.
-            Err(StorageError::Locked { .. }) => self.shared.files.read_unlocked(file).await,
+            Err(StorageError::Locked { .. }) => self.files.read_unlocked(file).await,
             content => content,
         };
         match content.map(|content| content.map(|bytes| parse_state(&bytes, VERSION))) {
@@ -132,11 +132,11 @@ impl TrendFile {
             Ok(Some(Ok(saved))) => saved,
             Ok(Some(Err(error))) => {
                 warn!(%account, "continuing without the content of {file}: {error}");
-                lock(&self.shared.state).newer = matches!(error, StateError::Newer { .. });
+                self.newer = matches!(error, StateError::Newer { .. });
                 SavedTrends::default()
             }
             Err(error) => {
-                self.shared.log_failure(&error);
+                self.log_failure(&error);
                 SavedTrends::default()
             }
         }
@@ -145,17 +145,22 @@ impl TrendFile {
     /// Begins to save the trends, if they have changed or the file is old, unless the disk still works on
     /// earlier ones: those of a later sweep are saved then.
     pub(super) fn save(&mut self, saved: SavedTrends, now: Stamp) {
-        let writing = self.writing.as_ref().is_some_and(|writing| !writing.is_finished());
-        if writing || lock(&self.shared.state).newer {
-            return;
+        if let Some(writing) = &mut self.writing {
+            let Some(result) = writing.now_or_never() else { return };
+            self.writing = None;
+            self.note(result);
         }
-        let fresh = |(written, at): &(SavedTrends, Stamp)| {
+        let fresh = |(written, at): &WrittenTrends| {
             written.same_trends(&saved) && at.age(now) < self.refresh
         };
-        if !lock(&self.shared.state).written.as_ref().is_some_and(fresh) {
-            let shared = Arc::clone(&self.shared);
-            self.writing = Some(tokio::spawn(async move { shared.write(saved, now).await }));
+        if self.newer || self.written.as_ref().is_some_and(fresh) {
+            return;
         }
+        let Ok(content) = state_bytes(&saved, VERSION) else { return };
+        let (files, file) = (Arc::clone(&self.files), self.file);
+        self.writing = Some(tokio::spawn(async move {
+            files.run(move |store| store.write(file, &content)).await.map(|()| (saved, now))
+        }));
     }
 
     /// Saves the trends and waits for that, as long as an operation may take.
@@ -167,27 +172,23 @@ impl TrendFile {
 
     async fn finish(&mut self) {
         if let Some(writing) = self.writing.take() {
-            // A panic in it was logged; the next sweep saves again.
-            let _ = writing.await;
-        }
-    }
-}
-
-impl Shared {
-    async fn write(&self, saved: SavedTrends, now: Stamp) {
-        let Ok(content) = state_bytes(&saved, VERSION) else { return };
-        let file = self.file;
-        match self.files.run(move |store| store.write(file, &content)).await {
-            Ok(()) => {
-                let mut state = lock(&self.state);
-                (state.written, state.failing) = (Some((saved, now)), false);
-            }
-            Err(error) => self.log_failure(&error),
+            let result = writing.await;
+            self.note(result);
         }
     }
 
-    fn log_failure(&self, error: &StorageError) {
-        if !std::mem::replace(&mut lock(&self.state).failing, true) {
+    /// Takes note of a writing that has ended.
+    fn note(&mut self, result: Result<Result<WrittenTrends, StorageError>, JoinError>) {
+        match result {
+            Ok(Ok(written)) => (self.written, self.failing) = (Some(written), false),
+            Ok(Err(error)) => self.log_failure(&error),
+            // A panic was logged; the next sweep saves again.
+            Err(_) => {}
+        }
+    }
+
+    fn log_failure(&mut self, error: &StorageError) {
+        if !std::mem::replace(&mut self.failing, true) {
             let account = &self.account;
             warn!(%account, "since when users are red is not kept over restarts: {error}");
         }
@@ -243,7 +244,7 @@ mod tests {
         let (folder, account) = (tempfile::tempdir().unwrap(), fixture("acme", &["1"]));
         let mut owner = TrendFile::new(&Storage::new(folder.path()), &account);
         owner.save_now(some_trends(&account), Stamp::now()).await;
-        let next = TrendFile::new(&Storage::new(folder.path()), &account);
+        let mut next = TrendFile::new(&Storage::new(folder.path()), &account);
         assert_eq!(next.load().await, some_trends(&account));
         drop(owner);
     }

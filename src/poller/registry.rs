@@ -13,6 +13,7 @@ use super::held::HeldPoller;
 use crate::account::{Account, AccountName};
 use crate::blocking::lock;
 use crate::metrics::Tally;
+use crate::shutdown::Shutdown;
 
 /// Where a poller is to be sent that ends its sweep.
 pub(super) type HoldRequest = oneshot::Sender<HeldPoller>;
@@ -36,9 +37,14 @@ pub struct PollerHandle {
     publish: Arc<Notify>,
 }
 
-/// A poller's entry in the registry, removed when dropped.
+/// What keeps a poller from sending further requests: it is to stop, or a reset needs it. Its entry in the
+/// registry is removed when this is dropped.
 #[derive(Debug)]
-pub(super) struct Registration {
+pub(super) struct Interrupts {
+    /// Asks the poller to stop after the requests in flight.
+    pub(super) stop: Shutdown,
+    /// A reset that waits for the end of the sweep.
+    pub(super) hold: Option<HoldRequest>,
     registry: Arc<Registry>,
     account: AccountName,
     holds: mpsc::Receiver<HoldRequest>,
@@ -67,19 +73,20 @@ impl Registry {
         self: &Arc<Self>,
         account: &Arc<Account>,
         tally: &Arc<Tally>,
-    ) -> Registration {
+        stop: Shutdown,
+    ) -> Interrupts {
         let (sender, holds) = mpsc::channel(1);
         let publish = Arc::new(Notify::new());
-        let name = account.name.clone();
         let handle = PollerHandle {
             account: Arc::clone(account),
             tally: Arc::clone(tally),
             holds: sender,
             publish: Arc::clone(&publish),
         };
-        lock(&self.pollers).insert(name.clone(), handle);
+        lock(&self.pollers).insert(account.name.clone(), handle);
         self.changed.notify_one();
-        Registration { registry: Arc::clone(self), account: name, holds, publish }
+        let (registry, account) = (Arc::clone(self), account.name.clone());
+        Interrupts { stop, hold: None, registry, account, holds, publish }
     }
 }
 
@@ -97,17 +104,24 @@ impl PollerHandle {
     }
 }
 
-impl Registration {
-    /// The next request to hand the poller over; `None` if one to publish comes first. Cancel safe.
-    pub(super) async fn next(&mut self) -> Option<HoldRequest> {
+impl Interrupts {
+    /// Whether no more requests are to be sent.
+    pub(super) fn begun(&self) -> bool {
+        self.hold.is_some() || self.stop.has_begun()
+    }
+
+    /// Waits for an interruption, or until a publication is requested. Not once one has begun. Cancel
+    /// safe.
+    pub(super) async fn next(&mut self) {
         tokio::select! {
-            Some(request) = self.holds.recv() => Some(request),
-            () = self.publish.notified() => None,
+            Some(request) = self.holds.recv() => self.hold = Some(request),
+            () = self.publish.notified() => {}
+            () = self.stop.wait() => {}
         }
     }
 }
 
-impl Drop for Registration {
+impl Drop for Interrupts {
     fn drop(&mut self) {
         let mut pollers = lock(&self.registry.pollers);
         // A successor may have registered meanwhile.

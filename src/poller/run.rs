@@ -11,17 +11,17 @@ use tracing::debug;
 use super::actor::{PUBLISH_PERIOD, Poller};
 use super::handover::{StartMode, SweepSchedule};
 use super::held::HeldPoller;
-use super::interrupts::Interrupts;
-use super::registry::{HoldRequest, Registry};
+use super::registry::{HoldRequest, Interrupts, Registry};
 use super::report::Outage;
 use super::slots::changed_view;
 use super::state::PollState;
 use super::sweep::SweepPace;
 use crate::api::Client;
 use crate::clock::Stamp;
+use crate::health::Heartbeat;
 use crate::metrics::Outcome;
 use crate::shutdown::Shutdown;
-use crate::snapshot::{AccountView, FailingReason};
+use crate::snapshot::FailingReason;
 use crate::text;
 
 /// Longest pause that a single sweep waits for.
@@ -42,8 +42,8 @@ impl Poller {
         shutdown: Shutdown,
     ) -> impl Future<Output = ()> + Send + use<> {
         // Now, so that it is found as soon as its account is known.
-        let registration = registry.register(self.account(), &self.writer.slot().tally);
-        self.poll_until(mode, Interrupts::new(Some(registration), stop), shutdown)
+        let interrupts = registry.register(self.account(), &self.writer.slot().tally, stop);
+        self.poll_until(mode, interrupts, shutdown)
     }
 
     async fn poll_until(mut self, mode: StartMode, interrupts: Interrupts, shutdown: Shutdown) {
@@ -83,7 +83,8 @@ impl Poller {
             let update = self.lists.next(&client, false).await;
             self.apply(update);
         }
-        let mut never = Interrupts::new(None, Shutdown::new());
+        let (alone, slot) = (Arc::new(Registry::default()), self.writer.slot());
+        let mut never = alone.register(self.account(), &slot.tally, Shutdown::new());
         self.sweep(None, SweepPace::Share, &mut never).await;
     }
 
@@ -93,28 +94,17 @@ impl Poller {
             StartMode::After(first) => return SweepSchedule::after(first),
             StartMode::TakeOver(predecessor) => predecessor,
         };
-        let mut ended = pin!(predecessor.ended.wait());
-        loop {
-            // The supervisor gives up a predecessor that is stuck, so this wait ends.
-            self.heartbeat.next_action_at(Instant::now() + PUBLISH_PERIOD);
-            tokio::select! {
-                () = &mut ended => break,
-                () = sleep(PUBLISH_PERIOD) => {}
-            }
-        }
+        // The supervisor gives up a predecessor that is stuck, so this wait ends.
+        keep_alive(&self.heartbeat, predecessor.ended.wait()).await;
         let last = predecessor.slot.view();
         if let Some(view) = changed_view(&predecessor.slot, Arc::clone(self.account())) {
-            self.resume_from(view);
+            self.state = PollState::from_view(&view);
+            self.writer.publish(view);
         }
         // Also where it is another account at Wazzup24 by now: the log names it by its configured name.
         self.outage = Outage::resume(&last.facts);
         self.lists.resume(&last, &self.state.account);
         SweepSchedule::resume(&last, self.account())
-    }
-
-    fn resume_from(&mut self, view: AccountView) {
-        self.state = PollState::from_view(&view);
-        self.writer.publish(view);
     }
 
     /// Sweeps until it is asked to stop.
@@ -188,16 +178,10 @@ impl Poller {
     /// that a reset does has a time limit.
     async fn hand_over(self, request: HoldRequest, stop: &Shutdown) -> Self {
         let heartbeat = self.heartbeat.clone();
-        let (back, mut returned) = oneshot::channel();
+        let (back, returned) = oneshot::channel();
         // A reset that has ended drops it at once.
         drop(request.send(HeldPoller::new(self, back, stop.clone())));
-        let returned = loop {
-            heartbeat.next_action_at(Instant::now() + PUBLISH_PERIOD);
-            tokio::select! {
-                returned = &mut returned => break returned,
-                () = sleep(PUBLISH_PERIOD) => {}
-            }
-        };
+        let returned = keep_alive(&heartbeat, returned).await;
         let mut poller = returned.expect("a held poller is given back when it is dropped");
         poller.state.forget_outcomes();
         // Also for a successor, which must not show readings from before the reset.
@@ -218,10 +202,22 @@ impl Poller {
     }
 }
 
+/// Waits for what has a time limit of its own, and keeps the heartbeat going meanwhile.
+async fn keep_alive<T>(heartbeat: &Heartbeat, work: impl Future<Output = T>) -> T {
+    let mut work = std::pin::pin!(work);
+    loop {
+        heartbeat.next_action_at(Instant::now() + PUBLISH_PERIOD);
+        tokio::select! {
+            done = &mut work => return done,
+            () = sleep(PUBLISH_PERIOD) => {}
+        }
+    }
+}
+
 /// Waits until upstream asks for a pause of more than [`PAUSE_MAX`]; returns when that ends.
 async fn long_pause(client: &Client) -> Stamp {
     loop {
-        if let Some(until) = client.paused_until()
+        if let Some(until) = client.limiter.paused_until()
             && Stamp::now().age(until) > PAUSE_MAX
         {
             return until;

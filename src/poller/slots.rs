@@ -1,13 +1,14 @@
 //! Views that no running poller publishes: before the first, between two, after a failure.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use secrecy::ExposeSecret as _;
 
 use super::identity::AccountIdentity;
 use super::state::TrustBasis;
-use crate::account::{Account, Auth, Discovery, User, UserId};
+use super::users::{PolledUsers, named_users};
+use crate::account::{Account, Auth, User, UserId};
 use crate::auth::account_named_in;
 use crate::channel::ChannelsAndRoles;
 use crate::clock::Stamp;
@@ -21,7 +22,7 @@ pub fn new_slot(account: Arc<Account>) -> Slot {
 
 fn slot_of_users(account: Arc<Account>, tally: Arc<Tally>) -> Slot {
     let users = account.users.iter().map(|user| UserView::new(Arc::clone(user)));
-    let users: Vec<UserView> = users.collect();
+    let users = PolledUsers::new(users);
     let facts = Facts::new(&account, Stamp::now());
     let view = view_of(account, &tally, facts, &users);
     Slot::new(tally, view)
@@ -79,55 +80,39 @@ pub(super) fn changed_view(earlier: &Slot, account: Arc<Account>) -> Option<Acco
             *list = wanted;
         }
     }
-    let mut users = configured_users(&account, &view);
-    if let Some(discovery) = &account.discovery {
-        users.extend(still_listed(&account, discovery, &view));
-    }
+    let mut users = users_under(&account, &view);
     let basis = TrustBasis::new(&account, &facts, now);
-    for user in &mut users {
-        user.trust = basis.trust(user.user.id.as_str());
-    }
+    users.update(|user| user.trust = basis.trust(user.user.id.as_str()));
     let newest = users.iter().filter_map(|user| user.last_good).map(|(_, at)| at);
     facts.newest_reading = newest.max_by_key(|at| at.uptime);
     Some(view_of(account, &earlier.tally, facts, &users))
 }
 
-/// The configured users with their earlier readings.
-fn configured_users(account: &Account, view: &AccountView) -> Vec<UserView> {
-    let known: HashMap<&UserId, &UserView> =
-        view.users().map(|user| (&user.user.id, user)).collect();
-    let users = account.users.iter().map(|user| match known.get(&user.id) {
-        Some(known) => {
-            let name = known.user.name.as_ref().filter(|_| account.export.user_names);
-            let user = match (&user.name, name) {
-                // The name of the list, until that is read again.
-                (None, Some(name)) => {
-                    Arc::new(User { name: Some(name.clone()), ..User::clone(user) })
-                }
-                _ => Arc::clone(user),
-            };
-            UserView { user, found: false, ..(*known).clone() }
-        }
-        None => UserView::new(Arc::clone(user)),
-    });
-    users.collect()
-}
-
-/// Users that are not configured, or no longer, and may be on the account's list: they stay until that
-/// is read again.
-fn still_listed(account: &Account, discovery: &Discovery, view: &AccountView) -> Vec<UserView> {
+/// The users to poll under changed settings, with what is known of each. Those that may be on the account's
+/// list stay, and names of it are used, until it is read again.
+fn users_under(account: &Account, view: &AccountView) -> PolledUsers {
     let configured: HashSet<&UserId> = account.users.iter().map(|user| &user.id).collect();
-    let stays = |view: &&UserView| {
-        let user = &view.user;
-        !configured.contains(&user.id) && discovery.includes(user.id.as_str(), user.name.as_deref())
+    let (own, others): (Vec<&UserView>, Vec<&UserView>) =
+        view.users().partition(|known| configured.contains(&known.user.id));
+    let discovery = account.discovery.as_ref();
+    let included = |known: &&UserView| {
+        let (id, name) = (known.user.id.as_str(), known.user.name.as_deref());
+        discovery.is_some_and(|discovery| discovery.includes(id, name))
     };
-    let users = view.users().filter(stays).take(discovery.max_users);
-    users.map(|view| UserView { found: true, ..view.clone() }).collect()
+    let found_max = discovery.map_or(0, |discovery| discovery.max_users);
+    let others = others.into_iter().filter(included).take(found_max);
+    let listed = own.into_iter().chain(others).map(|known| {
+        let name = known.user.name.clone().filter(|_| account.export.user_names);
+        User { name, ..User::clone(&known.user) }
+    });
+    let mut users = PolledUsers::from_view(view);
+    users.replace(named_users(account, listed.collect()), UserView::new);
+    users
 }
 
-fn view_of(account: Arc<Account>, tally: &Tally, facts: Facts, users: &[UserView]) -> AccountView {
-    let facts = Facts { tally: tally.values(), users: users.len(), ..facts };
-    AccountView::new(account, facts, users)
+fn view_of(account: Arc<Account>, tally: &Tally, facts: Facts, users: &PolledUsers) -> AccountView {
+    let facts = Facts { tally: tally.values(), users: users.iter().count(), ..facts };
+    AccountView { account, facts, chunks: users.chunks() }
 }
 
 /// Marks an account whose poller has failed as down; its readings stay until they are stale.

@@ -139,20 +139,12 @@ impl PollState {
         *trusted = Some(basis);
     }
 
-    /// Suspends all trends, because counters may be cleared from now on. Returns them as they were.
-    pub(super) fn suspend_trends(&mut self) -> Vec<Trend> {
-        let mut before = Vec::with_capacity(self.facts.users);
-        self.users.update(|user| {
-            before.push(user.trend);
-            user.trend.mark_doubtful();
-        });
+    /// Suspends all trends, because counters may be cleared from now on. Returns the users as they were, for
+    /// the case that none was.
+    pub(super) fn suspend_trends(&mut self) -> PolledUsers {
+        let before = self.users.clone();
+        self.users.update(|user| user.trend.mark_doubtful());
         before
-    }
-
-    /// Restores suspended trends: no counter was cleared.
-    pub(super) fn restore_trends(&mut self, trends: Vec<Trend>) {
-        let mut trends = trends.into_iter();
-        self.users.update(|user| user.trend = trends.next().unwrap_or(user.trend));
     }
 
     /// Drops every reading, because counters were `cleared` or may have been.
@@ -198,10 +190,8 @@ impl PollState {
 
     /// Records a failure; an earlier good reading stays.
     pub(super) fn failed(&mut self, index: usize, error: &Error) {
-        let outcome = account_outcome(error);
-        self.outcomes.add(outcome);
-        let problem = self.set_problem(&error.to_string());
-        self.set_attempt(index, Attempt { outcome, problem: Some(problem) });
+        self.failed_for_now(error);
+        self.stays_failed(index, error);
     }
 
     /// Counts a failure whose request may be sent again. The user is judged only by the last attempt.
@@ -213,7 +203,7 @@ impl PollState {
     /// Judges a user by a failure that is counted already: the request is not sent again.
     pub(super) fn stays_failed(&mut self, index: usize, error: &Error) {
         let problem = Some(error.to_string().into());
-        self.set_attempt(index, Attempt { outcome: error.outcome(), problem });
+        self.set_attempt(index, Attempt { outcome: account_outcome(error), problem });
     }
 
     /// Counts a user as read in this sweep if it was read in an interrupted one that began at `since`.

@@ -9,7 +9,7 @@ use tracing::debug;
 use super::actor::{PUBLISH_PERIOD, Poller, reason_of, with_heartbeat};
 use super::counter_requests::{CounterRequests, EndedRequest};
 use super::full_read::may_be_temporary;
-use super::interrupts::Interrupts;
+use super::registry::Interrupts;
 use super::sweep_progress::{Retry, SweepProgress};
 use crate::api::CounterResponse;
 use crate::auth::Token;
@@ -175,7 +175,7 @@ impl Poller {
                 () = interrupts.next(), if !interrupted => {}
                 _ = publish.tick() => {
                     let now = Stamp::now();
-                    self.state.judge_early(poll.concurrency, client.paused(), now);
+                    self.state.judge_early(poll.concurrency, client.limiter.paused(), now);
                     self.report(false, now);
                     self.publish();
                 }
@@ -192,7 +192,9 @@ impl Poller {
     ) {
         let user = ended.key;
         let error = match ended.result {
-            Ok(counter) => return self.book(progress, requests, user, &ended.token, &counter),
+            Ok(counter) => {
+                return self.note_reading(progress, requests, user, &ended.token, &counter);
+            }
             Err(error) => error,
         };
         match error.outcome() {
@@ -223,7 +225,7 @@ impl Poller {
     /// Records a reading, if it is of the account that is read: a token that is renewed within the sweep may
     /// name another one, whose readings count from then on. `given` is the token that the request was
     /// given; a newer one may have been sent.
-    fn book(
+    fn note_reading(
         &mut self,
         progress: &mut SweepProgress,
         requests: &mut SweepRequests,

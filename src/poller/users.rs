@@ -1,17 +1,22 @@
 //! The users of an account and what is known of each, in the chunks that views share.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::account::{User, UserId};
+use crate::account::{Account, User, UserId};
 use crate::snapshot::{AccountView, CHUNK_USERS, Chunk, UserView, chunks};
 
 /// The polled users, in the order of the view. Requests know them by their index. A chunk is copied when
 /// one of its users changes while a view has it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct PolledUsers(Vec<Arc<Chunk>>);
 
 impl PolledUsers {
+    /// Users before any of them was read.
+    pub(super) fn new(users: impl IntoIterator<Item = UserView>) -> Self {
+        Self(chunks(&users.into_iter().collect::<Vec<_>>()))
+    }
+
     /// The users of a published view.
     pub(super) fn from_view(view: &AccountView) -> Self {
         Self(view.chunks.clone())
@@ -69,8 +74,25 @@ impl PolledUsers {
             Some(view) => UserView { user, found, ..(*view).clone() },
             None => UserView { found, ..new(user) },
         });
-        let views: Vec<UserView> = views.collect();
-        self.0 = chunks(&views);
+        *self = Self::new(views);
         true
     }
+}
+
+/// The configured users, with the names of the list where they have none, and then the discovered
+/// ones; each with whether it was discovered.
+pub(super) fn named_users(account: &Account, found: Vec<User>) -> Vec<(Arc<User>, bool)> {
+    let listed: HashMap<&UserId, &User> = found.iter().map(|user| (&user.id, user)).collect();
+    let named = |user: &Arc<User>| match listed.get(&user.id) {
+        Some(User { name: Some(name), .. }) if user.name.is_none() => {
+            Arc::new(User { name: Some(name.clone()), ..User::clone(user) })
+        }
+        _ => Arc::clone(user),
+    };
+    let mut users: Vec<(Arc<User>, bool)> =
+        account.users.iter().map(|user| (named(user), false)).collect();
+    let configured: HashSet<&UserId> = account.users.iter().map(|user| &user.id).collect();
+    let more = found.into_iter().filter(|user| !configured.contains(&user.id));
+    users.extend(more.map(|user| (Arc::new(user), true)));
+    users
 }

@@ -16,7 +16,7 @@ const LARGE: usize = 1024 * 1024;
 /// Large bodies that are read or parsed at the same time, over all accounts.
 static LARGE_BODIES: Semaphore = Semaphore::const_new(3);
 
-/// A body. Whoever parses a large one keeps it until that is done: no more than three exist.
+/// A body. A large one is kept until it has been parsed: no more than three exist.
 #[derive(Debug, Default)]
 pub struct Body {
     bytes: Vec<u8>,
@@ -45,7 +45,7 @@ pub async fn read_body(
     while let Some(part) = response.chunk().await.map_err(|error| body_error(error, timeout))? {
         let length = body.len() + part.len();
         if length > limit {
-            return Err(Malformed::TooLong { limit }.into());
+            return Err(Malformed::TooLong(limit).into());
         }
         if length > LARGE && body.large.is_none() {
             // The request holds permits that others could use.

@@ -47,9 +47,9 @@ pub enum Error {
         /// What the HTTP client says.
         source: reqwest::Error,
     },
-    /// It was not sent, because there is no token that has not expired.
+    /// It was not sent, for this reason: there is no token that has not expired, or no room in the limit.
     #[error("{0}")]
-    NoToken(String, Outcome),
+    NotSent(String, Outcome),
     /// A response that is not what the API documents.
     #[error("the answer is not what the API documents: {0}")]
     Malformed(#[from] Malformed),
@@ -59,43 +59,25 @@ pub enum Error {
 #[derive(Debug, thiserror::Error)]
 pub enum Malformed {
     /// It is longer than the limit.
-    #[error("it is longer than {limit} bytes")]
-    TooLong {
-        /// The limit in bytes.
-        limit: usize,
-    },
+    #[error("it is longer than {0} bytes")]
+    TooLong(usize),
     /// It lists more than can be.
-    #[error("it lists more than {limit}")]
-    TooMany {
-        /// The limit.
-        limit: usize,
-    },
+    #[error("it lists more than {0}")]
+    TooMany(usize),
     /// It lacks a field, or has something else in its place.
-    #[error("`{field}` is missing or not of the documented kind")]
-    Missing {
-        /// The field.
-        field: &'static str,
-    },
-    /// It comes from a cache, or is old by its own time.
-    #[error("it is {} old; something on the way may answer from a cache", text::duration(*age))]
-    Old {
-        /// How old it is, in whole seconds.
-        age: Duration,
-    },
+    #[error("`{0}` is missing or not of the documented kind")]
+    Missing(&'static str),
+    /// It comes from a cache, or is old by its own time: by so much, in whole seconds.
+    #[error("it is {} old; something on the way may answer from a cache", text::duration(*.0))]
+    Old(Duration),
     /// It is compressed, although no encoding was asked for.
     #[error(
-        "it is encoded as {encoding}, which was not asked for; a gateway on the way may have done that"
+        "it is encoded as {0}, which was not asked for; a gateway on the way may have done that"
     )]
-    Encoded {
-        /// The `Content-Encoding`.
-        encoding: String,
-    },
-    /// It has no list where one may be.
-    #[error("it holds no list of {what}")]
-    NoList {
-        /// What the list would hold.
-        what: &'static str,
-    },
+    Encoded(String),
+    /// It has no list of these where one may be.
+    #[error("it holds no list of {0}")]
+    NoList(&'static str),
     /// None of its rows can be read.
     #[error("no row of its list of {what} can be read; {problem}")]
     NoRow {
@@ -153,7 +135,7 @@ impl Error {
     pub(crate) fn was_not_sent(&self) -> bool {
         match self {
             Self::Connect(error) => error.is_connect(),
-            Self::Proxy { .. } | Self::NoToken(..) => true,
+            Self::Proxy { .. } | Self::NotSent(..) => true,
             Self::Status { .. } | Self::Timeout(_) | Self::Malformed(_) => false,
         }
     }
@@ -174,7 +156,7 @@ impl Error {
             Self::Timeout(_) => Outcome::Timeout,
             Self::Connect(_) | Self::Proxy { .. } => Outcome::Connect,
             Self::Malformed(_) => Outcome::Malformed,
-            Self::NoToken(_, outcome) => *outcome,
+            Self::NotSent(_, outcome) => *outcome,
         }
     }
 }
@@ -194,16 +176,13 @@ fn through_proxy(proxy: &str, status: Option<StatusCode>, source: &reqwest::Erro
 
 /// The innermost causes of an error of the HTTP client, whose own text only says that it failed.
 pub fn causes(error: &reqwest::Error) -> String {
-    let mut text = String::new();
+    let mut causes = Vec::new();
     let mut next = error.source();
     while let Some(cause) = next {
-        if !text.is_empty() {
-            text.push_str(": ");
-        }
-        text.push_str(&cause.to_string());
+        causes.push(cause.to_string());
         next = cause.source();
     }
-    if text.is_empty() { error.to_string() } else { text }
+    if causes.is_empty() { error.to_string() } else { causes.join(": ") }
 }
 
 #[cfg(test)]

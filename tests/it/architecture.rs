@@ -101,6 +101,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "api",
             "blocking",
             "clock",
+            // What the counters of all users add up to.
+            "counter",
             "files",
             "metrics",
             "poller",
@@ -114,7 +116,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("supervisor", &["account", "health", "poller", "schedule", "shutdown", "snapshot"]),
     // The service manager waits for the end of a reload.
     ("reload", &["clock", "config", "metrics", "shutdown", "systemd"]),
-    ("doctor", &["account", "api", "auth", "channel", "clock", "metrics", "snapshot"]),
+    ("doctor", &["account", "api", "auth", "channel", "clock", "metrics", "snapshot", "transport"]),
     // Only what `fuzz/` reaches in no other way, and only in its builds.
     ("fuzzing", &["auth", "exposition", "poller", "reset"]),
     (

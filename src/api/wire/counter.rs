@@ -21,7 +21,7 @@ pub fn parse_counter(api: Api, body: &[u8]) -> Result<Reading, Malformed> {
     match api {
         // {"data":{"counter":5,"type":"red"},"meta":{"timestamp":1759499127}}
         Api::V2 => {
-            let data = whole.object("data").ok_or(Malformed::Missing { field: "data" })?;
+            let data = whole.object("data").ok_or(Malformed::Missing("data"))?;
             let (count, kind) = figures(&data, "counter")?;
             Ok(Reading { count, kind, server_time: time_in(&whole), last_message: None })
         }
@@ -49,7 +49,7 @@ fn time_in(whole: &JsonObject<'_>) -> Option<i64> {
 fn figures(fields: &JsonObject<'_>, counter: &str) -> Result<(u64, CounterType), Malformed> {
     let count = fields.value(&[counter]).and_then(|raw| raw.get().parse().ok());
     let count = count.filter(|count| *count <= COUNT_MAX).ok_or(Malformed::NotACount)?;
-    let kind = fields.text_or_null("type").ok_or(Malformed::Missing { field: "type" })?;
+    let kind = fields.text_or_null("type").ok_or(Malformed::Missing("type"))?;
     let kind = match kind.map(|word| word.to_ascii_lowercase()).as_deref() {
         Some("red") => CounterType::Red,
         Some("grey") => CounterType::Grey,

@@ -48,9 +48,9 @@ fn users_are_understood_in_each_shape() {
     ] {
         let page = parse_users(body).unwrap();
         let users: Vec<_> =
-            page.items.iter().map(|user| (user.id.as_str(), user.name.as_deref())).collect();
+            page.list.iter().map(|user| (user.id.as_str(), user.name.as_deref())).collect();
         assert_eq!(users, [("7", Some("Анна Смирнова")), ("8", Some("Boris"))]);
-        assert_eq!((page.count, page.unreadable.count), (2, 0));
+        assert_eq!((page.rows, page.unreadable.count), (2, 0));
     }
 }
 
@@ -62,15 +62,15 @@ fn channels_are_understood_in_each_shape() {
         (fixture!("v2-channels-status-only"), ChannelState::Disabled),
         (fixture!("v2-channels-old"), ChannelState::QrIdle),
     ] {
-        let channels = parse_channels(body).unwrap().items;
+        let channels = parse_channels(body).unwrap().list;
         let channel = &channels[0];
         assert_eq!(&*channel.id, "808e0654-8e0f-4c1a-9f5a-3f2d6b7c8d9e");
         assert_eq!((channel.transport, channel.state), (Transport::Whatsapp, first));
         assert!(!channel.active);
     }
-    let old = parse_channels(fixture!("v2-channels-old")).unwrap().items;
+    let old = parse_channels(fixture!("v2-channels-old")).unwrap().list;
     assert_eq!(old.len(), 1, "deleted channels are left out");
-    assert!(!parse_channels(fixture!("v3-channels")).unwrap().items.is_empty());
+    assert!(!parse_channels(fixture!("v3-channels")).unwrap().list.is_empty());
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn roles_are_understood_in_each_shape() {
         fixture!("v2-settings-enveloped"),
         fixture!("v2-settings-camel-case"),
     ] {
-        let (roles, _) = parse_roles(body).unwrap();
+        let roles = parse_roles(body).unwrap().list;
         let states = ["7", "8", "9", "1"].map(|user| roles.of(user));
         assert_eq!(states, [Role::SalesRep, Role::Manager, Role::QualityControl, Role::None]);
     }

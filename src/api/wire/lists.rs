@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::rows::{Place, ROWS_MAX, RowFault, Rows, UnreadableRows, id};
+use super::rows::{Listed, Place, ROWS_MAX, RowFault, id};
 use crate::channel::{CHANNELS_MAX, Channel, ChannelState, Role, Roles, TEXT_MAX, Transport};
 use crate::text;
 use crate::transport::{JsonObject, Malformed};
@@ -59,8 +59,8 @@ enum Webhooks {
 /// Reads one page of users.
 ///
 /// # Errors
-/// When there is no list in it, or none that can be read; see [`Rows`] for rows that cannot.
-pub fn parse_users(body: &[u8]) -> Result<Rows<ListedUser>, Malformed> {
+/// When there is no list in it, or none that can be read; see [`Listed`] for rows that cannot.
+pub fn parse_users(body: &[u8]) -> Result<Listed<Vec<ListedUser>>, Malformed> {
     USERS
         .read(body, |row| Ok(Some(ListedUser { id: id(row, &["id"])?, name: row.text(&["name"]) })))
 }
@@ -69,11 +69,11 @@ pub fn parse_users(body: &[u8]) -> Result<Rows<ListedUser>, Malformed> {
 ///
 /// # Errors
 /// As for [`parse_users`], and more channels than [`CHANNELS_MAX`].
-pub fn parse_channels(body: &[u8]) -> Result<Rows<Channel>, Malformed> {
+pub fn parse_channels(body: &[u8]) -> Result<Listed<Vec<Channel>>, Malformed> {
     let mut rows = CHANNELS
         .read(body, |row| if row.flag(&["deleted"]) { Ok(None) } else { channel(row).map(Some) })?;
     let mut known = HashSet::new();
-    rows.items.retain(|channel| known.insert(Arc::clone(&channel.id)));
+    rows.list.retain(|channel| known.insert(Arc::clone(&channel.id)));
     Ok(rows)
 }
 
@@ -81,13 +81,13 @@ pub fn parse_channels(body: &[u8]) -> Result<Rows<Channel>, Malformed> {
 ///
 /// # Errors
 /// As for [`parse_users`].
-pub fn parse_roles(body: &[u8]) -> Result<(Roles, UnreadableRows), Malformed> {
-    let rows = ROLES.read(body, |row| {
+pub fn parse_roles(body: &[u8]) -> Result<Listed<Roles>, Malformed> {
+    let Listed { list, rows, unreadable } = ROLES.read(body, |row| {
         let role = Role::from_upstream(&id(row, &["role"])?);
         let channel = shortened(&id(row, &["channel_id", "channelId"])?);
         Ok(Some((id(row, &["user_id", "userId"])?, channel, role)))
     })?;
-    Ok((Roles::new(rows.items), rows.unreadable))
+    Ok(Listed { list: Roles::new(list), rows, unreadable })
 }
 
 /// Reads how many webhooks there are.
@@ -127,7 +127,7 @@ mod tests {
 
     fn users(body: &str) -> Result<Vec<(String, Option<String>)>, Malformed> {
         let page = parse_users(body.as_bytes())?;
-        Ok(page.items.into_iter().map(|user| (user.id, user.name)).collect())
+        Ok(page.list.into_iter().map(|user| (user.id, user.name)).collect())
     }
 
     #[test]
@@ -153,7 +153,7 @@ mod tests {
         let cut = r#"{"data":[{"id":"1","name":"Anna"},{"id":"2","name":"Boris \ud83d"}]}"#;
         assert_eq!(users(cut).unwrap()[1].1.as_deref(), Some("Boris \u{fffd}"));
         let page = parse_users(b"[{\"id\":\"1\",\"name\":\"An\xffna\"}]").unwrap();
-        assert_eq!(page.items[0].id, "1");
+        assert_eq!(page.list[0].id, "1");
     }
 
     #[test]
@@ -181,27 +181,27 @@ mod tests {
             br#"{"channels":[{"guid":null,"deleted":true},{"guid":"c1","state":"active"},{}]}"#,
         );
         let channels = channels.unwrap();
-        assert_eq!((&*channels.items[0].id, channels.items.len()), ("c1", 1));
+        assert_eq!((&*channels.list[0].id, channels.list.len()), ("c1", 1));
         assert_eq!(channels.unreadable.count, 1);
         assert_eq!(channels.unreadable.first.unwrap().row, 3);
         let roles = br#"{"user_roles":[{"channel_id":1,"user_id":"7","role":"seller"},
             {"channel_id":"c","user_id":"8","role":null}]}"#;
-        let (roles, unreadable) = parse_roles(roles).unwrap();
+        let Listed { list: roles, unreadable, .. } = parse_roles(roles).unwrap();
         assert_eq!((roles.of("7"), roles.of("8")), (Role::SalesRep, Role::None));
         let problem = unreadable.first.unwrap().to_string();
         assert_eq!(problem, "row 2: `role` is missing or not of the documented kind");
-        assert_eq!(parse_roles(br#"{"user_roles":null}"#).unwrap().0, Roles::default());
+        assert_eq!(parse_roles(br#"{"user_roles":null}"#).unwrap().list, Roles::default());
     }
 
     #[test]
     fn of_several_ids_the_documented_one_counts() {
         let rows = parse_channels(br#"[{"id":"i","guid":"g"},{"guid":"g2","channel_id":5}]"#);
-        let ids: Vec<_> = rows.unwrap().items.into_iter().map(|channel| channel.id).collect();
+        let ids: Vec<_> = rows.unwrap().list.into_iter().map(|channel| channel.id).collect();
         assert_eq!(ids, ["g".into(), "5".into()]);
     }
 
     fn channel(body: &str) -> Channel {
-        parse_channels(body.as_bytes()).unwrap().items.remove(0)
+        parse_channels(body.as_bytes()).unwrap().list.remove(0)
     }
 
     #[test]
@@ -226,7 +226,7 @@ mod tests {
             active: true,
             name: Some("7".into()),
         };
-        assert_eq!(parse_channels(old.as_bytes()).unwrap().items, [expected]);
+        assert_eq!(parse_channels(old.as_bytes()).unwrap().list, [expected]);
         let v3 = r#"[{"channelId":"c","transport":"telegram","plainId":"bot","state":"active"}]"#;
         assert!(channel(v3).active && channel(v3).name.as_deref() == Some("bot"));
     }
@@ -254,7 +254,7 @@ mod tests {
             "allow_get_new_clients":true}],"hide_phone_numbers_for_user_ids":[]}"#;
         let camel = r#"{"userRoles":[{"channelId":"c","userId":7,"role":"seller"}]}"#;
         for body in [snake.to_owned(), format!(r#"{{"data":{snake}}}"#), camel.to_owned()] {
-            let roles = parse_roles(body.as_bytes()).unwrap().0;
+            let roles = parse_roles(body.as_bytes()).unwrap().list;
             assert_eq!(roles.of("7"), Role::SalesRep, "{body}");
             assert_eq!(roles.channels_of("7").collect::<Vec<_>>(), ["c"]);
             assert_eq!(roles.of("8"), Role::None);

@@ -14,4 +14,4 @@ pub(super) use self::counter::server_time;
 pub(super) use self::lists::USERS_MAX;
 pub use self::lists::{ListedUser, parse_channels, parse_roles, parse_users, parse_webhooks};
 pub use self::reset::{ClearResponse, parse_reset};
-pub use self::rows::{RowFault, RowProblem, Rows, UnreadableRows};
+pub use self::rows::{Listed, RowFault, RowProblem, UnreadableRows};

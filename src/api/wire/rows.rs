@@ -3,12 +3,9 @@
 //! The response as a whole has to be JSON with the list in a known [`Place`]. A row that cannot be read
 //! costs itself and nothing else, and is counted.
 
-use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{
-    DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
-};
+use serde::de::{Deserializer as _, Error as _, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::transport::{JsonObject, Malformed, legible};
@@ -17,13 +14,13 @@ use crate::transport::{JsonObject, Malformed, legible};
 /// thousand users. More would take a processor for seconds.
 pub(super) const ROWS_MAX: usize = 400_000;
 
-/// What was read of a list.
+/// A list, as far as its rows can be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rows<T> {
+pub struct Listed<T> {
     /// What the rows hold that could be read and count, in the order of the response.
-    pub items: Vec<T>,
+    pub list: T,
     /// How many rows there are, those that could not be read included.
-    pub count: usize,
+    pub rows: usize,
     /// Those that could not be read.
     pub unreadable: UnreadableRows,
 }
@@ -83,36 +80,72 @@ impl Place {
         &self,
         body: &[u8],
         read: impl Fn(&JsonObject<'_>) -> Result<Option<T>, RowFault>,
-    ) -> Result<Rows<T>, Malformed> {
+    ) -> Result<Listed<Vec<T>>, Malformed> {
         // Bytes that are no text cost no more than the text that they stand in.
         let text = legible(body);
-        // `data` comes first: a name beside it may be anything.
-        for step in [Step::Top, Step::TopNamed] {
-            let mut list =
-                ListReader { place: self, read: &read, rows: Rows::default(), found: false };
-            let mut json = serde_json::Deserializer::from_str(&text);
-            let parsed = ValueReader { list: &mut list, step }.deserialize(&mut json);
-            let parsed = parsed.and_then(|()| json.end());
-            let ListReader { rows, found, .. } = list;
-            if let Some(limit) = self.exceeded(&rows) {
-                return Err(Malformed::TooMany { limit });
+        let whole: &RawValue = serde_json::from_str(&text)?;
+        let found = self.find(whole.get()).ok_or(Malformed::NoList(self.what))?;
+        let (mut list, mut rows, mut unreadable) = (Vec::new(), 0, UnreadableRows::default());
+        let mut exceeded = None;
+        let each = |row: &RawValue| {
+            rows += 1;
+            let object = JsonObject::parse(row.get()).ok_or(RowFault::NotAnObject);
+            match object.and_then(|object| read(&object)) {
+                Ok(item) => list.extend(item),
+                Err(fault) => unreadable.add(RowProblem { row: rows, fault }),
             }
-            parsed?;
-            match &rows.unreadable.first {
-                Some(problem) if rows.unreadable.count == rows.count => {
-                    return Err(Malformed::NoRow { what: self.what, problem: problem.to_string() });
-                }
-                _ if found => return Ok(rows),
-                _ => {}
-            }
+            let limits = [(list.len(), self.max), (rows, ROWS_MAX)];
+            exceeded = limits.into_iter().find_map(|(count, max)| (count > max).then_some(max));
+            exceeded.is_none()
+        };
+        let all = serde_json::Deserializer::from_str(found).deserialize_seq(EachRow(each));
+        if let Some(limit) = exceeded {
+            return Err(Malformed::TooMany(limit));
         }
-        Err(Malformed::NoList { what: self.what })
+        all?;
+        match &unreadable.first {
+            Some(problem) if unreadable.count == rows => {
+                Err(Malformed::NoRow { what: self.what, problem: problem.to_string() })
+            }
+            _ => Ok(Listed { list, rows, unreadable }),
+        }
     }
 
-    /// The limit that the rows so far exceed, if any.
-    fn exceeded<T>(&self, rows: &Rows<T>) -> Option<usize> {
-        let limits = [(rows.items.len(), self.max), (rows.count, ROWS_MAX)];
-        limits.into_iter().find_map(|(count, limit)| (count > limit).then_some(limit))
+    /// The list in a response; nothing if it is in none of the known places.
+    fn find<'a>(&self, whole: &'a str) -> Option<&'a str> {
+        let is_list = |text: &&str| text.starts_with('[');
+        let bare = |text: &'a str| Some(text).filter(|_| self.bare).filter(is_list);
+        let named = |object: &JsonObject<'a>| {
+            let is_null = |name: &&str| object.text_or_null(name) == Some(None);
+            let empty = self.null_is_empty && self.names.iter().any(is_null);
+            let list = object.value(self.names).map(RawValue::get).filter(is_list);
+            list.or(empty.then_some("[]"))
+        };
+        let object = JsonObject::parse(whole);
+        let data = object.as_ref().and_then(|object| object.value(&["data"])).map(RawValue::get);
+        let in_data = || bare(data?).or_else(|| named(&JsonObject::parse(data?)?));
+        // `data` comes first: a name beside it may be anything.
+        bare(whole).or_else(in_data).or_else(|| named(object.as_ref()?))
+    }
+}
+
+/// Hands the rows of a list over, one by one, for as long as this returns `true`.
+struct EachRow<F>(F);
+
+impl<'de, F: FnMut(&'de RawValue) -> bool> Visitor<'de> for EachRow<F> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut rows: A) -> Result<(), A::Error> {
+        while let Some(row) = rows.next_element()? {
+            if !(self.0)(row) {
+                return Err(A::Error::custom("too many rows"));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -131,137 +164,17 @@ impl UnreadableRows {
         })
     }
 
+    fn add(&mut self, problem: RowProblem) {
+        self.count += 1;
+        self.first.get_or_insert(problem);
+    }
+
     /// Adds those of the next page, before which there were `rows`.
     pub(in crate::api) fn extend(&mut self, page: Self, rows: usize) {
         self.count += page.count;
         if self.first.is_none() {
             self.first = page.first.map(|first| RowProblem { row: rows + first.row, ..first });
         }
-    }
-}
-
-impl<T> Rows<T> {
-    fn add(&mut self, read: Result<Option<T>, RowFault>) {
-        self.count += 1;
-        match read {
-            Ok(item) => self.items.extend(item),
-            Err(fault) => {
-                self.unreadable.count += 1;
-                self.unreadable.first.get_or_insert(RowProblem { row: self.count, fault });
-            }
-        }
-    }
-}
-
-impl<T> Default for Rows<T> {
-    fn default() -> Self {
-        Self { items: Vec::new(), count: 0, unreadable: UnreadableRows::default() }
-    }
-}
-
-/// A list that is being read.
-struct ListReader<'a, T, F> {
-    place: &'a Place,
-    read: &'a F,
-    rows: Rows<T>,
-    found: bool,
-}
-
-/// How far a value is on the way to the list.
-#[derive(Clone, Copy)]
-enum Step {
-    /// The whole response: the list itself, or an object with `data`.
-    Top,
-    /// The whole response: an object with one of the names.
-    TopNamed,
-    /// What is under `data`: the list itself, or an object with one of the names.
-    Data,
-    /// What is under one of the names.
-    Named,
-}
-
-struct ValueReader<'a, 'b, T, F> {
-    list: &'a mut ListReader<'b, T, F>,
-    step: Step,
-}
-
-impl<'de, T, F> DeserializeSeed<'de> for ValueReader<'_, '_, T, F>
-where
-    F: Fn(&JsonObject<'_>) -> Result<Option<T>, RowFault>,
-{
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, source: D) -> Result<(), D::Error> {
-        source.deserialize_any(self)
-    }
-}
-
-impl<'de, T, F> Visitor<'de> for ValueReader<'_, '_, T, F>
-where
-    F: Fn(&JsonObject<'_>) -> Result<Option<T>, RowFault>,
-{
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a list of {}", self.list.place.what)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut rows: A) -> Result<(), A::Error> {
-        let ListReader { place, read, rows: kept, found } = self.list;
-        if *found || !(place.bare || matches!(self.step, Step::Named)) {
-            while rows.next_element::<IgnoredAny>()?.is_some() {}
-            return Ok(());
-        }
-        *found = true;
-        while let Some(raw) = rows.next_element::<&RawValue>()? {
-            let row = JsonObject::parse(raw.get()).ok_or(RowFault::NotAnObject);
-            kept.add(row.and_then(|row| read(&row)));
-            if place.exceeded(kept).is_some() {
-                return Err(A::Error::custom("too many rows"));
-            }
-        }
-        Ok(())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<(), A::Error> {
-        while let Some(key) = fields.next_key::<Cow<'_, str>>()? {
-            let named = self.list.place.names.contains(&&*key);
-            let step = match self.step {
-                Step::Top if key == "data" => Step::Data,
-                Step::TopNamed | Step::Data if named => Step::Named,
-                _ => {
-                    fields.next_value::<IgnoredAny>()?;
-                    continue;
-                }
-            };
-            fields.next_value_seed(ValueReader { list: &mut *self.list, step })?;
-        }
-        Ok(())
-    }
-
-    fn visit_unit<E>(self) -> Result<(), E> {
-        self.list.found |= self.list.place.null_is_empty && matches!(self.step, Step::Named);
-        Ok(())
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<(), E> {
-        Ok(())
     }
 }
 
@@ -277,7 +190,7 @@ mod tests {
         let rows = place.read(body, |row| id(row, &["id", "guid"]).map(Some));
         let rows = rows.map_err(|error| error.to_string())?;
         let problem = rows.unreadable.first.map(|problem| problem.to_string()).unwrap_or_default();
-        Ok((rows.items, rows.unreadable.count, problem))
+        Ok((rows.list, rows.unreadable.count, problem))
     }
 
     #[test]
