@@ -1,4 +1,4 @@
-//! The channels of an account and the subscriptions to events, as plain data of the settings.
+//! The channels of an account, as plain data of the settings.
 
 use serde::Serialize;
 
@@ -82,28 +82,6 @@ impl ChannelSpec {
     /// Whether messages arrive here.
     pub(super) fn receives(&self) -> bool {
         !self.deleted && self.state == ACTIVE && self.status == ACTIVE
-    }
-}
-
-/// A subscription to events of an account.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct WebhookSpec {
-    /// Its id.
-    pub id: String,
-    /// Where events are sent. Nothing is sent in the simulation.
-    pub url: String,
-    /// The event, as `message.add`.
-    pub event: String,
-}
-
-impl WebhookSpec {
-    /// The subscription an account has unless it is given others, as its CRM would make it.
-    pub fn of_account(account_id: &str) -> Self {
-        Self {
-            id: format!("5c2d1f10-0000-4000-8000-{account_id:0>12}"),
-            url: format!("https://crm.example/wazzup/{account_id}"),
-            event: "message.add".to_owned(),
-        }
     }
 }
 

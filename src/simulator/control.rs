@@ -275,6 +275,7 @@ mod tests {
         assert_eq!(served.get(path, "token-a").await.status, 503);
         assert_eq!(command(&served, "DELETE", "faults", "").await.0, 200);
         assert_eq!(served.get(path, "token-a").await.status, 200);
+        assert_eq!(served.simulator.counts().total, 2, "commands are not counted");
         let (status, body) = command(&served, "POST", "faults", "status=teapot").await;
         assert_eq!((status, body["detail"].as_str().unwrap().contains("teapot")), (400, true));
     }

@@ -173,7 +173,18 @@ fn camel_case(value: Value) -> Value {
 
 /// `GET /v2/webhooks`.
 pub(super) fn webhooks(account: &AccountNow) -> Response {
-    answer::enveloped(&json!(account.spec.webhooks))
+    let id = &account.spec.account_id;
+    let webhook = json!({
+        "id": format!("5c2d1f10-0000-4000-8000-{id:0>12}"),
+        "url": webhook_url(id),
+        "event": "message.add",
+    });
+    answer::enveloped(&Some(webhook).filter(|_| account.spec.webhook).into_iter().collect())
+}
+
+/// Where a CRM wants events to be sent. Nothing is sent in the simulation.
+pub(super) fn webhook_url(account_id: &str) -> String {
+    format!("https://crm.example/wazzup/{account_id}")
 }
 
 #[cfg(test)]
@@ -387,8 +398,7 @@ mod tests {
         let url = "https://crm.example/wazzup/12345678";
         let id = "5c2d1f10-0000-4000-8000-000012345678";
         assert_eq!(body, json!({"data": [{"id": id, "url": url, "event": "message.add"}]}));
-        let none =
-            AccountSpec { webhooks: Vec::new(), ..AccountSpec::new("shop", "12345678", "t") };
+        let none = AccountSpec { webhook: false, ..AccountSpec::new("shop", "12345678", "t") };
         let served = serve(Settings { accounts: vec![none], ..Settings::default() }).await;
         assert_eq!(get(&served, "/v2/webhooks", Shapes::default()).await, json!({"data": []}));
     }

@@ -52,7 +52,7 @@ mod world;
 mod yaml;
 
 pub use account::AccountState;
-pub use channels::{ChannelSpec, WebhookSpec};
+pub use channels::ChannelSpec;
 pub use endpoint::Endpoint;
 pub use fault::Fault;
 pub use fault_text::FaultError;

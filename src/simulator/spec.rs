@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::channels::{ChannelSpec, WebhookSpec};
+use super::channels::ChannelSpec;
 use super::endpoint::{Endpoint, Version};
 use super::shapes::Shapes;
 
@@ -31,8 +31,8 @@ pub struct AccountSpec {
     pub users: Vec<UserSpec>,
     /// The channels, in the order they are listed.
     pub channels: Vec<ChannelSpec>,
-    /// The subscriptions to events; v3 shows the first one.
-    pub webhooks: Vec<WebhookSpec>,
+    /// Whether its CRM has subscribed to events.
+    pub webhook: bool,
     /// In which of the known forms its lists are answered.
     pub shapes: Shapes,
     /// How the exporter's configuration discovers users, where it names none itself.
@@ -53,7 +53,7 @@ impl AccountSpec {
             labels: BTreeMap::new(),
             users: Vec::new(),
             channels: vec![ChannelSpec::of_account(account_id)],
-            webhooks: vec![WebhookSpec::of_account(account_id)],
+            webhook: true,
             shapes: Shapes::default(),
             discovery: None,
             channels_every: None,

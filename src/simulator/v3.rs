@@ -65,10 +65,9 @@ pub(super) fn channels(account: &AccountNow) -> Response {
 /// `GET /v3/webhooks`: the one address an account has. What is answered where it has none is not
 /// documented; it is taken for null.
 pub(super) fn webhooks(account: &AccountNow) -> Response {
-    let webhook = account.spec.webhooks.first();
-    let subscribed = webhook.is_some();
+    let subscribed = account.spec.webhook;
     let body = json!({
-        "webhooksUri": webhook.map(|webhook| &webhook.url),
+        "webhooksUri": subscribed.then(|| lists::webhook_url(&account.spec.account_id)),
         "subscriptions": {
             "messagesAndStatuses": subscribed,
             "contactsAndDealsCreation": false,
@@ -199,8 +198,7 @@ mod tests {
         let webhooks = body(&served, "/v3/webhooks").await;
         assert_eq!(webhooks["webhooksUri"], "https://crm.example/wazzup/12345678");
         assert_eq!(webhooks["subscriptions"]["messagesAndStatuses"], true);
-        let none =
-            AccountSpec { webhooks: Vec::new(), ..AccountSpec::v3("shop", "12345678", "key") };
+        let none = AccountSpec { webhook: false, ..AccountSpec::v3("shop", "12345678", "key") };
         let served = serve(Settings { accounts: vec![none], ..Settings::default() }).await;
         assert_eq!(body(&served, "/v3/webhooks").await["webhooksUri"], Value::Null);
     }

@@ -86,7 +86,7 @@ async fn every_fault_of_an_account_is_named_and_nothing_else() {
     account.users[0] = account.users[0].clone().role_on("dead", Role::None);
     let lost = UserSpec::new("3", "Lost", Role::SalesRep).role_on("c", Role::None);
     account = account.user(lost.pinned(5, "red"));
-    account.webhooks.clear();
+    account.webhook = false;
     let keys = "users: [{id: '1'}, {id: '2'}, {id: '3'}, {id: '9'}]";
     let diagnosis = diagnosis(account, keys).await;
     assert_eq!(
