@@ -74,8 +74,6 @@ pub struct Supervisor<S> {
     shutdown: Shutdown,
     tasks: JoinSet<()>,
     pollers: HashMap<Id, PollerTask>,
-    /// Pollers that were asked to stop and have not ended yet.
-    stopping: HashMap<Id, PollerTask>,
     requests: mpsc::Receiver<ReplaceAccounts>,
     /// The last tick.
     ticked: Instant,
@@ -98,6 +96,7 @@ struct ReplaceAccounts {
 struct PollerTask {
     slot: Arc<Slot>,
     heartbeat: Heartbeat,
+    /// Begun for one that was asked to stop and has not ended yet.
     stop: Shutdown,
     ended: Ended,
     handle: AbortHandle,
@@ -128,20 +127,10 @@ where
         shutdown: Shutdown,
     ) -> (Self, AccountsHandle) {
         let (sender, requests) = mpsc::channel(1);
-        let (tasks, pollers, stopping) = (JoinSet::new(), HashMap::new(), HashMap::new());
+        let (tasks, pollers) = (JoinSet::new(), HashMap::new());
         let [ticked, resumed] = [Instant::now(); 2];
-        let supervisor = Self {
-            start,
-            directory,
-            health,
-            shutdown,
-            tasks,
-            pollers,
-            stopping,
-            requests,
-            ticked,
-            resumed,
-        };
+        let supervisor =
+            Self { start, directory, health, shutdown, tasks, pollers, requests, ticked, resumed };
         (supervisor, AccountsHandle(sender))
     }
 
@@ -182,21 +171,19 @@ where
 
     /// Starts, keeps or ends pollers until they are those of `accounts`.
     pub fn replace_accounts(&mut self, accounts: Vec<Arc<Account>>) -> Changes {
-        let pollers = self.pollers.drain();
-        let mut earlier: HashMap<AccountName, (Id, PollerTask)> =
-            pollers.map(|(id, task)| (task.slot.view().account.name.clone(), (id, task))).collect();
+        let pollers = self.pollers.iter().filter(|(_, task)| !task.stop.has_begun());
+        let mut earlier: HashMap<AccountName, Id> =
+            pollers.map(|(id, task)| (task.slot.view().account.name.clone(), *id)).collect();
         let mut changes = Changes::default();
         let mut slots = Vec::with_capacity(accounts.len());
         for account in accounts {
-            let slot = match earlier.remove(&account.name) {
-                Some((id, task)) if *task.slot.view().account == *account => {
-                    let slot = Arc::clone(&task.slot);
-                    self.pollers.insert(id, task);
-                    slot
-                }
-                Some((id, task)) => {
+            let earlier = earlier.remove(&account.name).and_then(|id| self.pollers.get(&id));
+            let slot = match earlier {
+                Some(task) if *task.slot.view().account == *account => Arc::clone(&task.slot),
+                Some(task) => {
                     changes.changed += 1;
-                    let predecessor = self.stop_poller(id, task);
+                    task.stop.begin();
+                    let predecessor = task.predecessor();
                     self.start_successor(predecessor, account)
                 }
                 None => {
@@ -206,29 +193,23 @@ where
             };
             slots.push(slot);
         }
-        for (account, (id, task)) in earlier {
+        for (account, id) in earlier {
             changes.removed += 1;
             info!(%account, "the account is no longer configured");
-            self.stop_poller(id, task);
+            if let Some(task) = self.pollers.get(&id) {
+                task.stop.begin();
+            }
         }
         self.directory.replace(slots);
         changes
     }
 
-    /// Asks a poller to stop.
-    fn stop_poller(&mut self, id: Id, task: PollerTask) -> Predecessor {
-        task.stop.begin();
-        let predecessor = Predecessor { slot: Arc::clone(&task.slot), ended: task.ended.clone() };
-        self.stopping.insert(id, task);
-        predecessor
-    }
-
     /// Starts a poller of an account that has none, unless one has not stopped yet.
     fn add(&mut self, account: Arc<Account>) -> Arc<Slot> {
         let same = |task: &&PollerTask| task.slot.view().account.name == account.name;
-        if let Some(last) = self.stopping.values().filter(same).max_by_key(|task| task.started) {
-            let (slot, ended) = (Arc::clone(&last.slot), last.ended.clone());
-            return self.start_successor(Predecessor { slot, ended }, account);
+        if let Some(last) = self.pollers.values().filter(same).max_by_key(|task| task.started) {
+            let predecessor = last.predecessor();
+            return self.start_successor(predecessor, account);
         }
         let first = phase(account.name.as_str(), account.poll.interval);
         let slot = Arc::new(poller::new_slot(account));
@@ -292,26 +273,27 @@ where
             Ok((id, ())) => (id, None),
             Err(error) => (error.id(), Some(error)),
         };
-        self.stopping.remove(&id);
-        // One that is no longer listed was asked to stop, or given up as stuck.
+        // One that is no longer listed was given up as stuck.
         let Some(task) = self.pollers.remove(&id) else { return };
-        if let Some(error) = error {
+        if let Some(error) = error.filter(|_| !task.stop.has_begun()) {
             self.restart(task, &format!("has failed: {error}"));
         }
     }
 
     /// Aborts pollers whose heartbeat is long overdue, and restarts them unless they were to stop.
     fn replace_stuck(&mut self) {
-        for id in stuck_in(&self.stopping, self.resumed) {
-            if let Some(task) = self.stopping.remove(&id) {
-                task.handle.abort();
+        let resumed = self.resumed;
+        let stuck: Vec<PollerTask> = self
+            .pollers
+            .extract_if(|_, task| task.is_stuck(resumed))
+            .map(|(_, task)| task)
+            .collect();
+        for task in stuck {
+            task.handle.abort();
+            if task.stop.has_begun() {
                 let account = &task.slot.view().account.name;
                 error!(%account, "the account's earlier poller is stuck and was aborted");
-            }
-        }
-        for id in stuck_in(&self.pollers, self.resumed) {
-            if let Some(task) = self.pollers.remove(&id) {
-                task.handle.abort();
+            } else {
                 self.restart(task, "is stuck");
             }
         }
@@ -328,13 +310,17 @@ where
     }
 }
 
-/// Pollers whose heartbeat is long overdue.
-fn stuck_in(pollers: &HashMap<Id, PollerTask>, resumed: Instant) -> Vec<Id> {
-    let stuck = pollers.iter().filter(|(_, task)| {
-        let timeout = task.slot.view().account.poll.timeout;
-        task.heartbeat.is_overdue(timeout.saturating_mul(2).saturating_add(GRACE), resumed)
-    });
-    stuck.map(|(id, _)| *id).collect()
+impl PollerTask {
+    /// What a successor has to know of it.
+    fn predecessor(&self) -> Predecessor {
+        Predecessor { slot: Arc::clone(&self.slot), ended: self.ended.clone() }
+    }
+
+    /// Whether its heartbeat is long overdue.
+    fn is_stuck(&self, resumed: Instant) -> bool {
+        let timeout = self.slot.view().account.poll.timeout;
+        self.heartbeat.is_overdue(timeout.saturating_mul(2).saturating_add(GRACE), resumed)
+    }
 }
 
 #[cfg(test)]
