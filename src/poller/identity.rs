@@ -1,6 +1,7 @@
 //! Which account at Wazzup24 figures are of: settings, tokens and files may be given to another one.
 
 use std::fmt::Write as _;
+use std::iter;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
@@ -44,20 +45,18 @@ impl AccountIdentity {
     }
 }
 
-fn source_of(auth: &Auth) -> String {
-    let path = |path: &Path| path.as_os_str().as_bytes().to_vec();
+fn source_of<'a>(auth: &'a Auth) -> String {
+    let path = |path: &'a Path| path.as_os_str().as_bytes();
     let (kind, parts) = match auth {
-        Auth::Token(token) => ("token", vec![token.expose_secret().as_bytes().to_vec()]),
-        Auth::TokenEnv { variable, .. } => ("env", vec![variable.as_bytes().to_vec()]),
+        Auth::Token(token) => ("token", vec![token.expose_secret().as_bytes()]),
+        Auth::TokenEnv { variable, .. } => ("env", vec![variable.as_bytes()]),
         Auth::TokenFile(file) => ("file", vec![path(file)]),
-        Auth::TokenCommand(words) => {
-            ("command", words.iter().map(|word| word.as_bytes().to_vec()).collect())
-        }
-        Auth::Partner(partner) => ("partner", vec![partner.email.as_bytes().to_vec()]),
+        Auth::TokenCommand(words) => ("command", words.iter().map(String::as_bytes).collect()),
+        Auth::Partner(partner) => ("partner", vec![partner.email.as_bytes()]),
         Auth::OAuth { refresh_token_file, .. } => ("oauth", vec![path(refresh_token_file)]),
     };
     let mut hash = Context::new(&SHA256);
-    for part in [kind.as_bytes().to_vec()].iter().chain(&parts) {
+    for part in iter::once(kind.as_bytes()).chain(parts) {
         hash.update(&part.len().to_le_bytes());
         hash.update(part);
     }

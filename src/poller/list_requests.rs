@@ -18,8 +18,6 @@ use super::report::ListFailure;
 use crate::account::Account;
 use crate::api::{Client, Listed, ListedUser};
 use crate::channel::{Channel, Roles};
-use crate::clock::Stamp;
-use crate::snapshot::{AccountView, ListStatus};
 use crate::transport::Error;
 
 /// Longest time until a list that could not be read is tried again.
@@ -61,30 +59,6 @@ impl Lists {
             received: Vec::new(),
             empty_in_a_row: 0,
             failures: BTreeMap::new(),
-        }
-    }
-
-    /// Keeps the due times of lists that were read before the account's settings changed, unless the
-    /// settings of the list changed as well.
-    pub(super) fn resume(&mut self, view: &AccountView, account: &Account) {
-        let (facts, before) = (&view.facts, &view.account);
-        let again = |listing: &ListStatus, refresh: Duration| {
-            let age = listing.read.filter(|_| listing.problem.is_none())?.age(Stamp::now());
-            Some(Instant::now() + refresh.saturating_sub(age))
-        };
-        if let Some(discovery) = &account.discovery
-            && before.discovery.as_ref() == Some(discovery)
-            && before.users == account.users
-            && before.export == account.export
-        {
-            self.users = again(&facts.discovery, discovery.refresh_interval).or(self.users);
-        }
-        if let Some(channels) = &account.channels
-            && before.channels.is_some()
-        {
-            let channels_read = again(&facts.channels, channels.refresh_interval);
-            self.channels_and_roles =
-                channels_read.filter(|_| facts.roles.problem.is_none()).or(self.channels_and_roles);
         }
     }
 

@@ -103,7 +103,6 @@ impl Poller {
         }
         // Also where it is another account at Wazzup24 by now: the log names it by its configured name.
         self.outage = Outage::resume(&last.facts);
-        self.lists.resume(&last, &self.state.account);
         SweepSchedule::resume(&last, self.account())
     }
 

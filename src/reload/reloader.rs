@@ -6,7 +6,6 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -95,7 +94,7 @@ struct Reloader<'a, A> {
 pub async fn run<A, F>(
     source: ConfigSource,
     applied: AppliedConfig,
-    mut triggers: Triggers,
+    triggers: Triggers,
     apply: A,
     process: &ProcessMetrics,
     notifier: &Notifier,
@@ -116,27 +115,9 @@ pub async fn run<A, F>(
         applied_fingerprint: Ok(hash),
         found: None,
     };
-    let work = async {
-        loop {
-            tokio::select! {
-                () = triggers.hangups.next() => {
-                    info!("received SIGHUP, reloading the configuration");
-                    // The result is logged.
-                    let _ = reloader.reload().await;
-                }
-                request = triggers.requests.next() => {
-                    info!("requested to reload the configuration");
-                    request.answer(reloader.reload().await.map_err(ReloadError::Refused));
-                }
-                () = sleep(reloader.pause()), if reloader.source.check_interval.is_some() => {
-                    reloader.check_files().await;
-                }
-            }
-        }
-    };
     // A disk that hangs does not delay the shutdown.
     tokio::select! {
-        () = pin!(work) => {}
+        () = reloader.follow(triggers) => {}
         () = shutdown.wait() => {}
     }
 }
@@ -158,6 +139,24 @@ where
     A: Fn(Config) -> F,
     F: Future<Output = Result<(), String>>,
 {
+    async fn follow(&mut self, mut triggers: Triggers) {
+        let checks = self.source.check_interval.is_some();
+        loop {
+            tokio::select! {
+                () = triggers.hangups.next() => {
+                    info!("received SIGHUP, reloading the configuration");
+                    // The result is logged.
+                    let _ = self.reload().await;
+                }
+                request = triggers.requests.next() => {
+                    info!("requested to reload the configuration");
+                    request.answer(self.reload().await.map_err(ReloadError::Refused));
+                }
+                () = sleep(self.pause()), if checks => self.check_files().await,
+            }
+        }
+    }
+
     /// Time until the next check of the files.
     fn pause(&self) -> Duration {
         let interval = self.source.check_interval.unwrap_or(Duration::MAX);

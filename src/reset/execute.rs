@@ -1,5 +1,6 @@
 //! Executes one request, from the guards to the reply.
 
+use std::fmt::Write as _;
 use std::sync::atomic::Ordering::SeqCst;
 
 use tracing::{error, info, warn};
@@ -94,48 +95,40 @@ impl Execution<'_> {
         before: BeforeReset,
         mut poller: HeldPoller,
     ) -> Result<ResetReply, Refusal> {
-        let readings = &before.readings;
-        let users = readings.iter().map(|(user, _)| user.clone()).collect();
-        let mark = CooldownMark::new(Stamp::now(), clock::boot(), self.limits.cooldown);
-        let line = self.line(AuditKind::Intent, body, readings);
-        let intent = AuditLine { mark: Some(mark.clone()), ..line };
-        let (id, figures_before) = (intent.id.clone(), Figures::of(readings));
+        let users = before.readings.iter().map(|(user, _)| user.clone()).collect();
+        let figures = Figures::of(&before.readings);
         let at = Stamp::now().unix;
-        self.resets.journal.write_intent(mark, intent).await.map_err(|error| {
-            Refusal::Storage(format!("{error} (the cooldown holds all the same)"))
-        })?;
-        let (account, total) = (&self.poller.account.name, figures_before.total);
+        let id = self.write_intent(body, &before.readings).await?;
+        let (account, total) = (&self.poller.account.name, figures.total);
         warn!(%account, id, total, caller = %self.request.caller, "resetting the counters of the account");
         let cleared = poller.clear(before).await;
         if matches!(cleared, ClearOutcome::OtherAccount { .. }) {
             self.resets.locked.store(true, SeqCst);
         }
-        let outcome = ResetOutcome::of(&cleared);
+        let mut outcome = ResetOutcome::of(&cleared);
         let last = LastReset { at, result: outcome.result, before: total, after: None };
-        let recorded = self.record_outcome(&id, &outcome, last).await;
+        self.record_outcome(&id, &mut outcome, last).await;
         let after = poller.read_after(users, self.shutdown).await;
         let after = after.map(|readings| Figures::of(&readings));
         if let Some(after) = after {
             self.record_after(&id, after, last).await;
         }
-        let message = match recorded {
-            Ok(()) => outcome.message,
-            Err(problem) => {
-                format!(
-                    "{}; this could not be written to the audit log: {problem}",
-                    outcome.message
-                )
-            }
-        };
-        let body = ReplyBody {
-            code: outcome.code,
-            message,
-            before: Some(figures_before),
-            after,
-            upstream_status: outcome.upstream_status,
-            ..self.reply_body(id)
-        };
-        Ok(ResetReply { status: outcome.status, body })
+        let ResetOutcome { code, status, message, upstream_status, .. } = outcome;
+        let (before, reply) = (Some(figures), self.reply_body(id));
+        let body = ReplyBody { code, message, before, after, upstream_status, ..reply };
+        Ok(ResetReply { status, body })
+    }
+
+    /// Records that the request is about to be sent; the cooldown holds from then on. Returns the reset's id.
+    async fn write_intent(&self, body: &RequestBody, before: &Readings) -> Result<String, Refusal> {
+        let mark = CooldownMark::new(Stamp::now(), clock::boot(), self.limits.cooldown);
+        let line = self.line(AuditKind::Intent, body, before);
+        let id = line.id.clone();
+        let intent = AuditLine { mark: Some(mark.clone()), ..line };
+        self.resets.journal.write_intent(mark, intent).await.map_err(|error| {
+            Refusal::Storage(format!("{error} (the cooldown holds all the same)"))
+        })?;
+        Ok(id)
     }
 
     fn reply_body(&self, id: String) -> ReplyBody {
@@ -143,13 +136,8 @@ impl Execution<'_> {
         ReplyBody { account, id: Some(id), ..ReplyBody::default() }
     }
 
-    /// Counts, logs and records how a reset ended.
-    async fn record_outcome(
-        &self,
-        id: &str,
-        outcome: &ResetOutcome,
-        last: LastReset,
-    ) -> Result<(), JournalError> {
+    /// Counts, logs and records how a reset ended. That it could not be recorded is added to its message.
+    async fn record_outcome(&self, id: &str, outcome: &mut ResetOutcome, last: LastReset) {
         let now = Stamp::now().unix;
         let tally = &self.poller.tally.resets;
         tally.ended(outcome.result);
@@ -174,10 +162,11 @@ impl Execution<'_> {
             problem: outcome.problem.clone(),
             ..AuditLine::new(AuditKind::Outcome, id, now)
         };
-        let written = self.resets.journal.append(line).await;
-        written.inspect_err(|problem| {
+        if let Err(problem) = self.resets.journal.append(line).await {
             error!(%account, id, "the outcome of the reset is not in the audit log: {problem}");
-        })
+            write!(outcome.message, "; this could not be written to the audit log: {problem}")
+                .expect("a String takes everything");
+        }
     }
 
     /// Records the figures after a reset.

@@ -8,7 +8,7 @@ use reqwest::{Certificate, Proxy, redirect};
 use url::Url;
 
 use super::error::BuildError;
-use crate::account::{Account, Authorities, ProxyUrl};
+use crate::account::{Account, ProxyUrl, Tls};
 use crate::net::is_loopback;
 
 /// How long an HTTP/2 connection may be silent before it is asked whether it still works; gateways
@@ -25,52 +25,26 @@ pub(super) const IDLE_MAX: usize = 64;
 /// What connections must have in common to be shared.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct PoolKey {
-    trust: TrustedRoots,
-    proxy: ProxyChoice,
-}
-
-/// Which server certificates are accepted.
-#[derive(Clone, PartialEq, Eq, Hash)]
-enum TrustedRoots {
-    System,
-    Only(Authorities),
-    AnyCertificate,
-}
-
-/// Which proxy is used.
-#[derive(Clone, PartialEq, Eq, Hash)]
-enum ProxyChoice {
-    /// The proxy that the usual variables name for the address, if any.
-    FromEnvironment,
-    /// None, because the loopback of a proxy is another one.
-    Direct,
-    Given(ProxyUrl),
+    tls: Tls,
+    /// Without one, the proxy that the usual variables name for the address, if any.
+    proxy: Option<ProxyUrl>,
+    /// Whether no proxy is used, because the loopback of a proxy is another one.
+    direct: bool,
 }
 
 impl PoolKey {
     pub(super) fn of(account: &Account) -> Self {
-        let trust = match &account.tls.ca {
-            _ if account.tls.insecure_skip_verify => TrustedRoots::AnyCertificate,
-            Some(authorities) => TrustedRoots::Only(authorities.clone()),
-            None => TrustedRoots::System,
-        };
-        let proxy = match &account.proxy {
-            Some(proxy) => ProxyChoice::Given(proxy.clone()),
-            None if is_loopback(&account.base_url) => ProxyChoice::Direct,
-            None => ProxyChoice::FromEnvironment,
-        };
-        Self { trust, proxy }
+        let direct = account.proxy.is_none() && is_loopback(&account.base_url);
+        Self { tls: account.tls.clone(), proxy: account.proxy.clone(), direct }
     }
 
     pub(super) fn builder(&self) -> Result<reqwest::ClientBuilder, BuildError> {
         let builder = self.trusting()?;
         Ok(match &self.proxy {
-            ProxyChoice::FromEnvironment => builder,
-            ProxyChoice::Direct => builder.no_proxy(),
             // Overrides the environment, NO_PROXY included.
-            ProxyChoice::Given(proxy) => {
-                builder.proxy(Proxy::all(proxy.expose()).map_err(BuildError)?)
-            }
+            Some(proxy) => builder.proxy(Proxy::all(proxy.expose()).map_err(BuildError)?),
+            None if self.direct => builder.no_proxy(),
+            None => builder,
         })
     }
 
@@ -83,22 +57,24 @@ impl PoolKey {
     /// The proxy that a request goes through, if any.
     pub(super) fn proxy_to(&self, url: &Url) -> Option<Intercept> {
         let matcher = match &self.proxy {
-            ProxyChoice::FromEnvironment => Matcher::from_system(),
-            ProxyChoice::Direct => return None,
-            ProxyChoice::Given(proxy) => Matcher::builder().all(proxy.expose()).build(),
+            Some(proxy) => Matcher::builder().all(proxy.expose()).build(),
+            None if self.direct => return None,
+            None => Matcher::from_system(),
         };
         matcher.intercept(&url.as_str().parse::<Uri>().ok()?)
     }
 
     fn trusting(&self) -> Result<reqwest::ClientBuilder, BuildError> {
-        Ok(match &self.trust {
-            TrustedRoots::System => http_client()?,
-            TrustedRoots::Only(authorities) => {
+        Ok(match &self.tls.ca {
+            _ if self.tls.insecure_skip_verify => {
+                bare_client().tls_danger_accept_invalid_certs(true)
+            }
+            Some(authorities) => {
                 let certificates: Result<Vec<_>, _> =
                     authorities.certificates().map(Certificate::from_der).collect();
                 bare_client().tls_certs_only(certificates.map_err(BuildError)?)
             }
-            TrustedRoots::AnyCertificate => bare_client().tls_danger_accept_invalid_certs(true),
+            None => http_client()?,
         })
     }
 }

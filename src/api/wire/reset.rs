@@ -1,48 +1,35 @@
 //! The response to a reset.
 
-use serde::de::{Error as _, IgnoredAny};
-use serde::{Deserialize, Deserializer};
-use serde_json::Value;
+use serde_json::value::RawValue;
 
-use crate::transport::Malformed;
-
-/// `{"data":{"account_id":"78231464","cleared":true},"meta":{"timestamp":1759499164}}`
-#[derive(Deserialize)]
-struct ResetEnvelope {
-    data: ClearResponse,
-    #[serde(flatten)]
-    _rest: IgnoredAny,
-}
+use crate::transport::{JsonObject, Malformed};
 
 /// What upstream says of a reset.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone)]
 pub struct ClearResponse {
     /// Whose counters it is about, as upstream writes it; digits where it is a number.
-    #[serde(deserialize_with = "digits")]
     pub account_id: String,
     /// Whether they are cleared.
     pub cleared: bool,
-    #[serde(flatten)]
-    _rest: IgnoredAny,
 }
 
-/// A text, or a number written as the eight digits of an account.
-fn digits<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    let digits = match Value::deserialize(deserializer)? {
-        Value::String(text) => Some(text),
-        Value::Number(number) => number.as_u64().map(|number| format!("{number:08}")),
-        _ => None,
-    };
-    digits.ok_or_else(|| D::Error::custom("account_id is not the number of an account"))
-}
-
-/// Reads the response to a reset.
+/// Reads the response to a reset:
+/// `{"data":{"account_id":"78231464","cleared":true},"meta":{"timestamp":1759499164}}`.
 ///
 /// # Errors
 /// Everything that is not JSON of the documented shape.
 pub fn parse_reset(body: &[u8]) -> Result<ClearResponse, Malformed> {
-    let envelope: ResetEnvelope = serde_json::from_slice(body)?;
-    Ok(envelope.data)
+    let whole: JsonObject<'_> = serde_json::from_slice(body)?;
+    let data = whole.object("data").ok_or(Malformed::Missing("data"))?;
+    let value = |name| data.value(&[name]).map(RawValue::get).ok_or(Malformed::Missing(name));
+    let account_id = value("account_id")?;
+    let account_id = match account_id.parse::<u64>() {
+        // The eight digits of an account.
+        Ok(number) => format!("{number:08}"),
+        Err(_) => serde_json::from_str(account_id)?,
+    };
+    let cleared = serde_json::from_str(value("cleared")?)?;
+    Ok(ClearResponse { account_id, cleared })
 }
 
 #[cfg(test)]
