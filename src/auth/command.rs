@@ -20,7 +20,7 @@ use super::cached_token::ObtainedToken;
 use super::command_error::{CommandProblem, OUTPUT_MAX, TIME_LIMIT, TokenCommandError};
 use super::error::TokenError;
 use super::jwt::Claims;
-use super::leftover::{Leftover, MARK_VARIABLE, Mark, Outputs};
+use super::leftover::{Leftover, MARK_VARIABLE, Outputs, new_mark};
 use super::token::Token;
 use crate::clock::Stamp;
 use crate::text;
@@ -77,7 +77,7 @@ pub(super) async fn run(words: &[String], left: &Leftover) -> Result<ObtainedTok
 
 /// What a command prints if it succeeds.
 async fn output(words: &[String], left: &Leftover) -> Result<Vec<u8>, CommandProblem> {
-    let mark = Mark::new();
+    let mark = new_mark();
     let mut child = spawn(words, &mark)?;
     let mut group = ProcessGroup(child.id().and_then(|id| Pid::from_raw(id.cast_signed())));
     let mut outputs = Outputs { stdout: child.stdout.take(), stderr: child.stderr.take() };
@@ -105,7 +105,7 @@ fn failure(status: ExitStatus, error_line: &[u8]) -> CommandProblem {
     CommandProblem::Failed(status, error_line)
 }
 
-fn spawn(words: &[String], mark: &Mark) -> io::Result<Child> {
+fn spawn(words: &[String], mark: &str) -> io::Result<Child> {
     let (program, arguments) =
         words.split_first().ok_or_else(|| io::Error::other("the command has no words"))?;
     let mut command = Command::new(program);
@@ -114,7 +114,7 @@ fn spawn(words: &[String], mark: &Mark) -> io::Result<Child> {
     }
     command
         .args(arguments)
-        .env(MARK_VARIABLE, mark.as_str())
+        .env(MARK_VARIABLE, mark)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

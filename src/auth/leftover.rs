@@ -45,30 +45,20 @@ pub(super) struct Outputs {
     pub(super) stderr: Option<ChildStderr>,
 }
 
-/// What the environment of all processes of one run holds.
-#[derive(Debug, Clone)]
-pub(super) struct Mark(String);
+/// A mark for the environment of all processes of one run, which no other run has.
+pub(super) fn new_mark() -> String {
+    format!("{:016x}", RandomState::new().build_hasher().finish())
+}
 
-impl Mark {
-    /// One that no other run has.
-    pub(super) fn new() -> Self {
-        Self(format!("{:016x}", RandomState::new().build_hasher().finish()))
-    }
-
-    pub(super) fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// A process that has it. Zombies have no environment.
-    fn process(&self) -> Option<u32> {
-        let wanted = format!("{MARK_VARIABLE}={}", self.0);
-        let pids = fs::read_dir("/proc").into_iter().flatten().flatten();
-        let mut pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        pids.find(|pid: &u32| {
-            let variables = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-            variables.split(|byte| *byte == 0).any(|variable| variable == wanted.as_bytes())
-        })
-    }
+/// A process that has a mark. Zombies have no environment.
+fn marked_process(mark: &str) -> Option<u32> {
+    let wanted = format!("{MARK_VARIABLE}={mark}");
+    let pids = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let mut pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.find(|pid: &u32| {
+        let variables = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        variables.split(|byte| *byte == 0).any(|variable| variable == wanted.as_bytes())
+    })
 }
 
 impl Leftover {
@@ -98,7 +88,7 @@ impl Leftover {
     }
 
     /// Watches what a run has left that has come to its end or was killed, and still may have outputs open.
-    pub(super) fn watch(&self, mark: Mark, outputs: Outputs) {
+    pub(super) fn watch(&self, mark: String, outputs: Outputs) {
         let pid = Arc::default();
         let found = Arc::clone(&pid);
         let watch = tokio::spawn(async move {
@@ -116,10 +106,10 @@ async fn drain(output: Option<impl AsyncRead + Unpin>) {
 }
 
 /// Waits until no process has the mark.
-async fn search(mark: Mark, found: Arc<Mutex<Option<u32>>>) {
+async fn search(mark: String, found: Arc<Mutex<Option<u32>>>) {
     loop {
         let searched = mark.clone();
-        let pid = blocking::run(move || searched.process()).await;
+        let pid = blocking::run(move || marked_process(&searched)).await;
         *lock(&found) = pid;
         if pid.is_none() {
             return;

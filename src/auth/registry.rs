@@ -54,23 +54,12 @@ pub struct Tokens {
     longest: AtomicU64,
 }
 
-/// What two accounts must have in common to share a partner's login.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct PartnerLoginKey {
-    partner: Arc<Partner>,
-    api: Url,
-    tls: Tls,
-    proxy: Option<ProxyUrl>,
-}
+/// What two accounts must have in common to share a partner's login: the partner, the API, and how that is
+/// reached.
+type PartnerLoginKey = (Arc<Partner>, Url, Tls, Option<ProxyUrl>);
 
-/// What must stay the same for a renewer to be kept.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct OAuthRenewerKey {
-    account: AccountName,
-    id: Option<AccountId>,
-    partner_login: PartnerLoginKey,
-    login: PathBuf,
-}
+/// What must stay the same for a renewer to be kept: the account, its number, and where its tokens come from.
+type OAuthRenewerKey = (AccountName, Option<AccountId>, PartnerLoginKey, PathBuf);
 
 /// The tokens of a login.
 #[derive(Debug)]
@@ -195,7 +184,7 @@ impl Tokens {
 
     fn partner_login(&self, account: &Account, partner: &Arc<Partner>) -> Arc<PartnerLogin> {
         let new = || PartnerLogin::new(Arc::clone(partner), self.partner_limit);
-        shared(&self.partner_logins, PartnerLoginKey::new(account, partner), new)
+        shared(&self.partner_logins, login_key(account, partner), new)
     }
 
     fn cached(&self, account: &Account) -> Arc<CachedToken> {
@@ -222,12 +211,8 @@ impl Tokens {
         login: PathBuf,
     ) -> Arc<OAuthRenewer> {
         let partner_login = self.partner_login(account, partner);
-        let key = OAuthRenewerKey {
-            account: account.name.clone(),
-            id: account.account_id.clone(),
-            partner_login: PartnerLoginKey::new(account, partner),
-            login: login.clone(),
-        };
+        let (name, number) = (account.name.clone(), account.account_id.clone());
+        let key = (name, number, login_key(account, partner), login.clone());
         // The content is on disk; the folder of a removed account must not stay locked.
         let journal = shared(&self.journals, folder_of(account), || {
             TokenJournal::new(self.storage.clone(), account)
@@ -240,15 +225,9 @@ impl Tokens {
     }
 }
 
-impl PartnerLoginKey {
-    fn new(account: &Account, partner: &Arc<Partner>) -> Self {
-        Self {
-            partner: Arc::clone(partner),
-            api: account.base_url.clone(),
-            tls: account.tls.clone(),
-            proxy: account.proxy.clone(),
-        }
-    }
+fn login_key(account: &Account, partner: &Arc<Partner>) -> PartnerLoginKey {
+    let Account { base_url, tls, proxy, .. } = account;
+    (Arc::clone(partner), base_url.clone(), tls.clone(), proxy.clone())
 }
 
 /// The value that is in use, or a new one.

@@ -47,16 +47,8 @@ impl Poller {
         self.read_in_time(token, users.into_iter().collect()).await
     }
 
-    /// Reads these users once more.
-    pub(super) async fn read_again(
-        &mut self,
-        users: Vec<UserId>,
-    ) -> Result<Readings, FullReadError> {
-        let token = self.client.token().await?;
-        self.read_in_time(token, users).await.map(|(readings, _)| readings)
-    }
-
-    async fn read_in_time(
+    /// Reads these users; also returns the token that worked.
+    pub(super) async fn read_in_time(
         &mut self,
         token: Token,
         users: Vec<UserId>,

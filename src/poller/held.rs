@@ -97,8 +97,12 @@ impl HeldPoller {
         shutdown: &Shutdown,
     ) -> Option<Readings> {
         let poller = self.poller();
+        let read = async {
+            let token = poller.client.token().await?;
+            Ok(poller.read_in_time(token, users).await?.0)
+        };
         let read = tokio::select! {
-            read = poller.read_again(users) => read,
+            read = read => read,
             () = shutdown.wait() => return None,
         };
         let account = &poller.account().name;

@@ -11,6 +11,7 @@ use tracing::debug;
 use super::actor::{PUBLISH_PERIOD, Poller};
 use super::handover::{StartMode, SweepSchedule};
 use super::held::HeldPoller;
+use super::outcomes::SweepOutcomes;
 use super::registry::{HoldRequest, Interrupts, Registry};
 use super::report::Outage;
 use super::slots::changed_view;
@@ -182,7 +183,8 @@ impl Poller {
         drop(request.send(HeldPoller::new(self, back, stop.clone())));
         let returned = keep_alive(&heartbeat, returned).await;
         let mut poller = returned.expect("a held poller is given back when it is dropped");
-        poller.state.forget_outcomes();
+        // Those of the sweep that was broken off.
+        poller.state.outcomes = SweepOutcomes::default();
         // Also for a successor, which must not show readings from before the reset.
         poller.publish();
         poller.save_trends_now().await;

@@ -30,7 +30,7 @@ pub(super) struct PollState {
     /// The last error, as text.
     problem: Option<Arc<str>>,
     /// Outcomes of the current sweep.
-    outcomes: SweepOutcomes,
+    pub(super) outcomes: SweepOutcomes,
     /// What the trust of all users follows from.
     trusted: Option<TrustBasis>,
 }
@@ -158,11 +158,6 @@ impl PollState {
         self.facts.newest_reading = None;
     }
 
-    /// Drops the outcomes of a sweep that was broken off.
-    pub(super) fn forget_outcomes(&mut self) {
-        self.outcomes = SweepOutcomes::default();
-    }
-
     /// The trends to save, once it is known whose they are.
     pub(super) fn trends_to_save(&self, now: Stamp) -> Option<SavedTrends> {
         let identity = self.identity.clone()?;
@@ -232,11 +227,6 @@ impl PollState {
         // A 404 for the list means that this is not the API.
         let not_found = outcome == Outcome::NotFound;
         self.outcomes.add(if not_found { Outcome::Malformed } else { outcome });
-    }
-
-    /// Removes a failure whose request is sent again.
-    pub(super) fn retract(&mut self, error: Outcome) {
-        self.outcomes.remove(error);
     }
 
     fn set_attempt(&mut self, index: usize, attempt: Attempt) {

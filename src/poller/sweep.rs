@@ -130,7 +130,7 @@ impl Poller {
         let now = Instant::now();
         while let Some((index, failed)) = progress.next(now, requests.len()) {
             if let Some(error) = failed {
-                self.state.retract(error.outcome());
+                self.state.outcomes.remove(error.outcome());
             }
             if let Some(user) = self.state.user_at(index) {
                 requests.send(index, user.id.clone());
