@@ -161,12 +161,6 @@ pub enum LoginReason {
     },
 }
 
-impl From<TokenError> for Error {
-    fn from(error: TokenError) -> Self {
-        Self::NoToken(error.to_string(), error.outcome())
-    }
-}
-
 impl TokenError {
     /// The label value that the failure has in common with those of requests.
     pub fn outcome(&self) -> Outcome {

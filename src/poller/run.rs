@@ -205,7 +205,7 @@ impl Poller {
 
 /// Waits for what has a time limit of its own, and keeps the heartbeat going meanwhile.
 async fn keep_alive<T>(heartbeat: &Heartbeat, work: impl Future<Output = T>) -> T {
-    let mut work = std::pin::pin!(work);
+    let mut work = pin!(work);
     loop {
         heartbeat.next_action_at(Instant::now() + PUBLISH_PERIOD);
         tokio::select! {
