@@ -8,7 +8,7 @@ use super::components::Components;
 use crate::account::{Account, InvalidName, Labels, User, UserId};
 use crate::auth::Tokens;
 use crate::clock::Stamp;
-use crate::config::{Config, UnknownAccount};
+use crate::config::{Config, NoSuchAccount};
 use crate::doctor::{Diagnosis, examine, examine_user};
 use crate::exposition::{self, Format};
 use crate::health::Heartbeat;
@@ -26,7 +26,7 @@ const AT_ONCE: usize = 8;
 pub enum DiagnoseError {
     /// The account is not configured.
     #[error(transparent)]
-    UnknownAccount(#[from] UnknownAccount),
+    UnknownAccount(#[from] NoSuchAccount),
     /// The argument cannot be a user id.
     #[error("the user's id {0}")]
     InvalidUser(#[from] InvalidName),

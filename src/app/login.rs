@@ -19,7 +19,7 @@ use super::components::Components;
 use crate::account::{Account, Auth, Partner};
 use crate::auth::{LoginTokens, TokenError, Tokens};
 use crate::blocking;
-use crate::config::{Config, UnknownAccount};
+use crate::config::{Config, NoSuchAccount};
 use crate::metrics::Tally;
 use crate::shard::Shard;
 use crate::storage::{StorageError, check_replace_file, replace_file};
@@ -30,7 +30,7 @@ use crate::transport::BuildError;
 pub enum LoginError {
     /// The account is not configured.
     #[error(transparent)]
-    UnknownAccount(#[from] UnknownAccount),
+    UnknownAccount(#[from] NoSuchAccount),
     /// Its token comes from elsewhere.
     #[error("the account {0} needs no login: its auth is not oauth")]
     NoLoginNeeded(String),

@@ -7,7 +7,7 @@ use wazzup_exporter::account::{Account, AccountId};
 use wazzup_exporter::app::{self, ResetCommand, ResetError};
 use wazzup_exporter::config::{self, Config};
 use wazzup_exporter::files::OpenFile;
-use wazzup_exporter::storage::{AccountFolder, Storage};
+use wazzup_exporter::storage::AccountFolder;
 
 use super::command::ResetFlags;
 use super::error::CommandError;
@@ -100,7 +100,9 @@ fn history(
     };
     let mut any = false;
     for (account, folder) in accounts {
-        any |= print_history(&storage, &account, folder)?;
+        let mut print = |line: &str| print_line(io::stdout(), line);
+        let printed = app::reset_history(&storage, &account, folder, &mut print);
+        any |= printed.map_err(CommandError::runtime)?;
     }
     if !any {
         print_line(io::stdout(), "No reset is on record.");
@@ -122,13 +124,4 @@ fn named(account: &str, config: Option<&Config>) -> (String, AccountFolder) {
     let number = AccountId::parse(account).ok();
     let folder = AccountFolder::new(account, number.as_ref().map(AccountId::as_str));
     (account.to_owned(), folder)
-}
-
-fn print_history(
-    storage: &Storage,
-    account: &str,
-    folder: AccountFolder,
-) -> Result<bool, CommandError> {
-    let mut print = |line: &str| print_line(io::stdout(), line);
-    app::reset_history(storage, account, folder, &mut print).map_err(CommandError::runtime)
 }

@@ -61,12 +61,12 @@ impl Config {
     ///
     /// # Errors
     /// When there is none.
-    pub fn account(&self, name: &str) -> Result<&Arc<Account>, UnknownAccount> {
+    pub fn account(&self, name: &str) -> Result<&Arc<Account>, NoSuchAccount> {
         let found = self.accounts.iter().find(|account| account.name.as_str() == name);
         found.ok_or_else(|| {
             let known = self.accounts.iter().map(|account| account.name.as_str());
             let known = known.take(NAMES_SHOWN).collect::<Vec<_>>().join(", ");
-            UnknownAccount { name: name.to_owned(), known }
+            NoSuchAccount { name: name.to_owned(), known }
         })
     }
 }
@@ -74,7 +74,7 @@ impl Config {
 /// No account has this name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("no account is named {name}; configured are {known}")]
-pub struct UnknownAccount {
+pub struct NoSuchAccount {
     name: String,
     known: String,
 }

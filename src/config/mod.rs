@@ -38,7 +38,7 @@ mod value;
 pub use self::admission::AccountFile;
 pub use self::file::render;
 pub use self::file_scope::Permissions;
-pub use self::load::{AccountCheck, Config, Running, UnknownAccount, load, parse, reload};
+pub use self::load::{AccountCheck, Config, NoSuchAccount, Running, load, parse, reload};
 pub use self::settings::GlobalSettings;
 pub use crate::problems::{ConfigError, ConfigProblem};
 

@@ -18,7 +18,7 @@ type Notice = Box<dyn Fn(u64) -> String + Send + Sync>;
 
 /// Lines that wait to be written.
 pub(super) struct Queue {
-    entries: mpsc::Sender<Entry>,
+    items: mpsc::Sender<QueueItem>,
     waiting: Mutex<Waiting>,
     /// Most bytes that wait.
     limit: usize,
@@ -26,7 +26,7 @@ pub(super) struct Queue {
     dropped: IntCounter,
 }
 
-enum Entry {
+enum QueueItem {
     Line(String),
     /// To be answered when everything before it is written.
     Flush(mpsc::Sender<()>),
@@ -48,8 +48,8 @@ impl Queue {
         dropped: IntCounter,
         stream: impl Write + Send + 'static,
     ) -> std::io::Result<Arc<Self>> {
-        let (entries, read) = mpsc::channel();
-        let queue = Arc::new(Self { entries, waiting: Mutex::default(), limit, notice, dropped });
+        let (items, read) = mpsc::channel();
+        let queue = Arc::new(Self { items, waiting: Mutex::default(), limit, notice, dropped });
         let writer = Arc::clone(&queue);
         // It ends with the process.
         let thread = std::thread::Builder::new().name("log".to_owned());
@@ -76,7 +76,7 @@ impl Queue {
     /// Waits until everything is written; with a `timeout` not for ever.
     pub(super) fn flush(&self, timeout: Option<Duration>) {
         let (done, flushed) = mpsc::channel();
-        self.send(Entry::Flush(done));
+        self.send(QueueItem::Flush(done));
         let _ = match timeout {
             Some(timeout) => flushed.recv_timeout(timeout).ok(),
             None => flushed.recv().ok(),
@@ -85,23 +85,23 @@ impl Queue {
 
     fn append(&self, waiting: &mut Waiting, line: String) {
         waiting.bytes += line.len();
-        self.send(Entry::Line(line));
+        self.send(QueueItem::Line(line));
     }
 
-    fn send(&self, entry: Entry) {
-        self.entries.send(entry).expect("the thread that writes has the other end for ever");
+    fn send(&self, item: QueueItem) {
+        self.items.send(item).expect("the thread that writes has the other end for ever");
     }
 
-    fn write(&self, entries: &mpsc::Receiver<Entry>, mut stream: impl Write) {
-        for entry in entries {
-            let line = match entry {
-                Entry::Line(line) => line,
+    fn write(&self, items: &mpsc::Receiver<QueueItem>, mut stream: impl Write) {
+        for item in items {
+            let line = match item {
+                QueueItem::Line(line) => line,
                 // A notice may have come behind it.
-                Entry::Flush(done) if lock(&self.waiting).bytes > 0 => {
-                    self.send(Entry::Flush(done));
+                QueueItem::Flush(done) if lock(&self.waiting).bytes > 0 => {
+                    self.send(QueueItem::Flush(done));
                     continue;
                 }
-                Entry::Flush(done) => {
+                QueueItem::Flush(done) => {
                     let _ = done.send(());
                     continue;
                 }
