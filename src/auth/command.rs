@@ -158,7 +158,7 @@ fn parse(output: &[u8], asked: Stamp) -> Option<(String, Option<Duration>)> {
         Some(seconds) => Some(Duration::try_from_secs_f64(seconds).ok()?.min(LIFE_MAX)),
         None => Claims::of(&printed.access_token).end.map(|end| end.saturating_sub(asked.unix)),
     };
-    Some((printed.access_token, life))
+    Some((printed.access_token, life.filter(|life| !life.is_zero())))
 }
 
 #[cfg(test)]
@@ -167,6 +167,12 @@ mod tests {
 
     async fn sh(script: &str) -> Result<ObtainedToken, TokenError> {
         run(&words(script), &Leftover::default()).await
+    }
+
+    #[test]
+    fn a_life_of_no_time_is_not_known() {
+        let parsed = parse(br#"{"access_token":"t0ken","expires_in":0}"#, Stamp::now());
+        assert_eq!(parsed, Some(("t0ken".to_owned(), None)));
     }
 
     fn words(script: &str) -> [String; 4] {

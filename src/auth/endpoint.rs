@@ -234,7 +234,8 @@ fn parse(body: &[u8], asked: Stamp) -> Result<GrantedTokens, Malformed> {
         Some(Duration::try_from_secs_f64(number).ok()?.min(LIFE_MAX))
     };
     let claimed = || Claims::of(&answer.access_token).end.map(|end| end.saturating_sub(asked.unix));
-    let life = seconds(answer.expires_in).or_else(claimed);
+    // A token that never was good says nothing: a new one for each request would not be better.
+    let life = seconds(answer.expires_in).or_else(claimed).filter(|life| !life.is_zero());
     let refresh = answer.refresh_token.filter(|token| !token.is_empty()).map(SecretString::from);
     Ok(GrantedTokens {
         access,
@@ -272,6 +273,9 @@ mod tests {
                 "a, 3600, r, -",
             ),
             (r#"{"access_token":"a"}"#, "a, -, -, -"),
+            (r#"{"access_token":"a","expires_in":0}"#, "a, -, -, -"),
+            // {"exp":999}, by a clock that may be wrong
+            (r#"{"access_token":"e30.eyJleHAiOjk5OX0.c2ln"}"#, "e30.eyJleHAiOjk5OX0.c2ln, -, -, -"),
             (
                 r#"{"data":null,"access_token":"a","refresh_token":null,"expires_in":"60",
                     "refresh_expires_in":604800,"token_type":"bearer"}"#,
