@@ -125,7 +125,7 @@ impl Connection {
         let this = Arc::clone(&self);
         this.unless_late(async {
             let Some(tls) = service.tls() else {
-                return self.serve_http(stream, false, service, &shutdown).await;
+                return Box::pin(self.serve_http(stream, false, service, &shutdown)).await;
             };
             let handshake = timeout(HANDSHAKE_TIMEOUT, tls::accept(stream, &tls));
             let stream = tokio::select! {
@@ -133,7 +133,7 @@ impl Connection {
                 () = shutdown.wait() => return Ok(()),
             };
             let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-            self.serve_http(stream, http2, service, &shutdown).await
+            Box::pin(self.serve_http(stream, http2, service, &shutdown)).await
         })
         .await
     }

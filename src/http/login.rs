@@ -93,7 +93,7 @@ impl Logins {
         if is_cached() {
             return Ok(());
         }
-        let hash = check.hash.clone();
+        let hash = check.hash;
         let matches = blocking::run(move || {
             // Held to the end, whatever becomes of the request.
             let _turn = turn;

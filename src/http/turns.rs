@@ -58,8 +58,8 @@ impl Turns {
 impl TurnQueue {
     fn add(&mut self, network: IpAddr) -> oneshot::Receiver<Turn> {
         let (sender, receiver) = oneshot::channel();
-        let own = self.waiting.iter().filter(|(_, one, _)| *one == network);
-        let round = own.last().map_or(self.round, |(last, ..)| last + 1);
+        let last = self.waiting.iter().rfind(|(_, one, _)| *one == network);
+        let round = last.map_or(self.round, |(last, ..)| last + 1);
         let place = self.waiting.partition_point(|(other, ..)| *other <= round);
         self.waiting.insert(place, (round, network, sender));
         // The last one is of the network that waits for most turns.

@@ -164,7 +164,7 @@ mod tests {
             let (http, url) = (http.clone(), url.parse().unwrap());
             requests.spawn(async move {
                 let request = http.request(Method::GET, url);
-                http.send(request, Duration::from_secs(60)).await.unwrap().bytes().await.unwrap()
+                http.send(request, Duration::from_mins(1)).await.unwrap().bytes().await.unwrap()
             });
         }
         requests.join_all().await;
