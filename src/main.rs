@@ -24,9 +24,10 @@ use self::cli::output::print_line;
 
 /// How long blocking work (a rendering, a file read) may still run once everything else has ended.
 const LAST_WORK: Duration = Duration::from_millis(200);
-/// Threads for what waits for sockets and timers. With one a reading takes a third of the switches between
-/// threads that it takes with two; what computes or blocks has threads of its own.
-const WORKERS: usize = 1;
+/// Threads for what waits for sockets and timers, however many processors there are: what computes or blocks has
+/// threads of its own, and more would only hand readings to each other. Not one, so that a task that keeps its
+/// thread for too long stops neither scrapes nor probes.
+const WORKERS: usize = 2;
 
 fn main() -> ExitCode {
     // A core file would hold every secret. Where the kernel refuses, the limit of the service is left.

@@ -78,6 +78,16 @@ impl Report {
         (missed as u64, made as u64, spoilt as u64)
     }
 
+    /// Why requests of steady accounts failed, and how many.
+    fn spoiling(&self) -> Vec<(&String, u64)> {
+        let steady = self.last.keys().filter(|series| {
+            series.starts_with("wazzup_api_requests_total{account=\"steady")
+                && !series.contains("outcome=\"ok\"")
+        });
+        let grown = steady.map(|series| (series, self.grown(series, "")));
+        grown.filter(|(_, grown)| *grown > 0).collect()
+    }
+
     fn per_account(&self) -> u64 {
         (self.users / names().count()) as u64
     }
@@ -90,7 +100,13 @@ impl Report {
         assert!(after.threads <= before.threads + THREADS_MORE, "{:?}", self.usage);
         let memory = before.memory_kib + before.memory_kib / 2 + MEMORY_MORE_KIB;
         assert!(after.memory_kib <= memory, "{:?}", self.usage);
-        assert_eq!(self.steady().2, 0, "readings of accounts failed to which nothing was done");
+        let spoilt = self.steady().2;
+        assert_eq!(
+            spoilt,
+            0,
+            "sweeps of accounts failed to which nothing was done: {:?}",
+            self.spoiling()
+        );
         assert!(self.tokens_lost.is_empty(), "{:?}", self.tokens_lost);
         assert_eq!((self.chaos.logins_needed, self.chaos.bad_answers), (0, 0));
         assert!(self.renewals.granted(Endpoint::Refresh) > 0 && self.chaos.reloads > 0);
