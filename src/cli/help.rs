@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 
 use clap::builder::{BoolishValueParser, Resettable};
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory as _, FromArgMatches as _};
 use wazzup_exporter::metrics::BuildInfo;
 
@@ -53,8 +53,23 @@ pub(crate) fn parse() -> Cli {
             super::output::print_line(std::io::stdout(), &version());
             std::process::exit(0);
         }
-        Err(error) => error.exit(),
+        Err(error) => masked(error).exit(),
     }
+}
+
+/// The error without what stands before the `@` of an address, which may be a password: clap repeats what is wrong.
+fn masked(mut error: clap::Error) -> clap::Error {
+    let kinds =
+        [ContextKind::InvalidValue, ContextKind::InvalidArg, ContextKind::InvalidSubcommand];
+    for kind in kinds {
+        if let Some(ContextValue::String(given)) = error.get(kind)
+            && let Some((_, host)) = given.rsplit_once('@')
+        {
+            let shown = format!("<secret>@{host}");
+            error.insert(kind, ContextValue::String(shown));
+        }
+    }
+    error
 }
 
 /// The version in the format of Prometheus' programs.
@@ -109,6 +124,21 @@ mod tests {
         assert_eq!(misplaced.kind(), ErrorKind::ArgumentConflict, "{misplaced}");
         let matches = read(&[name, "poll", "--log.level=debug"]).unwrap();
         assert_eq!(Cli::from_arg_matches(&matches).unwrap().log.level, LevelFilter::DEBUG);
+    }
+
+    #[test]
+    fn the_password_in_an_address_is_not_repeated() {
+        let address = "http://me:pa55word@host:1";
+        for words in [
+            ["wazzup-exporter", &format!("--web.listen-address={address}")],
+            ["wazzup-exporter", &format!("--web.telemetry-path={address}")],
+            ["wazzup-exporter", address],
+        ] {
+            let error = command().try_get_matches_from(words).unwrap_err();
+            assert!(error.to_string().contains("pa55word"), "clap repeats it: {error}");
+            let shown = masked(error).to_string();
+            assert!(!shown.contains("pa55word") && shown.contains("host:1"), "{shown}");
+        }
     }
 
     #[test]
