@@ -9,9 +9,10 @@ use wazzup_exporter::config;
 fuzz_target!(|bytes: &[u8]| {
     if let Err(error) = config::parse(bytes, Path::new("config.yaml")) {
         assert!(!error.problems.is_empty());
-        let lines = bytes.iter().filter(|byte| **byte == b'\n').count() + 2;
+        let lines = bytes.iter().filter(|byte| **byte == b'\n').count() as u32 + 2;
         for problem in &error.problems {
-            assert!(problem.line.is_none_or(|line| (1..=lines).contains(&line)), "{problem:?}");
+            let inside = problem.spot.at.is_none_or(|(line, _)| (1..=lines).contains(&line));
+            assert!(inside, "{problem:?}");
         }
     }
 });

@@ -11,7 +11,7 @@ use super::client::{ApiRequest, Client};
 use super::urls::list_url;
 use super::wire::{
     Listed, ListedUser, USERS_MAX, UnreadableRows, parse_channels, parse_roles, parse_users,
-    parse_webhooks, server_time,
+    parse_webhooks, server_time, shortened,
 };
 use crate::account::Api;
 use crate::auth::Token;
@@ -53,7 +53,7 @@ impl Client {
             let listed = self.page(Lane::List, Endpoint::Channels, 0, &token, parse_channels);
             let Listed { list, rows, unreadable } = listed.await?;
             let masked = list.into_iter().map(|channel| {
-                let name = channel.name.map(|name| token.mask(&name).into());
+                let name = channel.name.map(|name| shortened(&token.mask(&name)));
                 Channel { name, ..channel }
             });
             Ok(Listed { list: masked.collect(), rows, unreadable })

@@ -13,6 +13,8 @@ use crate::transport::{JsonObject, Malformed};
 
 /// Most users of an account that are read, on all pages.
 pub(in crate::api) const USERS_MAX: usize = 100_000;
+/// Most bytes of a name that are looked at, longer than any token.
+const NAME_READ_MAX: usize = 8 * 1024;
 /// `{"data":[…]}`, `{"data":{"users":[…]}}`, `{"users":[…]}` or `[…]`.
 const USERS: Place =
     Place { what: "users", names: &["users"], bare: true, null_is_empty: false, max: USERS_MAX };
@@ -61,8 +63,7 @@ enum Webhooks {
 /// # Errors
 /// When there is no list in it, or none that can be read; see [`Listed`] for rows that cannot.
 pub fn parse_users(body: &[u8]) -> Result<Listed<Vec<ListedUser>>, Malformed> {
-    USERS
-        .read(body, |row| Ok(Some(ListedUser { id: id(row, &["id"])?, name: row.text(&["name"]) })))
+    USERS.read(body, |row| Ok(Some(ListedUser { id: id(row, &["id"])?, name: name(row, &["name"]) })))
 }
 
 /// Reads the list of channels, each id once and without deleted ones.
@@ -111,12 +112,18 @@ fn channel(row: &JsonObject<'_>) -> Result<Channel, RowFault> {
         transport: Transport::from_upstream(&transport),
         state: states.first().copied().unwrap_or(ChannelState::Other),
         active: all_active && !states.is_empty(),
-        name: row.text(&["name", "plainId", "phone"]).map(|name| shortened(&name)),
+        name: name(row, &["name", "plainId", "phone"]).map(Into::into),
     })
 }
 
+/// The beginning of a name, in which secrets are masked before it is cut to what is shown.
+fn name(row: &JsonObject<'_>, names: &[&'static str]) -> Option<String> {
+    let name = row.text(names)?;
+    name.get(..name.floor_char_boundary(NAME_READ_MAX)).map(str::to_owned)
+}
+
 /// Foreign text fit for a label.
-fn shortened(text: &str) -> Arc<str> {
+pub(in crate::api) fn shortened(text: &str) -> Arc<str> {
     text::one_line(text, TEXT_MAX).into()
 }
 
