@@ -21,7 +21,7 @@ export OPENMETRICS_PYTHON := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
 .PHONY: help setup fmt-check clippy test test-current load crash-test soak scaling generated goldens doc build dist image chart \
-	manifests test-packages test-chart lint-workflows bench bench-quick screenshots dashboard-pictures dashboard-cost judges deny attack fuzz clean
+	manifests test-packages test-chart lint-workflows bench bench-quick screenshots dashboard-pictures dashboard-cost judges deny attack fuzz fuzz-check clean
 
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,11 @@ deny: ## Holds the licences and sources of all dependencies to deny.toml
 fuzz: ## Feeds broken input to each reader of foreign text, for FUZZ_SECONDS (60)
 	@tests/e2e/setup '$(VENV)' fuzz
 	fuzz/run '$(VENV)/bin/cargo-fuzz' $${FUZZ_SECONDS:-60} $(FUZZ_TARGETS)
+
+# Without libFuzzer itself, which would take a C++ compiler.
+fuzz-check: ## Compiles the fuzz targets, which nothing else builds
+	cd fuzz && CUSTOM_LIBFUZZER_PATH=./libnone.a RUSTFLAGS='--cfg fuzzing' \
+		CARGO_TARGET_DIR='$(abspath $(CARGO_TARGET_DIR))/fuzz-check' $(CARGO) check --locked
 
 attack: build ## Lets waves of hostile clients at the exporter, and writes what they cost into docs/reliability.md
 	EXPORTER='$(BINARY)' python3 benches/attack.py
