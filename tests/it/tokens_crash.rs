@@ -103,11 +103,16 @@ async fn a_kill_loses_a_login_only_between_upstreams_answer_and_the_disk() {
     let (mut widths, mut disk, mut lost) = (Vec::new(), Vec::new(), 0);
     let mut process = test.start();
     assert!(test.renews(&process).await);
+    let is_started = || test.scene.kept("acme").is_some_and(|kept| kept["started"] == true);
     for crash in 0..crashes {
+        let mut started = false;
         match crash % 4 {
             0 => tokio::time::sleep(random_below(LIFE)).await,
             1 => {
                 process.signal(Signal::KILL);
+                process.end();
+                // What this kill has lost is noted by the next process, which is killed as well.
+                started = is_started();
                 process = test.start();
                 tokio::time::sleep(random_below(LIFE / 4)).await;
             }
@@ -124,8 +129,7 @@ async fn a_kill_loses_a_login_only_between_upstreams_answer_and_the_disk() {
         let (whole, answered) = (micros(&log, "stored_micros="), micros(&log, "answered_micros="));
         disk.extend(whole.iter().zip(answered).map(|(whole, answered)| whole - answered));
         widths.extend(whole);
-        let kept = test.scene.kept("acme");
-        let started = kept.is_some_and(|kept| kept["started"] == true);
+        started |= is_started();
         process = test.start();
         if !test.renews(&process).await {
             lost += 1;
