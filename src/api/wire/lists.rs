@@ -63,7 +63,9 @@ enum Webhooks {
 /// # Errors
 /// When there is no list in it, or none that can be read; see [`Listed`] for rows that cannot.
 pub fn parse_users(body: &[u8]) -> Result<Listed<Vec<ListedUser>>, Malformed> {
-    USERS.read(body, |row| Ok(Some(ListedUser { id: id(row, &["id"])?, name: name(row, &["name"]) })))
+    USERS.read(body, |row| {
+        Ok(Some(ListedUser { id: id(row, &["id"])?, name: name(row, &["name"]) }))
+    })
 }
 
 /// Reads the list of channels, each id once and without deleted ones.

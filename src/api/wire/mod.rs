@@ -11,7 +11,7 @@ mod rows;
 
 pub use self::counter::parse_counter;
 pub(super) use self::counter::server_time;
-pub(super) use self::lists::{USERS_MAX, shortened};
 pub use self::lists::{ListedUser, parse_channels, parse_roles, parse_users, parse_webhooks};
+pub(super) use self::lists::{USERS_MAX, shortened};
 pub use self::reset::{ClearResponse, parse_reset};
 pub use self::rows::{Listed, RowFault, RowProblem, UnreadableRows};
