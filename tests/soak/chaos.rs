@@ -32,6 +32,9 @@ const FAULTS: [&str; 13] = [
 const OF_THE_PARTNER: [&str; 2] =
     ["status=503,endpoint=machine_token,count=3", "hang,endpoint=machine_token,count=1"];
 
+/// In how many parts of the run memory is looked at.
+const PARTS: u32 = 6;
+
 /// What was done, and the most that the exporter used meanwhile.
 pub(crate) struct Chaos {
     pub(crate) faults: u32,
@@ -45,11 +48,13 @@ pub(crate) struct Chaos {
     /// Accounts that needed a login in some scrape.
     pub(crate) logins_needed: u32,
     pub(crate) most: Usage,
+    /// Of each part of the run the memory at its end.
+    pub(crate) memory_kib: Vec<usize>,
 }
 
 /// Does it all until `end`.
 pub(crate) async fn run(soak: &Soak, end: Instant) -> Chaos {
-    let (faults, (reloads, refused_reloads), readers, most) =
+    let (faults, (reloads, refused_reloads), readers, (most, memory_kib)) =
         tokio::join!(faults(soak, end), reloads(soak, end), readers(soak, end), watch(soak, end));
     let Readers { scrapes, pages, broken_off, bad_answers, logins_needed } = readers;
     Chaos {
@@ -62,6 +67,7 @@ pub(crate) async fn run(soak: &Soak, end: Instant) -> Chaos {
         bad_answers,
         logins_needed,
         most,
+        memory_kib,
     }
 }
 
@@ -166,11 +172,15 @@ async fn readers(soak: &Soak, end: Instant) -> Readers {
 }
 
 /// The most of everything.
-async fn watch(soak: &Soak, end: Instant) -> Usage {
-    let mut most = soak.child.usage();
-    while Instant::now() < end {
-        most = most.max(soak.child.usage());
-        let _ = timeout_at(end, sleep(Duration::from_millis(500))).await;
+async fn watch(soak: &Soak, end: Instant) -> (Usage, Vec<usize>) {
+    let (mut most, mut memory_kib) = (soak.child.usage(), Vec::new());
+    let part = (end - Instant::now()) / PARTS;
+    for left in (0..PARTS).rev() {
+        while Instant::now() < end - part * left {
+            let _ = timeout_at(end, sleep(Duration::from_millis(500))).await;
+            most = most.max(soak.child.usage());
+        }
+        memory_kib.push(soak.child.usage().memory_kib);
     }
-    most
+    (most, memory_kib)
 }

@@ -38,6 +38,8 @@ impl Child {
     pub(crate) fn start(folder: &Path) -> Self {
         let mut command = Command::new(std::env::current_exe().unwrap());
         let (reader, writer) = std::io::pipe().unwrap();
+        // As the unit and the image have it.
+        command.env("MALLOC_ARENA_MAX", "1");
         command.env(FOLDER, folder).stdin(Stdio::null()).stdout(writer);
         let process = Process::start_with_stdout("the exporter", &mut command);
         drop(command);

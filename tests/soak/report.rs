@@ -129,6 +129,9 @@ impl fmt::Display for Report {
         let [before, most, after] = self.usage;
         let mib = |usage: Usage| usage.memory_kib as f64 / 1024.0;
         writeln!(f, "| memory, MiB | {:.1} | {:.1} | {:.1} |", mib(before), mib(most), mib(after))?;
+        let parts = self.chaos.memory_kib.iter().map(|kib| format!("{:.1}", *kib as f64 / 1024.0));
+        let parts: Vec<String> = parts.collect();
+        writeln!(f, "| after each sixth of the time | | {} | |", parts.join(", "))?;
         for (what, of) in [
             ("tasks", (|usage| usage.tasks) as fn(Usage) -> usize),
             ("descriptors", |usage| usage.descriptors),
