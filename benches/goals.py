@@ -74,7 +74,19 @@ def section(sections):
     for users in (1000, 10_000, 100_000):
         costs.attempt([f"{users:,}"], lambda: cost(sections, users))
     goals.add(COST)
+    for column in (1, 2):
+        goals.add(plot(costs, column))
     return goals
+
+
+def plot(table, column):
+    """A column of the costs over the users, as Mermaid draws it."""
+    users, costs = zip(*((f'"{row[0]}"', row[column]) for row in table.rows if value(row[column])), strict=True)
+    title = f"{table.columns[column]}{' for each user' if column == 1 else ' of each user, microseconds'}"
+    return (
+        f'```mermaid\nxychart-beta\n  title "{title}"\n  x-axis "users" [{", ".join(users)}]\n'
+        f'  y-axis 0 --> {max(map(value, costs)) * 1.1:.2g}\n  line [{", ".join(costs)}]\n```'
+    )
 
 
 def cost(sections, users):
