@@ -75,7 +75,8 @@ def section(sections):
         costs.attempt([f"{users:,}"], lambda: cost(sections, users))
     goals.add(COST)
     for column in (1, 2):
-        goals.add(plot(costs, column))
+        if any(value(row[column]) for row in costs.rows):
+            goals.add(plot(costs, column))
     return goals
 
 
