@@ -190,7 +190,7 @@ impl Run {
         let labels = LazyCell::new(|| {
             sources.iter().map(|source| source.labels(subject)).collect::<Vec<Vec<String>>>()
         });
-        for (index, family) in subject.families().into_iter().enumerate() {
+        for (index, family) in subject.families().iter().enumerate() {
             let earlier = self.blocks.get(index);
             if same && earlier.is_some_and(|block| !block.has_expired(now)) {
                 continue;
@@ -212,8 +212,8 @@ impl Run {
 
 impl Renderer {
     fn descriptions(&mut self, subject: Subject, format: Format) -> Vec<Block> {
-        let families = subject.families().into_iter();
-        let described = |family: Family| {
+        let families = subject.families().iter();
+        let described = |family: &Family| {
             self.lines.clear();
             family.describe(&mut self.lines, format);
             self.block(None)

@@ -48,10 +48,10 @@ pub(super) enum Origin {
 
 impl Subject {
     /// The families in the order of the exposition.
-    pub(super) fn families(self) -> Vec<Family> {
+    pub(super) fn families(self) -> &'static [Family] {
         match self {
-            Self::Users => USER_FAMILIES.iter().map(Family::User).collect(),
-            Self::Accounts => ACCOUNT_FAMILIES.iter().map(Family::Account).collect(),
+            Self::Users => &USER_FAMILIES,
+            Self::Accounts => &ACCOUNT_FAMILIES,
         }
     }
 
@@ -111,7 +111,7 @@ impl Source {
     /// See [`Family::write`].
     pub(super) fn write(
         &self,
-        family: Family,
+        family: &Family,
         lines: &mut Lines,
         labels: &[String],
         now: Stamp,

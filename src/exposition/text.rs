@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use prometheus::proto::{Metric, MetricFamily, MetricType};
 
+use crate::account::LabelName;
+
 /// An exposition format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
@@ -177,6 +179,16 @@ impl<'a> Sample<'a> {
     }
 
     /// Ends the line with an integer.
+    /// Adds labels that the configuration gives.
+    pub(super) fn labels<'l>(
+        self,
+        labels: impl IntoIterator<Item = (&'l LabelName, &'l String)>,
+    ) -> Self {
+        let add =
+            |sample: Self, (name, value): (&LabelName, &String)| sample.label(name.as_str(), value);
+        labels.into_iter().fold(self, add)
+    }
+
     pub(super) fn integer(self, value: u64) {
         let text = self.close();
         text.push_str(itoa::Buffer::new().format(value));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::text::{Format, Kind, Lines, push_label};
+use super::super::text::{Format, Kind, Lines, Sample, push_label};
 
 use crate::account::{Account, Profile, User};
 use crate::clock::Stamp;
@@ -17,36 +17,38 @@ pub(in crate::exposition) struct Context<'a> {
     pub(in crate::exposition) now: Stamp,
 }
 
-/// A family with samples per user.
+/// A metric family with samples per user or per account.
 #[derive(Debug)]
-pub(in crate::exposition) struct UserFamily {
-    pub(in crate::exposition) name: &'static str,
-    pub(in crate::exposition) kind: Kind,
-    pub(in crate::exposition) help: &'static str,
+pub(in crate::exposition) struct Family {
+    name: &'static str,
+    kind: Kind,
+    help: &'static str,
     /// Whether `profile: minimal` keeps it.
-    pub(in crate::exposition) minimal: bool,
-    /// Whether the lines change when a reading turns stale.
-    pub(in crate::exposition) ages: bool,
-    pub(in crate::exposition) write: fn(&mut Lines, &str, &str, &UserView, &Context<'_>),
+    minimal: bool,
+    ages: Ages,
+    write: Write,
 }
 
-/// A family with samples per account.
+/// Writes the samples of one user or of one account.
 #[derive(Debug)]
-pub(in crate::exposition) struct AccountFamily {
-    pub(in crate::exposition) name: &'static str,
-    pub(in crate::exposition) kind: Kind,
-    pub(in crate::exposition) help: &'static str,
-    /// When the lines change by themselves.
-    pub(in crate::exposition) ages: Ages,
-    pub(in crate::exposition) write: fn(&mut Lines, &str, &str, &Context<'_>),
+pub(super) enum Write {
+    PerUser(fn(&mut Samples<'_>, &UserView, &Context<'_>)),
+    PerAccount(fn(&mut Samples<'_>, &Context<'_>)),
+}
+
+/// Where a family's samples of one user or of one account are written.
+pub(super) struct Samples<'a> {
+    lines: &'a mut Lines,
+    name: &'static str,
+    labels: &'a str,
 }
 
 /// What makes lines change although nothing was published.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::exposition) enum Ages {
+pub(super) enum Ages {
     /// Nothing.
     Never,
-    /// That the newest reading turns stale.
+    /// That a reading of the users, or the newest of the account, turns stale.
     Readings,
     /// That one of the lists does.
     Lists,
@@ -56,62 +58,112 @@ pub(in crate::exposition) enum Ages {
     TimeOfDay,
 }
 
-/// A row of either table.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::exposition) enum Family {
-    User(&'static UserFamily),
-    Account(&'static AccountFamily),
+pub(super) const fn gauge(name: &'static str, help: &'static str, write: Write) -> Family {
+    // Metrics of accounts are in every profile.
+    let minimal = matches!(write, Write::PerAccount(_));
+    Family { name, kind: Kind::Gauge, help, minimal, ages: Ages::Never, write }
 }
 
-impl UserFamily {
-    /// Whether the account's profile includes the family.
-    pub(in crate::exposition) fn wanted(&self, account: &Account) -> bool {
-        self.minimal || account.export.profile == Profile::Full
-    }
+pub(super) const fn counter(name: &'static str, help: &'static str, write: Write) -> Family {
+    Family { kind: Kind::Counter, ..gauge(name, help, write) }
 }
 
 impl Family {
+    /// Keeps a family of users in `profile: minimal`, too.
+    pub(super) const fn minimal(self) -> Self {
+        Self { minimal: true, ..self }
+    }
+
+    /// Notes what makes the lines change by themselves.
+    pub(super) const fn aging(self, ages: Ages) -> Self {
+        Self { ages, ..self }
+    }
+
     /// Writes HELP and TYPE.
-    pub(in crate::exposition) fn describe(self, lines: &mut Lines, format: Format) {
-        let (name, kind, help) = match self {
-            Self::User(family) => (family.name, family.kind, family.help),
-            Self::Account(family) => (family.name, family.kind, family.help),
-        };
-        lines.describe(format, name, kind, help);
+    pub(in crate::exposition) fn describe(&self, lines: &mut Lines, format: Format) {
+        lines.describe(format, self.name, self.kind, self.help);
     }
 
     /// Writes the lines of these users of an account, or of the account itself, and tells when they have
     /// to be rendered again although nothing was published, as uptime. `labels` are those of each user, or
     /// of the account.
     pub(in crate::exposition) fn write(
-        self,
+        &self,
         lines: &mut Lines,
         users: &[Arc<Chunk>],
         labels: &[String],
         context: &Context<'_>,
     ) -> Option<Duration> {
-        match self {
-            Self::User(family) if !family.wanted(context.account) => None,
-            Self::User(family) => {
-                let users = users.iter().flat_map(|chunk| &**chunk);
+        if !self.minimal && context.account.export.profile == Profile::Minimal {
+            return None;
+        }
+        let users = users.iter().flat_map(|chunk| &**chunk);
+        let mut samples = Samples { lines, name: self.name, labels: "" };
+        match self.write {
+            Write::PerUser(write) => {
                 for (user, labels) in users.clone().zip(labels) {
-                    (family.write)(lines, family.name, labels, user, context);
+                    samples.labels = labels;
+                    write(&mut samples, user, context);
                 }
-                if family.ages { first_expiry(users, context) } else { None }
             }
-            Self::Account(family) => {
+            Write::PerAccount(write) => {
                 for labels in labels {
-                    (family.write)(lines, family.name, labels, context);
+                    samples.labels = labels;
+                    write(&mut samples, context);
                 }
-                family.ages.expiry(context)
             }
+        }
+        match (&self.write, self.ages) {
+            (Write::PerUser(_), Ages::Readings) => first_expiry(users, context),
+            (_, ages) => ages.expiry(context),
+        }
+    }
+}
+
+impl Samples<'_> {
+    /// Starts a sample that gets labels of its own.
+    pub(super) fn sample(&mut self) -> Sample<'_> {
+        self.lines.sample(self.name, self.labels)
+    }
+
+    /// Writes a sample without further labels, where there is a value.
+    pub(super) fn integer(&mut self, value: impl Into<Option<u64>>) {
+        if let Some(value) = value.into() {
+            self.sample().integer(value);
+        }
+    }
+
+    pub(super) fn flag(&mut self, value: impl Into<Option<bool>>) {
+        self.integer(value.into().map(u64::from));
+    }
+
+    pub(super) fn float(&mut self, value: impl Into<Option<f64>>) {
+        if let Some(value) = value.into() {
+            self.sample().float(value);
+        }
+    }
+
+    pub(super) fn seconds(&mut self, value: impl Into<Option<Duration>>) {
+        if let Some(value) = value.into() {
+            self.sample().seconds(value);
+        }
+    }
+
+    /// Writes a sample for each value of a label.
+    pub(super) fn counts(
+        &mut self,
+        label: &str,
+        counts: impl IntoIterator<Item = (&'static str, u64)>,
+    ) {
+        for (value, count) in counts {
+            self.sample().label(label, value).integer(count);
         }
     }
 }
 
 impl Ages {
     /// When the lines written now have to be rendered again, as uptime.
-    pub(in crate::exposition) fn expiry(self, context: &Context<'_>) -> Option<Duration> {
+    fn expiry(self, context: &Context<'_>) -> Option<Duration> {
         match self {
             Self::Never => None,
             Self::Pause => context.facts.pause(context.now).map(|until| until.uptime),
