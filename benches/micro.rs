@@ -94,11 +94,11 @@ struct Scraped {
 impl Scraped {
     fn new(users: usize) -> Self {
         let account = account(users);
-        let slot = Arc::new(Slot::new(Arc::default(), view(&account, 0)));
+        let slot = Arc::new(Slot::new(Arc::default(), Arc::default(), view(&account, 0)));
         let writer = slot.writer();
         let directory = Arc::new(Directory::default());
         directory.replace(vec![slot]);
-        let documents = Arc::new(Documents::new(directory, Arc::new(ProcessMetrics::new())));
+        let documents = Arc::new(Documents::new(directory, Arc::new(ProcessMetrics::default())));
         let runtime = Builder::new_current_thread().build().unwrap();
         let this = Self { documents, writer, account, runtime };
         this.scrape(true);
@@ -154,7 +154,7 @@ fn scrape_after(bencher: Bencher<'_, '_>, users: usize, change: u64) {
 #[divan::bench(args = USERS)]
 fn compress(bencher: Bencher<'_, '_>, users: usize) {
     let view = Arc::new(view(&account(users), 0));
-    let process = ProcessMetrics::new().gather();
+    let process = ProcessMetrics::default().gather();
     let text = exposition::text(&[view], &process, Format::OpenMetrics, Stamp::now());
     bencher.counter(BytesCount::new(text.len())).bench(|| {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::new(2));

@@ -11,9 +11,9 @@ mod auth;
 mod discovery;
 mod names;
 mod network;
-mod reset;
 mod shown;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,7 +28,6 @@ pub use self::names::{
     USER_ID_MAX, USER_NAME_MAX, UserId, check_text,
 };
 pub use self::network::{Authorities, InvalidProxy, ProxyUrl, RateLimit, Tls};
-pub use self::reset::{RESET_TOKEN_MIN, Reset};
 pub use self::shown::SECRET;
 
 use crate::schedule::{DEFAULT_INTERVAL, DEFAULT_TIMEOUT, WorkingHours, default_stale_after};
@@ -219,6 +218,22 @@ pub(crate) fn fixture(name: &str, users: &[&str]) -> Account {
         channels: None,
         reset: None,
     }
+}
+
+/// Fewest characters of a reset token.
+pub const RESET_TOKEN_MIN: usize = 32;
+
+/// The bounds within which a holder of the token may clear an account's counters.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Reset {
+    /// Time between two resets.
+    #[serde(serialize_with = "shown::duration")]
+    pub cooldown: Duration,
+    /// Unanswered messages above which the caller has to name their number.
+    pub max_unanswered: u64,
+    /// A file holding only the token; read again when it changes.
+    #[serde(serialize_with = "shown::path")]
+    pub token_file: PathBuf,
 }
 
 #[cfg(test)]

@@ -44,9 +44,9 @@ struct Awaited {
     until: Instant,
 }
 
-impl Health {
+impl Default for Health {
     /// A process that starts now.
-    pub fn new() -> Self {
+    fn default() -> Self {
         Self {
             ticked: Mutex::new(Instant::now()),
             listening: AtomicBool::new(false),
@@ -54,7 +54,9 @@ impl Health {
             awaited: Mutex::default(),
         }
     }
+}
 
+impl Health {
     /// Notes that the supervisor is alive.
     pub fn tick(&self) {
         *lock(&self.ticked) = Instant::now();
@@ -101,19 +103,15 @@ impl Health {
     }
 }
 
-impl Default for Health {
+impl Default for Heartbeat {
+    /// A heartbeat to act now.
     fn default() -> Self {
-        Self::new()
+        let next = Mutex::new(Instant::now());
+        Self(Arc::new(HeartbeatState { note_attempt: AtomicBool::new(false), next }))
     }
 }
 
 impl Heartbeat {
-    /// A heartbeat to act now.
-    pub fn new() -> Self {
-        let next = Mutex::new(Instant::now());
-        Self(Arc::new(HeartbeatState { note_attempt: AtomicBool::new(false), next }))
-    }
-
     /// Notes that an attempt was made.
     pub fn note_attempt(&self) {
         self.0.note_attempt.store(true, Relaxed);
@@ -136,12 +134,6 @@ impl Heartbeat {
     }
 }
 
-impl Default for Heartbeat {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,7 +143,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_silent_supervisor_is_not_healthy() {
-        let health = Health::new();
+        let health = Health::default();
         advance(59 * SECOND).await;
         assert!(health.healthy());
         advance(2 * SECOND).await;
@@ -162,22 +154,22 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn readiness_waits_for_listeners_and_first_attempts_and_then_stays() {
-        let health = Health::new();
-        let first = Heartbeat::new();
+        let health = Health::default();
+        let first = Heartbeat::default();
         health.await_first_attempt(&first, 40 * SECOND);
         first.note_attempt();
         assert!(!health.ready());
         health.listening();
         assert!(health.ready());
-        health.await_first_attempt(&Heartbeat::new(), 40 * SECOND);
+        health.await_first_attempt(&Heartbeat::default(), 40 * SECOND);
         assert!(health.ready());
     }
 
     #[tokio::test(start_paused = true)]
     async fn readiness_does_not_wait_for_ever() {
-        let health = Health::new();
+        let health = Health::default();
         health.listening();
-        health.await_first_attempt(&Heartbeat::new(), 40 * SECOND);
+        health.await_first_attempt(&Heartbeat::default(), 40 * SECOND);
         advance(39 * SECOND).await;
         assert!(!health.ready());
         advance(SECOND).await;
@@ -186,7 +178,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_heartbeat_is_overdue_only_after_the_grace() {
-        let heartbeat = Heartbeat::new();
+        let heartbeat = Heartbeat::default();
         let start = Instant::now();
         heartbeat.next_action_at(start + 300 * SECOND);
         advance(325 * SECOND).await;
@@ -201,7 +193,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_supervisor_that_was_stopped_with_the_process_has_a_turn_before_it_is_judged() {
-        let health = Arc::new(Health::new());
+        let health = Arc::new(Health::default());
         advance(61 * SECOND).await;
         let ticks = tokio::spawn({
             let health = Arc::clone(&health);

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use crate::account::{Account, AccountName, Auth};
 use crate::schedule::{Spacing, fnv1a, mix};
+use crate::text;
 
 /// Most accounts that a message names.
 const NAMED_MAX: usize = 5;
@@ -20,8 +21,10 @@ const NAMED_MAX: usize = 5;
 /// The process among those that share a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shard {
-    ordinal: u32,
-    total: u32,
+    /// Which of the shards this process is, counted from 0.
+    pub ordinal: u32,
+    /// How many there are.
+    pub total: u32,
     /// What hostnames have before their ordinal, where that is where the ordinal is from.
     host: Option<Arc<str>>,
     shared_storage: bool,
@@ -97,16 +100,6 @@ impl Shard {
     #[must_use]
     pub fn with_shared_storage(self, shared_storage: bool) -> Self {
         Self { shared_storage, ..self }
-    }
-
-    /// Its number, from 0.
-    pub fn ordinal(&self) -> u32 {
-        self.ordinal
-    }
-
-    /// How many shards there are.
-    pub fn total(&self) -> u32 {
-        self.total
     }
 
     /// The shard that owns an account, if it is another one.
@@ -290,11 +283,7 @@ fn names(shards: &Spread<'_>) -> String {
     let mut names: Vec<&str> =
         shards.values().flatten().map(|account| account.name.as_str()).collect();
     names.sort_unstable();
-    let shown = names.iter().take(NAMED_MAX).copied().collect::<Vec<_>>().join(", ");
-    match names.len().saturating_sub(NAMED_MAX) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
-    }
+    text::names(names.into_iter(), NAMED_MAX)
 }
 
 #[cfg(test)]
@@ -381,7 +370,7 @@ mod tests {
 
     #[test]
     fn the_ordinal_is_the_number_after_the_last_hyphen_of_the_host() {
-        let ordinal = |host, total| Shard::from_hostname(host, total).map(|shard| shard.ordinal());
+        let ordinal = |host, total| Shard::from_hostname(host, total).map(|shard| shard.ordinal);
         assert_eq!(ordinal("exporter-2", 3), Ok(2));
         assert_eq!(ordinal("wazzup-exporter-0.wazzup.shop.svc.cluster.local", 1), Ok(0));
         assert_eq!(ordinal("a-9-1", 2), Ok(1));

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
-use tokio_util::sync::{CancellationToken, DropGuard, WaitForCancellationFuture};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 use tracing::{info, warn};
 
 /// How long scrapes in flight may take to finish after the first signal; the process promises to
@@ -22,11 +22,6 @@ const ECHO: Duration = Duration::from_millis(200);
 pub struct Shutdown(CancellationToken);
 
 impl Shutdown {
-    /// A shutdown that has not begun.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
     /// A part of this shutdown: it begins with the whole, or alone.
     #[must_use]
     pub fn part(&self) -> Self {
@@ -46,22 +41,6 @@ impl Shutdown {
     /// Whether the shutdown has begun.
     pub fn has_begun(&self) -> bool {
         self.0.is_cancelled()
-    }
-}
-
-/// The end of a task, however it ended: by itself, by a panic, or aborted.
-#[derive(Debug, Clone, Default)]
-pub struct Ended(CancellationToken);
-
-impl Ended {
-    /// A guard that the task holds until it ends.
-    pub fn guard(&self) -> DropGuard {
-        self.0.clone().drop_guard()
-    }
-
-    /// Waits for the end.
-    pub fn wait(&self) -> WaitForCancellationFuture<'_> {
-        self.0.cancelled()
     }
 }
 

@@ -16,13 +16,14 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::account::{Account, AccountName};
 use crate::health::{Health, Heartbeat};
 use crate::poller::{self, Predecessor, StartMode};
 use crate::schedule::{phase, restart_pause};
-use crate::shutdown::{DRAIN, Ended, Shutdown};
+use crate::shutdown::{DRAIN, Shutdown};
 use crate::snapshot::{Directory, Slot};
 
 /// How often the supervisor ticks and checks the pollers.
@@ -98,7 +99,7 @@ struct PollerTask {
     heartbeat: Heartbeat,
     /// Begun for one that was asked to stop and has not ended yet.
     stop: Shutdown,
-    ended: Ended,
+    ended: CancellationToken,
     handle: AbortHandle,
     started: Instant,
     failures: u32,
@@ -224,7 +225,7 @@ where
     }
 
     fn start_poller(&mut self, slot: &Arc<Slot>, mode: StartMode) {
-        let heartbeat = Heartbeat::new();
+        let heartbeat = Heartbeat::default();
         let poll = slot.view().account.poll;
         let time_limit = mode.delay().max(poll.interval.min(FIRST_ATTEMPT_MAX)) + poll.timeout;
         self.health.await_first_attempt(&heartbeat, time_limit);
@@ -242,7 +243,7 @@ where
     ) {
         let started = Instant::now() + pause;
         heartbeat.next_action_at(started + mode.delay());
-        let (stop, ended) = (self.shutdown.part(), Ended::default());
+        let (stop, ended) = (self.shutdown.part(), CancellationToken::new());
         let start = PollerStart {
             slot: Arc::clone(&slot),
             mode,
@@ -251,7 +252,7 @@ where
             shutdown: self.shutdown.clone(),
         };
         let poller = (self.start)(start);
-        let (stopped, guard) = (stop.clone(), ended.guard());
+        let (stopped, guard) = (stop.clone(), ended.clone().drop_guard());
         let handle = self.tasks.spawn(async move {
             let _ended = guard;
             if !pause.is_zero() {

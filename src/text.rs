@@ -39,6 +39,13 @@ pub fn mask(text: &str, secret: &str) -> String {
     masked
 }
 
+/// Lists up to `max` names, and says how many more there are.
+pub fn names<'a>(names: impl ExactSizeIterator<Item = &'a str>, max: usize) -> String {
+    let more = names.len().saturating_sub(max);
+    let shown = names.take(max).collect::<Vec<_>>().join(", ");
+    if more == 0 { shown } else { format!("{shown} and {more} more") }
+}
+
 /// A path on one line, whatever its bytes.
 pub fn path(path: &Path) -> String {
     let mut shown = String::new();

@@ -137,11 +137,6 @@ impl ProxyUrl {
         without_login(&self.0)
     }
 
-    /// Whether it comes with a user name or a password.
-    pub fn has_secret(&self) -> bool {
-        self.address() != self.0
-    }
-
     /// The complete address, user name and password included.
     pub fn expose(&self) -> &str {
         self.0.as_str()
@@ -199,7 +194,7 @@ mod tests {
             assert_eq!(ProxyUrl::parse(text), Err(why), "{text:?}");
         }
         for text in ["http://proxy:3128", "https://proxy/", "http://[::1]:8080"] {
-            assert!(!ProxyUrl::parse(text).unwrap().has_secret());
+            assert!(!ProxyUrl::parse(text).unwrap().expose().contains('@'));
         }
     }
 

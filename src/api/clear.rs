@@ -79,7 +79,8 @@ impl Client {
         };
         let url = below(&self.account.base_url, "v2/chats/unanswered");
         let sent = Instant::now();
-        let request = http.0.request(Method::DELETE, url).header(AUTHORIZATION, token.header());
+        let request =
+            http.0.request(Method::DELETE, url).header(AUTHORIZATION, token.header.clone());
         let clearing = match http.0.send(request, limit).await {
             Ok(response) => self.interpret(response, &token).await,
             Err(error) if error.was_not_sent() => ClearOutcome::NotSent(error),

@@ -99,11 +99,6 @@ impl Client {
         self.tokens.other_token(refused).await
     }
 
-    /// Waits until the file that the token stands in is changed, and looks at it every so often (`period`).
-    pub async fn token_replaced(&self, period: Duration) {
-        self.tokens.replaced(period).await;
-    }
-
     /// Refuses a token that does not renew itself, has ended by both clocks, of which one may be wrong, and was
     /// not replaced.
     ///
@@ -293,7 +288,7 @@ impl Client {
         // Without these a gateway on the way may answer from its cache, or compress.
         request = request.header(CACHE_CONTROL, "no-cache").header(ACCEPT_ENCODING, "identity");
         if let Some(token) = token {
-            request = request.header(AUTHORIZATION, token.header());
+            request = request.header(AUTHORIZATION, token.header.clone());
         }
         self.http.send(request, timeout).await
     }

@@ -17,14 +17,14 @@ use crate::shard::Shard;
 use crate::shutdown::Shutdown;
 use crate::snapshot::Slot;
 use crate::storage::Storage;
-use crate::transport::{BuildError, ConnectionPools, HttpClient};
+use crate::transport::{BuildError, ConnectionPools};
 
 /// Shared by all pollers of a process.
 #[derive(Debug)]
 pub(super) struct Components {
     /// Which accounts pollers are made for.
     pub(super) shard: Shard,
-    transport: ConnectionPools,
+    pub(super) transport: ConnectionPools,
     paces: Paces,
     global: GlobalLimit,
     pub(super) storage: Option<Storage>,
@@ -43,19 +43,19 @@ impl Components {
         tokens: Tokens,
         storage: Option<Storage>,
     ) -> Result<Self, BuildError> {
-        let process = Arc::new(ProcessMetrics::new());
+        let process = Arc::new(ProcessMetrics::default());
         process.config_loaded(config.hash, Stamp::now().unix);
-        process.set_shard(shard.ordinal(), shard.total());
+        process.set_shard(shard.ordinal, shard.total);
         process.set_account_files(&describe::files(&config.files));
         let components = Self {
             shard: shard.clone(),
-            transport: ConnectionPools::new(),
+            transport: ConnectionPools::default(),
             paces: Paces::default(),
             global: GlobalLimit::new(config.settings.max_in_flight),
             storage,
             registry: Arc::default(),
             elsewhere: Arc::default(),
-            tokens: Arc::new(tokens.for_one_of(shard.total() as usize)),
+            tokens: Arc::new(tokens.for_one_of(shard.total as usize)),
             process,
         };
         let own = shard.own(&config.accounts);
@@ -111,22 +111,13 @@ impl Components {
         heartbeat: Heartbeat,
     ) -> Result<Poller, BuildError> {
         let client = self.client(&slot.view().account, &slot.tally)?;
-        let poller = Poller::new(client, slot, heartbeat);
-        Ok(match &self.storage {
-            Some(storage) => poller.with_storage(storage),
-            None => poller,
-        })
+        Ok(Poller::new(client, slot, heartbeat, self.storage.as_ref()))
     }
 
     /// The service that resets accounts.
     pub(super) fn resets(&self, shutdown: &Shutdown) -> ResetService {
         let (registry, elsewhere) = (Arc::clone(&self.registry), Arc::clone(&self.elsewhere));
         ResetService::new(registry, elsewhere, self.storage.clone(), shutdown.clone())
-    }
-
-    /// The connections that an account's requests go through.
-    pub(super) fn http(&self, account: &Account) -> Result<HttpClient, BuildError> {
-        self.transport.client_for(account)
     }
 
     /// A client for an account that counts in `tally`. Must be called within a runtime.

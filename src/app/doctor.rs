@@ -87,7 +87,7 @@ async fn series(
     let users = vec![known.unwrap_or_else(|| Arc::new(unknown()))];
     let alone = Account { users, discovery: None, ..account.clone() };
     let slot = Arc::new(poller::new_slot(Arc::new(alone)));
-    components.poller(&slot, Heartbeat::new())?.run_once().await;
+    components.poller(&slot, Heartbeat::default())?.run_once().await;
     let text = exposition::text(&[slot.view()], &[], Format::Text, Stamp::now());
     let text = String::from_utf8_lossy(&text);
     let mut series = Vec::new();

@@ -122,9 +122,9 @@ impl Login {
     ) -> Result<(), LoginError> {
         say(&self.instructions());
         let code = self.code(typed, say).await?;
-        let http = self.components.http(&self.account)?;
+        let http = self.components.transport.client_for(&self.account)?;
         let asked_by = (http, Arc::clone(&self.components.process), Arc::new(Tally::default()));
-        let grant = (&code, self.authorization.verifier());
+        let grant = (&code, &self.authorization.verifier);
         let redeemed =
             self.components.tokens.redeem(&self.account, &self.partner, asked_by, grant).await;
         let tokens = redeemed.map_err(|error| {
@@ -148,7 +148,7 @@ impl Login {
 
     fn instructions(&self) -> String {
         let address = self.authorization.address(&self.account.base_url, &self.partner);
-        let redirect = self.authorization.redirect();
+        let redirect = &self.authorization.redirect;
         let (name, id) = (&self.account.name, self.account.account_id.as_ref());
         let id = id.map_or_else(String::new, |id| format!(" ({})", id.as_str()));
         format!(

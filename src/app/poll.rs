@@ -40,7 +40,7 @@ pub async fn poll_once(
     let components = Components::new(&config, shard, Tokens::read_only(storage), None)?;
     let slots = shard.own(&config.accounts).into_iter();
     let slots: Vec<_> = slots.map(|account| Arc::new(poller::new_slot(account))).collect();
-    let pollers = slots.iter().map(|slot| components.poller(slot, Heartbeat::new()));
+    let pollers = slots.iter().map(|slot| components.poller(slot, Heartbeat::default()));
     let pollers = pollers.collect::<Result<Vec<_>, _>>()?;
     let pauses = join_all(pollers.into_iter().map(Poller::run_once)).await;
     components.tokens.finish_renewals().await;

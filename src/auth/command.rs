@@ -17,10 +17,10 @@ use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use super::cached_token::ObtainedToken;
-use super::command_error::{CommandProblem, OUTPUT_MAX, TIME_LIMIT, TokenCommandError};
 use super::error::TokenError;
-use super::jwt::Claims;
+use super::error::{CommandProblem, OUTPUT_MAX, TIME_LIMIT, TokenCommandError};
 use super::leftover::{Leftover, MARK_VARIABLE, Outputs, new_mark};
+use super::token::Claims;
 use super::token::Token;
 use crate::clock::Stamp;
 use crate::text;
@@ -189,7 +189,7 @@ mod tests {
     async fn what_is_printed_becomes_a_token_with_a_life() {
         let fresh = sh(r#"echo '{"access_token":"t0ken","expires_in":3600,"more":[]}'"#).await;
         let fresh = fresh.unwrap();
-        assert_eq!(fresh.token.header(), "Bearer t0ken");
+        assert_eq!(fresh.token.header.clone(), "Bearer t0ken");
         assert_eq!(fresh.life, Some(Duration::from_hours(1)));
         let fresh = sh(r#"echo '{"access_token":"t0ken"}'"#).await.unwrap();
         assert_eq!(fresh.life, None);

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::jwt::Claims;
+use super::token::Claims;
 use super::token::Token;
 use crate::account::AccountId;
 use crate::clock::Stamp;
@@ -37,7 +37,7 @@ const TIMEOUT_MIN: Duration = Duration::from_secs(10);
 pub(super) struct TokenClient {
     http: HttpClient,
     base_url: Url,
-    timeout: Duration,
+    pub(super) timeout: Duration,
     process: Arc<ProcessMetrics>,
     pub(super) tally: Arc<Tally>,
 }
@@ -81,11 +81,6 @@ impl TokenClient {
         tally: Arc<Tally>,
     ) -> Self {
         Self { http, base_url, timeout: timeout.max(TIMEOUT_MIN), process, tally }
-    }
-
-    /// Longest time that one request takes.
-    pub(super) fn timeout(&self) -> Duration {
-        self.timeout
     }
 
     /// Sends one request, for which `permit` was given, and counts it.

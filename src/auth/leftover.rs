@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tracing::warn;
 
-use super::command_error::{CommandProblem, TokenCommandError};
+use super::error::{CommandProblem, TokenCommandError};
 use crate::blocking::{self, lock};
 
 /// The variable that holds the mark.

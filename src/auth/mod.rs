@@ -8,30 +8,27 @@
 
 mod cached_token;
 mod command;
-mod command_error;
 mod endpoint;
 mod error;
 mod journal;
-mod jwt;
 mod leftover;
 mod oauth;
 mod partner;
 mod registry;
 mod secret_file;
 mod source;
-mod times;
 mod token;
 
-pub use self::command_error::{CommandProblem, TokenCommandError};
+pub use self::error::{CommandProblem, TokenCommandError};
 pub use self::error::{LoginReason, TokenError};
 #[cfg(fuzzing)]
 pub use self::journal::uses_stored_tokens;
 pub use self::registry::{LoginTokens, Tokens};
 pub use self::source::TokenSource;
-pub use self::times::TokenTimes;
 pub use self::token::Token;
+pub use self::token::TokenTimes;
 
 /// The account that a token names, if it is a JWT that does.
 pub(crate) fn account_named_in(token: &str) -> Option<String> {
-    jwt::Claims::of(token).account
+    token::Claims::of(token).account
 }

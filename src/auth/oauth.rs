@@ -6,7 +6,7 @@
 //! next one is on disk, and never again sends one that upstream has definitely refused: another login
 //! is needed then. docs/tokens.md says what is lost by which crash.
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use secrecy::{ExposeSecret, SecretString};
@@ -20,8 +20,8 @@ use super::error::{LoginReason, TokenError};
 use super::journal::{OpenJournal, StoredTokens, TokenJournal};
 use super::partner::PartnerLogin;
 use super::secret_file::SecretFile;
-use super::times::TokenTimes;
 use super::token::Token;
+use super::token::TokenTimes;
 use crate::account::{AccountId, AccountName};
 use crate::blocking::lock;
 use crate::clock::Stamp;
@@ -86,7 +86,7 @@ impl OAuthRenewer {
             Err(error) => return Err(error),
         };
         journal.write_pending().await?;
-        self.unsaved().retain(|journal| !Arc::ptr_eq(journal, &self.journal));
+        lock(&self.renewals.unsaved).retain(|journal| !Arc::ptr_eq(journal, &self.journal));
         self.adopt_login(&mut journal).await?;
         let result = self.renew_stored(token_client, current, &mut journal).await;
         if let Some(stored) = &journal.stored {
@@ -156,7 +156,7 @@ impl OAuthRenewer {
                 %account, %problem,
                 "the next refresh token cannot be stored; it is tried again, and lost if the exporter ends before"
             );
-            self.unsaved().push(Arc::clone(&self.journal));
+            lock(&self.renewals.unsaved).push(Arc::clone(&self.journal));
             return Err(problem);
         }
         let account = &self.journal.account;
@@ -196,7 +196,7 @@ impl OAuthRenewer {
         };
         let text = text.expose_secret().trim();
         // Also checks that it is fit to be sent.
-        let place = || format!("in {}", self.login.path().display());
+        let place = || format!("in {}", self.login.path.display());
         Token::new(text, place).map(|token| Some(token.expose().into()))
     }
 
@@ -213,10 +213,6 @@ impl OAuthRenewer {
             permit = self.partner_login.permit() => permit,
             () = self.renewals.closing.cancelled() => Err(TokenError::Pending(Duration::ZERO)),
         }
-    }
-
-    fn unsaved(&self) -> MutexGuard<'_, Vec<Arc<TokenJournal>>> {
-        lock(&self.renewals.unsaved)
     }
 
     fn login_needed(&self, why: LoginReason) -> TokenError {

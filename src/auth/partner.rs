@@ -62,8 +62,11 @@ impl PartnerLogin {
         let mut machine = self.machine(token_client, TokenRequest::Current).await?;
         let mut renewed = false;
         loop {
-            let grant =
-                Grant::Exchange { machine: &machine, account: &account, scope: self.scope() };
+            let grant = Grant::Exchange {
+                machine: &machine,
+                account: &account,
+                scope: &self.partner.scope,
+            };
             // The login that gave the machine token.
             let login = lock(&self.login).clone().ok_or(TokenError::Pending(Duration::ZERO))?;
             let permit = self.permit().await?;
@@ -110,7 +113,7 @@ impl PartnerLogin {
     ) -> Result<ObtainedToken, TokenError> {
         let login = self.read_login().await?;
         let permit = self.permit().await?;
-        let grant = Grant::Machine { scope: self.scope() };
+        let grant = Grant::Machine { scope: &self.partner.scope };
         let granted = self.request(&token_client, permit, &login, &grant).await;
         let granted = granted.map_err(|refused| TokenError::refused("cannot log in", refused))?;
         *lock(&self.login) = Some(login);
@@ -148,10 +151,6 @@ impl PartnerLogin {
         grant: &Grant<'_>,
     ) -> Result<GrantedTokens, Error> {
         token_client.request(permit, &self.limiter, login, grant).await
-    }
-
-    fn scope(&self) -> &str {
-        &self.partner.scope
     }
 }
 

@@ -19,12 +19,12 @@ use super::cached_token::{CachedToken, TokenOwner};
 use super::endpoint::{Grant, TokenClient, refuses_grant};
 use super::error::TokenError;
 use super::journal::{TokenJournal, folder_of};
-use super::jwt::Claims;
 use super::leftover::Leftover;
 use super::oauth::{OAuthRenewer, RenewalTasks};
 use super::partner::PartnerLogin;
 use super::secret_file::SecretFile;
 use super::source::{Renewer, TokenKind, TokenSource};
+use super::token::Claims;
 use crate::account::{
     Account, AccountId, AccountName, Auth, Credential, Partner, ProxyUrl, RateLimit, Tls,
 };
@@ -111,7 +111,7 @@ impl Tokens {
     ) -> TokenSource {
         let base_url = account.base_url.clone();
         let token_client = TokenClient::new(http, base_url, account.poll.timeout, process, tally);
-        self.longest.fetch_max(token_client.timeout().as_millis() as u64, Relaxed);
+        self.longest.fetch_max(token_client.timeout.as_millis() as u64, Relaxed);
         let kind = match &account.auth {
             Auth::Token(secret) | Auth::TokenEnv { token: secret, .. } => {
                 TokenKind::Fixed(secret.clone())

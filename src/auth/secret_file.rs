@@ -31,7 +31,7 @@ static ACCESSES: Semaphore = Semaphore::const_new(ACCESSES_MAX);
 #[derive(Debug)]
 pub(super) struct SecretFile {
     what: &'static str,
-    path: PathBuf,
+    pub(super) path: PathBuf,
     /// Allows one access at a time.
     access: Arc<tokio::sync::Mutex<()>>,
     state: Arc<Mutex<State>>,
@@ -54,10 +54,6 @@ impl SecretFile {
     /// The file at `path`, which is called `what` in errors.
     pub(super) fn new(what: &'static str, path: PathBuf) -> Self {
         Self { what, path, access: Arc::default(), state: Arc::default() }
-    }
-
-    pub(super) fn path(&self) -> &Path {
-        &self.path
     }
 
     /// Its content, without line breaks at the end; what it held last while it does not respond.

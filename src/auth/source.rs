@@ -15,8 +15,8 @@ use super::leftover::Leftover;
 use super::oauth::OAuthRenewer;
 use super::partner::PartnerLogin;
 use super::secret_file::SecretFile;
-use super::times::TokenTimes;
 use super::token::Token;
+use super::token::TokenTimes;
 use crate::account::{Account, AccountId};
 use crate::blocking::lock;
 use crate::clock::Stamp;
@@ -158,7 +158,7 @@ impl TokenSource {
         let token = timeout(wait_max, self.of_kind(request)).await;
         let token = token.map_err(|_| TokenError::Pending(wait_max))??;
         self.check(&token)?;
-        *lock(&self.end) = token.claims().end;
+        *lock(&self.end) = token.claims.end;
         Ok(token)
     }
 
@@ -181,7 +181,7 @@ impl TokenSource {
             }
             // Read each time, so that a replaced one is picked up.
             TokenKind::File(file) => {
-                let place = || format!("in {}", file.path().display());
+                let place = || format!("in {}", file.path.display());
                 Token::new(file.read().await?.expose_secret().trim(), place)
             }
             TokenKind::Renewed(cached, renewer) => {

@@ -18,7 +18,7 @@ pub(super) fn run(flags: &DaemonFlags) -> Result<(), CommandError> {
     // Without an ordinal the check is the same for all of them.
     let shard = named.clone().map_or_else(|| Shard::new(0, flags.shard.total()), Ok);
     let shard = shard.map_err(CommandError::usage)?.with_shared_storage(flags.storage.shared);
-    let total = shard.total();
+    let total = shard.total;
     let (config, web) = load(flags, shard)?;
     flags.web.route_prefix().map_err(CommandError::Usage)?;
     let storage = startup::storage(&flags.storage, &config);
@@ -81,6 +81,6 @@ fn shares(config: &Config, shard: Option<&Shard>, total: u32) -> String {
         let [least, most] = [counts.iter().min(), counts.iter().max()];
         format!("{} to {}", least.unwrap_or(&0), most.unwrap_or(&0))
     };
-    let own = shard.map(|shard| format!("; this is {}", shard.describe(shard.ordinal())));
+    let own = shard.map(|shard| format!("; this is {}", shard.describe(shard.ordinal)));
     format!("shards: {total}, accounts of each: {listed}{}", own.unwrap_or_default())
 }

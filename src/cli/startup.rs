@@ -8,6 +8,7 @@ use wazzup_exporter::shard::{Shard, cross_shard};
 use wazzup_exporter::shutdown::{Shutdown, Signals};
 use wazzup_exporter::storage::Storage;
 use wazzup_exporter::systemd::{Notifier, Sockets};
+use wazzup_exporter::text;
 use wazzup_exporter::web_config::{self, WebConfig};
 
 use super::command::PollFlags;
@@ -22,7 +23,7 @@ const NAMES_SHOWN: usize = 10;
 pub(super) async fn until_signalled<F: Future<Output = ()>>(
     work: impl FnOnce(Shutdown) -> F,
 ) -> Result<(), CommandError> {
-    let shutdown = Shutdown::new();
+    let shutdown = Shutdown::default();
     let signals = Signals::catch().map_err(CommandError::runtime)?;
     tokio::select! {
         () = work(shutdown.clone()) => Ok(()),
@@ -42,7 +43,7 @@ pub(super) fn load_shard(
 ) -> Result<(Config, Shard), CommandError> {
     let shard = shard.shard().map_err(CommandError::Usage)?.with_shared_storage(storage.shared);
     let config = load_checked(flags, &account_check(shard.clone()))?;
-    for problem in cross_shard(&config.accounts, shard.total()).problems {
+    for problem in cross_shard(&config.accounts, shard.total).problems {
         warn!("{problem}");
     }
     Ok((config, shard))
@@ -86,11 +87,10 @@ pub(super) fn rename_warning(storage: Option<&Storage>, config: &Config) -> Opti
     storage?;
     let unnumbered = config.accounts.iter().filter(|account| account.account_id.is_none());
     let names: Vec<&str> = unnumbered.map(|account| account.name.as_str()).collect();
-    let shown = names.iter().take(NAMES_SHOWN).copied().collect::<Vec<_>>().join(", ");
-    let more = if names.len() > NAMES_SHOWN { " and others" } else { "" };
     (!names.is_empty()).then(|| {
+        let names = text::names(names.into_iter(), NAMES_SHOWN);
         format!(
-            "without account_id: {shown}{more}; renaming such an account loses what is stored of it, and \
+            "without account_id: {names}; renaming such an account loses what is stored of it, and \
              a token of another account in the same place may continue its trends. Add account_id"
         )
     })

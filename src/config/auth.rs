@@ -13,7 +13,7 @@ use serde::Deserialize;
 use crate::account::Auth;
 use crate::problems::hint::tellable_variable;
 use crate::problems::place::At;
-use crate::problems::scope::Scope;
+use crate::problems::report::Scope;
 
 use super::file_scope::FileScope;
 use super::key::{Key, Nested, items, missing};
@@ -32,7 +32,6 @@ const WORDS_MAX: usize = 64;
 /// Where the token comes from: exactly one of these.
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[cfg_attr(test, schemars(extend("minProperties" = 1, "maxProperties" = 1)))]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct AuthKeys {
     /// The token itself. Then no other user may write this file; a warning suggests the other sources.
@@ -44,7 +43,6 @@ pub(super) struct AuthKeys {
     /// A program and its arguments, run without a shell, that prints
     /// `{"access_token": "…", "expires_in": 3600}`; 1 to 64 words, main file only, and only with
     /// `--config.allow-token-command`.
-    #[cfg_attr(test, schemars(extend("minItems" = 1, "maxItems" = 64)))]
     token_command: Nested<Vec<Key<Line<WORD_MAX>>>>,
     /// White label: the name of a login under `partners`, exchanged for tokens of this account. Needs
     /// `account_id`.
@@ -56,7 +54,6 @@ pub(super) struct AuthKeys {
 /// The login of a customer of the Wazzup label.
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[cfg_attr(test, schemars(extend("required" = ["partner", "refresh_token_file"])))]
 #[serde(default, deny_unknown_fields)]
 struct OAuthKeys {
     /// The name of a login under `partners`, whose application the customer has let in; it needs
@@ -84,7 +81,7 @@ impl Nested<AuthKeys> {
         if keys.token.is_given() {
             if !scope.file.literal.get() && keys.token.good().is_some() {
                 let what = "holds a token itself; token_file or token_env keeps it out";
-                scope.warn(keys.token.at(), "token", what);
+                scope.warn(keys.token.at, "token", what);
             }
             scope.file.literal.set(true);
         }
@@ -108,11 +105,11 @@ impl AuthKeys {
     /// The only source that is given, and where it stands.
     fn only_source(&self, auth: At, scope: &mut Scope<'_>) -> Option<(&'static str, At)> {
         let sources = [
-            ("token", self.token.at()),
-            ("token_env", self.token_env.at()),
-            ("token_file", self.token_file.at()),
+            ("token", self.token.at),
+            ("token_env", self.token_env.at),
+            ("token_file", self.token_file.at),
             ("token_command", self.token_command.at),
-            ("partner", self.partner.at()),
+            ("partner", self.partner.at),
             ("oauth", self.oauth.at),
         ];
         let mut given = sources.into_iter().filter(|(_, at)| at.is_some());
@@ -190,7 +187,7 @@ impl Nested<OAuthKeys> {
         let partner = partners.find(&keys.partner, *at, scope).and_then(|partner| {
             if partner.client_id.is_none() || partner.redirect_uri.is_none() {
                 let what = "has no client_id or no redirect_uri, which a customer's login needs";
-                return scope.refuse(keys.partner.at(), "partner", what);
+                return scope.refuse(keys.partner.at, "partner", what);
             }
             Some(partner)
         });

@@ -140,12 +140,7 @@ fn explain(group: &[&Placed], demands: &[Demand], limit: RateLimit) -> String {
 }
 
 fn names(group: &[&Placed]) -> String {
-    let shown = group.iter().take(NAMED_MAX).map(|placed| placed.account.name.as_str());
-    let names = shown.collect::<Vec<_>>().join(", ");
-    match group.len().saturating_sub(NAMED_MAX) {
-        0 => names,
-        more => format!("{names} and {more} more"),
-    }
+    text::names(group.iter().map(|placed| placed.account.name.as_str()), NAMED_MAX)
 }
 
 /// The shortest interval for all of them when none has a shorter one.

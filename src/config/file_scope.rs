@@ -9,7 +9,7 @@ use super::key::{Key, missing};
 use super::token::{FileWarning, confine};
 use super::value::PathText;
 use crate::problems::place::{At, name_of};
-use crate::problems::scope::Scope;
+use crate::problems::report::Scope;
 
 /// What a configuration may ask for only if the command line allows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -78,7 +78,7 @@ impl FileScope<'_> {
         let checked = self.file.reach(&written).and_then(|path| {
             check(&path).map_err(|fault| format!("{} {fault}", name_of(&written, &path)))
         });
-        checked.map_or_else(|fault| self.refuse(key.at(), name, fault), Some)
+        checked.map_or_else(|fault| self.refuse(key.at, name, fault), Some)
     }
 
     /// The path of the file with a secret that a key of the section at `section` has to name, after `check` has
@@ -97,7 +97,7 @@ impl FileScope<'_> {
             self.optional_file(key, name, |path| Ok((path.to_owned(), check(path)?)))?;
         if let Some(warning) = warning {
             let written = key.good().map_or("", String::as_str);
-            self.warn(key.at(), name, format_args!("{} {warning}", name_of(written, &path)));
+            self.warn(key.at, name, format_args!("{} {warning}", name_of(written, &path)));
         }
         Some(path)
     }

@@ -8,8 +8,8 @@ use serde::de::{Deserialize, Deserializer};
 use serde_saphyr::Spanned;
 
 use crate::problems::place::{At, place};
-use crate::problems::scope::Scope;
-use crate::problems::written::Written;
+use crate::problems::read::Written;
+use crate::problems::report::Scope;
 
 /// A type of values: what may be written, and what is wrong with everything else.
 pub(super) trait Value {
@@ -25,18 +25,13 @@ pub(super) trait Value {
 #[derive(Clone)]
 pub(super) struct Key<T: Value> {
     value: Option<Result<T::Of, String>>,
-    at: At,
+    pub(super) at: At,
 }
 
 impl<T: Value> Key<T> {
     /// Whether it stands in the file.
     pub(super) fn is_given(&self) -> bool {
         self.value.is_some()
-    }
-
-    /// Where it stands.
-    pub(super) fn at(&self) -> At {
-        self.at
     }
 
     /// The value, if it is good.

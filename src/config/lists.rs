@@ -7,11 +7,11 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::account::{Channels, Discovery, LabelRule, Pattern};
-use crate::problems::scope::Scope;
+use crate::problems::report::Scope;
 use crate::schedule::WorkingHours;
 
 use super::key::{Key, Nested, items, missing};
-use super::labels::LabelsKeys;
+use super::users::LabelsKeys;
 use super::value::{Bounded, HOUR, Line, Time};
 
 /// Made once: it is the default of every account.
@@ -42,7 +42,7 @@ pub(super) struct DiscoveryKeys {
 
 /// Labels for users who match.
 #[derive(Clone, Default, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema), schemars(extend("required" = ["match", "set"])))]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 struct LabelRuleKeys {
     /// The users it applies to.
@@ -113,19 +113,15 @@ impl ChannelsKeys {
 /// When people work, for dashboards and alerts; polling does not depend on it.
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[cfg_attr(test, schemars(extend("required" = ["timezone", "days", "from", "to"])))]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct WorkingHoursKeys {
     /// A name of the IANA database, as Asia/Almaty.
     timezone: Key<Line<64>>,
     /// Ranges and days, as `mon-fri` or `mon,wed,fri`.
-    #[cfg_attr(test, schemars(extend("pattern" = "^ *[A-Za-z]{3} *([-,] *[A-Za-z]{3} *)*$")))]
     days: Key<Line<64>>,
     /// A time of day, quoted: "09:00".
-    #[cfg_attr(test, schemars(extend("pattern" = "^([01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$")))]
     from: Key<Line<64>>,
     /// A time of day, quoted: "18:00"; at or before `from` it is on the next day.
-    #[cfg_attr(test, schemars(extend("pattern" = "^([01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$")))]
     to: Key<Line<64>>,
 }
 
@@ -148,7 +144,7 @@ impl Nested<WorkingHoursKeys> {
             Ok(hours) => Some(hours),
             Err((wrong, why)) => {
                 let key = keys.iter().find(|(name, ..)| *name == wrong);
-                scope.refuse(key.and_then(|(_, key, _)| key.at()), wrong, why)
+                scope.refuse(key.and_then(|(_, key, _)| key.at), wrong, why)
             }
         }
     }

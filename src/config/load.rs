@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use crate::account::{Account, Authorities};
 use crate::files::OpenFile;
 use crate::schedule::fnv1a;
+use crate::text;
 
 use super::accounts::{AccountsKeys, Defaults, FoundAccounts, check_accounts};
 use super::admission::{AccountFile, Candidate, admit, stem};
@@ -24,10 +25,10 @@ use super::settings::GlobalSettings;
 use super::source::{self, SourceFile, expand};
 use super::value::PathText;
 use crate::problems::place::{Spot, folder_of};
-use crate::problems::problem::{ConfigError, ConfigProblem};
 use crate::problems::read::{Switches, read as read_yaml};
+use crate::problems::report::Scope;
+use crate::problems::report::{ConfigError, ConfigProblem};
 use crate::problems::report::{Noted, Report};
-use crate::problems::scope::Scope;
 
 /// Most accounts that are named where another one was meant.
 const NAMES_SHOWN: usize = 20;
@@ -65,8 +66,7 @@ impl Config {
         let found = self.accounts.iter().find(|account| account.name.as_str() == name);
         found.ok_or_else(|| {
             let known = self.accounts.iter().map(|account| account.name.as_str());
-            let known = known.take(NAMES_SHOWN).collect::<Vec<_>>().join(", ");
-            NoSuchAccount { name: name.to_owned(), known }
+            NoSuchAccount { name: name.to_owned(), known: text::names(known, NAMES_SHOWN) }
         })
     }
 }
@@ -320,12 +320,12 @@ impl ConfigLoader<'_> {
         let mut found = match expand(folder, &written) {
             Ok(found) => found,
             Err(fault) => {
-                scope.problem(name.at(), key, fault);
+                scope.problem(name.at, key, fault);
                 return source::Found::default();
             }
         };
         if found.files.is_empty() && found.faults.is_empty() {
-            scope.warn(name.at(), key, "matches no file, so no account comes from it");
+            scope.warn(name.at, key, "matches no file, so no account comes from it");
         }
         // A token that was pasted here is not to be repeated as the name of a broken file.
         found.files.retain(|path| {
@@ -333,7 +333,7 @@ impl ConfigLoader<'_> {
             let named =
                 known || path.symlink_metadata().is_ok() || self.running.file(path).is_some();
             if !named {
-                scope.problem(name.at(), key, "names no file that exists");
+                scope.problem(name.at, key, "names no file that exists");
             }
             named
         });

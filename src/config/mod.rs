@@ -5,7 +5,7 @@
 //! `admission` decides. The binary calls them at the start and for `check-config`.
 //!
 //! The files are serde types, one file for each part of them: `file` has the whole, `settings`, `partners`,
-//! `accounts`, `auth`, `network`, `lists`, `users`, `labels` and `reset` what stands in it. Their comments
+//! `accounts`, `auth`, `network`, `lists`, `users` and `reset` what stands in it. Their comments
 //! are the documentation of the keys: `make generated` writes docs/config.schema.json and the tables of
 //! docs/configuration.md from them. They are made of what `key` has and of the values of
 //! `value`, which know their place; beside each type stands the check that makes a part of an
@@ -18,12 +18,10 @@ mod accounts;
 mod admission;
 mod auth;
 mod budget;
-mod ca;
 mod claims;
 mod file;
 mod file_scope;
 mod key;
-mod labels;
 mod lists;
 mod load;
 mod network;

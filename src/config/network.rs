@@ -3,17 +3,20 @@
 //! An account file may set all of them, because they only concern the tokens that its own accounts send; the
 //! one that reads a file of the host, `ca_file`, is confined to `secrets_dir` as token files are.
 
+use std::path::Path;
+
+use rustls::RootCertStore;
 use serde::Deserialize;
 use url::Url;
 
-use crate::account::{Api, ProxyUrl, RateLimit, Tls};
-use crate::net::is_loopback;
-
-use super::ca::read_ca;
 use super::file_scope::FileScope;
 use super::key::Key;
 use super::value::{Address, Bounded, HOUR, PathText, Percentage, Time};
-use crate::problems::scope::Scope;
+use crate::account::{Api, Authorities, ProxyUrl, RateLimit, Tls};
+use crate::files::{self, OpenFile};
+use crate::net::is_loopback;
+use crate::problems::report::Scope;
+use crate::text;
 
 /// How many requests the API takes of a token.
 #[derive(Clone, Default, Deserialize)]
@@ -58,7 +61,7 @@ impl TlsKeys {
         if insecure_skip_verify {
             let what = "takes every certificate, so everyone on the network path can read the token; \
                         ca_file trusts an authority of your own";
-            scope.warn(self.insecure_skip_verify.at(), "insecure_skip_verify", what);
+            scope.warn(self.insecure_skip_verify.at, "insecure_skip_verify", what);
         }
         Tls { ca, insecure_skip_verify }
     }
@@ -77,12 +80,12 @@ pub(super) fn check_base_url(
         if base_url.is_given() { base_url.get("base_url", scope)? } else { default_base_url(api) };
     let leak = leak(&url, proxy);
     if let Some(fault) = url_fault(&url).or(leak.filter(|_| !allowed)) {
-        return scope.refuse(base_url.at(), "base_url", fault);
+        return scope.refuse(base_url.at, "base_url", fault);
     }
     if leak.is_some() {
         let what = "sends the token unencrypted, as allow_insecure_http says; \
                     everyone on the network path can read it";
-        scope.warn(base_url.at(), "base_url", what);
+        scope.warn(base_url.at, "base_url", what);
     }
     Some(url)
 }
@@ -124,5 +127,70 @@ fn leak(url: &Url, proxy: Option<&ProxyUrl>) -> Option<&'static str> {
         )
     } else {
         None
+    }
+}
+
+/// Largest file; the bundle of a whole operating system has a quarter of it.
+const FILE_MAX: u64 = 1 << 20;
+
+/// Reads every certificate of a file in PEM.
+pub(super) fn read_ca(path: &Path) -> Result<Authorities, String> {
+    let file = OpenFile::regular(path)?;
+    if file.mode().is_writable_by_others() {
+        let (mode, path) = (file.mode(), text::path(path));
+        return Err(format!(
+            "can be changed by every user of the host (mode {mode}); chmod o-w {path}"
+        ));
+    }
+    let bytes = file.read(FILE_MAX)?;
+    let bytes = bytes.ok_or("is too large to hold certificates of authorities and nothing else")?;
+    Ok(Authorities::new(certificates(&bytes)?, path))
+}
+
+/// The certificates in a text in PEM, all of them usable and at least one.
+fn certificates(pem: &[u8]) -> Result<Vec<Vec<u8>>, String> {
+    let certificates = files::certificates(pem).map_err(|error| error.to_string())?;
+    let mut store = RootCertStore::empty();
+    for (index, certificate) in certificates.iter().enumerate() {
+        store.add(certificate.clone()).map_err(|_| {
+            format!("holds a certificate, number {}, that cannot be used", index + 1)
+        })?;
+    }
+    Ok(certificates.iter().map(|certificate| certificate.to_vec()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn certificate(name: &str) -> String {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let names = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
+        names.self_signed(&key).unwrap().pem()
+    }
+
+    #[test]
+    fn every_certificate_of_a_bundle_is_taken_and_nothing_else() {
+        let key = rcgen::KeyPair::generate().unwrap().serialize_pem();
+        let pem = format!("# one\n{}\n{key}\n# two\n{}", certificate("a"), certificate("b"));
+        assert_eq!(certificates(pem.as_bytes()).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn what_is_no_bundle_is_told() {
+        let good = certificate("a");
+        let cut = &good[..good.len() / 2];
+        let empty = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        let none = "holds no certificate in PEM, -----BEGIN CERTIFICATE-----";
+        for (pem, expected) in [
+            (String::new(), none),
+            (rcgen::KeyPair::generate().unwrap().serialize_pem(), none),
+            (cut.to_owned(), "is not PEM at certificate 1; copy it again"),
+            (format!("{good}{cut}"), "is not PEM at certificate 2; copy it again"),
+            (format!("{good}{empty}"), "holds a certificate, number 2, that cannot be used"),
+        ] {
+            assert_eq!(certificates(pem.as_bytes()).unwrap_err(), expected, "{pem}");
+        }
+        assert_eq!(certificates(b"\xff\0").unwrap_err(), none);
     }
 }

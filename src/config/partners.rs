@@ -9,10 +9,10 @@ use serde::Deserialize;
 use url::Url;
 
 use crate::account::Partner;
-use crate::problems::entries::Entries;
 use crate::problems::hint::{similar, tellable};
 use crate::problems::place::At;
-use crate::problems::scope::Scope;
+use crate::problems::place::Entries;
+use crate::problems::report::Scope;
 
 use super::file_scope::FileScope;
 use super::key::{Key, Nested};
@@ -25,11 +25,9 @@ const TEXT_MAX: usize = 256;
 /// A technical partner's login.
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[cfg_attr(test, schemars(extend("required" = ["email", "password_file"])))]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct PartnerKeys {
     /// User name of the login; no colon.
-    #[cfg_attr(test, schemars(extend("pattern" = "^[^:]*$")))]
     email: Key<Line<TEXT_MAX>>,
     /// A file with nothing but the password, closed to other users; read at every login.
     password_file: Key<PathText>,
@@ -38,7 +36,6 @@ pub(super) struct PartnerKeys {
     /// The partner's application; only `oauth` needs it.
     client_id: Key<Line<TEXT_MAX>>,
     /// Where a customer's login ends, as registered: an address of http or https; only `oauth` needs it.
-    #[cfg_attr(test, schemars(extend("maxLength" = 256, "pattern" = "^https?://[^#]+$")))]
     redirect_uri: Key<Address>,
     /// Whether accounts in account files may use it. They may then read every customer of the partner.
     allow_account_files: Key<bool>,
@@ -95,7 +92,7 @@ impl Partners {
         } else {
             format!("is no name under partners; {}", self.remedy(&name))
         };
-        scope.refuse(key.at(), "partner", fault)
+        scope.refuse(key.at, "partner", fault)
     }
 
     fn remedy(&self, name: &str) -> String {
@@ -135,7 +132,7 @@ fn check_email(keys: &PartnerKeys, at: At, scope: &mut Scope<'_>) -> Option<Stri
     let email = keys.email.require("email", at, remedy, scope)?;
     if email.contains(':') {
         let what = "contains a colon, which no user name of a login can";
-        return scope.refuse(keys.email.at(), "email", what);
+        return scope.refuse(keys.email.at, "email", what);
     }
     Some(email)
 }
@@ -146,7 +143,7 @@ fn check_redirect_uri(key: &Key<Address>, scope: &mut Scope<'_>) -> Option<Url> 
     if !is_http || url.host().is_none() || url.fragment().is_some() {
         let what =
             "is not an address that a browser can be sent to; write https://…, as registered";
-        return scope.refuse(key.at(), "redirect_uri", what);
+        return scope.refuse(key.at, "redirect_uri", what);
     }
     Some(url)
 }

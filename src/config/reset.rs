@@ -14,7 +14,6 @@ use super::value::{Bounded, HOUR, MINUTE, PathText, Time};
 /// Whether the counters of all chats of the account may be cleared, and within which bounds.
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[cfg_attr(test, schemars(transform = super::tests::generated::add_reset_condition))]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct ResetKeys {
     /// Whether a request with the token may clear the counters of **all chats of the account**, where the

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::account::{Export, Partner, Poll, Profile};
 use crate::problems::place::At;
-use crate::problems::scope::Scope;
+use crate::problems::report::Scope;
 use crate::schedule::{default_stale_after, least_stale_after};
 use crate::text;
 
@@ -51,12 +51,12 @@ impl PollKeys {
         let longest = main.timeout.good().copied().unwrap_or_default().max(FILE_TIMEOUT_MAX);
         if let Some(own) = self.timeout.good().filter(|own| **own > longest) {
             let bounds = ["10ms".to_owned(), text::duration(longest)];
-            refuse(self.timeout.at(), "timeout", text::duration(*own), bounds);
+            refuse(self.timeout.at, "timeout", text::duration(*own), bounds);
         }
         let most = main.concurrency.good().copied().unwrap_or_default().max(FILE_CONCURRENCY_MAX);
         if let Some(own) = self.concurrency.good().filter(|own| **own > most) {
             let bounds = ["1".to_owned(), most.to_string()];
-            refuse(self.concurrency.at(), "concurrency", own.to_string(), bounds);
+            refuse(self.concurrency.at, "concurrency", own.to_string(), bounds);
         }
         fits
     }
@@ -119,7 +119,7 @@ impl Nested<PollKeys> {
         }
         let own = &self.keys.stale_after;
         let (at, key, whose) = if own.is_given() {
-            (own.at(), "stale_after", "")
+            (own.at, "stale_after", "")
         } else {
             (self.at, "", "stale_after of the defaults ")
         };

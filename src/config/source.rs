@@ -8,7 +8,7 @@ use std::sync::Arc;
 use glob::{MatchOptions, Pattern};
 
 use crate::files::{FileMode, OpenFile};
-use crate::problems::scope::Scope;
+use crate::problems::report::Scope;
 use crate::text;
 
 /// Largest file that is read; some 200,000 users, and the end of `/dev/zero`.

@@ -1,21 +1,50 @@
-//! The CRM users of an account: the list `users`.
+//! The CRM users of an account: the list `users`; and extra labels: the mappings `labels` of accounts and
+//! users, and `set` of rules.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::Deserialize;
 
-use crate::account::{Labels, USER_NAME_MAX, User, UserId};
-use crate::problems::place::At;
-use crate::problems::scope::Scope;
-
 use super::key::{Key, Nested, missing};
-use super::labels::LabelsKeys;
 use super::value::Line;
+use crate::account::{LABEL_VALUE_MAX, LabelName, Labels, USER_NAME_MAX, User, UserId};
+use crate::problems::hint::tellable;
+use crate::problems::place::{At, Entries};
+use crate::problems::report::Scope;
+
+/// Label values by label names.
+pub(super) type LabelsKeys = Nested<Entries<Key<Line<LABEL_VALUE_MAX>>>>;
+
+impl LabelsKeys {
+    /// The labels under `key` that are good.
+    pub(super) fn check(&self, key: &str, scope: &mut Scope<'_>) -> Labels {
+        let mut labels = Labels::new();
+        if self.is_empty() {
+            return labels;
+        }
+        let scope = &mut scope.within(key);
+        for entry in &self.keys.0 {
+            let shown = tellable(&entry.key).unwrap_or("…");
+            let value = entry.value.get(shown, scope);
+            match (LabelName::parse(&entry.key), value) {
+                (Ok(name), Some(value)) => drop(labels.insert(name, value)),
+                (Ok(_), None) => {}
+                (Err(why), _) => scope.problem(entry.at, shown, why),
+            }
+        }
+        labels
+    }
+
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+}
 
 /// A CRM user whose counter is read.
 #[derive(Clone, Default, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema), schemars(extend("required" = ["id"])))]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct UserKeys {
     /// The user's id in the CRM, quoted; no id twice.
@@ -49,7 +78,7 @@ impl UsersKeys {
         let mut users = Vec::with_capacity(self.keys.len());
         for (index, item) in self.keys.iter().enumerate() {
             let Some(user) = item.check(index, names, scope) else { continue };
-            let at = item.keys.id.at();
+            let at = item.keys.id.at;
             if let Some(other) = first.get(&user.id) {
                 let what = "is the id of two users of the account; remove one";
                 let other = scope.spot(*other);

@@ -11,7 +11,7 @@ use crate::account::{AccountId, AccountName, Api, Pattern, Profile, ProxyUrl, Us
 use crate::text;
 
 use super::key::Value;
-use crate::problems::written::{Written, kind, text as written_text};
+use crate::problems::read::{Written, kind, text as written_text};
 
 pub(super) const SECOND: u64 = 1000;
 pub(super) const MINUTE: u64 = 60 * SECOND;

@@ -7,7 +7,6 @@
 
 mod account;
 mod examination;
-mod remedies;
 mod report;
 mod users;
 

@@ -5,6 +5,8 @@ use std::fmt::{self, Display};
 use serde::Serialize;
 use strum::IntoStaticStr;
 
+use crate::text;
+
 /// How many users or channels a sentence names; JSON has all of them.
 const NAMED_MAX: usize = 20;
 
@@ -203,11 +205,7 @@ impl Display for UserReport {
 
 /// The first of many names, for a sentence.
 pub(super) fn named(names: &[String]) -> String {
-    let shown = names.iter().take(NAMED_MAX).map(String::as_str).collect::<Vec<_>>().join(", ");
-    match names.len().saturating_sub(NAMED_MAX) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
-    }
+    text::names(names.iter().map(String::as_str), NAMED_MAX)
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@
 use std::collections::HashSet;
 
 use super::account::SKEW_MAX;
+use super::account::answer_remedy;
 use super::examination::Examination;
-use super::remedies::answer_remedy;
 use super::report::{Check, Findings, named};
 use crate::account::{Api, Auth, UserId};
 use crate::api::{CounterResponse, ListedUser};

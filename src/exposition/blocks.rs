@@ -195,7 +195,7 @@ impl Run {
             if same && earlier.is_some_and(|block| !block.has_expired(now)) {
                 continue;
             }
-            renderer.lines.clear();
+            renderer.lines.text.clear();
             let mut expires = None;
             for (source, labels) in sources.iter().zip(labels.iter()) {
                 let lines = &mut renderer.lines;
@@ -214,7 +214,7 @@ impl Renderer {
     fn descriptions(&mut self, subject: Subject, format: Format) -> Vec<Block> {
         let families = subject.families().iter();
         let described = |family: &Family| {
-            self.lines.clear();
+            self.lines.text.clear();
             family.describe(&mut self.lines, format);
             self.block(None)
         };
@@ -223,14 +223,14 @@ impl Renderer {
 
     /// Compresses the lines.
     fn block(&mut self, expires: Option<Duration>) -> Block {
-        let text = self.lines.as_bytes();
+        let text = self.lines.text.as_bytes();
         let hash = xxh3_128_with_seed(text, self.seed);
         Block { part: self.deflater.part(text), hash, expires }
     }
 
     /// Compresses the lines, unless they read as those of `block`.
     fn replace(&mut self, block: &mut Block, expires: Option<Duration>) {
-        if block.hash == xxh3_128_with_seed(self.lines.as_bytes(), self.seed) {
+        if block.hash == xxh3_128_with_seed(self.lines.text.as_bytes(), self.seed) {
             block.expires = expires;
         } else {
             *block = self.block(expires);

@@ -36,7 +36,7 @@ pub(super) struct Document {
 pub struct Answer {
     pieces: Pieces,
     /// Bytes that are left.
-    length: u64,
+    pub(crate) length: u64,
     cut: Arc<CancellationToken>,
     /// As long as it is being sent, it takes memory.
     _document: Arc<Document>,
@@ -131,11 +131,6 @@ impl Answer {
         Self { pieces, length, cut, _document: document }
     }
 
-    /// Bytes that are left.
-    pub fn length(&self) -> u64 {
-        self.length
-    }
-
     /// Cancelled when the client has to be disconnected, because newer answers need the memory.
     pub fn cut(&self) -> CancellationToken {
         CancellationToken::clone(&self.cut)
@@ -148,8 +143,8 @@ fn rest(process: &[MetricFamily], format: Format) -> Vec<u8> {
     for family in process {
         lines.family(format, family);
     }
-    lines.push(format.end());
-    lines.as_bytes().to_vec()
+    lines.text.push_str(format.end());
+    lines.text.into_bytes()
 }
 
 impl Iterator for Answer {

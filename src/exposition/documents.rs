@@ -246,8 +246,9 @@ mod tests {
     }
 
     fn documents(names: &[&str], users: usize) -> (Arc<Documents>, Vec<Writer>) {
-        let slots =
-            names.iter().map(|name| Arc::new(Slot::new(Arc::default(), view(name, users, 0))));
+        let slots = names
+            .iter()
+            .map(|name| Arc::new(Slot::new(Arc::default(), Arc::default(), view(name, users, 0))));
         let slots: Vec<Arc<Slot>> = slots.collect();
         let writers = slots.iter().map(Slot::writer).collect();
         let directory = Arc::new(Directory::default());

@@ -212,7 +212,7 @@ fn the_lines_of_a_family_stand_together_over_all_accounts() {
         read(&mut list[1], 5, CounterType::Red, start());
         publish(&account, list, Facts::default())
     });
-    let process = ProcessMetrics::new().gather();
+    let process = ProcessMetrics::default().gather();
     for (format, now) in [
         (Format::Text, start()),
         (Format::OpenMetrics, start()),

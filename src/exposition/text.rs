@@ -32,7 +32,7 @@ pub(super) enum Kind {
 /// Text of an exposition under construction.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
-    text: String,
+    pub(super) text: String,
 }
 
 /// A sample line that has its name and some labels, and wants more labels or its value.
@@ -71,18 +71,6 @@ impl Kind {
 }
 
 impl Lines {
-    pub(super) fn clear(&mut self) {
-        self.text.clear();
-    }
-
-    pub(super) fn as_bytes(&self) -> &[u8] {
-        self.text.as_bytes()
-    }
-
-    pub(super) fn push(&mut self, text: &str) {
-        self.text.push_str(text);
-    }
-
     /// Writes HELP and TYPE of a family.
     pub(super) fn describe(&mut self, format: Format, name: &str, kind: Kind, help: &str) {
         // OpenMetrics names a counter's family without the suffix that its samples have.
@@ -301,7 +289,7 @@ mod tests {
         let mut lines = Lines::default();
         lines.describe(Format::OpenMetrics, "m_total", Kind::Counter, "say \"hi\"\\");
         assert_eq!(lines.text, "# HELP m say \\\"hi\\\"\\\\\n# TYPE m counter\n");
-        lines.clear();
+        lines.text.clear();
         lines.describe(Format::Text, "m_total", Kind::Counter, "say \"hi\"\n");
         assert_eq!(lines.text, "# HELP m_total say \"hi\"\\n\n# TYPE m_total counter\n");
     }

@@ -5,7 +5,8 @@
 //! [`connection`](super::connection) takes the TLS settings of every new connection from it.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use axum::Extension;
@@ -14,12 +15,13 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use hyper::header::{HeaderValue, ORIGIN, WWW_AUTHENTICATE};
 use hyper::{HeaderMap, StatusCode};
+use tokio::time::Instant;
 
 use super::login::{Logins, NoAccess};
-use super::rate_limit::RateLimiter;
 use super::response::{overloaded, plain_text};
+use crate::blocking::lock;
 use crate::metrics::ProcessMetrics;
-use crate::web_config::{ServerTls, WebConfig};
+use crate::web_config::{RequestRate, ServerTls, WebConfig};
 
 /// The challenge for which browsers prompt for a name and a password.
 const CHALLENGE: &str = "Basic realm=\"wazzup-exporter\", charset=\"UTF-8\"";
@@ -137,5 +139,77 @@ impl IntoResponse for NoAccess {
             }
             Self::Busy => overloaded(),
         }
+    }
+}
+
+/// A token bucket, full at the start.
+#[derive(Debug)]
+pub(super) struct RateLimiter {
+    limit: RequestRate,
+    /// When the bucket will be full again.
+    full: Mutex<Instant>,
+}
+
+impl RateLimiter {
+    pub(super) fn new(limit: RequestRate) -> Self {
+        Self { limit, full: Mutex::new(Instant::now()) }
+    }
+
+    /// Takes a token; `false` if there is none.
+    pub(super) fn take(&self) -> bool {
+        let RequestRate { interval, burst } = self.limit;
+        let Some(others) = burst.checked_sub(1) else { return false };
+        let now = Instant::now();
+        let mut full = lock(&self.full);
+        let missing = full.saturating_duration_since(now);
+        let good = missing <= interval.checked_mul(others).unwrap_or(Duration::MAX);
+        if good {
+            // On overflow the interval is practically infinite; the limit stays as it is.
+            *full = (now + missing).checked_add(interval).unwrap_or(*full);
+        }
+        good
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn taken(bucket: &RateLimiter, times: usize) -> usize {
+        (0..times).filter(|_| bucket.take()).count()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_burst_and_then_one_per_interval() {
+        let bucket = RateLimiter::new(RequestRate { interval: SECOND, burst: 3 });
+        assert_eq!(taken(&bucket, 10), 3);
+        advance(Duration::from_millis(999)).await;
+        assert_eq!(taken(&bucket, 10), 0);
+        advance(Duration::from_millis(1)).await;
+        assert_eq!(taken(&bucket, 10), 1);
+        advance(2 * SECOND).await;
+        assert_eq!(taken(&bucket, 10), 2);
+        advance(100 * SECOND).await;
+        assert_eq!(taken(&bucket, 10), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_empty_bucket_stays_empty() {
+        let bucket = RateLimiter::new(RequestRate { interval: SECOND, burst: 0 });
+        advance(100 * SECOND).await;
+        assert_eq!(taken(&bucket, 10), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_largest_limits_do_not_overflow() {
+        let long = Duration::from_nanos(i64::MAX as u64);
+        let bucket = RateLimiter::new(RequestRate { interval: long, burst: u32::MAX });
+        assert_eq!(taken(&bucket, 1000), 1000);
+        let bucket = RateLimiter::new(RequestRate { interval: long, burst: 2 });
+        assert_eq!(taken(&bucket, 1000), 2);
     }
 }

@@ -322,7 +322,7 @@ mod tests {
         let (client, stream) = duplex(1024);
         let connection = Arc::new(Connection::new("192.0.2.1:1".parse().unwrap()));
         let routes = Router::new().route("/", get(async || vec![7; LARGE]));
-        let (service, shutdown) = (Service::without_access(routes), Shutdown::new());
+        let (service, shutdown) = (Service::without_access(routes), Shutdown::default());
         let this = Arc::clone(&connection);
         let server = tokio::spawn(async move {
             let serving = Arc::clone(&this).serve_http(stream, http2, service, &shutdown);

@@ -112,7 +112,7 @@ impl Logins {
     }
 
     fn failed(&self, peer: SocketAddr) {
-        self.process.login_failed();
+        self.process.login_failures.inc();
         let mut failures = lock(&self.failures);
         failures.count += 1;
         if failures.logged.is_none_or(|logged| logged.elapsed() >= LOG_PERIOD) {

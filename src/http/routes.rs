@@ -1,22 +1,25 @@
 //! The routes of the site.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::body::{Body, Bytes};
 use axum::extract::{RawQuery, State};
 use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use axum::routing::post;
+use futures_util::stream;
 use hyper::header::{
-    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, HeaderValue,
-    LOCATION, REFERRER_POLICY, VARY,
+    ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH,
+    CONTENT_SECURITY_POLICY, HeaderValue, LOCATION, REFERRER_POLICY, VARY,
 };
 use hyper::{HeaderMap, StatusCode};
+use url::form_urlencoded;
 
 use super::access::{Access, admit, is_from_browser};
 use super::documents::SharedDocuments;
 use super::handlers::{Handlers, count};
-use super::metrics;
 use super::page::{self, PageQuery};
 use super::prefix::Prefix;
 use super::probes;
@@ -25,8 +28,9 @@ use super::response::{
 };
 use super::running_config::RunningConfig;
 use super::status::Status;
+
 use crate::clock::Stamp;
-use crate::exposition::{Documents, accepts_gzip};
+use crate::exposition::{Documents, NoAnswer, Selection, accepts_gzip, negotiate};
 use crate::health::Health;
 use crate::metrics::ProcessMetrics;
 use crate::reload::Reloads;
@@ -158,12 +162,34 @@ impl Site {
     }
 }
 
+/// Responds to a scrape. `account` in the query, which may be repeated, names the accounts to show;
+/// anything else in it is ignored.
 async fn scrape(
     State(state): State<Arc<SiteState>>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
-    metrics::respond(&state.scrapes, query.as_deref(), &headers).await
+    let format = negotiate(&joined(&headers, &ACCEPT));
+    let gzip = accepts_gzip(&joined(&headers, &ACCEPT_ENCODING));
+    let selection = Selection { format, accounts: accounts(query.as_deref()) };
+    let answer = match state.scrapes.answer(selection, gzip).await {
+        Ok(answer) => answer,
+        Err(NoAnswer::Busy) => return overloaded(),
+        Err(NoAnswer::UnknownAccount(error)) => {
+            return plain_text(StatusCode::NOT_FOUND, format!("{error}\n"));
+        }
+    };
+    let mut response = response(StatusCode::OK, format.content_type(), Bytes::new());
+    // The connection that sends it is aborted when the answer is cut.
+    response.extensions_mut().insert(answer.cut());
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_LENGTH, answer.length.into());
+    headers.insert(VARY, HeaderValue::from_static("accept, accept-encoding"));
+    if gzip {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    *response.body_mut() = Body::from_stream(stream::iter(answer.map(Ok::<_, Infallible>)));
+    response
 }
 
 async fn page(
@@ -217,4 +243,27 @@ fn redirect(address: &str) -> Response {
         response.headers_mut().insert(LOCATION, address);
     }
     response
+}
+
+/// The accounts that a query names; none for all.
+fn accounts(query: Option<&str>) -> Vec<String> {
+    let query = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+    let mut accounts: Vec<String> =
+        query.filter(|(name, _)| name == "account").map(|(_, value)| value.into_owned()).collect();
+    accounts.sort_unstable();
+    accounts.dedup();
+    accounts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::accounts;
+
+    #[test]
+    fn accounts_are_named_once_each_whatever_their_order() {
+        assert_eq!(accounts(None), Vec::<String>::new());
+        assert_eq!(accounts(Some("x=1&accounts=a")), Vec::<String>::new());
+        let named = accounts(Some("account=b%20%26&account=a+1&x=y&account=b+%26"));
+        assert_eq!(named, ["a 1", "b &"]);
+    }
 }

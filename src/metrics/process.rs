@@ -39,7 +39,7 @@ pub struct ProcessMetrics {
     account_files: GaugeVec,
     admin_refusals: CounterVec,
     http_requests: CounterVec,
-    login_failures: Counter,
+    pub(crate) login_failures: Counter,
     /// Held while metrics are gathered, and while the series of a metric are replaced.
     gathering: Mutex<()>,
 }
@@ -93,9 +93,9 @@ impl BuildInfo {
     };
 }
 
-impl ProcessMetrics {
+impl Default for ProcessMetrics {
     /// Registers every metric of the process, so that all of them exist from the first scrape on.
-    pub fn new() -> Self {
+    fn default() -> Self {
         let registry = Registry::new();
         let help = "Always 1; the labels tell which build of the exporter this is.";
         gauges(&registry, "wazzup_exporter_build_info", help, &["version", "revision"])
@@ -136,7 +136,9 @@ impl ProcessMetrics {
         process.set_shard(0, 1);
         process
     }
+}
 
+impl ProcessMetrics {
     /// Notes which shard of how many this process is.
     pub fn set_shard(&self, ordinal: u32, shards: u32) {
         self.shard.ordinal.set(ordinal.into());
@@ -175,11 +177,6 @@ impl ProcessMetrics {
     /// Counts a refused request to the admin listener.
     pub fn admin_refused(&self, code: AdminCode) {
         self.admin_refusals.with_label_values(&[code.label()]).inc();
-    }
-
-    /// Counts a login with a wrong name or password.
-    pub fn login_failed(&self) {
-        self.login_failures.inc();
     }
 
     /// Counts the time a request to upstream took, however it ended.
@@ -296,12 +293,6 @@ impl ShardMetrics {
     }
 }
 
-impl Default for ProcessMetrics {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 /// Counts lines that were lost because the log was not read in time. Of the process and not of a
 /// [`ProcessMetrics`]: there is one log, and it is set up before anything else.
 pub fn dropped_log_lines() -> &'static IntCounter {
@@ -334,7 +325,7 @@ mod tests {
 
     #[test]
     fn one_broken_configuration_of_two_is_a_failed_reload() {
-        let process = ProcessMetrics::new();
+        let process = ProcessMetrics::default();
         let gauge = || process.loads.successful.get() as u64;
         process.config_loaded(1, Duration::ZERO);
         assert_eq!(gauge(), 1);
@@ -352,8 +343,11 @@ mod tests {
 
     #[test]
     fn every_metric_exists_from_the_start() {
-        let names: Vec<String> =
-            ProcessMetrics::new().gather().iter().map(|family| family.name().to_owned()).collect();
+        let names: Vec<String> = ProcessMetrics::default()
+            .gather()
+            .iter()
+            .map(|family| family.name().to_owned())
+            .collect();
         for name in [
             "process_cpu_seconds_total",
             "wazzup_api_request_duration_seconds",

@@ -55,10 +55,16 @@ pub struct Poller {
 
 impl Poller {
     /// A poller that takes over `slot` and continues from the view in it.
-    pub fn new(client: Client, slot: &Arc<Slot>, heartbeat: Heartbeat) -> Self {
+    pub fn new(
+        client: Client,
+        slot: &Arc<Slot>,
+        heartbeat: Heartbeat,
+        storage: Option<&Storage>,
+    ) -> Self {
         let view = slot.view();
         let (state, outage) = (PollState::from_view(&view), Outage::resume(&view.facts));
         let lists = Lists::new(&state.account);
+        let trend_file = storage.map(|storage| TrendFile::new(storage, &state.account));
         Self {
             client: Arc::new(client),
             writer: slot.writer(),
@@ -66,18 +72,11 @@ impl Poller {
             lists,
             heartbeat,
             backoff: Backoff::default(),
-            trend_file: None,
+            trend_file,
             outage,
             logged_elsewhere: false,
             first_user: 0,
         }
-    }
-
-    /// The same poller, which keeps trends in `storage` over restarts of the exporter.
-    #[must_use]
-    pub fn with_storage(self, storage: &Storage) -> Self {
-        let trend_file = Some(TrendFile::new(storage, self.account()));
-        Self { trend_file, ..self }
     }
 
     pub(super) fn account(&self) -> &Arc<Account> {
@@ -93,7 +92,7 @@ impl Poller {
     /// Replaces the view in the slot. Nothing is rendered: that is left to the scrapes.
     pub(super) fn publish(&mut self) {
         self.note_pause();
-        let slot = self.writer.slot();
+        let slot = &self.writer.slot;
         self.state.update_trust(Stamp::now());
         let token = self.client.tokens.times();
         self.state.facts.token_expiry = token.expiry;

@@ -9,7 +9,6 @@ use tracing::{debug, info, warn};
 
 use super::actor::{Poller, with_heartbeat};
 use super::list_requests::{ListUpdate, RETRY_MAX};
-use super::report::ListFailure;
 use super::users::named_users;
 use crate::account::{Account, Discovery, USER_NAME_MAX, User, UserId};
 use crate::api::{Listed, ListedUser, UnreadableRows};
@@ -185,7 +184,7 @@ impl Poller {
         {
             warn!(%account, "the list of {what} has rows that cannot be read: {rows}");
         }
-        if self.lists.failures.remove(what).is_some_and(ListFailure::was_logged) {
+        if self.lists.failures.remove(what).is_some_and(|failure| failure.logged) {
             info!(%account, "the list of {what} can be read again");
         }
     }

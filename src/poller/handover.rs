@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::slots::is_read_alike;
 use crate::account::{Account, UserId};
 use crate::clock::Stamp;
-use crate::shutdown::Ended;
 use crate::snapshot::{AccountView, Slot};
 
 /// How a poller starts.
@@ -27,7 +27,7 @@ pub struct Predecessor {
     /// Its slot, which is no longer in the directory and is written until it ends.
     pub slot: Arc<Slot>,
     /// When it has ended.
-    pub ended: Ended,
+    pub ended: CancellationToken,
 }
 
 /// When the next sweep is due.

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use tracing::{info, warn};
 
 use super::actor::Poller;
-use super::readings::{FullReadError, Readings};
+use super::full_read::{FullReadError, Readings};
 use crate::account::UserId;
 use crate::api::{ClearOutcome, SingleUseClient};
 use crate::auth::Token;

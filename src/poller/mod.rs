@@ -22,7 +22,6 @@ mod identity;
 mod list_requests;
 mod outcomes;
 mod persist;
-mod readings;
 mod registry;
 mod report;
 mod run;
@@ -33,10 +32,10 @@ mod sweep_progress;
 mod users;
 
 pub use self::actor::{PUBLISH_PERIOD, Poller};
+pub use self::full_read::{FullReadError, Readings};
 pub use self::handover::{Predecessor, StartMode};
 pub use self::held::{BeforeReset, HeldPoller};
 #[cfg(fuzzing)]
 pub use self::persist::uses_saved_trends;
-pub use self::readings::{FullReadError, Readings};
 pub use self::registry::{PollerHandle, Registry};
 pub use self::slots::{changed_slot, mark_down, new_slot};

@@ -22,7 +22,7 @@ pub(super) type HoldRequest = oneshot::Sender<HeldPoller>;
 #[derive(Debug, Default)]
 pub struct Registry {
     pollers: Mutex<HashMap<AccountName, PollerHandle>>,
-    changed: Notify,
+    pub(crate) changed: Notify,
 }
 
 /// A handle to an account's poller.
@@ -34,7 +34,7 @@ pub struct PollerHandle {
     pub tally: Arc<Tally>,
     holds: mpsc::Sender<HoldRequest>,
     /// Asks for a publication, because counters have changed.
-    publish: Arc<Notify>,
+    pub(crate) publish: Arc<Notify>,
 }
 
 /// What keeps a poller from sending further requests: it is to stop, or a reset needs it. Its entry in the
@@ -61,11 +61,6 @@ impl Registry {
     /// Every poller.
     pub fn all(&self) -> Vec<PollerHandle> {
         lock(&self.pollers).values().cloned().collect()
-    }
-
-    /// Waits until a poller has registered since the last call.
-    pub async fn changed(&self) {
-        self.changed.notified().await;
     }
 
     /// Registers a poller, in place of an earlier one of the same account.
@@ -96,11 +91,6 @@ impl PollerHandle {
         let (request, handed_over) = oneshot::channel();
         self.holds.try_send(request).ok()?;
         handed_over.await.ok()
-    }
-
-    /// Makes the poller publish changed counters before its next sweep.
-    pub fn request_publish(&self) {
-        self.publish.notify_one();
     }
 }
 

@@ -91,7 +91,7 @@ pub(super) struct ListFailure {
     unlogged: Option<Arc<str>>,
     /// Consecutive failures.
     times: u32,
-    logged: bool,
+    pub(super) logged: bool,
 }
 
 impl ListFailure {
@@ -115,11 +115,6 @@ impl ListFailure {
     pub(super) fn attribute_to_account(&mut self) {
         self.unlogged = None;
         self.times = 0;
-    }
-
-    /// Whether the failure was logged, so that its end has to be as well.
-    pub(super) fn was_logged(self) -> bool {
-        self.logged
     }
 }
 
@@ -248,11 +243,11 @@ mod tests {
         assert_eq!(failure.take_unlogged(), Some(Arc::clone(&problem)));
         assert_eq!(failure.failed(Arc::clone(&problem)), None);
         assert_eq!(failure.take_unlogged(), None);
-        assert!(failure.was_logged());
+        assert!(failure.logged);
         let mut failure = ListFailure::default();
         failure.failed(Arc::clone(&problem));
         failure.attribute_to_account();
-        assert!(!failure.was_logged());
+        assert!(!failure.logged);
         let mut failure = ListFailure::default();
         let logged = (0..9).filter(|_| failure.failed(Arc::clone(&problem)).is_some());
         assert_eq!(logged.count(), 1, "where sweeps are rare");

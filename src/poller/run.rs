@@ -43,7 +43,7 @@ impl Poller {
         shutdown: Shutdown,
     ) -> impl Future<Output = ()> + Send + use<> {
         // Now, so that it is found as soon as its account is known.
-        let interrupts = registry.register(self.account(), &self.writer.slot().tally, stop);
+        let interrupts = registry.register(self.account(), &self.writer.slot.tally, stop);
         self.poll_until(mode, interrupts, shutdown)
     }
 
@@ -84,8 +84,8 @@ impl Poller {
             let update = self.lists.next(&client, false).await;
             self.apply(update);
         }
-        let (alone, slot) = (Arc::new(Registry::default()), self.writer.slot());
-        let mut never = alone.register(self.account(), &slot.tally, Shutdown::new());
+        let (alone, slot) = (Arc::new(Registry::default()), &self.writer.slot);
+        let mut never = alone.register(self.account(), &slot.tally, Shutdown::default());
         self.sweep(None, SweepPace::Share, &mut never).await;
     }
 
@@ -96,7 +96,7 @@ impl Poller {
             StartMode::TakeOver(predecessor) => predecessor,
         };
         // The supervisor gives up a predecessor that is stuck, so this wait ends.
-        keep_alive(&self.heartbeat, predecessor.ended.wait()).await;
+        keep_alive(&self.heartbeat, predecessor.ended.cancelled()).await;
         let last = predecessor.slot.view();
         if let Some(view) = changed_view(&predecessor.slot, Arc::clone(self.account())) {
             self.state = PollState::from_view(&view);
@@ -149,7 +149,7 @@ impl Poller {
         let hold = self.holds_lists();
         let client = Arc::clone(&self.client);
         let period = self.account().poll.interval.min(TOKEN_FILE_PERIOD);
-        let mut token_replaced = pin!(client.token_replaced(period));
+        let mut token_replaced = pin!(client.tokens.replaced(period));
         while !interrupts.begun() {
             self.heartbeat.next_action_at(due);
             tokio::select! {
@@ -168,7 +168,7 @@ impl Poller {
     fn next_due(&self, due: Duration, finished: Duration) -> Duration {
         let next = self.backoff.next(due, finished, self.account().poll.interval);
         if next.overrun {
-            self.writer.slot().tally.overrun();
+            self.writer.slot.tally.overrun();
             debug!(account = %self.account().name, "the sweep outlasted its interval");
         }
         next.due
@@ -198,7 +198,7 @@ impl Poller {
         self.state.facts.failing_since = self.outage.since;
         self.state.facts.failing_logged.clone_from(&self.outage.logged);
         if let Some(event) = event {
-            event.log(&self.account().name, failing, self.state.last_problem());
+            event.log(&self.account().name, failing, self.state.problem.as_deref());
         }
     }
 }

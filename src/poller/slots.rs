@@ -25,7 +25,7 @@ fn slot_of_users(account: Arc<Account>, tally: Arc<Tally>) -> Slot {
     let users = PolledUsers::new(users);
     let facts = Facts::new(&account, Stamp::now());
     let view = view_of(account, &tally, facts, &users);
-    Slot::new(tally, view)
+    Slot::new(tally, Arc::default(), view)
 }
 
 /// Whether new settings are of the account of a view, as far as it is known without a token.
@@ -53,7 +53,7 @@ pub(super) fn is_read_alike(view: &AccountView, other: &Account) -> bool {
 /// another account by now.
 pub fn changed_slot(earlier: &Slot, account: Arc<Account>) -> Slot {
     match changed_view(earlier, Arc::clone(&account)) {
-        Some(view) => Slot::new(Arc::clone(&earlier.tally), view).continuing(earlier),
+        Some(view) => Slot::new(Arc::clone(&earlier.tally), Arc::clone(&earlier.history), view),
         None => slot_of_users(account, Arc::clone(&earlier.tally)),
     }
 }

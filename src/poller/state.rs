@@ -28,7 +28,7 @@ pub(super) struct PollState {
     /// Trends that an earlier run of the exporter has saved.
     saved: SavedTrends,
     /// The last error, as text.
-    problem: Option<Arc<str>>,
+    pub(super) problem: Option<Arc<str>>,
     /// Outcomes of the current sweep.
     pub(super) outcomes: SweepOutcomes,
     /// What the trust of all users follows from.
@@ -274,11 +274,6 @@ impl PollState {
     /// Replaces the last error.
     pub(super) fn set_problem(&mut self, problem: &str) -> Arc<str> {
         Arc::clone(self.problem.insert(problem.into()))
-    }
-
-    /// The last error, as text.
-    pub(super) fn last_problem(&self) -> Option<&str> {
-        self.problem.as_deref()
     }
 
     /// What is known now, with the values of `tally`.

@@ -79,7 +79,7 @@ impl Poller {
         let duration = started.age(finished);
         self.state.facts.sweep = Some(Sweep { finished, duration, result });
         self.state.facts.failing = failing;
-        self.writer.slot().tally.sweep(result);
+        self.writer.slot.tally.sweep(result);
         self.backoff.record(slow_down, failing.is_some());
         self.report(true, finished);
         debug!(account = %self.account().name, result = result.label(), ?duration, "swept");
@@ -114,7 +114,7 @@ impl Poller {
         if progress.ended_early() {
             self.first_user = progress.next_first(self.first_user, users);
         }
-        let refused = progress.refused();
+        let refused = progress.refused;
         let Some(error) = requests.renewal_error.filter(|_| refused.is_some()) else {
             return (refused, refused.is_some());
         };

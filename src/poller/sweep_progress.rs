@@ -51,7 +51,7 @@ pub(super) struct SweepProgress {
     /// Whether upstream has accepted the token in this sweep.
     accepted: bool,
     /// Why the sweep ended early.
-    refused: Option<FailingReason>,
+    pub(super) refused: Option<FailingReason>,
 }
 
 /// A request that may be sent again.
@@ -164,11 +164,6 @@ impl SweepProgress {
     /// Whether the sweep did not get to all users, because of what the account as a whole answers.
     pub(super) fn ended_early(&self) -> bool {
         !self.accepted || self.refused.is_some()
-    }
-
-    /// Why the sweep ended early, if it did.
-    pub(super) fn refused(&self) -> Option<FailingReason> {
-        self.refused
     }
 
     /// The user to begin with in the next sweep after one that ended early, so that users who cannot be

@@ -8,14 +8,10 @@
 //!
 //! Nothing here prints a value that may be a secret, wherever a person put it by mistake.
 
-pub(crate) mod entries;
 pub(crate) mod hint;
 pub(crate) mod place;
-pub(crate) mod problem;
 pub(crate) mod read;
 pub(crate) mod report;
-pub(crate) mod scope;
-pub(crate) mod written;
 
 pub use self::place::Spot;
-pub use self::problem::{ConfigError, ConfigProblem};
+pub use self::report::{ConfigError, ConfigProblem};

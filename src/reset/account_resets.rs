@@ -41,7 +41,7 @@ impl AccountResets {
         let marks = self.journal.marks();
         if unresolved > 0 || poller.tally.resets.values().marks != marks {
             poller.tally.resets.mark(marks);
-            poller.request_publish();
+            poller.publish.notify_one();
         }
         Ok(())
     }

@@ -74,7 +74,7 @@ impl Execution<'_> {
         let id = line.id.clone();
         self.resets.journal.append(line).await?;
         self.poller.tally.resets.ended(ResetResult::DryRun);
-        self.poller.request_publish();
+        self.poller.publish.notify_one();
         let account = &self.poller.account.name;
         let before = Figures::of(before);
         info!(%account, id, total = before.total, "dry run of a reset; nothing was sent");

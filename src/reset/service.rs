@@ -80,7 +80,7 @@ impl ResetService {
         let Inner { registry, tasks, shutdown, .. } = &*self.0;
         loop {
             tokio::select! {
-                () = registry.changed() => {
+                () = registry.changed.notified() => {
                     let service = self.clone();
                     tasks.spawn(async move { service.load_journals().await });
                 }
@@ -204,7 +204,7 @@ fn refer(account: &str, there: &ElsewhereAccount) -> ResetReply {
 fn refuse(poller: &PollerHandle, request: &ResetRequest, refusal: &Refusal) -> ResetReply {
     let (account, code, caller) = (&poller.account.name, refusal.code(), request.caller);
     poller.tally.resets.refused(code);
-    poller.request_publish();
+    poller.publish.notify_one();
     warn!(%account, code = code.label(), %caller, "a reset was refused: {refusal}");
     let body = ReplyBody {
         code: code.label(),

@@ -9,7 +9,7 @@
 //! Bound: [`POINTS`] points of 8 bytes per account, 2.9 kB. Nothing of it survives the process.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use super::totals::Totals;
@@ -76,7 +76,7 @@ impl History {
     /// Records a sample, due every `period`. Samples that were missed, as in a machine that was
     /// suspended, become gaps.
     pub fn record(&self, point: Point, now: Stamp, period: Duration) {
-        let mut samples = self.lock();
+        let mut samples = lock(&self.0);
         if let Some((newest, _)) = samples.newest {
             let elapsed = newest.age(now).as_secs_f64() / period.as_secs_f64();
             // Over-long gaps would only push each other out.
@@ -91,13 +91,9 @@ impl History {
 
     /// All samples; `None` before the first.
     pub fn past(&self) -> Option<HistorySamples> {
-        let samples = self.lock();
+        let samples = lock(&self.0);
         let (newest, period) = samples.newest?;
         Some(HistorySamples { period, newest, points: samples.points.iter().copied().collect() })
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Samples> {
-        lock(&self.0)
     }
 }
 

@@ -8,7 +8,6 @@
 
 mod history;
 mod lists;
-mod messages;
 mod reasons;
 mod slot;
 mod totals;

@@ -32,7 +32,7 @@ pub struct Slot {
 /// was given up cannot overwrite its successor when it wakes up after all.
 #[derive(Debug)]
 pub struct Writer {
-    slot: Arc<Slot>,
+    pub(crate) slot: Arc<Slot>,
     number: u64,
 }
 
@@ -56,15 +56,9 @@ impl Directory {
 
 impl Slot {
     /// A slot that shows `view` until the first publication.
-    pub fn new(tally: Arc<Tally>, view: AccountView) -> Self {
+    pub fn new(tally: Arc<Tally>, history: Arc<History>, view: AccountView) -> Self {
         let (view, writer) = (ArcSwap::from_pointee(view), Mutex::default());
-        Self { tally, history: Arc::default(), view, writer }
-    }
-
-    /// The same slot with the history of an earlier one of the same account.
-    #[must_use]
-    pub fn continuing(self, earlier: &Self) -> Self {
-        Self { history: Arc::clone(&earlier.history), ..self }
+        Self { tally, history, view, writer }
     }
 
     /// The current view.
@@ -86,11 +80,6 @@ impl Slot {
 }
 
 impl Writer {
-    /// The slot.
-    pub fn slot(&self) -> &Arc<Slot> {
-        &self.slot
-    }
-
     /// Replaces the view, unless a newer writer has taken over.
     pub fn publish(&self, view: AccountView) {
         let current = lock(&self.slot.writer);

@@ -24,7 +24,7 @@ where
     S: Fn(PollerStart) -> F,
     F: Future<Output = ()> + Send + 'static,
 {
-    let shutdown = Shutdown::new();
+    let shutdown = Shutdown::default();
     let (directory, health) = (Arc::default(), Arc::default());
     let (mut supervisor, handle) = Supervisor::new(start, directory, health, shutdown.clone());
     supervisor.replace_accounts(accounts);
@@ -170,7 +170,7 @@ async fn relay(stopping: Duration, replaced: &[&[&str]]) -> (Vec<String>, u64) {
             let note = |what: &str| noted.lock().unwrap().push(format!("{users} {what}"));
             if let StartMode::TakeOver(predecessor) = start.mode {
                 start.heartbeat.next_action_at(Instant::now() + 3600 * SECOND);
-                predecessor.ended.wait().await;
+                predecessor.ended.cancelled().await;
             }
             if start.stop.has_begun() {
                 return note("never starts");

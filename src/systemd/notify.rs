@@ -219,7 +219,7 @@ mod tests {
 
     /// A daemon that is ready, and what was reported of it.
     fn ready() -> (Health, ManagerState) {
-        let (health, mut reported) = (Health::new(), ManagerState::default());
+        let (health, mut reported) = (Health::default(), ManagerState::default());
         health.listening();
         assert_eq!(
             next(&mut reported, &health),
@@ -230,8 +230,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_start_extends_its_timeout_until_it_is_ready() {
-        let (health, mut reported) = (Health::new(), ManagerState::default());
-        let first = Heartbeat::new();
+        let (health, mut reported) = (Health::default(), ManagerState::default());
+        let first = Heartbeat::default();
         health.listening();
         health.await_first_attempt(&first, 600 * SECOND);
         let begun = next(&mut reported, &health);
@@ -278,7 +278,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_hung_start_gets_no_more_time() {
-        let (health, mut reported) = (Health::new(), ManagerState::default());
+        let (health, mut reported) = (Health::default(), ManagerState::default());
         next(&mut reported, &health);
         advance(SILENCE).await;
         assert_eq!(next(&mut reported, &health), [""; 0]);

@@ -21,11 +21,6 @@ pub struct ConnectionPools {
 }
 
 impl ConnectionPools {
-    /// No pools yet; each is set up when the first account needs it.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
     /// The client for an account's requests, the same for all accounts with the same trusted roots and
     /// proxy.
     ///
@@ -98,7 +93,7 @@ mod tests {
 
     #[test]
     fn accounts_with_the_same_roots_and_proxy_share_a_client() {
-        let transport = ConnectionPools::new();
+        let transport = ConnectionPools::default();
         let remote = "https://tech.wazzup24.com";
         let (one, other) = (authority(), authority());
         let tls = |ca: &Authorities| Tls { ca: Some(ca.clone()), insecure_skip_verify: false };
@@ -158,7 +153,8 @@ mod tests {
                 });
             }
         });
-        let http = ConnectionPools::new().client_for(&account(&url, Tls::default(), None)).unwrap();
+        let http =
+            ConnectionPools::default().client_for(&account(&url, Tls::default(), None)).unwrap();
         let mut requests = JoinSet::new();
         for _ in 0..MORE {
             let (http, url) = (http.clone(), url.parse().unwrap());

@@ -11,7 +11,7 @@ use serde_saphyr::Spanned;
 
 use crate::files::OpenFile;
 use crate::problems::place::{folder_of, name_of, place};
-use crate::problems::scope::Scope;
+use crate::problems::report::Scope;
 
 /// Largest file; the authorities of a whole operating system have a quarter of it.
 const SIZE_MAX: u64 = 1 << 20;
@@ -20,7 +20,7 @@ const SIZE_MAX: u64 = 1 << 20;
 pub(super) struct Files {
     /// Where relative paths start.
     folder: PathBuf,
-    digests: FileDigests,
+    pub(super) digests: FileDigests,
 }
 
 /// Which files were read, and a digest of each content or of the reason why there was none.
@@ -59,11 +59,6 @@ impl Files {
         let content = read(path);
         self.digests.0.push((path.to_owned(), sum(&content)));
         content
-    }
-
-    /// What was read so far.
-    pub(super) fn digests(self) -> FileDigests {
-        self.digests
     }
 }
 

@@ -5,10 +5,10 @@
 use hyper::header::{HeaderName, HeaderValue};
 use serde_saphyr::Spanned;
 
-use crate::problems::entries::Entries;
 use crate::problems::hint::tellable;
+use crate::problems::place::Entries;
 use crate::problems::place::place;
-use crate::problems::scope::Scope;
+use crate::problems::report::Scope;
 
 /// Headers of every answer, in the order of the file.
 pub type Headers = Vec<(HeaderName, HeaderValue)>;

@@ -9,15 +9,15 @@ use serde_saphyr::Spanned;
 use super::files::{FileDigests, Files};
 use super::headers::{self, Headers, HeadersKeys};
 use super::rate::{RateKeys, RequestRate};
-use super::switch::check_switch;
 use super::tls::ServerTls;
 use super::tls_section::ServerTlsKeys;
+use super::tls_section::check_switch;
 use super::users::{Users, UsersKeys};
 use crate::problems::place::place;
+use crate::problems::read::Written;
 use crate::problems::read::{Switches, read as read_yaml};
+use crate::problems::report::Scope;
 use crate::problems::report::{Noted, Report};
-use crate::problems::scope::Scope;
-use crate::problems::written::Written;
 use crate::problems::{ConfigError, ConfigProblem};
 
 /// A valid web configuration; by default there is nothing in it.
@@ -72,14 +72,14 @@ pub(super) fn read(path: &Path) -> (Result<WebConfig, ConfigError>, FileDigests)
     let mut files = Files::of(path);
     let bytes = match files.read(path) {
         Ok(bytes) => bytes,
-        Err(message) => return (Err(ConfigError::whole(path, message)), files.digests()),
+        Err(message) => return (Err(ConfigError::whole(path, message)), files.digests),
     };
     let mut report = Report::default();
     let read = read_first(&bytes, &mut Scope::new(&mut report, &Arc::from(path)));
     let empty = matches!(read, Ok(None));
     let keys = read.ok().flatten().unwrap_or_default();
     let config = keys.check(path, &mut files, &mut Scope::new(&mut report, &Arc::from(path)));
-    let digests = files.digests();
+    let digests = files.digests;
     let checked = report.finish().map(|warnings| WebConfig {
         warnings,
         empty,

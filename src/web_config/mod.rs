@@ -11,7 +11,6 @@
 //! the format surprises, `docs/web-configuration.md` says what is done, and the tests hold it.
 
 mod clients;
-mod duration;
 mod files;
 mod headers;
 mod load;
@@ -19,7 +18,6 @@ mod names;
 mod pem;
 mod protocol;
 mod rate;
-mod switch;
 mod tls;
 mod tls_section;
 mod users;

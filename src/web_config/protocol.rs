@@ -7,7 +7,7 @@ use serde_saphyr::Spanned;
 use super::names::{self, Version};
 use super::tls_section::{NamesKey, ServerTlsKeys};
 use crate::problems::place::{At, place};
-use crate::problems::scope::Scope;
+use crate::problems::report::Scope;
 
 /// One of these every HTTP/2 client may insist on.
 const HTTP2_CIPHERS: [CipherSuite; 2] = [

@@ -12,10 +12,10 @@ use super::clients::ClientVerifier;
 use super::files::Files;
 use super::names::ClientAuth;
 use super::protocol::Protocol;
-use super::switch::check_switch;
+use super::tls_section::check_switch;
 use super::tls_section::{ServerTlsKeys, check_unasked};
 use crate::problems::place::place;
-use crate::problems::scope::Scope;
+use crate::problems::report::Scope;
 
 /// How to encrypt, and what to ask of clients.
 #[derive(Clone)]

@@ -11,9 +11,10 @@ use super::files::Files;
 use super::names::{self, ClientAuth};
 use super::pem::{self, Authority};
 use super::x509::CertificateFields;
+
 use crate::problems::place::{At, place};
-use crate::problems::scope::Scope;
-use crate::problems::written::Written;
+use crate::problems::read::Written;
+use crate::problems::report::Scope;
 
 /// Text, taken as it is written; null is the default.
 type TextKey = Option<Spanned<String>>;
@@ -182,4 +183,18 @@ pub(super) fn check_unasked(at: At, authorities: bool, names: bool, scope: &mut 
                     client may come; write client_auth_type: RequireAndVerifyClientCert";
         scope.warn(at, "", what);
     }
+}
+
+/// A switch; nothing where it is not given or not good.
+pub(super) fn check_switch(
+    written: Option<&Spanned<Written>>,
+    key: &str,
+    scope: &mut Scope<'_>,
+) -> Option<bool> {
+    let written = written?;
+    let switch = written.value.as_bool();
+    if switch.is_none() {
+        scope.problem(place(written), key, "must be true or false, unquoted");
+    }
+    switch
 }

@@ -13,10 +13,10 @@ use base64::engine::{DecodePaddingMode, Engine as _, GeneralPurpose, GeneralPurp
 use serde_saphyr::Spanned;
 use subtle::ConstantTimeEq as _;
 
-use crate::problems::entries::Entries;
 use crate::problems::hint::tellable;
+use crate::problems::place::Entries;
 use crate::problems::place::place;
-use crate::problems::scope::Scope;
+use crate::problems::report::Scope;
 
 /// The costs that exist, as powers of two.
 const COSTS: RangeInclusive<u32> = 4..=31;

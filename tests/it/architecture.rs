@@ -70,7 +70,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("health", &["blocking"]),
     ("shutdown", &[]),
     // Which accounts a process polls, and what becomes of limits that they have in common.
-    ("shard", &["account", "schedule"]),
+    ("shard", &["account", "schedule", "text"]),
     // It reports to the service manager that the process is ready, alive and stopping.
     ("systemd", &["health", "shutdown"]),
     (
@@ -116,7 +116,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("supervisor", &["account", "health", "poller", "schedule", "shutdown", "snapshot"]),
     // The service manager waits for the end of a reload.
     ("reload", &["clock", "config", "metrics", "shutdown", "systemd"]),
-    ("doctor", &["account", "api", "auth", "channel", "clock", "metrics", "snapshot", "transport"]),
+    (
+        "doctor",
+        &["account", "api", "auth", "channel", "clock", "metrics", "snapshot", "text", "transport"],
+    ),
     // Only what `fuzz/` reaches in no other way, and only in its builds.
     ("fuzzing", &["auth", "exposition", "poller", "reset"]),
     (

@@ -118,7 +118,7 @@ pub(crate) async fn run() {
             std::thread::sleep(Duration::from_millis(500));
         }
     });
-    let (shutdown, signals) = (Shutdown::new(), Signals::catch().unwrap());
+    let (shutdown, signals) = (Shutdown::default(), Signals::catch().unwrap());
     tokio::select! {
         () = daemon.run(shutdown.clone()) => {}
         () = signals.watch(shutdown) => {}

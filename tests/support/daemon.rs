@@ -74,7 +74,7 @@ impl World {
         let exporter = daemon.addresses()[0];
         let probes = daemon.health_address();
         let admin = daemon.admin_address();
-        let shutdown = Shutdown::new();
+        let shutdown = Shutdown::default();
         let (send, started) = oneshot::channel();
         let daemon = tokio::spawn({
             let shutdown = shutdown.clone();

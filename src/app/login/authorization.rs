@@ -20,11 +20,11 @@ const DETAIL_MAX: usize = 200;
 
 /// The secrets of one authorization.
 pub(super) struct Authorization {
-    redirect: Url,
+    pub(super) redirect: Url,
     /// Comes back with the answer, so that an answer to another authorization is not taken for this one's.
     state: String,
     /// Proves that the code is redeemed by the client that requested it (PKCE).
-    verifier: SecretString,
+    pub(super) verifier: SecretString,
 }
 
 /// Why a text is not the address at which the browser ends.
@@ -72,14 +72,6 @@ impl Authorization {
             Ok(URL_SAFE_NO_PAD.encode(bytes))
         };
         Ok(Self { redirect, state: secret()?, verifier: secret()?.into() })
-    }
-
-    pub(super) fn redirect(&self) -> &Url {
-        &self.redirect
-    }
-
-    pub(super) fn verifier(&self) -> &SecretString {
-        &self.verifier
     }
 
     /// The address to open in a browser.

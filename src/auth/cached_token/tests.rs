@@ -26,7 +26,7 @@ fn holding(text: &str, life: Option<Duration>) -> State {
 
 /// A step in one word.
 fn word(step: &Step) -> String {
-    let shown = |token: &Token| token.header().to_str().unwrap().replace("Bearer ", "");
+    let shown = |token: &Token| token.header.clone().to_str().unwrap().replace("Bearer ", "");
     match step {
         Step::Use(token) => format!("use {}", shown(token)),
         Step::Fail(_) => "fail".to_owned(),

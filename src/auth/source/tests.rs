@@ -7,8 +7,8 @@ use crate::metrics::{ProcessMetrics, Tally};
 fn source(auth: Auth, id: Option<&str>) -> TokenSource {
     let account_id = id.map(|id| AccountId::parse(id).unwrap());
     let account = Arc::new(Account { account_id, auth, ..fixture("acme", &["1"]) });
-    let http = crate::transport::ConnectionPools::new().client_for(&account).unwrap();
-    let (process, tally) = (Arc::new(ProcessMetrics::new()), Arc::new(Tally::default()));
+    let http = crate::transport::ConnectionPools::default().client_for(&account).unwrap();
+    let (process, tally) = (Arc::new(ProcessMetrics::default()), Arc::new(Tally::default()));
     Tokens::new(None).source(&account, http, process, tally)
 }
 
@@ -24,7 +24,7 @@ const JWT: &str = "e30.eyJleHAiOjE3NTk0OTkxMjcsImNoaWxkX2lkIjoiNzgyMzE0NjQifQ.c2
 #[tokio::test]
 async fn white_space_around_a_token_in_a_file_is_not_part_of_it() {
     let token = from_file(b" s3cret\n").await.unwrap();
-    assert_eq!(token.header(), "Bearer s3cret");
+    assert_eq!(token.header.clone(), "Bearer s3cret");
 }
 
 #[tokio::test]
@@ -46,7 +46,7 @@ async fn a_token_in_a_file_is_read_again_once_it_has_ended_and_a_replaced_one_is
         std::fs::write(file.path(), token).unwrap();
         let known = source.token().await.unwrap();
         std::fs::write(file.path(), "another").unwrap();
-        assert_eq!(source.latest(&known).await.unwrap().header(), latest);
+        assert_eq!(source.latest(&known).await.unwrap().header, latest);
     }
     source.replaced(Duration::from_millis(1)).await;
 }
@@ -105,7 +105,7 @@ async fn a_command_is_run_again_only_once_its_token_is_refused() {
     let first = source.token().await.unwrap();
     assert_eq!(source.token().await.unwrap(), first);
     let second = source.other_token(&first).await.unwrap();
-    assert_eq!([first.header(), second.header()], ["Bearer t1", "Bearer t2"]);
+    assert_eq!([first.header, second.header], ["Bearer t1", "Bearer t2"]);
     assert!(source.times().last_refresh.is_some());
     assert_eq!(source.token_client.tally.values().token_refreshes, [2, 0]);
 }

@@ -10,7 +10,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
 use crate::account::{AccountId, AccountName, Api, Pattern, Profile, ProxyUrl, UserId};
-use crate::problems::entries::Entries;
+use crate::problems::place::Entries;
 
 use super::super::file::MainKeys;
 use super::super::key::{self, Key, Nested};
@@ -44,6 +44,7 @@ fn schema() -> Value {
     let settings =
         SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
     let mut schema = settings.into_generator().into_root_schema_for::<MainKeys>().to_value();
+    add_rules(&mut schema);
     let folder = tempfile::tempdir().unwrap();
     let secret = folder.path().join("secret");
     std::fs::write(&secret, "s".repeat(32)).unwrap();
@@ -236,8 +237,49 @@ fn bounds(key: &Value) -> String {
     }
 }
 
+/// What a schema can say of the values at a place beyond their types.
+fn add_rules(schema: &mut Value) {
+    const ACCOUNT: &str = "/properties/accounts/items";
+    const PARTNER: &str = "/properties/partners/additionalProperties";
+    const TIME: &str = "^([01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$";
+    let enabled = json!({"properties": {"enabled": {"const": true}}, "required": ["enabled"]});
+    let partner = [
+        ("", json!({"required": ["email", "password_file"]})),
+        ("/properties/email", json!({"pattern": "^[^:]*$"})),
+        ("/properties/redirect_uri", json!({"maxLength": 256, "pattern": "^https?://[^#]+$"})),
+    ];
+    let account = [
+        ("", json!({"required": ["name", "auth"], "allOf": account_conditions()})),
+        ("/properties/base_url", json!({"pattern": "^https?://[^/?#@]+(/[^?#]*)?$"})),
+        ("/properties/auth", json!({"minProperties": 1, "maxProperties": 1})),
+        ("/properties/auth/properties/token_command", json!({"minItems": 1, "maxItems": 64})),
+        (
+            "/properties/auth/properties/oauth",
+            json!({"required": ["partner", "refresh_token_file"]}),
+        ),
+        ("/properties/users/items", json!({"required": ["id"]})),
+        (
+            "/properties/discover_users/properties/labels/items",
+            json!({"required": ["match", "set"]}),
+        ),
+        ("/properties/working_hours", json!({"required": ["timezone", "days", "from", "to"]})),
+        (
+            "/properties/working_hours/properties/days",
+            json!({"pattern": "^ *[A-Za-z]{3} *([-,] *[A-Za-z]{3} *)*$"}),
+        ),
+        ("/properties/working_hours/properties/from", json!({"pattern": TIME})),
+        ("/properties/working_hours/properties/to", json!({"pattern": TIME})),
+        ("/properties/reset", json!({"if": enabled, "then": {"required": ["token_file"]}})),
+    ];
+    let partner = partner.into_iter().map(|rule| (PARTNER, rule));
+    for (whole, (part, rules)) in account.into_iter().map(|rule| (ACCOUNT, rule)).chain(partner) {
+        let place = schema.pointer_mut(&format!("{whole}{part}")).unwrap();
+        place.as_object_mut().unwrap().extend(rules.as_object().unwrap().clone());
+    }
+}
+
 /// What takes more than one key of an account to judge, as far as a schema can.
-pub(crate) fn account_conditions() -> Value {
+fn account_conditions() -> Value {
     json!([
         {
             "if": {
@@ -262,13 +304,6 @@ pub(crate) fn account_conditions() -> Value {
             "then": {"properties": {"api": {"const": "v2"}}}
         }
     ])
-}
-
-/// Likewise of a reset.
-pub(crate) fn add_reset_condition(schema: &mut Schema) {
-    let enabled = json!({"properties": {"enabled": {"const": true}}, "required": ["enabled"]});
-    schema.insert("if".to_owned(), enabled);
-    schema.insert("then".to_owned(), json!({"required": ["token_file"]}));
 }
 
 /// Types that are a matter of a few words of JSON Schema.

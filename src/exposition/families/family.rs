@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::text::{Format, Kind, Lines, Sample, push_label};
-
 use crate::account::{Account, Profile, User};
 use crate::clock::Stamp;
 use crate::snapshot::{Chunk, Facts, ListStatus, UserView};

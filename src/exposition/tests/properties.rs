@@ -69,14 +69,14 @@ impl Polled {
 fn scrape(blocks: &mut Blocks, wanted: &Wanted<'_>, format: Format, now: Stamp) -> String {
     let document = Arc::new(Document::new(blocks, wanted, format, now));
     assert!(document.holds(now) && document.shows(wanted));
-    let process = ProcessMetrics::new().gather();
+    let process = ProcessMetrics::default().gather();
     let end = document.end(&process, format, blocks);
     let [packed, plain] = [
         Answer::gzip(Arc::clone(&document), end),
         Answer::identity(document, &process, format, Arc::default()),
     ]
     .map(|answer| {
-        let length = answer.length();
+        let length = answer.length;
         let bytes = answer.fold(Vec::new(), |bytes, piece| [&bytes[..], &piece].concat());
         assert_eq!(bytes.len() as u64, length);
         bytes

@@ -11,7 +11,6 @@
 
 mod account;
 mod assets;
-mod channels;
 mod chart;
 mod context;
 mod exporter;

@@ -103,13 +103,13 @@ pub(in crate::http) fn status(views: Vec<AccountView>) -> Status {
     status_of(
         &views
             .into_iter()
-            .map(|view| Arc::new(Slot::new(Arc::default(), view)))
+            .map(|view| Arc::new(Slot::new(Arc::default(), Arc::default(), view)))
             .collect::<Vec<_>>(),
     )
 }
 
 fn status_of(slots: &[Arc<Slot>]) -> Status {
-    let process = ProcessMetrics::new();
+    let process = ProcessMetrics::default();
     process.config_loaded(209_876_242_034_240 << 16, Duration::ZERO);
     Status::new(slots, &process, Arc::default(), ago(MINUTE), moment())
 }
@@ -154,7 +154,7 @@ fn everything() -> Status {
         ..view
     };
     let view = reset(view, ResetResult::Unknown, None);
-    let slot = Slot::new(Arc::default(), failing(view, FailingReason::Unreachable));
+    let slot = Slot::new(Arc::default(), Arc::default(), failing(view, FailingReason::Unreachable));
     slot.history.record(Point::of(&slot.view().totals(moment())), moment(), MINUTE);
     status_of(&[Arc::new(slot)])
 }

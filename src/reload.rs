@@ -1,24 +1,87 @@
-//! The task that reloads the configuration: on SIGHUP, on request, or when it changes.
+//! Reading the configuration again while the exporter runs: on SIGHUP, on request, or when it changes.
 //!
-//! [`run`] is the only task that reloads, so that two reloads never overlap. A main file is applied
-//! whole or not at all: it is read and checked first, each account by the [`AccountCheck`] of
-//! [`app`](crate::app), too. An account file that is broken costs its own changes only.
+//! [`run`] is the one task that does it, so that two never overlap; [`Reloads`] asks it to.
 
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, error, info, warn};
 
-use super::request::{ReloadError, ReloadRequests};
 use crate::clock::Stamp;
 use crate::config::{self, AccountCheck, AccountFile, Config, Permissions, Running};
 use crate::metrics::ProcessMetrics;
 use crate::shutdown::{Hangups, Shutdown};
 use crate::systemd::Notifier;
+
+/// Requests that wait in the channel.
+const QUEUE: usize = 8;
+
+/// Requests reloads; clones use the same channel.
+#[derive(Debug, Clone)]
+pub struct Reloads(mpsc::Sender<ReloadRequest>);
+
+/// Receives the requests.
+#[derive(Debug)]
+pub struct ReloadRequests(mpsc::Receiver<ReloadRequest>);
+
+/// The problems of broken account files, or why nothing has changed.
+pub type Reloaded = Result<Vec<String>, ReloadError>;
+
+/// One request, to be answered.
+#[derive(Debug)]
+pub struct ReloadRequest(oneshot::Sender<Reloaded>);
+
+/// Why the configuration was not applied; the earlier one stays in use.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReloadError {
+    /// It is invalid or cannot be applied.
+    #[error("{0}")]
+    Refused(String),
+    /// The process is about to end.
+    #[error("the exporter is shutting down")]
+    Ending,
+}
+
+/// A channel for requests.
+pub fn reloads() -> (Reloads, ReloadRequests) {
+    let (sender, receiver) = mpsc::channel(QUEUE);
+    (Reloads(sender), ReloadRequests(receiver))
+}
+
+impl Reloads {
+    /// Requests a reload, and returns once the configuration is in use, with what is wrong with
+    /// account files.
+    ///
+    /// # Errors
+    /// Why it is not.
+    pub async fn reload(&self) -> Reloaded {
+        let (reply, replied) = oneshot::channel();
+        self.0.send(ReloadRequest(reply)).await.map_err(|_| ReloadError::Ending)?;
+        replied.await.unwrap_or(Err(ReloadError::Ending))
+    }
+}
+
+impl ReloadRequests {
+    /// The next request. Waits for ever once there are no senders left.
+    pub async fn next(&mut self) -> ReloadRequest {
+        match self.0.recv().await {
+            Some(request) => request,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl ReloadRequest {
+    /// Sends the result, if the sender still waits for it.
+    pub fn answer(self, result: Reloaded) {
+        let _ = self.0.send(result);
+    }
+}
 
 /// Time for which a change has to stay the same before it is applied: a file may be half written.
 const CONFIRM_AFTER: Duration = Duration::from_secs(1);
