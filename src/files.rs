@@ -8,15 +8,13 @@
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
-use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{OFlags, StatVfsMountFlags, fstat, fstatvfs};
+use rustix::fs::{OFlags, StatVfsMountFlags, fstatvfs};
 use rustix::io::Errno;
-use rustix::process::geteuid;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use secrecy::zeroize::Zeroizing;
@@ -62,7 +60,6 @@ impl From<FileError> for io::Error {
 }
 
 /// A file that was opened for reading and whose permissions are known.
-#[derive(Debug)]
 pub struct OpenFile {
     file: File,
     mode: FileMode,
@@ -95,7 +92,7 @@ impl OpenFile {
 
     fn new(file: File) -> io::Result<Self> {
         let metadata = file.metadata()?;
-        Ok(Self { mode: FileMode(metadata.mode() & 0o7777), size: metadata.len(), file })
+        Ok(Self { mode: FileMode::of(metadata.mode()), size: metadata.len(), file })
     }
 
     /// Its permissions.
@@ -155,45 +152,6 @@ pub enum Privacy {
     Open,
 }
 
-/// Who owns an open folder and who may write to it.
-#[derive(Debug, Clone, Copy)]
-pub struct FolderAccess {
-    mode: FileMode,
-    owner: u32,
-}
-
-impl FolderAccess {
-    /// The access to an open folder.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn of(folder: impl AsFd) -> io::Result<Self> {
-        let stat = fstat(folder)?;
-        Ok(Self { mode: FileMode(stat.st_mode & 0o7777), owner: stat.st_uid })
-    }
-
-    /// Its permissions.
-    pub fn mode(self) -> FileMode {
-        self.mode
-    }
-
-    /// Whether it belongs to the user of this process.
-    pub fn is_own(self) -> bool {
-        self.owner == geteuid().as_raw()
-    }
-
-    /// Whether nobody but its owner may create or replace anything in it.
-    pub fn is_private(self) -> bool {
-        !self.mode.is_writable_by_group_or_others()
-    }
-
-    /// Whether only the group may in addition, as Kubernetes sets it for `fsGroup` on every folder of a volume
-    /// each time that the volume is mounted.
-    pub fn is_open_to_group_only(self) -> bool {
-        !self.is_private() && !self.mode.is_writable_by_others()
-    }
-}
-
 /// Opens a file without waiting for the writer of a pipe.
 fn open(path: &Path) -> io::Result<File> {
     let flags = OFlags::NONBLOCK.bits().cast_signed();
@@ -239,6 +197,11 @@ impl io::Read for PatientFile {
 pub struct FileMode(u32);
 
 impl FileMode {
+    /// The mode in what the system says of a file.
+    pub fn of(mode: u32) -> Self {
+        Self(mode & 0o7777)
+    }
+
     /// Whether others may do anything with it.
     pub fn is_open_to_others(self) -> bool {
         self.0 & 0o007 != 0
@@ -327,10 +290,10 @@ mod tests {
         let socket = folder.path().join("socket");
         let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
         for path in [&*pipe, &socket, folder.path(), Path::new("/dev/null")] {
-            let error = OpenFile::regular(path).unwrap_err();
+            let error = OpenFile::regular(path).map(drop).unwrap_err();
             assert!(matches!(error, FileError::NotRegular), "{}: {error}", path.display());
         }
-        let missing = OpenFile::regular(&folder.path().join("missing")).unwrap_err();
+        let missing = OpenFile::regular(&folder.path().join("missing")).map(drop).unwrap_err();
         assert!(matches!(missing, FileError::Unreadable(_)), "{missing}");
     }
 

@@ -19,7 +19,6 @@ pub const SILENCE: Duration = Duration::from_mins(1);
 const TURN: Duration = Duration::from_millis(300);
 
 /// What `/-/healthy` and `/-/ready` are answered from.
-#[derive(Debug)]
 pub struct Health {
     ticked: Mutex<Instant>,
     listening: AtomicBool,
@@ -28,17 +27,15 @@ pub struct Health {
 }
 
 /// When a poller will act next, as it has announced.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Heartbeat(Arc<HeartbeatState>);
 
-#[derive(Debug)]
 struct HeartbeatState {
     note_attempt: AtomicBool,
     next: Mutex<Instant>,
 }
 
 /// A first attempt that readiness waits for.
-#[derive(Debug)]
 struct Awaited {
     heartbeat: Heartbeat,
     until: Instant,

@@ -42,14 +42,13 @@ const LANES: usize = 4;
 /// Those who wait for a permit are served in turn, and an account waits for one at a time. Accounts that
 /// are down to one request in flight share a quarter of the permits, so that hanging ones leave the rest
 /// to the others.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct GlobalLimit {
     all: Arc<GlobalState>,
     reduced: Arc<GlobalState>,
 }
 
 /// Permits whose number can change.
-#[derive(Debug)]
 struct GlobalState {
     permits: Arc<Semaphore>,
     /// How many there are, or will be once enough of those in use have come back.
@@ -57,7 +56,6 @@ struct GlobalState {
 }
 
 /// The even spacing of the requests of one credential.
-#[derive(Debug)]
 pub struct Pace {
     limit: RateLimit,
     spacing: Spacing,
@@ -66,7 +64,6 @@ pub struct Pace {
     queue: tokio::sync::Mutex<()>,
 }
 
-#[derive(Debug)]
 struct PaceState {
     /// The earliest time of the next request, were there no pause.
     next: Instant,
@@ -78,21 +75,19 @@ struct PaceState {
 
 /// The paces of all credentials in use. One outlives the limiters that use it while it still has to
 /// hold back: a restarted account must not forget a pause.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Paces(Mutex<HashMap<Credential, Arc<Pace>>>);
 
 /// Grants permits to the requests of one account.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Limiter(Arc<Dispatcher>);
 
 /// Ends the dispatcher with the last clone of its limiter.
-#[derive(Debug)]
 struct Dispatcher {
     inner: Arc<Inner>,
     task: AbortHandle,
 }
 
-#[derive(Debug)]
 struct Inner {
     state: Mutex<State>,
     /// A waiter came, a permit came back, or more became allowed.
@@ -102,7 +97,6 @@ struct Inner {
     tally: Arc<Tally>,
 }
 
-#[derive(Debug)]
 struct State {
     waiters: [VecDeque<oneshot::Sender<Permit>>; LANES],
     in_flight: usize,
@@ -113,7 +107,6 @@ struct State {
 }
 
 /// Permission to have one request open; given back when dropped.
-#[derive(Debug)]
 pub struct Permit {
     inner: Arc<Inner>,
     _global: OwnedSemaphorePermit,

@@ -2,11 +2,11 @@
 //!
 //! [`run`] is the one task that does it, so that two never overlap; [`Reloads`] asks it to.
 
-use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::signal::unix::Signal;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{sleep, timeout};
@@ -15,7 +15,7 @@ use tracing::{debug, error, info, warn};
 use crate::clock::Stamp;
 use crate::config::{self, AccountCheck, AccountFile, Config, Permissions, Running};
 use crate::metrics::ProcessMetrics;
-use crate::shutdown::{Hangups, Shutdown};
+use crate::shutdown::Shutdown;
 use crate::systemd::Notifier;
 
 /// Requests that wait in the channel.
@@ -26,31 +26,18 @@ const QUEUE: usize = 8;
 pub struct Reloads(mpsc::Sender<ReloadRequest>);
 
 /// Receives the requests.
-#[derive(Debug)]
-pub struct ReloadRequests(mpsc::Receiver<ReloadRequest>);
+pub type ReloadRequests = mpsc::Receiver<ReloadRequest>;
+
+/// One request: where its answer goes.
+pub type ReloadRequest = oneshot::Sender<Reloaded>;
 
 /// The problems of broken account files, or why nothing has changed.
-pub type Reloaded = Result<Vec<String>, ReloadError>;
-
-/// One request, to be answered.
-#[derive(Debug)]
-pub struct ReloadRequest(oneshot::Sender<Reloaded>);
-
-/// Why the configuration was not applied; the earlier one stays in use.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ReloadError {
-    /// It is invalid or cannot be applied.
-    #[error("{0}")]
-    Refused(String),
-    /// The process is about to end.
-    #[error("the exporter is shutting down")]
-    Ending,
-}
+pub type Reloaded = Result<Vec<String>, String>;
 
 /// A channel for requests.
 pub fn reloads() -> (Reloads, ReloadRequests) {
     let (sender, receiver) = mpsc::channel(QUEUE);
-    (Reloads(sender), ReloadRequests(receiver))
+    (Reloads(sender), receiver)
 }
 
 impl Reloads {
@@ -61,25 +48,9 @@ impl Reloads {
     /// Why it is not.
     pub async fn reload(&self) -> Reloaded {
         let (reply, replied) = oneshot::channel();
-        self.0.send(ReloadRequest(reply)).await.map_err(|_| ReloadError::Ending)?;
-        replied.await.unwrap_or(Err(ReloadError::Ending))
-    }
-}
-
-impl ReloadRequests {
-    /// The next request. Waits for ever once there are no senders left.
-    pub async fn next(&mut self) -> ReloadRequest {
-        match self.0.recv().await {
-            Some(request) => request,
-            None => std::future::pending().await,
-        }
-    }
-}
-
-impl ReloadRequest {
-    /// Sends the result, if the sender still waits for it.
-    pub fn answer(self, result: Reloaded) {
-        let _ = self.0.send(result);
+        let ending = || "the exporter is shutting down".to_owned();
+        self.0.send(reply).await.map_err(|_| ending())?;
+        replied.await.unwrap_or_else(|_| Err(ending()))
     }
 }
 
@@ -116,17 +87,10 @@ pub struct AppliedConfig {
     pub check: Arc<AccountCheck>,
 }
 
-impl fmt::Debug for AppliedConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AppliedConfig").field("hash", &self.hash).finish_non_exhaustive()
-    }
-}
-
 /// What can trigger a reload.
-#[derive(Debug)]
 pub struct Triggers {
     /// SIGHUP.
-    pub hangups: Hangups,
+    pub hangups: Signal,
     /// Requests over HTTP.
     pub requests: ReloadRequests,
 }
@@ -190,8 +154,8 @@ pub async fn decline(mut triggers: Triggers, shutdown: Shutdown) {
     const WHY: &str = "this exporter was started without a configuration file to reload";
     loop {
         tokio::select! {
-            () = triggers.hangups.next() => info!("received SIGHUP; {WHY}"),
-            request = triggers.requests.next() => request.answer(Err(ReloadError::Refused(WHY.to_owned()))),
+            Some(()) = triggers.hangups.recv() => info!("received SIGHUP; {WHY}"),
+            Some(request) = triggers.requests.recv() => drop(request.send(Err(WHY.to_owned()))),
             () = shutdown.wait() => return,
         }
     }
@@ -206,14 +170,14 @@ where
         let checks = self.source.check_interval.is_some();
         loop {
             tokio::select! {
-                () = triggers.hangups.next() => {
+                Some(()) = triggers.hangups.recv() => {
                     info!("received SIGHUP, reloading the configuration");
                     // The result is logged.
                     let _ = self.reload().await;
                 }
-                request = triggers.requests.next() => {
+                Some(request) = triggers.requests.recv() => {
                     info!("requested to reload the configuration");
-                    request.answer(self.reload().await.map_err(ReloadError::Refused));
+                    drop(request.send(self.reload().await));
                 }
                 () = sleep(self.pause()), if checks => self.check_files().await,
             }

@@ -1,7 +1,7 @@
 //! How the process ends: the first signal drains, the second aborts.
 //!
-//! Whatever runs long takes a [`Shutdown`] and ends when it is called off. [`Signals`] is the
-//! only place that listens to the operating system.
+//! Whatever runs long takes a [`Shutdown`] and ends when it is called off. [`Signals`] are those that end the
+//! process; SIGHUP is [`reload`](crate::reload)'s.
 
 use std::time::Duration;
 
@@ -45,16 +45,10 @@ impl Shutdown {
 }
 
 /// The signals that end a service, caught from here on.
-#[derive(Debug)]
 pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
 }
-
-/// The signal that asks a service to reload its configuration, caught from here on: by default it
-/// ends a process.
-#[derive(Debug)]
-pub struct Hangups(Signal);
 
 impl Signals {
     /// Starts catching SIGTERM and SIGINT.
@@ -90,24 +84,6 @@ impl Signals {
                     return;
                 }
             }
-        }
-    }
-}
-
-impl Hangups {
-    /// Starts catching SIGHUP.
-    ///
-    /// # Errors
-    /// What the operating system says when it refuses a handler.
-    pub fn catch() -> std::io::Result<Self> {
-        signal(SignalKind::hangup()).map(Self)
-    }
-
-    /// Waits for the next one. Several that arrive meanwhile count as one.
-    pub async fn next(&mut self) {
-        if self.0.recv().await.is_none() {
-            // The runtime is going down.
-            std::future::pending::<()>().await;
         }
     }
 }

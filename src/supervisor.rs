@@ -41,7 +41,6 @@ const LATE_TICK: Duration = Duration::from_secs(3);
 const FIRST_ATTEMPT_MAX: Duration = Duration::from_mins(5);
 
 /// What a poller is started with.
-#[derive(Debug)]
 pub struct PollerStart {
     /// The account's slot.
     pub slot: Arc<Slot>,
@@ -67,7 +66,6 @@ pub struct Changes {
 }
 
 /// Runs pollers that `start` makes.
-#[derive(Debug)]
 pub struct Supervisor<S> {
     start: S,
     directory: Arc<Directory>,
@@ -86,14 +84,12 @@ pub struct Supervisor<S> {
 #[derive(Debug, Clone)]
 pub struct AccountsHandle(mpsc::Sender<ReplaceAccounts>);
 
-#[derive(Debug)]
 struct ReplaceAccounts {
     accounts: Vec<Arc<Account>>,
     done: oneshot::Sender<Changes>,
 }
 
 /// A poller's task as the supervisor sees it.
-#[derive(Debug)]
 struct PollerTask {
     slot: Arc<Slot>,
     heartbeat: Heartbeat,

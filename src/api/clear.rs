@@ -28,7 +28,6 @@ use crate::{blocking, text};
 const FOUND_MAX: usize = 40;
 
 /// A client for one request.
-#[derive(Debug)]
 pub struct SingleUseClient(HttpClient);
 
 /// The result of a reset that was to be sent.

@@ -31,7 +31,6 @@ const ENCODING_SHOWN_MAX: usize = 40;
 pub const ATTEMPTS_MAX: u32 = 5;
 
 /// One request for a body of JSON.
-#[derive(Debug)]
 pub(super) struct ApiRequest {
     pub(super) endpoint: Endpoint,
     pub(super) lane: Lane,
@@ -41,7 +40,6 @@ pub(super) struct ApiRequest {
 }
 
 /// A counter as upstream answered.
-#[derive(Debug)]
 pub struct CounterResponse {
     /// The counter.
     pub reading: Reading,
@@ -52,7 +50,6 @@ pub struct CounterResponse {
 }
 
 /// Sends requests to the API on behalf of one account.
-#[derive(Debug)]
 pub struct Client {
     http: HttpClient,
     pub(super) account: Arc<Account>,

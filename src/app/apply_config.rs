@@ -14,7 +14,6 @@ use crate::supervisor::{AccountsHandle, Changes};
 use crate::systemd::Notifier;
 
 /// What a new configuration is applied to.
-#[derive(Debug)]
 pub(super) struct ApplyConfig {
     pub(super) components: Arc<Components>,
     pub(super) accounts: AccountsHandle,
@@ -37,7 +36,9 @@ impl ApplyConfig {
         let Some(Changes { added, changed, removed }) = changes else {
             return Err("the exporter is shutting down".to_owned());
         };
-        self.components.use_from_now_on(&configured, &own, in_flight);
+        self.components.transport.retain_for(&own);
+        self.components.global.set_limit(in_flight);
+        self.components.note_accounts(&configured, own.len());
         self.components.process.set_account_files(&describe::files(&config.files));
         self.running.set(describe::config(config.settings, configured));
         self.running.set_broken(describe::broken(&config.files));

@@ -20,13 +20,12 @@ use crate::storage::Storage;
 use crate::transport::{BuildError, ConnectionPools};
 
 /// Shared by all pollers of a process.
-#[derive(Debug)]
 pub(super) struct Components {
     /// Which accounts pollers are made for.
     pub(super) shard: Shard,
     pub(super) transport: ConnectionPools,
     paces: Paces,
-    global: GlobalLimit,
+    pub(super) global: GlobalLimit,
     pub(super) storage: Option<Storage>,
     pub(super) registry: Arc<Registry>,
     pub(super) elsewhere: Arc<Elsewhere>,
@@ -65,7 +64,8 @@ impl Components {
         Ok(components)
     }
 
-    fn note_accounts(&self, configured: &[Arc<Account>], own: usize) {
+    /// Records which of the configured accounts are our own.
+    pub(super) fn note_accounts(&self, configured: &[Arc<Account>], own: usize) {
         self.process.set_accounts(configured.len(), own);
         let shard = &self.shard;
         let place = |name: &AccountName| Some(shard.describe(shard.other_owner(name)?));
@@ -90,18 +90,6 @@ impl Components {
             return Ok(());
         }
         self.transport.client_for(account).map(drop).map_err(|error| error.to_string())
-    }
-
-    /// Records which of the configured accounts are our own, and how many requests may be in flight over all.
-    pub(super) fn use_from_now_on(
-        &self,
-        configured: &[Arc<Account>],
-        own: &[Arc<Account>],
-        max_in_flight: usize,
-    ) {
-        self.transport.retain_for(own);
-        self.global.set_limit(max_in_flight);
-        self.note_accounts(configured, own.len());
     }
 
     /// A poller for the account of `slot`. Must be called within a runtime.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::info;
 
 use super::apply_config::ApplyConfig;
@@ -22,13 +23,12 @@ use crate::http::{Admin, RunningConfig, Site};
 use crate::metrics::{BuildInfo, ShardInfo};
 use crate::reload::{AppliedConfig, Reloads, Triggers, reloads};
 use crate::reset::{ResetService, completion_timeout};
-use crate::shutdown::{Hangups, Shutdown};
+use crate::shutdown::Shutdown;
 use crate::snapshot::Directory;
 use crate::supervisor::{AccountsHandle, PollerStart, Supervisor};
 use crate::systemd;
 
 /// An exporter that has its listeners open and is ready to run.
-#[derive(Debug)]
 pub struct Daemon {
     options: Options,
     listeners: Listeners,
@@ -38,7 +38,7 @@ pub struct Daemon {
     health: Arc<Health>,
     running: Arc<RunningConfig>,
     in_use: AppliedConfig,
-    hangups: Hangups,
+    hangups: Signal,
     sampling_period: Duration,
 }
 
@@ -51,7 +51,8 @@ impl Daemon {
         if let Some(storage) = &options.storage {
             storage.check()?;
         }
-        let hangups = Hangups::catch()?;
+        // Caught from here on: by default it ends a process.
+        let hangups = signal(SignalKind::hangup())?;
         let tokens = Tokens::new(options.storage.clone());
         let shard = &options.shard;
         let components = Components::new(&config, shard, tokens, options.storage.clone())?;

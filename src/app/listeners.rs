@@ -16,7 +16,6 @@ use crate::shutdown::Shutdown;
 use crate::web_config::{Watch, WebConfig};
 
 /// Open listeners, and the web configuration for them.
-#[derive(Debug)]
 pub(super) struct Listeners {
     main: Vec<TcpListener>,
     pub(super) health: Option<TcpListener>,

@@ -11,13 +11,14 @@ mod authorization;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use secrecy::ExposeSecret as _;
 use tokio::sync::mpsc;
 
 use self::authorization::Authorization;
 pub use self::authorization::InvalidRedirect;
 use super::components::Components;
 use crate::account::{Account, Auth, Partner};
-use crate::auth::{LoginTokens, TokenError, Tokens};
+use crate::auth::{TokenError, Tokens};
 use crate::blocking;
 use crate::config::{Config, NoSuchAccount};
 use crate::metrics::Tally;
@@ -75,7 +76,6 @@ pub enum LoginError {
 }
 
 /// A login that is about to be made.
-#[derive(Debug)]
 pub struct Login {
     components: Components,
     account: Arc<Account>,
@@ -127,20 +127,21 @@ impl Login {
         let grant = (&code, &self.authorization.verifier);
         let redeemed =
             self.components.tokens.redeem(&self.account, &self.partner, asked_by, grant).await;
-        let tokens = redeemed.map_err(|error| {
+        let (access, refresh) = redeemed.map_err(|error| {
             let of_the_code = matches!(error, TokenError::CodeRefused(_));
             if of_the_code { LoginError::Code(error) } else { error.into() }
         })?;
-        self.check_owner(&tokens, say)?;
-        let content = tokens.refresh_line();
+        self.check_owner(access.account(), say)?;
+        let content = format!("{}\n", refresh.expose_secret());
         let file = self.file.clone();
-        let stored = blocking::run(move || replace_file(&file, &content)).await;
+        let stored = blocking::run(move || replace_file(&file, content.as_bytes())).await;
         stored.map_err(LoginError::File)?;
         say(&format!(
             "The refresh token is stored in {}. A running exporter takes it up by itself.",
             self.file.display()
         ));
-        let account = Account { auth: Auth::Token(tokens.access), ..Account::clone(&self.account) };
+        let account =
+            Account { auth: Auth::Token(access.expose().into()), ..Account::clone(&self.account) };
         let client = self.components.client(&Arc::new(account), &Arc::new(Tally::default()))?;
         account_summary::summarize(&client, &self.account, say).await;
         Ok(())
@@ -179,17 +180,17 @@ impl Login {
     /// Checks that the tokens belong to the account, as far as they name one.
     fn check_owner(
         &self,
-        tokens: &LoginTokens,
+        found: Option<&str>,
         say: &mut (dyn FnMut(&str) + Send),
     ) -> Result<(), LoginError> {
         let wanted = self.account.account_id.as_ref().map(|id| id.as_str().to_owned());
-        match (tokens.account(), wanted) {
+        match (found, wanted) {
             (Some(found), Some(wanted)) if found == wanted => {
                 say(&format!("The tokens are of the account {found}, as configured."));
             }
             (Some(found), Some(wanted)) => {
                 let name = self.account.name.to_string();
-                return Err(LoginError::OtherAccount { name, found, wanted });
+                return Err(LoginError::OtherAccount { name, found: found.to_owned(), wanted });
             }
             (Some(found), None) => say(&format!(
                 "The tokens are of the account {found}. With account_id: \"{found}\" in the \

@@ -10,7 +10,7 @@ use crate::transport::BuildError;
 use crate::web_config::WebConfig;
 
 /// Where and how the daemon serves.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Options {
     /// Where to listen; each is an address of its own.
     pub listen: Vec<ListenAddress>,

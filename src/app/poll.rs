@@ -19,7 +19,6 @@ use crate::text;
 use crate::transport::BuildError;
 
 /// What one sweep of every account gave.
-#[derive(Debug)]
 pub struct PollReport {
     /// The exposition, in Prometheus' text format.
     pub exposition: Vec<u8>,

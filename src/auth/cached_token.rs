@@ -38,7 +38,6 @@ pub(super) enum TokenRequest<'a> {
 }
 
 /// A token as its source returned it.
-#[derive(Debug)]
 pub(super) struct ObtainedToken {
     pub(super) token: Token,
     /// When it was requested: the earliest time at which its life may have begun.
@@ -52,7 +51,6 @@ pub(super) struct ObtainedToken {
 }
 
 /// The owner of a token; decides what is logged.
-#[derive(Debug)]
 pub(super) enum TokenOwner {
     /// An account's: its poller logs when it cannot be read.
     Account(AccountName),
@@ -61,7 +59,6 @@ pub(super) enum TokenOwner {
 }
 
 /// The token in use and the state of its renewal.
-#[derive(Debug)]
 pub(super) struct CachedToken {
     owner: TokenOwner,
     /// The attempts; the end of the process waits for those of refresh tokens.
@@ -71,7 +68,7 @@ pub(super) struct CachedToken {
 
 type AttemptResult = Option<Result<Token, TokenError>>;
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct State {
     current: Option<CurrentToken>,
     /// How the attempts failed since the last one that succeeded, if they did.
@@ -85,7 +82,6 @@ struct State {
     quick_refusals: Option<(Stamp, u32)>,
 }
 
-#[derive(Debug)]
 struct CurrentToken {
     obtained: ObtainedToken,
     /// Age at which it is to be renewed.
@@ -94,7 +90,6 @@ struct CurrentToken {
     refused: bool,
 }
 
-#[derive(Debug)]
 struct RenewalFailure {
     error: TokenError,
     at: Stamp,
@@ -108,7 +103,6 @@ struct RenewalFailure {
 }
 
 /// What to do for a caller that needs a token.
-#[derive(Debug)]
 enum Step {
     Use(Token),
     Fail(TokenError),

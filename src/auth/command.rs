@@ -17,11 +17,9 @@ use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use super::cached_token::ObtainedToken;
-use super::error::TokenError;
-use super::error::{CommandProblem, OUTPUT_MAX, TIME_LIMIT, TokenCommandError};
+use super::error::{CommandProblem, OUTPUT_MAX, TIME_LIMIT, TokenCommandError, TokenError};
 use super::leftover::{Leftover, MARK_VARIABLE, Outputs, new_mark};
-use super::token::Claims;
-use super::token::Token;
+use super::token::{Claims, Token};
 use crate::clock::Stamp;
 use crate::text;
 

@@ -15,8 +15,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::token::Claims;
-use super::token::Token;
+use super::token::{Claims, Token};
 use crate::account::AccountId;
 use crate::clock::Stamp;
 use crate::limit::{Limiter, Permit};
@@ -33,7 +32,7 @@ const LIFE_MAX: Duration = Duration::from_hours(24 * 366);
 const TIMEOUT_MIN: Duration = Duration::from_secs(10);
 
 /// Sends requests for tokens on behalf of one account.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct TokenClient {
     http: HttpClient,
     base_url: Url,

@@ -64,7 +64,6 @@ struct StoredAccessToken {
 }
 
 /// The storage of an account's refresh token.
-#[derive(Debug)]
 pub(super) struct TokenJournal {
     storage: Option<Storage>,
     pub(super) account: AccountName,
@@ -73,7 +72,7 @@ pub(super) struct TokenJournal {
 }
 
 /// What is stored and what could not be stored yet, for the use of one renewal.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct OpenJournal {
     files: Option<Arc<AccountFiles>>,
     pub(super) stored: Option<StoredTokens>,

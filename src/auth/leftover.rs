@@ -26,10 +26,9 @@ const END_TIMEOUT: Duration = Duration::from_secs(1);
 const SEARCH_INTERVAL: Duration = Duration::from_secs(2);
 
 /// What the last run of a program has left.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Leftover(Mutex<Option<LeftProcesses>>);
 
-#[derive(Debug)]
 struct LeftProcesses {
     /// Ends when no process of the run is there any more.
     watch: JoinHandle<()>,

@@ -19,14 +19,12 @@ mod secret_file;
 mod source;
 mod token;
 
-pub use self::error::{CommandProblem, TokenCommandError};
-pub use self::error::{LoginReason, TokenError};
+pub use self::error::{CommandProblem, LoginReason, TokenCommandError, TokenError};
 #[cfg(fuzzing)]
 pub use self::journal::uses_stored_tokens;
-pub use self::registry::{LoginTokens, Tokens};
+pub use self::registry::Tokens;
 pub use self::source::TokenSource;
-pub use self::token::Token;
-pub use self::token::TokenTimes;
+pub use self::token::{Token, TokenTimes};
 
 /// The account that a token names, if it is a JWT that does.
 pub(crate) fn account_named_in(token: &str) -> Option<String> {

@@ -20,8 +20,7 @@ use super::error::{LoginReason, TokenError};
 use super::journal::{OpenJournal, StoredTokens, TokenJournal};
 use super::partner::PartnerLogin;
 use super::secret_file::SecretFile;
-use super::token::Token;
-use super::token::TokenTimes;
+use super::token::{Token, TokenTimes};
 use crate::account::{AccountId, AccountName};
 use crate::blocking::lock;
 use crate::clock::Stamp;
@@ -29,7 +28,7 @@ use crate::limit::Permit;
 use crate::storage::StorageError;
 
 /// What all renewals of a process have in common.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct RenewalTasks {
     /// Renewals in progress, which the end of the process waits for.
     pub(super) tasks: TaskTracker,
@@ -42,7 +41,6 @@ pub(super) struct RenewalTasks {
 }
 
 /// Renews the tokens of one account.
-#[derive(Debug)]
 pub(super) struct OAuthRenewer {
     /// The access token.
     pub(super) cached: Arc<CachedToken>,

@@ -29,7 +29,6 @@ const CONCURRENCY: usize = 8;
 const PAUSE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Where the tokens of a partner's accounts come from.
-#[derive(Debug)]
 pub(super) struct PartnerLogin {
     pub(super) partner: Arc<Partner>,
     limiter: Limiter,

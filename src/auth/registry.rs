@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 use url::Url;
@@ -24,7 +24,7 @@ use super::oauth::{OAuthRenewer, RenewalTasks};
 use super::partner::PartnerLogin;
 use super::secret_file::SecretFile;
 use super::source::{Renewer, TokenKind, TokenSource};
-use super::token::Claims;
+use super::token::Token;
 use crate::account::{
     Account, AccountId, AccountName, Auth, Credential, Partner, ProxyUrl, RateLimit, Tls,
 };
@@ -38,7 +38,7 @@ use crate::transport::{Error, HttpClient};
 const STORAGE_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// Makes the sources of tokens of all accounts, and holds what they share.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Tokens {
     storage: Option<Storage>,
     renewals: Arc<RenewalTasks>,
@@ -60,26 +60,6 @@ type PartnerLoginKey = (Arc<Partner>, Url, Tls, Option<ProxyUrl>);
 
 /// What must stay the same for a renewer to be kept: the account, its number, and where its tokens come from.
 type OAuthRenewerKey = (AccountName, Option<AccountId>, PartnerLoginKey, PathBuf);
-
-/// The tokens of a login.
-#[derive(Debug)]
-pub struct LoginTokens {
-    /// The access token.
-    pub access: SecretString,
-    refresh: SecretString,
-}
-
-impl LoginTokens {
-    /// Wazzup's number of the account that the tokens are for, where they name it.
-    pub fn account(&self) -> Option<String> {
-        Claims::of(self.access.expose_secret()).account
-    }
-
-    /// The refresh token as it stands in a file.
-    pub fn refresh_line(&self) -> Vec<u8> {
-        format!("{}\n", self.refresh.expose_secret()).into_bytes()
-    }
-}
 
 impl Tokens {
     /// Sources that keep refresh tokens in `storage`, and are the only ones to use them.
@@ -144,7 +124,7 @@ impl Tokens {
         partner: &Arc<Partner>,
         transport: (HttpClient, Arc<ProcessMetrics>, Arc<Tally>),
         (code, verifier): (&SecretString, &SecretString),
-    ) -> Result<LoginTokens, TokenError> {
+    ) -> Result<(Token, SecretString), TokenError> {
         let (http, process, tally) = transport;
         let base_url = account.base_url.clone();
         let token_client = TokenClient::new(http, base_url, account.poll.timeout, process, tally);
@@ -161,7 +141,7 @@ impl Tokens {
             _ => TokenError::refused("cannot redeem the code", refused),
         })?;
         let refresh = granted.refresh.ok_or(TokenError::NoRefreshToken)?;
-        Ok(LoginTokens { access: granted.access.expose().into(), refresh })
+        Ok((granted.access, refresh))
     }
 
     /// Waits until every renewal of a refresh token that was sent is stored, or given up.

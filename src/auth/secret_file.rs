@@ -28,7 +28,6 @@ const ACCESSES_MAX: usize = 64;
 static ACCESSES: Semaphore = Semaphore::const_new(ACCESSES_MAX);
 
 /// A file with a secret, read every time, so that a replaced one is used at once.
-#[derive(Debug)]
 pub(super) struct SecretFile {
     what: &'static str,
     pub(super) path: PathBuf,

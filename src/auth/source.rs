@@ -15,8 +15,7 @@ use super::leftover::Leftover;
 use super::oauth::OAuthRenewer;
 use super::partner::PartnerLogin;
 use super::secret_file::SecretFile;
-use super::token::Token;
-use super::token::TokenTimes;
+use super::token::{Token, TokenTimes};
 use crate::account::{Account, AccountId};
 use crate::blocking::lock;
 use crate::clock::Stamp;
@@ -25,7 +24,6 @@ use crate::clock::Stamp;
 const WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// Gives an account's token.
-#[derive(Debug)]
 pub struct TokenSource {
     account: Arc<Account>,
     token_client: TokenClient,
@@ -35,7 +33,6 @@ pub struct TokenSource {
 }
 
 /// Where the token comes from.
-#[derive(Debug)]
 pub(super) enum TokenKind {
     Fixed(SecretString),
     File(SecretFile),
@@ -43,7 +40,7 @@ pub(super) enum TokenKind {
 }
 
 /// How a new token is obtained.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) enum Renewer {
     Command(Arc<[String]>, Arc<Leftover>),
     Partner(Arc<PartnerLogin>),

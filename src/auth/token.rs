@@ -61,7 +61,7 @@ impl Token {
         text::mask(text, self.secret.expose_secret())
     }
 
-    pub(super) fn expose(&self) -> &str {
+    pub(crate) fn expose(&self) -> &str {
         self.secret.expose_secret()
     }
 }

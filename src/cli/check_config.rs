@@ -6,8 +6,7 @@ use wazzup_exporter::storage::Storage;
 use wazzup_exporter::web_config::{self, WebConfig};
 
 use super::command::DaemonFlags;
-use super::error::CommandError;
-use super::output::print_line;
+use super::output::{CommandError, print_line};
 use super::startup;
 
 /// Most shards whose accounts are counted one by one.

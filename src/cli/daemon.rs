@@ -5,7 +5,7 @@ use wazzup_exporter::app::{Daemon, Options};
 use wazzup_exporter::systemd::{Notifier, Sockets};
 
 use super::command::DaemonFlags;
-use super::error::CommandError;
+use super::output::CommandError;
 use super::startup::{
     check_admin, load_shard, rename_warning, storage, until_signalled, web_options,
 };

@@ -13,9 +13,8 @@ use wazzup_exporter::simulator::{Settings, Simulator};
 use wazzup_exporter::systemd::Sockets;
 
 use super::command::DemoFlags;
-use super::error::CommandError;
 use super::flags::WebFlags;
-use super::output::print_line;
+use super::output::{CommandError, print_line};
 use super::startup::{until_signalled, web_options};
 
 /// Short enough to watch the counters move.

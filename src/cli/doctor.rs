@@ -9,8 +9,7 @@ use wazzup_exporter::shard::Shard;
 use wazzup_exporter::storage::Storage;
 
 use super::command::DoctorFlags;
-use super::error::CommandError;
-use super::output::print_line;
+use super::output::{CommandError, print_line};
 
 pub(super) async fn run(
     config: Config,

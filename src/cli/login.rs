@@ -7,8 +7,7 @@ use wazzup_exporter::app::{Login, LoginError};
 use wazzup_exporter::config::Config;
 
 use super::command::LoginFlags;
-use super::error::CommandError;
-use super::output::print_line;
+use super::output::{CommandError, print_line};
 
 /// Longest line that is read; browsers have addresses of some thousand characters at most.
 const LINE_MAX: u64 = 64 * 1024;

@@ -8,7 +8,6 @@ pub(crate) mod command;
 mod daemon;
 mod demo;
 mod doctor;
-mod error;
 mod flags;
 #[cfg(test)]
 mod generated;
@@ -26,7 +25,7 @@ use wazzup_exporter::app;
 use wazzup_exporter::systemd::Sockets;
 
 use self::command::{Cli, Command};
-pub(crate) use self::error::CommandError;
+pub(crate) use self::output::CommandError;
 use self::startup::{load, load_poll};
 
 /// Carries out the command; `sockets` are the listeners that systemd has opened.

@@ -7,7 +7,7 @@ use wazzup_exporter::config::Config;
 use wazzup_exporter::shard::Shard;
 use wazzup_exporter::storage::Storage;
 
-use super::error::CommandError;
+use super::output::CommandError;
 
 pub(super) async fn run(
     config: Config,

@@ -10,9 +10,8 @@ use wazzup_exporter::files::OpenFile;
 use wazzup_exporter::storage::AccountFolder;
 
 use super::command::ResetFlags;
-use super::error::CommandError;
 use super::flags::{ConfigFlags, StorageFolder};
-use super::output::print_line;
+use super::output::{CommandError, print_line};
 
 pub(super) async fn run(flags: ResetFlags) -> Result<(), CommandError> {
     let config = &flags.config;

@@ -7,7 +7,7 @@ use std::path::Path;
 use wazzup_exporter::simulator::{AccountSpec, Settings, Simulator};
 
 use super::command::SimulatorFlags;
-use super::error::CommandError;
+use super::output::CommandError;
 use super::output::print_line;
 use super::startup::until_signalled;
 

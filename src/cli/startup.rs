@@ -12,8 +12,8 @@ use wazzup_exporter::text;
 use wazzup_exporter::web_config::{self, WebConfig};
 
 use super::command::PollFlags;
-use super::error::CommandError;
 use super::flags::{ConfigFlags, StorageFlags, WebFlags};
+use super::output::CommandError;
 use super::shard_flags::ShardFlags;
 
 /// How many accounts are named in a warning.
@@ -118,16 +118,11 @@ pub(super) fn web_options(
         telemetry_path: web.telemetry_path.clone(),
         shard: Shard::WHOLE,
         storage: None,
-        web: load_web(web)?,
+        web: web.config_file().map(web_config::load).transpose().map_err(CommandError::usage)?,
         health_listen: web.health_listen.clone(),
         source: None,
         lifecycle: web.enable_lifecycle,
         notifier: Notifier::default(),
         admin_listen: None,
     })
-}
-
-/// The web configuration, if there is one. Its warnings are logged when it is taken into use.
-fn load_web(web: &WebFlags) -> Result<Option<WebConfig>, CommandError> {
-    web.config_file().map(web_config::load).transpose().map_err(CommandError::usage)
 }

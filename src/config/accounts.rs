@@ -21,8 +21,7 @@ use super::network::{RateLimitKeys, TlsKeys, check_base_url};
 use super::partners::Partners;
 use super::reset::{ResetKeys, reset_fault};
 use super::settings::PollKeys;
-use super::users::LabelsKeys;
-use super::users::UsersKeys;
+use super::users::{LabelsKeys, UsersKeys};
 use super::value::Address;
 
 /// An account of Wazzup24.

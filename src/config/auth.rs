@@ -11,8 +11,8 @@ use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 
 use crate::account::Auth;
-use crate::problems::hint::tellable_variable;
 use crate::problems::place::At;
+use crate::problems::read::tellable_variable;
 use crate::problems::report::Scope;
 
 use super::file_scope::FileScope;

@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -26,9 +25,7 @@ use super::source::{self, SourceFile, expand};
 use super::value::PathText;
 use crate::problems::place::{Spot, folder_of};
 use crate::problems::read::{Switches, read as read_yaml};
-use crate::problems::report::Scope;
-use crate::problems::report::{ConfigError, ConfigProblem};
-use crate::problems::report::{Noted, Report};
+use crate::problems::report::{ConfigError, ConfigProblem, Noted, Report, Scope};
 
 /// Most accounts that are named where another one was meant.
 const NAMES_SHOWN: usize = 20;
@@ -88,12 +85,6 @@ pub struct Running<'a> {
     pub files: &'a [AccountFile],
     /// Whether another account could be polled.
     pub check: &'a AccountCheck,
-}
-
-impl fmt::Debug for Running<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Running").field("files", &self.files).finish_non_exhaustive()
-    }
 }
 
 impl Running<'_> {
@@ -358,7 +349,12 @@ impl ConfigLoader<'_> {
                 if let Ok(file) = read_keys::<AccountFileKeys>(&source, &mut report) {
                     let trust = FileTrust::AccountFile { secrets_dir, stem };
                     let mut scope = Scope::new(&mut report, &source.path);
-                    found = self.check_file(&source, &file, trust, defaults, &mut scope);
+                    let list = &file.keys.accounts;
+                    if !list.is_given() {
+                        let remedy = "an account file holds that list and nothing else";
+                        missing("accounts", file.at, remedy, &mut scope);
+                    }
+                    found = self.check_accounts(&source, list, trust, defaults, &mut scope);
                 }
             }
         }
@@ -368,22 +364,6 @@ impl ConfigLoader<'_> {
         }
         let earlier = self.running.accounts_of(path);
         Candidate::new(whole.file, found, earlier, report, defaults)
-    }
-
-    fn check_file(
-        &self,
-        source: &SourceFile,
-        file: &Nested<AccountFileKeys>,
-        trust: FileTrust<'_>,
-        defaults: &Defaults,
-        scope: &mut Scope<'_>,
-    ) -> FoundAccounts {
-        let list = &file.keys.accounts;
-        if !list.is_given() {
-            let remedy = "an account file holds that list and nothing else";
-            missing("accounts", file.at, remedy, scope);
-        }
-        self.check_accounts(source, list, trust, defaults, scope)
     }
 
     fn open_account_file(&self, path: &Path) -> Result<SourceFile, String> {

@@ -9,9 +9,8 @@ use serde::Deserialize;
 use url::Url;
 
 use crate::account::Partner;
-use crate::problems::hint::{similar, tellable};
-use crate::problems::place::At;
-use crate::problems::place::Entries;
+use crate::problems::place::{At, Entries};
+use crate::problems::read::{similar, tellable};
 use crate::problems::report::Scope;
 
 use super::file_scope::FileScope;

@@ -9,8 +9,8 @@ use serde::Deserialize;
 use super::key::{Key, Nested, missing};
 use super::value::Line;
 use crate::account::{LABEL_VALUE_MAX, LabelName, Labels, USER_NAME_MAX, User, UserId};
-use crate::problems::hint::tellable;
 use crate::problems::place::{At, Entries};
+use crate::problems::read::tellable;
 use crate::problems::report::Scope;
 
 /// Label values by label names.
@@ -80,9 +80,9 @@ impl UsersKeys {
             let Some(user) = item.check(index, names, scope) else { continue };
             let at = item.keys.id.at;
             if let Some(other) = first.get(&user.id) {
-                let what = "is the id of two users of the account; remove one";
+                let what = "is the id of two users of the account; remove one; the other one is at";
                 let other = scope.spot(*other);
-                scope.conflict(at, &format!("users[{index}].id"), what, &other);
+                scope.problem(at, &format!("users[{index}].id"), format_args!("{what} {other}"));
             } else {
                 first.insert(user.id.clone(), at);
                 users.push(Arc::new(user));

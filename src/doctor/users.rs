@@ -3,8 +3,7 @@
 
 use std::collections::HashSet;
 
-use super::account::SKEW_MAX;
-use super::account::answer_remedy;
+use super::account::{SKEW_MAX, answer_remedy};
 use super::examination::Examination;
 use super::report::{Check, Findings, named};
 use crate::account::{Api, Auth, UserId};

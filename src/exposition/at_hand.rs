@@ -21,10 +21,10 @@ const PERIOD: Duration = Duration::from_millis(20);
 const BURST: u32 = 50;
 
 /// The answers that may be given again.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct AtHand(Mutex<State>);
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct State {
     /// One for each format at most.
     answers: Vec<Last>,
@@ -33,7 +33,6 @@ struct State {
 }
 
 /// The last answer to a selection.
-#[derive(Debug)]
 struct Last {
     selection: Selection,
     /// Kept, or not, by others.

@@ -18,14 +18,12 @@ use super::wanted::Wanted;
 use crate::clock::Stamp;
 
 /// Every block of the exposition.
-#[derive(Debug)]
 pub(super) struct Blocks {
     renderer: Renderer,
     sections: [Section; 2],
 }
 
 /// A piece of an exposition: the lines of one family and one run, or the description of a family.
-#[derive(Debug)]
 struct Block {
     part: Part,
     /// To see that new lines read the same, which saves compressing them.
@@ -35,7 +33,6 @@ struct Block {
 }
 
 /// Turns lines into blocks, with one buffer and one compressor for all.
-#[derive(Debug)]
 struct Renderer {
     lines: Lines,
     deflater: Deflater,
@@ -44,7 +41,6 @@ struct Renderer {
 }
 
 /// All families of users, or all of accounts.
-#[derive(Debug)]
 struct Section {
     subject: Subject,
     runs: Vec<Run>,
@@ -53,7 +49,7 @@ struct Section {
 }
 
 /// The lines of a run of users, or of accounts.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Run {
     /// One for each family.
     blocks: Vec<Block>,
@@ -70,7 +66,6 @@ enum Choice<'a> {
 }
 
 /// The parts of a document that do not depend on the process, and until when they hold.
-#[derive(Debug)]
 pub(super) struct Assembled {
     pub(super) gzip: Gzip,
     pub(super) expires: Option<Duration>,

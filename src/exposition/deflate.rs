@@ -23,7 +23,6 @@ const END: [u8; 2] = [3, 0];
 const PIECE: usize = 64 * 1024;
 
 /// Text that is compressed so that it can stand anywhere in a document.
-#[derive(Debug)]
 pub(super) struct Part {
     pub(super) packed: Box<[u8]>,
     crc: u32,
@@ -35,13 +34,11 @@ pub(super) struct Part {
 }
 
 /// Compresses parts one after the other.
-#[derive(Debug)]
 pub(super) struct Deflater {
     stream: Compress,
 }
 
 /// A gzip document without its end.
-#[derive(Debug)]
 pub(super) struct Gzip {
     pub(super) bytes: Vec<u8>,
     pub(super) checksum: Checksum,
@@ -55,7 +52,6 @@ pub(super) struct Checksum {
 }
 
 /// Makes the text of a gzip document without its end.
-#[derive(Debug)]
 pub(super) struct Inflater {
     stream: Decompress,
     packed: Bytes,

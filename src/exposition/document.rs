@@ -17,7 +17,6 @@ use crate::clock::Stamp;
 use crate::snapshot::{AccountView, Slot};
 
 /// The metrics of accounts as of one moment, in one format.
-#[derive(Debug)]
 pub(super) struct Document {
     bytes: Bytes,
     checksum: Checksum,
@@ -32,7 +31,6 @@ pub(super) struct Document {
 
 /// An exposition on its way to one client, piece by piece: the document, and the metrics of the process
 /// after it.
-#[derive(Debug)]
 pub struct Answer {
     pieces: Pieces,
     /// Bytes that are left.
@@ -42,7 +40,6 @@ pub struct Answer {
     _document: Arc<Document>,
 }
 
-#[derive(Debug)]
 enum Pieces {
     Gzip(array::IntoIter<Bytes, 2>),
     Identity(Box<Chain<Inflater, option::IntoIter<Bytes>>>),

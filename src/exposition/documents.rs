@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::at_hand::AtHand;
 use super::blocks::Blocks;
 use super::document::{Answer, Document};
-use super::wanted::{Selection, UnknownAccount, Wanted};
+use super::wanted::{NoAnswer, Selection, Wanted};
 use crate::blocking::{self, lock};
 use crate::clock::Stamp;
 use crate::metrics::ProcessMetrics;
@@ -33,7 +33,6 @@ const WHOLE_SIZE: usize = 1 << 20;
 const INFLATING: usize = 32;
 
 /// Answers to scrapes.
-#[derive(Debug)]
 pub struct Documents {
     directory: Arc<Directory>,
     process: Arc<ProcessMetrics>,
@@ -45,18 +44,6 @@ pub struct Documents {
     state: Mutex<State>,
 }
 
-/// Why there is no answer.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NoAnswer {
-    /// Too many requests wait.
-    #[error("too many requests at once")]
-    Busy,
-    /// There is no such account.
-    #[error(transparent)]
-    UnknownAccount(#[from] UnknownAccount),
-}
-
-#[derive(Debug)]
 struct State {
     blocks: Blocks,
     /// The documents that may be used again, oldest first.
@@ -68,7 +55,6 @@ struct State {
     inflating: Vec<Weak<CancellationToken>>,
 }
 
-#[derive(Debug)]
 struct Kept {
     selection: Selection,
     number: u64,

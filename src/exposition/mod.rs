@@ -20,9 +20,9 @@ mod text;
 mod wanted;
 
 pub use self::document::{Answer, text};
-pub use self::documents::{Documents, NoAnswer};
+pub use self::documents::Documents;
 pub use self::negotiate::{accepts_gzip, negotiate};
 pub use self::text::Format;
 #[cfg(fuzzing)]
 pub use self::text::label;
-pub use self::wanted::{Selection, UnknownAccount};
+pub use self::wanted::{NoAnswer, Selection};

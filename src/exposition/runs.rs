@@ -30,7 +30,6 @@ pub(super) enum Subject {
 }
 
 /// An account, or some of its users, in a run.
-#[derive(Debug)]
 pub(super) struct Source {
     pub(super) view: Arc<AccountView>,
     /// The chunks of its users; of lines about accounts none.
@@ -39,7 +38,6 @@ pub(super) struct Source {
 
 /// What lines were rendered from. It keeps neither users nor settings alive, but their addresses from being
 /// used again.
-#[derive(Debug)]
 pub(super) enum Origin {
     Settings(Weak<Account>),
     Users(Weak<Chunk>),

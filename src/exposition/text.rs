@@ -36,7 +36,6 @@ pub(super) struct Lines {
 }
 
 /// A sample line that has its name and some labels, and wants more labels or its value.
-#[derive(Debug)]
 pub(super) struct Sample<'a> {
     text: &'a mut String,
     separator: char,

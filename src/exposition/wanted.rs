@@ -22,10 +22,16 @@ pub(super) struct Wanted<'a> {
     names: Option<HashSet<&'a str>>,
 }
 
-/// No account has this name.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no account is named {0} here")]
-pub struct UnknownAccount(pub String);
+/// Why there is no answer.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoAnswer {
+    /// Too many requests are under way.
+    #[error("too many requests at once")]
+    Busy,
+    /// No account has this name.
+    #[error("no account is named {0} here")]
+    UnknownAccount(String),
+}
 
 impl<'a> Wanted<'a> {
     pub(super) fn all(all: &'a [Arc<AccountView>]) -> Self {
@@ -35,14 +41,14 @@ impl<'a> Wanted<'a> {
     pub(super) fn new(
         selection: &'a Selection,
         all: &'a [Arc<AccountView>],
-    ) -> Result<Self, UnknownAccount> {
+    ) -> Result<Self, NoAnswer> {
         if selection.accounts.is_empty() {
             return Ok(Self::all(all));
         }
         let names: HashSet<&str> = selection.accounts.iter().map(String::as_str).collect();
         let known: HashSet<&str> = all.iter().map(|view| view.account.name.as_str()).collect();
         match names.difference(&known).next() {
-            Some(name) => Err(UnknownAccount((*name).to_owned())),
+            Some(name) => Err(NoAnswer::UnknownAccount((*name).to_owned())),
             None => Ok(Self { all, names: Some(names) }),
         }
     }

@@ -30,7 +30,6 @@ const CHALLENGE: &str = "Basic realm=\"wazzup-exporter\", charset=\"UTF-8\"";
 const SITE: &str = "sec-fetch-site";
 
 /// The access rules of a listener.
-#[derive(Debug)]
 pub struct Access {
     /// As at the start. Whether there is TLS, HTTP/2 and the rate limit stay as they are here.
     started: WebConfig,
@@ -143,7 +142,6 @@ impl IntoResponse for NoAccess {
 }
 
 /// A token bucket, full at the start.
-#[derive(Debug)]
 pub(super) struct RateLimiter {
     limit: RequestRate,
     /// When the bucket will be full again.

@@ -40,7 +40,6 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 const NAME_MAX: usize = 64;
 
 /// The service of the admin listener.
-#[derive(Debug)]
 pub struct Admin {
     resets: ResetService,
     process: Arc<ProcessMetrics>,
@@ -80,7 +79,7 @@ impl Admin {
     }
 
     fn count(&self, code: AdminCode, peer: SocketAddr, account: Option<&str>) {
-        self.process.admin_refused(code);
+        self.process.admin_refusals.with_label_values(&[code.label()]).inc();
         let account: Option<String> = account.map(|account| {
             let letters = account.chars().map(|one| if one.is_control() { ' ' } else { one });
             letters.take(NAME_MAX).collect()

@@ -49,7 +49,6 @@ const HEADERS_MAX: usize = 16 * 1024;
 const STREAMS_MAX: u32 = 16;
 
 /// An open connection.
-#[derive(Debug)]
 pub(super) struct Connection {
     /// The client's address.
     pub(super) peer: SocketAddr,
@@ -58,7 +57,6 @@ pub(super) struct Connection {
 }
 
 /// The requests of a connection.
-#[derive(Debug)]
 struct Requests {
     in_progress: usize,
     /// When one last began or ended.
@@ -70,7 +68,6 @@ struct Requests {
 }
 
 /// A response that is being sent.
-#[derive(Debug)]
 struct Sending {
     number: u64,
     /// When it is late.
@@ -248,7 +245,6 @@ async fn drive<C: GracefulConnection<Error = hyper::Error>>(
 }
 
 /// A request and its response, until the last byte of that is passed on.
-#[derive(Debug)]
 struct Exchange {
     connection: Arc<Connection>,
     /// The number of the response, once it is being sent.

@@ -24,7 +24,6 @@ const WANTED_MAX: usize = 32;
 const ALIVE_MAX: usize = 8;
 
 /// Makes and shares documents; `K` says which one is meant.
-#[derive(Debug)]
 pub(super) struct SharedDocuments<K> {
     /// Held by the work, so that it is free only when that has ended.
     turn: Arc<Semaphore>,

@@ -34,7 +34,6 @@ const ASSETS: &str = "assets";
 const OTHER: &str = "other";
 
 /// What is at each path of a site.
-#[derive(Debug)]
 pub(super) struct Handlers {
     process: Arc<ProcessMetrics>,
     paths: HashMap<String, &'static str>,
@@ -71,6 +70,7 @@ pub(super) async fn count(
 ) -> Response {
     let handler = handlers.paths.get(request.uri().path()).copied().unwrap_or(OTHER);
     let response = next.run(request).await;
-    handlers.process.http_request(handler, response.status().as_str());
+    let status = response.status();
+    handlers.process.http_requests.with_label_values(&[handler, status.as_str()]).inc();
     response
 }

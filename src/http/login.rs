@@ -35,7 +35,6 @@ const CACHED_MAX: usize = 1024;
 const LOG_PERIOD: Duration = Duration::from_mins(1);
 
 /// Checks logins and caches the valid ones.
-#[derive(Debug)]
 pub(super) struct Logins {
     key: hmac::Key,
     valid: Mutex<HashSet<[u8; 32]>>,

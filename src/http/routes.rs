@@ -37,7 +37,6 @@ use crate::reload::Reloads;
 use crate::snapshot::Directory;
 
 /// What the responses of the site are built from.
-#[derive(Debug)]
 pub struct Site {
     /// The accounts.
     pub directory: Arc<Directory>,
@@ -58,7 +57,6 @@ pub struct Site {
 }
 
 /// What requests share.
-#[derive(Debug)]
 struct SiteState {
     site: Site,
     scrapes: Arc<Documents>,
@@ -175,7 +173,7 @@ async fn scrape(
     let answer = match state.scrapes.answer(selection, gzip).await {
         Ok(answer) => answer,
         Err(NoAnswer::Busy) => return overloaded(),
-        Err(NoAnswer::UnknownAccount(error)) => {
+        Err(error @ NoAnswer::UnknownAccount(_)) => {
             return plain_text(StatusCode::NOT_FOUND, format!("{error}\n"));
         }
     };

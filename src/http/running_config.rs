@@ -1,6 +1,5 @@
 //! The configuration in use, as `/config` shows it.
 
-use std::fmt;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -39,12 +38,6 @@ impl RunningConfig {
     /// The text, in YAML.
     pub(super) fn text(&self) -> String {
         (self.render.load_full())()
-    }
-}
-
-impl fmt::Debug for RunningConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("RunningConfig")
     }
 }
 

@@ -22,7 +22,7 @@ use crate::shutdown::DRAIN;
 use crate::web_config::ServerTls;
 
 /// The service of a listener.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Service {
     routes: Router,
     access: Option<Arc<Access>>,

@@ -13,10 +13,8 @@ use crate::blocking::lock;
 const WAITING_MAX: usize = 64;
 
 /// Hands out turns.
-#[derive(Debug)]
 pub(super) struct Turns(Arc<Mutex<TurnQueue>>);
 
-#[derive(Debug)]
 struct TurnQueue {
     free: usize,
     /// Requests that wait, each with its round and network. A network has one turn per round, so the rounds of
@@ -27,7 +25,6 @@ struct TurnQueue {
 }
 
 /// A turn, until it is dropped: the work holds it to its end.
-#[derive(Debug)]
 pub(super) struct Turn(Arc<Mutex<TurnQueue>>);
 
 impl Turns {

@@ -14,7 +14,6 @@ use rustix::time::{ClockId, clock_gettime};
 use super::registration::{counter, gauge};
 
 /// The process' own use of processor, memory, descriptors and threads.
-#[derive(Debug)]
 pub(super) struct OsMetrics {
     cpu: Counter,
     resident: Gauge,

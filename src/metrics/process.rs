@@ -29,7 +29,6 @@ pub struct BuildInfo {
 }
 
 /// Metrics that belong to no account; one per process.
-#[derive(Debug)]
 pub struct ProcessMetrics {
     registry: Registry,
     os: OsMetrics,
@@ -37,15 +36,14 @@ pub struct ProcessMetrics {
     loads: LoadMetrics,
     shard: ShardMetrics,
     account_files: GaugeVec,
-    admin_refusals: CounterVec,
-    http_requests: CounterVec,
+    pub(crate) admin_refusals: CounterVec,
+    pub(crate) http_requests: CounterVec,
     pub(crate) login_failures: Counter,
     /// Held while metrics are gathered, and while the series of a metric are replaced.
     gathering: Mutex<()>,
 }
 
 /// Which accounts the process polls.
-#[derive(Debug)]
 struct ShardMetrics {
     ordinal: Gauge,
     shards: Gauge,
@@ -54,7 +52,6 @@ struct ShardMetrics {
 }
 
 /// How loading configurations went.
-#[derive(Debug)]
 struct LoadMetrics {
     /// `successful` is 1 while nothing failed.
     failed: Mutex<FailedLoads>,
@@ -167,16 +164,6 @@ impl ProcessMetrics {
                 self.http_requests.with_label_values(&[*handler, code]);
             }
         }
-    }
-
-    /// Counts a request to the main listener by what it was for and the status of its answer.
-    pub fn http_request(&self, handler: &str, code: &str) {
-        self.http_requests.with_label_values(&[handler, code]).inc();
-    }
-
-    /// Counts a refused request to the admin listener.
-    pub fn admin_refused(&self, code: AdminCode) {
-        self.admin_refusals.with_label_values(&[code.label()]).inc();
     }
 
     /// Counts the time a request to upstream took, however it ended.

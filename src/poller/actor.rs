@@ -35,7 +35,6 @@ const PAUSE_LOGGED_FROM: Duration = Duration::from_mins(1);
 const FILES_TIMEOUT: Duration = DISK_TIMEOUT.saturating_mul(3);
 
 /// Polls one account.
-#[derive(Debug)]
 pub struct Poller {
     pub(super) client: Arc<Client>,
     pub(super) writer: Writer,

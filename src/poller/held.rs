@@ -19,7 +19,6 @@ use crate::shutdown::Shutdown;
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// An account's poller that sweeps no more until this is dropped: no request for a counter is open.
-#[derive(Debug)]
 pub struct HeldPoller {
     /// The poller, and where it is given back; `None` once that was done.
     held: Option<(Poller, oneshot::Sender<Poller>)>,
@@ -28,7 +27,6 @@ pub struct HeldPoller {
 }
 
 /// The counters of every user, and what the request to clear them is sent with.
-#[derive(Debug)]
 pub struct BeforeReset {
     /// The counters.
     pub readings: Readings,

@@ -24,7 +24,6 @@ use crate::transport::Error;
 pub(super) const RETRY_MAX: Duration = Duration::from_mins(1);
 
 /// When lists are due, and the requests for them that are open.
-#[derive(Debug)]
 pub(super) struct Lists {
     /// When the list of users is due, if it is configured; `None` while a request for it is open.
     pub(super) users: Option<Instant>,
@@ -42,7 +41,6 @@ pub(super) struct Lists {
 }
 
 /// The result of a request for lists.
-#[derive(Debug)]
 pub(super) enum ListUpdate {
     Users(Result<Listed<Vec<ListedUser>>, Error>),
     ChannelsAndRoles(Result<Listed<Vec<Channel>>, Error>, Result<Option<Listed<Roles>>, Error>),

@@ -16,7 +16,6 @@ mod actor;
 mod apply_lists;
 mod counter_requests;
 mod full_read;
-mod handover;
 mod held;
 mod identity;
 mod list_requests;
@@ -33,9 +32,8 @@ mod users;
 
 pub use self::actor::{PUBLISH_PERIOD, Poller};
 pub use self::full_read::{FullReadError, Readings};
-pub use self::handover::{Predecessor, StartMode};
 pub use self::held::{BeforeReset, HeldPoller};
 #[cfg(fuzzing)]
 pub use self::persist::uses_saved_trends;
 pub use self::registry::{PollerHandle, Registry};
-pub use self::slots::{changed_slot, mark_down, new_slot};
+pub use self::slots::{Predecessor, StartMode, changed_slot, mark_down, new_slot};

@@ -30,7 +30,6 @@ const VERSION: u32 = 1;
 const REFRESH_MAX: Duration = Duration::from_secs(30);
 
 /// The account's file, opened when it is first needed.
-#[derive(Debug)]
 pub(super) struct TrendFile {
     account: AccountName,
     files: Arc<AccountFiles>,

@@ -39,7 +39,6 @@ pub struct PollerHandle {
 
 /// What keeps a poller from sending further requests: it is to stop, or a reset needs it. Its entry in the
 /// registry is removed when this is dropped.
-#[derive(Debug)]
 pub(super) struct Interrupts {
     /// Asks the poller to stop after the requests in flight.
     pub(super) stop: Shutdown,

@@ -9,12 +9,11 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tracing::debug;
 
 use super::actor::{PUBLISH_PERIOD, Poller};
-use super::handover::{StartMode, SweepSchedule};
 use super::held::HeldPoller;
 use super::outcomes::SweepOutcomes;
 use super::registry::{HoldRequest, Interrupts, Registry};
 use super::report::Outage;
-use super::slots::changed_view;
+use super::slots::{StartMode, SweepSchedule, changed_view};
 use super::state::PollState;
 use super::sweep::SweepPace;
 use crate::api::Client;

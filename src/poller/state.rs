@@ -18,7 +18,6 @@ use crate::snapshot::{AccountView, Attempt, Facts, FailingReason, ListStatus, Us
 use crate::transport::Error;
 
 /// The poller's own copy of what is known, ahead of what is published.
-#[derive(Debug)]
 pub(super) struct PollState {
     pub(super) account: Arc<Account>,
     pub(super) facts: Facts,
@@ -36,7 +35,6 @@ pub(super) struct PollState {
 }
 
 /// What decides what counters are worth.
-#[derive(Debug)]
 pub(super) struct TrustBasis {
     lists: ChannelsAndRoles,
     not_known: bool,

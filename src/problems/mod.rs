@@ -8,7 +8,6 @@
 //!
 //! Nothing here prints a value that may be a secret, wherever a person put it by mistake.
 
-pub(crate) mod hint;
 pub(crate) mod place;
 pub(crate) mod read;
 pub(crate) mod report;

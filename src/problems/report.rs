@@ -163,11 +163,6 @@ impl<'r> Scope<'r> {
         None
     }
 
-    /// Notes that a key contradicts what stands at `other`.
-    pub(crate) fn conflict(&mut self, at: At, key: &str, what: impl Display, other: &Spot) {
-        self.problem(at, key, format_args!("{what}; the other one is at {other}"));
-    }
-
     /// Notes a warning about a key.
     pub(crate) fn warn(&mut self, at: At, key: &str, what: impl Display) {
         let message = self.message(key, &what);

@@ -11,7 +11,6 @@ use crate::poller::PollerHandle;
 use crate::storage::{AccountFolder, Storage};
 
 /// The resets of one account. It is kept when the account is renamed or its settings change.
-#[derive(Debug)]
 pub(super) struct AccountResets {
     pub(super) journal: ResetJournal,
     /// Held while a reset is in flight.

@@ -59,7 +59,6 @@ pub(super) enum JournalError {
 }
 
 /// An account's resets.
-#[derive(Debug)]
 pub(super) struct ResetJournal {
     folder: AccountFolder,
     storage: Option<Storage>,

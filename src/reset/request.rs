@@ -10,7 +10,6 @@ use crate::counter::CounterType;
 use crate::poller::Readings;
 
 /// A request for a reset with a valid token; nothing else is validated yet.
-#[derive(Debug)]
 pub struct ResetRequest {
     /// The declared type of the body.
     pub content_type: Option<Vec<u8>>,

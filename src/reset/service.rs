@@ -25,10 +25,9 @@ use crate::storage::{AccountFolder, DISK_TIMEOUT, Storage};
 use crate::text;
 
 /// Executes resets; clones are of the same service.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ResetService(Arc<Inner>);
 
-#[derive(Debug)]
 struct Inner {
     registry: Arc<Registry>,
     elsewhere: Arc<Elsewhere>,
@@ -40,14 +39,12 @@ struct Inner {
 }
 
 /// An account of which a valid reset token was given.
-#[derive(Debug)]
 pub struct AdmittedReset {
     poller: PollerHandle,
     limits: Reset,
 }
 
 /// Why a request goes no further than its token.
-#[derive(Debug)]
 pub enum NotAdmitted {
     /// It is refused.
     Refused(AdminCode),

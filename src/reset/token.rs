@@ -29,7 +29,6 @@ const FILES_TIMEOUT: Duration = Duration::from_secs(5);
 type Digest = [u8; 32];
 
 /// The reset tokens of all accounts.
-#[derive(Debug)]
 pub(super) struct ResetTokens {
     /// The digest of a random token.
     dummy: Digest,

@@ -11,13 +11,12 @@ use crate::blocking::lock;
 use crate::metrics::Tally;
 
 /// The accounts being polled, in configuration order.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Directory {
     slots: ArcSwap<Vec<Arc<Slot>>>,
 }
 
 /// Where one account's current view is found.
-#[derive(Debug)]
 pub struct Slot {
     /// The account's counters; they outlive restarts of its poller.
     pub tally: Arc<Tally>,
@@ -30,7 +29,6 @@ pub struct Slot {
 
 /// The right to publish in a slot. There is one at a time: a newer one ends it, so that a poller that
 /// was given up cannot overwrite its successor when it wakes up after all.
-#[derive(Debug)]
 pub struct Writer {
     pub(crate) slot: Arc<Slot>,
     number: u64,

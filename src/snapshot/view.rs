@@ -18,7 +18,6 @@ pub const CHUNK_USERS: usize = 64;
 pub type Chunk = Vec<UserView>;
 
 /// Everything that is known of an account, as of one publication.
-#[derive(Debug)]
 pub struct AccountView {
     /// The account's settings when this was published.
     pub account: Arc<Account>,

@@ -7,14 +7,14 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{
-    Access, AtFlags, Mode, OFlags, accessat, chmodat, fchmod, fsync, mkdirat, open, openat,
+    Access, AtFlags, Mode, OFlags, accessat, chmodat, fchmod, fstat, fsync, mkdirat, open, openat,
     renameat, unlinkat,
 };
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
 use super::error::StorageError;
-use crate::files::FolderAccess;
+use crate::files::FileMode;
 
 /// Largest file that is written or read, logs excepted, in bytes.
 pub const SIZE_MAX: u64 = 64 << 20;
@@ -27,7 +27,6 @@ const FOLDER_MODE: Mode = Mode::RWXU;
 const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
 
 /// An open folder.
-#[derive(Debug)]
 pub(super) struct Folder {
     fd: OwnedFd,
     /// As it was when opened; for messages only.
@@ -90,24 +89,26 @@ impl Folder {
     /// may write to this one, as to the root of a volume, and for root, who may use everybody's. In the
     /// former case the write permission of its group, which `fsGroup` gives at each mount, is taken away.
     pub(super) fn check_private(&self, inner: Self) -> Result<Self, StorageError> {
-        let (outer, access) = (self.access()?, inner.access()?);
-        let is_shared = !outer.is_private();
-        if (is_shared || geteuid().is_root()) && !access.is_own() {
+        let ((outer, _), (mode, is_own)) = (self.access()?, inner.access()?);
+        let is_shared = outer.is_writable_by_group_or_others();
+        if (is_shared || geteuid().is_root()) && !is_own {
             return Err(StorageError::Foreign(inner.path));
         }
-        if is_shared && access.is_open_to_group_only() {
-            let closed = fchmod(&inner.fd, FOLDER_MODE);
-            closed.map_err(|error| failed("close", inner.path.clone(), error))?;
+        if !mode.is_writable_by_group_or_others() {
             return Ok(inner);
         }
-        if access.is_private() {
-            return Ok(inner);
+        if !is_shared || mode.is_writable_by_others() {
+            return Err(StorageError::Exposed { path: inner.path, mode });
         }
-        Err(StorageError::Exposed { path: inner.path, mode: access.mode() })
+        let closed = fchmod(&inner.fd, FOLDER_MODE);
+        closed.map_err(|error| failed("close", inner.path.clone(), error))?;
+        Ok(inner)
     }
 
-    fn access(&self) -> Result<FolderAccess, StorageError> {
-        FolderAccess::of(&self.fd).map_err(|error| failed("open", self.path.clone(), error))
+    /// Who may write to the folder, and whether it is our own.
+    fn access(&self) -> Result<(FileMode, bool), StorageError> {
+        let stat = fstat(&self.fd).map_err(|error| failed("open", self.path.clone(), error))?;
+        Ok((FileMode::of(stat.st_mode), stat.st_uid == geteuid().as_raw()))
     }
 
     /// Whether this process may create something here; a read-only file system is noticed, too.
@@ -212,11 +213,6 @@ impl Folder {
         source: impl Into<io::Error>,
     ) -> StorageError {
         failed(action, self.path(name), source)
-    }
-
-    /// The error for what the system is not even asked.
-    pub(super) fn invalid(&self, name: &str, why: &'static str) -> StorageError {
-        self.failed("use", name, io::Error::new(io::ErrorKind::InvalidInput, why))
     }
 }
 

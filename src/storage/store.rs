@@ -44,7 +44,6 @@ pub struct Storage {
 }
 
 /// One account's folder, locked until this is dropped.
-#[derive(Debug)]
 pub struct AccountStore {
     folder: Folder,
     lock: File,
@@ -52,7 +51,6 @@ pub struct AccountStore {
 
 /// One account's files, for several parts of the process. The folder is locked by the first operation and
 /// unlocked when the last clone of the [`Arc`] is dropped.
-#[derive(Debug)]
 pub struct AccountFiles {
     storage: Storage,
     folder: AccountFolder,
@@ -124,7 +122,6 @@ impl Storage {
         file: &str,
     ) -> Result<Option<Vec<u8>>, StorageError> {
         let Some(folder) = self.existing(&folder.into())? else { return Ok(None) };
-        check_name(&folder, file)?;
         folder.read(file)
     }
 
@@ -139,7 +136,6 @@ impl Storage {
         file: &str,
     ) -> Result<Option<File>, StorageError> {
         let Some(folder) = self.existing(&folder.into())? else { return Ok(None) };
-        check_name(&folder, file)?;
         folder.file(file, OFlags::RDONLY)
     }
 
@@ -229,7 +225,6 @@ impl AccountStore {
     /// [`StorageError::TooLarge`] above [`SIZE_MAX`]; [`StorageError::NotPlain`] if a symbolic link
     /// or anything else but a file is in its place; otherwise what the system says.
     pub fn read(&self, file: &str) -> Result<Option<Vec<u8>>, StorageError> {
-        check_name(&self.folder, file)?;
         self.folder.read(file)
     }
 
@@ -238,7 +233,6 @@ impl AccountStore {
     /// # Errors
     /// As for [`read`](Self::read), but of any size.
     pub fn open(&self, file: &str) -> Result<Option<File>, StorageError> {
-        check_name(&self.folder, file)?;
         self.folder.file(file, OFlags::RDONLY)
     }
 
@@ -249,7 +243,6 @@ impl AccountStore {
     /// As for [`read`](Self::read); the old content remains, except that the new one may already be
     /// there, not yet safe from a power loss, if the very last step fails.
     pub fn write(&mut self, file: &str, bytes: &[u8]) -> Result<(), StorageError> {
-        check_name(&self.folder, file)?;
         if bytes.len() as u64 > SIZE_MAX {
             return Err(StorageError::TooLarge { path: self.folder.path(file), limit: SIZE_MAX });
         }
@@ -265,10 +258,6 @@ impl AccountStore {
     /// # Errors
     /// As for [`read`](Self::read), but of any size, and if `line` holds a line break itself.
     pub fn append(&mut self, file: &str, line: &[u8]) -> Result<(), StorageError> {
-        check_name(&self.folder, file)?;
-        if line.contains(&b'\n') {
-            return Err(self.folder.invalid(file, "a line must not hold a line break"));
-        }
         let log = self.folder.open_or_create(file, OFlags::RDWR | OFlags::APPEND)?;
         let failed = |source| self.folder.failed("write", file, source);
         let length = log.metadata().map_err(failed)?.len();
@@ -303,7 +292,8 @@ fn place_of(path: &Path) -> Result<(Folder, String, String), StorageError> {
     let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let folder = Folder::existing(folder::or_current(path.parent().unwrap_or(&path)))?;
     let Some(name) = path.file_name().and_then(OsStr::to_str).map(str::to_owned) else {
-        return Err(folder.invalid("", "the file's name is not text"));
+        let why = io::Error::new(io::ErrorKind::InvalidInput, "the file's name is not text");
+        return Err(folder.failed("use", "", why));
     };
     // Refuses a folder or a pipe, which renaming would not replace or replace silently.
     folder.file(&name, OFlags::RDONLY)?;
@@ -359,14 +349,6 @@ fn append_line(mut log: File, length: u64, line: &[u8]) -> io::Result<()> {
     let torn: &[u8] = if last == [b'\n'] { b"" } else { b"\n" };
     log.write_all(&[torn, line, b"\n"].concat())?;
     log.sync_all()
-}
-
-/// Names are chosen by callers, not by users; this only keeps a mistake inside the folder.
-fn check_name(folder: &Folder, file: &str) -> Result<(), StorageError> {
-    if file.is_empty() || file.starts_with('.') || file.contains(['/', '\0']) {
-        return Err(folder.invalid(file, "a file's name has no slash and no dot in front"));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

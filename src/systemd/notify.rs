@@ -24,10 +24,9 @@ const STATUS_PERIOD: Duration = Duration::from_secs(5);
 const START_EXTENSION: Duration = Duration::from_secs(30);
 
 /// The socket of the service manager, or none.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Notifier(Option<Arc<Link>>);
 
-#[derive(Debug)]
 struct Link {
     socket: UnixDatagram,
     manager: SocketAddr,
@@ -40,7 +39,6 @@ struct Link {
 }
 
 /// Reports a reload to the service manager until it is dropped.
-#[derive(Debug)]
 #[must_use = "the reload is over when this is dropped"]
 pub struct Reloading(Option<Arc<Link>>);
 

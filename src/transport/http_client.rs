@@ -1,6 +1,5 @@
 //! Sends requests, and says what stood in the way: the HTTP client hides which proxy refused and how.
 
-use std::fmt;
 use std::time::Duration;
 
 use hyper_util::client::proxy::matcher::Intercept;
@@ -79,11 +78,5 @@ impl HttpClient {
         }
         let status = request.send().await.ok()?.status();
         (!status.is_success()).then_some(status)
-    }
-}
-
-impl fmt::Debug for HttpClient {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HttpClient").finish_non_exhaustive()
     }
 }

@@ -13,7 +13,6 @@ use serde_json::value::RawValue;
 const FIELDS_MAX: usize = 1000;
 
 /// An object whose values are read only where they are asked for.
-#[derive(Debug)]
 pub struct Object<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
 impl<'a> Object<'a> {

@@ -20,8 +20,7 @@ use rustls::{
 };
 
 use super::names::ClientAuth;
-use super::pem::Authority;
-use super::x509::CertificateFields;
+use super::pem::{Authority, CertificateFields};
 
 /// What is asked of clients.
 pub(super) struct ClientVerifier {

@@ -5,9 +5,8 @@
 use hyper::header::{HeaderName, HeaderValue};
 use serde_saphyr::Spanned;
 
-use crate::problems::hint::tellable;
-use crate::problems::place::Entries;
-use crate::problems::place::place;
+use crate::problems::place::{Entries, place};
+use crate::problems::read::tellable;
 use crate::problems::report::Scope;
 
 /// Headers of every answer, in the order of the file.

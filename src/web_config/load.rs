@@ -10,14 +10,11 @@ use super::files::{FileDigests, Files};
 use super::headers::{self, Headers, HeadersKeys};
 use super::rate::{RateKeys, RequestRate};
 use super::tls::ServerTls;
-use super::tls_section::ServerTlsKeys;
-use super::tls_section::check_switch;
+use super::tls_section::{ServerTlsKeys, check_switch};
 use super::users::{Users, UsersKeys};
 use crate::problems::place::place;
-use crate::problems::read::Written;
-use crate::problems::read::{Switches, read as read_yaml};
-use crate::problems::report::Scope;
-use crate::problems::report::{Noted, Report};
+use crate::problems::read::{Switches, Written, read as read_yaml};
+use crate::problems::report::{Noted, Report, Scope};
 use crate::problems::{ConfigError, ConfigProblem};
 
 /// A valid web configuration; by default there is nothing in it.

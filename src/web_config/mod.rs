@@ -22,7 +22,6 @@ mod tls;
 mod tls_section;
 mod users;
 mod watch;
-mod x509;
 
 pub use self::headers::Headers;
 pub use self::load::{WebConfig, load};

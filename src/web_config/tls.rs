@@ -12,8 +12,7 @@ use super::clients::ClientVerifier;
 use super::files::Files;
 use super::names::ClientAuth;
 use super::protocol::Protocol;
-use super::tls_section::check_switch;
-use super::tls_section::{ServerTlsKeys, check_unasked};
+use super::tls_section::{ServerTlsKeys, check_switch, check_unasked};
 use crate::problems::place::place;
 use crate::problems::report::Scope;
 

@@ -9,8 +9,7 @@ use serde_saphyr::Spanned;
 
 use super::files::Files;
 use super::names::{self, ClientAuth};
-use super::pem::{self, Authority};
-use super::x509::CertificateFields;
+use super::pem::{self, Authority, CertificateFields};
 
 use crate::problems::place::{At, place};
 use crate::problems::read::Written;

@@ -13,9 +13,8 @@ use base64::engine::{DecodePaddingMode, Engine as _, GeneralPurpose, GeneralPurp
 use serde_saphyr::Spanned;
 use subtle::ConstantTimeEq as _;
 
-use crate::problems::hint::tellable;
-use crate::problems::place::Entries;
-use crate::problems::place::place;
+use crate::problems::place::{Entries, place};
+use crate::problems::read::tellable;
 use crate::problems::report::Scope;
 
 /// The costs that exist, as powers of two.

@@ -8,7 +8,7 @@ use super::load::{WebConfig, read};
 use crate::problems::ConfigError;
 
 /// The files of a web configuration under observation.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Watch {
     path: std::path::PathBuf,
     /// What was judged last.

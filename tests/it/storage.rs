@@ -44,7 +44,7 @@ fn child() {
         }
         "fill" => fill(&mut storage.account("acme").unwrap()),
         "try" => {
-            report(storage.account("acme").unwrap_err());
+            report(storage.account("acme").map(drop).unwrap_err());
             report(storage.check().map_or_else(|error| error.to_string(), |()| "fine".to_owned()));
         }
         other => panic!("no role {other}"),
@@ -85,7 +85,7 @@ fn another_process_is_refused_until_the_owner_is_killed() {
     for _ in 0..2 {
         let mut child = start(&mut this_binary(), "hold", temporary.path());
         assert_eq!(lines(&mut child).next().unwrap(), "held");
-        let refused = storage.account("acme").unwrap_err();
+        let refused = storage.account("acme").map(drop).unwrap_err();
         let held_by =
             |pid| matches!(refused, StorageError::Locked { pid: Some(it), .. } if it == pid);
         assert!(held_by(child.id()), "{refused:?}");

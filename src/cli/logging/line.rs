@@ -13,7 +13,6 @@ use tracing::{Event, Level, Metadata};
 use super::super::flags::LogFormat;
 
 /// A line that is being composed.
-#[derive(Debug)]
 pub(super) struct LogLine {
     format: LogFormat,
     text: String,

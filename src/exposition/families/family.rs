@@ -17,7 +17,6 @@ pub(in crate::exposition) struct Context<'a> {
 }
 
 /// A metric family with samples per user or per account.
-#[derive(Debug)]
 pub(in crate::exposition) struct Family {
     name: &'static str,
     kind: Kind,
@@ -29,7 +28,6 @@ pub(in crate::exposition) struct Family {
 }
 
 /// Writes the samples of one user or of one account.
-#[derive(Debug)]
 pub(super) enum Write {
     PerUser(fn(&mut Samples<'_>, &UserView, &Context<'_>)),
     PerAccount(fn(&mut Samples<'_>, &Context<'_>)),

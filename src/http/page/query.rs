@@ -37,7 +37,7 @@ pub(in crate::http) struct PageQuery {
 }
 
 /// What a page shows.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct PageSelection<'a> {
     /// Accounts with their users.
     pub(super) accounts: Vec<AccountSelection<'a>>,
@@ -50,7 +50,6 @@ pub(super) struct PageSelection<'a> {
 }
 
 /// What a page shows of an account.
-#[derive(Debug)]
 pub(super) struct AccountSelection<'a> {
     pub(super) account: &'a AccountStatus,
     /// Users in the table.

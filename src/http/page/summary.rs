@@ -11,7 +11,6 @@ use crate::snapshot::RedOf;
 const TOP: usize = 5;
 
 /// Sums over the users that a search found, of one account, or of all accounts.
-#[derive(Debug)]
 pub(super) struct Summary<'a> {
     accounts: &'a [&'a AccountStatus],
     users: &'a [&'a UserStatus],
