@@ -8,7 +8,7 @@
 //! has: an account never has two. The supervisor also ticks [`Health`], which shows that the runtime is
 //! working.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -169,7 +169,7 @@ where
     /// Starts, keeps or ends pollers until they are those of `accounts`.
     pub fn replace_accounts(&mut self, accounts: Vec<Arc<Account>>) -> Changes {
         let pollers = self.pollers.iter().filter(|(_, task)| !task.stop.has_begun());
-        let mut earlier: HashMap<AccountName, Id> =
+        let mut earlier: BTreeMap<AccountName, Id> =
             pollers.map(|(id, task)| (task.slot.view().account.name.clone(), *id)).collect();
         let mut changes = Changes::default();
         let mut slots = Vec::with_capacity(accounts.len());

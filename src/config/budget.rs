@@ -42,20 +42,27 @@ struct Demand {
     interval: Duration,
 }
 
-/// Accounts that share a limit, because they have the same credential.
-pub(super) fn groups(accounts: &[Placed]) -> HashMap<Credential, Vec<&Placed>> {
-    let mut groups: HashMap<_, Vec<_>> = HashMap::new();
+/// Accounts that share a limit, because they have the same credential; in the order of the file, because of
+/// many problems only the first are reported.
+pub(super) fn groups(accounts: &[Placed]) -> Vec<(Credential, Vec<&Placed>)> {
+    let mut groups: Vec<(Credential, Vec<&Placed>)> = Vec::new();
+    let mut places = HashMap::new();
     for placed in accounts {
-        groups.entry(placed.account.credential()).or_default().push(placed);
+        let credential = placed.account.credential();
+        let place = *places.entry(credential.clone()).or_insert(groups.len());
+        match groups.get_mut(place) {
+            Some((_, group)) => group.push(placed),
+            None => groups.push((credential, vec![placed])),
+        }
     }
     groups
 }
 
 /// Notes every group of accounts that cannot be served.
 pub(super) fn check(accounts: &[Placed], report: &mut Report) {
-    for group in groups(accounts).values() {
+    for (_, group) in groups(accounts) {
         if let Some(first) = group.first() {
-            check_group(group, first, report);
+            check_group(&group, first, report);
         }
     }
 }

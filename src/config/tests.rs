@@ -228,6 +228,22 @@ fn numbers_have_bounds() {
 }
 
 #[test]
+fn of_many_problems_the_first_of_the_file_are_reported() {
+    let account = |number| {
+        format!(
+            "- {{name: a{number}, auth: {{token: t{number}}}, users: [{{id: '1'}}], rate_limit: {{requests: 1, per: 1h}}}}\n"
+        )
+    };
+    let accounts: String = (0..60).map(account).collect();
+    let problems = problems(&format!("accounts:\n{accounts}"));
+    let lines: Vec<&str> = problems.lines().collect();
+    for (number, line) in lines.iter().take(50).enumerate() {
+        assert!(line.starts_with(&format!("{}:3: accounts[{number}]", number + 2)), "{line}");
+    }
+    assert_eq!(lines.get(50..), Some(&["and 10 more"][..]), "{problems}");
+}
+
+#[test]
 fn addresses_must_be_safe_for_a_token() {
     let unencrypted = "would send the token unencrypted; write https://, or set \
                        allow_insecure_http: true (http is for localhost, 127.0.0.0/8 and [::1])";

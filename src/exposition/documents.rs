@@ -305,7 +305,8 @@ mod tests {
         assert!(!text.contains("process_") && !text.contains("account=\"third\""), "{text}");
         let text = text_of(&documents, &["other", "third"]).await.unwrap();
         assert_eq!([counters(&text, "one").len(), counters(&text, "third").len()], [0, 3]);
-        let unknown = text_of(&documents, &["one", "fourth"]).await.unwrap_err();
+        let unknown =
+            text_of(&documents, &["one", "fourth", "fifth", "sixth", "seventh"]).await.unwrap_err();
         assert_eq!(unknown.to_string(), "no account is named fourth here");
         assert!(text_of(&documents, &[]).await.unwrap().contains("process_cpu_seconds_total"));
     }

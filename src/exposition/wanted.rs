@@ -45,11 +45,11 @@ impl<'a> Wanted<'a> {
         if selection.accounts.is_empty() {
             return Ok(Self::all(all));
         }
-        let names: HashSet<&str> = selection.accounts.iter().map(String::as_str).collect();
         let known: HashSet<&str> = all.iter().map(|view| view.account.name.as_str()).collect();
-        match names.difference(&known).next() {
-            Some(name) => Err(NoAnswer::UnknownAccount((*name).to_owned())),
-            None => Ok(Self { all, names: Some(names) }),
+        let names = || selection.accounts.iter().map(String::as_str);
+        match names().find(|name| !known.contains(name)) {
+            Some(name) => Err(NoAnswer::UnknownAccount(name.to_owned())),
+            None => Ok(Self { all, names: Some(names().collect()) }),
         }
     }
 

@@ -3,7 +3,7 @@
 //! Unlike a sweep it is all or nothing: one user who cannot be read makes it incomplete. The readings
 //! also go into the poller's state, for users that are polled.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
 use tokio::time::timeout;
@@ -79,7 +79,7 @@ impl Poller {
         if listed.list.is_empty() {
             return Err(FullReadError::Empty);
         }
-        let mut users: HashSet<UserId> =
+        let mut users: BTreeSet<UserId> =
             self.account().users.iter().map(|user| user.id.clone()).collect();
         for user in listed.list {
             users.insert(UserId::parse(&user.id).map_err(|_| FullReadError::Id)?);

@@ -4,7 +4,7 @@
 //! ([`PollerHandle::hold`]): between two sweeps the poller sends itself as a [`HeldPoller`], and goes on
 //! when that is dropped.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -21,7 +21,7 @@ pub(super) type HoldRequest = oneshot::Sender<HeldPoller>;
 /// The running pollers, by account name.
 #[derive(Debug, Default)]
 pub struct Registry {
-    pollers: Mutex<HashMap<AccountName, PollerHandle>>,
+    pollers: Mutex<BTreeMap<AccountName, PollerHandle>>,
     pub(crate) changed: Notify,
 }
 
@@ -57,7 +57,7 @@ impl Registry {
         lock(&self.pollers).get(&name).cloned()
     }
 
-    /// Every poller.
+    /// Every poller, in the order of the accounts' names.
     pub fn all(&self) -> Vec<PollerHandle> {
         lock(&self.pollers).values().cloned().collect()
     }

@@ -2,7 +2,7 @@
 //!
 //! Their reset tokens are checked here, too, so that only those who may reset an account learn where.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
@@ -11,7 +11,7 @@ use crate::blocking::lock;
 
 /// Where the resets of accounts are that are polled elsewhere.
 #[derive(Debug, Default)]
-pub struct Elsewhere(Mutex<Arc<HashMap<AccountName, ElsewhereAccount>>>);
+pub struct Elsewhere(Mutex<Arc<BTreeMap<AccountName, ElsewhereAccount>>>);
 
 /// An account that another process polls.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +36,7 @@ impl Elsewhere {
         *lock(&self.0) = Arc::new(elsewhere.collect());
     }
 
-    pub(super) fn all(&self) -> Arc<HashMap<AccountName, ElsewhereAccount>> {
+    pub(super) fn all(&self) -> Arc<BTreeMap<AccountName, ElsewhereAccount>> {
         Arc::clone(&lock(&self.0))
     }
 }
