@@ -56,7 +56,8 @@ impl TurnQueue {
     fn add(&mut self, network: IpAddr) -> oneshot::Receiver<Turn> {
         let (sender, receiver) = oneshot::channel();
         let last = self.waiting.iter().rfind(|(_, one, _)| *one == network);
-        let round = last.map_or(self.round, |(last, ..)| last + 1);
+        // Not in the present round, which would never end while others come.
+        let round = last.map_or(self.round, |(last, ..)| *last) + 1;
         let place = self.waiting.partition_point(|(other, ..)| *other <= round);
         self.waiting.insert(place, (round, network, sender));
         // The last one is of the network that waits for most turns.
@@ -93,6 +94,7 @@ impl Drop for Turn {
 mod tests {
     use super::*;
     use std::pin::pin;
+    use std::task::Poll;
     use tokio_util::sync::CancellationToken;
 
     fn network(number: u8) -> IpAddr {
@@ -127,6 +129,29 @@ mod tests {
     #[tokio::test]
     async fn networks_take_turns() {
         assert_eq!(order(&[1, 1, 1, 2, 2, 3]).await, (vec![1, 2, 3, 1, 2, 1], vec![]));
+    }
+
+    #[tokio::test]
+    async fn steady_newcomers_keep_no_request_waiting() {
+        let turns = Turns::new(1);
+        let mut held = turns.take(network(0)).await;
+        let (mut waiting, mut served) = (Vec::new(), Vec::new());
+        for newcomer in [1, 1, 1, 2, 3, 4, 5, 6, 7] {
+            let mut request = Box::pin(turns.take(network(newcomer)));
+            assert!(futures_util::poll!(request.as_mut()).is_pending());
+            waiting.push((newcomer, request));
+            if waiting.len() == 3 {
+                drop(held.take());
+                for place in 0..3 {
+                    if let Poll::Ready(turn) = futures_util::poll!(waiting[place].1.as_mut()) {
+                        held = turn;
+                        served.push(waiting.remove(place).0);
+                        break;
+                    }
+                }
+            }
+        }
+        assert_eq!(served, [1, 1, 2, 1, 3, 4, 5]);
     }
 
     #[tokio::test]
