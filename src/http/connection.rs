@@ -26,6 +26,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::task::unconstrained;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
@@ -145,7 +146,8 @@ impl Connection {
             biased;
             ended = serving => ended,
             () = self.aborted.cancelled() => Err(ConnectionError::Aborted),
-            () = self.late() => Err(ConnectionError::Aborted),
+            // A busy connection uses up what a task may do in one turn, and its timer could do nothing more.
+            () = unconstrained(self.late()) => Err(ConnectionError::Aborted),
         }
     }
 
@@ -353,6 +355,23 @@ mod tests {
         assert!(matches!(served.server.await.unwrap(), Err(ConnectionError::Aborted)));
         assert_eq!(started.elapsed().as_secs(), WRITE_TIMEOUT.as_secs());
         drop((response, sender, client));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_busy_connection_does_not_hold_up_its_own_deadline() {
+        let connection = Arc::new(Connection::new("192.0.2.1:1".parse().unwrap()));
+        let mut exchange = Exchange::begin(Arc::clone(&connection));
+        exchange.begin_sending(None);
+        let busy = async {
+            loop {
+                tokio::task::consume_budget().await;
+            }
+        };
+        let mut serving = pin!(connection.unless_late(busy));
+        assert!(futures_util::poll!(serving.as_mut()).is_pending());
+        tokio::time::advance(WRITE_TIMEOUT).await;
+        let ended = futures_util::poll!(serving.as_mut());
+        assert!(matches!(ended, Poll::Ready(Err(ConnectionError::Aborted))));
     }
 
     async fn read_response(client: &mut DuplexStream) -> std::io::Result<()> {
