@@ -20,7 +20,7 @@ type Notice = Box<dyn Fn(u64) -> String + Send + Sync>;
 pub(super) struct Queue {
     items: mpsc::Sender<QueueItem>,
     waiting: Mutex<Waiting>,
-    /// Most bytes that wait.
+    /// Most bytes that wait, unless a single line is longer.
     limit: usize,
     notice: Notice,
     dropped: IntCounter,
@@ -41,7 +41,7 @@ struct Waiting {
 }
 
 impl Queue {
-    /// A queue of at most so many bytes, whose lines a thread of its own writes to `stream`.
+    /// A queue of at most so many bytes, or one line, whose lines a thread of its own writes to `stream`.
     pub(super) fn start(
         limit: usize,
         notice: Notice,
@@ -60,7 +60,8 @@ impl Queue {
     /// Has a line written, or counts it as lost. Never waits.
     pub(super) fn push(&self, line: String) {
         let mut waiting = lock(&self.waiting);
-        if waiting.lost > 0 || waiting.bytes + line.len() > self.limit {
+        let full = waiting.bytes > 0 && waiting.bytes + line.len() > self.limit;
+        if waiting.lost > 0 || full {
             waiting.lost += 1;
             self.dropped.inc();
         } else {
@@ -215,6 +216,17 @@ mod tests {
         assert_eq!(dropped.get(), 1);
         let written: Vec<_> = (0..2).map(|_| read.recv_timeout(FOREVER).unwrap()).collect();
         assert_eq!(written, [line(0), "the reason\n".to_owned()]);
+    }
+
+    #[test]
+    fn a_line_that_is_longer_than_the_queue_is_written_alone() {
+        let (queue, read, dropped) = start(10);
+        let long = "x".repeat(20);
+        queue.push(long.clone());
+        queue.push(line(0));
+        assert_eq!(dropped.get(), 1);
+        let written: Vec<_> = (0..2).map(|_| read.recv_timeout(FOREVER).unwrap()).collect();
+        assert_eq!(written, [long, "lost 1\n".to_owned()]);
     }
 
     #[test]
