@@ -30,4 +30,4 @@ pub use self::options::{Options, StartError};
 pub use self::poll::{PollReport, poll_once};
 pub use self::reset::{ResetAnswer, ResetCommand, ResetError, request_reset, reset_history};
 pub use self::sampling::SAMPLING_PERIOD;
-pub use crate::http::{InvalidPrefix, Prefix, is_taken};
+pub use crate::http::{InvalidPrefix, Prefix, is_site_path};

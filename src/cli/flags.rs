@@ -8,7 +8,7 @@ use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser 
 use clap::{Args, ValueEnum};
 use tracing::level_filters::LevelFilter;
 use url::Url;
-use wazzup_exporter::app::{InvalidPrefix, ListenAddress, Prefix, is_taken};
+use wazzup_exporter::app::{InvalidPrefix, ListenAddress, Prefix, is_site_path};
 use wazzup_exporter::config::Permissions;
 use wazzup_exporter::reload::ConfigSource;
 use wazzup_exporter::storage::Storage;
@@ -208,7 +208,7 @@ fn telemetry_path(text: &str) -> Result<String, String> {
     if text != "/" && !segments.into_iter().all(fits) {
         return Err("write a path of letters, digits and -_.~, as /metrics".to_owned());
     }
-    if is_taken(text) {
+    if is_site_path(text) {
         return Err("this path is already in use; choose another one".to_owned());
     }
     Ok(text.to_owned())

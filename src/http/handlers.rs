@@ -23,8 +23,9 @@ pub const HANDLERS: [&str; 9] = [
     ASSETS,
     OTHER,
 ];
+
 /// Whether the site has something else at a path, so that the metrics cannot be there.
-pub fn is_taken(path: &str) -> bool {
+pub fn is_site_path(path: &str) -> bool {
     let route = path != METRICS && HANDLERS.contains(&path);
     route || page::ASSETS.iter().any(|asset| asset.path == path)
 }

@@ -28,7 +28,7 @@ mod turns;
 
 pub use self::access::Access;
 pub use self::admin::Admin;
-pub use self::handlers::{HANDLERS, is_taken};
+pub use self::handlers::{HANDLERS, is_site_path};
 pub use self::prefix::{InvalidPrefix, Prefix};
 pub use self::routes::Site;
 pub use self::running_config::RunningConfig;
