@@ -140,9 +140,10 @@ pub fn phase(account: &str, interval: Duration) -> Duration {
 /// When to start the sweep after the one that was `due` and ended at `finished`, in the normal case.
 ///
 /// Sweeps never overlap. One that outlasts its interval is followed at once by the next, and the
-/// schedule restarts from there instead of catching up on what was missed.
+/// schedule restarts from there instead of catching up on what was missed. One that came before it was due,
+/// because of a new token, restarts it as well.
 fn next_sweep(due: Duration, finished: Duration, interval: Duration) -> NextSweep {
-    let next = due.saturating_add(interval);
+    let next = due.min(finished).saturating_add(interval);
     if finished > next {
         NextSweep { due: finished, overrun: true }
     } else {
@@ -236,6 +237,18 @@ mod tests {
     fn a_sweep_that_outlasts_its_interval_is_followed_at_once() {
         let next = next_sweep(10 * SECOND, 41 * SECOND, 30 * SECOND);
         assert_eq!(next, NextSweep { due: 41 * SECOND, overrun: true });
+    }
+
+    #[test]
+    fn a_sweep_before_it_was_due_is_followed_by_one_after_an_interval() {
+        let mut backoff = Backoff::default();
+        (0..5).for_each(|_| backoff.record(true, true));
+        let due = backoff.next(Duration::ZERO, SECOND, 30 * SECOND).due;
+        assert_eq!(due, 301 * SECOND);
+        // The token is replaced, and accepted.
+        backoff.record(false, false);
+        let next = backoff.next(due, 20 * SECOND, 30 * SECOND);
+        assert_eq!(next, NextSweep { due: 50 * SECOND, overrun: false });
     }
 
     #[test]
@@ -333,14 +346,13 @@ mod tests {
         }
 
         #[test]
-        fn the_next_sweep_is_never_before_the_end_of_this_one(
-            due in 0_u64..1 << 40, lasted in 0_u64..1 << 40, interval in 1_u64..1 << 40,
+        fn the_next_sweep_is_within_an_interval_from_the_end_of_this_one(
+            due in 0_u64..1 << 40, finished in 0_u64..1 << 40, interval in 1_u64..1 << 40,
         ) {
-            let (due, interval) = (Duration::from_millis(due), Duration::from_millis(interval));
-            let finished = due + Duration::from_millis(lasted);
+            let [due, finished, interval] = [due, finished, interval].map(Duration::from_millis);
             let next = next_sweep(due, finished, interval);
-            prop_assert!(next.due >= finished);
-            prop_assert_eq!(next.overrun, Duration::from_millis(lasted) > interval);
+            prop_assert!((finished..=finished + interval).contains(&next.due));
+            prop_assert_eq!(next.overrun, finished > due + interval);
         }
     }
 
