@@ -6,7 +6,7 @@ use http::{HeaderMap, StatusCode};
 use libfuzzer_sys::fuzz_target;
 use wazzup_exporter::transport::refusal;
 
-fuzz_target!(|input: (u16, Vec<u8>, Vec<u8>, Vec<u8>, Vec<u8>)| {
+fuzz_target!(|input: (u16, Vec<u8>, Vec<u8>, Vec<u8>, Option<Vec<u8>>)| {
     let (status, retry_after, date, kind, body) = input;
     let Ok(status) = StatusCode::from_u16(400 + status % 200) else { return };
     let mut headers = HeaderMap::new();
@@ -15,6 +15,6 @@ fuzz_target!(|input: (u16, Vec<u8>, Vec<u8>, Vec<u8>, Vec<u8>)| {
             headers.insert(name, value);
         }
     }
-    let text = refusal(status, &headers, &body, str::to_owned).to_string();
+    let text = refusal(status, &headers, body.as_deref(), str::to_owned).to_string();
     assert!(!text.contains(['\n', '\r', '\0']) && text.len() < 2_000, "{text:?}");
 });

@@ -101,7 +101,7 @@ impl Client {
         let body = read_body(response, BODY_MAX, self.account.poll.timeout).await;
         if status != StatusCode::OK {
             let mask = |text: &str| token.mask(text);
-            let error = refusal(status, &headers, &body.unwrap_or_default(), mask);
+            let error = refusal(status, &headers, body.as_deref().ok(), mask);
             return if is_refusal(status.as_u16()) {
                 ClearOutcome::Refused(error)
             } else {

@@ -256,7 +256,7 @@ impl Client {
             return body;
         }
         // Of a refusal the status counts; its body only helps to explain it.
-        Err(refusal(status, &headers, &body.unwrap_or_default(), |text| token.mask(text)))
+        Err(refusal(status, &headers, body.as_deref().ok(), |text| token.mask(text)))
     }
 
     /// Whether an answer is upstream's own and as it was asked for: not from a cache, not compressed.

@@ -168,5 +168,5 @@ impl Client {
 
 /// Whether a refused offset means that there is one page only.
 fn has_no_pages(error: &Error) -> bool {
-    matches!(error, Error::Status { status: 400 | 404, .. })
+    error.may_be_of_the_api() && matches!(error, Error::Status { status: 400 | 404, .. })
 }

@@ -120,7 +120,7 @@ impl TokenClient {
             return Ok(parse(&body?, asked)?);
         }
         let mask = |text: &str| grant.mask(&login.mask(text));
-        Err(refusal(status, &headers, &body.unwrap_or_default(), mask))
+        Err(refusal(status, &headers, body.as_deref().ok(), mask))
     }
 }
 
@@ -306,7 +306,7 @@ mod tests {
             assert_eq!(account.as_deref(), of_an_account.then_some("78231464"), "{body}");
         }
         let body = include_bytes!("../../tests/fixtures/v2-error-401.json");
-        let error = refusal(StatusCode::UNAUTHORIZED, &HeaderMap::new(), body, str::to_owned);
+        let error = refusal(StatusCode::UNAUTHORIZED, &HeaderMap::new(), Some(body), str::to_owned);
         assert!(refuses_grant(&error));
     }
 
@@ -376,7 +376,7 @@ mod tests {
     fn a_refusal_of_the_grant_differs_from_other_refusals() {
         let refused = |status: u16, body: &str| {
             let status = StatusCode::from_u16(status).unwrap();
-            refusal(status, &HeaderMap::new(), body.as_bytes(), str::to_owned)
+            refusal(status, &HeaderMap::new(), Some(body.as_bytes()), str::to_owned)
         };
         for (status, body, of_the_grant) in [
             (401, r#"{"code":"OAUTH_TOKEN_UNKNOWN_OR_REVOKED"}"#, true),

@@ -80,8 +80,8 @@ pub(super) fn method_not_allowed(allowed: &'static str) -> Response {
     with(error(Version::V2, 405), ALLOW, HeaderValue::from_static(allowed))
 }
 
-/// A head that promises more than is sent before the connection is closed.
-pub(super) fn truncated() -> Response {
+/// A head with this status that promises more than is sent before the connection is closed.
+pub(super) fn truncated(status: u16) -> Response {
     let beginning = async { Ok(Bytes::from_static(br#"{"data":{"counter":5,"#)) };
     let end = async {
         // Waiting once lets the server write out the beginning.
@@ -89,7 +89,9 @@ pub(super) fn truncated() -> Response {
         Err(io::Error::other("a fault ends the body"))
     };
     let body = stream::once(beginning).chain(stream::once(end));
-    with(Response::new(Body::from_stream(body)), CONTENT_LENGTH, 64.into())
+    let mut reply = with(Response::new(Body::from_stream(body)), CONTENT_LENGTH, 64.into());
+    *reply.status_mut() = StatusCode::from_u16(status).unwrap_or_default();
+    reply
 }
 
 /// The same answer with its body compressed; one that is cut short stays as it is.

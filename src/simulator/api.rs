@@ -136,7 +136,8 @@ impl<'a> Call<'a> {
                 let _never_sent = self.plain(world);
                 return Err(Aborted);
             }
-            Broken::Truncated => answer::truncated(),
+            Broken::Truncated(status) => answer::truncated(status),
+            Broken::Empty(status) => answer::text(status, String::new()),
             Broken::Body(body) => answer::text(200, body),
             Broken::Status(status, header) => {
                 let reply = answer::error(self.version, status);

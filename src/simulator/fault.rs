@@ -68,8 +68,10 @@ pub(super) enum Broken {
     Reset,
     /// The request is carried out, and then the connection is reset in place of an answer.
     Lost,
-    /// The head promises more body than is sent before the connection is closed.
-    Truncated,
+    /// The head, with this status, promises more body than is sent before the connection is closed.
+    Truncated(u16),
+    /// This status without a body.
+    Empty(u16),
     /// This status, with the body the API has for it, and perhaps a header.
     Status(u16, Option<(HeaderName, HeaderValue)>),
     /// 200 with this body.

@@ -109,7 +109,9 @@ fn broken(key: &str, value: Option<&str>) -> Result<Broken, &'static str> {
         ("hang", None) => Broken::Hang,
         ("reset", None) => Broken::Reset,
         ("lost", None) => Broken::Lost,
-        ("truncated", None) => Broken::Truncated,
+        ("truncated", None) => Broken::Truncated(200),
+        ("truncated", Some(value)) => Broken::Truncated(status(value)?),
+        ("empty", Some(value)) => Broken::Empty(status(value)?),
         ("oversized", None) => oversized(OVERSIZED_BYTES),
         ("oversized", Some(value)) => {
             oversized(value.parse().map_err(|_| "is no number of bytes")?)
@@ -131,7 +133,7 @@ fn broken(key: &str, value: Option<&str>) -> Result<Broken, &'static str> {
         _ => {
             return Err(
                 "is not part of a fault; kinds are status=, latency=, late=, hang, reset, \
-                        lost, truncated, oversized, malformed, wrong_type, gzip, body=, header=, \
+                        lost, truncated, empty=, oversized, malformed, wrong_type, gzip, body=, header=, \
                         redirect= and retry_after=, conditions are path=, endpoint=, account=, user=, \
                         probability= and count=",
             );
@@ -199,7 +201,9 @@ mod tests {
             ("hang", Broken::Hang),
             ("reset", Broken::Reset),
             ("lost", Broken::Lost),
-            ("truncated", Broken::Truncated),
+            ("truncated", Broken::Truncated(200)),
+            ("truncated=404", Broken::Truncated(404)),
+            ("empty=404", Broken::Empty(404)),
             ("oversized", oversized(OVERSIZED_BYTES)),
             ("oversized=99", oversized(99)),
             ("retry_after=429:7", Broken::Status(429, Some((RETRY_AFTER, 7.into())))),

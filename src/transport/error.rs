@@ -16,6 +16,9 @@ pub(super) const HTML_PAGE: &str =
 /// Detail of a refusal in another form than any of the API.
 pub(super) const OTHER_BODY: &str = "not an answer of the API";
 
+/// Detail of a refusal that ended early, is too long, or stalled.
+pub(super) const UNREAD_BODY: &str = "the rest of the answer could not be read";
+
 /// Why there is no reading. The texts are for logs and the status page and hold no secrets.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -120,15 +123,21 @@ impl Error {
         if error.is_timeout() { Self::Timeout(timeout) } else { Self::Connect(error.without_url()) }
     }
 
+    /// Whether it is a refusal that the API may have sent: one that it documents, or one without a body.
+    pub fn may_be_of_the_api(&self) -> bool {
+        matches!(self, Self::Status { detail, .. }
+            if ![HTML_PAGE, OTHER_BODY, UNREAD_BODY].contains(&detail.as_str()))
+    }
+
     /// Whether a refusal has a body that the API documents, so that it is not some other server's.
     pub fn is_of_the_api(&self) -> bool {
-        matches!(self, Self::Status { detail, .. } if !detail.is_empty() && detail != HTML_PAGE && detail != OTHER_BODY)
+        self.may_be_of_the_api()
+            && matches!(self, Self::Status { detail, .. } if !detail.is_empty())
     }
 
     /// Whether it says that there is no such user. The API may say so without a body.
     pub fn is_unknown_user(&self) -> bool {
-        matches!(self, Self::Status { status: 404, detail, .. }
-            if detail != HTML_PAGE && detail != OTHER_BODY)
+        self.may_be_of_the_api() && matches!(self, Self::Status { status: 404, .. })
     }
 
     /// Whether it is certain that upstream has not received the request.

@@ -6,7 +6,7 @@ use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, LOCATION, RETRY_AFTER};
 use url::Url;
 
-use super::error::{Error, HTML_PAGE, OTHER_BODY};
+use super::error::{Error, HTML_PAGE, OTHER_BODY, UNREAD_BODY};
 use super::json::{Object as JsonObject, legible};
 use crate::text;
 
@@ -15,22 +15,24 @@ const DETAIL_MAX: usize = 200;
 /// Longest pause that upstream may ask for (docs/upstream.md, "Limits and refusals").
 const RETRY_AFTER_MAX: Duration = Duration::from_hours(6);
 
-/// What an answer with another status says; `mask` takes out secrets that it may repeat.
+/// What an answer with another status says, and its `body` unless that could not be read to its end; `mask` takes
+/// out secrets that it may repeat.
 pub fn refusal(
     status: StatusCode,
     headers: &HeaderMap,
-    body: &[u8],
+    body: Option<&[u8]>,
     mask: impl Fn(&str) -> String,
 ) -> Error {
-    let (code, detail) = parse_error(body, &mask);
-    let detail = match headers.get(LOCATION).filter(|_| status.is_redirection()) {
-        Some(target) => {
+    let (code, detail) = body.map(|body| parse_error(body, &mask)).unwrap_or_default();
+    let detail = match (headers.get(LOCATION).filter(|_| status.is_redirection()), body) {
+        (Some(target), _) => {
             let target = parse_target(target.as_bytes(), mask);
             format!("redirected to {target}, which is not followed; check base_url")
         }
-        None if is_html(headers, body) => HTML_PAGE.to_owned(),
-        None if !is_documented(body) => OTHER_BODY.to_owned(),
-        None => detail,
+        (None, None) => UNREAD_BODY.to_owned(),
+        (None, Some(body)) if is_html(headers, body) => HTML_PAGE.to_owned(),
+        (None, Some(body)) if !is_documented(body) => OTHER_BODY.to_owned(),
+        (None, Some(_)) => detail,
     };
     let retry_after = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
     let retry_after = retry_after.and_then(|text| parse_retry_after(text, time_of(headers)));
@@ -138,7 +140,8 @@ mod tests {
         let html =
             HeaderMap::from_iter([(CONTENT_TYPE, "text/html; charset=utf-8".parse().unwrap())]);
         for (headers, body) in [(HeaderMap::new(), " <!doctype html>"), (html, "Forbidden")] {
-            let error = refusal(StatusCode::NOT_FOUND, &headers, body.as_bytes(), str::to_owned);
+            let error =
+                refusal(StatusCode::NOT_FOUND, &headers, Some(body.as_bytes()), str::to_owned);
             assert!(!error.is_of_the_api() && error.to_string().contains("HTML"), "{error}");
         }
     }
@@ -146,22 +149,24 @@ mod tests {
     #[test]
     fn a_404_of_the_api_means_an_unknown_user_also_without_a_body() {
         for (body, unknown, of_the_api) in [
-            ("", true, false),
-            (" {} ", true, false),
-            (r#"{"code":"NOT_FOUND"}"#, true, true),
-            ("404 page not found", false, false),
-            ("<html></html>", false, false),
-            ("[]", false, false),
+            (Some(""), true, false),
+            (Some(" {} "), true, false),
+            (Some(r#"{"code":"NOT_FOUND"}"#), true, true),
+            (Some("404 page not found"), false, false),
+            (Some("<html></html>"), false, false),
+            (Some("[]"), false, false),
+            // What was cut off may have said anything.
+            (None, false, false),
         ] {
-            let answered =
-                |status| refusal(status, &HeaderMap::new(), body.as_bytes(), str::to_owned);
+            let bytes = body.map(str::as_bytes);
+            let answered = |status| refusal(status, &HeaderMap::new(), bytes, str::to_owned);
             let error = answered(StatusCode::NOT_FOUND);
             assert_eq!(
                 (error.is_unknown_user(), error.is_of_the_api()),
                 (unknown, of_the_api),
-                "{body}"
+                "{body:?}"
             );
-            assert!(!answered(StatusCode::GONE).is_unknown_user(), "{body}");
+            assert!(!answered(StatusCode::GONE).is_unknown_user(), "{body:?}");
         }
     }
 
@@ -223,7 +228,7 @@ mod tests {
             (DATE, date("Sun, 09 Sep 2001 01:46:40 GMT")),
             (RETRY_AFTER, date("Sun, 09 Sep 2001 01:47:10 GMT")),
         ]);
-        let refused = refusal(StatusCode::TOO_MANY_REQUESTS, &headers, b"", str::to_owned);
+        let refused = refusal(StatusCode::TOO_MANY_REQUESTS, &headers, Some(b""), str::to_owned);
         let Error::Status { retry_after, .. } = refused else { panic!("{refused}") };
         assert_eq!(retry_after, Some(Duration::from_secs(30)));
     }

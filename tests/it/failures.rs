@@ -240,6 +240,7 @@ async fn every_fault_of_an_account_has_its_outcome_and_leaves_the_others_alone()
         ("latency=30s", "timeout", Some("unreachable")),
         ("reset", "connect", Some("unreachable")),
         ("truncated", "malformed", Some("malformed")),
+        ("truncated=404", "not_found", Some("malformed")),
         ("oversized=100000", "malformed", Some("malformed")),
         ("malformed", "malformed", Some("malformed")),
         ("wrong_type", "malformed", Some("malformed")),

@@ -317,7 +317,9 @@ async fn a_page_in_doubt_leaves_the_whole_list_unread() {
     let shapes = Shapes { page: Some(10), ..Shapes::default() };
     let world = start(AccountSpec { shapes, ..acme(&users) }, &format!("{DISCOVERY}}}")).await;
     world.until("all users", |samples| polled(samples) == Some(25.0)).await;
-    for fault in ["status=404", "status=408", "redirect=http://127.0.0.1:9/", "body=[7]"] {
+    for fault in
+        ["status=404", "truncated=404", "status=408", "redirect=http://127.0.0.1:9/", "body=[7]"]
+    {
         world.api.add_fault(format!("path=/v2/users?offset=20,{fault}").parse().unwrap());
         let samples = world.until(fault, |samples| list_up(samples, "users") == Some(0.0)).await;
         assert_eq!(polled(&samples), Some(25.0), "{fault}");
@@ -326,10 +328,14 @@ async fn a_page_in_doubt_leaves_the_whole_list_unread() {
     }
     // The first extra page may be refused: an account without pages.
     world.api.set_shapes("acme", Shapes::default()).unwrap();
-    world.api.add_fault("path=/v2/users?offset=25,status=400".parse().unwrap());
-    listed_again(&world.api, 4).await;
-    let samples = world.scrape().await;
-    assert_eq!((polled(&samples), list_up(&samples, "users")), (Some(25.0), Some(1.0)));
+    for (fault, up) in [("truncated=400", 0.0), ("status=400", 1.0)] {
+        world.api.add_fault(format!("path=/v2/users?offset=25,{fault}").parse().unwrap());
+        listed_again(&world.api, 4).await;
+        let read = |samples: &Samples| list_up(samples, "users") == Some(up);
+        let samples = world.until(fault, read).await;
+        assert_eq!(polled(&samples), Some(25.0), "{fault}");
+        world.api.clear_faults();
+    }
     world.stop().await;
 }
 
