@@ -12,12 +12,12 @@ use tokio_util::sync::CancellationToken;
 use super::identity::AccountIdentity;
 use super::state::TrustBasis;
 use super::users::{PolledUsers, named_users};
-use crate::account::{Account, Auth, User, UserId};
+use crate::account::{Account, Auth, Discovery, User, UserId};
 use crate::auth::account_named_in;
 use crate::channel::ChannelsAndRoles;
 use crate::clock::Stamp;
 use crate::metrics::Tally;
-use crate::snapshot::{AccountView, Facts, Slot, UserView};
+use crate::snapshot::{AccountView, Facts, SkippedUsers, Slot, UserView};
 
 /// A slot for an account that has not been polled yet.
 pub fn new_slot(account: Arc<Account>) -> Slot {
@@ -73,6 +73,9 @@ pub(super) fn changed_view(earlier: &Slot, account: Arc<Account>) -> Option<Acco
     if account.channels.is_none() {
         facts.channels_and_roles = ChannelsAndRoles::default();
     }
+    if account.discovery.is_none() {
+        facts.skipped = SkippedUsers::default();
+    }
     let now = Stamp::now();
     let (wanted, earlier_lists) = (Facts::new(&account, now), &mut facts);
     for (list, wanted) in [
@@ -92,26 +95,28 @@ pub(super) fn changed_view(earlier: &Slot, account: Arc<Account>) -> Option<Acco
     Some(view_of(account, &earlier.tally, facts, &users))
 }
 
-/// The users to poll under changed settings, with what is known of each. Those that may be on the account's
-/// list stay, and names of it are used, until it is read again.
+/// The users to poll under changed settings, with what is known of each.
 fn users_under(account: &Account, view: &AccountView) -> PolledUsers {
+    let discovery = account.discovery.as_ref();
+    let listed = discovery.map(|discovery| still_listed(account, discovery, view));
+    let mut users = PolledUsers::from_view(view);
+    users.replace(named_users(account, listed.unwrap_or_default()), UserView::new);
+    users
+}
+
+/// The users that may be on the account's list, with their names in it, until it is read again.
+fn still_listed(account: &Account, discovery: &Discovery, view: &AccountView) -> Vec<User> {
     let configured: HashSet<&UserId> = account.users.iter().map(|user| &user.id).collect();
     let (own, others): (Vec<&UserView>, Vec<&UserView>) =
         view.users().partition(|known| configured.contains(&known.user.id));
-    let discovery = account.discovery.as_ref();
-    let included = |known: &&UserView| {
-        let (id, name) = (known.user.id.as_str(), known.user.name.as_deref());
-        discovery.is_some_and(|discovery| discovery.includes(id, name))
-    };
-    let found_max = discovery.map_or(0, |discovery| discovery.max_users);
-    let others = others.into_iter().filter(included).take(found_max);
-    let listed = own.into_iter().chain(others).map(|known| {
+    let included =
+        |known: &&UserView| discovery.includes(known.user.id.as_str(), known.user.name.as_deref());
+    let others = others.into_iter().filter(included).take(discovery.max_users);
+    let named = |known: &UserView| {
         let name = known.user.name.clone().filter(|_| account.export.user_names);
         User { name, ..User::clone(&known.user) }
-    });
-    let mut users = PolledUsers::from_view(view);
-    users.replace(named_users(account, listed.collect()), UserView::new);
-    users
+    };
+    own.into_iter().chain(others).map(named).collect()
 }
 
 fn view_of(account: Arc<Account>, tally: &Tally, facts: Facts, users: &PolledUsers) -> AccountView {

@@ -243,6 +243,49 @@ async fn a_new_user_is_asked_for_at_once_and_the_others_are_not_again() {
 }
 
 #[tokio::test]
+async fn names_of_the_list_stay_over_a_reload_until_no_list_is_wanted() {
+    let (api, url) = serve(still(&["acme"], 3)).await;
+    let yaml = |poll: &str, discovery: bool| {
+        format!(
+            "poll: {{{poll}}}\n\
+             accounts:\n- name: acme\n  base_url: {url}\n  auth: {{token: token-of-acme}}\n  \
+             rate_limit: {{requests: 100000, per: 1s}}\n  channels: {{enabled: false}}\n  \
+             users: [{{id: u0}}]\n  discover_users: {{enabled: {discovery}, max_users: 1}}\n"
+        )
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config.yaml");
+    write_private(&file, &yaml(FAST, true));
+    let world = Filed::world(api, &file, None).await;
+    let filed = Filed { world, file, yaml: String::new(), _folder: folder };
+    let names = |samples: &Samples| {
+        ["User 0", "User 1"].map(|name| {
+            let info = format!(
+                "wazzup_user_info{{account=\"acme\",user=\"u{}\",name=\"{name}\",role=\"\"}}",
+                &name[5..]
+            );
+            samples.contains_key(&info)
+        })
+    };
+    filed.world.until("the names", |samples| names(samples) == [true; 2]).await;
+    filed.world.api.add_fault("hang,endpoint=users".parse().unwrap());
+    filed.take(&yaml("interval: 300ms, timeout: 5s", true)).await;
+    assert_eq!(names(&filed.world.scrape().await), [true; 2]);
+    let left_out = async || {
+        let status = filed.world.request(Method::GET, "/api/v1/status", &[]).await;
+        status.text().await.unwrap().contains("users_left_out")
+    };
+    assert!(left_out().await);
+    filed.take(&yaml("interval: 300ms, timeout: 5s", false)).await;
+    let samples = filed.world.scrape().await;
+    let infos = samples.keys().filter(|series| series.starts_with("wazzup_user_info{"));
+    let nameless = r#"wazzup_user_info{account="acme",user="u0",name="",role=""}"#;
+    assert_eq!(infos.collect::<Vec<_>>(), [nameless]);
+    assert!(!left_out().await);
+    filed.world.stop().await;
+}
+
+#[tokio::test]
 async fn a_hanging_account_holds_up_no_reload_and_comes_back_with_other_settings() {
     let poll = "interval: 200ms, timeout: 1s, stale_after: 30s, concurrency: 2";
     let filed = Filed::start(&["acme"], 20, poll, None).await;
