@@ -168,32 +168,32 @@ where
 
     /// Starts, keeps or ends pollers until they are those of `accounts`.
     pub fn replace_accounts(&mut self, accounts: Vec<Arc<Account>>) -> Changes {
-        let pollers = self.pollers.iter().filter(|(_, task)| !task.stop.has_begun());
-        let mut earlier: BTreeMap<AccountName, Id> =
-            pollers.map(|(id, task)| (task.slot.view().account.name.clone(), *id)).collect();
+        let mut last = self.last_pollers();
         let mut changes = Changes::default();
         let mut slots = Vec::with_capacity(accounts.len());
         for account in accounts {
-            let earlier = earlier.remove(&account.name).and_then(|id| self.pollers.get(&id));
-            let slot = match earlier {
-                Some(task) if *task.slot.view().account == *account => Arc::clone(&task.slot),
+            let last = last.remove(&account.name).and_then(|id| self.pollers.get(&id));
+            let slot = match last {
+                Some(task) if task.polls(&account) => Arc::clone(&task.slot),
                 Some(task) => {
-                    changes.changed += 1;
+                    // One that was to stop before has not ended yet.
+                    let new = task.stop.has_begun();
+                    *(if new { &mut changes.added } else { &mut changes.changed }) += 1;
                     task.stop.begin();
                     let predecessor = task.predecessor();
                     self.start_successor(predecessor, account)
                 }
                 None => {
                     changes.added += 1;
-                    self.add(account)
+                    self.start_first(account)
                 }
             };
             slots.push(slot);
         }
-        for (account, id) in earlier {
-            changes.removed += 1;
-            info!(%account, "the account is no longer configured");
-            if let Some(task) = self.pollers.get(&id) {
+        for (account, id) in last {
+            if let Some(task) = self.pollers.get(&id).filter(|task| !task.stop.has_begun()) {
+                changes.removed += 1;
+                info!(%account, "the account is no longer configured");
                 task.stop.begin();
             }
         }
@@ -201,13 +201,15 @@ where
         changes
     }
 
-    /// Starts a poller of an account that has none, unless one has not stopped yet.
-    fn add(&mut self, account: Arc<Account>) -> Arc<Slot> {
-        let same = |task: &&PollerTask| task.slot.view().account.name == account.name;
-        if let Some(last) = self.pollers.values().filter(same).max_by_key(|task| task.started) {
-            let predecessor = last.predecessor();
-            return self.start_successor(predecessor, account);
-        }
+    /// The poller of each account, or the last one that has not ended yet.
+    fn last_pollers(&self) -> BTreeMap<AccountName, Id> {
+        let mut tasks: Vec<(&Id, &PollerTask)> = self.pollers.iter().collect();
+        tasks.sort_by_key(|(_, task)| (!task.stop.has_begun(), task.started));
+        tasks.into_iter().map(|(id, task)| (task.slot.view().account.name.clone(), *id)).collect()
+    }
+
+    /// Starts a poller of an account that has none.
+    fn start_first(&mut self, account: Arc<Account>) -> Arc<Slot> {
         let first = phase(account.name.as_str(), account.poll.interval);
         let slot = Arc::new(poller::new_slot(account));
         self.start_poller(&slot, StartMode::After(first));
@@ -311,6 +313,11 @@ impl PollerTask {
     /// What a successor has to know of it.
     fn predecessor(&self) -> Predecessor {
         Predecessor { slot: Arc::clone(&self.slot), ended: self.ended.clone() }
+    }
+
+    /// Whether it polls an account with just these settings, and goes on with that.
+    fn polls(&self, account: &Account) -> bool {
+        !self.stop.has_begun() && *self.slot.view().account == *account
     }
 
     /// Whether its heartbeat is long overdue.
