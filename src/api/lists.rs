@@ -11,7 +11,7 @@ use super::client::{ApiRequest, Client};
 use super::urls::list_url;
 use super::wire::{
     Listed, ListedUser, USERS_MAX, UnreadableRows, parse_channels, parse_roles, parse_users,
-    parse_webhooks, server_time, shortened,
+    parse_webhooks, shortened,
 };
 use crate::account::Api;
 use crate::auth::Token;
@@ -51,12 +51,11 @@ impl Client {
     pub async fn channels(&self) -> Result<Listed<Vec<Channel>>, Error> {
         let send = |token: Token| async move {
             let listed = self.page(Lane::List, Endpoint::Channels, 0, &token, parse_channels);
-            let Listed { list, rows, unreadable } = listed.await?;
-            let masked = list.into_iter().map(|channel| {
+            let masked = |channel: Channel| {
                 let name = channel.name.map(|name| shortened(&token.mask(&name)));
                 Channel { name, ..channel }
-            });
-            Ok(Listed { list: masked.collect(), rows, unreadable })
+            };
+            Ok(listed.await?.map(|channels| channels.into_iter().map(masked).collect()))
         };
         self.with_token(send).await
     }
@@ -77,7 +76,7 @@ impl Client {
     /// # Errors
     /// Everything but a list of them is an error.
     pub async fn webhooks(&self) -> Result<usize, Error> {
-        self.list(Endpoint::Webhooks, parse_webhooks).await
+        self.list(Endpoint::Webhooks, parse_webhooks).await.map(|listed| listed.list)
     }
 
     /// Sends a request with the account's token, and once more with another one if that was refused.
@@ -127,14 +126,14 @@ impl Client {
             rows += page.rows;
             pages += 1;
         }
-        Ok(Listed { list: users, rows, unreadable })
+        Ok(Listed { list: users, rows, unreadable, server_time: None })
     }
 
     async fn list<T: Send + 'static>(
         &self,
         endpoint: Endpoint,
-        parse: fn(&[u8]) -> Result<T, Malformed>,
-    ) -> Result<T, Error> {
+        parse: fn(&[u8]) -> Result<Listed<T>, Malformed>,
+    ) -> Result<Listed<T>, Error> {
         let send = |token| async move { self.page(Lane::List, endpoint, 0, &token, parse).await };
         self.with_token(send).await
     }
@@ -145,15 +144,15 @@ impl Client {
         endpoint: Endpoint,
         offset: usize,
         token: &Token,
-        parse: fn(&[u8]) -> Result<T, Malformed>,
-    ) -> Result<T, Error> {
+        parse: fn(&[u8]) -> Result<Listed<T>, Malformed>,
+    ) -> Result<Listed<T>, Error> {
         let url = list_url(&self.account, endpoint, offset)
             .expect("each API is asked only for lists that it has");
         let request = ApiRequest { endpoint, lane, url, body_max: LIST_MAX };
         let (clock, stale_after) = (Arc::clone(&self.clock), self.account.poll.stale_after);
         let parse = move |body: &[u8]| {
             let list = parse(body)?;
-            if let Some(time) = server_time(body) {
+            if let Some(time) = list.server_time {
                 let time = Duration::from_secs(time.unsigned_abs());
                 let age = lock(&clock).age(time, Stamp::now());
                 if age > stale_after {

@@ -35,11 +35,7 @@ pub fn parse_counter(api: Api, body: &[u8]) -> Result<Reading, Malformed> {
 }
 
 /// The time of the server's clock that an answer of v2 carries, in unix seconds, if it is one.
-pub(in crate::api) fn server_time(body: &[u8]) -> Option<i64> {
-    JsonObject::parse(&legible(body)).as_ref().and_then(time_in)
-}
-
-fn time_in(whole: &JsonObject<'_>) -> Option<i64> {
+pub(super) fn time_in(whole: &JsonObject<'_>) -> Option<i64> {
     let time = whole.object("meta")?.text(&["timestamp"])?.parse().ok();
     time.filter(|time| SERVER_TIMES.contains(time))
 }
@@ -98,6 +94,16 @@ mod tests {
     }
 
     #[test]
+    fn types_are_read_in_either_case() {
+        for (kind, expected) in
+            [("RED", CounterType::Red), ("Red", CounterType::Red), ("GREY", CounterType::Grey)]
+        {
+            let body = RECORDED.replace("red", kind);
+            assert_eq!(parse_counter(Api::V2, body.as_bytes()).unwrap().kind, expected, "{kind}");
+        }
+    }
+
+    #[test]
     fn impossible_counters_never_become_numbers() {
         for counter in [
             "-1",
@@ -142,7 +148,9 @@ mod tests {
 
     #[test]
     fn a_strange_meta_costs_only_the_clock() {
-        for meta in ["[]", "7", "null", r#"{"timestamp":"soon"}"#] {
+        // Milliseconds are no time of this century.
+        let millis = r#"{"timestamp":1759499127000}"#;
+        for meta in ["[]", "7", "null", r#"{"timestamp":"soon"}"#, millis] {
             let body = format!(r#"{{"data":{{"counter":5,"type":"grey"}},"meta":{meta}}}"#);
             assert_eq!(
                 parse_counter(Api::V2, body.as_bytes()).unwrap().server_time,

@@ -88,6 +88,6 @@ fn roles_are_understood_in_each_shape() {
 
 #[test]
 fn webhooks_are_counted() {
-    assert!(parse_webhooks(fixture!("v2-webhooks")).unwrap() > 0);
-    assert_eq!(parse_webhooks(fixture!("v3-webhooks")).unwrap(), 1);
+    assert!(parse_webhooks(fixture!("v2-webhooks")).unwrap().list > 0);
+    assert_eq!(parse_webhooks(fixture!("v3-webhooks")).unwrap().list, 1);
 }

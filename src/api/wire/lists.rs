@@ -85,23 +85,25 @@ pub fn parse_channels(body: &[u8]) -> Result<Listed<Vec<Channel>>, Malformed> {
 /// # Errors
 /// As for [`parse_users`].
 pub fn parse_roles(body: &[u8]) -> Result<Listed<Roles>, Malformed> {
-    let Listed { list, rows, unreadable } = ROLES.read(body, |row| {
+    let rows = ROLES.read(body, |row| {
         let role = Role::from_upstream(&id(row, &["role"])?);
         let channel = shortened(&id(row, &["channel_id", "channelId"])?);
         Ok(Some((id(row, &["user_id", "userId"])?, channel, role)))
     })?;
-    Ok(Listed { list: Roles::new(list), rows, unreadable })
+    Ok(rows.map(Roles::new))
 }
 
 /// Reads how many webhooks there are.
 ///
 /// # Errors
 /// Everything that is not JSON of one of the known shapes.
-pub fn parse_webhooks(body: &[u8]) -> Result<usize, Malformed> {
-    Ok(match serde_json::from_slice(body)? {
+pub fn parse_webhooks(body: &[u8]) -> Result<Listed<usize>, Malformed> {
+    let count = match serde_json::from_slice(body)? {
         Webhooks::Data { data } | Webhooks::Bare(data) => data.len(),
         Webhooks::Single { uri } => usize::from(uri.is_some_and(|uri| !uri.is_empty())),
-    })
+    };
+    let (unreadable, server_time) = Default::default();
+    Ok(Listed { list: count, rows: count, unreadable, server_time })
 }
 
 fn channel(row: &JsonObject<'_>) -> Result<Channel, RowFault> {
@@ -273,10 +275,14 @@ mod tests {
     #[test]
     fn webhooks_are_counted() {
         let one = r#"{"data":[{"id":"1","url":"https://x","event":"message.add"}],"meta":{}}"#;
-        assert_eq!(parse_webhooks(one.as_bytes()).unwrap(), 1);
-        assert_eq!(parse_webhooks(br#"{"data":[]}"#).unwrap(), 0);
-        assert_eq!(parse_webhooks(br#"{"webhooksUri":"https://x"}"#).unwrap(), 1);
-        assert_eq!(parse_webhooks(br#"{"webhooksUri":null}"#).unwrap(), 0);
+        for (body, count) in [
+            (one, 1),
+            (r#"{"data":[]}"#, 0),
+            (r#"{"webhooksUri":"https://x"}"#, 1),
+            (r#"{"webhooksUri":null}"#, 0),
+        ] {
+            assert_eq!(parse_webhooks(body.as_bytes()).unwrap().list, count, "{body}");
+        }
     }
 
     proptest! {

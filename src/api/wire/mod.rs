@@ -10,7 +10,6 @@ mod reset;
 mod rows;
 
 pub use self::counter::parse_counter;
-pub(super) use self::counter::server_time;
 pub use self::lists::{ListedUser, parse_channels, parse_roles, parse_users, parse_webhooks};
 pub(super) use self::lists::{USERS_MAX, shortened};
 pub use self::reset::{ClearResponse, parse_reset};

@@ -8,6 +8,7 @@ use std::fmt;
 use serde::de::{Deserializer as _, Error as _, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::counter::time_in;
 use crate::transport::{JsonObject, Malformed, legible};
 
 /// Most rows of one response that are looked at, those included that count for nothing: several for each of a hundred
@@ -23,6 +24,8 @@ pub struct Listed<T> {
     pub rows: usize,
     /// Those that could not be read.
     pub unreadable: UnreadableRows,
+    /// The time of the server's clock in the response, in unix seconds, if it has one.
+    pub server_time: Option<i64>,
 }
 
 /// The rows of a list that could not be read.
@@ -83,8 +86,14 @@ impl Place {
     ) -> Result<Listed<Vec<T>>, Malformed> {
         // Bytes that are no text cost no more than the text that they stand in.
         let text = legible(body);
-        let whole: &RawValue = serde_json::from_str(&text)?;
-        let found = self.find(whole.get()).ok_or(Malformed::NoList(self.what))?;
+        let (found, server_time) = if text.trim_ascii_start().starts_with('{') {
+            let whole: JsonObject<'_> = serde_json::from_str(&text)?;
+            (self.find(&whole), time_in(&whole))
+        } else {
+            let whole: &RawValue = serde_json::from_str(&text)?;
+            (self.alone(whole.get()), None)
+        };
+        let found = found.ok_or(Malformed::NoList(self.what))?;
         let (mut list, mut rows, mut unreadable) = (Vec::new(), 0, UnreadableRows::default());
         let mut exceeded = None;
         let each = |row: &RawValue| {
@@ -107,25 +116,39 @@ impl Place {
             Some(problem) if unreadable.count == rows => {
                 Err(Malformed::NoRow { what: self.what, problem: problem.to_string() })
             }
-            _ => Ok(Listed { list, rows, unreadable }),
+            _ => Ok(Listed { list, rows, unreadable, server_time }),
         }
     }
 
+    /// A value that is the list itself.
+    fn alone<'a>(&self, value: &'a str) -> Option<&'a str> {
+        Some(value).filter(|_| self.bare).filter(is_list)
+    }
+
     /// The list in a response; nothing if it is in none of the known places.
-    fn find<'a>(&self, whole: &'a str) -> Option<&'a str> {
-        let is_list = |text: &&str| text.starts_with('[');
-        let bare = |text: &'a str| Some(text).filter(|_| self.bare).filter(is_list);
+    fn find<'a>(&self, whole: &JsonObject<'a>) -> Option<&'a str> {
         let named = |object: &JsonObject<'a>| {
             let is_null = |name: &&str| object.text_or_null(name) == Some(None);
             let empty = self.null_is_empty && self.names.iter().any(is_null);
             let list = object.value(self.names).map(RawValue::get).filter(is_list);
             list.or(empty.then_some("[]"))
         };
-        let object = JsonObject::parse(whole);
-        let data = object.as_ref().and_then(|object| object.value(&["data"])).map(RawValue::get);
-        let in_data = || bare(data?).or_else(|| named(&JsonObject::parse(data?)?));
+        let data = whole.value(&["data"]).map(RawValue::get);
+        let in_data = || self.alone(data?).or_else(|| named(&JsonObject::parse(data?)?));
         // `data` comes first: a name beside it may be anything.
-        bare(whole).or_else(in_data).or_else(|| named(object.as_ref()?))
+        in_data().or_else(|| named(whole))
+    }
+}
+
+fn is_list(value: &&str) -> bool {
+    value.starts_with('[')
+}
+
+impl<T> Listed<T> {
+    /// The same with what `change` makes of the list.
+    pub(in crate::api) fn map<U>(self, change: impl FnOnce(T) -> U) -> Listed<U> {
+        let Self { list, rows, unreadable, server_time } = self;
+        Listed { list: change(list), rows, unreadable, server_time }
     }
 }
 
