@@ -120,6 +120,10 @@ impl Client {
                 return Err(Malformed::TooMany(USERS_MAX).into());
             }
             if users.len() == before {
+                // The same list again has the same rows that cannot be read.
+                if unreadable.count == 0 {
+                    unreadable.extend(page.unreadable, rows);
+                }
                 break;
             }
             unreadable.extend(page.unreadable, rows);

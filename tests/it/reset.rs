@@ -466,12 +466,21 @@ async fn each_guard_refuses_with_its_own_status_and_code() {
     assert_eq!((status, &answer["code"]), (409, &json!("incomplete_reading")));
     assert!(answer["message"].as_str().unwrap().contains("user found"), "{answer}");
     scene.api.clear_faults();
-    scene.api.add_fault("status=500,endpoint=users".parse().unwrap());
-    assert_eq!(expecting(970).code(&world).await, code(409, "incomplete_reading"));
-    scene.api.clear_faults();
+    // Of the whole list, and of the page behind the first.
+    for fault in [
+        "status=500,endpoint=users",
+        "path=/v2/users?offset=3,status=500",
+        "path=/v2/users?offset=3,truncated=404",
+        r#"path=/v2/users?offset=3,body={"data":[{"id":"1"},{"name":"without an id"}]}"#,
+    ] {
+        scene.api.add_fault(fault.parse().unwrap());
+        let refused = expecting(970).code(&world).await;
+        assert_eq!(refused, code(409, "incomplete_reading"), "{fault}");
+        scene.api.clear_faults();
+    }
     scene.api.remove_user("acme", "2").unwrap();
     assert_eq!(expecting(970).code(&world).await, code(409, "incomplete_reading"));
-    let samples = world.until("it", |samples| refusals(samples, "incomplete_reading") == 3).await;
+    let samples = world.until("it", |samples| refusals(samples, "incomplete_reading") == 6).await;
     for (refused, count) in [
         ("unsupported_media_type", 2),
         ("body_too_large", 1),
