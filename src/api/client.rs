@@ -235,7 +235,7 @@ impl Client {
             let latest = self.tokens.latest(token).await?;
             // One that expires meanwhile is renewed without a permit, which that needs itself.
             let permit = self.limiter.acquire(lane).await;
-            match self.tokens.at_hand(&latest) {
+            match self.tokens.unexpired(&latest) {
                 Some(token) => return Ok((permit, token)),
                 // One that has expired again is sent all the same: by a wrong clock every token has.
                 None if again => return Ok((permit, latest)),

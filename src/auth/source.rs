@@ -115,7 +115,7 @@ impl TokenSource {
     }
 
     /// The same without waiting: nothing if there is only one that has expired, or is of another account.
-    pub(crate) fn at_hand(&self, known: &Token) -> Option<Token> {
+    pub(crate) fn unexpired(&self, known: &Token) -> Option<Token> {
         match &self.kind {
             // It may have been renewed since `known` was checked.
             TokenKind::Renewed(cached, _) => {

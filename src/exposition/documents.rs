@@ -3,7 +3,7 @@
 //! A request takes the document that there is, if it shows what was published last and nothing stale. Else it
 //! waits for its turn and makes a new one, away from the async threads; all who came before that was begun
 //! take it as well. The turn belongs to the work: a client that hangs up frees nothing that still runs. Once
-//! there is an answer, sending it takes no turn, and neither does one that is [at hand](super::at_hand).
+//! there is an answer, sending it takes no turn, and neither does a [recent one](super::recent_answers).
 //!
 //! Documents may be as large as eight of all accounts together. Beyond that those are dropped that nobody is
 //! being sent, and then the readers of the oldest are cut.
@@ -14,9 +14,9 @@ use std::sync::{Arc, Mutex, Weak};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::at_hand::AtHand;
 use super::blocks::Blocks;
 use super::document::{Answer, Document};
+use super::recent_answers::RecentAnswers;
 use super::wanted::{NoAnswer, Selection, Wanted};
 use crate::blocking::{self, lock};
 use crate::clock::Stamp;
@@ -40,7 +40,7 @@ pub struct Documents {
     begun: AtomicU64,
     waiting: Semaphore,
     turn: Arc<Semaphore>,
-    at_hand: AtHand,
+    recent: RecentAnswers,
     state: Mutex<State>,
 }
 
@@ -77,7 +77,7 @@ impl Documents {
             begun: AtomicU64::new(0),
             waiting: Semaphore::new(WAITING),
             turn: Arc::new(Semaphore::new(1)),
-            at_hand: AtHand::default(),
+            recent: RecentAnswers::default(),
             state: Mutex::new(state),
         }
     }
@@ -91,7 +91,7 @@ impl Documents {
         selection: Selection,
         gzip: bool,
     ) -> Result<Answer, NoAnswer> {
-        if gzip && let Some(answer) = self.at_hand(&selection) {
+        if gzip && let Some(answer) = self.recent(&selection) {
             return Ok(answer);
         }
         let _waiting = self.waiting.try_acquire().map_err(|_| NoAnswer::Busy)?;
@@ -108,9 +108,9 @@ impl Documents {
     }
 
     /// The answer in gzip that was made last, if it can be given again.
-    fn at_hand(&self, selection: &Selection) -> Option<Answer> {
+    fn recent(&self, selection: &Selection) -> Option<Answer> {
         let now = Stamp::now();
-        let (document, end) = self.at_hand.get(selection, now)?;
+        let (document, end) = self.recent.get(selection, now)?;
         let good = document.holds(now) && document.shows_all(&self.directory.slots());
         good.then(|| Answer::gzip(document, end))
     }
@@ -119,7 +119,7 @@ impl Documents {
     fn make(&self, selection: &Selection, gzip: bool, begun: u64) -> Result<Answer, NoAnswer> {
         let state = &mut *lock(&self.state);
         // Who had the turn before may have made it.
-        if gzip && let Some(answer) = self.at_hand(selection) {
+        if gzip && let Some(answer) = self.recent(selection) {
             return Ok(answer);
         }
         let number = self.begun.fetch_add(1, SeqCst) + 1;
@@ -139,7 +139,7 @@ impl Documents {
         Ok(if gzip {
             let end = document.end(&process, selection.format, &mut state.blocks);
             if all {
-                self.at_hand.keep(selection, &document, &end, now);
+                self.recent.keep(selection, &document, &end, now);
             }
             Answer::gzip(document, end)
         } else {

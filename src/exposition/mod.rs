@@ -6,13 +6,13 @@
 //! cannot keep a series alive. Metrics of the process follow, written by the same `text` writer. Commands,
 //! which need one exposition only, call [`text`].
 
-mod at_hand;
 mod blocks;
 mod deflate;
 mod document;
 mod documents;
 mod families;
 mod negotiate;
+mod recent_answers;
 mod runs;
 #[cfg(test)]
 mod tests;

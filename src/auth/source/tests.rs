@@ -87,10 +87,10 @@ async fn a_token_of_another_account_that_was_renewed_meanwhile_is_not_sent() {
     let words = ["sh", "-c", &script].map(str::to_owned);
     let source = source(Auth::TokenCommand(words.into()), Some("78231464"));
     let first = source.token().await.unwrap();
-    assert_eq!(source.at_hand(&first), Some(first.clone()));
+    assert_eq!(source.unexpired(&first), Some(first.clone()));
     let other = source.other_token(&first).await.unwrap_err().to_string();
     assert!(other.contains("11111111"), "{other}");
-    assert_eq!(source.at_hand(&first), None);
+    assert_eq!(source.unexpired(&first), None);
 }
 
 #[tokio::test]

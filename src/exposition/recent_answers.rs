@@ -22,7 +22,7 @@ const BURST: u32 = 50;
 
 /// The answers that may be given again.
 #[derive(Default)]
-pub(super) struct AtHand(Mutex<State>);
+pub(super) struct RecentAnswers(Mutex<State>);
 
 #[derive(Default)]
 struct State {
@@ -41,7 +41,7 @@ struct Last {
     until: Duration,
 }
 
-impl AtHand {
+impl RecentAnswers {
     /// A document and its end that may be given again.
     pub(super) fn get(&self, selection: &Selection, now: Stamp) -> Option<(Arc<Document>, Bytes)> {
         let state = lock(&self.0);
@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn only_load_is_given_the_metrics_of_the_process_as_they_were() {
-        let at_hand = AtHand::default();
+        let recent = RecentAnswers::default();
         let start = Stamp::now();
         let wanted = Wanted::all(&[]);
         let document = Arc::new(Document::new(&mut Blocks::new(), &wanted, Format::Text, start));
@@ -91,9 +91,9 @@ mod tests {
             let times = times.take_while(|later| *later < Duration::from_secs(1));
             let made = times.filter(|later| {
                 let now = start.plus(*later);
-                let given = at_hand.get(&TEXT, now).is_some();
+                let given = recent.get(&TEXT, now).is_some();
                 if !given {
-                    at_hand.keep(&TEXT, &document, &Bytes::new(), now);
+                    recent.keep(&TEXT, &document, &Bytes::new(), now);
                 }
                 !given
             });
@@ -107,9 +107,9 @@ mod tests {
         assert!(load.windows(2).all(|two| two[1] <= two[0] + PERIOD), "{load:?}");
         let other = Selection { format: Format::OpenMetrics, ..TEXT };
         let now = later.plus(Duration::from_secs(1));
-        at_hand.keep(&TEXT, &document, &Bytes::new(), now);
-        assert!(at_hand.get(&TEXT, now).is_some() && at_hand.get(&other, now).is_none());
+        recent.keep(&TEXT, &document, &Bytes::new(), now);
+        assert!(recent.get(&TEXT, now).is_some() && recent.get(&other, now).is_none());
         drop(document);
-        assert!(at_hand.get(&TEXT, now).is_none(), "it is not kept alive");
+        assert!(recent.get(&TEXT, now).is_none(), "it is not kept alive");
     }
 }
