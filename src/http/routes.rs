@@ -92,7 +92,8 @@ impl Site {
             routes = routes.route(&at(asset.path), read(respond));
         }
         for (path, address) in self.prefix.above() {
-            routes = routes.route(&path, read(move || async move { redirect(&address) }));
+            let redirect = |RawQuery(query): RawQuery| async move { redirect(address, query) };
+            routes = routes.route(&path, read(redirect));
         }
         let routes = routes.fallback(async || plain_text(StatusCode::NOT_FOUND, "Not found.\n"));
         let probes = probes::routes(&self.health, &self.prefix);
@@ -233,11 +234,14 @@ fn reloaded(broken: &[String]) -> String {
     text
 }
 
-/// Redirects to the address of the site.
-fn redirect(address: &str) -> Response {
+/// Redirects to the address of the site, with the query of the request.
+fn redirect(mut address: String, query: Option<String>) -> Response {
     let mut response = plain_text(StatusCode::FOUND, format!("Found at {address}\n"));
-    // A prefix consists of characters that are valid in a header.
-    if let Ok(address) = HeaderValue::from_str(address) {
+    if let Some(query) = query {
+        address = format!("{address}?{query}");
+    }
+    // A prefix and a query consist of characters that are valid in a header.
+    if let Ok(address) = HeaderValue::try_from(address) {
         response.headers_mut().insert(LOCATION, address);
     }
     response

@@ -48,7 +48,14 @@ async fn everything_is_below_the_prefix_and_nothing_beside_it() {
 #[tokio::test]
 async fn who_stops_short_of_the_prefix_is_sent_there() {
     let world = start("a/b/").await;
-    for (path, location) in [("/", "a/b/"), ("/a", "a/b/"), ("/a/", "b/"), ("/a/b", "b/")] {
+    for (path, location) in [
+        ("/", "a/b/"),
+        ("/a", "a/b/"),
+        ("/a/", "b/"),
+        ("/a/b", "b/"),
+        ("/?q=anna&account=a%20b", "a/b/?q=anna&account=a%20b"),
+        ("/a/b?q=x", "b/?q=x"),
+    ] {
         for method in [Method::GET, Method::HEAD] {
             let sent = world.request(method, path, &[]).await;
             assert_eq!(
