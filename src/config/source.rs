@@ -13,7 +13,7 @@ use crate::text;
 
 /// Largest file that is read; some 200,000 users, and the end of `/dev/zero`.
 const SIZE_MAX: u64 = 16 << 20;
-/// Most files that patterns may name together.
+/// Most files that a pattern may name.
 const FILES_MAX: usize = 10_000;
 
 /// One file of the configuration. It has no `Debug`, for the bytes may hold secrets.
@@ -99,10 +99,10 @@ pub(super) fn expand(folder: &Path, name: &str) -> Result<Found, String> {
                 paths.retain(|path| found.exists(path));
             }
         }
-        if let (true, Some(base)) = (paths.len() > FILES_MAX, &base) {
-            let fault = format!("has more than {FILES_MAX} files of the pattern; narrow it");
-            return Ok(Found { files: Vec::new(), faults: vec![(base.clone(), fault)] });
-        }
+    }
+    if let Some(base) = base.filter(|_| paths.len() > FILES_MAX) {
+        let fault = format!("has more than {FILES_MAX} files of the pattern; narrow it");
+        return Ok(Found { files: Vec::new(), faults: vec![(base, fault)] });
     }
     paths.sort();
     found.files = paths;

@@ -127,6 +127,20 @@ DIR/f.yaml:1:1: has no accounts; an account file holds that list and nothing els
 }
 
 #[test]
+fn of_a_pattern_files_are_counted_and_not_folders() {
+    let folder = Folder::new(&[
+        ("c.yaml", "account_files: ['d/*/a.yaml']\n"),
+        ("d/0/a.yaml", &account("a", "token: t")),
+    ]);
+    for number in 1..=10_000 {
+        fs::create_dir(folder.path(&format!("d/{number}"))).unwrap();
+    }
+    assert_eq!(folder.load().unwrap().accounts.len(), 1);
+    folder.write("c.yaml", "account_files: ['d/*']\n", 0o600);
+    assert_eq!(folder.problems(), "DIR/d: has more than 10000 files of the pattern; narrow it");
+}
+
+#[test]
 fn names_are_unique_over_all_files() {
     let folder = Folder::new(&[
         ("c.yaml", &format!("account_files: [a.yaml]\n{ACME}")),
