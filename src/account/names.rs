@@ -8,8 +8,8 @@ use std::sync::Arc;
 pub const ACCOUNT_NAME_MAX: usize = 64;
 /// Longest id of a CRM user, in characters: that of v3, which occurs on v2 (docs/upstream.md, "Users").
 pub const USER_ID_MAX: usize = 200;
-/// Longest display name of a CRM user, in characters; Wazzup's own limit (docs/upstream.md, "Users").
-pub const USER_NAME_MAX: usize = 150;
+/// Longest display name of a CRM user, in characters: that of v3, the longer one (docs/upstream.md, "Users").
+pub const USER_NAME_MAX: usize = 200;
 /// Longest value of a configured label, in characters.
 pub const LABEL_VALUE_MAX: usize = 256;
 
