@@ -50,7 +50,7 @@ impl FromStr for ListenAddress {
                 Some(host.to_owned())
             }
             None if host.is_empty() => None,
-            None if host.contains([':', '/', ' ']) => return Err(InvalidListenAddress),
+            None if host.contains([':', '/', ' ', '@']) => return Err(InvalidListenAddress),
             None => Some(host.to_owned()),
         };
         Ok(Self { host, port })
@@ -121,7 +121,9 @@ mod tests {
 
     #[test]
     fn other_texts_are_refused() {
-        for text in ["", "10117", "::1:80", "[::1]", "[x]:1", "host:70000", "host:", "http://a:1"] {
+        for text in
+            ["", "10117", "::1:80", "[::1]", "[x]:1", "host:70000", "host:", "http://a:1", "a@b:1"]
+        {
             assert_eq!(text.parse::<ListenAddress>(), Err(InvalidListenAddress), "{text}");
         }
     }

@@ -70,7 +70,7 @@ async fn bind_daemon(
     usual: Options,
     config: Config,
 ) -> Result<Daemon, CommandError> {
-    if !web.listen.is_empty() {
+    if !web.listen().is_empty() {
         return Daemon::bind(&usual, config).await.map_err(CommandError::runtime);
     }
     let any = Options { listen: vec![address(WEB).with_port(0)], ..usual.clone() };

@@ -8,7 +8,9 @@ use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser 
 use clap::{Args, ValueEnum};
 use tracing::level_filters::LevelFilter;
 use url::Url;
-use wazzup_exporter::app::{InvalidPrefix, ListenAddress, Prefix, is_site_path};
+use wazzup_exporter::app::{
+    InvalidListenAddress, InvalidPrefix, ListenAddress, Prefix, is_site_path,
+};
 use wazzup_exporter::config::Permissions;
 use wazzup_exporter::reload::ConfigSource;
 use wazzup_exporter::storage::Storage;
@@ -50,8 +52,8 @@ impl ConfigFlags {
 #[command(next_help_heading = "Web server")]
 pub(crate) struct WebFlags {
     /// Where to listen, host:port or :port; may be repeated [default: :10117, demo: 127.0.0.1:10117].
-    #[arg(long = "web.listen-address", value_name = "ADDRESS", value_delimiter = ',')]
-    pub(crate) listen: Vec<ListenAddress>,
+    #[arg(long = "web.listen-address", value_name = "ADDRESS", value_parser = listen_addresses)]
+    listen: Vec<ListenAddresses>,
     /// Listen on the sockets that a .socket unit of systemd has opened, in place of
     /// --web.listen-address.
     #[arg(long = "web.systemd-socket")]
@@ -117,7 +119,17 @@ impl AdminFlags {
     }
 }
 
+/// Addresses between commas. They are separated here, because clap would repeat a part of a value that is wrong,
+/// without the `@` that shows a password.
+#[derive(Debug, Clone)]
+struct ListenAddresses(Vec<ListenAddress>);
+
 impl WebFlags {
+    /// Where to listen, if that is given.
+    pub(crate) fn listen(&self) -> Vec<ListenAddress> {
+        self.listen.iter().flat_map(|addresses| addresses.0.clone()).collect()
+    }
+
     /// The path below which everything is.
     ///
     /// # Errors
@@ -198,6 +210,10 @@ pub(crate) struct LogFlags {
 pub(crate) enum LogFormat {
     Logfmt,
     Json,
+}
+
+fn listen_addresses(text: &str) -> Result<ListenAddresses, InvalidListenAddress> {
+    text.split(',').map(str::parse).collect::<Result<_, _>>().map(ListenAddresses)
 }
 
 fn telemetry_path(text: &str) -> Result<String, String> {

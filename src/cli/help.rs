@@ -131,6 +131,9 @@ mod tests {
         let address = "http://me:pa55word@host:1";
         for words in [
             ["wazzup-exporter", &format!("--web.listen-address={address}")],
+            ["wazzup-exporter", "--web.listen-address=me:p,pa55word@host:1"],
+            ["wazzup-exporter", "--web.listen-address=me:pa55word,8@host:1"],
+            ["wazzup-exporter", "--web.listen-address=:80,me:pa55word@host:1"],
             ["wazzup-exporter", &format!("--web.telemetry-path={address}")],
             ["wazzup-exporter", address],
         ] {

@@ -110,9 +110,12 @@ pub(super) fn web_options(
     usual: &str,
     sockets: Option<Sockets>,
 ) -> Result<Options, CommandError> {
-    let usual = || vec![usual.parse().expect("the literal is an address")];
+    let mut listen = web.listen();
+    if listen.is_empty() {
+        listen.push(usual.parse().expect("the literal is an address"));
+    }
     Ok(Options {
-        listen: if web.listen.is_empty() { usual() } else { web.listen.clone() },
+        listen,
         sockets,
         route_prefix: web.route_prefix().map_err(CommandError::Usage)?,
         telemetry_path: web.telemetry_path.clone(),
