@@ -63,7 +63,13 @@ impl Examination<'_> {
                 }
                 true
             }
-            Err(error) if error.outcome() == Outcome::NotFound => true,
+            // Anything may answer without a body.
+            Err(error)
+                if error.is_unknown_user()
+                    && (error.is_of_the_api() || !self.listed.is_empty()) =>
+            {
+                true
+            }
             Err(error) => {
                 let remedy = answer_remedy(error.outcome());
                 if error.outcome() != Outcome::Forbidden || !no_list {
@@ -97,7 +103,7 @@ impl Examination<'_> {
         let Ok(token) = self.client.token().await else { return unknown };
         for id in missing.iter().take(QUERIED_MAX) {
             if let Err(error) = self.client.counter(&token, id).await
-                && error.outcome() == Outcome::NotFound
+                && error.is_unknown_user()
             {
                 unknown.push(id.to_string());
             }

@@ -70,6 +70,7 @@ pub(super) fn changed_view(earlier: &Slot, account: Arc<Account>) -> Option<Acco
     }
     // The change may have removed the cause of a failure; the next sweep shows that.
     let mut facts = Facts { down: false, ..view.facts.clone() };
+    facts.api_proven &= is_read_alike(&view, &account);
     if account.channels.is_none() {
         facts.channels_and_roles = ChannelsAndRoles::default();
     }

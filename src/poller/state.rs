@@ -175,6 +175,7 @@ impl PollState {
             user.last_good = Some((reading, at));
         }
         self.facts.newest_reading = Some(at);
+        self.facts.api_proven = true;
         self.facts.failing = None;
         if let Some(server_time) = reading.server_time {
             self.facts.clock_skew_seconds = Some(skew(at, server_time));
@@ -189,14 +190,35 @@ impl PollState {
 
     /// Counts a failure whose request may be sent again. The user is judged only by the last attempt.
     pub(super) fn failed_for_now(&mut self, error: &Error) {
-        self.outcomes.add(account_outcome(error));
-        self.set_problem(&error.to_string());
+        self.outcomes.add(self.outcome_of(error));
+        self.set_problem(&self.problem_of(error));
     }
 
     /// Judges a user by a failure that is counted already: the request is not sent again.
     pub(super) fn stays_failed(&mut self, index: usize, error: &Error) {
-        let problem = Some(error.to_string().into());
-        self.set_attempt(index, Attempt { outcome: account_outcome(error), problem });
+        let problem = Some(self.problem_of(error).into());
+        self.set_attempt(index, Attempt { outcome: self.outcome_of(error), problem });
+    }
+
+    /// Whether a failure means that there is no such user. Anything may answer 404 without a body, so that means
+    /// it only where a counter was read before.
+    pub(super) fn is_unknown_user(&self, error: &Error) -> bool {
+        error.is_unknown_user() && (self.facts.api_proven || error.is_of_the_api())
+    }
+
+    /// The outcome that a failure counts as for the account: a 404 of another server says nothing about users.
+    fn outcome_of(&self, error: &Error) -> Outcome {
+        match error.outcome() {
+            Outcome::NotFound if !self.is_unknown_user(error) => Outcome::Malformed,
+            outcome => outcome,
+        }
+    }
+
+    fn problem_of(&self, error: &Error) -> String {
+        if error.is_unknown_user() && !self.is_unknown_user(error) {
+            return format!("{error} without a body, and no user was read yet");
+        }
+        error.to_string()
     }
 
     /// Counts a user as read in this sweep if it was read in an interrupted one that began at `since`.
@@ -304,15 +326,6 @@ impl TrustBasis {
     /// What a user's counter is worth.
     pub(super) fn trust(&self, user: &str) -> Trust {
         Trust { not_known: self.not_known, ..self.lists.of(user) }
-    }
-}
-
-/// The outcome that a failure counts as for the account: a 404 of another server says nothing about
-/// users.
-fn account_outcome(error: &Error) -> Outcome {
-    match error.outcome() {
-        Outcome::NotFound if !error.is_unknown_user() => Outcome::Malformed,
-        outcome => outcome,
     }
 }
 

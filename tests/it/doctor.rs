@@ -227,6 +227,15 @@ async fn a_user_whom_nobody_knows_is_a_problem_told_once() {
 }
 
 #[tokio::test]
+async fn a_server_that_answers_404_to_everything_is_not_taken_for_the_api() {
+    let (api, url) = api(account(&[("1", Role::SalesRep)])).await;
+    api.add_fault("empty=404".parse().unwrap());
+    let diagnosis = examined(&yaml(&url, "a.simulated.token", "users: [{id: '1'}]"), None).await;
+    let problems = problems(&diagnosis);
+    assert!(problems.contains(&Check::Access) && !problems.contains(&Check::Users), "{diagnosis}");
+}
+
+#[tokio::test]
 async fn an_answer_that_repeats_the_token_is_masked() {
     let (api, url) = api(account(&[("1", Role::SalesRep)])).await;
     api.add_fault("endpoint=counter,body={\"token\":\"a.simulated.token\"}".parse().unwrap());

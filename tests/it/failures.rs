@@ -241,6 +241,7 @@ async fn every_fault_of_an_account_has_its_outcome_and_leaves_the_others_alone()
         ("reset", "connect", Some("unreachable")),
         ("truncated", "malformed", Some("malformed")),
         ("truncated=404", "not_found", Some("malformed")),
+        ("empty=404", "not_found", Some("malformed")),
         ("oversized=100000", "malformed", Some("malformed")),
         ("malformed", "malformed", Some("malformed")),
         ("wrong_type", "malformed", Some("malformed")),
@@ -271,6 +272,32 @@ async fn every_fault_of_an_account_has_its_outcome_and_leaves_the_others_alone()
         assert_eq!(value(&samples, r#"wazzup_up{account="globex"}"#), Some(1.0), "{fault}");
         world.stop().await;
     }
+}
+
+#[tokio::test]
+async fn an_empty_404_means_an_unknown_user_once_another_was_read() {
+    let mut settings = still(&["acme"], 2);
+    settings.faults = vec!["empty=404".parse().unwrap()];
+    let world = World::start(settings, FAST).await;
+    let unknown = |samples: &Samples, user: &str| {
+        let reason = "reason=\"unknown_user\"";
+        let series = format!("wazzup_user_untrusted{{account=\"acme\",user=\"{user}\",{reason}}}");
+        samples.contains_key(&series)
+    };
+    let failing = r#"wazzup_account_failing{account="acme",reason="malformed"}"#;
+    let samples = world.until("the failure", |samples| samples.contains_key(failing)).await;
+    assert!(!unknown(&samples, "u0") && !unknown(&samples, "u1"));
+    world.api.clear_faults();
+    let up = |user| move |samples: &Samples| value(samples, &up("acme", user)) == Some(1.0);
+    let samples = world.until("a reading", up("u0")).await;
+    assert!(!samples.contains_key(failing));
+    world.api.add_fault("empty=404,user=u0".parse().unwrap());
+    let samples = world.until("the user to be unknown", |samples| unknown(samples, "u0")).await;
+    assert!(!samples.contains_key(&counter("acme", "u0", "red")));
+    world.api.add_fault("empty=404".parse().unwrap());
+    let samples = world.until("all to be unknown", |samples| unknown(samples, "u1")).await;
+    assert!(!samples.contains_key(failing));
+    world.stop().await;
 }
 
 #[tokio::test]
