@@ -152,6 +152,8 @@ impl OutageEvent {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::FailingReason::{RateLimited, ServerError, Unreachable};
     use super::*;
 
@@ -230,6 +232,55 @@ mod tests {
         let back =
             OutageEvent::Ended { down_for: Duration::from_secs(6), reasons: vec![ServerError] };
         assert_eq!(outage.note(None, false, true, at(10)), Some(back));
+    }
+
+    proptest! {
+        #[test]
+        fn each_reason_is_logged_once_until_the_outage_ends(
+            sweeps in proptest::collection::vec(
+                (proptest::option::of(0..FailingReason::ALL.len()), any::<bool>(), any::<bool>()),
+                0..60,
+            ),
+        ) {
+            let (mut outage, mut logged) = (Outage::default(), Vec::new());
+            for (second, (reason, elsewhere, end)) in (0..).zip(sweeps) {
+                let failing = reason.map(|index| FailingReason::ALL[index]);
+                match (outage.note(failing, elsewhere, end, at(second)), failing) {
+                    (Some(OutageEvent::Began | OutageEvent::ReasonChanged(_)), Some(reason)) => {
+                        prop_assert!(!elsewhere && !logged.contains(&reason));
+                        logged.push(reason);
+                    }
+                    (Some(OutageEvent::Ended { reasons, .. }), None) => {
+                        prop_assert!(end);
+                        prop_assert_eq!(reasons, std::mem::take(&mut logged));
+                    }
+                    (Some(event), _) => {
+                        prop_assert_eq!(event, OutageEvent::BeganLoggedElsewhere);
+                        prop_assert!(elsewhere);
+                    }
+                    (None, Some(reason)) => prop_assert!(elsewhere || logged.contains(&reason)),
+                    (None, None) => {}
+                }
+            }
+        }
+
+        #[test]
+        fn a_list_failure_is_logged_once(steps in proptest::collection::vec(0..3, 0..60)) {
+            let mut failure = ListFailure::default();
+            let mut logged = 0;
+            for step in steps {
+                let line = match step {
+                    0 => failure.failed("upstream answered 500".into()),
+                    1 => failure.take_unlogged(),
+                    _ => {
+                        failure.attribute_to_account();
+                        None
+                    }
+                };
+                logged += usize::from(line.is_some());
+            }
+            prop_assert_eq!(logged, usize::from(failure.logged));
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use wazzup_exporter::storage::Storage;
 
 use super::support::daemon::World;
 use super::support::samples::{Samples, counter, value};
-use super::support::upstream::serve;
+use super::support::upstream::{serve, still};
 use super::support::wait::guard;
 
 const PHONE: &str = "77001112233";
@@ -184,6 +184,35 @@ async fn users_come_and_go_with_the_list_and_configured_ones_stay() {
         .await;
     assert!(!samples.keys().any(|series| series.contains("user=\"2\"")), "{samples:#?}");
     assert!(samples.keys().any(|series| series.contains("user=\"9\"")));
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_list_that_comes_in_the_middle_of_a_sweep_changes_its_users_afterwards() {
+    let (api, url) = serve(still(&["acme"], 6)).await;
+    let keys = "channels: {enabled: false}\n  \
+                discover_users: {enabled: true, refresh_interval: 100ms}";
+    let yaml = yaml(&url, keys).replace("interval: 200ms", "interval: 1s");
+    let world = World::start_with(api, &yaml).await;
+    let red = |samples: &Samples, user: usize| {
+        value(samples, &counter("acme", &format!("u{user}"), "red"))
+    };
+    let own = |user: usize| Some(user as f64 * 10.0 + 1.0);
+    world.until("all users", |samples| (0..6).all(|user| red(samples, user) == own(user))).await;
+    let middle = |log: &wazzup_exporter::simulator::Log| log.endpoint(Endpoint::Counter) % 6 == 3;
+    guard("the middle of a sweep", world.api.wait_until(middle)).await;
+    // The others move up by one place.
+    world.api.remove_user("acme", "u0").unwrap();
+    let check = |samples: &Samples| {
+        (1..6).for_each(|user| assert_eq!(red(samples, user), own(user), "{user}"));
+        polled(samples) == Some(5.0)
+    };
+    let samples = world.until("the shorter list", check).await;
+    assert_eq!(red(&samples, 0), None);
+    let sweeps = "wazzup_sweeps_total{account=\"acme\",result=\"ok\"}";
+    let swept = value(&samples, sweeps).unwrap() + 2.0;
+    let again = |samples: &Samples| check(samples) && value(samples, sweeps) >= Some(swept);
+    world.until("more sweeps", again).await;
     world.stop().await;
 }
 

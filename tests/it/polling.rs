@@ -195,6 +195,27 @@ async fn a_replaced_token_file_is_read_again() {
 }
 
 #[tokio::test]
+async fn a_refused_token_that_is_replaced_in_its_file_ends_the_wait_for_the_next_sweep() {
+    let (api, url) = serve(still(&["acme"], 1)).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    write_private(&file, "revoked\n");
+    let yaml = format!(
+        "poll: {{interval: 1h, timeout: 5s}}\n\
+         accounts: [{{name: acme, base_url: '{url}', auth: {{token_file: {}}}, users: [{{id: u0}}]}}]",
+        file.display()
+    );
+    let world = World::start_with(api, &yaml).await;
+    let refused = r#"wazzup_account_failing{account="acme",reason="unauthorized"}"#;
+    world.until("the refusal", |samples| samples.contains_key(refused)).await;
+    write_private(&file, "token-of-acme\n");
+    // The file is looked at every 30 seconds; the next sweep is an hour away.
+    let red = counter("acme", "u0", "red");
+    world.until("a reading", |samples| value(samples, &red) == Some(1.0)).await;
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn readiness_comes_with_the_first_attempt_of_every_account() {
     let world = World::start(still(&["acme", "globex"], 1), "interval: 1s, timeout: 5s").await;
     until_true("readiness", async || {
