@@ -86,7 +86,7 @@ impl FailingReason {
         match self {
             Self::Unauthorized => {
                 "give it a valid token: the old one has expired, was revoked, or is for another API. A new one in \
-                 a token file is picked up within five minutes"
+                 a token file is picked up within half a minute"
             }
             Self::Forbidden => "use a token that may read this, or ask Wazzup24 to allow it",
             Self::LoginNeeded => {
