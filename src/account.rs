@@ -22,12 +22,12 @@ use strum::EnumString;
 use url::Url;
 
 pub use self::auth::{Auth, Credential, Partner};
-pub use self::discovery::{Channels, Discovery, InvalidPattern, LabelRule, Pattern};
+pub use self::discovery::{Channels, Discovery, LabelRule, Pattern};
 pub use self::names::{
     ACCOUNT_NAME_MAX, AccountId, AccountName, InvalidName, LABEL_VALUE_MAX, LabelName, Labels,
     USER_ID_MAX, USER_NAME_MAX, UserId, check_text,
 };
-pub use self::network::{Authorities, InvalidProxy, ProxyUrl, RateLimit, Tls};
+pub use self::network::{Authorities, ProxyUrl, RateLimit, Tls};
 pub use self::shown::SECRET;
 
 use crate::schedule::{DEFAULT_INTERVAL, DEFAULT_TIMEOUT, WorkingHours, default_stale_after};

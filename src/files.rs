@@ -247,29 +247,22 @@ impl FileFingerprint {
     }
 }
 
-/// Why a text holds no usable list of certificates.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum CertificatesError {
-    /// The certificate with this number, from 1, is damaged. The parser's message is left out: it may
-    /// repeat what was read.
-    #[error("is not PEM at certificate {0}; copy it again")]
-    Damaged(usize),
-    /// There is none.
-    #[error("holds no certificate in PEM, -----BEGIN CERTIFICATE-----")]
-    Missing,
-}
-
 /// The certificates of a bundle in PEM, at least one. Keys and comments between them are skipped.
 ///
 /// # Errors
 /// When one is damaged or there is none.
-pub fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, CertificatesError> {
+pub fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     let mut certificates = Vec::new();
     for certificate in CertificateDer::pem_slice_iter(pem) {
         let number = certificates.len() + 1;
-        certificates.push(certificate.map_err(|_| CertificatesError::Damaged(number))?);
+        // The parser's message is left out: it may repeat what was read.
+        let damaged = |_| format!("is not PEM at certificate {number}; copy it again");
+        certificates.push(certificate.map_err(damaged)?);
     }
-    if certificates.is_empty() { Err(CertificatesError::Missing) } else { Ok(certificates) }
+    if certificates.is_empty() {
+        return Err("holds no certificate in PEM, -----BEGIN CERTIFICATE-----".to_owned());
+    }
+    Ok(certificates)
 }
 
 #[cfg(test)]

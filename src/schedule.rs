@@ -7,7 +7,7 @@ mod hours;
 
 use std::time::Duration;
 
-pub use self::hours::{InvalidHours, WorkingHours};
+pub use self::hours::WorkingHours;
 
 /// Period between two readings of a user, unless configured.
 pub const DEFAULT_INTERVAL: Duration = Duration::from_secs(30);

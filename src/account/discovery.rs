@@ -59,11 +59,6 @@ enum Field {
     Name,
 }
 
-/// Why a text is no pattern.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("is not a regular expression: {0}")]
-pub struct InvalidPattern(String);
-
 impl Discovery {
     /// Whether a user with this id and name belongs to those who are polled.
     pub fn includes(&self, id: &str, name: Option<&str>) -> bool {
@@ -83,7 +78,7 @@ impl Pattern {
     ///
     /// # Errors
     /// What the expression breaks.
-    pub fn parse(text: &str) -> Result<Self, InvalidPattern> {
+    pub fn parse(text: &str) -> Result<Self, String> {
         let (field, prefix, expression) = match text.split_once(':') {
             Some(("id", rest)) => (Field::Id, "id: ", rest.trim_start()),
             Some(("name", rest)) => (Field::Name, "name: ", rest.trim_start()),
@@ -92,7 +87,10 @@ impl Pattern {
         // What a person wrote has to be whole by itself, so that it cannot end the group.
         let invalid = |error: regex::Error| {
             let words = error.to_string();
-            InvalidPattern(words.lines().last().unwrap_or(&words).trim().to_owned())
+            format!(
+                "is not a regular expression: {}",
+                words.lines().last().unwrap_or(&words).trim()
+            )
         };
         Regex::new(expression).map_err(invalid)?;
         let regex = Regex::new(&format!("^(?s:{expression})$")).map_err(invalid)?;

@@ -28,15 +28,6 @@ use crate::text;
 /// Age below which the refusal of a token of unknown life is suspicious.
 const RECENT: Duration = Duration::from_mins(1);
 
-/// Which token a caller needs.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum TokenRequest<'a> {
-    /// The one in use.
-    Current,
-    /// Another one than this one, which upstream has refused.
-    Replacement(&'a Token),
-}
-
 /// A token as its source returned it.
 pub(super) struct ObtainedToken {
     pub(super) token: Token,
@@ -128,7 +119,7 @@ impl CachedToken {
     /// own, and receives the token in use.
     pub(super) async fn token<F>(
         self: &Arc<Self>,
-        request: TokenRequest<'_>,
+        refused: Option<&Token>,
         attempt: impl FnOnce(Option<Token>) -> F,
     ) -> Result<Token, TokenError>
     where
@@ -136,7 +127,7 @@ impl CachedToken {
     {
         let mut finished = {
             let mut state = self.state();
-            match state.step(request, Stamp::now()) {
+            match state.step(refused, Stamp::now()) {
                 Step::Use(token) => return Ok(token),
                 Step::Fail(error) => return Err(error),
                 Step::Wait(finished) => finished,
@@ -257,8 +248,8 @@ impl State {
     ///
     /// There is one attempt at a time, and none in the pause after a failure: a caller that needs another
     /// token gets the error then.
-    fn step(&mut self, request: TokenRequest<'_>, now: Stamp) -> Step {
-        let was_refused = self.note_refusal(request, now);
+    fn step(&mut self, refused: Option<&Token>, now: Stamp) -> Step {
+        let was_refused = self.note_refusal(refused, now);
         let paused = self.failure.as_ref().is_some_and(|failure| failure.holds(now));
         if let Some(current) = self.unexpired(now) {
             let token = current.obtained.token.clone();
@@ -282,8 +273,8 @@ impl State {
     }
 
     /// Whether the caller was refused with the token in use, which is recorded.
-    fn note_refusal(&mut self, request: TokenRequest<'_>, now: Stamp) -> bool {
-        let TokenRequest::Replacement(refused) = request else { return false };
+    fn note_refusal(&mut self, refused: Option<&Token>, now: Stamp) -> bool {
+        let Some(refused) = refused else { return false };
         let current = self.current.as_mut().filter(|current| !current.has_ended(now));
         let current = current.filter(|current| current.obtained.token == *refused);
         current.map(|current| current.refused = true).is_some()

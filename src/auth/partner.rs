@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
-use super::cached_token::{CachedToken, ObtainedToken, TokenOwner, TokenRequest};
+use super::cached_token::{CachedToken, ObtainedToken, TokenOwner};
 use super::endpoint::{BasicAuth, Grant, GrantedTokens, TokenClient};
 use super::error::TokenError;
 use super::secret_file::SecretFile;
@@ -58,7 +58,7 @@ impl PartnerLogin {
         number: Option<AccountId>,
     ) -> Result<ObtainedToken, TokenError> {
         let account = number.ok_or(TokenError::NoAccountId)?;
-        let mut machine = self.machine(token_client, TokenRequest::Current).await?;
+        let mut machine = self.machine(token_client, None).await?;
         let mut renewed = false;
         loop {
             let grant = Grant::Exchange {
@@ -74,7 +74,7 @@ impl PartnerLogin {
                 Err(refused) => refused,
             };
             if refused.outcome() == Outcome::Unauthorized && !renewed {
-                let refused = TokenRequest::Replacement(&machine);
+                let refused = Some(&machine);
                 let other = self.machine(token_client, refused).await?;
                 renewed = true;
                 if other != machine {
@@ -90,13 +90,13 @@ impl PartnerLogin {
     async fn machine(
         self: &Arc<Self>,
         token_client: &TokenClient,
-        request: TokenRequest<'_>,
+        refused: Option<&Token>,
     ) -> Result<Token, TokenError> {
         if self.machine.is_failing() && self.password.has_changed().await {
             self.machine.end_pause();
         }
         let attempt = |_| Arc::clone(self).log_in(token_client.clone());
-        self.machine.token(request, attempt).await.map_err(|source| match source {
+        self.machine.token(refused, attempt).await.map_err(|source| match source {
             // The reason is not known yet.
             TokenError::Pending(_) => source,
             source => {

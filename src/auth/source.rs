@@ -7,7 +7,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::{sleep, timeout};
 
-use super::cached_token::{CachedToken, ObtainedToken, TokenRequest};
+use super::cached_token::{CachedToken, ObtainedToken};
 use super::command;
 use super::endpoint::TokenClient;
 use super::error::TokenError;
@@ -78,12 +78,12 @@ impl TokenSource {
 
     /// The token to use now.
     pub(crate) async fn token(&self) -> Result<Token, TokenError> {
-        self.requested(TokenRequest::Current).await
+        self.requested(None).await
     }
 
     /// Another token than one that was refused, if there is one; otherwise that one.
     pub(crate) async fn other_token(&self, refused: &Token) -> Result<Token, TokenError> {
-        self.requested(TokenRequest::Replacement(refused)).await
+        self.requested(Some(refused)).await
     }
 
     /// The token to send now in place of `known`, which was good a while ago. A renewal that is due starts
@@ -150,9 +150,9 @@ impl TokenSource {
         }
     }
 
-    async fn requested(&self, request: TokenRequest<'_>) -> Result<Token, TokenError> {
+    async fn requested(&self, refused: Option<&Token>) -> Result<Token, TokenError> {
         let wait_max = WAIT_MAX.saturating_add(self.account.poll.timeout);
-        let token = timeout(wait_max, self.of_kind(request)).await;
+        let token = timeout(wait_max, self.of_kind(refused)).await;
         let token = token.map_err(|_| TokenError::Pending(wait_max))??;
         self.check(&token)?;
         *lock(&self.end) = token.claims.end;
@@ -171,7 +171,7 @@ impl TokenSource {
         }
     }
 
-    async fn of_kind(&self, request: TokenRequest<'_>) -> Result<Token, TokenError> {
+    async fn of_kind(&self, refused: Option<&Token>) -> Result<Token, TokenError> {
         match &self.kind {
             TokenKind::Fixed(secret) => {
                 Token::new(secret.expose_secret(), || "of the configuration".to_owned())
@@ -191,7 +191,7 @@ impl TokenSource {
                 let attempt = |current| {
                     renewer.clone().attempt(token_client.clone(), number.clone(), current)
                 };
-                cached.token(request, attempt).await
+                cached.token(refused, attempt).await
             }
         }
     }

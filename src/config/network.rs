@@ -149,7 +149,7 @@ pub(super) fn read_ca(path: &Path) -> Result<Authorities, String> {
 
 /// The certificates in a text in PEM, all of them usable and at least one.
 fn certificates(pem: &[u8]) -> Result<Vec<Vec<u8>>, String> {
-    let certificates = files::certificates(pem).map_err(|error| error.to_string())?;
+    let certificates = files::certificates(pem)?;
     let mut store = RootCertStore::empty();
     for (index, certificate) in certificates.iter().enumerate() {
         store.add(certificate.clone()).map_err(|_| {

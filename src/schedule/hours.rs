@@ -18,20 +18,6 @@ pub struct WorkingHours {
     to: Time,
 }
 
-/// Why a text names no working hours.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidHours {
-    /// No time zone of the IANA database.
-    #[error("is not a time zone; write a name of the IANA database, Asia/Almaty")]
-    Zone,
-    /// Not days of the week.
-    #[error("are not days; write mon-fri, or mon,wed,fri")]
-    Days,
-    /// Not a time of day.
-    #[error("is not a time of day; write \"09:00\", quoted")]
-    Time,
-}
-
 impl WorkingHours {
     /// Reads a time zone (`Asia/Almaty`), days (`mon-fri`, `sat,sun`) and times of day (`09:00`;
     /// `24:00` is the end of the day).
@@ -43,12 +29,15 @@ impl WorkingHours {
         days: &str,
         from: &str,
         to: &str,
-    ) -> Result<Self, (&'static str, InvalidHours)> {
+    ) -> Result<Self, (&'static str, &'static str)> {
+        let no_zone = "is not a time zone; write a name of the IANA database, Asia/Almaty";
+        let no_days = "are not days; write mon-fri, or mon,wed,fri";
+        let no_time = "is not a time of day; write \"09:00\", quoted";
         Ok(Self {
-            zone: Self::zone(zone).ok_or(("timezone", InvalidHours::Zone))?,
-            days: Self::days(days).ok_or(("days", InvalidHours::Days))?,
-            from: Self::time(from).ok_or(("from", InvalidHours::Time))?,
-            to: Self::time(to).ok_or(("to", InvalidHours::Time))?,
+            zone: TimeZone::get(zone).map_err(|_| ("timezone", no_zone))?,
+            days: Self::days(days).ok_or(("days", no_days))?,
+            from: Self::time(from).ok_or(("from", no_time))?,
+            to: Self::time(to).ok_or(("to", no_time))?,
         })
     }
 
@@ -104,10 +93,6 @@ impl WorkingHours {
 
     fn works(&self, day: Weekday) -> bool {
         self.days.get(day.to_monday_zero_offset() as usize).copied().unwrap_or(false)
-    }
-
-    fn zone(name: &str) -> Option<TimeZone> {
-        TimeZone::get(name).ok()
     }
 
     /// Ranges and single days, separated by commas.

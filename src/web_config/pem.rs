@@ -26,11 +26,6 @@ pub(super) struct Authority {
     pub(super) valid: Validity,
 }
 
-/// The certificates in a text, at least one.
-pub(super) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
-    files::certificates(pem).map_err(|error| error.to_string())
-}
-
 /// The first private key in a text.
 pub(super) fn key(pem: &[u8], provider: &CryptoProvider) -> Result<Arc<dyn SigningKey>, String> {
     let key = PrivateKeyDer::from_pem_slice(pem).map_err(|_| {
@@ -66,7 +61,7 @@ pub(super) fn pair(
 
 /// The authorities in a text, all of them usable and at least one.
 pub(super) fn authorities(pem: &[u8]) -> Result<Vec<Authority>, String> {
-    let listed = certificates(pem)?.into_iter().enumerate();
+    let listed = files::certificates(pem)?.into_iter().enumerate();
     let authorities = listed.map(|(index, certificate)| {
         Authority::new(certificate).ok_or_else(|| {
             format!("holds a certificate, number {}, that cannot be used", index + 1)

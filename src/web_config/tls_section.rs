@@ -11,6 +11,7 @@ use super::files::Files;
 use super::names::{self, ClientAuth};
 use super::pem::{self, Authority, CertificateFields};
 
+use crate::files;
 use crate::problems::place::{At, place};
 use crate::problems::read::Written;
 use crate::problems::report::Scope;
@@ -123,7 +124,7 @@ impl ServerTlsKeys {
             }
             content((file_key, file), (text_key, text), files, scope)
         });
-        let certificates = chain.as_ref().and_then(|text| text.read(scope, pem::certificates));
+        let certificates = chain.as_ref().and_then(|text| text.read(scope, files::certificates));
         let key = key.and_then(|text| text.read(scope, |pem| pem::key(pem, provider)));
         let (text, certificates, key) = (chain?, certificates?, key?);
         let own = certificates.first().and_then(|own| CertificateFields::of(own));

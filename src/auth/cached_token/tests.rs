@@ -37,11 +37,11 @@ fn word(step: &Step) -> String {
 }
 
 fn any(state: &mut State, after: Duration) -> String {
-    word(&state.step(TokenRequest::Current, START.plus(after)))
+    word(&state.step(None, START.plus(after)))
 }
 
 fn other(state: &mut State, refused: &str, after: Duration) -> String {
-    word(&state.step(TokenRequest::Replacement(&token(refused)), START.plus(after)))
+    word(&state.step(Some(&token(refused)), START.plus(after)))
 }
 
 fn begin_renewal(state: &mut State) {
@@ -176,7 +176,7 @@ async fn fifty_who_need_a_token_at_once_cause_one_attempt_that_outlives_them() {
                 gone.wait_for(|go| *go).await.unwrap();
                 Ok(ObtainedToken::new(token("a"), Stamp::now(), Some(HOUR)))
             };
-            cached.token(TokenRequest::Current, attempt).await
+            cached.token(None, attempt).await
         }
     };
     // The one that begins the attempt goes away.
@@ -198,7 +198,7 @@ async fn fifty_who_need_a_token_at_once_cause_one_attempt_that_outlives_them() {
 async fn an_attempt_that_dies_does_not_stop_the_next() {
     let cached = CachedToken::new(TokenOwner::Partner("main".to_owned()), TaskTracker::new());
     let dies = |_| async { panic!("a mistake") };
-    assert!(matches!(cached.token(TokenRequest::Current, dies).await, Err(TokenError::Pending(_))));
+    assert!(matches!(cached.token(None, dies).await, Err(TokenError::Pending(_))));
     let succeeds = |_| async { Ok(ObtainedToken::new(token("a"), Stamp::now(), None)) };
-    assert_eq!(cached.token(TokenRequest::Current, succeeds).await.unwrap(), token("a"));
+    assert_eq!(cached.token(None, succeeds).await.unwrap(), token("a"));
 }
