@@ -115,8 +115,8 @@ impl CachedToken {
         Arc::new(Self { owner, tasks, state: Mutex::default() })
     }
 
-    /// The token that is requested. `attempt` obtains a new one if one is needed; it runs in a task of its
-    /// own, and receives the token in use.
+    /// The token in use, or another one than that which upstream has `refused`. `attempt` obtains a new one if
+    /// one is needed; it runs in a task of its own, and receives the token in use.
     pub(super) async fn token<F>(
         self: &Arc<Self>,
         refused: Option<&Token>,

@@ -14,7 +14,5 @@ mod tally;
 
 pub(crate) use labels::closed_lists;
 pub use process::{BuildInfo, ProcessMetrics, ShardInfo, dropped_log_lines};
-pub use resets::{
-    AdminCode, LastReset, RefusalCode, ResetMarks, ResetResult, ResetTally, ResetValues,
-};
+pub use resets::{AdminCode, LastReset, RefusalCode, ResetMarks, ResetResult, ResetValues};
 pub use tally::{Endpoint, Outcome, SweepResult, Tally, TallyValues};

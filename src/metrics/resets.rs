@@ -1,13 +1,11 @@
 //! What is counted of resets, and the closed lists of their label values.
 
-use std::sync::Mutex;
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 use strum::{IntoStaticStr, VariantArray};
 
 use super::labels::{closed_lists, count};
-use crate::blocking::lock;
 
 /// How a reset ended: the label `result` of `wazzup_resets_total`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, VariantArray, Serialize)]
@@ -90,10 +88,6 @@ pub struct LastReset {
     pub after: Option<u64>,
 }
 
-/// What is counted and kept of an account's resets.
-#[derive(Debug, Default)]
-pub struct ResetTally(Mutex<ResetValues>);
-
 /// What is known of the account's resets beside their numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ResetMarks {
@@ -105,7 +99,7 @@ pub struct ResetMarks {
     pub last: Option<LastReset>,
 }
 
-/// The values of a [`ResetTally`] at one moment.
+/// What is counted and kept of an account's resets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ResetValues {
     /// In the order of [`ResetResult::ALL`].
@@ -151,25 +145,15 @@ impl AdminCode {
     }
 }
 
-impl ResetTally {
+impl ResetValues {
     /// Counts one reset.
-    pub fn ended(&self, result: ResetResult) {
-        count(&mut lock(&self.0).results, result as usize);
+    pub fn ended(&mut self, result: ResetResult) {
+        count(&mut self.results, result as usize);
     }
 
     /// Counts one refusal.
-    pub fn refused(&self, code: RefusalCode) {
-        count(&mut lock(&self.0).refusals, code as usize);
-    }
-
-    /// Replaces the marks.
-    pub fn mark(&self, marks: ResetMarks) {
-        lock(&self.0).marks = marks;
-    }
-
-    /// The values now.
-    pub fn values(&self) -> ResetValues {
-        *lock(&self.0)
+    pub fn refused(&mut self, code: RefusalCode) {
+        count(&mut self.refusals, code as usize);
     }
 }
 
@@ -183,14 +167,14 @@ mod tests {
 
     #[test]
     fn each_result_and_code_has_its_own_count() {
-        let tally = ResetTally::default();
+        let mut tally = ResetValues::default();
         for (times, result) in ResetResult::ALL.iter().enumerate() {
             (0..times).for_each(|_| tally.ended(*result));
         }
         for (times, code) in RefusalCode::ALL.iter().enumerate() {
             (0..times).for_each(|_| tally.refused(*code));
         }
-        let values = tally.values();
+        let values = tally;
         assert_eq!(values.results, [0, 1, 2, 3]);
         assert_eq!(values.refusals, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
     }

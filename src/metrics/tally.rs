@@ -6,7 +6,7 @@ use std::time::Duration;
 use strum::{IntoStaticStr, VariantArray};
 
 use super::labels::{closed_lists, count};
-use super::resets::{ResetTally, ResetValues};
+use super::resets::ResetValues;
 use crate::blocking::lock;
 
 /// A place of the upstream API: the label `endpoint`.
@@ -70,12 +70,7 @@ pub enum SweepResult {
 /// The counters of one account, since its start. Every label combination exists from 0, so that a
 /// first increase is seen by `increase()`.
 #[derive(Debug, Default)]
-pub struct Tally {
-    /// All but `resets`, which are counted apart.
-    values: Mutex<TallyValues>,
-    /// Of the account's resets.
-    pub resets: ResetTally,
-}
+pub struct Tally(Mutex<TallyValues>);
 
 /// The values of a [`Tally`] at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -102,39 +97,44 @@ closed_lists!(Endpoint, Outcome, SweepResult);
 impl Tally {
     /// Counts one request.
     pub fn request(&self, endpoint: Endpoint, outcome: Outcome) {
-        if let Some(outcomes) = lock(&self.values).requests.get_mut(endpoint as usize) {
+        if let Some(outcomes) = lock(&self.0).requests.get_mut(endpoint as usize) {
             count(outcomes, outcome as usize);
         }
     }
 
     /// Counts one attempt to get a new token.
     pub fn token_refresh(&self, ok: bool) {
-        count(&mut lock(&self.values).token_refreshes, usize::from(!ok));
+        count(&mut lock(&self.0).token_refreshes, usize::from(!ok));
     }
 
     /// Counts one sweep.
     pub fn sweep(&self, result: SweepResult) {
-        count(&mut lock(&self.values).sweeps, result as usize);
+        count(&mut lock(&self.0).sweeps, result as usize);
     }
 
     /// Counts a sweep that outlasted its interval.
     pub fn overrun(&self) {
-        lock(&self.values).overruns += 1;
+        lock(&self.0).overruns += 1;
     }
 
     /// Counts a restart of the account's poller.
     pub fn restart(&self) {
-        lock(&self.values).restarts += 1;
+        lock(&self.0).restarts += 1;
     }
 
     /// Counts time for which requests of the account were held back by the limit or a pause.
     pub fn rate_limit_waited(&self, waited: Duration) {
-        lock(&self.values).rate_limit_wait += waited;
+        lock(&self.0).rate_limit_wait += waited;
+    }
+
+    /// Changes what is counted and kept of resets.
+    pub fn resets(&self, change: impl FnOnce(&mut ResetValues)) {
+        change(&mut lock(&self.0).resets);
     }
 
     /// The values now.
     pub fn values(&self) -> TallyValues {
-        TallyValues { resets: self.resets.values(), ..*lock(&self.values) }
+        *lock(&self.0)
     }
 }
 

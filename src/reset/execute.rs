@@ -73,7 +73,7 @@ impl Execution<'_> {
         let line = self.line(AuditKind::DryRun, body, before);
         let id = line.id.clone();
         self.resets.journal.append(line).await?;
-        self.poller.tally.resets.ended(ResetResult::DryRun);
+        self.poller.tally.resets(|resets| resets.ended(ResetResult::DryRun));
         self.poller.publish.notify_one();
         let account = &self.poller.account.name;
         let before = Figures::of(before);
@@ -139,15 +139,17 @@ impl Execution<'_> {
     /// Counts, logs and records how a reset ended. That it could not be recorded is added to its message.
     async fn record_outcome(&self, id: &str, outcome: &mut ResetOutcome, last: LastReset) {
         let now = Stamp::now().unix;
-        let tally = &self.poller.tally.resets;
-        tally.ended(outcome.result);
-        tally.mark(self.resets.journal.update_marks(|marks| {
+        let marks = self.resets.journal.update_marks(|marks| {
             marks.last = Some(last);
             marks.unresolved = outcome.result == ResetResult::Unknown;
             if outcome.result == ResetResult::Cleared {
                 marks.last_success = Some(now);
             }
-        }));
+        });
+        self.poller.tally.resets(|resets| {
+            resets.ended(outcome.result);
+            resets.marks = marks;
+        });
         let (account, code, problem) =
             (&self.poller.account.name, outcome.code, outcome.problem.as_deref());
         if outcome.result == ResetResult::Cleared {
@@ -173,7 +175,7 @@ impl Execution<'_> {
     async fn record_after(&self, id: &str, after: Figures, last: LastReset) {
         let last = LastReset { after: Some(after.total), ..last };
         let marks = self.resets.journal.update_marks(|marks| marks.last = Some(last));
-        self.poller.tally.resets.mark(marks);
+        self.poller.tally.resets(|resets| resets.marks = marks);
         let line = AuditLine::new(AuditKind::After, id, Stamp::now().unix);
         let line = AuditLine { figures: Some(after), ..line };
         if let Err(problem) = self.resets.journal.append(line).await {
