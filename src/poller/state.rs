@@ -197,11 +197,13 @@ impl PollState {
     /// Judges a user by a failure that is counted already: the request is not sent again.
     pub(super) fn stays_failed(&mut self, index: usize, error: &Error) {
         let problem = Some(self.problem_of(error).into());
-        self.set_attempt(index, Attempt { outcome: self.outcome_of(error), problem });
+        let outcome =
+            if error.is_unknown_user() { Outcome::NotFound } else { self.outcome_of(error) };
+        self.set_attempt(index, Attempt { outcome, problem });
     }
 
-    /// Whether a failure means that there is no such user. Anything may answer 404 without a body, so that means
-    /// it only where a counter was read before.
+    /// Whether a failure means only that there is no such user. Any server may answer 404 without a body, so
+    /// where no counter was read before, the account fails as well.
     pub(super) fn is_unknown_user(&self, error: &Error) -> bool {
         error.is_unknown_user() && (self.facts.api_proven || error.is_of_the_api())
     }
