@@ -37,6 +37,17 @@ pub enum Lane {
 
 const LANES: usize = 4;
 
+/// Time between two [`Ticks`].
+const TICK: Duration = Duration::from_millis(20);
+
+/// When requests are sent that wait for their time: all that became due since the tick before, of all accounts.
+///
+/// Waking a process that sleeps costs as much as a request, and accounts would wake it for each of theirs.
+#[derive(Debug, Clone, Copy)]
+struct Ticks {
+    first: Instant,
+}
+
 /// The limit of requests in flight over all accounts.
 ///
 /// Those who wait for a permit are served in turn, and an account waits for one at a time. Accounts that
@@ -46,6 +57,7 @@ const LANES: usize = 4;
 pub struct GlobalLimit {
     all: Arc<GlobalState>,
     reduced: Arc<GlobalState>,
+    ticks: Ticks,
 }
 
 /// Permits whose number can change.
@@ -117,7 +129,7 @@ impl GlobalLimit {
     /// Allows `requests` in flight.
     pub fn new(requests: usize) -> Self {
         let [all, reduced] = [requests, quarter(requests)].map(GlobalState::new).map(Arc::new);
-        Self { all, reduced }
+        Self { all, reduced, ticks: Ticks { first: Instant::now() } }
     }
 
     /// Allows `requests` from now on; those in flight beyond that are not cancelled. Must be called within
@@ -125,6 +137,15 @@ impl GlobalLimit {
     pub fn set_limit(&self, requests: usize) {
         self.all.set_limit(requests);
         self.reduced.set_limit(quarter(requests));
+    }
+}
+
+impl Ticks {
+    /// The first tick that is not before `due`.
+    fn at(self, due: Instant) -> Instant {
+        let late = due.saturating_duration_since(self.first).as_nanos() % TICK.as_nanos();
+        let left = (TICK.as_nanos() - late) % TICK.as_nanos();
+        due + Duration::from_nanos(left as u64)
     }
 }
 
@@ -252,6 +273,11 @@ impl Limiter {
         granted.await.expect("the dispatcher lives as long as its limiter and answers every waiter")
     }
 
+    /// When to send a request that is `due`, unless something else wakes its poller in between.
+    pub(crate) fn tick(&self, due: Instant) -> Instant {
+        self.0.inner.global.ticks.at(due)
+    }
+
     /// Pauses after a response 429: for `retry_after`, or for a whole window of the limit, which reaches
     /// into upstream's next window wherever its windows begin.
     pub fn pause(&self, retry_after: Option<Duration>) {
@@ -377,7 +403,9 @@ impl Inner {
             if free <= Instant::now() {
                 break;
             }
-            sleep_until(free).await;
+            // A pace that makes up for less than a tick and a late timer would lose requests.
+            let makes_up = self.pace.spacing.tolerance >= 2 * TICK;
+            sleep_until(if makes_up { self.global.ticks.at(free) } else { free }).await;
         }
         self.tally.rate_limit_waited(started.elapsed());
         queue

@@ -96,6 +96,23 @@ async fn no_window_holds_more_than_our_share_of_the_limit() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn requests_of_all_accounts_that_become_due_one_by_one_are_sent_together() {
+    let (global, started) = (GlobalLimit::new(1000), Instant::now());
+    let send = async |requests: u32| {
+        let pace = Pace::new(RateLimit { requests, per: 5 * SECOND, share: 100 });
+        let limiter = Limiter::new(64, Arc::new(pace), global.clone(), Arc::default());
+        send_all(&limiter, vec![(0, 0); 300]).await
+    };
+    let (fast, slow) = tokio::join!(send(1500), send(1000));
+    for (sent, seconds) in [(fast, 1.0), (slow, 1.5)] {
+        let took = sent[299].duration_since(started).as_secs_f64();
+        assert!((took / seconds - 1.0).abs() < 0.05, "{took} s");
+        let at_ticks = |at: &Instant| at.duration_since(started).as_nanos() % TICK.as_nanos() == 0;
+        assert!(sent.iter().all(at_ticks), "{sent:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_pause_delays_what_is_due_and_drops_nothing() {
     let limiter = limiter(8, 500, 5 * SECOND);
     let started = Instant::now();

@@ -158,7 +158,7 @@ impl Poller {
                 Some(*give_up.get_or_insert_with(|| Instant::now() + poll.timeout))
             } else {
                 self.send_due(progress, requests);
-                progress.next_at(requests.len())
+                progress.next_at(requests.len()).map(|due| client.limiter.tick(due))
             };
             if requests.len() == 0 && (interrupted || !progress.has_next()) {
                 return;

@@ -14,8 +14,9 @@ use crate::transport::Error;
 const MIN_FAILURES: usize = 10;
 /// The least number of refusals in a row after which the token counts as ended.
 const MIN_DENIALS: usize = 3;
-/// By how much a request of a spread sweep may be sent early to make up for late ones.
-const SPREAD_TOLERANCE: Duration = Duration::from_millis(20);
+/// By how much a request of a spread sweep may be sent early to make up for late ones: for those of a whole tick,
+/// and for a timer that is late for it.
+const SPREAD_TOLERANCE: Duration = Duration::from_millis(50);
 
 /// The progress of one sweep. Users are known by their index.
 pub(super) struct SweepProgress {
