@@ -6,13 +6,14 @@
 
 mod cli;
 
+use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use rustix::process::{
     DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit,
 };
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Runtime};
 use tracing::warn;
 use wazzup_exporter::systemd::{self, Sockets};
 
@@ -23,10 +24,11 @@ use self::cli::{CommandError, help};
 
 /// How long blocking work (a rendering, a file read) may still run once everything else has ended.
 const LAST_WORK: Duration = Duration::from_millis(200);
-/// Threads for what waits for sockets and timers, however many processors there are: what computes or blocks has
-/// threads of its own, and more would only hand readings to each other. Not one, so that a task that keeps its
-/// thread for too long stops neither scrapes nor probes.
-const WORKERS: usize = 2;
+/// Threads for scrapes and probes, however many processors there are: what computes or blocks has threads of its own.
+const SERVING_THREADS: usize = 2;
+/// A reading passes through several tasks, which on two threads would wake the other one for nearly every step: over
+/// TLS that took a quarter more CPU. A thread of its own, so that a task that keeps it for too long stops no probe.
+const POLLING_THREADS: usize = 1;
 
 fn main() -> ExitCode {
     // A core file would hold every secret. Where the kernel refuses, the limit of the service is left.
@@ -38,10 +40,7 @@ fn main() -> ExitCode {
     let log = match Log::set_up(&cli.log, cli.is_daemon()) {
         Ok(log) => log,
         Err(error) => {
-            print_line(
-                std::io::stderr(),
-                &format!("wazzup-exporter: cannot start its log: {error}"),
-            );
+            print_line(io::stderr(), &format!("wazzup-exporter: cannot start its log: {error}"));
             return ExitCode::from(1);
         }
     };
@@ -50,13 +49,20 @@ fn main() -> ExitCode {
         Err(failure) => return report(Err(failure), &log),
     };
     warn_of_idle_sockets(&cli);
-    let runtime = match Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return report(Err(CommandError::runtime(error)), &log),
+    let (serving, polling) = match (runtime(SERVING_THREADS), runtime(POLLING_THREADS)) {
+        (Ok(serving), Ok(polling)) => (serving, polling),
+        (Err(error), _) | (_, Err(error)) => {
+            return report(Err(CommandError::runtime(error)), &log);
+        }
     };
-    let result = runtime.block_on(cli::run(cli, sockets));
-    runtime.shutdown_timeout(LAST_WORK);
+    let result = serving.block_on(cli::run(cli, sockets, polling.handle()));
+    polling.shutdown_timeout(LAST_WORK);
+    serving.shutdown_timeout(LAST_WORK);
     report(result, &log)
+}
+
+fn runtime(threads: usize) -> io::Result<Runtime> {
+    Builder::new_multi_thread().worker_threads(threads).enable_all().build()
 }
 
 /// Raises the limit of open descriptors as far as the system allows: usual soft limits are meant for programs

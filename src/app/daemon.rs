@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::task::AbortOnDropHandle;
 use tracing::info;
 
 use super::apply_config::ApplyConfig;
@@ -40,6 +42,7 @@ pub struct Daemon {
     in_use: AppliedConfig,
     hangups: Signal,
     sampling_period: Duration,
+    polling: Handle,
 }
 
 impl Daemon {
@@ -73,7 +76,14 @@ impl Daemon {
             in_use: AppliedConfig { hash: config.hash, files: config.files, check },
             hangups,
             sampling_period: SAMPLING_PERIOD,
+            polling: Handle::current(),
         })
+    }
+
+    /// The same daemon, which polls in another runtime than the one it serves in.
+    #[must_use]
+    pub fn polling_in(self, runtime: Handle) -> Self {
+        Self { polling: runtime, ..self }
     }
 
     /// The same daemon with another time between the points of the page's charts.
@@ -117,16 +127,20 @@ impl Daemon {
 
     /// Like [`Daemon::run`]; `send_handle` is given the handle that replaces the accounts.
     pub async fn run_with(self, shutdown: Shutdown, send_handle: impl FnOnce(AccountsHandle)) {
-        let components = Arc::clone(&self.components);
-        let start = |start: PollerStart| {
+        let (components, made_from) = (Arc::clone(&self.components), Arc::clone(&self.components));
+        let start = move |start: PollerStart| {
             let PollerStart { slot, mode, heartbeat, stop, shutdown } = start;
-            let poller = components.poller(&slot, heartbeat).expect("its client was set up before");
-            poller.run(&components.registry, mode, stop, shutdown)
+            let poller = made_from.poller(&slot, heartbeat).expect("its client was set up before");
+            poller.run(&made_from.registry, mode, stop, shutdown)
         };
         let (directory, health) = (Arc::clone(&self.directory), Arc::clone(&self.health));
         let (mut supervisor, accounts) =
             Supervisor::new(start, Arc::clone(&directory), Arc::clone(&health), shutdown.clone());
-        supervisor.replace_accounts(self.accounts.clone());
+        let polling = self.polling.clone();
+        {
+            let _pollers_begin_there = polling.enter();
+            supervisor.replace_accounts(self.accounts.clone());
+        }
         send_handle(accounts.clone());
         let resets = components.resets(&shutdown);
         let notifier = self.options.notifier.clone();
@@ -142,8 +156,9 @@ impl Daemon {
         tasks.spawn(apply.follow(self.options.source, self.in_use, triggers, shutdown.clone()));
         health.listening();
         log_start(count, components.process.shard());
+        let polling = AbortOnDropHandle::new(polling.spawn(supervisor.run()));
         let work = async {
-            supervisor.run().await;
+            polling.await.expect("the supervisor does not panic");
             // A refresh token that was sent must not be lost, nor what came of a reset.
             let time_limit = completion_timeout(directory.longest_timeout());
             let renewals = components.tokens.finish_renewals();

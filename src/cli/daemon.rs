@@ -1,5 +1,6 @@
 //! The daemon: no command at all.
 
+use tokio::runtime::Handle;
 use tracing::warn;
 use wazzup_exporter::app::{Daemon, Options};
 use wazzup_exporter::systemd::{Notifier, Sockets};
@@ -14,7 +15,11 @@ use super::startup::{
 const LISTEN: &str = ":10117";
 
 /// Runs the daemon until a signal stops it.
-pub(super) async fn run(flags: &DaemonFlags, sockets: Option<Sockets>) -> Result<(), CommandError> {
+pub(super) async fn run(
+    flags: &DaemonFlags,
+    sockets: Option<Sockets>,
+    polling: &Handle,
+) -> Result<(), CommandError> {
     let (config, shard) = load_shard(&flags.config, &flags.shard, &flags.storage)?;
     let storage = storage(&flags.storage, &config);
     if let Some(warning) = rename_warning(storage.as_ref(), &config) {
@@ -31,5 +36,6 @@ pub(super) async fn run(flags: &DaemonFlags, sockets: Option<Sockets>) -> Result
     };
     check_admin(web, options.web.as_ref())?;
     let daemon = Daemon::bind(&options, config).await.map_err(CommandError::runtime)?;
+    let daemon = daemon.polling_in(polling.clone());
     until_signalled(|shutdown| daemon.run(shutdown)).await
 }

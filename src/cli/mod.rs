@@ -21,6 +21,7 @@ mod shard_flags;
 mod simulator;
 mod startup;
 
+use tokio::runtime::Handle;
 use wazzup_exporter::app;
 use wazzup_exporter::systemd::Sockets;
 
@@ -28,10 +29,15 @@ use self::command::{Cli, Command};
 pub(crate) use self::output::CommandError;
 use self::startup::{load, load_poll};
 
-/// Carries out the command; `sockets` are the listeners that systemd has opened.
-pub(crate) async fn run(cli: Cli, sockets: Option<Sockets>) -> Result<(), CommandError> {
+/// Carries out the command; `sockets` are the listeners that systemd has opened, `polling` is the runtime in which a
+/// daemon polls.
+pub(crate) async fn run(
+    cli: Cli,
+    sockets: Option<Sockets>,
+    polling: &Handle,
+) -> Result<(), CommandError> {
     match cli.command {
-        None => daemon::run(&cli.daemon, sockets).await,
+        None => daemon::run(&cli.daemon, sockets, polling).await,
         Some(Command::Demo(flags)) => demo::run(&flags, sockets).await,
         Some(Command::CheckConfig(flags)) => check_config::run(&flags),
         Some(Command::Poll(flags)) => {
