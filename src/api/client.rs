@@ -3,6 +3,7 @@
 //! Only requests that upstream refuses with 429 are sent again here, after the requested pause; all
 //! other retries are decided by the poller.
 
+use std::mem;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -245,9 +246,9 @@ impl Client {
     }
 
     async fn get(&self, request: &ApiRequest, token: &Token) -> Result<Body, Error> {
-        let response = self.send(request.url.clone(), Some(token)).await?;
+        let mut response = self.send(request.url.clone(), Some(token)).await?;
         let status = response.status();
-        let headers = response.headers().clone();
+        let headers = mem::take(response.headers_mut());
         let body_max = if status == StatusCode::OK { request.body_max } else { BODY_MAX };
         let timeout = self.account.poll.timeout;
         let body = read_body(response, body_max, timeout).await;

@@ -17,7 +17,8 @@ use crate::text;
 /// A token that is fit to be sent.
 #[derive(Debug, Clone)]
 pub struct Token {
-    secret: SecretString,
+    /// Shared: a request takes copies of its token, and each copy of a secret would have to be wiped.
+    secret: Arc<SecretString>,
     pub(crate) header: HeaderValue,
     pub(super) claims: Arc<Claims>,
 }
@@ -36,7 +37,7 @@ impl Token {
         let mut header = HeaderValue::from_str(&format!("Bearer {secret}"))
             .map_err(|_| TokenError::Unusable { place: place() })?;
         header.set_sensitive(true);
-        Ok(Self { secret: secret.into(), header, claims: Arc::new(Claims::of(secret)) })
+        Ok(Self { secret: Arc::new(secret.into()), header, claims: Arc::new(Claims::of(secret)) })
     }
 
     /// Whether it has the form of the tokens of v2: three parts, separated by dots (docs/upstream.md,
