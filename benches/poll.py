@@ -9,8 +9,8 @@ from processes import GUARD, Failed, exporter, tls_in_front, until, upstream
 PROSE = """
 One account whose limit does not bind, swept without a pause (interval 100 ms), for {seconds} s after the first sweep. **Loop** is
 one reqwest client with so many tasks that send the same requests for as long, read the answers and drop them. *CPU* is
-milliseconds for 1,000 readings. A sweep's *plan* is users × latency / concurrency; the sweep's time is the median of those
-seen. With latency 0 the exporter, or the loop, and the simulated API share the processors, and with TLS an nginx
+milliseconds for 1,000 readings. A sweep's *plan* is what the loop takes for as many readings: the simulated API adds one
+to two milliseconds to its latency; the sweep's time is the median of those seen. With latency 0 the exporter, or the loop, and the simulated API share the processors, and with TLS an nginx
 before it, too. *× loop* is the exporter's CPU for a reading over the loop's.
 """
 
@@ -40,22 +40,23 @@ def run(tools, sections):
 
 def plain(tools, latency, concurrency, users):
     with upstream(tools, 1, users, f"{latency}ms") as api:
-        return side_by_side(tools, api, concurrency, users * latency / concurrency / 1000, None)
+        return side_by_side(tools, api, concurrency, latency > 0, None)
 
 
 def encrypted(tools, http2, concurrency):
     with upstream(tools, 1, 1000, "0ms") as api, tls_in_front(tools, api.process, http2) as (front, authority):
-        return side_by_side(tools, api, concurrency, 0, (front.url("", "https"), str(authority)))
+        return side_by_side(tools, api, concurrency, False, (front.url("", "https"), str(authority)))
 
 
-def side_by_side(tools, api, concurrency, plan, tls):
+def side_by_side(tools, api, concurrency, planned, tls):
     rate, cpu, sweep = sweeps(tools, api, concurrency, tls)
-    planned = [sweep, "–", "–"] if plan == 0 else [sweep, plan, sweep / plan]
     try:
         loop_rate, loop_cpu = loop(tools, api, concurrency, tls)
     except Exception as error:
-        return [rate, cpu, *planned, why(error)]
-    return [rate, cpu, *planned, loop_rate, loop_cpu, cpu / loop_cpu]
+        return [rate, cpu, sweep, "–", "–", why(error)]
+    plan = api.users / loop_rate
+    times = [sweep, plan, sweep / plan] if planned else [sweep, "–", "–"]
+    return [rate, cpu, *times, loop_rate, loop_cpu, cpu / loop_cpu]
 
 
 def sweeps(tools, api, concurrency, tls):
