@@ -47,10 +47,7 @@ impl Files {
         let name = name_of(&written.value, &path);
         match content {
             Ok(content) => Some((content, name)),
-            Err(fault) => {
-                scope.problem(place(written), key, format_args!("{name} {fault}"));
-                None
-            }
+            Err(fault) => scope.refuse(place(written), key, format_args!("{name} {fault}")),
         }
     }
 

@@ -92,13 +92,12 @@ impl<T> Kind<T> {
     fn known(&self, name: &str, at: At, key: &str, scope: &mut Scope<'_>) -> Option<T> {
         let Self { name: kind, all, look_up } = self;
         match look_up(name) {
-            Some(Ok(found)) => return Some(found),
+            Some(Ok(found)) => Some(found),
             Some(Err(why)) => {
                 let what = format_args!("{name} cannot be had: {why}; there are {all}");
-                scope.problem(at, key, what);
+                scope.refuse(at, key, what)
             }
-            None => scope.problem(at, key, format_args!("is no {kind}; there are {all}")),
+            None => scope.refuse(at, key, format_args!("is no {kind}; there are {all}")),
         }
-        None
     }
 }

@@ -37,11 +37,8 @@ impl RateKeys {
                 Written::String(text) => nanoseconds(text),
                 _ => None,
             };
-            if nanos.is_none() {
-                let what = "is not a duration; write 1s, 1m30s or 200ms";
-                scope.problem(place(written), "interval", what);
-            }
-            nanos
+            let what = "is not a duration; write 1s, 1m30s or 200ms";
+            nanos.or_else(|| scope.refuse(place(written), "interval", what))
         });
         let burst = self.burst.as_ref().map_or(Some(0), |written| {
             // A bucket of more than that is never empty.
@@ -50,8 +47,7 @@ impl RateKeys {
                 return burst.map(|burst| u32::try_from(burst).unwrap_or(u32::MAX));
             }
             let what = "is not a whole number; write one, unquoted, as 20";
-            scope.problem(place(written), "burst", what);
-            None
+            scope.refuse(place(written), "burst", what)
         });
         let interval = Duration::from_nanos(u64::try_from(nanos?).unwrap_or_default());
         let burst = burst?;

@@ -80,8 +80,7 @@ impl ServerTls {
         let Ok(builder) = builder.with_protocol_versions(&protocol.versions) else {
             let what = "leaves no way to encrypt: min_version, max_version and cipher_suites \
                         exclude each other";
-            scope.problem(at, "", what);
-            return None;
+            return scope.refuse(at, "", what);
         };
         let builder = match &clients {
             Some(clients) => builder.with_client_cert_verifier(Arc::clone(clients) as _),

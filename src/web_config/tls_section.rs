@@ -136,13 +136,10 @@ impl ServerTlsKeys {
 
     pub(super) fn client_auth(&self, scope: &mut Scope<'_>) -> Option<ClientAuth> {
         let Some(name) = &self.client_auth_type else { return Some(ClientAuth::None) };
-        let auth = names::client_auth(&name.value);
-        if auth.is_none() {
-            let what =
-                format!("is no type of client authentication; there are {}", names::CLIENT_AUTHS);
-            scope.problem(place(name), "client_auth_type", what);
-        }
-        auth
+        let what = "is no type of client authentication; there are";
+        let what = format_args!("{what} {}", names::CLIENT_AUTHS);
+        names::client_auth(&name.value)
+            .or_else(|| scope.refuse(place(name), "client_auth_type", what))
     }
 
     pub(super) fn authorities(
@@ -192,9 +189,6 @@ pub(super) fn check_switch(
     scope: &mut Scope<'_>,
 ) -> Option<bool> {
     let written = written?;
-    let switch = written.value.as_bool();
-    if switch.is_none() {
-        scope.problem(place(written), key, "must be true or false, unquoted");
-    }
-    switch
+    let wrong = "must be true or false, unquoted";
+    written.value.as_bool().or_else(|| scope.refuse(place(written), key, wrong))
 }
