@@ -105,7 +105,7 @@ impl OpenFile {
     /// # Errors
     /// When the file system cannot be asked.
     pub fn privacy(&self) -> io::Result<Privacy> {
-        if !self.mode.is_open_to_others() {
+        if self.mode.0 & 0o007 == 0 {
             return Ok(Privacy::Private);
         }
         let read_only = fstatvfs(&self.file)?.f_flag.contains(StatVfsMountFlags::RDONLY);
@@ -200,11 +200,6 @@ impl FileMode {
     /// The mode in what the system says of a file.
     pub fn of(mode: u32) -> Self {
         Self(mode & 0o7777)
-    }
-
-    /// Whether others may do anything with it.
-    pub fn is_open_to_others(self) -> bool {
-        self.0 & 0o007 != 0
     }
 
     /// Whether others may read it.

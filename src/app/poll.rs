@@ -44,7 +44,9 @@ pub async fn poll_once(
     let pauses = join_all(pollers.into_iter().map(Poller::run_once)).await;
     components.tokens.finish_renewals().await;
     let views: Vec<_> = slots.iter().map(|slot| slot.view()).collect();
-    let incomplete = views.iter().zip(pauses).filter(|(view, _)| !swept_whole(view));
+    let whole =
+        |view: &AccountView| view.facts.sweep.is_some_and(|sweep| sweep.result == SweepResult::Ok);
+    let incomplete = views.iter().zip(pauses).filter(|(view, _)| !whole(view));
     let incomplete = incomplete.map(|(view, pause)| named(view, pause)).collect();
     let families = components.process.gather();
     let exposition = exposition::text(&views, &families, Format::Text, Stamp::now());
@@ -63,8 +65,4 @@ fn named(view: &AccountView, pause: Option<Stamp>) -> String {
         }
         None => name.to_string(),
     }
-}
-
-fn swept_whole(view: &AccountView) -> bool {
-    view.facts.sweep.is_some_and(|sweep| sweep.result == SweepResult::Ok)
 }

@@ -256,7 +256,9 @@ impl State {
             if was_refused && self.would_be_refused_again(current, now) {
                 return Step::Use(token);
             }
-            let failed_for_good = self.failure.as_ref().is_some_and(RenewalFailure::is_definite);
+            let failed = self.failure.as_ref().map(|failure| failure.error.outcome());
+            let failed_for_good =
+                matches!(failed, Some(Outcome::Unauthorized | Outcome::Forbidden));
             let unusable = was_refused || (current.refused && failed_for_good);
             if !unusable {
                 let renews = current.is_due(now) && self.renewal.is_none() && !paused;
@@ -349,11 +351,6 @@ impl CurrentToken {
 impl RenewalFailure {
     fn holds(&self, now: Stamp) -> bool {
         self.at.age(now) < self.pause
-    }
-
-    /// Whether it is a refusal that does not end by itself.
-    fn is_definite(&self) -> bool {
-        matches!(self.error.outcome(), Outcome::Unauthorized | Outcome::Forbidden)
     }
 
     /// Whether the last error is of a kind that did not occur before, which is recorded.

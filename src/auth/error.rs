@@ -223,11 +223,6 @@ impl TokenError {
         }
     }
 
-    /// Whether it is the result of an attempt, and not one of an earlier attempt.
-    pub(super) fn counts_as_attempt(&self) -> bool {
-        !matches!(self, Self::Partner { .. } | Self::Pending(_))
-    }
-
     /// Upstream's refusal to do `what`.
     pub(super) fn refused(what: &'static str, error: Error) -> Self {
         Self::Refused { what, source: Arc::new(error) }

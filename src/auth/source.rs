@@ -62,7 +62,9 @@ impl Renewer {
         };
         let counts = match &result {
             Ok(obtained) => obtained.new,
-            Err(error) => error.counts_as_attempt(),
+            // Others make the attempt, or it goes on.
+            Err(TokenError::Partner { .. } | TokenError::Pending(_)) => false,
+            Err(_) => true,
         };
         if counts {
             token_client.tally.token_refresh(result.is_ok());

@@ -187,7 +187,7 @@ impl Run {
         });
         for (index, family) in subject.families().iter().enumerate() {
             let earlier = self.blocks.get(index);
-            if same && earlier.is_some_and(|block| !block.has_expired(now)) {
+            if same && earlier.is_some_and(|block| block.expires.is_none_or(|at| at > now.uptime)) {
                 continue;
             }
             renderer.lines.text.clear();
@@ -230,12 +230,6 @@ impl Renderer {
         } else {
             *block = self.block(expires);
         }
-    }
-}
-
-impl Block {
-    fn has_expired(&self, now: Stamp) -> bool {
-        self.expires.is_some_and(|expires| expires <= now.uptime)
     }
 }
 

@@ -53,7 +53,10 @@ impl Admin {
         process: Arc<ProcessMetrics>,
         directory: Arc<Directory>,
     ) -> Self {
-        process.admin_opens();
+        // Each code is exported from the start, so that a first increase is seen.
+        for code in AdminCode::ALL {
+            process.admin_refusals.with_label_values(&[code.label()]);
+        }
         Self { resets, process, directory }
     }
 

@@ -47,7 +47,12 @@ impl Handlers {
         prefix: &Prefix,
         telemetry_path: &str,
     ) -> Self {
-        process.http_opens(&HANDLERS);
+        // Exported from the start, so that a first increase is seen.
+        for handler in HANDLERS {
+            for code in ["200", "503"] {
+                process.http_requests.with_label_values(&[handler, code]);
+            }
+        }
         let root = Prefix::default();
         let mut paths = HashMap::new();
         for handler in HANDLERS.into_iter().filter(|handler| handler.starts_with('/')) {

@@ -150,22 +150,6 @@ impl ProcessMetrics {
         Some(ShardInfo { ordinal: ordinal.get() as u32, shards, accounts_elsewhere })
     }
 
-    /// Creates the counter of every refusal code at 0, where there is an admin listener.
-    pub fn admin_opens(&self) {
-        for code in AdminCode::ALL {
-            self.admin_refusals.with_label_values(&[code.label()]);
-        }
-    }
-
-    /// Creates the counters of good answers and of refusals by each handler of the main listener at 0.
-    pub fn http_opens(&self, handlers: &[&str]) {
-        for handler in handlers {
-            for code in ["200", "503"] {
-                self.http_requests.with_label_values(&[*handler, code]);
-            }
-        }
-    }
-
     /// Counts the time a request to upstream took, however it ended.
     pub fn observe_request(&self, endpoint: Endpoint, took: Duration) {
         self.request_duration.with_label_values(&[endpoint.label()]).observe(took.as_secs_f64());

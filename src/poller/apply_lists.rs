@@ -70,7 +70,7 @@ impl Poller {
         if self.account().discovery.is_none() || self.state.facts.discovery.read.is_some() {
             return;
         }
-        self.lists.make_users_due();
+        self.lists.users = self.lists.users.map(|_| Instant::now());
         let client = Arc::clone(&self.client);
         loop {
             let next = self.lists.next(&client, false);
@@ -232,7 +232,7 @@ fn next(good: bool, refresh: Duration) -> Instant {
 fn log_skipped(account: &Account, skipped: SkippedUsers) {
     let SkippedUsers { invalid_id, unreadable, over_max_users, excluded } = skipped;
     let account = &account.name;
-    if skipped.unwanted() == 0 {
+    if invalid_id + unreadable + over_max_users == 0 {
         info!(%account, excluded, "users of the list are not polled");
     } else {
         warn!(%account, invalid_id, unreadable, over_max_users, excluded, "users of the list are not polled");

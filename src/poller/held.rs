@@ -23,7 +23,7 @@ pub struct HeldPoller {
     /// The poller, and where it is given back; `None` once that was done.
     held: Option<(Poller, oneshot::Sender<Poller>)>,
     /// Begins when the account gets other settings, or the process ends.
-    stop: Shutdown,
+    pub(crate) stop: Shutdown,
 }
 
 /// The counters of every user, and what the request to clear them is sent with.
@@ -43,11 +43,6 @@ impl HeldPoller {
     fn poller(&mut self) -> &mut Poller {
         let held = self.held.as_mut();
         &mut held.expect("it is given back only when this is dropped").0
-    }
-
-    /// Whether the poller is to stop.
-    pub fn is_stopping(&self) -> bool {
-        self.stop.has_begun()
     }
 
     /// Reads every user of the account's list and every configured one.
@@ -74,7 +69,10 @@ impl HeldPoller {
     /// Has the counters cleared: sends the request once and waits for its result. Not to be cancelled.
     pub async fn clear(&mut self, before: BeforeReset) -> ClearOutcome {
         let poller = self.poller();
-        let users = poller.state.suspend_trends();
+        // Trends are doubtful from now on, because counters may be cleared; the users as they were are for the
+        // case that none was.
+        let users = poller.state.users.clone();
+        poller.state.users.update(|user| user.trend.mark_doubtful());
         // So that after a kill from here on, a cleared counter does not look like answered messages.
         poller.save_trends_now().await;
         let clearing = poller.client.clear(before.client, before.token).await;

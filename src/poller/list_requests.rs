@@ -87,13 +87,6 @@ impl Lists {
         [self.users, self.channels_and_roles].into_iter().flatten().count()
     }
 
-    /// Makes the list of users due now.
-    pub(super) fn make_users_due(&mut self) {
-        if let Some(due) = &mut self.users {
-            *due = Instant::now();
-        }
-    }
-
     fn request_due(&mut self, client: &Arc<Client>) {
         let now = Instant::now();
         if self.users.is_some_and(|due| due <= now) {

@@ -137,14 +137,6 @@ impl PollState {
         *trusted = Some(basis);
     }
 
-    /// Suspends all trends, because counters may be cleared from now on. Returns the users as they were, for
-    /// the case that none was.
-    pub(super) fn suspend_trends(&mut self) -> PolledUsers {
-        let before = self.users.clone();
-        self.users.update(|user| user.trend.mark_doubtful());
-        before
-    }
-
     /// Drops every reading, because counters were `cleared` or may have been.
     pub(super) fn forget_readings(&mut self, cleared: bool) {
         self.users.update(|user| {

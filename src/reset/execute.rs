@@ -63,7 +63,7 @@ impl Execution<'_> {
         if self.shutdown.has_begun() {
             return Err(Refusal::Interrupted("the exporter is stopping"));
         }
-        if poller.is_stopping() {
+        if poller.stop.has_begun() {
             return Err(Refusal::POLLER_ENDED);
         }
         self.clear(&body, before, poller).await

@@ -65,9 +65,4 @@ impl SkippedUsers {
             ("excluded", self.excluded),
         ]
     }
-
-    /// How many are not polled although nobody has asked for that.
-    pub fn unwanted(self) -> usize {
-        self.invalid_id + self.unreadable + self.over_max_users
-    }
 }

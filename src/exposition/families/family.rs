@@ -111,7 +111,12 @@ impl Family {
             }
         }
         match (&self.write, self.ages) {
-            (Write::PerUser(_), Ages::Readings) => first_expiry(users, context),
+            (Write::PerUser(_), Ages::Readings) => {
+                let stale_after = context.account.poll.stale_after;
+                let live = users.filter(|user| user.live(stale_after, context.now).is_some());
+                let readings = live.filter_map(|user| user.last_good);
+                readings.map(|(_, at)| at.plus(stale_after).uptime).min()
+            }
             (_, ages) => ages.expiry(context),
         }
     }
@@ -211,15 +216,4 @@ pub(in crate::exposition) fn user_labels(account_labels: &str, user: &User) -> S
     labels.push_str(account_labels);
     push_label(&mut labels, "user", user.id.as_str());
     labels
-}
-
-/// When the first live reading among `users` turns stale.
-fn first_expiry<'a>(
-    users: impl Iterator<Item = &'a UserView>,
-    context: &Context<'_>,
-) -> Option<Duration> {
-    let stale_after = context.account.poll.stale_after;
-    let live = users.filter(|user| user.live(stale_after, context.now).is_some());
-    let readings = live.filter_map(|user| user.last_good);
-    readings.map(|(_, at)| at.plus(stale_after).uptime).min()
 }
