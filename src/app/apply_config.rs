@@ -40,8 +40,7 @@ impl ApplyConfig {
         self.components.global.set_limit(in_flight);
         self.components.note_accounts(&configured, own.len());
         self.components.process.set_account_files(&describe::files(&config.files));
-        self.running.set(describe::config(config.settings, configured));
-        self.running.set_broken(describe::broken(&config.files));
+        self.running.set(describe::running(config.settings, configured, &config.files));
         info!(accounts = own.len(), added, changed, removed, "the configuration is in use");
         Ok(())
     }

@@ -61,8 +61,7 @@ impl Daemon {
         let components = Components::new(&config, shard, tokens, options.storage.clone())?;
         let components = Arc::new(components);
         let accounts = shard.own(&config.accounts);
-        let running = RunningConfig::new(describe::config(config.settings, config.accounts));
-        running.set_broken(describe::broken(&config.files));
+        let running = describe::running(config.settings, config.accounts, &config.files);
         let checked = Arc::clone(&components);
         let check = Arc::new(move |account: &Account| checked.check(account));
         Ok(Self {

@@ -5,31 +5,27 @@ use std::sync::Arc;
 use crate::account::Account;
 use crate::clock::Stamp;
 use crate::config::{self, AccountFile, GlobalSettings};
-use crate::http::BrokenFile;
+use crate::http::{BrokenFile, RunningConfig};
 use crate::snapshot::Directory;
 use crate::text;
-
-/// What `/config` shows; rendered on request.
-pub(super) fn config(
-    settings: GlobalSettings,
-    accounts: Vec<Arc<Account>>,
-) -> impl Fn() -> String + Send + Sync + 'static {
-    move || config::render(&settings, &accounts)
-}
 
 /// The account files with whether they are good.
 pub(super) fn files(files: &[AccountFile]) -> Vec<(String, bool)> {
     files.iter().map(|file| (text::path(&file.path), file.broken.is_none())).collect()
 }
 
-/// What the status shows of broken account files.
-pub(super) fn broken(files: &[AccountFile]) -> Vec<BrokenFile> {
+/// What `/config` shows, rendered on request, and what the status shows of broken account files.
+pub(super) fn running(
+    settings: GlobalSettings,
+    accounts: Vec<Arc<Account>>,
+    files: &[AccountFile],
+) -> RunningConfig {
     let broken = files.iter().filter_map(|file| {
         let reason = file.broken.as_ref()?.to_string();
         let accounts = file.accounts.iter().map(|account| account.name.to_string()).collect();
         Some(BrokenFile { file: text::path(&file.path), reason, accounts })
     });
-    broken.collect()
+    RunningConfig::new(move || config::render(&settings, &accounts), broken.collect())
 }
 
 /// The line that `systemctl status` shows.

@@ -1,9 +1,10 @@
-//! How figures, ages and times are written on the status page.
+//! How figures, ages, times, lists and links are written on the status page.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 use maud::{Markup, html};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// A figure, or a dash where it is not known.
 pub(super) fn figure(figure: Option<u64>) -> String {
@@ -70,6 +71,21 @@ pub(super) fn clock(at: f64, now: f64, seconds: bool) -> Markup {
 
 fn moment(unix: f64) -> Timestamp {
     Timestamp::from_second(unix as i64).unwrap_or_default()
+}
+
+/// The address of the page of one account.
+pub(super) fn account_link(name: &str) -> String {
+    format!("./?account={}", utf8_percent_encode(name, NON_ALPHANUMERIC))
+}
+
+/// Texts with a dot between each two.
+pub(super) fn joined<'a>(texts: impl IntoIterator<Item = &'a String>) -> Markup {
+    html! {
+        @for (index, text) in texts.into_iter().enumerate() {
+            @if index > 0 { " · " }
+            bdi { (text) }
+        }
+    }
 }
 
 #[cfg(test)]

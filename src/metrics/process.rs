@@ -11,7 +11,6 @@ use serde::Serialize;
 
 use super::os::OsMetrics;
 use super::registration::{add, counter, counters, gauge, gauges};
-use super::resets::AdminCode;
 use super::tally::Endpoint;
 use crate::blocking::lock;
 

@@ -3,11 +3,10 @@
 use maud::{Markup, html};
 
 use super::chart::chart;
-use super::context::{PageContext, account_link, joined};
-use super::query::AccountSelection;
+use super::query::{AccountSelection, PageContext};
 use super::users_table::users;
 
-use crate::http::format::{age_of, clock, figure, grouped, number_of};
+use crate::http::format::{account_link, age_of, clock, figure, grouped, joined, number_of};
 use crate::http::status::{AccountProblem, AccountStatus, ChannelStatus, Completeness};
 use crate::metrics::ResetResult;
 use crate::snapshot::RedOf;

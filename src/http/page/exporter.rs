@@ -2,8 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::context::PageContext;
-use super::query::{AccountSelection, PageSelection};
+use super::query::{AccountSelection, PageContext, PageSelection};
 use crate::http::format::{age_of, clock, grouped, number_of, period};
 use crate::http::status::AccountStatus;
 

@@ -12,7 +12,6 @@
 mod account;
 mod assets;
 mod chart;
-mod context;
 mod exporter;
 mod overview;
 mod query;

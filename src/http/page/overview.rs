@@ -2,8 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::context::account_link;
-use crate::http::format::{figure, grouped, number_of};
+use crate::http::format::{account_link, figure, grouped, number_of};
 use crate::http::status::{AccountStatus, Status};
 
 /// How many broken account files are named.

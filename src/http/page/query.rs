@@ -36,6 +36,16 @@ pub(in crate::http) struct PageQuery {
     pub(super) account: Option<String>,
 }
 
+/// The input of every part of the page.
+pub(super) struct PageContext<'a> {
+    pub(super) status: &'a Status,
+    pub(super) query: &'a PageQuery,
+    /// The path of the exposition.
+    pub(super) metrics: &'a str,
+    /// The largest red counter; its bar is the longest.
+    pub(super) most: u64,
+}
+
 /// What a page shows.
 #[derive(Default)]
 pub(super) struct PageSelection<'a> {

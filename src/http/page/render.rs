@@ -3,10 +3,9 @@
 use maud::{DOCTYPE, Markup, html};
 
 use super::account::account;
-use super::context::PageContext;
 use super::exporter::exporter;
 use super::overview::{broken_files, others};
-use super::query::{PageQuery, PageSelection};
+use super::query::{PageContext, PageQuery, PageSelection};
 use super::summary::Summary;
 use crate::http::format::number_of;
 use crate::http::status::Status;

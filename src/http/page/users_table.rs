@@ -2,9 +2,8 @@
 
 use maud::{Markup, html};
 
-use super::context::{PageContext, account_link, joined};
-use super::query::{AccountSelection, own_reasons};
-use crate::http::format::{age_of, clock, figure, grouped, number_of};
+use super::query::{AccountSelection, PageContext, own_reasons};
+use crate::http::format::{account_link, age_of, clock, figure, grouped, joined, number_of};
 use crate::http::status::{AccountStatus, UserStatus};
 
 /// Length of the longest bar in its own units.
