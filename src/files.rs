@@ -105,7 +105,8 @@ impl OpenFile {
     /// # Errors
     /// When the file system cannot be asked.
     pub fn privacy(&self) -> io::Result<Privacy> {
-        if self.mode.0 & 0o007 == 0 {
+        let open = self.mode.0 & 0o007 != 0;
+        if !open {
             return Ok(Privacy::Private);
         }
         let read_only = fstatvfs(&self.file)?.f_flag.contains(StatVfsMountFlags::RDONLY);

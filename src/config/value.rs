@@ -170,7 +170,7 @@ impl Value for Pattern {
 
     fn read(written: &Written) -> Result<Self, String> {
         let text = Line::<PATTERN_MAX>::read(written)?;
-        Self::parse(&text).map_err(|why| why.to_string())
+        Self::parse(&text)
     }
 }
 

@@ -52,20 +52,12 @@ type WrittenTrends = (SavedTrends, Stamp);
 pub(super) struct SavedTrends {
     /// Whose they are: name and token may be given to another account.
     #[serde(default, rename = "identity")]
-    account: AccountIdentity,
+    pub(super) account: AccountIdentity,
     /// By user id.
-    users: BTreeMap<String, StoredTrend>,
+    pub(super) users: BTreeMap<String, StoredTrend>,
 }
 
 impl SavedTrends {
-    pub(super) fn new<'a>(
-        account: AccountIdentity,
-        users: impl Iterator<Item = (&'a str, StoredTrend)>,
-    ) -> Self {
-        let users = users.map(|(user, saved)| (user.to_owned(), saved)).collect();
-        Self { account, users }
-    }
-
     /// The saved trend of a user, if it belongs to this account.
     pub(super) fn of(&self, account: &AccountIdentity, user: &str) -> Option<StoredTrend> {
         self.users.get(user).copied().filter(|_| self.account.is_same(account))
@@ -205,7 +197,7 @@ mod tests {
         let own = AccountIdentity::new(&account, None);
         let trend =
             StoredTrend { red_since: Some(1_759_499_127_045), red: 7, at: 1_759_499_187_000 };
-        let saved = SavedTrends::new(own.clone(), [("1", trend)].into_iter());
+        let saved = SavedTrends { account: own.clone(), users: [("1".to_owned(), trend)].into() };
         let text = state_bytes(&saved, VERSION).unwrap();
         let read: SavedTrends = parse_state(&text, VERSION).unwrap();
         assert_eq!(read.of(&own, "1"), Some(trend));
@@ -217,7 +209,8 @@ mod tests {
     fn some_trends(account: &Account) -> SavedTrends {
         let at = 1_759_499_187_000;
         let trend = StoredTrend { red_since: Some(at), red: 7, at };
-        SavedTrends::new(AccountIdentity::new(account, None), [("1", trend)].into_iter())
+        let account = AccountIdentity::new(account, None);
+        SavedTrends { account, users: [("1".to_owned(), trend)].into() }
     }
 
     #[tokio::test]

@@ -150,11 +150,11 @@ impl PollState {
 
     /// The trends to save, once it is known whose they are.
     pub(super) fn trends_to_save(&self, now: Stamp) -> Option<SavedTrends> {
-        let identity = self.identity.clone()?;
+        let account = self.identity.clone()?;
         let trends = self.users.iter();
         let trends =
-            trends.filter_map(|user| Some((user.user.id.as_str(), user.trend.to_stored(now)?)));
-        Some(SavedTrends::new(identity, trends))
+            trends.filter_map(|user| Some((user.user.id.to_string(), user.trend.to_stored(now)?)));
+        Some(SavedTrends { account, users: trends.collect() })
     }
 
     /// Records a good reading.

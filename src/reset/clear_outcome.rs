@@ -18,22 +18,6 @@ pub(super) struct ResetOutcome {
     pub(super) problem: Option<String>,
 }
 
-/// The codes of all replies that are not refusals, with their results.
-const CODES: [(&str, ResetResult); 7] = [
-    ("cleared", ResetResult::Cleared),
-    ("dry_run", ResetResult::DryRun),
-    ("account_mismatch", ResetResult::Failed),
-    ("not_cleared", ResetResult::Failed),
-    ("upstream_refused", ResetResult::Failed),
-    ("not_sent", ResetResult::Failed),
-    ("outcome_unknown", ResetResult::Unknown),
-];
-
-/// The codes of all replies that are not refusals, with their HTTP status; for documentation.
-pub fn result_codes() -> impl Iterator<Item = (&'static str, u16)> {
-    CODES.into_iter().map(|(code, result)| (code, http_status(result)))
-}
-
 const fn http_status(result: ResetResult) -> u16 {
     match result {
         ResetResult::Cleared | ResetResult::DryRun => 200,
@@ -133,7 +117,6 @@ mod tests {
             let outcome = ResetOutcome::of(&clearing);
             let found = (outcome.result, outcome.code, outcome.status, outcome.upstream_status);
             assert_eq!(found, (result, code, answered, upstream), "{clearing:?}");
-            assert!(CODES.contains(&(outcome.code, outcome.result)));
         }
     }
 }

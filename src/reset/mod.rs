@@ -19,7 +19,6 @@ mod service;
 mod token;
 
 pub use self::audit::{AUDIT_FILE, AuditKind, AuditLine, each_line};
-pub use self::clear_outcome::result_codes;
 pub use self::elsewhere::Elsewhere;
 pub use self::guards::BODY_MAX;
 #[cfg(fuzzing)]
