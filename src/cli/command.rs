@@ -8,10 +8,9 @@ use wazzup_exporter::app::ListenAddress;
 use wazzup_exporter::simulator::{Fault, Latency};
 
 use super::flags::{
-    AdminFlags, ConfigFlags, LogFlags, ReloadFlags, StorageFlags, StorageFolder, WebFlags,
-    http_url, speed,
+    AdminFlags, ConfigFlags, LogFlags, ReloadFlags, ShardFlags, StorageFlags, StorageFolder,
+    WebFlags, http_url, speed,
 };
-use super::shard_flags::ShardFlags;
 
 /// Prometheus exporter for the counters of unanswered messages in Wazzup24.
 ///

@@ -17,7 +17,6 @@ mod login;
 pub(crate) mod output;
 mod poll;
 mod reset;
-mod shard_flags;
 mod simulator;
 mod startup;
 

@@ -12,9 +12,8 @@ use wazzup_exporter::text;
 use wazzup_exporter::web_config::{self, WebConfig};
 
 use super::command::PollFlags;
-use super::flags::{ConfigFlags, StorageFlags, WebFlags};
+use super::flags::{ConfigFlags, ShardFlags, StorageFlags, WebFlags};
 use super::output::CommandError;
-use super::shard_flags::ShardFlags;
 
 /// How many accounts are named in a warning.
 const NAMES_SHOWN: usize = 10;

@@ -196,8 +196,8 @@ fn single(headers: &HeaderMap, name: impl AsHeaderName) -> Option<Vec<u8>> {
 
 fn reset_response(reply: &ResetReply) -> Response {
     let mut response = json(reply.status, &reply.body);
-    if let Some(wait) = reply.retry_after() {
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs()));
+    if let Some(seconds) = reply.body.retry_after_seconds {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
 }

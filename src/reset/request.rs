@@ -1,7 +1,6 @@
 //! A request for a reset, and the reply to it.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -86,13 +85,6 @@ impl Figures {
             figures.total = figures.total.saturating_add(reading.count);
         }
         figures
-    }
-}
-
-impl ResetReply {
-    /// How long to wait before trying again, if waiting helps.
-    pub fn retry_after(&self) -> Option<Duration> {
-        self.body.retry_after_seconds.map(Duration::from_secs)
     }
 }
 
