@@ -29,12 +29,12 @@ pub(in crate::exposition) struct Family {
 
 /// Writes the samples of one user or of one account.
 pub(super) enum Write {
-    PerUser(fn(&mut Samples<'_>, &UserView, &Context<'_>)),
-    PerAccount(fn(&mut Samples<'_>, &Context<'_>)),
+    PerUser(fn(&mut SampleWriter<'_>, &UserView, &Context<'_>)),
+    PerAccount(fn(&mut SampleWriter<'_>, &Context<'_>)),
 }
 
 /// Where a family's samples of one user or of one account are written.
-pub(super) struct Samples<'a> {
+pub(super) struct SampleWriter<'a> {
     lines: &'a mut Lines,
     name: &'static str,
     labels: &'a str,
@@ -95,7 +95,7 @@ impl Family {
             return None;
         }
         let users = users.iter().flat_map(|chunk| &**chunk);
-        let mut samples = Samples { lines, name: self.name, labels: "" };
+        let mut samples = SampleWriter { lines, name: self.name, labels: "" };
         match self.write {
             Write::PerUser(write) => {
                 for (user, labels) in users.clone().zip(labels) {
@@ -122,7 +122,7 @@ impl Family {
     }
 }
 
-impl Samples<'_> {
+impl SampleWriter<'_> {
     /// Starts a sample that gets labels of its own.
     pub(super) fn sample(&mut self) -> Sample<'_> {
         self.lines.sample(self.name, self.labels)
