@@ -107,7 +107,8 @@ async fn requests_of_all_accounts_that_become_due_one_by_one_are_sent_together()
     for (sent, seconds) in [(fast, 1.0), (slow, 1.5)] {
         let took = sent[299].duration_since(started).as_secs_f64();
         assert!((took / seconds - 1.0).abs() < 0.05, "{took} s");
-        let at_ticks = |at: &Instant| at.duration_since(started).as_nanos() % TICK.as_nanos() == 0;
+        let at_ticks =
+            |at: &Instant| at.duration_since(started).as_nanos().is_multiple_of(TICK.as_nanos());
         assert!(sent.iter().all(at_ticks), "{sent:?}");
     }
 }
