@@ -61,17 +61,7 @@ impl Access {
             None => self.tls(),
         };
         self.current.store(Arc::new(current));
-        let mut waiting = Vec::new();
-        if config.tls.is_some() != started.tls.is_some() {
-            waiting.push(if config.tls.is_some() { "turning TLS on" } else { "turning TLS off" });
-        }
-        if config.http2 != started.http2 && started.tls.is_some() {
-            waiting.push("http2");
-        }
-        if config.rate_limit != started.rate_limit {
-            waiting.push("rate_limit");
-        }
-        waiting
+        needing_restart(started, config)
     }
 
     /// The TLS settings for a new connection.
@@ -102,6 +92,21 @@ impl Access {
             headers.insert(name, value.clone());
         }
     }
+}
+
+/// The settings that differ and are as they were at the start.
+fn needing_restart(started: &WebConfig, config: &WebConfig) -> Vec<&'static str> {
+    let mut settings = Vec::new();
+    if config.tls.is_some() != started.tls.is_some() {
+        settings.push(if config.tls.is_some() { "turning TLS on" } else { "turning TLS off" });
+    }
+    if config.http2 != started.http2 && started.tls.is_some() {
+        settings.push("http2");
+    }
+    if config.rate_limit != started.rate_limit {
+        settings.push("rate_limit");
+    }
+    settings
 }
 
 /// Whether a browser sent this. Browsers send `Origin` with every POST, and modern ones send

@@ -40,9 +40,8 @@ impl OsMetrics {
         }
         let help = "Start time of the process since unix epoch in seconds.";
         let start_time = gauge("process_start_time_seconds", help);
-        if let (Some(stat), Some(boot)) = (read_stat(), boot_time()) {
-            let ticks = clock_ticks_per_second() as f64;
-            start_time.set(boot as f64 + stat.start_ticks as f64 / ticks);
+        if let Some(seconds) = started() {
+            start_time.set(seconds);
         }
         let help = "Total user and system CPU time spent in seconds.";
         Self {
@@ -84,6 +83,12 @@ fn parse_stat(line: &str) -> Option<Stat> {
     let virtual_bytes = fields.next()?.parse().ok()?;
     let resident_pages = fields.next()?.parse().ok()?;
     Some(Stat { threads, start_ticks, virtual_bytes, resident_pages })
+}
+
+/// When the process started, in seconds since the epoch.
+fn started() -> Option<f64> {
+    let ticks = read_stat()?.start_ticks as f64 / clock_ticks_per_second() as f64;
+    Some(boot_time()? as f64 + ticks)
 }
 
 /// When the machine booted, in unix seconds.

@@ -15,25 +15,29 @@ const TOKEN_WARNING: Duration = Duration::from_mins(15);
 
 /// Why an account is not up. `None` while it is, and while its first sweep is still to come.
 pub(super) fn account_problem(view: &AccountView, now: Stamp) -> Option<AccountProblem> {
+    let (text, remedy) = why_not_up(view, now)?;
+    let detail = view.users().find_map(|user| detail(user, view.facts.failing));
+    Some(AccountProblem { text: sentence(&text), remedy: sentence(remedy), detail })
+}
+
+fn why_not_up(view: &AccountView, now: Stamp) -> Option<(String, &'static str)> {
     let facts = &view.facts;
-    let (text, remedy) = if facts.down {
-        (
+    if facts.down {
+        Some((
             "the task that reads this account failed or got stuck; it is restarted".to_owned(),
             "if this persists, see the exporter's log, and please report it as a bug",
-        )
+        ))
     } else if let Some(reason) = facts.failing {
         let api = view.account.base_url.host_str().unwrap_or("the API");
-        (reason.meaning(api), reason.remedy())
+        Some((reason.meaning(api), reason.remedy()))
     } else if view.up(now) || facts.sweep.is_none() {
-        return None;
+        None
     } else {
-        (
+        Some((
             "no user of the account could be read for too long".to_owned(),
             "see the remarks beside the users",
-        )
-    };
-    let detail = view.users().find_map(|user| detail(user, facts.failing));
-    Some(AccountProblem { text: sentence(&text), remedy: sentence(remedy), detail })
+        ))
+    }
 }
 
 /// A phrase, with a capital letter and a full stop.
