@@ -100,8 +100,9 @@ pub(crate) fn is_child() -> bool {
     std::env::var_os(FOLDER).is_some()
 }
 
-/// Runs the exporter until a signal; writes its address, then the number of its tasks every half second.
-pub(crate) async fn run() {
+/// Runs the exporter, which polls in a runtime of its own as the program does, until a signal; writes its address, then
+/// the number of its tasks every half second.
+pub(crate) async fn run(polling: Handle) {
     let folder = std::env::var_os(FOLDER).unwrap();
     let file = Path::new(&folder).join("config.yaml");
     let permissions = Permissions::default();
@@ -109,12 +110,13 @@ pub(crate) async fn run() {
     let source = Some(ConfigSource { file, permissions, check_interval: None });
     let storage = Some(Storage::new(Path::new(&folder).join("data")));
     let options = Options { source, storage, lifecycle: true, ..options() };
-    let daemon = Daemon::bind(&options, config).await.unwrap();
+    let daemon = Daemon::bind(&options, config).await.unwrap().polling_in(polling.clone());
     println!("{}", daemon.addresses()[0]);
-    let handle = Handle::current();
+    let runtimes = [Handle::current(), polling];
     std::thread::spawn(move || {
+        let tasks = || runtimes.iter().map(|one| one.metrics().num_alive_tasks()).sum::<usize>();
         // The parent may be gone.
-        while writeln!(std::io::stdout(), "{}", handle.metrics().num_alive_tasks()).is_ok() {
+        while writeln!(std::io::stdout(), "{}", tasks()).is_ok() {
             std::thread::sleep(Duration::from_millis(500));
         }
     });

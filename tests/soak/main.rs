@@ -200,7 +200,8 @@ async fn soak() {
 fn main() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     if exporter::is_child() {
-        runtime.block_on(exporter::run());
+        let polling = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(exporter::run(polling.handle().clone()));
     } else {
         runtime.block_on(soak());
     }
