@@ -99,13 +99,13 @@ impl Examination<'_> {
         let configured = self.account.users.iter().map(|user| &user.id);
         let missing = configured.filter(|id| !self.listed.contains(id.as_str()));
         let missing: Vec<&UserId> = missing.collect();
-        let mut unknown = Vec::new();
+        let (mut unknown, mut unread) = (Vec::new(), Vec::new());
         let Ok(token) = self.client.token().await else { return unknown };
         for id in missing.iter().take(QUERIED_MAX) {
-            if let Err(error) = self.client.counter(&token, id).await
-                && error.is_unknown_user()
-            {
-                unknown.push(id.to_string());
+            match self.client.counter(&token, id).await {
+                Ok(_) => {}
+                Err(error) if error.is_unknown_user() => unknown.push(id.to_string()),
+                Err(_) => unread.push(id.to_string()),
             }
         }
         let count = self.account.users.len();
@@ -113,6 +113,9 @@ impl Examination<'_> {
             let words = format!("configured, but not users of the account: {}", named(&unknown));
             let remedy = UntrustedReason::UnknownUser.remedy();
             self.findings.problem_of(unknown.clone(), Check::Users, words, remedy);
+        } else if !unread.is_empty() {
+            let words = format!("it is not known whether these exist: {}", named(&unread));
+            self.findings.unknown(Check::Users, words);
         } else if missing.len() > QUERIED_MAX {
             let words = format!("only {QUERIED_MAX} of {count} were queried");
             self.findings.unknown(Check::Users, words);

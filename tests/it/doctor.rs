@@ -227,6 +227,16 @@ async fn a_user_whom_nobody_knows_is_a_problem_told_once() {
 }
 
 #[tokio::test]
+async fn a_user_who_is_not_listed_and_cannot_be_read_is_not_said_to_exist() {
+    let (api, url) = api(account(&[("1", Role::SalesRep)])).await;
+    api.add_fault("status=500,user=9".parse().unwrap());
+    let keys = "users: [{id: '1'}, {id: '9'}]";
+    let diagnosis = examined(&yaml(&url, "a.simulated.token", keys), None).await.to_string();
+    assert!(diagnosis.contains("it is not known whether these exist: 9"), "{diagnosis}");
+    assert!(!diagnosis.contains("configured users exist"), "{diagnosis}");
+}
+
+#[tokio::test]
 async fn a_server_that_answers_404_to_everything_is_not_taken_for_the_api() {
     let (api, url) = api(account(&[("1", Role::SalesRep)])).await;
     api.add_fault("empty=404".parse().unwrap());
