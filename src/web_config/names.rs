@@ -53,12 +53,20 @@ pub(super) fn curve(name: &str) -> Lookup<NamedGroup> {
     })
 }
 
+/// The longest names of cipher suites have 45 letters.
+const NAME_MAX: usize = 50;
+
 pub(super) fn cipher(name: &str) -> Lookup<CipherSuite> {
     // rustls has the same names, but says of those of TLS 1.3 which they are.
     let is_named = |suite: &CipherSuite| format!("{suite:?}").replacen("TLS13_", "TLS_", 1) == name;
     let found = ALL_CIPHER_SUITES.iter().map(SupportedCipherSuite::suite).find(is_named);
     if let Some(found) = found {
         return Some(Ok(found));
+    }
+    // What is said of a name repeats it.
+    let is_letter = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+    if name.len() > NAME_MAX || !name.bytes().all(is_letter) {
+        return None;
     }
     if name.starts_with("TLS_RSA_WITH_") {
         return Some(Err("rustls lacks RSA key exchange, which has no forward secrecy"));
@@ -101,6 +109,8 @@ mod tests {
             "TLS_DHE_RSA_WITH_AES_128_CBC_SHA",
             "tls_aes_128_gcm_sha256",
             "ECDHE-RSA-AES128-GCM-SHA256",
+            "TLS_RSA_WITH_\nconfig.yaml:1:1: this too",
+            "TLS_RSA_WITH_A_SECRET_THAT_SOMEBODY_PUT_HERE_BY_MISTAKE",
         ] {
             assert_eq!(cipher(name), None, "{name}");
         }
