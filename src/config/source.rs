@@ -15,6 +15,8 @@ use crate::text;
 const SIZE_MAX: u64 = 16 << 20;
 /// Most files that a pattern may name.
 const FILES_MAX: usize = 10_000;
+/// Folders on the way to them, and files, at most.
+const PATHS_MAX: usize = 10 * FILES_MAX;
 
 /// One file of the configuration. It has no `Debug`, for the bytes may hold secrets.
 pub(super) struct SourceFile {
@@ -91,6 +93,10 @@ pub(super) fn expand(folder: &Path, name: &str) -> Result<Found, String> {
             let pattern = pattern(&part)?;
             base = base.or_else(|| paths.first().cloned());
             paths = paths.iter().flat_map(|path| found.matches(path, &pattern)).collect();
+            if let Some(base) = base.as_ref().filter(|_| paths.len() > PATHS_MAX) {
+                let fault = format!("has more than {PATHS_MAX} folders for the pattern; narrow it");
+                return Ok(Found { files: Vec::new(), faults: vec![(base.clone(), fault)] });
+            }
         } else {
             for path in &mut paths {
                 path.push(&*part);
