@@ -165,7 +165,6 @@ impl<'a> Sample<'a> {
         self
     }
 
-    /// Ends the line with an integer.
     /// Adds labels that the configuration gives.
     pub(super) fn labels<'l>(
         self,
@@ -176,6 +175,7 @@ impl<'a> Sample<'a> {
         labels.into_iter().fold(self, add)
     }
 
+    /// Ends the line with an integer.
     pub(super) fn integer(self, value: u64) {
         let text = self.close();
         text.push_str(itoa::Buffer::new().format(value));

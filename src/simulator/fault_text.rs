@@ -133,8 +133,8 @@ fn broken(key: &str, value: Option<&str>) -> Result<Broken, &'static str> {
         _ => {
             return Err(
                 "is not part of a fault; kinds are status=, latency=, late=, hang, reset, \
-                        lost, truncated, empty=, oversized, malformed, wrong_type, gzip, body=, header=, \
-                        redirect= and retry_after=, conditions are path=, endpoint=, account=, user=, \
+                        lost, truncated, truncated=, empty=, oversized, malformed, wrong_type, gzip, body=, \
+                        header=, redirect= and retry_after=, conditions are path=, endpoint=, account=, user=, \
                         probability= and count=",
             );
         }
