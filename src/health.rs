@@ -15,8 +15,10 @@ use tokio::time::{Instant, sleep};
 /// Silence of the supervisor after which the process is not healthy.
 pub const SILENCE: Duration = Duration::from_mins(1);
 
-/// How long the supervisor has to show that it is alive after it was found silent.
-const TURN: Duration = Duration::from_millis(300);
+/// How long the supervisor has to show that it is alive after it was found silent: probes wait for a second.
+const TURN: Duration = Duration::from_millis(800);
+/// How often it is looked at meanwhile.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// What `/-/healthy` and `/-/ready` are answered from.
 pub struct Health {
@@ -66,8 +68,9 @@ impl Health {
 
     /// Gives the supervisor a turn if it is late: the process may have been stopped until now.
     pub async fn wait_for_turn(&self) {
-        if !self.healthy() {
-            sleep(TURN).await;
+        let until = Instant::now() + TURN;
+        while !self.healthy() && Instant::now() < until {
+            sleep(LOOK).await;
         }
     }
 

@@ -8,6 +8,7 @@ mod cli;
 
 use std::io;
 use std::process::ExitCode;
+use std::thread;
 use std::time::Duration;
 
 use rustix::process::{
@@ -56,8 +57,10 @@ fn main() -> ExitCode {
         }
     };
     let result = serving.block_on(cli::run(cli, sockets, polling.handle()));
-    polling.shutdown_timeout(LAST_WORK);
-    serving.shutdown_timeout(LAST_WORK);
+    thread::scope(|scope| {
+        scope.spawn(|| polling.shutdown_timeout(LAST_WORK));
+        serving.shutdown_timeout(LAST_WORK);
+    });
     report(result, &log)
 }
 

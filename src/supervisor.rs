@@ -156,12 +156,13 @@ where
         let _ = timeout(DRAIN, async { while self.tasks.join_next().await.is_some() {} }).await;
     }
 
-    /// Notes that the process was stopped as a whole until now: no poller is stuck before it had a turn.
+    /// Notes that all pollers had no turn until now, as when the process was stopped: none is stuck before it had one.
     fn note_pause(&mut self) {
         let now = Instant::now();
         let silent = now.duration_since(std::mem::replace(&mut self.ticked, now));
         if silent > LATE_TICK {
-            warn!(for = ?silent, "the process was stopped, or had no processor");
+            let what = "the process was stopped, had no processor, or a task kept the thread of the pollers";
+            warn!(for = ?silent, "{what}");
             self.resumed = now;
         }
     }

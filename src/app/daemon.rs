@@ -7,8 +7,9 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::sleep;
 use tokio_util::task::AbortOnDropHandle;
-use tracing::info;
+use tracing::{error, info};
 
 use super::apply_config::ApplyConfig;
 use super::components::Components;
@@ -25,10 +26,13 @@ use crate::http::{Admin, RunningConfig, Site};
 use crate::metrics::{BuildInfo, ShardInfo};
 use crate::reload::{AppliedConfig, Reloads, Triggers, reloads};
 use crate::reset::{ResetService, completion_timeout};
-use crate::shutdown::Shutdown;
+use crate::shutdown::{DRAIN, Shutdown};
 use crate::snapshot::Directory;
 use crate::supervisor::{AccountsHandle, PollerStart, Supervisor};
 use crate::systemd;
+
+/// By how much the supervisor may be late when it has given its pollers up.
+const LATE: Duration = Duration::from_millis(50);
 
 /// An exporter that has its listeners open and is ready to run.
 pub struct Daemon {
@@ -156,8 +160,15 @@ impl Daemon {
         health.listening();
         log_start(count, components.process.shard());
         let polling = AbortOnDropHandle::new(polling.spawn(supervisor.run()));
+        let late = async {
+            shutdown.wait().await;
+            sleep(DRAIN + LATE).await;
+        };
         let work = async {
-            polling.await.expect("the supervisor does not panic");
+            tokio::select! {
+                ended = polling => ended.expect("the supervisor does not panic"),
+                () = late => error!("a task keeps the thread of the pollers; it is left behind"),
+            }
             // A refresh token that was sent must not be lost, nor what came of a reset.
             let time_limit = completion_timeout(directory.longest_timeout());
             let renewals = components.tokens.finish_renewals();

@@ -17,7 +17,8 @@ use crate::account::{Account, AccountId, AccountName, Api};
 use crate::clock::Stamp;
 use crate::counter::StoredTrend;
 use crate::storage::{
-    AccountFiles, AccountFolder, StateError, Storage, StorageError, parse_state, state_bytes,
+    AccountFiles, AccountFolder, AccountStore, StateError, Storage, StorageError, parse_state,
+    state_bytes,
 };
 
 /// The file in the account's folder.
@@ -147,10 +148,14 @@ impl TrendFile {
         if self.newer || self.written.as_ref().is_some_and(fresh) {
             return;
         }
-        let Ok(content) = state_bytes(&saved, VERSION) else { return };
         let (files, file) = (Arc::clone(&self.files), self.file);
         self.writing = Some(tokio::spawn(async move {
-            files.run(move |store| store.write(file, &content)).await.map(|()| (saved, now))
+            let write = move |store: &mut AccountStore| {
+                let content =
+                    state_bytes(&saved, VERSION).expect("strings and numbers can be written");
+                store.write(file, &content).map(|()| (saved, now))
+            };
+            files.run(write).await
         }));
     }
 

@@ -28,13 +28,12 @@ impl ConnectionPools {
     /// When TLS or the proxy cannot be set up, which a validated configuration rules out.
     pub fn client_for(&self, account: &Account) -> Result<HttpClient, BuildError> {
         let key = PoolKey::of(account);
-        let mut pools = lock(&self.pools);
-        if let Some(client) = pools.get(&key) {
+        if let Some(client) = lock(&self.pools).get(&key) {
             return Ok(client.clone());
         }
+        // Without the lock: it may read the system's authorities from the disk.
         let client = HttpClient::new(key.clone(), key.builder()?)?;
-        pools.insert(key, client.clone());
-        Ok(client)
+        Ok(lock(&self.pools).entry(key).or_insert(client).clone())
     }
 
     /// A client for one request of an account that must not be sent twice: it shares no connection
