@@ -164,6 +164,7 @@ impl Poller {
     ) -> Option<T> {
         match listed {
             Ok(Listed { list: content, unreadable, .. }) => {
+                self.state.facts.api_proven = true;
                 self.list_read(list, &unreadable, now);
                 Some(content)
             }

@@ -194,23 +194,23 @@ impl PollState {
         self.set_attempt(index, Attempt { outcome, problem });
     }
 
-    /// Whether a failure means only that there is no such user. Any server may answer 404 without a body, so
-    /// where no counter was read before, the account fails as well.
-    pub(super) fn is_unknown_user(&self, error: &Error) -> bool {
+    /// Whether a failure concerns one user only, whom nobody knows. Any server may answer 404 without a body, so
+    /// where nothing was read before, the account fails as well.
+    fn concerns_user_only(&self, error: &Error) -> bool {
         error.is_unknown_user() && (self.facts.api_proven || error.is_of_the_api())
     }
 
     /// The outcome that a failure counts as for the account: a 404 of another server says nothing about users.
     fn outcome_of(&self, error: &Error) -> Outcome {
         match error.outcome() {
-            Outcome::NotFound if !self.is_unknown_user(error) => Outcome::Malformed,
+            Outcome::NotFound if !self.concerns_user_only(error) => Outcome::Malformed,
             outcome => outcome,
         }
     }
 
     fn problem_of(&self, error: &Error) -> String {
-        if error.is_unknown_user() && !self.is_unknown_user(error) {
-            return format!("{error} without a body, and no user was read yet");
+        if error.is_unknown_user() && !self.concerns_user_only(error) {
+            return format!("{error} without a body, and nothing was read from there yet");
         }
         error.to_string()
     }

@@ -208,8 +208,8 @@ impl Poller {
                 progress.deny(reason.unwrap_or(FailingReason::Unauthorized));
             }
             Outcome::Forbidden => progress.forbid(),
-            // Upstream looked for the user, so the token is good.
-            Outcome::NotFound if self.state.is_unknown_user(&error) => progress.accept(),
+            // The token is good, or everything here is unknown: the others are read either way.
+            Outcome::NotFound if error.is_unknown_user() => progress.accept(),
             _ if may_be_temporary(&error) && !progress.was_retried(user) => {
                 self.state.failed_for_now(&error);
                 let seed = fnv1a(self.account().name.as_str().as_bytes());

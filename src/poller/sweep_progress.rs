@@ -171,7 +171,11 @@ impl SweepProgress {
     /// read do not block the others for ever. Steps of the golden section come near every user in few
     /// sweeps, also where a long run of neighbours cannot be read.
     pub(super) fn next_first(&self, first: usize, users: usize) -> usize {
-        (first + self.asked + users * 382 / 1000) % users.max(1)
+        let users = users.max(1);
+        let golden = self.asked + users * 382 / 1000;
+        // With a factor in common the steps would never come to some of them.
+        let step = (golden..).find(|step| have_no_factor_in_common(*step, users)).unwrap_or(1);
+        (first + step) % users
     }
 
     /// Records a failure.
@@ -225,6 +229,13 @@ impl SweepProgress {
     }
 }
 
+fn have_no_factor_in_common(mut one: usize, mut other: usize) -> bool {
+    while other > 0 {
+        (one, other) = (other, one % other);
+    }
+    one == 1
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -269,6 +280,18 @@ mod tests {
             fail(&mut progress, 0, Duration::ZERO);
             assert_eq!(next(&mut progress), Some((1, false)));
             assert_eq!(next(&mut progress), repeated);
+        }
+    }
+
+    #[test]
+    fn sweeps_that_end_early_begin_with_every_user_in_time() {
+        for users in 1..100 {
+            let mut progress = progress(users, Backoff::default());
+            next(&mut progress);
+            let firsts =
+                std::iter::successors(Some(0), |first| Some(progress.next_first(*first, users)));
+            let firsts: std::collections::HashSet<usize> = firsts.take(users).collect();
+            assert_eq!(firsts.len(), users);
         }
     }
 

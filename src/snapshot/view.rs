@@ -40,7 +40,7 @@ pub struct Facts {
     pub sweep: Option<Sweep>,
     /// The newest good reading of any user.
     pub newest_reading: Option<Stamp>,
-    /// Whether a counter was ever read from this address with this credential, so that it is the API's.
+    /// Whether a counter or a list was ever read from this address with this credential, so that it is the API's.
     pub api_proven: bool,
     /// Why no user of the account can be read, while that holds.
     pub failing: Option<FailingReason>,

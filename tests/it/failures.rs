@@ -1,15 +1,21 @@
 //! A failure of upstream affects its own account or user, and never becomes a number.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
+use tokio::runtime::Builder;
+use tokio::sync::oneshot;
+use wazzup_exporter::app::Daemon;
+use wazzup_exporter::config;
 use wazzup_exporter::shard::Shard;
+use wazzup_exporter::shutdown::Shutdown;
 use wazzup_exporter::simulator::{Access, Fault, Log};
 
-use super::support::daemon::World;
+use super::support::daemon::{World, options};
 use super::support::samples::{Samples, counter, value};
 use super::support::upstream::{configuration, serve, still};
-use super::support::wait::until_true;
+use super::support::wait::{guard, until_true};
 
 const FAST: &str = "interval: 200ms, timeout: 5s";
 
@@ -100,8 +106,7 @@ async fn what_fails_once_is_asked_again_in_the_same_sweep() {
     settings.faults = vec!["count=1,user=u1,status=500".parse().unwrap()];
     let (api, url) = serve(settings).await;
     let yaml = configuration(&api, &url, "interval: 1h, timeout: 5s");
-    let config =
-        wazzup_exporter::config::parse(yaml.as_bytes(), std::path::Path::new("test.yaml")).unwrap();
+    let config = config::parse(yaml.as_bytes(), Path::new("test.yaml")).unwrap();
     let report = wazzup_exporter::app::poll_once(config, &Shard::WHOLE, None).await.unwrap();
     assert!(report.incomplete.is_empty(), "{:?}", report.incomplete);
     let samples =
@@ -301,6 +306,47 @@ async fn an_empty_404_fails_the_account_as_well_until_a_user_was_read() {
 }
 
 #[tokio::test]
+async fn each_of_many_unknown_users_is_asked_again() {
+    let mut settings = still(&["acme"], 6);
+    let unknown = |user| format!("empty=404,user=u{user}").parse().unwrap();
+    settings.faults = (0..6).map(unknown).collect();
+    let world = World::start(settings, FAST).await;
+    let sweeps = r#"wazzup_sweeps_total{account="acme",result="failed"}"#;
+    let failed = |samples: &Samples| value(samples, sweeps) >= Some(5.0);
+    world.until("five sweeps", failed).await;
+    world.api.clear_faults();
+    for user in [0, 1, 2, 3, 5] {
+        world.api.add_fault(unknown(user));
+    }
+    let read = |samples: &Samples| value(samples, &up("acme", "u4")) == Some(1.0);
+    world.until("the one who is known now", read).await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_task_that_keeps_the_thread_of_the_pollers_does_not_keep_the_process_from_ending() {
+    let (api, url) = serve(still(&["acme"], 1)).await;
+    let yaml = configuration(&api, &url, FAST);
+    let config = config::parse(yaml.as_bytes(), Path::new("test.yaml")).unwrap();
+    let polling = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let daemon = Daemon::bind(&options(), config).await.unwrap();
+    let shutdown = Shutdown::default();
+    let daemon = daemon.polling_in(polling.handle().clone()).run(shutdown.clone());
+    let daemon = tokio::spawn(daemon);
+    let (keeps, kept) = oneshot::channel();
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    polling.spawn(async move {
+        keeps.send(()).unwrap();
+        released.recv().unwrap_err();
+    });
+    guard("the task", kept).await.unwrap();
+    shutdown.begin();
+    guard("the end of the exporter", daemon).await.unwrap();
+    drop(release);
+    polling.shutdown_background();
+}
+
+#[tokio::test]
 async fn forty_hung_accounts_leave_the_others_fresh() {
     let names: Vec<String> = (0..40).map(|number| format!("hung{number}")).collect();
     let mut names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -339,8 +385,7 @@ async fn one_sweep_does_not_wait_for_a_long_pause_and_says_when_to_come_back() {
     settings.faults = vec!["account=acme,retry_after=429:3600".parse().unwrap()];
     let (api, url) = serve(settings).await;
     let yaml = configuration(&api, &url, "interval: 1h");
-    let config =
-        wazzup_exporter::config::parse(yaml.as_bytes(), std::path::Path::new("test.yaml")).unwrap();
+    let config = config::parse(yaml.as_bytes(), Path::new("test.yaml")).unwrap();
     let report = wazzup_exporter::app::poll_once(config, &Shard::WHOLE, None).await.unwrap();
     let [acme] = &report.incomplete[..] else { panic!("{:?}", report.incomplete) };
     assert!(acme.starts_with("acme (Wazzup24 asks to wait; run it again after 20"), "{acme}");
@@ -363,8 +408,7 @@ async fn one_sweep_of_everything_returns_what_could_not_be_read() {
     settings.faults = vec!["status=500,account=globex,user=u1".parse().unwrap()];
     let (api, url) = serve(settings).await;
     let yaml = configuration(&api, &url, "interval: 1h");
-    let config =
-        wazzup_exporter::config::parse(yaml.as_bytes(), std::path::Path::new("test.yaml")).unwrap();
+    let config = config::parse(yaml.as_bytes(), Path::new("test.yaml")).unwrap();
     let report = wazzup_exporter::app::poll_once(config, &Shard::WHOLE, None).await.unwrap();
     assert_eq!(report.incomplete, ["globex"]);
     let samples: Samples =
