@@ -173,8 +173,9 @@ impl SweepProgress {
     pub(super) fn next_first(&self, first: usize, users: usize) -> usize {
         let users = users.max(1);
         let golden = self.asked + users * 382 / 1000;
-        // With a factor in common the steps would never come to some of them.
-        let step = (golden..).find(|step| have_no_factor_in_common(*step, users)).unwrap_or(1);
+        // With a factor in common the steps would never come to some of them. Of so many in a row one has none.
+        let mut steps = golden..golden + users;
+        let step = steps.find(|step| have_no_factor_in_common(*step, users)).unwrap_or(1);
         (first + step) % users
     }
 
@@ -290,7 +291,7 @@ mod tests {
             next(&mut progress);
             let firsts =
                 std::iter::successors(Some(0), |first| Some(progress.next_first(*first, users)));
-            let firsts: std::collections::HashSet<usize> = firsts.take(users).collect();
+            let firsts: HashSet<usize> = firsts.take(users).collect();
             assert_eq!(firsts.len(), users);
         }
     }
