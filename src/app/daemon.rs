@@ -160,15 +160,8 @@ impl Daemon {
         health.listening();
         log_start(count, components.process.shard());
         let polling = AbortOnDropHandle::new(polling.spawn(supervisor.run()));
-        let late = async {
-            shutdown.wait().await;
-            sleep(DRAIN + LATE).await;
-        };
         let work = async {
-            tokio::select! {
-                ended = polling => ended.expect("the supervisor does not panic"),
-                () = late => error!("a task keeps the thread of the pollers; it is left behind"),
-            }
+            supervised(polling, &shutdown).await;
             // A refresh token that was sent must not be lost, nor what came of a reset.
             let time_limit = completion_timeout(directory.longest_timeout());
             let renewals = components.tokens.finish_renewals();
@@ -206,6 +199,18 @@ impl Daemon {
         let (process, directory) = (&self.components.process, Arc::clone(&self.directory));
         let (resets, process) = (resets.clone(), Arc::clone(process));
         Some(Admin::new(resets, process, directory))
+    }
+}
+
+/// Ends with the supervisor, or without it once it should have given up its pollers.
+async fn supervised(supervisor: AbortOnDropHandle<()>, shutdown: &Shutdown) {
+    let late = async {
+        shutdown.wait().await;
+        sleep(DRAIN + LATE).await;
+    };
+    tokio::select! {
+        ended = supervisor => ended.expect("the supervisor does not panic"),
+        () = late => error!("a task keeps the thread of the pollers; it is left behind"),
     }
 }
 

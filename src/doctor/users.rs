@@ -108,15 +108,21 @@ impl Examination<'_> {
                 Err(_) => unread.push(id.to_string()),
             }
         }
+        self.note_whether_users_exist(&unknown, &unread, missing.len());
+        unknown
+    }
+
+    /// Notes whether all configured users exist, of whom so many are `missing` from the list.
+    fn note_whether_users_exist(&mut self, unknown: &[String], unread: &[String], missing: usize) {
         let count = self.account.users.len();
         if !unknown.is_empty() {
-            let words = format!("configured, but not users of the account: {}", named(&unknown));
+            let words = format!("configured, but not users of the account: {}", named(unknown));
             let remedy = UntrustedReason::UnknownUser.remedy();
-            self.findings.problem_of(unknown.clone(), Check::Users, words, remedy);
+            self.findings.problem_of(unknown.to_vec(), Check::Users, words, remedy);
         } else if !unread.is_empty() {
-            let words = format!("it is not known whether these exist: {}", named(&unread));
+            let words = format!("it is not known whether these exist: {}", named(unread));
             self.findings.unknown(Check::Users, words);
-        } else if missing.len() > QUERIED_MAX {
+        } else if missing > QUERIED_MAX {
             let words = format!("only {QUERIED_MAX} of {count} were queried");
             self.findings.unknown(Check::Users, words);
         } else if count == 0 {
@@ -124,7 +130,6 @@ impl Examination<'_> {
         } else {
             self.findings.ok(Check::Users, format!("all {count} configured users exist"));
         }
-        unknown
     }
 
     /// Whether all users but the `unknown` have a role, and one that messages reach.
