@@ -31,7 +31,10 @@ pub(super) fn run(flags: &DaemonFlags) -> Result<(), CommandError> {
     }
     let users: usize = config.accounts.iter().map(|account| account.users.len()).sum();
     let (file, accounts) = (flags.config.file.display(), config.accounts.len());
-    print_line(std::io::stdout(), &format!("{file}: fine; accounts: {accounts}, users: {users}"));
+    let found = config.accounts.iter().any(|account| account.discovery.is_some());
+    let more = if found { " and those on lists" } else { "" };
+    let verdict = format!("{file}: fine; accounts: {accounts}, users: {users}{more}");
+    print_line(std::io::stdout(), &verdict);
     if total > 1 {
         print_line(std::io::stdout(), &shares(&config, named.as_ref(), total));
     }
