@@ -81,7 +81,7 @@ impl OpenFile {
         if file.metadata()?.is_file() { Ok(Self::new(file)?) } else { Err(FileError::NotRegular) }
     }
 
-    /// Opens whatever a person names on the command line, pipes included. One that nobody writes to is
+    /// Opens whatever a person names on the command line, pipes included. One without a writer is
     /// empty; what a writer has not sent is waited for up to ten seconds.
     ///
     /// # Errors
@@ -147,7 +147,7 @@ impl OpenFile {
 pub enum Privacy {
     /// They may not.
     Private,
-    /// They may, and nobody can change that: it is on a read-only mount, as secrets in containers are.
+    /// They may, and that cannot be changed: it is on a read-only mount, as secrets in containers are.
     SetByMount,
     /// They may.
     Open,
@@ -303,7 +303,7 @@ mod tests {
         let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
         rustix::fs::mkfifoat(rustix::fs::CWD, &path, mode).unwrap();
         let read = || OpenFile::any(&path).unwrap().read_within(100, Duration::from_millis(50));
-        assert_eq!(read().unwrap().as_deref(), Some(&b""[..]), "nobody writes");
+        assert_eq!(read().unwrap().as_deref(), Some(&b""[..]), "no writer");
         // Opened for both, so that it opens without a reader.
         let mut writer = OpenOptions::new().read(true).write(true).open(&path).unwrap();
         let error = read().unwrap_err().to_string();

@@ -18,7 +18,7 @@
 //! 6. [`simulator`]: an API for tests and demos, which shares nothing with the rest.
 //!
 //! The leaves [`text`], [`net`], [`files`] and [`blocking`] hold what several of these need once.
-//! `tests/it/architecture.rs` holds who may import whom, and that no files import each other in a circle.
+//! `tests/it/architecture.rs` holds who may import what, and that no files import each other in a circle.
 
 pub mod account;
 pub mod api;

@@ -112,7 +112,7 @@ impl Examination<'_> {
         unknown
     }
 
-    /// Notes whether all configured users exist, of whom so many are `missing` from the list.
+    /// Notes whether all configured users exist; so many are `missing` from the list.
     fn note_whether_users_exist(&mut self, unknown: &[String], unread: &[String], missing: usize) {
         let count = self.account.users.len();
         if !unknown.is_empty() {

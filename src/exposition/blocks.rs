@@ -1,6 +1,6 @@
 //! Rendered lines that are kept, compressed only, and rendered again when what they show has changed.
 //!
-//! A publication renders nothing. Whoever assembles a document renders the blocks whose accounts have
+//! A publication renders nothing. Assembling a document renders the blocks whose accounts have
 //! published since, or in which a reading has turned stale: the work follows scrapes, however often pollers
 //! publish.
 

@@ -5,7 +5,7 @@
 //! take it as well. The turn belongs to the work: a client that hangs up frees nothing that still runs. Once
 //! there is an answer, sending it takes no turn, and neither does a [recent one](super::recent_answers).
 //!
-//! Documents may be as large as eight of all accounts together. Beyond that those are dropped that nobody is
+//! Documents may be as large as eight of all accounts together. Beyond that those are dropped that no client is
 //! being sent, and then the readers of the oldest are cut.
 
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
@@ -336,7 +336,7 @@ mod tests {
         }
         let cut: Vec<bool> = answers.iter().map(|answer| answer.cut().is_cancelled()).collect();
         assert_eq!(cut, [vec![true], vec![false; WHOLE]].concat());
-        // What nobody is being sent makes room first.
+        // What no client is being sent makes room first.
         answers.truncate(WHOLE - 1);
         for count in 0..20 {
             writers[0].publish(view("one", 300, count));

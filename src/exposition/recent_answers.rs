@@ -1,7 +1,7 @@
 //! Answers in gzip that are given at once, as they were given before.
 //!
 //! Between two publications only the metrics of the process differ from one scrape to the next. They are
-//! rendered anew up to [`BURST`] times in a row and then once in each [`PERIOD`]; scrapes in between, of which
+//! rendered again up to [`BURST`] times in a row and then once in each [`PERIOD`]; scrapes in between, of which
 //! only load has any, share what was rendered last. That saves them the rendering, the compressing and two
 //! switches between threads.
 

@@ -194,7 +194,7 @@ impl PollState {
         self.set_attempt(index, Attempt { outcome, problem });
     }
 
-    /// Whether a failure concerns one user only, whom nobody knows. Any server may answer 404 without a body, so
+    /// Whether a failure concerns one user only, who is not known there. Any server may answer 404 without a body, so
     /// where nothing was read before, the account fails as well.
     fn concerns_user_only(&self, error: &Error) -> bool {
         error.is_unknown_user() && (self.facts.api_proven || error.is_of_the_api())

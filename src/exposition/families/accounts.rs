@@ -115,7 +115,7 @@ pub(in crate::exposition) static ACCOUNT_FAMILIES: [Family; 31] = [
     .aging(Ages::Pause),
     gauge(
         "wazzup_clock_skew_seconds",
-        "The exporter's clock minus the clock of upstream at the newest reading. Upstream tells whole seconds, so less than 2 is nothing.",
+        "The exporter's clock minus the clock of upstream at the newest reading. Upstream gives whole seconds, so less than 2 is nothing.",
         PerAccount(|out, context| out.float(context.facts.clock_skew_seconds)),
     ),
     gauge(
@@ -193,7 +193,7 @@ pub(in crate::exposition) static ACCOUNT_FAMILIES: [Family; 31] = [
     .aging(Ages::Lists),
     gauge(
         "wazzup_channel_state",
-        "Always 1; the label tells the channel's state in the words of upstream.",
+        "Always 1; the label gives the channel's state in the words of upstream.",
         PerAccount(|out, context| {
             for channel in context.facts.channels_shown(context.account, context.now) {
                 let sample = out.sample().label("channel", &channel.id);
@@ -218,7 +218,7 @@ pub(in crate::exposition) static ACCOUNT_FAMILIES: [Family; 31] = [
     .aging(Ages::Lists),
     counter(
         "wazzup_resets_total",
-        "Resets of the account's counters. result=cleared: upstream says so; dry_run: everything was done but that; failed: nothing was cleared, or another account was named; unknown: no answer tells. Absent where no reset is enabled.",
+        "Resets of the account's counters. result=cleared: upstream says so; dry_run: everything was done but that; failed: nothing was cleared, or another account was named; unknown: no answer says which. Absent where no reset is enabled.",
         PerAccount(|out, context| {
             if context.account.reset.is_some() {
                 let results = ResetResult::ALL.iter().map(|result| result.label());
@@ -246,7 +246,7 @@ pub(in crate::exposition) static ACCOUNT_FAMILIES: [Family; 31] = [
     ),
     gauge(
         "wazzup_reset_unresolved",
-        "1 while nobody knows whether the last reset cleared the account's counters: no answer came, or the exporter ended before one was written down. The next reset with a known end makes it 0. Absent where no reset is enabled.",
+        "1 while it is unknown whether the last reset cleared the account's counters: no answer came, or the exporter ended before one was written down. The next reset with a known end makes it 0. Absent where no reset is enabled.",
         PerAccount(|out, context| {
             let unresolved = context.facts.tally.resets.marks.unresolved;
             out.flag(context.account.reset.is_some().then_some(unresolved));

@@ -81,7 +81,7 @@ impl Family {
         lines.describe(format, self.name, self.kind, self.help);
     }
 
-    /// Writes the lines of these users of an account, or of the account itself, and tells when they have
+    /// Writes the lines of these users of an account, or of the account itself, and returns when they have
     /// to be rendered again although nothing was published, as uptime. `labels` are those of each user, or
     /// of the account.
     pub(in crate::exposition) fn write(

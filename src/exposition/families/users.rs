@@ -58,7 +58,7 @@ pub(in crate::exposition) static USER_FAMILIES: [Family; 9] = [
     ),
     gauge(
         "wazzup_last_message_timestamp_seconds",
-        "When the last message of the user's customers came, unix time, as API v3 tells it. Absent with v2 and without a reading younger than stale_after.",
+        "When the last message of the user's customers came, unix time, as API v3 gives it. Absent with v2 and without a reading younger than stale_after.",
         PerUser(|out, user, context| {
             let live = user.live(context.account.poll.stale_after, context.now);
             out.seconds(live.and_then(|reading| reading.last_message));

@@ -169,8 +169,8 @@ proptest! {
                     let selection = Selection { format, accounts: names.into_iter().collect() };
                     let wanted = Wanted::new(&selection, &views).unwrap();
                     let kept = scrape(&mut blocks, &wanted, format, now);
-                    let anew = scrape(&mut Blocks::new(), &wanted, format, now);
-                    prop_assert!(kept == anew);
+                    let again = scrape(&mut Blocks::new(), &wanted, format, now);
+                    prop_assert!(kept == again);
                     let lines = kept.lines().filter(|line| line.starts_with("wazzup_unanswered_messages{"));
                     let live: usize = wanted.views().flat_map(|view| view.users()).filter(|user| {
                         user.last_good.is_some_and(|(_, read)| read.age(now) < 120 * SECOND)
