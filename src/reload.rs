@@ -63,6 +63,9 @@ const READ_TIMEOUT: Duration = Duration::from_secs(30);
 const HANGS: &str = "the files could not be read within 30s; the disk or the network that they are on \
                      does not answer";
 
+/// What is said when reading them has panicked, which the log says more of.
+const PANICKED: &str = "the program failed while it read the files; the log says where";
+
 /// A configuration, or why it is broken.
 type Read = Result<Config, String>;
 
@@ -219,7 +222,7 @@ where
             self.hung = Some(reading);
             return Err(HANGS.to_owned());
         };
-        read.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+        read.unwrap_or_else(|_| Err(PANICKED.to_owned()))
     }
 
     fn start_reading(&self) -> JoinHandle<Read> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::sleep;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{error, info};
@@ -124,12 +125,22 @@ impl Daemon {
 
     /// Polls and serves until `shutdown`; then stops polling, finishes the answers in flight and stores
     /// what upstream answers to refresh tokens that were sent.
-    pub async fn run(self, shutdown: Shutdown) {
-        self.run_with(shutdown, |_| ()).await;
+    ///
+    /// # Errors
+    /// When something that should run until then has panicked: that begins the shutdown.
+    pub async fn run(self, shutdown: Shutdown) -> Result<(), TaskPanicked> {
+        self.run_with(shutdown, |_| ()).await
     }
 
     /// Like [`Daemon::run`]; `send_handle` is given the handle that replaces the accounts.
-    pub async fn run_with(self, shutdown: Shutdown, send_handle: impl FnOnce(AccountsHandle)) {
+    ///
+    /// # Errors
+    /// As [`Daemon::run`].
+    pub async fn run_with(
+        self,
+        shutdown: Shutdown,
+        send_handle: impl FnOnce(AccountsHandle),
+    ) -> Result<(), TaskPanicked> {
         let (components, made_from) = (Arc::clone(&self.components), Arc::clone(&self.components));
         let start = move |start: PollerStart| {
             let PollerStart { slot, mode, heartbeat, stop, shutdown } = start;
@@ -160,20 +171,22 @@ impl Daemon {
         health.listening();
         log_start(count, components.process.shard());
         let polling = AbortOnDropHandle::new(polling.spawn(supervisor.run()));
-        let work = async {
-            supervised(polling, &shutdown).await;
+        let polled = async {
+            let ended = supervised(polling, &shutdown).await;
             // A refresh token that was sent must not be lost, nor what came of a reset.
             let time_limit = completion_timeout(directory.longest_timeout());
-            let renewals = components.tokens.finish_renewals();
-            tokio::join!(tasks.join_all(), renewals, resets.finish(time_limit));
+            tokio::join!(components.tokens.finish_renewals(), resets.finish(time_limit));
+            ended
         };
+        let work = async { tokio::join!(polled, joined(tasks, &shutdown)) };
         let status = describe::status(Arc::clone(&directory));
-        tokio::select! {
+        let (polled, served) = tokio::select! {
             biased;
             never = systemd::notify_manager(&notifier, &health, status, &shutdown) => match never {},
-            () = work => {}
-        }
+            ended = work => ended,
+        };
         info!("stopped");
+        polled.and(served)
     }
 
     fn site(&self, reloads: Reloads) -> Site {
@@ -202,16 +215,43 @@ impl Daemon {
     }
 }
 
+/// Something that runs as long as the process has panicked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a task has panicked without which the exporter is not whole; the log says where")]
+pub struct TaskPanicked;
+
+/// Begins the shutdown where a task has panicked.
+fn noted(ended: Result<(), JoinError>, shutdown: &Shutdown) -> Result<(), TaskPanicked> {
+    ended.map_err(|_| {
+        error!("{TaskPanicked}; shutting down");
+        shutdown.begin();
+        TaskPanicked
+    })
+}
+
 /// Ends with the supervisor, or without it once it should have given up its pollers.
-async fn supervised(supervisor: AbortOnDropHandle<()>, shutdown: &Shutdown) {
+async fn supervised(
+    supervisor: AbortOnDropHandle<()>,
+    shutdown: &Shutdown,
+) -> Result<(), TaskPanicked> {
     let late = async {
         shutdown.wait().await;
         sleep(DRAIN + LATE).await;
     };
     tokio::select! {
-        ended = supervisor => ended.expect("the supervisor does not panic"),
+        ended = supervisor => return noted(ended, shutdown),
         () = late => error!("a task keeps the thread of the pollers; it is left behind"),
     }
+    Ok(())
+}
+
+/// Ends with the last of the tasks, all of which end with the shutdown.
+async fn joined(mut tasks: JoinSet<()>, shutdown: &Shutdown) -> Result<(), TaskPanicked> {
+    let mut all = Ok(());
+    while let Some(ended) = tasks.join_next().await {
+        all = all.and(noted(ended, shutdown));
+    }
+    all
 }
 
 fn address(listener: Option<&TcpListener>) -> Option<SocketAddr> {
@@ -226,5 +266,28 @@ fn log_start(accounts: usize, shard: Option<ShardInfo>) {
             shard = ordinal,
             shards, accounts_elsewhere, "other processes poll the other accounts"
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_that_panics_ends_the_others_in_order() {
+        let shutdown = Shutdown::default();
+        let mut tasks = JoinSet::new();
+        let (done, ended) = tokio::sync::oneshot::channel();
+        let other = shutdown.clone();
+        tasks.spawn(async move {
+            other.wait().await;
+            done.send(()).unwrap();
+        });
+        tasks.spawn(async { panic!("a fault of the program") });
+        assert_eq!(joined(tasks, &shutdown).await, Err(TaskPanicked));
+        assert_eq!(ended.await, Ok(()));
+        let panics = tokio::spawn(async { panic!("another one") });
+        let supervisor = AbortOnDropHandle::new(panics);
+        assert_eq!(supervised(supervisor, &Shutdown::default()).await, Err(TaskPanicked));
     }
 }

@@ -20,7 +20,7 @@ mod reset;
 mod sampling;
 mod web_reload;
 
-pub use self::daemon::Daemon;
+pub use self::daemon::{Daemon, TaskPanicked};
 pub use self::doctor::{DiagnoseError, diagnose};
 pub use self::healthcheck::{HealthcheckError, healthcheck};
 pub use self::listen::{BindError, InvalidListenAddress, ListenAddress};

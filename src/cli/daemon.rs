@@ -37,5 +37,5 @@ pub(super) async fn run(
     check_admin(web, options.web.as_ref())?;
     let daemon = Daemon::bind(&options, config).await.map_err(CommandError::runtime)?;
     let daemon = daemon.polling_in(polling.clone());
-    until_signalled(|shutdown| daemon.run(shutdown)).await
+    until_signalled(|shutdown| daemon.run(shutdown)).await?.map_err(CommandError::runtime)
 }

@@ -38,9 +38,10 @@ pub(super) async fn run(flags: &DemoFlags, sockets: Option<Sockets>) -> Result<(
     greet(&daemon, web, &prefix, &api_url);
     until_signalled(|shutdown| async move {
         let api = simulator.serve(api, shutdown.wait());
-        tokio::join!(daemon.run(shutdown.clone()), api);
+        tokio::join!(daemon.run(shutdown.clone()), api).0
     })
-    .await
+    .await?
+    .map_err(CommandError::runtime)
 }
 
 /// The configuration itself stays in memory; the passwords that it names by file lie in `secrets`.

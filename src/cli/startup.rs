@@ -19,13 +19,13 @@ use super::output::CommandError;
 const NAMES_SHOWN: usize = 10;
 
 /// Runs `work` until a signal begins its shutdown and it ends; a second signal aborts it.
-pub(super) async fn until_signalled<F: Future<Output = ()>>(
+pub(super) async fn until_signalled<F: Future>(
     work: impl FnOnce(Shutdown) -> F,
-) -> Result<(), CommandError> {
+) -> Result<F::Output, CommandError> {
     let shutdown = Shutdown::default();
     let signals = Signals::catch().map_err(CommandError::runtime)?;
     tokio::select! {
-        () = work(shutdown.clone()) => Ok(()),
+        ended = work(shutdown.clone()) => Ok(ended),
         () = signals.watch(shutdown) => Err(CommandError::runtime("aborted by a second signal")),
     }
 }

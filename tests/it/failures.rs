@@ -341,7 +341,7 @@ async fn a_task_that_keeps_the_thread_of_the_pollers_does_not_keep_the_process_f
     });
     guard("the task", kept).await.unwrap();
     shutdown.begin();
-    guard("the end of the exporter", daemon).await.unwrap();
+    guard("the end of the exporter", daemon).await.unwrap().unwrap();
     drop(release);
     polling.shutdown_background();
 }

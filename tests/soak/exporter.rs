@@ -122,7 +122,7 @@ pub(crate) async fn run(polling: Handle) {
     });
     let (shutdown, signals) = (Shutdown::default(), Signals::catch().unwrap());
     tokio::select! {
-        () = daemon.run(shutdown.clone()) => {}
+        ended = daemon.run(shutdown.clone()) => ended.unwrap(),
         () = signals.watch(shutdown) => {}
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use wazzup_exporter::app::{Daemon, Options, Prefix};
+use wazzup_exporter::app::{Daemon, Options, Prefix, TaskPanicked};
 use wazzup_exporter::config::{self, Config};
 use wazzup_exporter::shard::Shard;
 use wazzup_exporter::shutdown::Shutdown;
@@ -34,7 +34,7 @@ pub(crate) struct World {
     pub(crate) shutdown: Shutdown,
     /// Replaces the accounts of the exporter.
     pub(crate) accounts: AccountsHandle,
-    daemon: JoinHandle<()>,
+    daemon: JoinHandle<Result<(), TaskPanicked>>,
     client: reqwest::Client,
 }
 
@@ -118,7 +118,7 @@ impl World {
     /// Shuts the exporter down and waits for its end.
     pub(crate) async fn stop(self) {
         self.shutdown.begin();
-        guard("the end of the exporter", self.daemon).await.unwrap();
+        guard("the end of the exporter", self.daemon).await.unwrap().unwrap();
     }
 }
 
