@@ -65,6 +65,9 @@ pub enum ResetError {
     /// The token cannot be sent.
     #[error("the reset token contains a character that no token has; copy it again")]
     Token,
+    /// The token could be read on the way, and be used to clear the account.
+    #[error("the reset token would go to {0} unencrypted; give an address with https")]
+    Unencrypted(String),
     /// A certificate that is not checked is taken on this machine only.
     #[error("--insecure is for addresses of this machine; give --ca-file for {0}")]
     Insecure(String),
@@ -105,7 +108,10 @@ pub enum ResetError {
 impl ResetError {
     /// Whether the command line is at fault.
     pub fn is_of_usage(&self) -> bool {
-        matches!(self, Self::Token | Self::Insecure(_) | Self::Authority { .. })
+        matches!(
+            self,
+            Self::Token | Self::Unencrypted(_) | Self::Insecure(_) | Self::Authority { .. }
+        )
     }
 }
 
@@ -122,6 +128,9 @@ pub async fn request_reset(order: ResetCommand) -> Result<ResetAnswer, ResetErro
     let path = url.path().trim_end_matches('/').to_owned();
     url.set_path(&format!("{path}/api/v1/admin/accounts/{account}/reset"));
     let place = place_of(&url);
+    if url.scheme() != "https" && !is_loopback(&url) {
+        return Err(ResetError::Unencrypted(place));
+    }
     let body = json!({
         "confirm": order.confirm,
         "reason": order.reason,

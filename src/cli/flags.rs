@@ -114,9 +114,18 @@ pub(crate) struct AdminFlags {
 
 impl AdminFlags {
     /// How the admin listener of a daemon with the same flags is reached.
-    pub(crate) fn url(&self) -> Url {
-        let usual = || "http://127.0.0.1:10118".parse().expect("the literal is an address");
-        format!("http://{}", self.admin_listen).parse().unwrap_or_else(|_| usual())
+    ///
+    /// # Errors
+    /// When it is not on this machine alone: then it speaks TLS, with a name that its certificate has.
+    pub(crate) fn url(&self) -> Result<Url, String> {
+        let address = &self.admin_listen;
+        let url = address.is_loopback().then(|| format!("http://{address}").parse().ok()).flatten();
+        url.ok_or_else(|| {
+            format!(
+                "an admin listener at {address} speaks TLS; name it with --url, as \
+                 https://exporter.example:10118"
+            )
+        })
     }
 }
 

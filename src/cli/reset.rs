@@ -26,7 +26,7 @@ pub(super) async fn run(flags: ResetFlags) -> Result<(), CommandError> {
         None => read_token(&configured_token(config, &account)?)?,
     };
     let order = ResetCommand {
-        url: flags.url.unwrap_or_else(|| flags.admin.url()),
+        url: flags.url.map_or_else(|| flags.admin.url(), Ok).map_err(CommandError::Usage)?,
         account,
         token: token.into(),
         confirm,

@@ -9,8 +9,8 @@ use super::*;
 use crate::account::{Account, LabelName, Profile, User, fixture};
 use crate::clock::Stamp;
 use crate::counter::{CounterType, Reading};
-use crate::metrics::{Outcome, ProcessMetrics, TallyValues};
-use crate::snapshot::{AccountView, Attempt, Facts, FailingReason, UserView};
+use crate::metrics::{Outcome, ProcessMetrics, SweepResult, TallyValues};
+use crate::snapshot::{AccountView, Attempt, Facts, FailingReason, ListStatus, Sweep, UserView};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -171,6 +171,29 @@ fn a_whole_exposition_reads_as_documented() {
     };
     let view = publish(&account, list, facts);
     insta::assert_snapshot!(scrape(&[view], start()));
+}
+
+#[test]
+fn times_of_events_follow_a_wall_clock_that_is_set() {
+    let account = fixture("acme", &["1"]);
+    let mut list = users(&account);
+    read(&mut list[0], 5, CounterType::Red, start());
+    let listing =
+        ListStatus { read: Some(start()), wanted_since: Some(start()), ..ListStatus::default() };
+    let sweep = Sweep { finished: start(), duration: SECOND, result: SweepResult::Ok };
+    let facts = Facts { discovery: listing, sweep: Some(sweep), ..Facts::default() };
+    let view = publish(&account, list, facts);
+    let times = |now: Stamp| {
+        let text = scrape(std::slice::from_ref(&view), now);
+        let families = ["user_last_success", "sweep_last", "list_last_success"];
+        let lines =
+            families.map(|name| samples(&text, &format!("wazzup_{name}_timestamp_seconds")));
+        let time = |line: &String| line.rsplit(' ').next().unwrap().parse().unwrap();
+        lines.concat().iter().map(time).collect::<Vec<f64>>()
+    };
+    let set = Stamp { unix: start().unix + 3600 * SECOND, ..start() };
+    let later: Vec<f64> = times(start()).into_iter().map(|time| time + 3600.0).collect();
+    assert_eq!((times(set), later.len()), (later, 3));
 }
 
 #[test]

@@ -3,6 +3,8 @@
 use std::convert::Infallible;
 use std::ffi::OsStr;
 use std::io;
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -85,7 +87,10 @@ impl Link {
         socket.set_nonblocking(true)?;
         Ok(Self {
             socket,
-            manager: SocketAddr::from_pathname(path)?,
+            manager: match path.as_bytes() {
+                [b'@', name @ ..] => SocketAddr::from_abstract_name(name)?,
+                _ => SocketAddr::from_pathname(path)?,
+            },
             watchdog: watchdog.filter(|period| !period.is_zero()),
             running: AtomicBool::new(false),
             failing: AtomicBool::new(false),
@@ -301,14 +306,22 @@ mod tests {
     fn a_reload_is_reported_from_its_begin_to_its_end_once_the_daemon_runs() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("notify");
-        let manager = UnixDatagram::bind(&path).unwrap();
+        let file = UnixDatagram::bind(&path).unwrap();
+        reports_a_reload(&file, path.as_os_str());
+        let name = path.to_str().unwrap();
+        let address = SocketAddr::from_abstract_name(name).unwrap();
+        let unnamed = UnixDatagram::bind_addr(&address).unwrap();
+        reports_a_reload(&unnamed, OsStr::new(&format!("@{name}")));
+    }
+
+    fn reports_a_reload(manager: &UnixDatagram, name: &OsStr) {
         manager.set_nonblocking(true).unwrap();
         let heard = || {
             let mut buffer = [0; 256];
             let length = manager.recv(&mut buffer).ok()?;
             Some(String::from_utf8(buffer[..length].to_vec()).unwrap())
         };
-        let link = Arc::new(Link::new(path.as_os_str(), None).unwrap());
+        let link = Arc::new(Link::new(name, None).unwrap());
         let notifier = Notifier(Some(Arc::clone(&link)));
         drop(notifier.reloading());
         assert_eq!(heard(), None);

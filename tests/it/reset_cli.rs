@@ -91,6 +91,9 @@ async fn what_is_wrong_with_the_command_line_is_exit_code_2_and_sends_nothing() 
         (&["reset", "other", "--confirm=11111111"], "has no reset enabled"),
         (&["reset", "acme", &confirm, "--token-file=/no/such"], "/no/such"),
         (&["reset", "acme", &confirm, "--url=ftp://x"], "http"),
+        (&["reset", "acme", &confirm, "--url=http://192.0.2.1:10118"], "unencrypted"),
+        (&["reset", "acme", &confirm, "--web.admin-listen-address=:20118"], "--url"),
+        (&["reset", "acme", &confirm, "--web.admin-listen-address=192.0.2.1:20118"], "--url"),
         (&["reset", "acme", &confirm, "--url=https://example.com", "--insecure"], "--ca-file"),
     ] {
         let output = run_now(&[words, &[&*config]].concat());

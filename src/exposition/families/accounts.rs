@@ -164,7 +164,7 @@ pub(in crate::exposition) static ACCOUNT_FAMILIES: [Family; 31] = [
         PerAccount(|out, context| {
             for (list, listing, _) in lists(context) {
                 if let Some(at) = listing.read.filter(|_| listing.wanted_since.is_some()) {
-                    out.sample().label("list", list).seconds(at.unix);
+                    out.sample().label("list", list).seconds(at.unix_at(context.now));
                 }
             }
         }),
