@@ -66,7 +66,7 @@ pub struct Account {
     /// Labels on the info metrics of the account and of its users.
     pub labels: Labels,
     /// When people work, where it is configured.
-    #[serde(serialize_with = "shown::hours", skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub working_hours: Option<WorkingHours>,
     /// The CRM users to poll, in configuration order, no id twice.
     pub users: Vec<Arc<User>>,

@@ -104,6 +104,18 @@ pub fn timestamp(unix: Duration) -> String {
     Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX).to_string()
 }
 
+/// Has `Debug` show the name of these types and nothing of what they hold.
+macro_rules! opaque {
+    ($($type:ty),+) => {$(
+        impl std::fmt::Debug for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(stringify!($type))
+            }
+        }
+    )+};
+}
+pub(crate) use opaque;
+
 #[cfg(test)]
 mod tests {
     use super::*;

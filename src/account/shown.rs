@@ -12,7 +12,6 @@ use serde::{Serialize, Serializer};
 use url::Url;
 
 use crate::net::without_login;
-use crate::schedule::WorkingHours;
 use crate::text;
 
 /// What stands in place of a secret.
@@ -65,16 +64,4 @@ pub(super) fn switched<T: Serialize, S: Serializer>(
         section: &'a Option<T>,
     }
     Switched { enabled: section.is_some(), section }.serialize(to)
-}
-
-pub(super) fn hours<S: Serializer>(hours: &Option<WorkingHours>, to: S) -> Result<S::Ok, S::Error> {
-    let Some(hours) = hours else { return to.serialize_none() };
-    let [from, to_time] = hours.times_text();
-    let days = hours.days_text();
-    to.collect_map([
-        ("timezone", hours.timezone()),
-        ("days", &days),
-        ("from", &from),
-        ("to", &to_time),
-    ])
 }

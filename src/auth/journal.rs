@@ -6,7 +6,6 @@
 //! yet is lost. A [`TokenJournal`] belongs to one account and lends its [`OpenJournal`] to one renewal
 //! at a time.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +23,7 @@ use super::token::Token;
 use crate::account::{Account, AccountId, AccountName};
 use crate::clock::Stamp;
 use crate::storage::{AccountFiles, AccountFolder, StateError, Storage, parse_state, state_bytes};
+use crate::text::opaque;
 
 /// The file in the account's folder.
 pub(super) const FILE: &str = "oauth.json";
@@ -207,14 +207,7 @@ fn millis(time: Duration) -> u64 {
     time.as_millis() as u64
 }
 
-impl fmt::Debug for StoredTokens {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StoredTokens")
-            .field("started", &self.started)
-            .field("login_needed", &self.login_needed)
-            .finish_non_exhaustive()
-    }
-}
+opaque!(StoredTokens);
 
 impl TokenJournal {
     /// The journal of an account in `storage`; nothing is opened yet.

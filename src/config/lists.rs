@@ -140,7 +140,7 @@ impl Nested<WorkingHoursKeys> {
         ];
         let [zone, days, from, to] =
             keys.map(|(name, key, remedy)| key.require(name, self.at, remedy, scope));
-        match WorkingHours::parse(&zone?, &days?, &from?, &to?) {
+        match WorkingHours::parse(zone?, days?, from?, to?) {
             Ok(hours) => Some(hours),
             Err((wrong, why)) => {
                 let key = keys.iter().find(|(name, ..)| *name == wrong);

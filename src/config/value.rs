@@ -11,7 +11,7 @@ use crate::account::{AccountId, AccountName, Api, Pattern, Profile, ProxyUrl, Us
 use crate::text;
 
 use super::key::Value;
-use crate::problems::read::{Written, kind, text as written_text};
+use crate::problems::read::{Written, text as written_text};
 
 pub(super) const SECOND: u64 = 1000;
 pub(super) const MINUTE: u64 = 60 * SECOND;
@@ -59,20 +59,9 @@ impl<const LEAST: usize, const MOST: usize> Value for Bounded<LEAST, MOST> {
     type Of = usize;
 
     fn read(written: &Written) -> Result<usize, String> {
-        let Some(number) = written.as_number().filter(|number| !number.is_f64()) else {
-            let kind = kind(written);
-            return Err(format!(
-                "is {kind} where a whole number is wanted; write one from {LEAST} to {MOST}, unquoted"
-            ));
-        };
-        match number.as_u64().and_then(|number| usize::try_from(number).ok()) {
-            Some(count) if (LEAST..=MOST).contains(&count) => Ok(count),
-            // Longer ones are not repeated: some tokens consist of digits.
-            _ if number.as_i64().is_some_and(|number| number.unsigned_abs() < 1_000_000_000) => {
-                Err(out_of_bounds(&number.to_string(), &[LEAST, MOST].map(|n| n.to_string())))
-            }
-            _ => Err(format!("is out of bounds; it must be from {LEAST} to {MOST}")),
-        }
+        let number = written.as_number().and_then(|number| number.as_u64()?.try_into().ok());
+        let number = number.filter(|count| (LEAST..=MOST).contains(count));
+        number.ok_or_else(|| format!("must be a whole number from {LEAST} to {MOST}, unquoted"))
     }
 }
 

@@ -162,19 +162,6 @@ fn unknown_key(key: &str, known: &[&str]) -> String {
 /// A value of any kind.
 pub(crate) type Written = serde_json::Value;
 
-/// What a value is, for "is … where text is wanted".
-pub(crate) fn kind(written: &Written) -> &'static str {
-    match written {
-        Written::Null => "empty",
-        Written::Bool(_) => "true or false",
-        Written::Number(number) if number.is_f64() => "a fraction",
-        Written::Number(_) => "a number",
-        Written::String(_) => "text",
-        Written::Array(_) => "a list",
-        Written::Object(_) => "a mapping",
-    }
-}
-
 /// Text with something in it. The error follows the name of the key.
 pub(crate) fn text(written: &Written) -> Result<&str, String> {
     let what = match written {

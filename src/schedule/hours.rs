@@ -5,17 +5,33 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::civil::{Time, Weekday};
 use jiff::tz::TimeZone;
+use serde::Serialize;
 
 /// The working hours of an account, in its own time zone. Hours that end before they begin last
 /// until the next day, which then need not be a working day itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct WorkingHours {
+    #[serde(flatten)]
+    written: Written,
+    #[serde(skip)]
     zone: TimeZone,
     /// Monday first.
+    #[serde(skip)]
     days: [bool; 7],
+    #[serde(skip)]
     from: Time,
     /// The first minute after work; midnight is the end of the day.
+    #[serde(skip)]
     to: Time,
+}
+
+/// Working hours as they stand in the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct Written {
+    timezone: String,
+    days: String,
+    from: String,
+    to: String,
 }
 
 impl WorkingHours {
@@ -25,50 +41,21 @@ impl WorkingHours {
     /// # Errors
     /// Which of the four is wrong, by its key, and why.
     pub fn parse(
-        zone: &str,
-        days: &str,
-        from: &str,
-        to: &str,
+        timezone: String,
+        days: String,
+        from: String,
+        to: String,
     ) -> Result<Self, (&'static str, &'static str)> {
         let no_zone = "is not a time zone; write a name of the IANA database, Asia/Almaty";
         let no_days = "are not days; write mon-fri, or mon,wed,fri";
         let no_time = "is not a time of day; write \"09:00\", quoted";
         Ok(Self {
-            zone: TimeZone::get(zone).map_err(|_| ("timezone", no_zone))?,
-            days: Self::days(days).ok_or(("days", no_days))?,
-            from: Self::time(from).ok_or(("from", no_time))?,
-            to: Self::time(to).ok_or(("to", no_time))?,
+            zone: TimeZone::get(&timezone).map_err(|_| ("timezone", no_zone))?,
+            days: Self::days(&days).ok_or(("days", no_days))?,
+            from: Self::time(&from).ok_or(("from", no_time))?,
+            to: Self::time(&to).ok_or(("to", no_time))?,
+            written: Written { timezone, days, from, to },
         })
-    }
-
-    /// The name of the time zone.
-    pub fn timezone(&self) -> &str {
-        self.zone.iana_name().unwrap_or("UTC")
-    }
-
-    /// The working days as they may be written: `mon-fri,sun`.
-    pub fn days_text(&self) -> String {
-        let mut parts: Vec<(&str, &str)> = Vec::new();
-        let mut before = false;
-        for (name, works) in DAYS.into_iter().zip(self.days) {
-            match parts.last_mut() {
-                Some(part) if works && before => part.1 = name,
-                _ if works => parts.push((name, name)),
-                _ => {}
-            }
-            before = works;
-        }
-        let part = |(first, last): (&str, &str)| {
-            if first == last { first.to_owned() } else { format!("{first}-{last}") }
-        };
-        parts.into_iter().map(part).collect::<Vec<_>>().join(",")
-    }
-
-    /// When work begins and ends, as it may be written: `09:00`, `24:00`.
-    pub fn times_text(&self) -> [String; 2] {
-        let text = |time: Time| format!("{:02}:{:02}", time.hour(), time.minute());
-        let midnight = self.to == Time::midnight();
-        [text(self.from), if midnight { "24:00".to_owned() } else { text(self.to) }]
     }
 
     /// Whether this time, in seconds since 1970, is working time.
@@ -138,8 +125,17 @@ fn day(name: &str) -> Option<usize> {
 mod tests {
     use super::*;
 
+    fn parse(
+        zone: &str,
+        days: &str,
+        from: &str,
+        to: &str,
+    ) -> Result<WorkingHours, (&'static str, &'static str)> {
+        WorkingHours::parse(zone.into(), days.into(), from.into(), to.into())
+    }
+
     fn hours(days: &str, from: &str, to: &str) -> WorkingHours {
-        WorkingHours::parse("Asia/Almaty", days, from, to).unwrap()
+        parse("Asia/Almaty", days, from, to).unwrap()
     }
 
     /// Whether a local time of the account is working time.
@@ -190,29 +186,12 @@ mod tests {
         assert!(open(&until_midnight, "2026-11-28T23:59"));
         assert!(open(&until_midnight, "2026-11-23T00:00"));
         assert!(!open(&until_midnight, "2026-11-24T00:00"));
-        assert_eq!(hours("sat,sun,Mon", "00:00", "00:00"), until_midnight);
-    }
-
-    #[test]
-    fn hours_are_written_as_they_are_read() {
-        for (days, shown) in [
-            ("mon-fri", "mon-fri"),
-            ("sat-mon", "mon,sat-sun"),
-            ("sun,tue,wed", "tue-wed,sun"),
-            ("mon-sun", "mon-sun"),
-        ] {
-            let hours = hours(days, "09:00", "00:00");
-            assert_eq!(hours.days_text(), shown);
-            let [from, to] = hours.times_text();
-            assert_eq!([&*from, &*to], ["09:00", "24:00"]);
-            let again = WorkingHours::parse(hours.timezone(), shown, &from, &to);
-            assert_eq!(again.unwrap(), hours);
-        }
+        assert_eq!(hours("sat,sun,Mon", "00:00", "00:00").days, until_midnight.days);
     }
 
     #[test]
     fn daylight_saving_moves_the_hours_with_the_clock_on_the_wall() {
-        let berlin = WorkingHours::parse("Europe/Berlin", "mon-sun", "09:00", "17:00").unwrap();
+        let berlin = parse("Europe/Berlin", "mon-sun", "09:00", "17:00").unwrap();
         for day in ["2026-03-28", "2026-03-29", "2026-10-25", "2026-10-26"] {
             assert!(!open(&berlin, &format!("{day}T08:59")), "{day}");
             assert!(open(&berlin, &format!("{day}T09:00")), "{day}");
@@ -221,7 +200,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_named() {
-        let parse = |zone, days, from, to| WorkingHours::parse(zone, days, from, to).unwrap_err();
+        let parse = |zone, days, from, to| parse(zone, days, from, to).unwrap_err();
         assert_eq!(parse("Almaty", "mon", "09:00", "18:00").0, "timezone");
         for days in ["", "mo", "mon-", "mon,,tue", "1-5", "mon-fri-sun"] {
             assert_eq!(parse("UTC", days, "09:00", "18:00").0, "days", "{days:?}");

@@ -6,7 +6,6 @@
 //! file of authorities themselves, and lists of allowed names.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::sync::Arc;
 
 use rustls::client::danger::HandshakeSignatureValid;
@@ -21,6 +20,7 @@ use rustls::{
 
 use super::names::ClientAuth;
 use super::pem::{Authority, CertificateFields};
+use crate::text::opaque;
 
 /// What is asked of clients.
 pub(super) struct ClientVerifier {
@@ -147,11 +147,7 @@ impl ClientCertVerifier for ClientVerifier {
     }
 }
 
-impl fmt::Debug for ClientVerifier {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientVerifier").field("mandatory", &self.mandatory).finish_non_exhaustive()
-    }
-}
+opaque!(ClientVerifier);
 
 /// The authorities of the operating system; none where it has none.
 fn of_the_system() -> Vec<Authority> {

@@ -3,7 +3,6 @@
 //! Content is compared, not times: Kubernetes and most tools swap symlinks or whole files. A
 //! [`FileDigests`] holds digests, no content.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 use ring::digest::{SHA256, digest};
@@ -12,6 +11,7 @@ use serde_saphyr::Spanned;
 use crate::files::OpenFile;
 use crate::problems::place::{folder_of, name_of, place};
 use crate::problems::report::Scope;
+use crate::text::opaque;
 
 /// Largest file; the authorities of a whole operating system have a quarter of it.
 const SIZE_MAX: u64 = 1 << 20;
@@ -66,11 +66,7 @@ impl FileDigests {
     }
 }
 
-impl fmt::Debug for FileDigests {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|(path, _)| path)).finish()
-    }
-}
+opaque!(FileDigests);
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {
     let file = OpenFile::regular(path)?;

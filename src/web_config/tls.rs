@@ -1,6 +1,5 @@
 //! The section `tls_server_config`: from names and files to what rustls serves with.
 
-use std::fmt;
 use std::sync::Arc;
 
 use rustls::pki_types::CertificateDer;
@@ -15,6 +14,7 @@ use super::protocol::Protocol;
 use super::tls_section::{ServerTlsKeys, check_switch, check_unasked};
 use crate::problems::place::place;
 use crate::problems::report::Scope;
+use crate::text::opaque;
 
 /// How to encrypt, and what to ask of clients.
 #[derive(Clone)]
@@ -91,8 +91,4 @@ impl ServerTls {
     }
 }
 
-impl fmt::Debug for ServerTls {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ServerTls").field("clients", &self.clients).finish_non_exhaustive()
-    }
-}
+opaque!(ServerTls);

@@ -4,7 +4,6 @@
 //! [`http`](crate::http) does it off the async threads and caches the valid ones.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::hash::BuildHasher as _;
 use std::ops::RangeInclusive;
 
@@ -16,6 +15,7 @@ use subtle::ConstantTimeEq as _;
 use crate::problems::place::{Entries, place};
 use crate::problems::read::tellable;
 use crate::problems::report::Scope;
+use crate::text::opaque;
 
 /// The costs that exist, as powers of two.
 const COSTS: RangeInclusive<u32> = 4..=31;
@@ -95,11 +95,7 @@ impl Users {
     }
 }
 
-impl fmt::Debug for Users {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Users").field("count", &self.0.len()).finish_non_exhaustive()
-    }
-}
+opaque!(Users, PasswordHash);
 
 impl PasswordHash {
     /// Reads `$2y$10$` and 53 characters of base64; says in words that follow a name what is wrong.
@@ -135,12 +131,6 @@ impl PasswordHash {
     /// The parts that identify the hash.
     pub fn identity(&self) -> impl AsRef<[u8]> + use<> {
         [self.cost.to_be_bytes().as_slice(), &self.salt, &self.digest].concat()
-    }
-}
-
-impl fmt::Debug for PasswordHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("<secret>")
     }
 }
 
@@ -218,7 +208,7 @@ mod tests {
         assert_eq!(mallory.hash.identity().as_ref(), again.hash.identity().as_ref());
         assert_eq!(
             format!("{users:?} {mallory:?}"),
-            "Users { count: 2, .. } PasswordCheck { hash: <secret>, known: false }"
+            "Users PasswordCheck { hash: PasswordHash, known: false }"
         );
     }
 }

@@ -1,7 +1,5 @@
 //! One authorization: the address to open, and the parameters it returns with.
 
-use std::fmt;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::digest::{SHA256, digest};
@@ -133,13 +131,7 @@ impl Authorization {
     }
 }
 
-impl fmt::Debug for Authorization {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Authorization")
-            .field("redirect", &self.redirect.as_str())
-            .finish_non_exhaustive()
-    }
-}
+text::opaque!(Authorization);
 
 #[cfg(test)]
 mod tests {

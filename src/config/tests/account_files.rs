@@ -63,7 +63,7 @@ fn a_broken_main_file_is_refused_with_everything_that_is_wrong() {
         Folder::new(&[("c.yaml", &format!("{MAIN}max_in_flight: 0\n")), ("d/a.yaml", "x: 1")]);
     let reported = folder.problems();
     assert!(
-        reported.contains("c.yaml:2:16: max_in_flight: is 0")
+        reported.contains("c.yaml:2:16: max_in_flight: must be a whole")
             && reported.contains("d/a.yaml:1:1: unknown")
     );
     assert!(folder.load().is_err());

@@ -27,8 +27,11 @@ type ProxyAndUrl = (Option<String>, String);
 #[test]
 fn rate_limits_have_bounds() {
     for (limit, reported) in [
-        ("{requests: 0}", "rate_limit.requests: is 0; it must be from 1 to 100000"),
-        ("{requests: 100001}", "rate_limit.requests: is 100001; it must be from 1 to 100000"),
+        ("{requests: 0}", "rate_limit.requests: must be a whole number from 1 to 100000, unquoted"),
+        (
+            "{requests: 100001}",
+            "rate_limit.requests: must be a whole number from 1 to 100000, unquoted",
+        ),
         ("{share: 0%}", "rate_limit.share: must be a whole percentage from 1% to 100%, as in 60%"),
         (
             "{share: 101%}",

@@ -24,7 +24,7 @@ accounts:
         "\
 1:18: poll.interval: is not a duration; write 30s, 1m30s, 200ms or 2h
 1:31: poll.timeout: is 0s; it must be from 10ms to 10m
-2:16: max_in_flight: is text where a whole number is wanted; write one from 1 to 65536, unquoted
+2:16: max_in_flight: must be a whole number from 1 to 65536, unquoted
 5:31: accounts[0] \"acme\": auth.token_env: is one token too many; keep exactly one of token, \
 token_env, token_file, token_command, partner and oauth
 7:9: accounts[0] \"acme\": users[0].id: is a number where text is wanted; quote it (\"7\"), \

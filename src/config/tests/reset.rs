@@ -66,7 +66,7 @@ fn bounds_are_checked() {
     for (words, what) in [
         ("cooldown: 1s", "reset.cooldown: is 1s; it must be from 1m"),
         ("cooldown: 1000h", "reset.cooldown: is 1000h"),
-        ("max_unanswered: -1", "reset.max_unanswered: is -1"),
+        ("max_unanswered: -1", "reset.max_unanswered: must be a whole number"),
         ("force: true", "unknown key \"force\""),
     ] {
         let reported = problem(&format!("reset: {{{words}}}"));

@@ -177,7 +177,11 @@ fn lists_and_working_hours_arrive() {
     assert_eq!(discovery.max_users, 7);
     assert_eq!(format!("{:?}", discovery.labels[0].set), r#"{"team": "x"}"#);
     assert_eq!(account.channels, Some(Channels { refresh_interval: Duration::from_mins(2) }));
-    let hours = WorkingHours::parse("Asia/Almaty", "mon-fri", "09:00", "18:00").ok();
+    let hours = {
+        let [zone, days, from, to] =
+            ["Asia/Almaty", "mon-fri", "09:00", "18:00"].map(str::to_owned);
+        WorkingHours::parse(zone, days, from, to).ok()
+    };
     assert_eq!(account.working_hours, hours);
     let off = read(&ACME.replace("users", "channels: {enabled: false}, users")).unwrap();
     assert_eq!(off.accounts[0].channels, None);
@@ -191,7 +195,10 @@ fn wrong_lists_and_hours_are_reported() {
             "discover_users: {include: ['(']}",
             "discover_users.include[0]: is not a regular expression: error: unclosed group",
         ),
-        ("discover_users: {max_users: 0}", "max_users: is 0; it must be from 1 to 100000"),
+        (
+            "discover_users: {max_users: 0}",
+            "max_users: must be a whole number from 1 to 100000, unquoted",
+        ),
         (
             "discover_users: {labels: [{match: x}]}",
             "discover_users.labels[0]: has no set; write the labels, {team: sales}",
