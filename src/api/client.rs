@@ -53,7 +53,7 @@ pub struct CounterResponse {
 /// Sends requests to the API on behalf of one account.
 pub struct Client {
     http: HttpClient,
-    pub(super) account: Arc<Account>,
+    pub(crate) account: Arc<Account>,
     pub(crate) limiter: Limiter,
     pub(super) process: Arc<ProcessMetrics>,
     pub(super) tally: Arc<Tally>,

@@ -8,11 +8,10 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::Instant;
 
-use super::actor::with_heartbeat;
 use crate::account::UserId;
 use crate::api::{Client, CounterResponse};
 use crate::auth::{Token, TokenError};
-use crate::health::Heartbeat;
+use crate::metrics::Outcome;
 use crate::transport::Error;
 
 /// Requests for counters; `K` is what the caller knows a request by.
@@ -22,11 +21,18 @@ pub(super) struct CounterRequests<K> {
     fresh: bool,
     /// The token of the next request.
     pub(super) token: Token,
-    /// Whether another one was requested because one was refused; that is done once.
-    replaced: bool,
+    /// Whether another token is awaited because one was refused, and whether it was: that is done once.
+    renewal: Renewal,
     /// Why that gave no token, if it failed.
     pub(super) renewal_error: Option<TokenError>,
     open: FuturesUnordered<BoxFuture<'static, EndedRequest<K>>>,
+}
+
+#[derive(PartialEq)]
+enum Renewal {
+    NotNeeded,
+    Awaited,
+    Done,
 }
 
 /// How a request ended.
@@ -36,6 +42,8 @@ pub(super) struct EndedRequest<K> {
     pub(super) token: Token,
     pub(super) took: Duration,
     pub(super) result: Result<CounterResponse, Error>,
+    /// Another token, requested because this one was refused.
+    other: Option<Result<Token, TokenError>>,
 }
 
 impl<K: Send + 'static> CounterRequests<K> {
@@ -45,7 +53,7 @@ impl<K: Send + 'static> CounterRequests<K> {
             client: Arc::clone(client),
             fresh: false,
             token,
-            replaced: false,
+            renewal: Renewal::NotNeeded,
             renewal_error: None,
             open: FuturesUnordered::new(),
         }
@@ -56,9 +64,15 @@ impl<K: Send + 'static> CounterRequests<K> {
         Self { fresh: true, ..Self::new(client, token) }
     }
 
-    /// How many are in flight.
-    pub(super) fn len(&self) -> usize {
-        self.open.len()
+    /// Whether none is in flight.
+    pub(super) fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    /// Whether another one may be sent: not while one in use was refused and another token is awaited.
+    pub(super) fn has_room(&self) -> bool {
+        let concurrency = self.client.account.poll.concurrency;
+        self.open.len() < concurrency && self.renewal != Renewal::Awaited
     }
 
     pub(super) fn send(&mut self, key: K, user: UserId) {
@@ -70,34 +84,44 @@ impl<K: Send + 'static> CounterRequests<K> {
                 Ok(()) if fresh => client.fresh_counter(&token, &user).await,
                 Ok(()) => client.counter(&token, &user).await,
             };
-            EndedRequest { key, token, took: sent.elapsed(), result }
+            EndedRequest { key, token, took: sent.elapsed(), result, other: None }
         }));
     }
 
-    /// The next that ends; `None` if there is none in flight. Cancel safe.
+    /// The next that ends; `None` if there is none in flight. One whose token is refused ends once another
+    /// token was requested. Cancel safe.
     pub(super) async fn next(&mut self) -> Option<EndedRequest<K>> {
-        self.open.next().await
+        loop {
+            let mut ended = self.open.next().await?;
+            match ended.other.take() {
+                Some(Ok(token)) => (self.token, self.renewal) = (token, Renewal::Done),
+                Some(Err(error)) => {
+                    (self.renewal_error, self.renewal) = (Some(error), Renewal::Done);
+                }
+                None if self.needs_other_token(&ended) => {
+                    self.request_other_token(ended);
+                    continue;
+                }
+                None => {}
+            }
+            return Some(ended);
+        }
     }
 
-    /// Whether there is another token than `refused`: it has changed since that request was sent, or does
-    /// so now that another one is requested.
-    pub(super) async fn has_other_token(&mut self, refused: &Token, heartbeat: &Heartbeat) -> bool {
-        if *refused != self.token {
-            return true;
-        }
-        if std::mem::replace(&mut self.replaced, true) {
-            return false;
-        }
-        let other = self.client.other_token(refused);
-        match with_heartbeat(heartbeat, &self.client, other).await {
-            Ok(token) => {
-                self.token = token;
-                self.token != *refused
-            }
-            Err(error) => {
-                self.renewal_error = Some(error);
-                false
-            }
-        }
+    fn needs_other_token(&self, ended: &EndedRequest<K>) -> bool {
+        let refused = |error: &Error| error.outcome() == Outcome::Unauthorized;
+        let refused = ended.result.as_ref().is_err_and(refused);
+        refused && ended.token == self.token && self.renewal != Renewal::Done
+    }
+
+    /// Requests another token in place of a refused one. That is one of the futures in flight, so that the
+    /// others go on meanwhile and give their permits back.
+    fn request_other_token(&mut self, refused: EndedRequest<K>) {
+        self.renewal = Renewal::Awaited;
+        let client = Arc::clone(&self.client);
+        self.open.push(Box::pin(async move {
+            let other = Some(client.other_token(&refused.token).await);
+            EndedRequest { other, ..refused }
+        }));
     }
 }

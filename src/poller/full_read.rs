@@ -109,12 +109,11 @@ impl Poller {
         let polled = self.state.users.iter().enumerate();
         let indices: HashMap<UserId, usize> =
             polled.map(|(index, view)| (view.user.id.clone(), index)).collect();
-        let concurrency = self.account().poll.concurrency;
         let mut requests = CounterRequests::fresh(&self.client, token);
         let mut read = Vec::with_capacity(users.len());
         let mut queue: VecDeque<(UserId, u32)> = users.into_iter().map(|user| (user, 1)).collect();
         loop {
-            while requests.len() < concurrency
+            while requests.has_room()
                 && let Some((user, attempt)) = queue.pop_front()
             {
                 requests.send((user.clone(), attempt), user);
@@ -131,8 +130,7 @@ impl Poller {
                 }
                 Err(error) => error,
             };
-            let refused = error.outcome() == Outcome::Unauthorized;
-            if refused && requests.has_other_token(&ended.token, &self.heartbeat).await {
+            if error.outcome() == Outcome::Unauthorized && ended.token != requests.token {
                 queue.push_back((user, attempt));
             } else if let Some(error) = requests.renewal_error.take() {
                 return Err(error.into());

@@ -128,7 +128,7 @@ impl Poller {
     /// Requests the users that are due.
     fn send_due(&mut self, progress: &mut SweepProgress, requests: &mut SweepRequests) {
         let now = Instant::now();
-        while let Some((index, failed)) = progress.next(now, requests.len()) {
+        while let Some((index, failed)) = progress.next(now, requests.has_room()) {
             if let Some(error) = failed {
                 self.state.outcomes.remove(error.outcome());
             }
@@ -158,13 +158,13 @@ impl Poller {
                 Some(*give_up.get_or_insert_with(|| Instant::now() + poll.timeout))
             } else {
                 self.send_due(progress, requests);
-                progress.next_at(requests.len()).map(|due| client.limiter.tick(due))
+                progress.next_at(requests.has_room()).map(|due| client.limiter.tick(due))
             };
-            if requests.len() == 0 && (interrupted || !progress.has_next()) {
+            if requests.is_empty() && (interrupted || !progress.has_next()) {
                 return;
             }
             tokio::select! {
-                Some(ended) = requests.next() => self.record(progress, requests, ended).await,
+                Some(ended) = requests.next() => self.record(progress, requests, ended),
                 () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {
                     if interrupted {
                         return;
@@ -184,7 +184,7 @@ impl Poller {
     }
 
     /// Records a response and decides what it means for the rest of the sweep.
-    async fn record(
+    fn record(
         &mut self,
         progress: &mut SweepProgress,
         requests: &mut SweepRequests,
@@ -198,9 +198,7 @@ impl Poller {
             Err(error) => error,
         };
         match error.outcome() {
-            Outcome::Unauthorized
-                if requests.has_other_token(&ended.token, &self.heartbeat).await =>
-            {
+            Outcome::Unauthorized if ended.token != requests.token => {
                 return progress.put_back(user);
             }
             Outcome::Unauthorized => {

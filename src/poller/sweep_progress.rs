@@ -110,19 +110,19 @@ impl SweepProgress {
         left && self.refused.is_none() && !self.is_hopeless()
     }
 
-    /// When the next request may be sent, if there is one and `open` in flight leave room for it.
-    pub(super) fn next_at(&self, open: usize) -> Option<Instant> {
-        if !self.has_next() || open >= self.concurrency {
+    /// When the next request may be sent, if there is one and `room` for it.
+    pub(super) fn next_at(&self, room: bool) -> Option<Instant> {
+        if !self.has_next() || !room {
             return None;
         }
         let retry = self.next_retry().filter(|_| self.queue.is_empty());
         Some(retry.map_or(self.next_at, |retry| retry.due.max(self.next_at)))
     }
 
-    /// The next user to read, if it is time with `open` requests in flight; and why that has failed, if the
-    /// request is sent again.
-    pub(super) fn next(&mut self, now: Instant, open: usize) -> Option<(usize, Option<Error>)> {
-        self.next_at(open).filter(|at| *at <= now)?;
+    /// The next user to read, if it is time and there is `room`; and why that has failed, if the request is
+    /// sent again.
+    pub(super) fn next(&mut self, now: Instant, room: bool) -> Option<(usize, Option<Error>)> {
+        self.next_at(room).filter(|at| *at <= now)?;
         let next = if self.next_retry().is_some_and(|retry| retry.due <= now) {
             let retry = self.retries.remove(0);
             self.retried.insert(retry.user);
@@ -249,7 +249,7 @@ mod tests {
 
     /// Sends the next request; its user, and whether it is sent again.
     fn next(progress: &mut SweepProgress) -> Option<(usize, bool)> {
-        let (user, failed) = progress.next(Instant::now(), 0)?;
+        let (user, failed) = progress.next(Instant::now(), true)?;
         Some((user, failed.is_some()))
     }
 

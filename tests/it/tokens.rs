@@ -57,6 +57,26 @@ async fn a_token_that_ends_in_mid_sweep_costs_no_reading_and_one_renewal() {
 }
 
 #[tokio::test]
+async fn requests_in_flight_end_while_a_new_token_is_awaited() {
+    let scene = Scene::new(main_partner(3600), vec![white("acme", 0, 8)]).await;
+    let world = scene.world("interval: 1s, timeout: 2s").await;
+    whole_sweeps(&world, "acme", 1.0).await;
+    for fault in ["user=u0,status=401", "endpoint=counter,latency=500ms", "endpoint=exchange,hang"]
+    {
+        scene.api.add_fault(fault.parse().unwrap());
+    }
+    world.api_until("a renewal", |log| log.endpoint(Endpoint::Exchange) >= 2).await;
+    let requests = |samples: &Samples, outcome| {
+        let labels = format!(r#"account="acme",endpoint="counter",outcome="{outcome}""#);
+        value(samples, &format!("wazzup_api_requests_total{{{labels}}}"))
+    };
+    let before = requests(&world.scrape().await, "ok");
+    let samples = world.until("answers", |samples| requests(samples, "ok") > before).await;
+    assert_eq!(requests(&samples, "timeout"), Some(0.0));
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn tokens_are_renewed_before_they_end() {
     let mut partner = main_partner(2);
     partner.machine_ttl = Duration::from_secs(2);
