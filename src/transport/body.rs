@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use reqwest::Response;
 use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::{Instant, sleep_until};
 
 use super::error::{Error, Malformed};
 
@@ -15,6 +16,8 @@ pub const BODY_MAX: usize = 64 * 1024;
 const LARGE: usize = 1024 * 1024;
 /// Large bodies that are read or parsed at the same time, over all accounts.
 static LARGE_BODIES: Semaphore = Semaphore::const_new(3);
+/// How long one may be read while others wait: servers that send slowly would keep all of them out.
+const TURN: Duration = Duration::from_secs(2);
 
 /// A body. A large one is kept until it has been parsed: no more than three exist.
 #[derive(Debug, Default)]
@@ -35,14 +38,28 @@ impl Deref for Body {
 ///
 /// # Errors
 /// When it has more than `limit` bytes, or ends or stalls before it is complete. Waiting for other
-/// large bodies counts as stalling.
+/// large bodies counts as stalling, and so does being large for more than a [`TURN`] while others wait.
 pub async fn read_body(
     mut response: Response,
     limit: usize,
     timeout: Duration,
 ) -> Result<Body, Error> {
     let mut body = Body::default();
-    while let Some(part) = response.chunk().await.map_err(|error| body_error(error, timeout))? {
+    let mut turn_ends = Instant::now();
+    loop {
+        let part = tokio::select! {
+            biased;
+            part = response.chunk() => part.map_err(|error| body_error(error, timeout))?,
+            () = sleep_until(turn_ends), if body.large.is_some() => {
+                // What is given back goes to those who wait, if there are any.
+                body.large = None;
+                let again = LARGE_BODIES.try_acquire();
+                body.large = Some(again.map_err(|_| Error::Timeout(TURN))?);
+                turn_ends = Instant::now() + TURN;
+                continue;
+            }
+        };
+        let Some(part) = part else { return Ok(body) };
         let length = body.len() + part.len();
         if length > limit {
             return Err(Malformed::TooLong(limit).into());
@@ -52,10 +69,10 @@ pub async fn read_body(
             let permit = tokio::time::timeout(timeout, LARGE_BODIES.acquire()).await;
             let permit = permit.map_err(|_| Error::Timeout(timeout))?;
             body.large = Some(permit.expect("this semaphore is never closed"));
+            turn_ends = Instant::now() + TURN;
         }
         body.bytes.extend_from_slice(&part);
     }
-    Ok(body)
 }
 
 fn body_error(error: reqwest::Error, timeout: Duration) -> Error {
@@ -67,14 +84,34 @@ fn body_error(error: reqwest::Error, timeout: Duration) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
+    use futures_util::{StreamExt as _, stream};
+    use http_body_util::StreamBody;
+    use hyper::body::{Bytes, Frame};
+
     use super::*;
 
+    /// Reads a large body that stalls.
+    async fn read_stalling() -> Result<Body, Error> {
+        let part = Frame::data(Bytes::from(vec![b' '; LARGE + 1]));
+        let stalls = stream::iter([Ok::<_, io::Error>(part)]).chain(stream::pending());
+        let response = hyper::Response::new(reqwest::Body::wrap(StreamBody::new(stalls)));
+        read_body(Response::from(response), 2 * LARGE, Duration::from_mins(1)).await
+    }
+
     #[tokio::test(start_paused = true)]
-    async fn who_waits_for_other_large_bodies_is_not_kept_waiting_for_ever() {
+    async fn large_bodies_wait_for_each_other_but_not_for_ever() {
         let read = async || {
             let response = hyper::Response::new(vec![b' '; LARGE + 1]);
             read_body(Response::from(response), 2 * LARGE, Duration::from_secs(10)).await
         };
+        for _ in 0..9 {
+            tokio::spawn(read_stalling());
+        }
+        tokio::task::yield_now().await;
+        assert_eq!(LARGE_BODIES.available_permits(), 0);
+        read().await.unwrap();
         let first = read().await.unwrap();
         let others = [read().await.unwrap(), read().await.unwrap()];
         assert!(matches!(read().await, Err(Error::Timeout(_))));
