@@ -99,6 +99,13 @@ impl Interrupts {
         self.hold.is_some() || self.stop.has_begun()
     }
 
+    /// Waits until no more requests are to be sent. Cancel safe.
+    pub(super) async fn wait(&mut self) {
+        while !self.begun() {
+            self.next().await;
+        }
+    }
+
     /// Waits for an interruption, or until a publication is requested. Not once one has begun. Cancel
     /// safe.
     pub(super) async fn next(&mut self) {

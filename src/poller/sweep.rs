@@ -41,13 +41,13 @@ impl Poller {
     ) {
         let started = skip_read_since.unwrap_or_else(Stamp::now);
         self.state.facts.begun = Some(started);
-        let (client, stop) = (Arc::clone(&self.client), interrupts.stop.clone());
+        let client = Arc::clone(&self.client);
         let token = tokio::select! {
             token = async {
                 self.find_first_users().await;
                 with_heartbeat(&self.heartbeat, &client, client.token()).await
             } => token,
-            () = stop.wait() => return,
+            () = interrupts.wait() => return,
         };
         let (refused, slow_down) = match token {
             Ok(token) => {

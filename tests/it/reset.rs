@@ -306,6 +306,21 @@ impl Scene {
 }
 
 #[tokio::test]
+async fn a_reset_does_not_wait_for_the_first_list_of_users() {
+    let scene = Scene::new().await;
+    let yaml = scene.yaml("interval: 1s, timeout: 5m, stale_after: 10m", "");
+    let yaml = yaml.replacen("  users:", "  discover_users: {enabled: true}\n  users:", 1);
+    scene.api.add_fault("endpoint=users,hang,count=1".parse().unwrap());
+    let config = config::parse(yaml.as_bytes(), &scene.path("config.yaml")).unwrap();
+    let admin_listen = Some("127.0.0.1:0".parse().unwrap());
+    let options = Options { storage: Some(scene.storage()), admin_listen, ..options() };
+    let world = World::start_options(scene.api.clone(), config, options).await;
+    world.api_until("the list", |log| log.endpoint(Endpoint::Users) >= 1).await;
+    assert_eq!(ResetRequest::good().code(&world).await, code(200, "cleared"));
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn messages_that_come_after_a_reset_are_red_since_then() {
     let scene = Scene::new().await;
     let world = scene.start().await;
