@@ -2,7 +2,7 @@
 //!
 //! Something on the way may answer from a cache. Upstream's clock may be off by any amount, which is
 //! skew and no reason to refuse anything; but once one reading has shown its time, a much older one is
-//! an old answer.
+//! an old answer. One answer alone whose time is far ahead changes nothing: all right ones would be old.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -17,8 +17,8 @@ const TOLERANCE: Duration = Duration::from_secs(10);
 #[derive(Debug, Default)]
 pub(super) struct UpstreamClock {
     newest: Option<Seen>,
-    /// The first of the refused times, which all may be those of a clock that was set back.
-    refused: Option<Seen>,
+    /// The first of the times that are far from it, which all may be those of a clock that was set.
+    other: Option<Seen>,
 }
 
 /// A time of upstream, in unix seconds, and when it was received.
@@ -40,7 +40,8 @@ impl UpstreamClock {
     ///
     /// # Errors
     /// How old the answer is, if that is more than `stale_after`. A clock that was set back is followed
-    /// once it has run on for that long without an answer of the earlier time.
+    /// once it has run on for that long without an answer of the earlier time; one that was set forward with
+    /// the second answer.
     pub(super) fn check(
         &mut self,
         unix: Duration,
@@ -49,10 +50,14 @@ impl UpstreamClock {
     ) -> Result<(), Duration> {
         let seen = Seen { unix, at: now };
         let age = self.age(unix, now);
-        if age > stale_after && !self.was_set_back(seen, stale_after) {
+        let ahead = self.now(now).map_or(Duration::ZERO, |theirs| unix.saturating_sub(theirs));
+        if age > stale_after && !self.was_set(seen, stale_after) {
             return Err(age);
         }
-        self.refused = None;
+        if ahead > stale_after && !self.was_set(seen, Duration::ZERO) {
+            return Ok(());
+        }
+        self.other = None;
         if age.is_zero() || age > stale_after {
             self.newest = Some(seen);
         }
@@ -69,16 +74,17 @@ impl UpstreamClock {
         self.newest.map_or(Duration::ZERO, |newest| newest.now(now).saturating_sub(unix))
     }
 
-    fn was_set_back(&mut self, seen: Seen, stale_after: Duration) -> bool {
-        let first = *self.refused.get_or_insert(seen);
-        if first.at.age(seen.at) < stale_after {
-            return false;
+    /// Whether the clock was set: it has run on from the first other time for so `long`, and was `seen` now.
+    fn was_set(&mut self, seen: Seen, long: Duration) -> bool {
+        let runs_on = |first: Seen| first.now(seen.at).abs_diff(seen.unix) <= TOLERANCE;
+        match self.other {
+            Some(first) if first.at.age(seen.at) < long => false,
+            Some(first) if runs_on(first) => true,
+            _ => {
+                self.other = Some(seen);
+                false
+            }
         }
-        let runs_on = first.now(seen.at).abs_diff(seen.unix) <= TOLERANCE;
-        if !runs_on {
-            self.refused = Some(seen);
-        }
-        runs_on
     }
 }
 
@@ -148,6 +154,19 @@ mod tests {
             assert!(refused(clock, seconds, HOUR + seconds).is_some());
             assert_eq!(refused(clock, seconds + 1, 9 * HOUR + seconds), None);
         }
+    }
+
+    #[test]
+    fn a_time_ahead_counts_once_a_second_answer_has_it() {
+        let clock = &mut UpstreamClock::default();
+        assert_eq!(refused(clock, 0, 9 * HOUR), None);
+        for seconds in (30..600).step_by(30) {
+            assert_eq!(refused(clock, seconds, 90_000 * HOUR), None);
+            assert_eq!(refused(clock, seconds + 1, 9 * HOUR + seconds), None);
+        }
+        assert_eq!(refused(clock, 600, 12 * HOUR), None);
+        assert_eq!(refused(clock, 601, 12 * HOUR), None);
+        assert_eq!(refused(clock, 602, 9 * HOUR + 602), Some(3 * HOUR - 601));
     }
 
     #[test]
