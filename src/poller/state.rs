@@ -169,9 +169,7 @@ impl PollState {
         self.facts.newest_reading = Some(at);
         self.facts.api_proven = true;
         self.facts.failing = None;
-        if let Some(server_time) = reading.server_time {
-            self.facts.clock_skew_seconds = Some(skew(at, server_time));
-        }
+        self.facts.clock_skew_seconds = reading.server_time.map(|theirs| skew(at, theirs));
     }
 
     /// Records a failure; an earlier good reading stays.
@@ -344,7 +342,21 @@ fn skew(at: Stamp, server_time: i64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::counter::CounterType;
     use std::time::Duration;
+
+    #[test]
+    fn skew_is_known_only_of_a_reading_with_a_time() {
+        let account = Arc::new(crate::account::fixture("acme", &["1"]));
+        let facts = Facts::new(&account, Stamp::now());
+        let mut state = PollState::from_view(&AccountView::new(account, facts, &[]));
+        for (server_time, known) in [(Some(98), true), (None, false)] {
+            let reading =
+                Reading { count: 0, kind: CounterType::Other, server_time, last_message: None };
+            state.succeeded(0, reading, Stamp::now());
+            assert_eq!(state.facts.clock_skew_seconds.is_some(), known);
+        }
+    }
 
     #[test]
     fn skew_is_ours_minus_theirs() {
