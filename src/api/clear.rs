@@ -102,7 +102,7 @@ impl Client {
         if status != StatusCode::OK {
             let mask = |text: &str| token.mask(text);
             let error = refusal(status, &headers, body.as_deref().ok(), mask);
-            return if is_refusal(status.as_u16()) {
+            return if error.was_turned_away() {
                 ClearOutcome::Refused(error)
             } else {
                 ClearOutcome::Unknown(error)
@@ -122,13 +122,6 @@ impl Client {
     }
 }
 
-/// Whether a status says that the request was turned away before it was carried out. A 4xx says so,
-/// but for 408 and 499, with which a gateway gives up waiting for what is behind it. A 5xx may follow
-/// a half-done job, a redirect or another 2xx a whole one.
-fn is_refusal(status: u16) -> bool {
-    (400..500).contains(&status) && !matches!(status, 408 | 499)
-}
-
 impl ClearOutcome {
     /// The label value under which the request is counted.
     fn outcome(&self) -> Outcome {
@@ -136,21 +129,6 @@ impl ClearOutcome {
             Self::Cleared => Outcome::Ok,
             Self::OtherAccount { .. } | Self::NotCleared => Outcome::Malformed,
             Self::Refused(error) | Self::NotSent(error) | Self::Unknown(error) => error.outcome(),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_was_turned_away_counts_as_not_carried_out() {
-        for status in [400, 401, 403, 404, 405, 409, 422, 425, 429] {
-            assert!(is_refusal(status), "{status}");
-        }
-        for status in [201, 204, 301, 302, 303, 307, 408, 499, 500, 502, 503, 504, 599] {
-            assert!(!is_refusal(status), "{status}");
         }
     }
 }

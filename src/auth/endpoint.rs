@@ -196,14 +196,6 @@ pub(super) fn refuses_grant(error: &Error) -> bool {
     }
 }
 
-/// Whether it is certain that a request had no effect upstream. Otherwise a refresh token may be spent.
-pub(super) fn was_without_effect(error: &Error) -> bool {
-    match error {
-        Error::Status { status, .. } => (300..500).contains(status),
-        error => error.was_not_sent(),
-    }
-}
-
 /// `{"data":{"access_token":"…","refresh_token":"…","expires_in":3600},"meta":…}`, also seen without
 /// the envelope.
 #[derive(Deserialize)]
@@ -390,7 +382,6 @@ mod tests {
         ] {
             let refused = refused(status, body);
             assert_eq!(refuses_grant(&refused), of_the_grant, "{status} {body}");
-            assert_eq!(was_without_effect(&refused), status < 500, "{status} {body}");
         }
     }
 

@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, error};
 
 use super::cached_token::{CachedToken, ObtainedToken, TokenOwner};
-use super::endpoint::{Grant, GrantedTokens, TokenClient, refuses_grant, was_without_effect};
+use super::endpoint::{Grant, GrantedTokens, TokenClient, refuses_grant};
 use super::error::{LoginReason, TokenError};
 use super::journal::{OpenJournal, StoredTokens, TokenJournal};
 use super::partner::PartnerLogin;
@@ -126,7 +126,9 @@ impl OAuthRenewer {
                 Err(self.login_needed(reason))
             }
             Err(refused) => {
-                if was_without_effect(&refused) && !stored.started {
+                // Otherwise the refresh token may be spent.
+                let harmless = refused.was_not_sent() || refused.was_turned_away();
+                if harmless && !stored.started {
                     journal.try_write(stored).await;
                 }
                 Err(TokenError::refused("cannot renew the token", refused))

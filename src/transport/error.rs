@@ -149,6 +149,13 @@ impl Error {
         }
     }
 
+    /// Whether it is a refusal before anything was carried out. A 4xx says so, but for 408 and 499, with which
+    /// a gateway gives up waiting for what is behind it. A 5xx may follow a half-done job, a redirect or
+    /// another 2xx a whole one.
+    pub(crate) fn was_turned_away(&self) -> bool {
+        matches!(self, Self::Status { status: 400..=407 | 409..=498, .. })
+    }
+
     /// The label value under which the failure is counted.
     pub fn outcome(&self) -> Outcome {
         match self {
@@ -211,18 +218,26 @@ mod tests {
             (500, Outcome::ServerError),
             (599, Outcome::ServerError),
         ] {
-            assert_eq!(
-                Error::Status { status, code: None, detail: String::new(), retry_after: None }
-                    .outcome(),
-                outcome
-            );
+            assert_eq!(refusal(status).outcome(), outcome);
+        }
+    }
+
+    fn refusal(status: u16) -> Error {
+        Error::Status { status, code: None, detail: String::new(), retry_after: None }
+    }
+
+    #[test]
+    fn only_what_was_turned_away_counts_as_not_carried_out() {
+        for status in [400, 401, 403, 404, 405, 409, 422, 425, 429] {
+            assert!(refusal(status).was_turned_away(), "{status}");
+        }
+        for status in [201, 204, 301, 302, 303, 307, 408, 499, 500, 502, 503, 504, 599] {
+            assert!(!refusal(status).was_turned_away(), "{status}");
         }
     }
 
     #[test]
     fn a_refusal_without_detail_reads_well() {
-        let error =
-            Error::Status { status: 500, code: None, detail: String::new(), retry_after: None };
-        assert_eq!(error.to_string(), "upstream answered 500");
+        assert_eq!(refusal(500).to_string(), "upstream answered 500");
     }
 }
