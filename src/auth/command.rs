@@ -3,8 +3,8 @@
 //! It is run directly, without a shell, with the exporter's environment but for the variables of the
 //! service manager, and with an empty standard input. It has a process group of its own, so that its
 //! children are killed with it when it takes too long or prints too much. Its standard output may be a
-//! secret and is never repeated; the first line of its standard error is. While a process of the last
-//! run lives, the program is not run again: see `leftover`.
+//! secret and is never repeated; the first line of its standard error is. A process that it
+//! leaves running is waited for only while that keeps an output open.
 
 use std::io;
 use std::process::{ExitStatus, Stdio};
@@ -18,7 +18,6 @@ use tokio::time::timeout;
 
 use super::cached_token::ObtainedToken;
 use super::error::{CommandProblem, OUTPUT_MAX, TIME_LIMIT, TokenCommandError, TokenError};
-use super::leftover::{Leftover, MARK_VARIABLE, Outputs, new_mark};
 use super::token::{Claims, Token};
 use crate::clock::Stamp;
 use crate::text;
@@ -61,12 +60,11 @@ impl Drop for ProcessGroup {
 }
 
 /// Runs a command and reads the token that it prints.
-pub(super) async fn run(words: &[String], left: &Leftover) -> Result<ObtainedToken, TokenError> {
+pub(super) async fn run(words: &[String]) -> Result<ObtainedToken, TokenError> {
     let asked = Stamp::now();
     let program = words.first().map_or("", String::as_str);
     let failed = |problem| TokenCommandError { program: program.to_owned(), problem };
-    left.wait(failed).await?;
-    let output = output(words, left).await.map_err(failed)?;
+    let output = output(words).await.map_err(failed)?;
     let printed = parse(&output, asked).ok_or_else(|| failed(CommandProblem::Malformed));
     let (token, life) = printed?;
     let token = Token::new(&token, || format!("that token_command {program} printed"))?;
@@ -74,26 +72,18 @@ pub(super) async fn run(words: &[String], left: &Leftover) -> Result<ObtainedTok
 }
 
 /// What a command prints if it succeeds.
-async fn output(words: &[String], left: &Leftover) -> Result<Vec<u8>, CommandProblem> {
-    let mark = new_mark();
-    let mut child = spawn(words, &mark)?;
+async fn output(words: &[String]) -> Result<Vec<u8>, CommandProblem> {
+    let mut child = spawn(words)?;
     let mut group = ProcessGroup(child.id().and_then(|id| Pid::from_raw(id.cast_signed())));
-    let mut outputs = Outputs { stdout: child.stdout.take(), stderr: child.stderr.take() };
-    let ended = timeout(TIME_LIMIT, wait(&mut child, &mut outputs)).await;
-    let output = match ended {
-        Err(_) => Err(CommandProblem::TimedOut),
+    let (status, output, error_line) = match timeout(TIME_LIMIT, wait(&mut child)).await {
+        Err(_) => return Err(CommandProblem::TimedOut),
         Ok(Err(error)) if error.kind() == io::ErrorKind::FileTooLarge => {
-            Err(CommandProblem::TooLong)
+            return Err(CommandProblem::TooLong);
         }
-        Ok(Err(error)) => Err(error.into()),
-        Ok(Ok((status, output, error_line))) => {
-            group.0 = None;
-            if status.success() { Ok(output) } else { Err(failure(status, &error_line)) }
-        }
+        Ok(ended) => ended?,
     };
-    drop(group);
-    left.watch(mark, outputs);
-    output
+    group.0 = None;
+    if status.success() { Ok(output) } else { Err(failure(status, &error_line)) }
 }
 
 /// What a program says that has failed.
@@ -103,7 +93,7 @@ fn failure(status: ExitStatus, error_line: &[u8]) -> CommandProblem {
     CommandProblem::Failed(status, error_line)
 }
 
-fn spawn(words: &[String], mark: &str) -> io::Result<Child> {
+fn spawn(words: &[String]) -> io::Result<Child> {
     let (program, arguments) =
         words.split_first().ok_or_else(|| io::Error::other("the command has no words"))?;
     let mut command = Command::new(program);
@@ -112,7 +102,6 @@ fn spawn(words: &[String], mark: &str) -> io::Result<Child> {
     }
     command
         .args(arguments)
-        .env(MARK_VARIABLE, mark)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -123,11 +112,8 @@ fn spawn(words: &[String], mark: &str) -> io::Result<Child> {
 
 /// Waits until the program has ended and its outputs are closed; fails as soon as it has printed too
 /// much.
-async fn wait(
-    child: &mut Child,
-    outputs: &mut Outputs,
-) -> io::Result<(ExitStatus, Vec<u8>, Vec<u8>)> {
-    let Outputs { stdout, stderr } = outputs;
+async fn wait(child: &mut Child) -> io::Result<(ExitStatus, Vec<u8>, Vec<u8>)> {
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let reading_output = async {
         let mut output = Vec::new();
         if let Some(stdout) = stdout {
@@ -138,10 +124,10 @@ async fn wait(
     };
     let reading_errors = async {
         let mut error_line = Vec::new();
-        if let Some(stderr) = stderr {
-            (&mut *stderr).take(STDERR_MAX).read_to_end(&mut error_line).await?;
+        if let Some(mut stderr) = stderr {
+            (&mut stderr).take(STDERR_MAX).read_to_end(&mut error_line).await?;
             // A program that prints more must not be blocked by a full pipe.
-            tokio::io::copy(stderr, &mut tokio::io::sink()).await?;
+            tokio::io::copy(&mut stderr, &mut tokio::io::sink()).await?;
         }
         io::Result::Ok(error_line)
     };
@@ -164,7 +150,7 @@ mod tests {
     use super::*;
 
     async fn sh(script: &str) -> Result<ObtainedToken, TokenError> {
-        run(&words(script), &Leftover::default()).await
+        run(&words(script)).await
     }
 
     #[test]
@@ -208,10 +194,7 @@ mod tests {
             message.starts_with("token_command sh failed, ") && message.len() < 300,
             "{message}"
         );
-        let missing = run(&["/nonexistent/get-token".to_owned()], &Leftover::default())
-            .await
-            .map(drop)
-            .unwrap_err();
+        let missing = run(&["/nonexistent/get-token".to_owned()]).await.map(drop).unwrap_err();
         let message = missing.to_string();
         assert!(
             message.starts_with("token_command /nonexistent/get-token cannot be run: "),
@@ -255,48 +238,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn no_attempt_is_made_while_a_process_of_the_last_one_lives() {
-        const CLOSED: &str = ">/dev/null 2>&1";
-        const TOKEN: &str = r#"echo '{"access_token":"t0ken"}'"#;
-        let cases = [
-            ("setsid", "", "yes"),
-            ("setsid env -i", "", "yes"),
-            ("setsid", CLOSED, TOKEN),
-            ("", CLOSED, TOKEN),
-            ("setsid setsid", CLOSED, "exit 3"),
-        ];
-        futures_util::future::join_all(cases.map(leaves_a_process)).await;
-    }
-
-    /// Runs a script that starts a child with `leaving` and `outputs` and comes to this `end` itself.
-    async fn leaves_a_process((leaving, outputs, end): (&str, &str, &str)) {
+    async fn a_command_may_leave_a_process_that_has_closed_its_outputs() {
         let folder = tempfile::tempdir().unwrap();
-        let runs = folder.path().join("runs").display().to_string();
         // What is left ends when the pipe was written to.
         let pipe = folder.path().join("pipe");
         rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RWXU).unwrap();
-        let end_leftover = || drop(std::fs::OpenOptions::new().write(true).open(&pipe).unwrap());
         let script = format!(
-            "rm -f {runs}.left; echo run >> {runs}; \
-             {leaving} sh -c 'touch {runs}.left; exec cat {}' {outputs} & \
-             while ! test -e {runs}.left; do :; done; {end}",
+            r#"cat {} >/dev/null 2>&1 & echo '{{"access_token":"t0ken"}}'"#,
             pipe.display()
         );
-        let left = Leftover::default();
-        let attempt = async || {
-            let run = run(&words(&script), &left).await;
-            run.map_or_else(|error| error.to_string(), |_| "a token".to_owned())
-        };
-        let first = attempt().await;
-        assert!(!first.contains("not run again"), "{script}: {first}");
-        for _ in 0..2 {
-            let refused = attempt().await;
-            assert!(refused.contains("not run again while"), "{script}: {refused}");
-        }
-        assert_eq!(std::fs::read_to_string(&runs).unwrap(), "run\n", "{script}");
-        end_leftover();
-        while attempt().await.contains("not run again") {}
-        assert_eq!(std::fs::read_to_string(&runs).unwrap(), "run\nrun\n", "{script}");
-        end_leftover();
+        sh(&script).await.unwrap();
+        drop(std::fs::OpenOptions::new().write(true).open(&pipe).unwrap());
     }
 }

@@ -274,13 +274,6 @@ pub enum CommandProblem {
     /// It was stopped because it printed too much.
     #[error("printed more than {} KiB and was killed", OUTPUT_MAX >> 10)]
     TooLong,
-    /// It was not run, because a process of the last attempt is still there: this one, where it is known.
-    #[error(
-        "is not run again while {} that it has started is still there; end it, and let the program wait for \
-         its children",
-        .0.map_or_else(|| "a process".to_owned(), |pid| format!("process {pid}"))
-    )]
-    StillRunning(Option<u32>),
     /// It says that it failed. The line is the first that it printed to standard error, cut and cleaned; it
     /// may be empty.
     #[error("failed, {0}{separator}{1}", separator = if .1.is_empty() { "" } else { ": " })]

@@ -11,7 +11,6 @@ mod command;
 mod endpoint;
 mod error;
 mod journal;
-mod leftover;
 mod oauth;
 mod partner;
 mod registry;

@@ -19,7 +19,6 @@ use super::cached_token::{CachedToken, TokenOwner};
 use super::endpoint::{Grant, TokenClient, refuses_grant};
 use super::error::TokenError;
 use super::journal::{TokenJournal, folder_of};
-use super::leftover::Leftover;
 use super::oauth::{OAuthRenewer, RenewalTasks};
 use super::partner::PartnerLogin;
 use super::secret_file::SecretFile;
@@ -46,8 +45,6 @@ pub struct Tokens {
     partner_limit: RateLimit,
     partner_logins: Mutex<HashMap<PartnerLoginKey, Weak<PartnerLogin>>>,
     cached: Mutex<HashMap<Credential, Arc<CachedToken>>>,
-    /// What the programs of accounts have left running.
-    left: Mutex<HashMap<Credential, Arc<Leftover>>>,
     journals: Mutex<HashMap<AccountFolder, Weak<TokenJournal>>>,
     renewers: Mutex<HashMap<OAuthRenewerKey, Weak<OAuthRenewer>>>,
     /// Longest time limit of a request for a token, in milliseconds.
@@ -98,8 +95,7 @@ impl Tokens {
             }
             Auth::TokenFile(path) => TokenKind::File(SecretFile::new("token file", path.clone())),
             Auth::TokenCommand(words) => {
-                let renewer = Renewer::Command(Arc::clone(words), self.left(account));
-                TokenKind::Renewed(self.cached(account), renewer)
+                TokenKind::Renewed(self.cached(account), Renewer::Command(Arc::clone(words)))
             }
             Auth::Partner(partner) => {
                 let renewer = Renewer::Partner(self.partner_login(account, partner));
@@ -175,13 +171,6 @@ impl Tokens {
         let owner = || TokenOwner::Account(account.name.clone());
         let new = || CachedToken::new(owner(), TaskTracker::new());
         Arc::clone(cached.entry(account.credential()).or_insert_with(new))
-    }
-
-    fn left(&self, account: &Account) -> Arc<Leftover> {
-        let mut left = lock(&self.left);
-        // Also of an account between two pollers.
-        left.retain(|_, left| Arc::strong_count(left) > 1 || left.is_running());
-        Arc::clone(left.entry(account.credential()).or_default())
     }
 
     fn renewer(

@@ -11,7 +11,6 @@ use super::cached_token::{CachedToken, ObtainedToken};
 use super::command;
 use super::endpoint::TokenClient;
 use super::error::TokenError;
-use super::leftover::Leftover;
 use super::oauth::OAuthRenewer;
 use super::partner::PartnerLogin;
 use super::secret_file::SecretFile;
@@ -42,7 +41,7 @@ pub(super) enum TokenKind {
 /// How a new token is obtained.
 #[derive(Clone)]
 pub(super) enum Renewer {
-    Command(Arc<[String]>, Arc<Leftover>),
+    Command(Arc<[String]>),
     Partner(Arc<PartnerLogin>),
     OAuth(Arc<OAuthRenewer>),
 }
@@ -56,7 +55,7 @@ impl Renewer {
         current: Option<Token>,
     ) -> Result<ObtainedToken, TokenError> {
         let result = match self {
-            Self::Command(words, left) => command::run(&words, &left).await,
+            Self::Command(words) => command::run(&words).await,
             Self::Partner(login) => login.exchange(&token_client, number).await,
             Self::OAuth(renewer) => renewer.renew(&token_client, current).await,
         };
