@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use secrecy::SecretString;
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
@@ -147,15 +148,11 @@ impl Tokens {
         let longest = Duration::from_millis(self.longest.load(Relaxed));
         let _ = timeout(longest + STORAGE_WAIT_MAX, self.renewals.tasks.wait()).await;
         let unsaved = std::mem::take(&mut *lock(&self.renewals.unsaved));
-        for journal in unsaved {
-            let _ = timeout(STORAGE_WAIT_MAX, async {
-                if let Ok(mut journal) = journal.open().await {
-                    // The reason was logged with the first failure.
-                    let _ = journal.write_pending().await;
-                }
-            })
-            .await;
-        }
+        let writes = unsaved.iter().map(|journal| async {
+            // The reason was logged with the first failure.
+            journal.open().await?.write_pending().await
+        });
+        let _ = timeout(STORAGE_WAIT_MAX, join_all(writes)).await;
     }
 
     fn partner_login(&self, account: &Account, partner: &Arc<Partner>) -> Arc<PartnerLogin> {
