@@ -41,7 +41,7 @@ pub(super) struct ObtainedToken {
     pub(super) new: bool,
 }
 
-/// The owner of a token; decides what is logged.
+/// An owner of a token, for which it is renewed; decides what is logged.
 pub(super) enum TokenOwner {
     /// An account's: its poller logs when it cannot be read.
     Account(AccountName),
@@ -51,7 +51,6 @@ pub(super) enum TokenOwner {
 
 /// The token in use and the state of its renewal.
 pub(super) struct CachedToken {
-    owner: TokenOwner,
     /// The attempts; the end of the process waits for those of refresh tokens.
     tasks: TaskTracker,
     state: Mutex<State>,
@@ -111,14 +110,16 @@ impl ObtainedToken {
 
 impl CachedToken {
     /// No token yet. Attempts to obtain one are among `tasks`.
-    pub(super) fn new(owner: TokenOwner, tasks: TaskTracker) -> Arc<Self> {
-        Arc::new(Self { owner, tasks, state: Mutex::default() })
+    pub(super) fn new(tasks: TaskTracker) -> Arc<Self> {
+        Arc::new(Self { tasks, state: Mutex::default() })
     }
 
     /// The token in use, or another one than that which upstream has `refused`. `attempt` obtains a new one if
-    /// one is needed; it runs in a task of its own, and receives the token in use.
+    /// one is needed for this `owner`, one of maybe several; it runs in a task of its own, and receives
+    /// the token in use.
     pub(super) async fn token<F>(
         self: &Arc<Self>,
+        owner: TokenOwner,
         refused: Option<&Token>,
         attempt: impl FnOnce(Option<Token>) -> F,
     ) -> Result<Token, TokenError>
@@ -134,7 +135,7 @@ impl CachedToken {
                 Step::Renew(meanwhile) => {
                     let current = state.current.as_ref();
                     let current = current.map(|current| current.obtained.token.clone());
-                    let finished = self.begin(attempt(current));
+                    let finished = self.begin(owner, attempt(current));
                     state.renewal = Some(finished.clone());
                     if let Some(token) = meanwhile {
                         return Ok(token);
@@ -151,6 +152,7 @@ impl CachedToken {
     /// Begins an attempt; its result arrives at the receiver.
     fn begin(
         self: &Arc<Self>,
+        owner: TokenOwner,
         attempt: impl Future<Output = Result<ObtainedToken, TokenError>> + Send + 'static,
     ) -> watch::Receiver<AttemptResult> {
         let (result, finished) = watch::channel(None);
@@ -158,8 +160,10 @@ impl CachedToken {
         self.tasks.spawn(async move {
             // A panic is logged by its hook, and must not keep the next attempt from being made.
             let obtained = AssertUnwindSafe(attempt).catch_unwind().await;
-            let token =
-                obtained.map_or_else(|_| cached.give_up(), |obtained| cached.finish(obtained));
+            let token = match obtained {
+                Ok(obtained) => cached.finish(&owner, obtained),
+                Err(_) => cached.give_up(),
+            };
             // All callers may have stopped waiting.
             let _ = result.send(Some(token));
         });
@@ -212,28 +216,32 @@ impl CachedToken {
 
     /// Records how an attempt ended. One line is logged when attempts begin to fail or have a reason that is
     /// new since then, and one when they succeed again.
-    fn finish(&self, obtained: Result<ObtainedToken, TokenError>) -> Result<Token, TokenError> {
+    fn finish(
+        &self,
+        owner: &TokenOwner,
+        obtained: Result<ObtainedToken, TokenError>,
+    ) -> Result<Token, TokenError> {
         let now = Stamp::now();
         let mut state = self.state();
         state.renewal = None;
         match obtained {
             Ok(obtained) => {
                 let failure = state.failure.take().filter(|failure| failure.logged);
-                let token = state.take(obtained, self.owner.name(), now);
+                let token = state.take(obtained, owner.name(), now);
                 drop(state);
                 if let Some(failure) = failure {
-                    self.owner.log_end(failure.first.age(now));
+                    owner.log_end(failure.first.age(now));
                 }
                 Ok(token)
             }
             Err(error) => {
-                let concerns_owner = self.owner.has_to_log(&error, state.is_good(now));
+                let concerns_owner = owner.has_to_log(&error, state.is_good(now));
                 let failure = state.fail(&error, now);
                 let logs = failure.is_of_a_new_kind() && concerns_owner;
                 failure.logged |= logs;
                 drop(state);
                 if logs {
-                    self.owner.log_failure(&error);
+                    owner.log_failure(&error);
                 }
                 Err(error)
             }

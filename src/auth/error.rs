@@ -114,15 +114,9 @@ pub enum TokenError {
     NoStorage,
     /// What was kept is not what we write.
     #[error(
-        "cannot understand {file} in the account's storage; remove it \
-         and run `wazzup-exporter login {account}`"
+        "cannot understand {0} in the account's storage; remove it and run `wazzup-exporter login` for the account"
     )]
-    Corrupt {
-        /// The file.
-        file: &'static str,
-        /// The account's name in the configuration.
-        account: AccountName,
-    },
+    Corrupt(&'static str),
     /// A newer version of the program has kept it.
     #[error("{0} in the account's storage cannot be used: {1}")]
     NewerFile(&'static str, Arc<StateError>),
@@ -193,7 +187,7 @@ impl TokenError {
             Self::Partner { source, .. } => source.is_of_storage(),
             Self::Storage(_)
             | Self::NoStorage
-            | Self::Corrupt { .. }
+            | Self::Corrupt(_)
             | Self::NewerFile(..)
             | Self::HeldElsewhere { .. }
             | Self::Slow { .. } => true,

@@ -20,7 +20,7 @@ use super::cached_token::ObtainedToken;
 use super::endpoint::GrantedTokens;
 use super::error::{LoginReason, TokenError};
 use super::token::Token;
-use crate::account::{Account, AccountId, AccountName};
+use crate::account::{Account, AccountId};
 use crate::clock::Stamp;
 use crate::storage::{AccountFiles, AccountFolder, StateError, Storage, parse_state, state_bytes};
 use crate::text::opaque;
@@ -66,7 +66,6 @@ struct StoredAccessToken {
 /// The storage of an account's refresh token.
 pub(super) struct TokenJournal {
     storage: Option<Storage>,
-    pub(super) account: AccountName,
     folder: AccountFolder,
     journal: Arc<Mutex<OpenJournal>>,
 }
@@ -211,9 +210,8 @@ opaque!(StoredTokens);
 
 impl TokenJournal {
     /// The journal of an account in `storage`; nothing is opened yet.
-    pub(super) fn new(storage: Option<Storage>, account: &Account) -> Self {
-        let (account, folder) = (account.name.clone(), folder_of(account));
-        Self { storage, account, folder, journal: Arc::default() }
+    pub(super) fn new(storage: Option<Storage>, folder: AccountFolder) -> Self {
+        Self { storage, folder, journal: Arc::default() }
     }
 
     /// The journal, once no other renewal has it. Makes and locks the account's folder the first time.
@@ -223,7 +221,7 @@ impl TokenJournal {
             let storage = self.storage.as_ref().ok_or(TokenError::NoStorage)?;
             let files = storage.files(self.folder.clone());
             let content = files.run(|store| store.read(FILE)).await?;
-            journal.stored = content.map(|content| self.parse(&content)).transpose()?;
+            journal.stored = content.map(|content| parse(&content)).transpose()?;
             journal.files = Some(files);
         }
         Ok(journal)
@@ -233,17 +231,15 @@ impl TokenJournal {
     pub(super) async fn read_unlocked(&self) -> Result<Option<StoredTokens>, TokenError> {
         let storage = self.storage.as_ref().ok_or(TokenError::NoStorage)?;
         let content = storage.files(self.folder.clone()).read_unlocked(FILE).await?;
-        content.map(|content| self.parse(&content)).transpose()
+        content.map(|content| parse(&content)).transpose()
     }
+}
 
-    fn parse(&self, content: &[u8]) -> Result<StoredTokens, TokenError> {
-        parse_state(content, VERSION).map_err(|error| match error {
-            StateError::Newer { .. } => TokenError::NewerFile(FILE, Arc::new(error)),
-            StateError::Invalid(_) => {
-                TokenError::Corrupt { file: FILE, account: self.account.clone() }
-            }
-        })
-    }
+fn parse(content: &[u8]) -> Result<StoredTokens, TokenError> {
+    parse_state(content, VERSION).map_err(|error| match error {
+        StateError::Newer { .. } => TokenError::NewerFile(FILE, Arc::new(error)),
+        StateError::Invalid(_) => TokenError::Corrupt(FILE),
+    })
 }
 
 impl OpenJournal {
@@ -359,7 +355,7 @@ mod tests {
     async fn what_was_written_is_read_by_the_next_owner_and_without_the_lock() {
         let temporary = tempfile::tempdir().unwrap();
         let account = fixture("acme", &[]);
-        let open = |storage| TokenJournal::new(Some(storage), &account);
+        let open = |storage| TokenJournal::new(Some(storage), folder_of(&account));
         let first = open(Storage::new(temporary.path().join("data")));
         let mut journal = first.open().await.unwrap();
         assert!(journal.stored.is_none());
@@ -379,7 +375,7 @@ mod tests {
         let temporary = tempfile::tempdir().unwrap();
         let file = temporary.path().join("data/acme/oauth.json");
         let storage = Storage::new(temporary.path().join("data"));
-        let journal = TokenJournal::new(Some(storage), &fixture("acme", &[]));
+        let journal = TokenJournal::new(Some(storage), folder_of(&fixture("acme", &[])));
         let mut open = journal.open().await.unwrap();
         // A folder in its place is refused.
         std::fs::create_dir(&file).unwrap();
@@ -396,9 +392,9 @@ mod tests {
         let temporary = tempfile::tempdir().unwrap();
         let storage = Storage::new(temporary.path());
         storage.account("acme").unwrap().write(FILE, b"{}").unwrap();
-        let journal = TokenJournal::new(Some(storage), &fixture("acme", &[]));
+        let journal = TokenJournal::new(Some(storage), folder_of(&fixture("acme", &[])));
         let error = journal.open().await.map(drop).unwrap_err().to_string();
-        assert!(error.contains("oauth.json") && error.contains("login acme"), "{error}");
+        assert!(error.contains("oauth.json") && error.contains("wazzup-exporter login"), "{error}");
     }
 
     #[tokio::test]
@@ -407,7 +403,7 @@ mod tests {
         let storage = Storage::new(temporary.path());
         let newer = br#"{"version":2,"seed":"s","refresh_token":"r3fresh","started":false}"#;
         storage.account("acme").unwrap().write(FILE, newer).unwrap();
-        let journal = TokenJournal::new(Some(storage), &fixture("acme", &[]));
+        let journal = TokenJournal::new(Some(storage), folder_of(&fixture("acme", &[])));
         for error in [
             journal.open().await.map(drop).unwrap_err(),
             journal.read_unlocked().await.map(drop).unwrap_err(),

@@ -14,14 +14,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, error};
 
-use super::cached_token::{CachedToken, ObtainedToken, TokenOwner};
+use super::cached_token::{CachedToken, ObtainedToken};
 use super::endpoint::{Grant, GrantedTokens, TokenClient, refuses_grant};
 use super::error::{LoginReason, TokenError};
 use super::journal::{OpenJournal, StoredTokens, TokenJournal};
 use super::partner::PartnerLogin;
 use super::secret_file::SecretFile;
 use super::token::{Token, TokenTimes};
-use crate::account::{AccountId, AccountName};
+use crate::account::{Account, AccountId, AccountName};
 use crate::blocking::lock;
 use crate::clock::Stamp;
 use crate::limit::Permit;
@@ -42,6 +42,7 @@ pub(super) struct RenewalTasks {
 
 /// Renews the tokens of one account.
 pub(super) struct OAuthRenewer {
+    account: AccountName,
     /// The access token.
     pub(super) cached: Arc<CachedToken>,
     journal: Arc<TokenJournal>,
@@ -55,15 +56,15 @@ pub(super) struct OAuthRenewer {
 
 impl OAuthRenewer {
     pub(super) fn new(
+        account: &Account,
         journal: Arc<TokenJournal>,
         partner_login: Arc<PartnerLogin>,
         login: SecretFile,
-        account_id: Option<AccountId>,
         renewals: Arc<RenewalTasks>,
     ) -> Self {
-        let owner = TokenOwner::Account(journal.account.clone());
-        let (cached, times) = (CachedToken::new(owner, renewals.tasks.clone()), Mutex::default());
-        Self { cached, journal, partner_login, login, account_id, renewals, times }
+        let (account, account_id) = (account.name.clone(), account.account_id.clone());
+        let (cached, times) = (CachedToken::new(renewals.tasks.clone()), Mutex::default());
+        Self { account, cached, journal, partner_login, login, account_id, renewals, times }
     }
 
     pub(super) fn times(&self) -> TokenTimes {
@@ -151,7 +152,7 @@ impl OAuthRenewer {
         }
         let refused = next.login_needed.clone();
         if let Err(problem) = journal.write_response(next).await {
-            let account = &self.journal.account;
+            let account = &self.account;
             error!(
                 %account, %problem,
                 "the next refresh token cannot be stored; it is tried again, and lost if the exporter ends before"
@@ -159,7 +160,7 @@ impl OAuthRenewer {
             lock(&self.renewals.unsaved).push(Arc::clone(&self.journal));
             return Err(problem);
         }
-        let account = &self.journal.account;
+        let account = &self.account;
         let [answered, stored] = [answered, sent.elapsed()].map(|took| took.as_micros() as u64);
         debug!(%account, answered_micros = answered, stored_micros = stored, "renewed the token");
         refused.map_or(Ok(granted.into()), |reason| Err(self.login_needed(reason)))
@@ -216,7 +217,6 @@ impl OAuthRenewer {
     }
 
     fn login_needed(&self, why: LoginReason) -> TokenError {
-        let account: AccountName = self.journal.account.clone();
-        TokenError::LoginNeeded { account, why }
+        TokenError::LoginNeeded { account: self.account.clone(), why }
     }
 }

@@ -45,8 +45,7 @@ impl PartnerLogin {
         let global = GlobalLimit::new(CONCURRENCY);
         let pace = Arc::new(Pace::new(limit));
         let limiter = Limiter::new(CONCURRENCY, pace, global, Arc::new(Tally::default()));
-        let owner = TokenOwner::Partner(partner.name.clone());
-        let machine = CachedToken::new(owner, TaskTracker::new());
+        let machine = CachedToken::new(TaskTracker::new());
         let password = SecretFile::new("password file", partner.password_file.clone());
         Self { partner, limiter, machine, password, login: Mutex::default() }
     }
@@ -96,7 +95,8 @@ impl PartnerLogin {
             self.machine.end_pause();
         }
         let attempt = |_| Arc::clone(self).log_in(token_client.clone());
-        self.machine.token(refused, attempt).await.map_err(|source| match source {
+        let owner = TokenOwner::Partner(self.partner.name.clone());
+        self.machine.token(owner, refused, attempt).await.map_err(|source| match source {
             // The reason is not known yet.
             TokenError::Pending(_) => source,
             source => {

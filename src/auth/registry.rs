@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 use url::Url;
 
-use super::cached_token::{CachedToken, TokenOwner};
+use super::cached_token::CachedToken;
 use super::endpoint::{Grant, TokenClient, refuses_grant};
 use super::error::TokenError;
 use super::journal::{TokenJournal, folder_of};
@@ -165,8 +165,7 @@ impl Tokens {
         let mut cached = lock(&self.cached);
         // An account between two pollers keeps its token.
         cached.retain(|_, cached| Arc::strong_count(cached) > 1 || cached.unexpired(now).is_some());
-        let owner = || TokenOwner::Account(account.name.clone());
-        let new = || CachedToken::new(owner(), TaskTracker::new());
+        let new = || CachedToken::new(TaskTracker::new());
         Arc::clone(cached.entry(account.credential()).or_insert_with(new))
     }
 
@@ -180,13 +179,13 @@ impl Tokens {
         let (name, number) = (account.name.clone(), account.account_id.clone());
         let key = (name, number, login_key(account, partner), login.clone());
         // The content is on disk; the folder of a removed account must not stay locked.
-        let journal = shared(&self.journals, folder_of(account), || {
-            TokenJournal::new(self.storage.clone(), account)
+        let folder = folder_of(account);
+        let journal = shared(&self.journals, folder.clone(), || {
+            TokenJournal::new(self.storage.clone(), folder)
         });
         shared(&self.renewers, key, || {
             let login = SecretFile::new("refresh token file", login);
-            let id = account.account_id.clone();
-            OAuthRenewer::new(journal, partner_login, login, id, Arc::clone(&self.renewals))
+            OAuthRenewer::new(account, journal, partner_login, login, Arc::clone(&self.renewals))
         })
     }
 }

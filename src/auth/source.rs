@@ -7,7 +7,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::{sleep, timeout};
 
-use super::cached_token::{CachedToken, ObtainedToken};
+use super::cached_token::{CachedToken, ObtainedToken, TokenOwner};
 use super::command;
 use super::endpoint::TokenClient;
 use super::error::TokenError;
@@ -192,7 +192,8 @@ impl TokenSource {
                 let attempt = |current| {
                     renewer.clone().attempt(token_client.clone(), number.clone(), current)
                 };
-                cached.token(refused, attempt).await
+                let owner = TokenOwner::Account(self.account.name.clone());
+                cached.token(owner, refused, attempt).await
             }
         }
     }

@@ -162,9 +162,13 @@ fn a_token_that_was_kept_somewhere_is_as_old_as_it_is() {
     assert!(state.last_renewed.is_none());
 }
 
+fn main() -> TokenOwner {
+    TokenOwner::Partner("main".to_owned())
+}
+
 #[tokio::test]
 async fn fifty_who_need_a_token_at_once_cause_one_attempt_that_outlives_them() {
-    let cached = CachedToken::new(TokenOwner::Partner("main".to_owned()), TaskTracker::new());
+    let cached = CachedToken::new(TaskTracker::new());
     let attempts = Arc::new(AtomicUsize::new(0));
     let (go, gone) = watch::channel(false);
     let ask = || {
@@ -176,7 +180,7 @@ async fn fifty_who_need_a_token_at_once_cause_one_attempt_that_outlives_them() {
                 gone.wait_for(|go| *go).await.unwrap();
                 Ok(ObtainedToken::new(token("a"), Stamp::now(), Some(HOUR)))
             };
-            cached.token(None, attempt).await
+            cached.token(main(), None, attempt).await
         }
     };
     // The one that begins the attempt goes away.
@@ -196,9 +200,9 @@ async fn fifty_who_need_a_token_at_once_cause_one_attempt_that_outlives_them() {
 
 #[tokio::test]
 async fn an_attempt_that_dies_does_not_stop_the_next() {
-    let cached = CachedToken::new(TokenOwner::Partner("main".to_owned()), TaskTracker::new());
+    let cached = CachedToken::new(TaskTracker::new());
     let dies = |_| async { panic!("a mistake") };
-    assert!(matches!(cached.token(None, dies).await, Err(TokenError::Pending(_))));
+    assert!(matches!(cached.token(main(), None, dies).await, Err(TokenError::Pending(_))));
     let succeeds = |_| async { Ok(ObtainedToken::new(token("a"), Stamp::now(), None)) };
-    assert_eq!(cached.token(None, succeeds).await.unwrap(), token("a"));
+    assert_eq!(cached.token(main(), None, succeeds).await.unwrap(), token("a"));
 }

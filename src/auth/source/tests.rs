@@ -2,14 +2,34 @@ use super::super::registry::Tokens;
 use super::*;
 use crate::account::{Auth, fixture};
 use crate::metrics::{ProcessMetrics, Tally};
+use crate::storage::Storage;
 
 /// A source for an account with this auth, as the configuration would give it.
 fn source(auth: Auth, id: Option<&str>) -> TokenSource {
     let account_id = id.map(|id| AccountId::parse(id).unwrap());
-    let account = Arc::new(Account { account_id, auth, ..fixture("acme", &["1"]) });
+    let account = Account { account_id, auth, ..fixture("acme", &["1"]) };
+    source_among(&Tokens::new(None), account)
+}
+
+fn source_among(tokens: &Tokens, account: Account) -> TokenSource {
     let http = crate::transport::ConnectionPools::default().client_for(&account).unwrap();
     let (process, tally) = (Arc::new(ProcessMetrics::default()), Arc::new(Tally::default()));
-    Tokens::new(None).source(&account, http, process, tally)
+    tokens.source(&Arc::new(account), http, process, tally)
+}
+
+/// A login of partner `main`.
+fn oauth() -> Auth {
+    let partner = crate::account::Partner {
+        name: "main".to_owned(),
+        email: "partner@example.com".to_owned(),
+        password_file: "/nonexistent/password".into(),
+        scope: "transport,crm".to_owned(),
+        client_id: Some("id".to_owned()),
+        redirect_uri: None,
+        allow_account_files: false,
+    };
+    let refresh_token_file = "/nonexistent/refresh".into();
+    Auth::OAuth { partner: Arc::new(partner), refresh_token_file }
 }
 
 async fn from_file(content: &[u8]) -> Result<Token, TokenError> {
@@ -112,16 +132,20 @@ async fn a_command_is_run_again_only_once_its_token_is_refused() {
 
 #[tokio::test]
 async fn a_refresh_token_is_not_used_without_a_place_to_keep_it() {
-    let partner = crate::account::Partner {
-        name: "main".to_owned(),
-        email: "partner@example.com".to_owned(),
-        password_file: "/nonexistent/password".into(),
-        scope: "transport,crm".to_owned(),
-        client_id: Some("id".to_owned()),
-        redirect_uri: None,
-        allow_account_files: false,
-    };
-    let refresh_token_file = "/nonexistent/refresh".into();
-    let source = source(Auth::OAuth { partner: Arc::new(partner), refresh_token_file }, None);
+    let source = source(oauth(), None);
     assert!(matches!(source.token().await, Err(TokenError::NoStorage)));
+}
+
+#[tokio::test]
+async fn a_renamed_account_is_called_by_its_new_name_while_the_old_poller_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let tokens = Tokens::new(Some(Storage::new(folder.path().join("data"))));
+    let account_id = AccountId::parse("78231464").ok();
+    let account =
+        |name| Account { account_id: account_id.clone(), auth: oauth(), ..fixture(name, &["1"]) };
+    let [old, new] = ["acme", "globex"].map(|name| source_among(&tokens, account(name)));
+    for (source, name) in [(old, "acme"), (new, "globex")] {
+        let error = source.token().await.unwrap_err().to_string();
+        assert!(error.ends_with(&format!("run `wazzup-exporter login {name}`")), "{error}");
+    }
 }
