@@ -140,7 +140,7 @@ impl Candidate {
         }
     }
 
-    /// Notes which of its earlier accounts are lost, because they do not fit to the main file any more.
+    /// Notes which of its earlier accounts are lost, because they do not fit to the others any more.
     fn finish(self, accounts: Vec<Arc<Account>>) -> (AccountFile, Vec<ConfigProblem>) {
         let mut report = self.report.into_inner();
         if !report.is_clean() {
@@ -148,8 +148,10 @@ impl Candidate {
             for lost in self.earlier.iter().flatten() {
                 if !accounts.iter().any(|account| account.name == lost.name) {
                     let name = lost.name.as_str();
-                    let what =
-                        format!("{name:?}: is polled no more, because the main file rules it out");
+                    let what = format!(
+                        "{name:?}: is polled no more, because the main file, or what another broken file keeps, \
+                         rules it out"
+                    );
                     report.problem(&whole, what);
                 }
             }
