@@ -114,7 +114,7 @@ impl ResetService {
         let there = name.and_then(|name| elsewhere.get(&name)).filter(|_| here.is_none());
         let file = here.as_ref().map(|found| &found.limits.token_file);
         let file = file.or(there.map(|account| &account.token_file)).map(PathBuf::as_path);
-        match (self.0.tokens.admit(file, files, token).await, here, there) {
+        match (self.0.tokens.admit(account, file, &files, token).await, here, there) {
             (true, Some(admitted), _) => Ok(admitted),
             (true, None, Some(there)) => {
                 Err(NotAdmitted::Elsewhere(Box::new(refer(account, there))))

@@ -1,30 +1,30 @@
 //! Whether a request carries an account's reset token.
 //!
-//! The reply must not reveal which accounts exist: the files of all accounts are read together, an
-//! account that is unknown or has no reset is compared with a random token, and the comparison takes
-//! constant time. Only the digest of a token is kept.
+//! The reply must not reveal which accounts exist: for one that is unknown or has no reset the file of another one is
+//! read, always the same, and the token is compared with a random one; that takes constant time. Only digests are kept.
 
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ring::digest::{SHA256, digest};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use subtle::{Choice, ConstantTimeEq as _};
-use tokio::sync::Mutex;
+use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 use tracing::{error, warn};
 
 use crate::account::RESET_TOKEN_MIN;
+use crate::blocking::lock;
 use crate::files::{OpenFile, Privacy};
 
-/// How long the content of the files is cached.
-const CACHE_TIME: Duration = Duration::from_secs(1);
 /// Longest time that the file system may take.
-const FILES_TIMEOUT: Duration = Duration::from_secs(5);
+const FILE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How many files are read at the same time.
+const READS_MAX: usize = 16;
 
 type Digest = [u8; 32];
 
@@ -32,16 +32,9 @@ type Digest = [u8; 32];
 pub(super) struct ResetTokens {
     /// The digest of a random token.
     dummy: Digest,
-    cache: Arc<Mutex<FileCache>>,
-}
-
-/// The digests of the tokens in files; `None` where a file holds no valid one.
-type FileTokens = HashMap<PathBuf, Option<Digest>>;
-
-#[derive(Debug, Default)]
-struct FileCache {
-    tokens: FileTokens,
-    read_at: Option<Instant>,
+    /// Lets each file be read once at a time. Whether that failed the last time, which was logged.
+    files: Mutex<HashMap<PathBuf, Arc<tokio::sync::Mutex<bool>>>>,
+    reads: Arc<Semaphore>,
 }
 
 impl ResetTokens {
@@ -49,45 +42,55 @@ impl ResetTokens {
         let mut dummy = [0; 32];
         let filled = SystemRandom::new().fill(&mut dummy);
         filled.expect("the system gives random numbers, or TLS would not work either");
-        Self { dummy, cache: Arc::default() }
+        Self { dummy, files: Mutex::default(), reads: Arc::new(Semaphore::new(READS_MAX)) }
     }
 
-    /// Whether `token` is the content of `file`, which is one of `all`.
-    pub(super) async fn admit(&self, file: Option<&Path>, all: Vec<PathBuf>, token: &[u8]) -> bool {
-        let tokens = self.read_files(all).await.unwrap_or_default();
-        let expected = file.and_then(|path| *tokens.get(path)?);
+    /// Whether `token` is the content of `file`, that of `account`, which is one of `all`.
+    pub(super) async fn admit(
+        &self,
+        account: &str,
+        file: Option<&Path>,
+        all: &[PathBuf],
+        token: &[u8],
+    ) -> bool {
+        let found = match file.or_else(|| substitute(account, all)) {
+            Some(path) => self.read(path).await,
+            None => None,
+        };
+        let expected = found.filter(|_| file.is_some());
         let known = Choice::from(u8::from(expected.is_some()));
         let expected = expected.unwrap_or(self.dummy);
         bool::from(digest_of(token).ct_eq(&expected) & known)
     }
 
-    /// The tokens in the files, read again unless that was done within [`CACHE_TIME`].
-    async fn read_files(&self, all: Vec<PathBuf>) -> Option<FileTokens> {
+    /// The token in a file, if it is valid.
+    async fn read(&self, path: &Path) -> Option<Digest> {
+        let file = Arc::clone(lock(&self.files).entry(path.to_owned()).or_default());
         let reading = async {
-            let mut cache = Arc::clone(&self.cache).lock_owned().await;
-            let fresh = cache.read_at.is_some_and(|at| at.elapsed() < CACHE_TIME);
-            if fresh && all.iter().all(|path| cache.tokens.contains_key(path)) {
-                return Some(cache.tokens.clone());
-            }
-            // The lock moves into the task, so that a file system that hangs blocks one thread only.
+            let mut failed = file.lock_owned().await;
+            let one = Arc::clone(&self.reads).acquire_owned().await;
+            let path = path.to_owned();
+            // Kept until the read ends, so that a file system that hangs blocks few threads.
             let read = spawn_blocking(move || {
-                let earlier = std::mem::take(&mut cache.tokens);
-                let tokens = all.into_iter().map(|path| {
-                    let token = read_logged(&path, &earlier);
-                    (path, token)
-                });
-                cache.tokens = tokens.collect();
-                cache.read_at = Some(Instant::now());
-                cache.tokens.clone()
+                let _kept = one;
+                read_logged(&path, &mut failed)
             });
-            read.await.ok()
+            read.await.ok().flatten()
         };
-        let read = timeout(FILES_TIMEOUT, reading).await;
+        let read = timeout(FILE_TIMEOUT, reading).await;
         if read.is_err() {
-            error!("the files of the reset tokens cannot be read in time; no token is accepted");
+            let path = path.display();
+            error!(%path, "the reset token cannot be read in time; it is not accepted");
         }
         read.ok().flatten()
     }
+}
+
+/// The file that is read in place of one that an account does not have.
+fn substitute<'a>(account: &str, all: &'a [PathBuf]) -> Option<&'a Path> {
+    let [first, second, ..] = digest_of(account.as_bytes());
+    let number = usize::from(u16::from_be_bytes([first, second]));
+    all.get(number.checked_rem(all.len())?).map(PathBuf::as_path)
 }
 
 fn digest_of(token: &[u8]) -> Digest {
@@ -95,13 +98,13 @@ fn digest_of(token: &[u8]) -> Digest {
 }
 
 /// The token in a file. That it is not usable is logged once.
-fn read_logged(path: &Path, earlier: &FileTokens) -> Option<Digest> {
-    let token = read(path).map_err(|problem| {
-        if earlier.get(path) != Some(&None) {
-            let path = path.display();
-            warn!(%path, "the reset token is not usable, so the account cannot be reset: {problem}");
-        }
-    });
+fn read_logged(path: &Path, failed: &mut bool) -> Option<Digest> {
+    let token = read(path);
+    if let (Err(problem), false) = (&token, *failed) {
+        let path = path.display();
+        warn!(%path, "the reset token is not usable, so the account cannot be reset: {problem}");
+    }
+    *failed = token.is_err();
     token.ok()
 }
 
@@ -137,9 +140,8 @@ mod tests {
         fs::rename(new, path).unwrap();
     }
 
-    /// Whether a token is accepted, without a cache.
     async fn admits(path: &Path, token: &[u8]) -> bool {
-        ResetTokens::new().admit(Some(path), vec![path.to_owned()], token).await
+        ResetTokens::new().admit("acme", Some(path), &[], token).await
     }
 
     #[tokio::test]
@@ -151,9 +153,11 @@ mod tests {
         for wrong in [&b""[..], &TOKEN[..31], &[TOKEN, b"\n"].concat(), &[TOKEN, b"x"].concat()] {
             assert!(!admits(&path, wrong).await, "{wrong:?}");
         }
-        let tokens = ResetTokens::new();
-        assert!(!tokens.admit(None, vec![path.clone()], TOKEN).await, "of an unknown account");
-        assert!(!tokens.admit(Some(&folder.path().join("other")), vec![path], TOKEN).await);
+        assert!(!admits(&folder.path().join("other"), TOKEN).await);
+        for all in [&[][..], &[path]] {
+            let unknown = ResetTokens::new().admit("globex", None, all, TOKEN).await;
+            assert!(!unknown, "of an unknown account");
+        }
     }
 
     #[tokio::test]
@@ -174,14 +178,27 @@ mod tests {
         let path = folder.path().join("token");
         write(&path, TOKEN, 0o600);
         let tokens = ResetTokens::new();
-        let admit = |token| tokens.admit(Some(&path), vec![path.clone()], token);
+        let admit = |token| tokens.admit("acme", Some(&path), &[], token);
         assert!(admit(TOKEN).await);
         let new = [b'n'; 40];
         write(&path, &new, 0o600);
-        tokens.cache.lock().await.read_at = None;
         assert_eq!((admit(&new).await, admit(TOKEN).await), (true, false));
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-        tokens.cache.lock().await.read_at = None;
         assert!(!admit(&new).await, "it can be read by others now");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_file_that_hangs_refuses_its_own_account_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = ["hung", "good"].map(|name| folder.path().join(name));
+        let tokens = ResetTokens::new();
+        let admit = |path| tokens.admit("acme", Some(path), &paths, TOKEN);
+        for path in &paths {
+            write(path, TOKEN, 0o600);
+            assert!(admit(path).await);
+        }
+        let reading = Arc::clone(&lock(&tokens.files)[&paths[0]]);
+        let _reading = reading.lock_owned().await;
+        assert_eq!((admit(&paths[0]).await, admit(&paths[1]).await), (false, true));
     }
 }
