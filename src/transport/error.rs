@@ -3,8 +3,6 @@
 use std::error::Error as StdError;
 use std::time::Duration;
 
-use reqwest::StatusCode;
-
 use crate::counter::COUNT_MAX;
 use crate::metrics::Outcome;
 use crate::text;
@@ -41,12 +39,10 @@ pub enum Error {
     #[error("no connection: {}", causes(.0))]
     Connect(#[source] reqwest::Error),
     /// No connection by way of a proxy.
-    #[error("{}", through_proxy(.proxy, *.status, .source))]
+    #[error("{}", through_proxy(.proxy, .source))]
     Proxy {
         /// Its host and port.
         proxy: String,
-        /// With what it refused to connect, where it did.
-        status: Option<StatusCode>,
         /// What the HTTP client says.
         source: reqwest::Error,
     },
@@ -177,16 +173,17 @@ impl Error {
     }
 }
 
-/// What a proxy has to do with it.
-fn through_proxy(proxy: &str, status: Option<StatusCode>, source: &reqwest::Error) -> String {
-    match status {
-        Some(StatusCode::PROXY_AUTHENTICATION_REQUIRED) => format!(
+/// What a proxy has to do with it. The HTTP client says which kind of refusal it was, but not its status.
+fn through_proxy(proxy: &str, source: &reqwest::Error) -> String {
+    let reason = causes(source);
+    if reason.contains("tunnel error: proxy authorization required") {
+        format!(
             "the proxy {proxy} refuses the connection with 407; check user name and password in its address"
-        ),
-        Some(status) => format!(
-            "the proxy {proxy} refuses the connection with {status}; it has to let the exporter through"
-        ),
-        None => format!("no connection through the proxy {proxy}: {}", causes(source)),
+        )
+    } else if reason.contains("tunnel error: unsuccessful") {
+        format!("the proxy {proxy} refuses the connection; it has to let the exporter through")
+    } else {
+        format!("no connection through the proxy {proxy}: {reason}")
     }
 }
 

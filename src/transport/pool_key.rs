@@ -48,12 +48,6 @@ impl PoolKey {
         })
     }
 
-    /// A client with the trusted roots that uses this proxy, whatever it is asked for.
-    pub(super) fn through(&self, proxy: &Intercept) -> Result<reqwest::Client, BuildError> {
-        let proxy = Proxy::all(proxy.uri().to_string()).map_err(BuildError)?;
-        self.trusting()?.proxy(proxy).http1_only().build().map_err(BuildError)
-    }
-
     /// The proxy that a request goes through, if any.
     pub(super) fn proxy_to(&self, url: &Url) -> Option<Intercept> {
         let matcher = match &self.proxy {
