@@ -157,17 +157,8 @@ impl Daemon {
         }
         send_handle(accounts.clone());
         let resets = components.resets(&shutdown);
-        let notifier = self.options.notifier.clone();
-        let count = self.accounts.len();
-        let (reloads, requests) = reloads();
-        let (site, admin) = (self.site(reloads), self.admin(&resets));
-        let apply = self.apply_config(accounts);
-        let triggers = Triggers { hangups: self.hangups, requests };
-        let mut tasks = self.listeners.serve(site, admin, &shutdown);
-        let period = self.sampling_period;
-        tasks.spawn(sampling::sample(Arc::clone(&directory), period, shutdown.clone()));
-        tasks.spawn(resets.clone().run());
-        tasks.spawn(apply.follow(self.options.source, self.in_use, triggers, shutdown.clone()));
+        let (notifier, count) = (self.options.notifier.clone(), self.accounts.len());
+        let tasks = self.serve(accounts, &resets, &shutdown);
         health.listening();
         log_start(count, components.process.shard());
         let polling = AbortOnDropHandle::new(polling.spawn(supervisor.run()));
@@ -187,6 +178,24 @@ impl Daemon {
         };
         info!("stopped");
         polled.and(served)
+    }
+
+    /// Starts everything but the pollers.
+    fn serve(
+        self,
+        accounts: AccountsHandle,
+        resets: &ResetService,
+        shutdown: &Shutdown,
+    ) -> JoinSet<()> {
+        let (reloads, requests) = reloads();
+        let (site, admin) = (self.site(reloads), self.admin(resets));
+        let apply = self.apply_config(accounts);
+        let triggers = Triggers { hangups: self.hangups, requests };
+        let mut tasks = self.listeners.serve(site, admin, shutdown);
+        tasks.spawn(sampling::sample(self.directory, self.sampling_period, shutdown.clone()));
+        tasks.spawn(resets.clone().run());
+        tasks.spawn(apply.follow(self.options.source, self.in_use, triggers, shutdown.clone()));
+        tasks
     }
 
     fn site(&self, reloads: Reloads) -> Site {
