@@ -37,6 +37,8 @@ pub struct Roles {
     /// In the order of the ids of users.
     rows: Box<[RoleRow]>,
     channels: Vec<Arc<str>>,
+    /// Whether some rows could not be read, which may be those of users without one here.
+    incomplete: bool,
 }
 
 /// The role of a user on one channel.
@@ -102,8 +104,8 @@ impl Role {
 }
 
 impl Roles {
-    /// The roles of users on channels.
-    pub fn new(rows: impl IntoIterator<Item = (String, Arc<str>, Role)>) -> Self {
+    /// The roles of users on channels; `incomplete` if there are others, which cannot be read.
+    pub fn new(rows: impl IntoIterator<Item = (String, Arc<str>, Role)>, incomplete: bool) -> Self {
         let (mut channels, mut places) = (Vec::new(), HashMap::new());
         let mut place = |channel: Arc<str>| {
             *places.entry(channel).or_insert_with_key(|channel| {
@@ -118,7 +120,7 @@ impl Roles {
         });
         let mut rows: Box<[RoleRow]> = rows.collect();
         rows.sort_by(|one, other| one.user.cmp(&other.user));
-        Self { rows, channels }
+        Self { rows, channels, incomplete }
     }
 
     fn rows_of(&self, user: &str) -> impl Iterator<Item = &RoleRow> {
@@ -126,9 +128,10 @@ impl Roles {
         self.rows.iter().skip(first).take_while(move |row| *row.user == *user)
     }
 
-    /// The user's role that weighs most.
+    /// The user's role that weighs most. That there is none is said only where every row could be read.
     pub fn of(&self, user: &str) -> Role {
-        self.rows_of(user).map(|row| row.role).min().unwrap_or(Role::None)
+        let none = if self.incomplete { Role::Other } else { Role::None };
+        self.rows_of(user).map(|row| row.role).min().unwrap_or(none)
     }
 
     /// The channels on which the user has a role.
@@ -145,10 +148,11 @@ impl ChannelsAndRoles {
         let role = self.roles.as_ref().map(|roles| roles.of(user));
         let cut_off = self.channels.as_ref().is_some_and(|channels| {
             let active = |id: &str| channels.iter().any(|one| one.active && *one.id == *id);
-            let own = self.roles.as_ref().filter(|_| role != Some(Role::None));
-            match own {
-                Some(roles) => !roles.channels_of(user).any(active),
-                None => !channels.iter().any(|channel| channel.active),
+            let mut own = self.roles.iter().flat_map(|roles| roles.channels_of(user)).peekable();
+            if own.peek().is_some() {
+                !own.any(active)
+            } else {
+                !channels.iter().any(|channel| channel.active)
             }
         });
         Trust { role, cut_off, not_known: false }
@@ -315,7 +319,7 @@ mod tests {
         roles: &[(&str, &str, Role)],
     ) -> ChannelsAndRoles {
         let rows = roles.iter().map(|(user, on, role)| ((*user).to_owned(), (*on).into(), *role));
-        let known = Roles::new(rows);
+        let known = Roles::new(rows, false);
         ChannelsAndRoles {
             channels: Some(channels.iter().map(|(id, active)| channel(id, *active)).collect()),
             roles: Some(Arc::new(known)),

@@ -59,6 +59,12 @@ impl From<FileError> for io::Error {
     }
 }
 
+/// Whether the system could not read any file at the moment, or this one not now: nothing is known of its content.
+pub fn is_of_system(error: &io::Error) -> bool {
+    let passing = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::IO, Errno::STALE];
+    passing.map(Errno::raw_os_error).map(Some).contains(&error.raw_os_error())
+}
+
 /// A file that was opened for reading and whose permissions are known.
 pub struct OpenFile {
     file: File,

@@ -2,7 +2,13 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
+use rustix::process::{Resource, getrlimit};
 use url::{Host, Url};
+
+/// How many descriptors the process may have open.
+pub fn descriptors() -> u64 {
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}
 
 /// An address without the user name and the password in it.
 pub fn without_login(address: &Url) -> Url {

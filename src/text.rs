@@ -9,10 +9,17 @@ use std::time::Duration;
 use jiff::fmt::friendly::{Spacing, SpanParser, SpanPrinter};
 use jiff::{SignedDuration, Timestamp};
 
-/// Foreign text on one line: control characters become spaces, and what is longer than `max`
+/// Whether a letter is a control character, among them the eight-bit ones that terminals obey, or breaks lines or
+/// turns the direction of writing.
+pub fn is_unseen(letter: char) -> bool {
+    letter.is_control()
+        || matches!(letter, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+/// Foreign text on one line: what [`is_unseen`] becomes spaces, and what is longer than `max`
 /// characters ends in an ellipsis.
 pub fn one_line(text: &str, max: usize) -> String {
-    let visible = |letter: char| if letter.is_control() { ' ' } else { letter };
+    let visible = |letter: char| if is_unseen(letter) { ' ' } else { letter };
     let mut letters = text.trim().chars().map(visible);
     let mut line: String = letters.by_ref().take(max).collect();
     if letters.next().is_some() {
@@ -50,7 +57,7 @@ pub fn names<'a>(names: impl ExactSizeIterator<Item = &'a str>, max: usize) -> S
 pub fn path(path: &Path) -> String {
     let mut shown = String::new();
     for letter in path.to_string_lossy().chars() {
-        if letter.is_control() {
+        if is_unseen(letter) {
             shown.extend(letter.escape_default());
         } else {
             shown.push(letter);

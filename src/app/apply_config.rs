@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use tracing::info;
 
-use super::components::Components;
+use super::components::{Components, in_flight_max};
 use super::describe;
 use crate::config::Config;
 use crate::http::RunningConfig;
+use crate::net::descriptors;
 use crate::reload::{self, AppliedConfig, ConfigSource, Triggers};
 use crate::shutdown::Shutdown;
 use crate::supervisor::{AccountsHandle, Changes};
@@ -29,7 +30,7 @@ impl ApplyConfig {
     /// # Errors
     /// Why it cannot be applied.
     async fn apply(&self, config: Config) -> Result<(), String> {
-        let in_flight = config.settings.max_in_flight;
+        let in_flight = in_flight_max(config.settings.max_in_flight, descriptors());
         let configured = config.accounts;
         let own = self.components.shard.own(&configured);
         let changes = self.accounts.replace(own.clone()).await;

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tracing::warn;
+
 use super::describe;
 use crate::account::{Account, AccountName};
 use crate::api::Client;
@@ -11,6 +13,7 @@ use crate::config::Config;
 use crate::health::Heartbeat;
 use crate::limit::{GlobalLimit, Limiter, Paces};
 use crate::metrics::{ProcessMetrics, Tally};
+use crate::net::descriptors;
 use crate::poller::{Poller, Registry};
 use crate::reset::{Elsewhere, ResetService};
 use crate::shard::Shard;
@@ -50,7 +53,7 @@ impl Components {
             shard: shard.clone(),
             transport: ConnectionPools::default(),
             paces: Paces::default(),
-            global: GlobalLimit::new(config.settings.max_in_flight),
+            global: GlobalLimit::new(in_flight_max(config.settings.max_in_flight, descriptors())),
             storage,
             registry: Arc::default(),
             elsewhere: Arc::default(),
@@ -122,5 +125,33 @@ impl Components {
         let tokens = self.tokens.source(account, http.clone(), Arc::clone(&process), counted);
         let (account, tally) = (Arc::clone(account), Arc::clone(tally));
         Ok(Client::new(http, account, limiter, process, tally, tokens))
+    }
+}
+
+/// How many requests may be in flight of so many that are configured: a quarter of the descriptors, because the
+/// connections of requests that have ended stay open for a while, and files have to be opened beside them.
+pub(super) fn in_flight_max(configured: usize, descriptors: u64) -> usize {
+    let most = usize::try_from(descriptors / 4).unwrap_or(usize::MAX).max(1);
+    if most < configured {
+        warn!(
+            most,
+            max_in_flight = configured,
+            "there are descriptors for fewer requests in flight; raise the limit of open files (ulimit -n)"
+        );
+    }
+    configured.min(most)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_in_flight_leave_descriptors_for_listeners_and_files() {
+        for (configured, descriptors, expected) in
+            [(256, 1024, 256), (256, 256, 64), (8, 64, 8), (256, 0, 1), (256, u64::MAX, 256)]
+        {
+            assert_eq!(in_flight_max(configured, descriptors), expected, "{descriptors}");
+        }
     }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::account::AccountName;
+use crate::files::is_of_system;
 use crate::metrics::Outcome;
 use crate::schedule::{refused_pause, unreached_pause};
 use crate::storage::{StateError, StorageError};
@@ -191,6 +192,7 @@ impl TokenError {
             | Self::NewerFile(..)
             | Self::HeldElsewhere { .. }
             | Self::Slow { .. } => true,
+            Self::Unreadable { source, .. } => is_of_system(source),
             _ => false,
         }
     }

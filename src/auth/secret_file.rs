@@ -16,7 +16,7 @@ use tracing::{info, warn};
 use super::error::TokenError;
 use crate::blocking;
 use crate::blocking::lock;
-use crate::files::{FileFingerprint, OpenFile};
+use crate::files::{FileFingerprint, OpenFile, is_of_system};
 
 /// Time limit of one access to a file that was not read yet.
 const WAIT_MAX: Duration = Duration::from_secs(5);
@@ -55,7 +55,8 @@ impl SecretFile {
         Self { what, path, access: Arc::default(), state: Arc::default() }
     }
 
-    /// Its content, without line breaks at the end; what it held last while it does not respond.
+    /// Its content, without line breaks at the end; what it held last while it does not respond, or the system
+    /// fails to read any file.
     pub(super) async fn read(&self) -> Result<SecretString, TokenError> {
         let state = Arc::clone(&self.state);
         // Noted even if the caller has stopped waiting. The fingerprint is taken first, so that a replacement
@@ -63,9 +64,14 @@ impl SecretFile {
         let read = move |path: &Path| {
             let (fingerprint, text) = (FileFingerprint::of(path), read(path));
             let mut state = lock(&state);
-            state.seen = Some(fingerprint);
-            state.held = text.as_ref().ok().cloned();
-            text
+            match text {
+                Err(error) if is_of_system(&error) => state.held.clone().ok_or(error),
+                text => {
+                    state.seen = Some(fingerprint);
+                    state.held = text.as_ref().ok().cloned();
+                    text
+                }
+            }
         };
         match self.run(read).await {
             Some(text) => {
@@ -142,6 +148,7 @@ fn read(path: &Path) -> io::Result<SecretString> {
 mod tests {
     use std::fs;
 
+    use rustix::io::Errno;
     use secrecy::ExposeSecret as _;
 
     use super::*;
@@ -194,6 +201,16 @@ mod tests {
         assert!(file.has_changed().await, "it was replaced by one of the same size");
         fs::remove_file(&path).unwrap();
         assert!(file.has_changed().await, "it went");
+    }
+
+    #[test]
+    fn errors_of_the_system_say_nothing_of_a_file() {
+        for errno in [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::IO, Errno::STALE] {
+            assert!(is_of_system(&errno.into()), "{errno}");
+        }
+        for errno in [Errno::NOENT, Errno::ACCESS, Errno::ISDIR] {
+            assert!(!is_of_system(&errno.into()), "{errno}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

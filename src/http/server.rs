@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::process::{Resource, getrlimit};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
@@ -12,6 +11,7 @@ use tracing::{debug, warn};
 
 use super::open_connections::OpenConnections;
 use super::service::Service;
+use crate::net;
 use crate::shutdown::Shutdown;
 
 /// Connections open at the same time on one listener, where there are descriptors for them.
@@ -24,8 +24,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 /// How many connections each of so many listeners may hold: together half of the process's descriptors, the
 /// other half is for polling and files.
 pub fn connections_max(listeners: usize) -> u32 {
-    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    let each = descriptors / 2 / (listeners.max(1) as u64);
+    let each = net::descriptors() / 2 / (listeners.max(1) as u64);
     u32::try_from(each).unwrap_or(u32::MAX).clamp(CONNECTIONS_MIN, CONNECTIONS_MAX)
 }
 

@@ -56,8 +56,8 @@ fn message(clearing: &ClearOutcome) -> String {
     match clearing {
         ClearOutcome::Cleared => "the counters of all chats of the account are cleared".to_owned(),
         ClearOutcome::OtherAccount { found } => format!(
-            "Wazzup24 reports that it has cleared another account, {found}: the token does not belong to the \
-             configured account. Resets of this account are locked until the exporter is restarted; find \
+            "the answer of Wazzup24 is about another account, {found}, whose counters may be cleared: the token \
+             does not belong to the configured account. Resets of this account are locked until the exporter is restarted; find \
              out which account the token belongs to first"
         ),
         ClearOutcome::NotCleared => format!(

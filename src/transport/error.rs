@@ -67,7 +67,7 @@ pub enum Malformed {
     #[error("`{0}` is missing or not of the documented kind")]
     Missing(&'static str),
     /// It comes from a cache, or is old by its own time: by so much, in whole seconds.
-    #[error("it is {} old; something on the way may answer from a cache", text::duration(*.0))]
+    #[error("it is {} old; something on the way may answer from a cache", text::elapsed(*.0))]
     Old(Duration),
     /// It is compressed, although no encoding was asked for.
     #[error(

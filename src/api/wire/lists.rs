@@ -90,7 +90,8 @@ pub fn parse_roles(body: &[u8]) -> Result<Listed<Roles>, Malformed> {
         let channel = shortened(&id(row, &["channel_id", "channelId"])?);
         Ok(Some((id(row, &["user_id", "userId"])?, channel, role)))
     })?;
-    Ok(rows.map(Roles::new))
+    let incomplete = rows.unreadable.count > 0;
+    Ok(rows.map(|rows| Roles::new(rows, incomplete)))
 }
 
 /// Reads how many webhooks there are.
@@ -198,7 +199,7 @@ mod tests {
         let roles = br#"{"user_roles":[{"channel_id":1,"user_id":"7","role":"seller"},
             {"channel_id":"c","user_id":"8","role":null}]}"#;
         let Listed { list: roles, unreadable, .. } = parse_roles(roles).unwrap();
-        assert_eq!((roles.of("7"), roles.of("8")), (Role::SalesRep, Role::None));
+        assert_eq!((roles.of("7"), roles.of("8")), (Role::SalesRep, Role::Other));
         let problem = unreadable.first.unwrap().to_string();
         assert_eq!(problem, "row 2: `role` is missing or not of the documented kind");
         assert_eq!(parse_roles(br#"{"user_roles":null}"#).unwrap().list, Roles::default());

@@ -30,6 +30,7 @@ pub(super) async fn summarize(
     say(&format!("  users: {shown}"));
     let found = users.iter().flatten().filter_map(|user| UserId::parse(&user.id).ok());
     let configured = account.users.iter().map(|user| user.id.clone());
+    let found = found.filter(|id| account.users.iter().all(|user| user.id != *id));
     for user in configured.chain(found).take(COUNTERS) {
         let counter = match client.token().await {
             Ok(token) => client.counter(&token, &user).await.map_err(|error| error.to_string()),

@@ -9,6 +9,7 @@ use std::fmt::{Debug, Write as _};
 use jiff::Timestamp;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata};
+use wazzup_exporter::text::is_unseen;
 
 use super::super::flags::LogFormat;
 
@@ -140,21 +141,14 @@ fn is_plain(value: &str) -> bool {
 }
 
 fn needs_quotes(letter: char) -> bool {
-    letter <= ' ' || letter == '"' || letter == '=' || must_be_escaped(letter)
-}
-
-/// Control characters, among them the eight-bit ones that terminals obey, and what breaks lines or
-/// turns the direction of writing.
-fn must_be_escaped(letter: char) -> bool {
-    letter.is_control()
-        || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    letter <= ' ' || letter == '"' || letter == '=' || is_unseen(letter)
 }
 
 /// A string of JSON.
 fn quote(text: &mut String, value: &str) {
     let quoted = serde_json::to_string(value).expect("every text can be written in JSON");
     for letter in quoted.chars() {
-        if must_be_escaped(letter) {
+        if is_unseen(letter) {
             // All of them have four digits.
             let _ = write!(text, "\\u{:04x}", u32::from(letter));
         } else {
@@ -208,7 +202,7 @@ mod tests {
         for format in [LogFormat::Logfmt, LogFormat::Json] {
             for line in lines(format) {
                 let line = line.strip_suffix('\n').unwrap();
-                assert!(!line.chars().any(must_be_escaped), "{line:?}");
+                assert!(!line.chars().any(is_unseen), "{line:?}");
             }
         }
     }
