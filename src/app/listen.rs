@@ -5,7 +5,12 @@ use std::net::Ipv6Addr;
 use std::str::FromStr;
 
 use crate::net::is_loopback_host;
+use rustix::net::listen;
 use tokio::net::TcpListener;
+
+/// Connections that may wait to be accepted: as many as Linux allows where `net.core.somaxconn` has its
+/// default. When more come, a client's first packet is lost, and it sends the next after a second.
+const BACKLOG: i32 = 4096;
 
 /// An address to listen on: `host:port`, or `:port` for every interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,7 +89,12 @@ impl ListenAddress {
     /// # Errors
     /// What the operating system says, with the address and, where one is known, a remedy.
     pub async fn bind(&self) -> Result<TcpListener, BindError> {
-        let at_host = async |host: &str| TcpListener::bind((host, self.port)).await;
+        let at_host = async |host: &str| -> io::Result<TcpListener> {
+            let listener = TcpListener::bind((host, self.port)).await?;
+            // It listens already, with the backlog of tokio; this one takes its place.
+            listen(&listener, BACKLOG)?;
+            Ok(listener)
+        };
         let bound = match &self.host {
             Some(host) => at_host(host).await,
             // Takes IPv4 as well; a machine without IPv6 refuses it.

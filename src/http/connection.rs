@@ -102,6 +102,7 @@ impl Connection {
         self.aborted.cancel();
     }
 
+    #[cfg(test)]
     pub(super) fn is_aborted(&self) -> bool {
         self.aborted.is_cancelled()
     }

@@ -1,46 +1,42 @@
 //! The open connections of a listener, and which of them gives way when there are too many.
 
-use std::cmp::Reverse;
-use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, Weak};
 
 use super::connection::Connection;
 use crate::blocking::lock;
 use crate::net::client_network;
 
-/// The open connections of a listener, and some that have ended.
+/// The open connections of a listener, and some that have ended, in the order of their networks.
 #[derive(Debug, Default)]
-pub(super) struct OpenConnections(Mutex<Vec<Weak<Connection>>>);
+pub(super) struct OpenConnections(Mutex<Vec<(IpAddr, Weak<Connection>)>>);
 
 impl OpenConnections {
     /// Adds a connection; it is open until it is dropped.
     pub(super) fn add(&self, peer: SocketAddr) -> Arc<Connection> {
         let connection = Arc::new(Connection::new(peer));
+        let network = client_network(peer.ip());
         let mut open = lock(&self.0);
         if open.len() == open.capacity() {
-            open.retain(|one| one.strong_count() > 0);
+            open.retain(|(_, one)| one.strong_count() > 0);
         }
-        open.push(Arc::downgrade(&connection));
+        let place = open.partition_point(|(other, _)| *other <= network);
+        open.insert(place, (network, Arc::downgrade(&connection)));
         connection
     }
 
     /// Aborts the longest silent connection of the network that holds most, so that a crowd takes its
-    /// own places and no others.
+    /// own places and no others. Where there is a crowd, each connection that is accepted waits for it.
     pub(super) fn abort_one(&self) {
-        let open: Vec<_> = lock(&self.0).iter().filter_map(Weak::upgrade).collect();
-        let open = open.into_iter().filter(|one| !one.is_aborted());
-        let open: Vec<_> = open.map(|one| (client_network(one.peer.ip()), one)).collect();
-        let mut held = HashMap::new();
-        for (network, _) in &open {
-            *held.entry(*network).or_insert(0) += 1;
-        }
-        let order = |(network, one): &&(_, Arc<Connection>)| {
-            (Reverse(held.get(network).copied()), one.silence())
-        };
-        if let Some((_, chosen)) = open.iter().min_by_key(order) {
-            chosen.abort();
-        }
+        let mut open = lock(&self.0);
+        open.retain(|(_, one)| one.strong_count() > 0);
+        let networks = || open.chunk_by(|(one, _), (other, _)| one == other);
+        let most = networks().map(<[_]>::len).max();
+        let largest = networks().filter(|network| Some(network.len()) == most).flatten();
+        let connections = largest.filter_map(|(_, one)| one.upgrade());
+        let Some(chosen) = connections.min_by_key(|one| one.silence()) else { return };
+        chosen.abort();
+        open.retain(|(_, one)| !std::ptr::eq(one.as_ptr(), &raw const *chosen));
     }
 }
 
@@ -80,8 +76,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_connection_that_has_ended_is_forgotten() {
         let open = OpenConnections::default();
-        for _ in 0..1000 {
-            drop(open.add("192.0.2.1:1".parse().unwrap()));
+        for number in 0..1000 {
+            drop(open.add(format!("192.0.2.{}:1", number % 250).parse().unwrap()));
         }
         assert!(lock(&open.0).len() < 10, "{}", lock(&open.0).len());
         let last = open.add("192.0.2.2:1".parse().unwrap());

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::process::Command;
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use tokio::net::TcpStream;
 use wazzup_exporter::simulator::Simulator;
 
@@ -60,10 +60,28 @@ async fn check(scene: &Scene) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn five_thousand_idle_connections_keep_nobody_out() {
+/// Lets this process open as many files as it may.
+fn raise_limit() {
     let own = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: own.maximum, ..own }).unwrap();
+}
+
+/// Else a client's first packet is lost when a crowd comes at once, and its next one is a second late.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crowd_may_wait_to_be_accepted() {
+    raise_limit();
+    let scene = start(4096, 4096).await;
+    let most = std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap();
+    let waiting = most.trim().parse::<usize>().unwrap().min(4000);
+    scene.exporter.signal(Signal::STOP);
+    let _idle = [idle(scene.exporter.address, waiting).await, idle(scene.probes, waiting).await];
+    scene.exporter.signal(Signal::CONT);
+    check(&scene).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn five_thousand_idle_connections_keep_nobody_out() {
+    raise_limit();
     let scene = start(4096, 4096).await;
     let _idle = idle(scene.exporter.address, 5000).await;
     check(&scene).await;
