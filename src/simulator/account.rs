@@ -7,29 +7,13 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
-use serde::Serialize;
+use serde_json::{Value, json};
 
-use super::channels::ChannelSpec;
 use super::lock::lock;
 use super::model::{Moment, Trajectory};
 use super::rate_limit::{RateLimit, Window};
 use super::spec::{Access, AccountSpec, UserSpec};
-use super::user::{CounterView, User, UserState};
-
-/// An account as it is now.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct AccountState {
-    /// Its name.
-    pub name: String,
-    /// Eight digits.
-    pub account_id: String,
-    /// How its credential is treated.
-    pub access: Access,
-    /// Its users in their first order, removed ones included.
-    pub users: Vec<UserState>,
-    /// Its channels, deleted ones included.
-    pub channels: Vec<ChannelSpec>,
-}
+use super::user::{CounterView, User};
 
 /// One account at run time.
 pub(super) struct Account {
@@ -76,16 +60,14 @@ impl Account {
         }
     }
 
-    pub(super) fn state(&self, moment: Moment) -> AccountState {
+    /// All of it as it is now, with what was removed or deleted.
+    pub(super) fn state(&self, moment: Moment) -> Value {
         let AccountNow { spec, users, .. } = &mut *self.now();
+        let AccountSpec { account_id, access, channels, .. } = spec;
         let arrived = users.iter_mut().filter(|user| user.arrived());
-        AccountState {
-            name: self.name.clone(),
-            account_id: spec.account_id.clone(),
-            access: spec.access,
-            users: arrived.map(|user| user.state(&spec.channels, moment)).collect(),
-            channels: spec.channels.clone(),
-        }
+        let users: Vec<_> = arrived.map(|user| user.state(channels, moment)).collect();
+        json!({"name": self.name, "account_id": account_id, "access": access, "users": users,
+            "channels": channels})
     }
 }
 
@@ -129,16 +111,18 @@ mod tests {
         let spec = |id| UserSpec::new(id, "Anna", Role::SalesRep);
         let account = AccountSpec::new("acme", "12345678", "t").user(spec("1")).user(spec("2"));
         let account = Account::new(account, 1);
-        let removed = || -> Vec<_> {
+        let removed = || {
             let moment = Moment { step: 0, started: std::time::UNIX_EPOCH, speed: 0.0 };
-            let users = account.state(moment).users;
-            users.into_iter().map(|user| (user.id, user.removed)).collect()
+            let state = account.state(moment);
+            [0, 1].map(|user| {
+                [&state["users"][user]["id"], &state["users"][user]["removed"]].map(Value::clone)
+            })
         };
         account.now().user("1").unwrap().spec.removed = true;
         assert!(account.now().user("1").is_none());
-        assert_eq!(removed(), [("1".into(), true), ("2".into(), false)]);
+        assert_eq!(json!(removed()), json!([["1", true], ["2", false]]));
         account.add(spec("1"), 1);
         assert!(account.now().user("1").is_some());
-        assert_eq!(removed(), [("1".into(), false), ("2".into(), false)]);
+        assert_eq!(json!(removed()), json!([["1", false], ["2", false]]));
     }
 }

@@ -72,13 +72,6 @@ impl ChannelSpec {
         self
     }
 
-    /// The same channel, deleted.
-    #[must_use]
-    pub const fn deleted(mut self) -> Self {
-        self.deleted = true;
-        self
-    }
-
     /// Whether messages arrive here.
     pub(super) fn receives(&self) -> bool {
         !self.deleted && self.state == ACTIVE && self.status == ACTIVE
@@ -97,7 +90,7 @@ mod tests {
             channel.clone().state("init"),
             ChannelSpec { status: "disabled".into(), ..channel.clone() },
             ChannelSpec { state: "qridle".into(), ..channel.clone() },
-            channel.deleted(),
+            ChannelSpec { deleted: true, ..channel },
         ] {
             assert!(!broken.receives(), "{broken:?}");
         }

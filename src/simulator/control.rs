@@ -17,7 +17,8 @@
 //! | `PUT accounts/{account}/channels/{channel}` | `phoneUnavailable` | changes a channel's state |
 //! | `PUT accounts/{account}/shapes` | `{"users":"nested","page":2}` | changes the form of lists |
 //! | `PUT accounts/{account}/access` | `revoked` | `normal`, `revoked` or `forbidden` |
-//! | `DELETE accounts/{account}/tokens/{kind}` | | ends its tokens: `access` or `refresh` |
+//! | `DELETE accounts/{account}/tokens` | | ends its tokens, access and refresh |
+//! | `DELETE accounts/{account}/tokens/access` | | ends its access tokens |
 //! | `DELETE partners/{partner}/tokens` | | ends its machine tokens |
 //! | `PUT partners/{partner}/login` | `refused` | `good`, `refused` or `failing` |
 
@@ -25,14 +26,12 @@ use axum::Router;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, delete, get, post, put};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::answer;
 use super::fault_text::FaultError;
 use super::handle::Simulator;
-use super::spec::{Role, UserSpec};
 use super::world::Unknown;
 
 pub(super) fn routes() -> Router<Simulator> {
@@ -46,11 +45,10 @@ pub(super) fn routes() -> Router<Simulator> {
         .route("/accounts/{account}/channels/{channel}", put(set_channel_state))
         .route("/accounts/{account}/shapes", setter(Simulator::set_shapes))
         .route("/accounts/{account}/access", setter(Simulator::set_access))
+        .route("/accounts/{account}/tokens", ender(Simulator::revoke_tokens))
         .route("/accounts/{account}/tokens/access", ender(Simulator::expire_tokens))
-        .route("/accounts/{account}/tokens/refresh", ender(Simulator::revoke_refresh_tokens))
         .route("/partners/{partner}/tokens", ender(Simulator::revoke_machine_tokens))
         .route("/partners/{partner}/login", setter(Simulator::set_login))
-        .fallback(async || Refused::Nothing)
 }
 
 /// Why a command was not carried out.
@@ -62,14 +60,12 @@ enum Refused {
     Fault(#[from] FaultError),
     #[error("the body is not what belongs here: {0}")]
     Body(#[from] serde_json::Error),
-    #[error("there is no such control endpoint")]
-    Nothing,
 }
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         let status = match self {
-            Self::Unknown(_) | Self::Nothing => 404,
+            Self::Unknown(_) => 404,
             Self::Fault(_) | Self::Body(_) => 400,
         };
         answer::json(status, &json!({"detail": self.to_string()}))
@@ -120,16 +116,8 @@ async fn clear_faults(State(api): Api) -> Outcome {
     done(Ok(()))
 }
 
-#[derive(Deserialize)]
-struct NewUser {
-    id: String,
-    name: String,
-    role: Role,
-}
-
 async fn add_user(State(api): Api, Path(account): Path<String>, body: String) -> Outcome {
-    let NewUser { id, name, role } = read(body)?;
-    done(api.add_user(&account, UserSpec::new(&id, &name, role)))
+    done(api.add_user(&account, read(body)?))
 }
 
 /// Account and user, or account and channel.
@@ -152,12 +140,8 @@ async fn set_role(
     done(api.set_role(&account, &user, &channel, read(body)?))
 }
 
-async fn set_channel_state(
-    State(api): Api,
-    Path((account, channel)): Pair,
-    body: String,
-) -> Outcome {
-    done(api.set_channel_state(&account, &channel, &body))
+async fn set_channel_state(State(api): Api, Path(names): Pair, body: String) -> Outcome {
+    done(api.set_channel_state(&names.0, &names.1, &body))
 }
 
 #[cfg(test)]
@@ -257,7 +241,7 @@ mod tests {
         let next = tokens["refresh_token"].as_str().unwrap();
         assert_eq!(refresh(next).await.json()["code"], "OAUTH_CLIENT_UNAUTHORIZED");
         command(&served, "PUT", "partners/main/login", "\"good\"").await;
-        assert_eq!(command(&served, "DELETE", "accounts/label/tokens/refresh", "").await.0, 200);
+        assert_eq!(command(&served, "DELETE", "accounts/label/tokens", "").await.0, 200);
         assert_eq!(refresh(next).await.json()["code"], "OAUTH_TOKEN_UNKNOWN_OR_REVOKED");
         assert_eq!(command(&served, "DELETE", "partners/main/tokens", "").await.0, 200);
         assert_eq!(command(&served, "DELETE", "partners/unknown/tokens", "").await.0, 404);
@@ -287,6 +271,7 @@ mod tests {
         let served = steered().await;
         let posted = served.request("POST", "/_control/state", "", "").await;
         assert_eq!((posted.status, posted.header("allow")), (405, Some("GET,HEAD")));
-        assert_eq!(command(&served, "GET", "elsewhere", "").await.0, 404);
+        let elsewhere = served.request("GET", "/_control/elsewhere", "", "").await;
+        assert_eq!(elsewhere.status, 404);
     }
 }

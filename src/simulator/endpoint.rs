@@ -15,8 +15,6 @@ pub enum Endpoint {
     Counter,
     /// The list of users.
     Users,
-    /// One user of it.
-    User,
     /// The list of channels.
     Channels,
     /// The settings, which hold the roles.
@@ -80,7 +78,6 @@ impl Route {
                 (Endpoint::Counter, Some(*user))
             }
             (_, ["users"]) => (Endpoint::Users, None),
-            (_, ["users", user]) if !user.is_empty() => (Endpoint::User, Some(*user)),
             (_, ["channels"]) => (Endpoint::Channels, None),
             (Version::V2, ["settings"]) => (Endpoint::Settings, None),
             (_, ["webhooks"]) => (Endpoint::Webhooks, None),
@@ -110,7 +107,7 @@ mod tests {
             ("/v2/counters/unanswered/1/", V2, Endpoint::Other, None),
             ("/v2/users", V2, Endpoint::Users, None),
             ("/v2/users/", V2, Endpoint::Other, None),
-            ("/v2/users/%C3%BC", V2, Endpoint::User, Some("ü")),
+            ("/v2/users/%C3%BC", V2, Endpoint::Other, None),
             ("/v2/channels", V2, Endpoint::Channels, None),
             ("/v2/settings", V2, Endpoint::Settings, None),
             ("/v2/webhooks", V2, Endpoint::Webhooks, None),
@@ -125,7 +122,6 @@ mod tests {
             ("/v3/unanswered/", V3, Endpoint::Other, None),
             ("/v3/counters/unanswered/7", V3, Endpoint::Other, None),
             ("/v3/users", V3, Endpoint::Users, None),
-            ("/v3/users/7", V3, Endpoint::User, Some("7")),
             ("/v3/channels", V3, Endpoint::Channels, None),
             ("/v3/webhooks", V3, Endpoint::Webhooks, None),
             ("/v2/unanswered/7", V2, Endpoint::Other, None),
@@ -140,7 +136,7 @@ mod tests {
 
     #[test]
     fn every_endpoint_is_found_by_its_name() {
-        let all = "counter, users, user, channels, settings, webhooks, reset, machine_token, exchange, \
+        let all = "counter, users, channels, settings, webhooks, reset, machine_token, exchange, \
                    code, refresh, other_grant, authorize, other";
         for name in all.split(", ") {
             let endpoint = Endpoint::named(name).unwrap();

@@ -16,7 +16,7 @@ use super::fault::{Broken, Conditions, Effect, Fault};
 
 /// The kinds that take the rest of the text.
 const OPEN_ENDED: [&str; 4] = ["body=", "header=", "redirect=", "retry_after="];
-/// The size of an `oversized` body when none is given.
+/// The padding of an `oversized` body.
 const OVERSIZED_BYTES: usize = 200 * 1024;
 
 /// Why a [`Fault`] could not be read.
@@ -73,7 +73,7 @@ fn condition(
         "account" => conditions.account = Some(value.to_owned()),
         "user" => conditions.user = Some(value.to_owned()),
         "endpoint" => {
-            let known = "is no endpoint; they are counter, users, user, channels, settings, webhooks, \
+            let known = "is no endpoint; they are counter, users, channels, settings, webhooks, \
                          reset, machine_token, exchange, code, refresh, other_grant, authorize and \
                          other";
             conditions.endpoint = Some(Endpoint::named(value).ok_or(known)?);
@@ -112,14 +112,8 @@ fn broken(key: &str, value: Option<&str>) -> Result<Broken, &'static str> {
         ("truncated", None) => Broken::Truncated(200),
         ("truncated", Some(value)) => Broken::Truncated(status(value)?),
         ("empty", Some(value)) => Broken::Empty(status(value)?),
-        ("oversized", None) => oversized(OVERSIZED_BYTES),
-        ("oversized", Some(value)) => {
-            oversized(value.parse().map_err(|_| "is no number of bytes")?)
-        }
+        ("oversized", None) => oversized(),
         ("malformed", None) => Broken::Body(r#"{"data":{"counter":5,"type":"#.to_owned()),
-        ("wrong_type", None) => {
-            Broken::Body(r#"{"data":{"counter":"five","type":"red"},"meta":{}}"#.to_owned())
-        }
         ("body", Some(value)) => Broken::Body(value.to_owned()),
         ("status", Some(value)) => Broken::Status(status(value)?, None),
         ("redirect", Some(value)) => {
@@ -133,7 +127,7 @@ fn broken(key: &str, value: Option<&str>) -> Result<Broken, &'static str> {
         _ => {
             return Err(
                 "is not part of a fault; kinds are status=, latency=, late=, hang, reset, \
-                        lost, truncated, truncated=, empty=, oversized, malformed, wrong_type, gzip, body=, \
+                        lost, truncated, truncated=, empty=, oversized, malformed, gzip, body=, \
                         header=, redirect= and retry_after=, conditions are path=, endpoint=, account=, user=, \
                         probability= and count=",
             );
@@ -141,9 +135,9 @@ fn broken(key: &str, value: Option<&str>) -> Result<Broken, &'static str> {
     })
 }
 
-/// Valid JSON with a counter in it, padded to a size.
-fn oversized(bytes: usize) -> Broken {
-    let padding = "x".repeat(bytes);
+/// Valid JSON with a counter in it, padded to more than [`OVERSIZED_BYTES`].
+fn oversized() -> Broken {
+    let padding = "x".repeat(OVERSIZED_BYTES);
     Broken::Body(format!(r#"{{"data":{{"counter":5,"type":"red","padding":"{padding}"}}}}"#))
 }
 
@@ -204,8 +198,7 @@ mod tests {
             ("truncated", Broken::Truncated(200)),
             ("truncated=404", Broken::Truncated(404)),
             ("empty=404", Broken::Empty(404)),
-            ("oversized", oversized(OVERSIZED_BYTES)),
-            ("oversized=99", oversized(99)),
+            ("oversized", oversized()),
             ("retry_after=429:7", Broken::Status(429, Some((RETRY_AFTER, 7.into())))),
         ] {
             assert_eq!(fault(text), every(Effect::Answer(broken)), "{text}");

@@ -69,7 +69,8 @@ fn settings() -> Settings {
     };
     let boris = UserSpec::new("8", "Boris", Role::None).role_on("tg", Role::Manager);
     let wa = ChannelSpec::new("wa", "whatsapp").state("qridle");
-    let channels = [wa, ChannelSpec::new("tg", "tgapi"), ChannelSpec::new("x", "vk").deleted()];
+    let gone = ChannelSpec { deleted: true, ..ChannelSpec::new("x", "vk") };
+    let channels = [wa, ChannelSpec::new("tg", "tgapi"), gone];
     let shop = AccountSpec::new("shop", "78231464", "t").user(anna).user(boris).channels(channels);
     let key = AccountSpec::v3("key", "11111111", "k");
     Settings {
@@ -150,7 +151,6 @@ async fn answer(name: &str) -> Value {
         "v2-counter" => shaped("/v2/counters/unanswered/7", usual).await,
         "v2-users" => shaped("/v2/users", usual).await,
         "v2-users-nested" => shaped("/v2/users", users(UsersShape::Nested)).await,
-        "v2-user" => shaped("/v2/users/7", usual).await,
         "v2-channels" => shaped("/v2/channels", usual).await,
         "v2-channels-status-only" => {
             shaped("/v2/channels", channels(ChannelsShape::StatusOnly)).await

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
 
-use super::account::{Account, AccountState};
+use super::account::Account;
 use super::channels::ChannelSpec;
 use super::fault::Fault;
 use super::files::{self, WriteError};
@@ -63,7 +63,7 @@ impl Simulator {
         change: impl FnOnce(&mut UserSpec),
     ) -> Result<(), Unknown> {
         let mut now = self.account(account)?.now();
-        let missing = || Unknown::User(account.to_owned(), user.to_owned());
+        let missing = || Unknown(format!("account `{account}` has no user `{user}`"));
         change(&mut now.user(user).ok_or_else(missing)?.spec);
         Ok(())
     }
@@ -151,23 +151,14 @@ impl Simulator {
         Ok(())
     }
 
-    /// Ends the refresh tokens of an account now; its access tokens live on to their end.
-    ///
-    /// # Errors
-    /// If there is no such account.
-    pub fn revoke_refresh_tokens(&self, account: &str) -> Result<(), Unknown> {
-        self.world.tokens.end(&Good::Refresh(self.world.account(account)?.0));
-        Ok(())
-    }
-
     /// Ends all tokens of an account now, as when its owner withdraws the permission: under the
     /// Wazzup label a new login is needed.
     ///
     /// # Errors
     /// If there is no such account.
     pub fn revoke_tokens(&self, account: &str) -> Result<(), Unknown> {
-        self.expire_tokens(account)?;
-        self.revoke_refresh_tokens(account)
+        self.world.tokens.end(&Good::Refresh(self.world.account(account)?.0));
+        self.expire_tokens(account)
     }
 
     /// Ends the machine tokens of a partner now.
@@ -226,8 +217,8 @@ impl Simulator {
         self.world.recorder.wait_until(predicate).await;
     }
 
-    /// Every account and user as they are now.
-    pub fn state(&self) -> Vec<AccountState> {
+    /// Every account with its users and channels as they are now, as `GET /_control/state` shows them.
+    pub fn state(&self) -> Vec<Value> {
         let now = self.world.now();
         self.world.accounts.iter().map(|account| account.state(now)).collect()
     }
@@ -284,16 +275,13 @@ impl Simulator {
     ) -> Result<(), Unknown> {
         let mut now = self.account(account)?.now();
         let found = now.spec.channels.iter_mut().find(|known| known.id == channel);
-        let missing = || Unknown::Channel(account.to_owned(), channel.to_owned());
+        let missing = || Unknown(format!("account `{account}` has no channel `{channel}`"));
         found.map(change).ok_or_else(missing)
     }
 }
 
 impl fmt::Debug for Simulator {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = self.world.accounts.iter().map(|account| &account.name);
-        out.debug_struct("Simulator")
-            .field("accounts", &names.collect::<Vec<_>>())
-            .finish_non_exhaustive()
+        out.debug_struct("Simulator").finish_non_exhaustive()
     }
 }

@@ -51,7 +51,6 @@ mod v3;
 mod world;
 mod yaml;
 
-pub use account::AccountState;
 pub use channels::ChannelSpec;
 pub use endpoint::Endpoint;
 pub use fault::Fault;
@@ -65,5 +64,4 @@ pub use record::{AccountCounts, Counts, Log, PartnerCounts, Request};
 pub use settings::Settings;
 pub use shapes::{ChannelsShape, SettingsShape, Shapes, UsersShape};
 pub use spec::{Access, AccountSpec, Credential, Discovery, Pinned, Role, UserSpec};
-pub use user::UserState;
 pub use world::Unknown;

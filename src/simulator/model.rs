@@ -137,12 +137,12 @@ impl Trajectory {
         let hour = hour_of(self.step);
         let busyness = BUSYNESS.get(hour as usize).copied().unwrap_or(0.0);
         // A step is short enough that two arrivals within one may count as one.
-        if rng::chance(&mut self.rng, self.arrival * busyness) {
+        if self.rng.f64() < self.arrival * busyness {
             self.counter += 1;
             self.arrived = Some(self.step);
         }
         let working = (OPENING_HOUR..CLOSING_HOUR).contains(&hour);
-        if working && self.counter > 0 && rng::chance(&mut self.rng, self.reply) {
+        if working && self.counter > 0 && self.rng.f64() < self.reply {
             self.counter = self.counter.saturating_sub(self.rng.u64(1..=3));
         }
         self.turn = self.turn.saturating_sub(1);

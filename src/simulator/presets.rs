@@ -217,8 +217,8 @@ mod tests {
     fn a_newcomer_is_not_there_at_first_and_not_configured() {
         let simulator = Simulator::new(Settings::demo(7));
         let state = simulator.state();
-        let growing = state.iter().find(|account| account.name == "bereke-market").unwrap();
-        assert_eq!(growing.users.len(), 3);
+        let growing = state.iter().find(|account| account["name"] == "bereke-market").unwrap();
+        assert_eq!(growing["users"].as_array().unwrap().len(), 3);
         let yaml = simulator.exporter_config("http://127.0.0.1:1", "2s");
         let read: serde_json::Value = serde_saphyr::from_str(&yaml).unwrap();
         assert_eq!(read["accounts"][6]["users"], serde_json::json!([]));

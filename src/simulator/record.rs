@@ -5,6 +5,7 @@
 //! instead of sleeping.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Deref;
 use std::pin::pin;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Instant;
@@ -18,12 +19,8 @@ use super::lock::lock;
 /// One request as it was received.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    /// Counts requests from 0, whether or not they are still remembered.
-    pub sequence: u64,
     /// When the head had arrived.
     pub arrived: Instant,
-    /// The method.
-    pub method: String,
     /// The path and query, not decoded; without the query where a person authorises.
     pub path: String,
     /// The endpoint.
@@ -46,30 +43,18 @@ pub struct Log {
     counts: Counts,
 }
 
+impl Deref for Log {
+    type Target = Counts;
+
+    fn deref(&self) -> &Counts {
+        &self.counts
+    }
+}
+
 impl Log {
     /// The remembered requests, oldest first.
     pub fn requests(&self) -> impl DoubleEndedIterator<Item = &Request> + ExactSizeIterator {
         self.requests.iter()
-    }
-
-    /// Requests received, remembered or not.
-    pub const fn total(&self) -> u64 {
-        self.counts.total
-    }
-
-    /// Requests not finished yet.
-    pub const fn open(&self) -> u64 {
-        self.counts.open
-    }
-
-    /// Requests to an endpoint.
-    pub fn endpoint(&self, endpoint: Endpoint) -> u64 {
-        self.counts.endpoint(endpoint)
-    }
-
-    /// How often a status was answered.
-    pub fn status(&self, status: u16) -> u64 {
-        self.counts.status(status)
     }
 }
 
@@ -107,9 +92,7 @@ impl Counts {
 /// Totals of one account.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct AccountCounts {
-    /// Requests received.
-    pub total: u64,
-    /// Those not finished yet.
+    /// Requests not finished yet.
     pub open: u64,
     /// The most that were open at one time.
     pub max_open: u64,
@@ -165,12 +148,11 @@ impl Recorder {
         let mut log = self.log();
         let Log { requests, counts } = &mut *log;
         let Request { endpoint, account, partner, .. } = request;
-        let sequence = counts.total;
+        let number = counts.total;
         counts.total += 1;
         counts.open += 1;
         *counts.endpoints.entry(*endpoint).or_default() += 1;
         if let Some(account) = account.as_ref().and_then(|name| counts.accounts.get_mut(name)) {
-            account.total += 1;
             account.open += 1;
             account.max_open = account.max_open.max(account.open);
             *account.endpoints.entry(*endpoint).or_default() += 1;
@@ -182,11 +164,11 @@ impl Recorder {
             if requests.len() >= self.capacity {
                 requests.pop_front();
             }
-            requests.push_back(Request { sequence, ..request.clone() });
+            requests.push_back(request.clone());
         }
         drop(log);
         self.changed.notify_waiters();
-        Open { recorder: self, account: account.as_deref(), sequence, status: None }
+        Open { recorder: self, account: account.as_deref(), number, status: None }
     }
 
     /// Notes that a partner got a token.
@@ -226,7 +208,8 @@ impl Recorder {
 pub(super) struct Open<'a> {
     recorder: &'a Recorder,
     account: Option<&'a str>,
-    sequence: u64,
+    /// How many there were before it.
+    number: u64,
     status: Option<u16>,
 }
 
@@ -248,8 +231,8 @@ impl Drop for Open<'_> {
             Some(status) => *counts.statuses.entry(status).or_default() += 1,
             None => counts.unanswered += 1,
         }
-        let first = requests.front().map_or(u64::MAX, |request| request.sequence);
-        let place = self.sequence.checked_sub(first).map(|place| place as usize);
+        let forgotten = counts.total - requests.len() as u64;
+        let place = self.number.checked_sub(forgotten).map(|place| place as usize);
         if let Some(request) = place.and_then(|place| requests.get_mut(place)) {
             request.status = self.status;
         }
@@ -267,9 +250,7 @@ mod tests {
 
     fn request(account: Option<&str>, endpoint: Endpoint) -> Request {
         Request {
-            sequence: 0,
             arrived: Instant::now(),
-            method: "GET".into(),
             path: "/".into(),
             endpoint,
             account: account.map(str::to_owned),
@@ -282,14 +263,15 @@ mod tests {
     #[test]
     fn the_ring_forgets_the_oldest() {
         let recorder = Recorder::new(2, Counts::default());
-        let request = request(None, Endpoint::Users);
-        let first = recorder.open(&request);
-        let _second = recorder.open(&request);
-        recorder.open(&request).answered(200);
+        let endpoints = [Endpoint::Users, Endpoint::Channels, Endpoint::Settings];
+        let [users, channels, settings] = endpoints.map(|endpoint| request(None, endpoint));
+        let first = recorder.open(&users);
+        let _second = recorder.open(&channels);
+        recorder.open(&settings).answered(200);
         first.answered(404);
         let seen: Vec<_> =
-            recorder.requests().iter().map(|seen| (seen.sequence, seen.status)).collect();
-        assert_eq!(seen, [(1, None), (2, Some(200))]);
+            recorder.requests().iter().map(|seen| (seen.endpoint, seen.status)).collect();
+        assert_eq!(seen, [(Endpoint::Channels, None), (Endpoint::Settings, Some(200))]);
         let counts = recorder.counts();
         assert_eq!((counts.total, counts.open, counts.status(404)), (3, 1, 1));
     }
@@ -306,7 +288,7 @@ mod tests {
         assert_eq!(recorder.requests(), []);
         let counts = recorder.counts();
         let endpoints = [(Endpoint::Counter, 1), (Endpoint::Users, 1)].into();
-        let expected = AccountCounts { total: 2, open: 0, max_open: 2, endpoints };
+        let expected = AccountCounts { open: 0, max_open: 2, endpoints };
         assert_eq!(counts.accounts["acme"], expected);
         assert_eq!((counts.unanswered, counts.status(200)), (1, 1));
     }
@@ -323,7 +305,7 @@ mod tests {
                     })
                 });
                 let writers: Vec<_> = writers.collect();
-                recorder.wait_until(|log| log.status(200) == 4 && log.open() == 0).await;
+                recorder.wait_until(|log| log.status(200) == 4 && log.open == 0).await;
                 for writer in writers {
                     writer.await.unwrap();
                 }

@@ -128,7 +128,6 @@ mod tests {
         let malformed = get("malformed").await;
         assert_eq!(malformed.status, 200);
         assert!(serde_json::from_str::<serde_json::Value>(&malformed.body).is_err());
-        assert_eq!(get("wrong_type").await.json()["data"]["counter"], json!("five"));
         let oversized = get("oversized").await;
         assert!(oversized.body.len() > 200 * 1024 && oversized.json()["data"]["counter"] == 5);
         assert_eq!(get("body=nothing, really").await.body, "nothing, really");
@@ -186,7 +185,7 @@ mod tests {
         let (received, end) = served.exchange(GET).await;
         assert_eq!(end.unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
         assert_eq!(received, b"");
-        served.simulator.wait_until(|log| log.open() == 0).await;
+        served.simulator.wait_until(|log| log.open == 0).await;
         assert_eq!(served.simulator.log().pop().unwrap().status, None);
         assert_eq!(served.simulator.counts().unanswered, 1);
     }
@@ -208,7 +207,7 @@ mod tests {
         // The connection outlives the exchange, so that only the server can end the request.
         let mut stream = served.connect().await;
         stream.write_all(GET.as_bytes()).await.unwrap();
-        simulator.wait_until(|log| log.open() == 1).await;
+        simulator.wait_until(|log| log.open == 1).await;
         assert_eq!(simulator.log()[0].status, None);
         timeout(DEADLINE, served.stop()).await.unwrap();
         assert_eq!((simulator.counts().open, simulator.counts().unanswered), (0, 1));
@@ -220,9 +219,9 @@ mod tests {
         let simulator = served.simulator.clone();
         tokio::select! {
             _ = served.exchange(GET) => panic!("a hung request was answered"),
-            () = simulator.wait_until(|log| log.open() == 1) => {}
+            () = simulator.wait_until(|log| log.open == 1) => {}
         }
-        timeout(DEADLINE, simulator.wait_until(|log| log.open() == 0)).await.unwrap();
+        timeout(DEADLINE, simulator.wait_until(|log| log.open == 0)).await.unwrap();
         assert_eq!(simulator.log()[0].status, None);
     }
 
@@ -233,13 +232,13 @@ mod tests {
         let hung = || async { served.exchange(GET).await };
         tokio::select! {
             _ = async { tokio::join!(hung(), hung()) } => panic!("a hung request was answered"),
-            () = simulator.wait_until(|log| log.open() == 2) => {}
+            () = simulator.wait_until(|log| log.open == 2) => {}
         }
-        simulator.wait_until(|log| log.open() == 0).await;
+        simulator.wait_until(|log| log.open == 0).await;
         assert_eq!(served.get(PATH, "token-a").await.status, 200);
         let counts = simulator.counts();
         let endpoints = [(Endpoint::Counter, 3)].into();
-        let expected = AccountCounts { total: 3, open: 0, max_open: 2, endpoints };
+        let expected = AccountCounts { open: 0, max_open: 2, endpoints };
         assert_eq!(counts.accounts["acme"], expected);
         assert_eq!(counts.accounts["other"], AccountCounts::default());
     }

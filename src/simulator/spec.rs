@@ -182,7 +182,8 @@ pub enum Role {
 }
 
 /// One user of an account.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct UserSpec {
     /// Any string; the path carries it percent-encoded.
     pub id: String,

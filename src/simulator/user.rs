@@ -5,32 +5,11 @@
 
 use std::time::{Instant, SystemTime};
 
-use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::channels::ChannelSpec;
 use super::model::{Moment, Trajectory};
 use super::spec::{Pinned, Role, UserSpec};
-
-/// A user as it is now.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct UserState {
-    /// Its id.
-    pub id: String,
-    /// Its name.
-    pub name: String,
-    /// Its role where no channel has another one for it.
-    pub role: Role,
-    /// What a request for the counter gets.
-    pub counter: Value,
-    /// What a request for the counter gets as its type.
-    #[serde(rename = "type")]
-    pub kind: Value,
-    /// Whether the counter was set rather than simulated.
-    pub pinned: bool,
-    /// Whether the API no longer knows the user.
-    pub removed: bool,
-}
 
 /// One user at run time.
 pub(super) struct User {
@@ -122,18 +101,12 @@ impl User {
         }
     }
 
-    pub(super) fn state(&mut self, channels: &[ChannelSpec], moment: Moment) -> UserState {
+    /// All of it as it is now, with the counter as a request for it gets it.
+    pub(super) fn state(&mut self, channels: &[ChannelSpec], moment: Moment) -> Value {
         let Pinned { counter, kind } = self.view(channels, moment).reading;
         let UserSpec { id, name, role, pinned, removed, .. } = &self.spec;
-        UserState {
-            id: id.clone(),
-            name: name.clone(),
-            role: *role,
-            counter,
-            kind,
-            pinned: pinned.is_some(),
-            removed: *removed,
-        }
+        json!({"id": id, "name": name, "role": role, "counter": counter, "type": kind,
+            "pinned": pinned.is_some(), "removed": removed})
     }
 }
 

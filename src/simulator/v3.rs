@@ -99,7 +99,7 @@ mod tests {
             (1..=101).map(user).fold(AccountSpec::v3("shop", "12345678", "key"), AccountSpec::user);
         let shop = shop.channels([
             ChannelSpec::of_account("12345678"),
-            ChannelSpec::new("gone", "vk").deleted(),
+            ChannelSpec { deleted: true, ..ChannelSpec::new("gone", "vk") },
             ChannelSpec::new("tg", "tgapi").state("qr"),
         ]);
         let sidecar = Credential::SidecarKey("sidecar".into());
@@ -181,8 +181,6 @@ mod tests {
         served.simulator.set_shapes("shop", shapes).unwrap();
         let bare = body(&served, "/v3/users?offset=100").await;
         assert_eq!(bare, json!([{"id": "101", "name": "User"}]));
-        let one = body(&served, "/v3/users/101").await;
-        assert_eq!(one, json!({"id": "101", "name": "User"}));
     }
 
     #[tokio::test]
@@ -229,7 +227,6 @@ mod tests {
             ("/v3/channels", 200),
             ("/v3/webhooks", 200),
             ("/v3/users", 403),
-            ("/v3/users/1", 403),
             ("/v3/unanswered/1", 403),
             ("/v3/unanswered/unknown", 403),
         ] {

@@ -20,20 +20,8 @@ use super::tokens::{FOR_EVER, Good, Tokens};
 
 /// Something the simulator does not have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Unknown {
-    /// No account has this name.
-    #[error("the simulator has no account `{0}`")]
-    Account(String),
-    /// The account has no such user, or it was removed.
-    #[error("the simulator's account `{0}` has no user `{1}`")]
-    User(String, String),
-    /// No partner has this name.
-    #[error("the simulator has no partner `{0}`")]
-    Partner(String),
-    /// The account has no such channel.
-    #[error("the simulator's account `{0}` has no channel `{1}`")]
-    Channel(String, String),
-}
+#[error("in the simulator {0}")]
+pub struct Unknown(pub(super) String);
 
 /// All that is shared by the connections.
 pub(super) struct World {
@@ -102,14 +90,14 @@ impl World {
     pub(super) fn account(&self, name: &str) -> Result<(usize, &Account), Unknown> {
         let mut accounts = self.accounts.iter().enumerate();
         let found = accounts.find(|(_, account)| account.name == name);
-        found.ok_or_else(|| Unknown::Account(name.to_owned()))
+        found.ok_or_else(|| Unknown(format!("is no account `{name}`")))
     }
 
     /// A partner of this name and its place in the list.
     pub(super) fn partner(&self, name: &str) -> Result<(usize, &Partner), Unknown> {
         let mut partners = self.partners.iter().enumerate();
         let found = partners.find(|(_, partner)| partner.spec.name == name);
-        found.ok_or_else(|| Unknown::Partner(name.to_owned()))
+        found.ok_or_else(|| Unknown(format!("is no partner `{name}`")))
     }
 
     pub(super) fn now(&self) -> Moment {

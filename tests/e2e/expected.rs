@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
 use wazzup_exporter::simulator::{AccountSpec, RateLimit, Role, Settings, Simulator, UserSpec};
 
 /// The values of `wazzup_unanswered_messages` by account, user and type.
@@ -11,10 +12,15 @@ pub(crate) type Figures = BTreeMap<(String, String, String), String>;
 pub(crate) fn held(api: &Simulator) -> Figures {
     let mut figures = Figures::new();
     for account in api.state() {
-        for user in account.users.iter().filter(|user| !user.removed) {
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        for user in account["users"].as_array().unwrap() {
+            if user["removed"] == true {
+                continue;
+            }
             for kind in ["red", "grey"] {
-                let value = if user.kind == kind { user.counter.to_string() } else { "0".into() };
-                figures.insert((account.name.clone(), user.id.clone(), kind.to_owned()), value);
+                let held = user["type"] == kind;
+                let value = if held { user["counter"].to_string() } else { "0".into() };
+                figures.insert((text(&account["name"]), text(&user["id"]), kind.into()), value);
             }
         }
     }

@@ -150,7 +150,7 @@ async fn a_signal_in_the_middle_of_a_hanging_sweep_ends_the_daemon_within_two_se
         let folder = tempfile::tempdir().unwrap();
         let yaml = configuration(&api, &url, "interval: 200ms, timeout: 60s");
         let daemon = Exporter::start(&[&config_flag(&write_config(folder.path(), &yaml))]);
-        guard("hanging requests", api.wait_until(|log| log.open() >= 8)).await;
+        guard("hanging requests", api.wait_until(|log| log.open >= 8)).await;
         daemon.signal(Signal::HUP);
         assert_eq!(daemon.get("/-/healthy").await.status(), 200);
         let asked = Instant::now();

@@ -93,7 +93,7 @@ async fn odd_ids_reach_upstream_as_one_segment_and_come_back_escaped() {
 #[tokio::test]
 async fn each_user_is_asked_once_per_sweep_with_its_account_s_token() {
     let world = World::start(still(&["acme", "globex"], 20), FAST).await;
-    world.api_until("three sweeps of both", |log| log.total() >= 120).await;
+    world.api_until("three sweeps of both", |log| log.total >= 120).await;
     let log = world.api.log();
     for name in ["acme", "globex"] {
         let requests = log.iter().filter(|request| request.account.as_deref() == Some(name));
@@ -120,8 +120,8 @@ async fn concurrency_is_bounded_per_account_and_over_all() {
     let mut most_open = 0;
     world
         .api_until("two sweeps of all", |log| {
-            most_open = most_open.max(log.open());
-            log.total() >= 180
+            most_open = most_open.max(log.open);
+            log.total >= 180
         })
         .await;
     assert!((5..=6).contains(&most_open), "{most_open} requests were open together");
@@ -153,7 +153,7 @@ async fn a_sweep_that_outlasts_its_interval_is_followed_at_once_and_counted() {
 async fn accounts_start_apart_from_each_other() {
     let names = ["a", "b", "c", "d", "e", "f", "g", "h"];
     let world = World::start(still(&names, 1), "interval: 2s, timeout: 5s").await;
-    world.api_until("one request of each", |log| log.total() >= 8).await;
+    world.api_until("one request of each", |log| log.total >= 8).await;
     let mut first = BTreeMap::new();
     for request in world.api.log() {
         first.entry(request.account.unwrap()).or_insert(request.arrived);

@@ -63,7 +63,7 @@ async fn a_refused_token_is_tried_with_single_requests() {
     let mut settings = still(&["acme"], 50);
     settings.accounts[0].access = Access::Revoked;
     let world = World::start(settings, FAST).await;
-    world.api_until("probes", |log| log.total() >= 11).await;
+    world.api_until("probes", |log| log.total >= 11).await;
     // The first sweep has eight requests open when the first refusal comes; then one at a time.
     let log = world.api.log();
     for pair in log[8..].windows(2) {
@@ -183,7 +183,7 @@ async fn a_token_that_was_replaced_in_its_file_costs_no_reading() {
         users.join(", ")
     );
     let world = World::start_with(api, &yaml).await;
-    world.api_until("requests with the old token", |log| log.open() >= 8).await;
+    world.api_until("requests with the old token", |log| log.open >= 8).await;
     std::fs::write(&file, "new-token").unwrap();
     let ok = r#"wazzup_sweeps_total{account="acme",result="ok"}"#;
     let failed = r#"wazzup_sweeps_total{account="acme",result="failed"}"#;
@@ -278,7 +278,7 @@ async fn red_since_survives_a_restart_of_the_exporter() {
     let before = first.until("red", |samples| samples.contains_key(since)).await;
     // What was shown is on disk once the sweep after it has begun.
     let seen = first.api.counts().total;
-    first.api_until("another sweep", |log| log.total() > seen + 2).await;
+    first.api_until("another sweep", |log| log.total > seen + 2).await;
     first.stop().await;
     api.set("acme", "u1", 14, "red").unwrap();
     let second = World::start_in(api, &yaml, storage).await;
@@ -370,7 +370,7 @@ async fn a_token_that_names_another_account_within_a_sweep_books_nothing_under_t
     let config = config::load(&file, Permissions { token_command: true }).unwrap();
     let world = World::start_config(api, config, None).await;
     // Regular sweeps are spread over 3.2 s, and the token is renewed at least once in each.
-    world.api_until("the second sweep", |log| log.total() > USERS as u64 + 2).await;
+    world.api_until("the second sweep", |log| log.total > USERS as u64 + 2).await;
     write_private(&token, &token_naming("10000002"));
     let shown = |samples: &Samples, family: &str| -> Vec<u64> {
         let wanted = format!("{family}{{account=\"acme\"");

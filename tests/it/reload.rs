@@ -204,7 +204,7 @@ async fn a_new_token_is_used_at_once() {
     let filed = Filed::start(&["acme"], 2, "interval: 1h", None).await;
     // The first sweep of an account that has changed does not wait for its phase.
     filed.take(&filed.yaml.replace("interval: 1h", "interval: 2h")).await;
-    filed.world.api_until("the first sweep", |log| log.total() >= 2).await;
+    filed.world.api_until("the first sweep", |log| log.total >= 2).await;
     filed.take(&filed.yaml.replace("token-of-acme", "another-token")).await;
     filed.world.api_until("the new token", |log| log.status(401) >= 1).await;
     let failing = r#"wazzup_account_failing{account="acme",reason="unauthorized"}"#;
@@ -292,7 +292,7 @@ async fn a_hanging_account_holds_up_no_reload_and_comes_back_with_other_settings
     let red = counter("acme", "u19", "red");
     filed.world.until("figures", |samples| samples.contains_key(&red)).await;
     filed.world.api.add_fault("hang".parse().unwrap());
-    filed.world.api_until("hanging requests", |log| log.open() >= 2).await;
+    filed.world.api_until("hanging requests", |log| log.open >= 2).await;
     for region in ["north", "south", "west"] {
         let labels = format!("\n    labels: {{region: {region}}}\n    users:");
         filed.take(&filed.yaml.replace("\n    users:", &labels)).await;
@@ -302,7 +302,7 @@ async fn a_hanging_account_holds_up_no_reload_and_comes_back_with_other_settings
     }
     filed.world.api.clear_faults();
     let total = filed.world.api.counts().total;
-    filed.world.api_until("more sweeps", |log| log.total() >= total + 40).await;
+    filed.world.api_until("more sweeps", |log| log.total >= total + 40).await;
     let restarts = r#"wazzup_exporter_poller_restarts_total{account="acme"}"#;
     let samples = filed.world.scrape().await;
     assert_eq!(value(&samples, restarts), Some(0.0));

@@ -802,7 +802,7 @@ async fn other_settings_wait_for_a_reset_that_was_sent_and_show_nothing_from_bef
     assert_eq!((answer.0, &answer.1["code"]), (200, &json!("cleared")));
     world.until("figures", |all| unanswered(all, "red") == Some(0.0)).await;
     let asked = scene.api.counts().total;
-    world.api_until("more sweeps", |log| log.total() > asked + 12).await;
+    world.api_until("more sweeps", |log| log.total > asked + 12).await;
     assert_eq!(unanswered(&world.scrape().await, "red"), Some(0.0));
     world.stop().await;
     assert_eq!(scene.record()[..2], ["intent - -", "outcome cleared cleared"]);

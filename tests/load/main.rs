@@ -33,7 +33,7 @@ async fn a_large_account_is_read_without_one_429() {
     let yaml = configuration(&api, &url, &format!("interval: {seconds}s, concurrency: 64"));
     let yaml = yaml.replace("\n    users:", "\n    rate_limit: {share: 100%}\n    users:");
     let world = World::start_with(api, &yaml).await;
-    let swept = world.api.wait_until(|log| log.total() >= users as u64);
+    let swept = world.api.wait_until(|log| log.total >= users as u64);
     // The phase and the sweep take up to a minute each.
     tokio::time::timeout(4 * GUARD, swept).await.unwrap();
     let ok = r#"wazzup_sweeps_total{account="acme",result="ok"}"#;

@@ -272,10 +272,8 @@ async fn tokens_end_when_revoked() {
     assert_eq!(last.account.as_deref(), Some("white"), "it is known whose it was");
     assert_eq!(status(&served, access).await, 200);
     assert_eq!(request_token(&served, &exchange_body(&machine, "11111111")).await.status, 200);
-    served.simulator.revoke_refresh_tokens("label").unwrap();
-    assert_eq!(request_token(&served, &refresh_body(refresh)).await.status, 401);
-    assert_eq!(status(&served, access).await, 200);
     served.simulator.revoke_tokens("label").unwrap();
+    assert_eq!(request_token(&served, &refresh_body(refresh)).await.status, 401);
     assert_eq!(status(&served, access).await, 401);
     assert!(served.simulator.live_refresh_tokens("label").unwrap().is_empty());
 }
@@ -403,7 +401,7 @@ async fn a_late_answer_has_had_its_effect_before() {
         _ = served.exchange(&request) => panic!("answered"),
         spent = timeout(DEADLINE, spent) => spent.unwrap(),
     }
-    timeout(DEADLINE, simulator.wait_until(|log| log.open() == 0)).await.unwrap();
+    timeout(DEADLINE, simulator.wait_until(|log| log.open == 0)).await.unwrap();
     assert_eq!(simulator.log()[0].status, None);
 }
 
