@@ -37,9 +37,12 @@ clippy: ## Fails on warnings
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	$(CARGO) clippy --locked --test e2e --test load --test soak -- -D warnings
 
-# Tests of the first command wait more than they compute: twice as many at once take half the time.
+# Compiled at once, so that no processor waits for the last target of a command. Tests wait more than they compute: twice
+# as many at once as there are processors take half the time.
+test: export RUST_TEST_THREADS ?= $(shell echo $$((2 * $$(nproc))))
 test: setup ## Runs all tests; plain `cargo test` runs those that need only Rust
-	RUST_TEST_THREADS=$$((2 * $$(nproc))) $(CARGO) test --locked
+	$(CARGO) test --locked --no-run --lib --bins --test it --test e2e --test load --test soak
+	$(CARGO) test --locked
 	$(CARGO) test --locked --test e2e
 	$(CARGO) test --locked --test load -- --nocapture
 	SOAK_SECONDS=$${SOAK_SECONDS:-15} SOAK_USERS=$${SOAK_USERS:-200} $(CARGO) test --locked --test soak
