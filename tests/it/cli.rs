@@ -9,7 +9,7 @@ use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use super::support::exporter::{Exporter, command, config_flag};
 use super::support::files::write_config;
 use super::support::samples::{Samples, value};
-use super::support::upstream::{configuration, serve, still};
+use super::support::upstream::{configuration, serve, still, wide};
 use super::support::wait::guard;
 
 pub(crate) fn run(arguments: &[&str]) -> Output {
@@ -165,7 +165,7 @@ async fn a_signal_in_the_middle_of_a_hanging_sweep_ends_the_daemon_within_two_se
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_signal_aborts() {
-    let (api, url) = serve(still(&["acme"], 60_000)).await;
+    let (api, url) = serve(wide(5_000)).await;
     let folder = tempfile::tempdir().unwrap();
     let yaml = configuration(&api, &url, "interval: 24h");
     let daemon = Exporter::start(&[&config_flag(&write_config(folder.path(), &yaml))]);

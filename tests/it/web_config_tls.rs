@@ -25,7 +25,7 @@ use super::support::exporter::{Exporter, command, config_flag};
 use super::support::files::write_config;
 use super::support::http::client;
 use super::support::pki::{Pair, Pki, authority, host, self_signed};
-use super::support::upstream::{configuration, serve, still};
+use super::support::upstream::{configuration, serve, still, wide};
 use super::support::wait::guard;
 use super::web_config::{ALICE, Guarded, send, tls, users};
 
@@ -409,7 +409,7 @@ async fn http_2_is_spoken_unless_it_is_turned_off() {
 
 #[tokio::test]
 async fn clients_of_http_2_that_do_not_read_keep_no_others_out() {
-    let guarded = Guarded::start_with(Pki::new(), &tls(""), still(&["acme"], 20_000)).await;
+    let guarded = Guarded::start_with(Pki::new(), &tls(""), wide(5_000)).await;
     for path in ["/metrics", "/api/v1/status"] {
         let slow = guarded.trusting().http2_initial_stream_window_size(1).build().unwrap();
         let mut stuck = Vec::new();
@@ -431,7 +431,7 @@ async fn clients_of_http_2_that_do_not_read_keep_no_others_out() {
 async fn a_scrape_in_flight_is_finished_before_the_end() {
     for http2 in [true, false] {
         let yaml = format!("{}http_server_config: {{http2: {http2}}}\n", tls(""));
-        let guarded = Guarded::start_with(Pki::new(), &yaml, still(&["acme"], 20_000)).await;
+        let guarded = Guarded::start_with(Pki::new(), &yaml, wide(5_000)).await;
         let answer = send(&guarded.client(), &guarded.url("/metrics"), "GET", None).await;
         let length = answer.content_length().unwrap();
         assert!(length > 1_000_000, "{length}");

@@ -40,3 +40,15 @@ pub(crate) fn still(accounts: &[&str], users: usize) -> Settings {
         ..Settings::default()
     }
 }
+
+/// Such an account, `acme`, whose users have long names and labels: with so many that no buffer holds a document the
+/// configuration takes long.
+pub(crate) fn wide(users: usize) -> Settings {
+    let mut settings = still(&["acme"], users);
+    let label = |number| (format!("label_{number}"), "x".repeat(256));
+    settings.accounts[0].labels = (0..2).map(label).collect();
+    for user in &mut settings.accounts[0].users {
+        user.name = format!("{} {}", user.name, "x".repeat(180));
+    }
+    settings
+}
