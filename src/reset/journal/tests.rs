@@ -198,3 +198,19 @@ async fn a_state_of_a_newer_version_refuses_resets_and_is_left_untouched() {
     assert_eq!(fs::read_to_string(folder.path(STATE_FILE)).unwrap(), newer);
     assert_eq!(folder.log(), log, "no outcome is added to what is not understood");
 }
+
+#[tokio::test]
+async fn of_a_long_log_only_the_end_is_read() {
+    let folder = TestFolder::new();
+    let journal = folder.journal();
+    journal.open().await.unwrap();
+    journal.append(intent("a")).await.unwrap();
+    // In place of the readings of years.
+    let log = fs::OpenOptions::new().write(true).open(folder.path(AUDIT_FILE)).unwrap();
+    log.set_len(log.metadata().unwrap().len() + LOG_READ_MAX).unwrap();
+    drop(log);
+    for id in ["b", "c"] {
+        journal.append(intent(id)).await.unwrap();
+    }
+    assert_eq!(folder.journal().open().await.unwrap(), 2);
+}
