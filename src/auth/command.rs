@@ -17,11 +17,15 @@ use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use super::cached_token::ObtainedToken;
-use super::error::{CommandProblem, OUTPUT_MAX, TIME_LIMIT, TokenCommandError, TokenError};
+use super::error::TokenError;
 use super::token::{Claims, Token};
 use crate::clock::Stamp;
 use crate::text;
 
+/// How long a command may take.
+const TIME_LIMIT: Duration = Duration::from_secs(10);
+/// How much it may print; a JWT has about a thousand bytes.
+const OUTPUT_MAX: u64 = 64 * 1024;
 /// Longest line of standard error that is repeated, in characters.
 const ERROR_LINE_MAX: usize = 200;
 /// How much of its standard error is kept, in bytes.
@@ -38,6 +42,10 @@ const NOT_INHERITED: [&str; 6] = [
 ];
 /// Longest life of a token that makes sense; more is taken as this.
 const LIFE_MAX: Duration = Duration::from_hours(24 * 366);
+
+/// What is wrong with an output that is not [`Printed`].
+const MALFORMED: &str = "printed no {\"access_token\": \"…\", \"expires_in\": 3600} on standard output; expires_in may \
+                         be missing";
 
 /// What a command prints.
 #[derive(Deserialize)]
@@ -63,34 +71,38 @@ impl Drop for ProcessGroup {
 pub(super) async fn run(words: &[String]) -> Result<ObtainedToken, TokenError> {
     let asked = Stamp::now();
     let program = words.first().map_or("", String::as_str);
-    let failed = |problem| TokenCommandError { program: program.to_owned(), problem };
+    let failed = |problem| TokenError::Command { program: program.to_owned(), problem };
     let output = output(words).await.map_err(failed)?;
-    let printed = parse(&output, asked).ok_or_else(|| failed(CommandProblem::Malformed));
-    let (token, life) = printed?;
+    let (token, life) = parse(&output, asked).ok_or_else(|| failed(MALFORMED.to_owned()))?;
     let token = Token::new(&token, || format!("that token_command {program} printed"))?;
     Ok(ObtainedToken::new(token, asked, life))
 }
 
-/// What a command prints if it succeeds.
-async fn output(words: &[String]) -> Result<Vec<u8>, CommandProblem> {
-    let mut child = spawn(words)?;
+/// What a command prints if it succeeds; otherwise what went wrong.
+async fn output(words: &[String]) -> Result<Vec<u8>, String> {
+    let not_run = |error: io::Error| format!("cannot be run: {error}");
+    let mut child = spawn(words).map_err(not_run)?;
     let mut group = ProcessGroup(child.id().and_then(|id| Pid::from_raw(id.cast_signed())));
     let (status, output, error_line) = match timeout(TIME_LIMIT, wait(&mut child)).await {
-        Err(_) => return Err(CommandProblem::TimedOut),
+        Ok(Ok(ended)) => ended,
         Ok(Err(error)) if error.kind() == io::ErrorKind::FileTooLarge => {
-            return Err(CommandProblem::TooLong);
+            return Err(format!("printed more than {} KiB and was killed", OUTPUT_MAX >> 10));
         }
-        Ok(ended) => ended?,
+        Ok(Err(error)) => return Err(not_run(error)),
+        Err(_) => {
+            return Err(format!("took longer than {} s and was killed", TIME_LIMIT.as_secs()));
+        }
     };
     group.0 = None;
     if status.success() { Ok(output) } else { Err(failure(status, &error_line)) }
 }
 
-/// What a program says that has failed.
-fn failure(status: ExitStatus, error_line: &[u8]) -> CommandProblem {
+/// What a program says that has failed: the first line that it printed to standard error, cut and cleaned.
+fn failure(status: ExitStatus, error_line: &[u8]) -> String {
     let error_line = String::from_utf8_lossy(error_line);
     let error_line = text::one_line(error_line.lines().next().unwrap_or_default(), ERROR_LINE_MAX);
-    CommandProblem::Failed(status, error_line)
+    let separator = if error_line.is_empty() { "" } else { ": " };
+    format!("failed, {status}{separator}{error_line}")
 }
 
 fn spawn(words: &[String]) -> io::Result<Child> {

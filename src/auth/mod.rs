@@ -18,7 +18,7 @@ mod secret_file;
 mod source;
 mod token;
 
-pub use self::error::{CommandProblem, LoginReason, TokenCommandError, TokenError};
+pub use self::error::{LoginReason, TokenError};
 #[cfg(fuzzing)]
 pub use self::journal::uses_stored_tokens;
 pub use self::registry::Tokens;
