@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use tracing::{info, warn};
 
 use super::actor::Poller;
-use super::full_read::{FullReadError, Readings};
+use super::full_read::{Readings, slow};
 use crate::account::UserId;
 use crate::api::{ClearOutcome, SingleUseClient};
 use crate::auth::Token;
@@ -34,6 +34,15 @@ pub struct BeforeReset {
     client: SingleUseClient,
 }
 
+/// Why not every user was read before a reset.
+#[derive(Debug)]
+pub enum FullReadError {
+    /// One cannot be read, or the list of them, for this reason.
+    Incomplete(String),
+    /// The poller is to stop.
+    Stopped,
+}
+
 impl HeldPoller {
     /// Hands over a poller, which is to be given back to `back`.
     pub(super) fn new(poller: Poller, back: oneshot::Sender<Poller>, stop: Shutdown) -> Self {
@@ -56,12 +65,12 @@ impl HeldPoller {
         let read = async {
             let (readings, token) = poller.read_all_users().await?;
             let client = timeout(CLIENT_TIMEOUT, poller.client.single_use_client()).await;
-            let client = client.map_err(|_| FullReadError::Slow(CLIENT_TIMEOUT))?;
-            let client = client.map_err(FullReadError::Client)?;
+            let client =
+                client.map_err(|_| slow(CLIENT_TIMEOUT))?.map_err(|error| error.to_string())?;
             Ok(BeforeReset { readings, token, client })
         };
         tokio::select! {
-            read = read => read,
+            read = read => read.map_err(FullReadError::Incomplete),
             () = stop.wait() => Err(FullReadError::Stopped),
         }
     }
@@ -94,7 +103,7 @@ impl HeldPoller {
     ) -> Option<Readings> {
         let poller = self.poller();
         let read = async {
-            let token = poller.client.token().await?;
+            let token = poller.client.token().await.map_err(|error| error.to_string())?;
             Ok(poller.read_in_time(token, users).await?.0)
         };
         let read = tokio::select! {
@@ -102,7 +111,7 @@ impl HeldPoller {
             () = shutdown.wait() => return None,
         };
         let account = &poller.account().name;
-        let failed = |error: &FullReadError| {
+        let failed = |error: &String| {
             warn!(%account, "not every user could be read after the reset: {error}");
         };
         read.inspect_err(failed).ok()

@@ -31,8 +31,8 @@ mod sweep_progress;
 mod users;
 
 pub use self::actor::{PUBLISH_PERIOD, Poller};
-pub use self::full_read::{FullReadError, Readings};
-pub use self::held::{BeforeReset, HeldPoller};
+pub use self::full_read::Readings;
+pub use self::held::{BeforeReset, FullReadError, HeldPoller};
 #[cfg(fuzzing)]
 pub use self::persist::uses_saved_trends;
 pub use self::registry::{PollerHandle, Registry};

@@ -117,7 +117,7 @@ pub(super) fn availability(
 pub(super) fn complete<T>(read: Result<T, FullReadError>) -> Result<T, Refusal> {
     read.map_err(|error| match error {
         FullReadError::Stopped => Refusal::POLLER_ENDED,
-        error => Refusal::IncompleteReading(error.to_string()),
+        FullReadError::Incomplete(reason) => Refusal::IncompleteReading(reason),
     })
 }
 

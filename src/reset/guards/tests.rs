@@ -129,7 +129,8 @@ fn refusal_of(failing: usize) -> Option<RefusalCode> {
         let body = request("acme", Some(&id()), Some(content_type), body)?;
         availability(fails(4), fails(5), fails(6).then(wait))?;
         let counted = figures(600, 300, if fails(8) { 101 } else { 100 });
-        let read = if fails(7) { Err(FullReadError::Empty) } else { Ok(counted) };
+        let read =
+            if fails(7) { Err(FullReadError::Incomplete("2".to_owned())) } else { Ok(counted) };
         unanswered(&complete(read)?, 1000, body.expected_unanswered)
     };
     whole().err().map(|refusal: Refusal| refusal.code())
@@ -196,5 +197,5 @@ fn every_refusal_says_what_to_do_and_how_long_to_wait() {
 fn a_poller_that_is_to_stop_is_no_failure_of_a_user() {
     let code = |error| complete::<()>(Err(error)).unwrap_err().code();
     assert_eq!(code(FullReadError::Stopped), RefusalCode::Interrupted);
-    assert_eq!(code(FullReadError::Empty), RefusalCode::IncompleteReading);
+    assert_eq!(code(FullReadError::Incomplete("2".to_owned())), RefusalCode::IncompleteReading);
 }
