@@ -63,7 +63,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     // One way of reading YAML with located errors, for two kinds of files.
     ("problems", &["text"]),
     ("config", &["account", "files", "net", "problems", "schedule", "text"]),
-    ("web_config", &["files", "problems"]),
+    // How secrets are hidden in debug output.
+    ("web_config", &["files", "problems", "text"]),
     ("snapshot", &["account", "blocking", "channel", "clock", "counter", "metrics"]),
     // Documents are made away from the async threads.
     ("exposition", &["account", "blocking", "channel", "clock", "counter", "metrics", "snapshot"]),
