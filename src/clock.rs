@@ -7,6 +7,7 @@
 //! wall clock when that is set ([`Stamp::unix_at`]), and does not jitter with it in between.
 //! Pure code takes stamps as values; code that does I/O calls [`Stamp::now`].
 
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -126,9 +127,12 @@ fn nanos(duration: Duration) -> i64 {
 
 /// An id of this boot of the machine, so that uptimes can be compared across processes;
 /// `None` where the system has none.
-pub fn boot() -> Option<String> {
-    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-    Some(id.trim().to_owned()).filter(|id| !id.is_empty())
+pub fn boot() -> Option<&'static str> {
+    static BOOT: LazyLock<Option<String>> = LazyLock::new(|| {
+        let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        Some(id.trim().to_owned()).filter(|id| !id.is_empty())
+    });
+    BOOT.as_deref()
 }
 
 fn read(clock: ClockId) -> Duration {

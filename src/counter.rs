@@ -89,6 +89,14 @@ pub struct StoredTrend {
     pub at: u64,
 }
 
+impl StoredTrend {
+    /// Moves its times by so many milliseconds.
+    pub fn shift(&mut self, by: i64) {
+        self.at = self.at.saturating_add_signed(by);
+        self.red_since = self.red_since.map(|since| since.saturating_add_signed(by));
+    }
+}
+
 impl CounterType {
     /// The value of the label `type`.
     pub fn label(self) -> &'static str {

@@ -14,7 +14,7 @@ use tracing::warn;
 
 use super::identity::AccountIdentity;
 use crate::account::{Account, AccountId, AccountName, Api};
-use crate::clock::Stamp;
+use crate::clock::{self, Stamp};
 use crate::counter::StoredTrend;
 use crate::storage::{
     AccountFiles, AccountFolder, AccountStore, StateError, Storage, StorageError, parse_state,
@@ -54,11 +54,52 @@ pub(super) struct SavedTrends {
     /// Whose they are: name and token may be given to another account.
     #[serde(default, rename = "identity")]
     pub(super) account: AccountIdentity,
+    /// By which wall clock the times are.
+    #[serde(flatten)]
+    clock: SavedClock,
     /// By user id.
     pub(super) users: BTreeMap<String, StoredTrend>,
 }
 
+/// The wall clock, which may be set before the trends are read again.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct SavedClock {
+    /// Which boot of the machine it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    boot: Option<String>,
+    /// The wall clock minus the clock for ages, in milliseconds.
+    #[serde(default)]
+    offset_ms: i64,
+}
+
+impl SavedClock {
+    fn of(now: Stamp) -> Self {
+        let boot = clock::boot().map(str::to_owned);
+        Self { boot, offset_ms: (now.offset() / 1_000_000) as i64 }
+    }
+}
+
 impl SavedTrends {
+    /// The trends of these users, with times by the wall clock as it is `now`.
+    pub(super) fn new(
+        account: AccountIdentity,
+        users: impl Iterator<Item = (String, StoredTrend)>,
+        now: Stamp,
+    ) -> Self {
+        Self { account, clock: SavedClock::of(now), users: users.collect() }
+    }
+
+    /// The same with times by the wall clock as it is `now`. After another boot nothing shows how it was set.
+    fn by_the_clock_of(mut self, now: Stamp) -> Self {
+        let clock = SavedClock::of(now);
+        if self.clock.boot.is_some() && self.clock.boot == clock.boot {
+            let set_by = clock.offset_ms.saturating_sub(self.clock.offset_ms);
+            self.users.values_mut().for_each(|trend| trend.shift(set_by));
+            self.clock = clock;
+        }
+        self
+    }
+
     /// The saved trend of a user, if it belongs to this account.
     pub(super) fn of(&self, account: &AccountIdentity, user: &str) -> Option<StoredTrend> {
         self.users.get(user).copied().filter(|_| self.account.is_same(account))
@@ -121,7 +162,7 @@ impl TrendFile {
         };
         match content.map(|content| content.map(|bytes| parse_state(&bytes, VERSION))) {
             Ok(None) => SavedTrends::default(),
-            Ok(Some(Ok(saved))) => saved,
+            Ok(Some(Ok(saved))) => SavedTrends::by_the_clock_of(saved, Stamp::now()),
             Ok(Some(Err(error))) => {
                 warn!(%account, "continuing without the content of {file}: {error}");
                 self.newer = matches!(error, StateError::Newer { .. });
@@ -202,7 +243,8 @@ mod tests {
         let own = AccountIdentity::new(&account, None);
         let trend =
             StoredTrend { red_since: Some(1_759_499_127_045), red: 7, at: 1_759_499_187_000 };
-        let saved = SavedTrends { account: own.clone(), users: [("1".to_owned(), trend)].into() };
+        let users = [("1".to_owned(), trend)].into_iter();
+        let saved = SavedTrends::new(own.clone(), users, Stamp::now());
         let text = state_bytes(&saved, VERSION).unwrap();
         let read: SavedTrends = parse_state(&text, VERSION).unwrap();
         assert_eq!(read.of(&own, "1"), Some(trend));
@@ -215,7 +257,30 @@ mod tests {
         let at = 1_759_499_187_000;
         let trend = StoredTrend { red_since: Some(at), red: 7, at };
         let account = AccountIdentity::new(account, None);
-        SavedTrends { account, users: [("1".to_owned(), trend)].into() }
+        SavedTrends::new(account, [("1".to_owned(), trend)].into_iter(), Stamp::now())
+    }
+
+    #[test]
+    fn a_wall_clock_that_was_set_since_changes_no_age() {
+        let saved = some_trends(&fixture("acme", &["1"]));
+        let times = |saved: &SavedTrends| {
+            saved
+                .users
+                .values()
+                .map(|trend| (trend.red_since.unwrap(), trend.at))
+                .collect::<Vec<_>>()
+        };
+        let now = Stamp::now();
+        let set = Stamp { unix: now.unix - Duration::from_secs(18), ..now };
+        let expected: Vec<_> =
+            times(&saved).into_iter().map(|(since, at)| (since - 18_000, at - 18_000)).collect();
+        let within_this_boot = saved.clone().by_the_clock_of(set);
+        let shifted = times(&within_this_boot);
+        assert!(shifted[0].0.abs_diff(expected[0].0) < 1_500, "{shifted:?} {expected:?}");
+        assert!(shifted[0].1.abs_diff(expected[0].1) < 1_500, "{shifted:?} {expected:?}");
+        let clock = SavedClock { boot: Some("another".to_owned()), ..saved.clock.clone() };
+        let of_another = SavedTrends { clock, ..saved.clone() }.by_the_clock_of(set);
+        assert_eq!(times(&of_another), times(&saved));
     }
 
     #[tokio::test]

@@ -154,7 +154,7 @@ impl PollState {
         let trends = self.users.iter();
         let trends =
             trends.filter_map(|user| Some((user.user.id.to_string(), user.trend.to_stored(now)?)));
-        Some(SavedTrends { account, users: trends.collect() })
+        Some(SavedTrends::new(account, trends, now))
     }
 
     /// Records a good reading.

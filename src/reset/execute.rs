@@ -121,7 +121,8 @@ impl Execution<'_> {
 
     /// Records that the request is about to be sent; the cooldown holds from then on. Returns the reset's id.
     async fn write_intent(&self, body: &RequestBody, before: &Readings) -> Result<String, Refusal> {
-        let mark = CooldownMark::new(Stamp::now(), clock::boot(), self.limits.cooldown);
+        let boot = clock::boot().map(str::to_owned);
+        let mark = CooldownMark::new(Stamp::now(), boot, self.limits.cooldown);
         let line = self.line(AuditKind::Intent, body, before);
         let id = line.id.clone();
         let intent = AuditLine { mark: Some(mark.clone()), ..line };

@@ -83,7 +83,7 @@ struct Loaded {
 pub fn uses_last_reset(bytes: &[u8]) -> bool {
     let Ok(state) = parse_state::<State>(bytes, VERSION) else { return false };
     let (now, boot) = (Stamp::now(), clock::boot());
-    for boot in [None, boot.as_deref()] {
+    for boot in [None, boot] {
         let _ = state.mark.cooldown(now, boot).left(Duration::from_hours(1), now);
     }
     true
@@ -128,7 +128,7 @@ impl ResetJournal {
         intent: AuditLine,
     ) -> Result<(), JournalError> {
         let files = self.files()?;
-        let cooldown = mark.cooldown(Stamp::now(), clock::boot().as_deref());
+        let cooldown = mark.cooldown(Stamp::now(), clock::boot());
         let state = state_bytes(&State { id: intent.id.clone(), mark }, VERSION)?;
         // In memory it holds even if the disk fails in between.
         if let Some(loaded) = lock(&self.loaded).as_mut() {
@@ -204,7 +204,7 @@ impl Loaded {
         let marks = marks_of(&history);
         let (now, boot) = (Stamp::now(), clock::boot());
         let known = state.map(|state| state.mark).into_iter().chain(from_log);
-        let cooldowns = known.map(|mark| mark.cooldown(now, boot.as_deref())).collect();
+        let cooldowns = known.map(|mark| mark.cooldown(now, boot)).collect();
         Ok(Self { cooldowns, marks, unresolved: history.open.len() })
     }
 }

@@ -30,7 +30,7 @@ impl TestFolder {
 }
 
 fn mark() -> CooldownMark {
-    CooldownMark::new(Stamp::now(), clock::boot(), HOUR)
+    CooldownMark::new(Stamp::now(), clock::boot().map(str::to_owned), HOUR)
 }
 
 fn intent(id: &str) -> AuditLine {
