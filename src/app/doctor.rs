@@ -67,7 +67,7 @@ async fn examine_account(
     user: Option<&UserId>,
 ) -> Result<Diagnosis, BuildError> {
     let client = components.client(&account, &Arc::new(Tally::default()))?;
-    let mut diagnosis = examine(&client, &account).await;
+    let mut diagnosis = examine(&client, &account, user).await;
     if let Some(user) = user {
         let mut report = examine_user(&client, user).await;
         report.series = series(components, &account, user).await?;

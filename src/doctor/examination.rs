@@ -26,8 +26,8 @@ pub(super) struct Examination<'a> {
     pub(super) durations: Vec<Duration>,
 }
 
-/// Examines an account.
-pub async fn examine(client: &Client, account: &Account) -> Diagnosis {
+/// Examines an account, and of its users `asked` first, if it is given.
+pub async fn examine(client: &Client, account: &Account, asked: Option<&UserId>) -> Diagnosis {
     let mut examination = Examination {
         client,
         account,
@@ -39,7 +39,7 @@ pub async fn examine(client: &Client, account: &Account) -> Diagnosis {
         invalid_ids: 0,
         durations: Vec::new(),
     };
-    examination.examine().await;
+    examination.examine(asked).await;
     Diagnosis {
         account: account.name.to_string(),
         api: if account.api == Api::V2 { "v2" } else { "v3" },
@@ -79,12 +79,12 @@ pub async fn examine_user(client: &Client, user: &UserId) -> UserReport {
 }
 
 impl Examination<'_> {
-    async fn examine(&mut self) {
+    async fn examine(&mut self, asked: Option<&UserId>) {
         if !self.check_host().await || !self.check_token().await || !self.check_channels().await {
             return;
         }
         self.check_webhooks().await;
-        self.check_users().await;
+        self.check_users(asked).await;
         self.check_limit();
         self.check_skipped();
     }

@@ -3,6 +3,8 @@
 
 use std::collections::HashSet;
 
+use futures_util::stream::{self, StreamExt as _};
+
 use super::account::{SKEW_MAX, answer_remedy};
 use super::examination::Examination;
 use super::report::{Check, Findings, named};
@@ -11,12 +13,23 @@ use crate::api::{CounterResponse, ListedUser};
 use crate::channel::Role;
 use crate::metrics::Outcome;
 use crate::snapshot::UntrustedReason;
+use crate::transport::Error;
 
-/// Limit of users that are queried one by one.
+/// Most users whose counters are read.
 const QUERIED_MAX: usize = 50;
 
+/// The users whose counters are not good.
+#[derive(Default)]
+struct Counters {
+    unknown: Vec<String>,
+    untyped: Vec<String>,
+    failed: Vec<String>,
+    /// Why the first of them has failed.
+    failure: Option<Error>,
+}
+
 impl Examination<'_> {
-    pub(super) async fn check_users(&mut self) {
+    pub(super) async fn check_users(&mut self, asked: Option<&UserId>) {
         let listed = self.timed(self.client.users()).await;
         let forbidden = matches!(&listed, Err(error) if error.outcome() == Outcome::Forbidden);
         match listed {
@@ -40,7 +53,7 @@ impl Examination<'_> {
             }
         }
         if self.check_one_counter(forbidden).await {
-            let unknown = self.check_unknown_users().await;
+            let unknown = self.check_counters(asked).await;
             self.check_roles(&unknown).await;
         }
     }
@@ -93,37 +106,65 @@ impl Examination<'_> {
         self.account.api == Api::V3 && given
     }
 
-    /// Configured users that the account does not have. A user missing from the list is queried, in case
-    /// the list is not complete.
-    async fn check_unknown_users(&mut self) -> Vec<String> {
-        let configured = self.account.users.iter().map(|user| &user.id);
-        let missing = configured.filter(|id| !self.listed.contains(id.as_str()));
-        let missing: Vec<&UserId> = missing.collect();
-        let (mut unknown, mut unread) = (Vec::new(), Vec::new());
-        let Ok(token) = self.client.token().await else { return unknown };
-        for id in missing.iter().take(QUERIED_MAX) {
-            match self.client.counter(&token, id).await {
-                Ok(_) => {}
-                Err(error) if error.is_unknown_user() => unknown.push(id.to_string()),
-                Err(_) => unread.push(id.to_string()),
-            }
+    /// Reads counters, first those of `asked`, if it is given, and of users missing from the list, which may not
+    /// be complete. Returns the users that the account does not have.
+    async fn check_counters(&mut self, asked: Option<&UserId>) -> Vec<String> {
+        let polled = self.polled.iter().filter_map(|id| UserId::parse(id).ok());
+        let mut users: Vec<UserId> = polled.filter(|id| Some(id) != asked).collect();
+        users.sort_by_key(|id| self.listed.contains(id.as_str()));
+        users.splice(0..0, asked.cloned());
+        let count = users.len();
+        users.truncate(QUERIED_MAX);
+        let Counters { unknown, untyped, failed, failure } = self.read_counters(&users).await;
+        self.note_whether_users_exist(&unknown, &failed);
+        if let Some(error) = failure {
+            let words = format!("counters cannot be read: {}; {error}", named(&failed));
+            let remedy = answer_remedy(error.outcome());
+            self.findings.problem_of(failed, Check::Access, words, remedy);
         }
-        self.note_whether_users_exist(&unknown, &unread, missing.len());
+        if !untyped.is_empty() {
+            let words = format!("counters of a type that is not known here: {}", named(&untyped));
+            let remedy = UntrustedReason::UnknownType.remedy();
+            self.findings.problem_of(untyped, Check::Access, words, remedy);
+        }
+        if count > QUERIED_MAX {
+            let words = format!("only {QUERIED_MAX} of {count} counters were read");
+            self.findings.unknown(Check::Access, words);
+        }
         unknown
     }
 
-    /// Notes whether all configured users exist; so many are `missing` from the list.
-    fn note_whether_users_exist(&mut self, unknown: &[String], unread: &[String], missing: usize) {
+    async fn read_counters(&self, users: &[UserId]) -> Counters {
+        let mut counters = Counters::default();
+        let Ok(token) = self.client.token().await else { return counters };
+        let read = users.iter().map(|id| self.client.counter(&token, id));
+        let read = stream::iter(read).buffered(self.account.poll.concurrency);
+        let mut read = read.zip(stream::iter(users));
+        while let Some((answer, user)) = read.next().await {
+            match answer {
+                Ok(counter) if counter.reading.values().other.is_none() => {}
+                Ok(_) => counters.untyped.push(user.to_string()),
+                Err(error) if error.is_unknown_user() => counters.unknown.push(user.to_string()),
+                Err(error) => {
+                    counters.failed.push(user.to_string());
+                    counters.failure.get_or_insert(error);
+                }
+            }
+        }
+        counters
+    }
+
+    /// Notes whether all configured users exist.
+    fn note_whether_users_exist(&mut self, unknown: &[String], failed: &[String]) {
         let count = self.account.users.len();
+        let unlisted = failed.iter().filter(|id| !self.listed.contains(*id)).cloned();
+        let unread: Vec<String> = unlisted.collect();
         if !unknown.is_empty() {
-            let words = format!("configured, but not users of the account: {}", named(unknown));
+            let words = format!("not users of the account: {}", named(unknown));
             let remedy = UntrustedReason::UnknownUser.remedy();
             self.findings.problem_of(unknown.to_vec(), Check::Users, words, remedy);
         } else if !unread.is_empty() {
-            let words = format!("it is not known whether these exist: {}", named(unread));
-            self.findings.unknown(Check::Users, words);
-        } else if missing > QUERIED_MAX {
-            let words = format!("only {QUERIED_MAX} of {count} were queried");
+            let words = format!("it is not known whether these exist: {}", named(&unread));
             self.findings.unknown(Check::Users, words);
         } else if count == 0 {
             self.findings.ok(Check::Users, format!("{} users are found", self.polled.len()));

@@ -271,9 +271,9 @@ mod tests {
                 .collect::<Vec<_>>()
         };
         let now = Stamp::now();
-        let set = Stamp { unix: now.unix - Duration::from_secs(18), ..now };
+        let set = Stamp { unix: now.unix + Duration::from_secs(18), ..now };
         let expected: Vec<_> =
-            times(&saved).into_iter().map(|(since, at)| (since - 18_000, at - 18_000)).collect();
+            times(&saved).into_iter().map(|(since, at)| (since + 18_000, at + 18_000)).collect();
         let within_this_boot = saved.clone().by_the_clock_of(set);
         let shifted = times(&within_this_boot);
         assert!(shifted[0].0.abs_diff(expected[0].0) < 1_500, "{shifted:?} {expected:?}");

@@ -237,6 +237,26 @@ async fn a_user_who_is_not_listed_and_cannot_be_read_is_not_said_to_exist() {
 }
 
 #[tokio::test]
+async fn a_counter_that_fails_beside_good_ones_is_a_problem_whether_its_user_is_named_or_not() {
+    for (fault, words) in [
+        ("status=500,user=2", "counters cannot be read: 2; upstream answered 500"),
+        ("malformed,user=2", "counters cannot be read: 2; "),
+        (r#"user=2,body={"data":{"counter":4,"type":"blue"}}"#, "is not known here: 2"),
+        ("status=404,user=2", "not users of the account: 2"),
+    ] {
+        for user in [None, Some("2")] {
+            let users = [("1", Role::SalesRep), ("2", Role::SalesRep), ("3", Role::SalesRep)];
+            let (api, url) = api(account(&users)).await;
+            api.add_fault(fault.parse().unwrap());
+            let keys = "users: [{id: '1'}, {id: '2'}, {id: '3'}]";
+            let diagnosis = examined(&yaml(&url, "a.simulated.token", keys), user).await;
+            assert!(!diagnosis.is_healthy(), "{diagnosis}");
+            assert!(diagnosis.to_string().contains(words), "{fault}: {diagnosis}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_server_that_answers_404_to_everything_is_not_taken_for_the_api() {
     let (api, url) = api(account(&[("1", Role::SalesRep)])).await;
     api.add_fault("empty=404".parse().unwrap());
