@@ -16,12 +16,13 @@ use rustix::process::{
 };
 use tokio::runtime::{Builder, Runtime};
 use tracing::warn;
+use wazzup_exporter::app::CommandError;
 use wazzup_exporter::systemd::{self, Sockets};
 
 use self::cli::command::Cli;
+use self::cli::help;
 use self::cli::logging::Log;
 use self::cli::output::print_line;
-use self::cli::{CommandError, help};
 
 /// How long blocking work (a rendering, a file read) may still run once everything else has ended.
 const LAST_WORK: Duration = Duration::from_millis(200);

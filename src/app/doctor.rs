@@ -5,10 +5,11 @@ use std::sync::Arc;
 use futures_util::stream::{self, StreamExt as _};
 
 use super::components::Components;
-use crate::account::{Account, InvalidName, Labels, User, UserId};
+use super::error::CommandError;
+use crate::account::{Account, Labels, User, UserId};
 use crate::auth::Tokens;
 use crate::clock::Stamp;
-use crate::config::{Config, NoSuchAccount};
+use crate::config::Config;
 use crate::doctor::{Diagnosis, examine, examine_user};
 use crate::exposition::{self, Format};
 use crate::health::Heartbeat;
@@ -20,20 +21,6 @@ use crate::transport::BuildError;
 
 /// Accounts that are examined concurrently.
 const AT_ONCE: usize = 8;
-
-/// Why there is no diagnosis.
-#[derive(Debug, thiserror::Error)]
-pub enum DiagnoseError {
-    /// The account is not configured.
-    #[error(transparent)]
-    UnknownAccount(#[from] NoSuchAccount),
-    /// The argument cannot be a user id.
-    #[error("the user's id {0}")]
-    InvalidUser(#[from] InvalidName),
-    /// The HTTP client cannot be set up.
-    #[error(transparent)]
-    Client(#[from] BuildError),
-}
 
 /// Examines all accounts of `shard`, or one of any shard, and there one user if given. Spends no refresh token that a
 /// daemon holds.
@@ -47,10 +34,11 @@ pub async fn diagnose(
     storage: Option<Storage>,
     account: Option<&str>,
     user: Option<&str>,
-) -> Result<Vec<Diagnosis>, DiagnoseError> {
-    let user = user.map(UserId::parse).transpose()?;
+) -> Result<Vec<Diagnosis>, CommandError> {
+    let user = user.map(UserId::parse).transpose();
+    let user = user.map_err(|error| CommandError::Usage(format!("the user's id {error}")))?;
     let wanted = match account {
-        Some(name) => vec![Arc::clone(config.account(name)?)],
+        Some(name) => vec![Arc::clone(config.account(name).map_err(CommandError::usage)?)],
         None => shard.own(&config.accounts),
     };
     let components = Components::new(&config, shard, Tokens::read_only(storage), None)?;

@@ -14,66 +14,16 @@ use std::sync::Arc;
 use secrecy::ExposeSecret as _;
 use tokio::sync::mpsc;
 
-use self::authorization::Authorization;
-pub use self::authorization::InvalidRedirect;
+use self::authorization::{Authorization, InvalidRedirect};
 use super::components::Components;
-use crate::account::{Account, Auth, Partner};
+use super::error::CommandError;
+use crate::account::{Account, AccountId, Auth, Partner};
 use crate::auth::{TokenError, Tokens};
 use crate::blocking;
-use crate::config::{Config, NoSuchAccount};
+use crate::config::Config;
 use crate::metrics::Tally;
 use crate::shard::Shard;
 use crate::storage::{StorageError, check_replace_file, replace_file};
-use crate::transport::BuildError;
-
-/// Why the login failed.
-#[derive(Debug, thiserror::Error)]
-pub enum LoginError {
-    /// The account is not configured.
-    #[error(transparent)]
-    UnknownAccount(#[from] NoSuchAccount),
-    /// Its token comes from elsewhere.
-    #[error("the account {0} needs no login: its auth is not oauth")]
-    NoLoginNeeded(String),
-    /// The refresh token could not be put where it belongs.
-    #[error("the refresh token cannot be stored: {}", without_remedy(.0))]
-    File(#[source] StorageError),
-    /// The HTTP client cannot be set up.
-    #[error(transparent)]
-    Client(#[from] BuildError),
-    /// The operating system gives no random numbers.
-    #[error("the operating system gives no random numbers")]
-    Random,
-    /// The customer or Wazzup24 refused.
-    #[error("{0}")]
-    Refused(InvalidRedirect),
-    /// Nothing more is typed.
-    #[error("the address at which the browser ended was not given; run the command again")]
-    NoAnswer,
-    /// Upstream does not take the code.
-    #[error(
-        "{0}\nA code works once and for a few minutes, and only if redirect_uri is written as it is \
-         registered with Wazzup24; run the command again"
-    )]
-    Code(#[source] TokenError),
-    /// There are no tokens for another reason.
-    #[error(transparent)]
-    Token(#[from] TokenError),
-    /// The browser was logged in elsewhere.
-    #[error(
-        "the browser was logged in to the account {found}, but {name} is {wanted}; nothing was stored. \
-         Log out of Wazzup24 in the browser, or open the address in a private window, and run the \
-         command again; if {found} is right, correct account_id"
-    )]
-    OtherAccount {
-        /// The account's name in the configuration.
-        name: String,
-        /// The account that the tokens belong to.
-        found: String,
-        /// The account that they should belong to.
-        wanted: String,
-    },
-}
 
 /// A login that is about to be made.
 pub struct Login {
@@ -84,28 +34,22 @@ pub struct Login {
     authorization: Authorization,
 }
 
-impl LoginError {
-    /// Whether the command line or the configuration is at fault.
-    pub fn is_of_usage(&self) -> bool {
-        matches!(self, Self::UnknownAccount(_) | Self::NoLoginNeeded(_))
-    }
-}
-
 impl Login {
     /// Prepares the login of an account; nothing is asked of upstream yet.
     ///
     /// # Errors
     /// When there is no such account, when it needs no login, and when its outcome could not be stored.
-    pub fn new(config: &Config, name: &str) -> Result<Self, LoginError> {
-        let account = config.account(name)?;
+    pub fn new(config: &Config, name: &str) -> Result<Self, CommandError> {
+        let account = config.account(name).map_err(CommandError::usage)?;
         let Auth::OAuth { partner, refresh_token_file } = &account.auth else {
-            return Err(LoginError::NoLoginNeeded(name.to_owned()));
+            let what = format!("the account {name} needs no login: its auth is not oauth");
+            return Err(CommandError::Usage(what));
         };
         let file = refresh_token_file.clone();
         // A code that cannot be stored would be wasted.
-        check_replace_file(&file).map_err(LoginError::File)?;
-        let redirect = partner.redirect_uri.clone().ok_or(TokenError::NoRedirect)?;
-        let authorization = Authorization::new(redirect).map_err(|_| LoginError::Random)?;
+        check_replace_file(&file).map_err(not_stored)?;
+        let redirect = partner.redirect_uri.clone().ok_or(TokenError::NoRedirect);
+        let authorization = Authorization::new(redirect.map_err(CommandError::runtime)?)?;
         let components = Components::new(config, &Shard::WHOLE, Tokens::read_only(None), None)?;
         let (account, partner) = (Arc::clone(account), Arc::clone(partner));
         Ok(Self { components, account, partner, file, authorization })
@@ -119,7 +63,7 @@ impl Login {
         self,
         typed: mpsc::Receiver<String>,
         say: &mut (dyn FnMut(&str) + Send),
-    ) -> Result<(), LoginError> {
+    ) -> Result<(), CommandError> {
         say(&self.instructions());
         let code = self.code(typed, say).await?;
         let http = self.components.transport.client_for(&self.account)?;
@@ -127,15 +71,18 @@ impl Login {
         let grant = (&code, &self.authorization.verifier);
         let redeemed =
             self.components.tokens.redeem(&self.account, &self.partner, asked_by, grant).await;
-        let (access, refresh) = redeemed.map_err(|error| {
-            let of_the_code = matches!(error, TokenError::CodeRefused(_));
-            if of_the_code { LoginError::Code(error) } else { error.into() }
+        let (access, refresh) = redeemed.map_err(|error| match error {
+            TokenError::CodeRefused(_) => CommandError::Runtime(format!(
+                "{error}\nA code works once and for a few minutes, and only if redirect_uri is \
+                 written as it is registered with Wazzup24; run the command again"
+            )),
+            error => CommandError::runtime(error),
         })?;
         self.check_owner(access.account(), say)?;
         let content = format!("{}\n", refresh.expose_secret());
         let file = self.file.clone();
         let stored = blocking::run(move || replace_file(&file, content.as_bytes())).await;
-        stored.map_err(LoginError::File)?;
+        stored.map_err(not_stored)?;
         say(&format!(
             "The refresh token is stored in {}. A running exporter takes it up by itself.",
             self.file.display()
@@ -165,16 +112,17 @@ impl Login {
         &self,
         mut typed: mpsc::Receiver<String>,
         say: &mut (dyn FnMut(&str) + Send),
-    ) -> Result<secrecy::SecretString, LoginError> {
+    ) -> Result<secrecy::SecretString, CommandError> {
         while let Some(line) = typed.recv().await {
             match self.authorization.code_in(&line) {
                 Ok(code) => return Ok(code),
-                Err(unfit) if unfit.is_final() => return Err(LoginError::Refused(unfit)),
+                Err(unfit) if unfit.is_final() => return Err(CommandError::runtime(unfit)),
                 Err(InvalidRedirect::Nothing) => {}
                 Err(unfit) => say(&format!("{unfit}. Try again:")),
             }
         }
-        Err(LoginError::NoAnswer)
+        let what = "the address at which the browser ended was not given; run the command again";
+        Err(CommandError::runtime(what))
     }
 
     /// Checks that the tokens belong to the account, as far as they name one.
@@ -182,15 +130,20 @@ impl Login {
         &self,
         found: Option<&str>,
         say: &mut (dyn FnMut(&str) + Send),
-    ) -> Result<(), LoginError> {
-        let wanted = self.account.account_id.as_ref().map(|id| id.as_str().to_owned());
+    ) -> Result<(), CommandError> {
+        let wanted = self.account.account_id.as_ref().map(AccountId::as_str);
         match (found, wanted) {
             (Some(found), Some(wanted)) if found == wanted => {
                 say(&format!("The tokens are of the account {found}, as configured."));
             }
             (Some(found), Some(wanted)) => {
-                let name = self.account.name.to_string();
-                return Err(LoginError::OtherAccount { name, found: found.to_owned(), wanted });
+                return Err(CommandError::Runtime(format!(
+                    "the browser was logged in to the account {found}, but {} is {wanted}; nothing \
+                     was stored. Log out of Wazzup24 in the browser, or open the address in a \
+                     private window, and run the command again; if {found} is right, correct \
+                     account_id",
+                    self.account.name
+                )));
             }
             (Some(found), None) => say(&format!(
                 "The tokens are of the account {found}. With account_id: \"{found}\" in the \
@@ -204,14 +157,16 @@ impl Login {
     }
 }
 
-/// What is wrong with a file that is not in the storage, for which storage errors have other advice.
-fn without_remedy(error: &StorageError) -> String {
-    match error {
+/// Why the refresh token cannot be put where it belongs: outside the storage, for which storage errors have
+/// other advice.
+fn not_stored(error: StorageError) -> CommandError {
+    let why = match error {
         StorageError::Io { action, path, source } => format!(
             "cannot {action} {}: {source}; refresh_token_file has to be in a folder in which this \
              user may replace files",
             path.display()
         ),
         error => error.to_string(),
-    }
+    };
+    CommandError::Runtime(format!("the refresh token cannot be stored: {why}"))
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 
 use super::components::Components;
+use super::error::CommandError;
 use crate::auth::Tokens;
 use crate::clock::Stamp;
 use crate::config::Config;
@@ -16,7 +17,6 @@ use crate::shard::Shard;
 use crate::snapshot::AccountView;
 use crate::storage::Storage;
 use crate::text;
-use crate::transport::BuildError;
 
 /// What one sweep of every account gave.
 pub struct PollReport {
@@ -35,7 +35,7 @@ pub async fn poll_once(
     config: Config,
     shard: &Shard,
     storage: Option<Storage>,
-) -> Result<PollReport, BuildError> {
+) -> Result<PollReport, CommandError> {
     let components = Components::new(&config, shard, Tokens::read_only(storage), None)?;
     let slots = shard.own(&config.accounts).into_iter();
     let slots: Vec<_> = slots.map(|account| Arc::new(poller::new_slot(account))).collect();

@@ -4,16 +4,17 @@
 //! admin listener, once.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::HeaderValue;
 use reqwest::{Certificate, Client};
 use secrecy::{ExposeSecret as _, SecretString};
-use serde_json::{Value, json};
+use serde_json::Value;
 use url::Url;
 
+use super::error::CommandError;
 use crate::files::{self, OpenFile};
 use crate::net::is_loopback;
 use crate::reset::{AUDIT_FILE, AuditKind, AuditLine, each_line};
@@ -28,29 +29,6 @@ const AUTHORITIES_MAX: u64 = 1 << 20;
 /// Time for a connection. The response takes as long as reading every counter.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What is asked of the daemon.
-#[derive(Debug, Clone)]
-pub struct ResetCommand {
-    /// Where the admin listener is.
-    pub url: Url,
-    /// The account's name.
-    pub account: String,
-    /// The account's reset token.
-    pub token: SecretString,
-    /// Wazzup's number of the account, as the person knows it.
-    pub confirm: String,
-    /// Why, for the audit log.
-    pub reason: Option<String>,
-    /// Whether to do everything but the reset.
-    pub dry_run: bool,
-    /// How many unanswered messages the person knows of.
-    pub expected_unanswered: Option<u64>,
-    /// The authority of the daemon's certificate, if the system does not know it.
-    pub ca_file: Option<PathBuf>,
-    /// Whether any certificate will do; on this machine only.
-    pub insecure: bool,
-}
-
 /// What the daemon said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResetAnswer {
@@ -59,89 +37,66 @@ pub struct ResetAnswer {
     document: Value,
 }
 
-/// Why there is no answer.
-#[derive(Debug, thiserror::Error)]
-pub enum ResetError {
-    /// The token cannot be sent.
-    #[error("the reset token contains a character that no token has; copy it again")]
-    Token,
-    /// The token could be read on the way, and be used to clear the account.
-    #[error("the reset token would go to {0} unencrypted; give an address with https")]
-    Unencrypted(String),
-    /// A certificate that is not checked is taken on this machine only.
-    #[error("--insecure is for addresses of this machine; give --ca-file for {0}")]
-    Insecure(String),
-    /// The certificates cannot be read.
-    #[error("{} does not hold the certificates of an authority: {problem}", path.display())]
-    Authority {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        problem: String,
-    },
-    /// The HTTP client could not be set up.
-    #[error(transparent)]
-    Client(#[from] BuildError),
-    /// There was no answer; the request may have arrived all the same.
-    #[error(
-        "no answer from {place}: {}. Is the exporter running with --web.enable-admin-api, and is this \
-         its --web.admin-listen-address? If it is, check wazzup-exporter reset --history before \
-         trying again",
-        causes(source)
-    )]
-    NoAnswer {
-        /// What was asked, without a login.
-        place: String,
-        /// Why.
-        source: reqwest::Error,
-    },
-    /// What answered is not the admin listener of an exporter.
-    #[error("{place} answered {status}, and not as an exporter does; check --url")]
-    Foreign {
-        /// What was asked, without a login.
-        place: String,
-        /// Its answer.
-        status: u16,
-    },
-}
-
-impl ResetError {
-    /// Whether the command line is at fault.
-    pub fn is_of_usage(&self) -> bool {
-        matches!(
-            self,
-            Self::Token | Self::Unencrypted(_) | Self::Insecure(_) | Self::Authority { .. }
-        )
+/// A client for the admin listener at `url`. The authority of its certificate is in `ca_file`, if the system does not
+/// know it; with `insecure` any certificate will do, on this machine only.
+///
+/// # Errors
+/// When the authority cannot be read, or when `url` is on another machine.
+pub fn reset_client(
+    url: &Url,
+    ca_file: Option<&Path>,
+    insecure: bool,
+) -> Result<Client, CommandError> {
+    let mut client = http_client()?.no_proxy().connect_timeout(CONNECT_TIMEOUT).http1_only();
+    if let Some(path) = ca_file {
+        client = client.tls_certs_only(authority(path)?);
     }
+    if insecure {
+        if !is_loopback(url) {
+            return Err(CommandError::Usage(format!(
+                "--insecure is for addresses of this machine; give --ca-file for {}",
+                place_of(url)
+            )));
+        }
+        client = client.tls_danger_accept_invalid_certs(true);
+    }
+    Ok(client.build().map_err(BuildError)?)
 }
 
-/// Asks a running daemon for a reset, once.
+/// Asks the daemon at `url` for a reset of an account, once; `order` is the body of the request.
 ///
 /// # Errors
 /// When there is no answer. A refusal is an answer.
-pub async fn request_reset(order: ResetCommand) -> Result<ResetAnswer, ResetError> {
-    let mut token =
-        HeaderValue::from_str(order.token.expose_secret()).map_err(|_| ResetError::Token)?;
+pub async fn request_reset(
+    client: &Client,
+    mut url: Url,
+    account: &str,
+    token: &SecretString,
+    order: &Value,
+) -> Result<ResetAnswer, CommandError> {
+    let mut token = HeaderValue::from_str(token.expose_secret()).map_err(|_| {
+        CommandError::usage("the reset token contains a character that no token has; copy it again")
+    })?;
     token.set_sensitive(true);
-    let mut url = order.url.clone();
-    let account = utf8_percent_encode(&order.account, NON_ALPHANUMERIC);
+    let account = utf8_percent_encode(account, NON_ALPHANUMERIC);
     let path = url.path().trim_end_matches('/').to_owned();
     url.set_path(&format!("{path}/api/v1/admin/accounts/{account}/reset"));
     let place = place_of(&url);
     if url.scheme() != "https" && !is_loopback(&url) {
-        return Err(ResetError::Unencrypted(place));
+        return Err(CommandError::Usage(format!(
+            "the reset token would go to {place} unencrypted; give an address with https"
+        )));
     }
-    let body = json!({
-        "confirm": order.confirm,
-        "reason": order.reason,
-        "dry_run": order.dry_run,
-        "expected_unanswered": order.expected_unanswered,
-    });
-    let request = client(&order)?.post(url).header("x-reset-token", token);
-    let request = request.header("content-type", "application/json").body(body.to_string());
-    let no_answer = |source: reqwest::Error| ResetError::NoAnswer {
-        place: place.clone(),
-        source: source.without_url(),
+    let request = client.post(url).header("x-reset-token", token);
+    let request = request.header("content-type", "application/json").body(order.to_string());
+    // The request may have arrived all the same.
+    let no_answer = |error: reqwest::Error| {
+        CommandError::Runtime(format!(
+            "no answer from {place}: {}. Is the exporter running with --web.enable-admin-api, and is \
+             this its --web.admin-listen-address? If it is, check wazzup-exporter reset --history \
+             before trying again",
+            causes(&error.without_url())
+        ))
     };
     let answer = request.send().await.map_err(no_answer)?;
     let status = answer.status().as_u16();
@@ -151,26 +106,18 @@ pub async fn request_reset(order: ResetCommand) -> Result<ResetAnswer, ResetErro
         Value::Object(fields) if fields.contains_key("code") => {
             Ok(ResetAnswer { status, document })
         }
-        _ => Err(ResetError::Foreign { place, status }),
+        _ => Err(CommandError::Runtime(format!(
+            "{place} answered {status}, and not as an exporter does; check --url"
+        ))),
     }
 }
 
-fn client(order: &ResetCommand) -> Result<Client, ResetError> {
-    let mut client = http_client()?.no_proxy().connect_timeout(CONNECT_TIMEOUT).http1_only();
-    if let Some(path) = &order.ca_file {
-        client = client.tls_certs_only(authority(path)?);
-    }
-    if order.insecure {
-        if !is_loopback(&order.url) {
-            return Err(ResetError::Insecure(place_of(&order.url)));
-        }
-        client = client.tls_danger_accept_invalid_certs(true);
-    }
-    Ok(client.build().map_err(BuildError)?)
-}
-
-fn authority(path: &Path) -> Result<Vec<Certificate>, ResetError> {
-    let failed = |problem: String| ResetError::Authority { path: path.to_owned(), problem };
+fn authority(path: &Path) -> Result<Vec<Certificate>, CommandError> {
+    let failed = |problem: String| {
+        let path = path.display();
+        let what = format!("{path} does not hold the certificates of an authority: {problem}");
+        CommandError::Usage(what)
+    };
     let bytes = OpenFile::any(path).and_then(|file| file.read(AUTHORITIES_MAX));
     let bytes = bytes.map_err(|error| failed(io::Error::from(error).to_string()))?;
     let bytes = bytes.ok_or_else(|| failed("it is too large".to_owned()))?;
@@ -272,6 +219,8 @@ fn history_line(account: &str, line: &AuditLine) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

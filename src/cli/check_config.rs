@@ -1,12 +1,13 @@
 //! `check-config`: everything that is wrong with the configuration and the web configuration.
 
+use wazzup_exporter::app::CommandError;
 use wazzup_exporter::config::{self, Config, ConfigError, Running};
 use wazzup_exporter::shard::{Shard, balance, cross_shard};
 use wazzup_exporter::storage::Storage;
 use wazzup_exporter::web_config::{self, WebConfig};
 
 use super::command::DaemonFlags;
-use super::output::{CommandError, print_line};
+use super::output::print_line;
 use super::startup;
 
 /// Most shards whose accounts are counted one by one.

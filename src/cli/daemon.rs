@@ -2,11 +2,10 @@
 
 use tokio::runtime::Handle;
 use tracing::warn;
-use wazzup_exporter::app::{Daemon, Options};
+use wazzup_exporter::app::{CommandError, Daemon, Options};
 use wazzup_exporter::systemd::{Notifier, Sockets};
 
 use super::command::DaemonFlags;
-use super::output::CommandError;
 use super::startup::{
     check_admin, load_shard, rename_warning, storage, until_signalled, web_options,
 };

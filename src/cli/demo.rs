@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::net::TcpListener;
-use wazzup_exporter::app::{Daemon, ListenAddress, Options, Prefix};
+use wazzup_exporter::app::{CommandError, Daemon, ListenAddress, Options, Prefix};
 use wazzup_exporter::config::{self, Config};
 use wazzup_exporter::simulator::{Settings, Simulator};
 use wazzup_exporter::systemd::Sockets;
 
 use super::command::DemoFlags;
 use super::flags::WebFlags;
-use super::output::{CommandError, print_line};
+use super::output::print_line;
 use super::startup::{until_signalled, web_options};
 
 /// Short enough to watch the counters move.

@@ -2,14 +2,14 @@
 
 use tracing::info;
 use wazzup_exporter::account::AccountName;
-use wazzup_exporter::app::{self, DiagnoseError};
+use wazzup_exporter::app::{self, CommandError};
 use wazzup_exporter::config::Config;
 use wazzup_exporter::doctor::Diagnosis;
 use wazzup_exporter::shard::Shard;
 use wazzup_exporter::storage::Storage;
 
 use super::command::DoctorFlags;
-use super::output::{CommandError, print_line};
+use super::output::print_line;
 
 pub(super) async fn run(
     config: Config,
@@ -23,11 +23,7 @@ pub(super) async fn run(
     {
         info!(%account, "the account belongs to {}; it is examined from here", shard.describe(owner));
     }
-    let diagnoses = app::diagnose(config, shard, storage, account, user).await;
-    let diagnoses = diagnoses.map_err(|error| match error {
-        DiagnoseError::Client(error) => CommandError::runtime(error),
-        error => CommandError::usage(error),
-    })?;
+    let diagnoses = app::diagnose(config, shard, storage, account, user).await?;
     let text = if flags.json {
         let well = diagnoses.iter().all(Diagnosis::is_healthy);
         let json = serde_json::json!({"ok": well, "accounts": diagnoses});

@@ -3,20 +3,17 @@
 use std::io::{BufRead as _, Read as _};
 
 use tokio::sync::mpsc;
-use wazzup_exporter::app::{Login, LoginError};
+use wazzup_exporter::app::{CommandError, Login};
 use wazzup_exporter::config::Config;
 
 use super::command::LoginFlags;
-use super::output::{CommandError, print_line};
+use super::output::print_line;
 
 /// Longest line that is read; browsers have addresses of some thousand characters at most.
 const LINE_MAX: u64 = 64 * 1024;
 
 pub(super) async fn run(config: &Config, flags: &LoginFlags) -> Result<(), CommandError> {
-    let failure = |error: LoginError| {
-        if error.is_of_usage() { CommandError::usage(error) } else { CommandError::runtime(error) }
-    };
-    let login = Login::new(config, &flags.account).map_err(failure)?;
+    let login = Login::new(config, &flags.account)?;
     let (sender, typed) = mpsc::channel(1);
     // Reading standard input cannot be interrupted; the thread ends with the process.
     std::thread::spawn(move || {
@@ -30,5 +27,5 @@ pub(super) async fn run(config: &Config, flags: &LoginFlags) -> Result<(), Comma
         }
     });
     let mut print = |text: &str| print_line(std::io::stdout(), text);
-    login.run(typed, &mut print).await.map_err(failure)
+    login.run(typed, &mut print).await
 }

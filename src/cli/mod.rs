@@ -21,11 +21,10 @@ mod simulator;
 mod startup;
 
 use tokio::runtime::Handle;
-use wazzup_exporter::app;
+use wazzup_exporter::app::{self, CommandError};
 use wazzup_exporter::systemd::Sockets;
 
 use self::command::{Cli, Command};
-pub(crate) use self::output::CommandError;
 use self::startup::{load, load_poll};
 
 /// Carries out the command; `sockets` are the listeners that systemd has opened, `polling` is the runtime in which a
@@ -49,9 +48,7 @@ pub(crate) async fn run(
         }
         Some(Command::Login(flags)) => login::run(&load(&flags.config)?, &flags).await,
         Some(Command::Reset(flags)) => reset::run(*flags).await,
-        Some(Command::Healthcheck(flags)) => {
-            app::healthcheck(flags.url, flags.insecure).await.map_err(CommandError::runtime)
-        }
+        Some(Command::Healthcheck(flags)) => app::healthcheck(flags.url, flags.insecure).await,
         Some(Command::Simulator(flags)) => simulator::run(*flags).await,
     }
 }

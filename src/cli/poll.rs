@@ -2,12 +2,10 @@
 
 use std::io::Write as _;
 
-use wazzup_exporter::app;
+use wazzup_exporter::app::{self, CommandError};
 use wazzup_exporter::config::Config;
 use wazzup_exporter::shard::Shard;
 use wazzup_exporter::storage::Storage;
-
-use super::output::CommandError;
 
 pub(super) async fn run(
     config: Config,
@@ -15,7 +13,7 @@ pub(super) async fn run(
     storage: Option<Storage>,
 ) -> Result<(), CommandError> {
     let broken = config.broken();
-    let report = app::poll_once(config, shard, storage).await.map_err(CommandError::runtime)?;
+    let report = app::poll_once(config, shard, storage).await?;
     match std::io::stdout().write_all(&report.exposition) {
         // The reader closed the pipe early, which is no failure.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}

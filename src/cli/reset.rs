@@ -3,15 +3,17 @@
 use std::io;
 use std::path::Path;
 
+use secrecy::SecretString;
+use serde_json::json;
 use wazzup_exporter::account::{Account, AccountId};
-use wazzup_exporter::app::{self, ResetCommand, ResetError};
+use wazzup_exporter::app::{self, CommandError};
 use wazzup_exporter::config::{self, Config};
 use wazzup_exporter::files::OpenFile;
 use wazzup_exporter::storage::AccountFolder;
 
 use super::command::ResetFlags;
 use super::flags::{ConfigFlags, StorageFolder};
-use super::output::{CommandError, print_line};
+use super::output::print_line;
 
 pub(super) async fn run(flags: ResetFlags) -> Result<(), CommandError> {
     let config = &flags.config;
@@ -25,21 +27,15 @@ pub(super) async fn run(flags: ResetFlags) -> Result<(), CommandError> {
         Some(path) => read_token(path)?,
         None => read_token(&configured_token(config, &account)?)?,
     };
-    let order = ResetCommand {
-        url: flags.url.map_or_else(|| flags.admin.url(), Ok).map_err(CommandError::Usage)?,
-        account,
-        token: token.into(),
-        confirm,
-        reason: flags.reason,
-        dry_run: flags.dry_run,
-        expected_unanswered: flags.expected_unanswered,
-        ca_file: flags.ca_file,
-        insecure: flags.insecure,
-    };
-    let failure = |error: ResetError| {
-        if error.is_of_usage() { CommandError::usage(error) } else { CommandError::runtime(error) }
-    };
-    let answer = app::request_reset(order).await.map_err(failure)?;
+    let url = flags.url.map_or_else(|| flags.admin.url(), Ok).map_err(CommandError::Usage)?;
+    let client = app::reset_client(&url, flags.ca_file.as_deref(), flags.insecure)?;
+    let order = json!({
+        "confirm": confirm,
+        "reason": flags.reason,
+        "dry_run": flags.dry_run,
+        "expected_unanswered": flags.expected_unanswered,
+    });
+    let answer = app::request_reset(&client, url, &account, &token, &order).await?;
     if answer.is_good() {
         print_line(io::stdout(), &answer.to_string());
         return Ok(());
@@ -69,13 +65,13 @@ fn configured_token(
     Ok(bounds.token_file)
 }
 
-fn read_token(path: &Path) -> Result<String, CommandError> {
+fn read_token(path: &Path) -> Result<SecretString, CommandError> {
     let text = OpenFile::any(path).and_then(|file| file.read_secret("a token"));
     let text = text.map_err(|error| {
         let (path, error) = (path.display(), io::Error::from(error));
         CommandError::Usage(format!("the reset token cannot be read from {path}: {error}"))
     })?;
-    Ok(text.trim().to_owned())
+    Ok(text.trim().into())
 }
 
 fn history(

@@ -4,10 +4,10 @@ use std::io::ErrorKind;
 use std::net::Ipv4Addr;
 use std::path::Path;
 
+use wazzup_exporter::app::CommandError;
 use wazzup_exporter::simulator::{AccountSpec, Settings, Simulator};
 
 use super::command::SimulatorFlags;
-use super::output::CommandError;
 use super::output::print_line;
 use super::startup::until_signalled;
 

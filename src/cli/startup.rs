@@ -2,7 +2,7 @@
 
 use tracing::{error, warn};
 use wazzup_exporter::account::Account;
-use wazzup_exporter::app::{self, Options};
+use wazzup_exporter::app::{self, CommandError, Options};
 use wazzup_exporter::config::{self, AccountCheck, Config, Running};
 use wazzup_exporter::shard::{Shard, cross_shard};
 use wazzup_exporter::shutdown::{Shutdown, Signals};
@@ -13,7 +13,6 @@ use wazzup_exporter::web_config::{self, WebConfig};
 
 use super::command::PollFlags;
 use super::flags::{ConfigFlags, ShardFlags, StorageFlags, WebFlags};
-use super::output::CommandError;
 
 /// How many accounts are named in a warning.
 const NAMES_SHOWN: usize = 10;

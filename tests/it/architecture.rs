@@ -196,8 +196,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "web_config",
         ],
     ),
-    // Sockets are taken over before there are threads.
-    ("main", &["cli", "systemd"]),
+    // Why a command failed. Sockets are taken over before there are threads.
+    ("main", &["app", "cli", "systemd"]),
     ("simulator", &[]),
 ];
 

@@ -3,12 +3,12 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::digest::{SHA256, digest};
-use ring::error::Unspecified;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
 use crate::account::Partner;
+use crate::app::error::CommandError;
 use crate::text;
 
 /// Random bytes in a secret; in base64 they are 43 characters, the least that PKCE allows.
@@ -27,7 +27,7 @@ pub(super) struct Authorization {
 
 /// Why a text is not the address at which the browser ends.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidRedirect {
+pub(super) enum InvalidRedirect {
     /// An empty line.
     #[error("the input is empty")]
     Nothing,
@@ -62,12 +62,13 @@ impl InvalidRedirect {
 
 impl Authorization {
     /// An authorization that ends at `redirect`.
-    pub(super) fn new(redirect: Url) -> Result<Self, Unspecified> {
+    pub(super) fn new(redirect: Url) -> Result<Self, CommandError> {
         let random = SystemRandom::new();
-        let secret = || -> Result<String, Unspecified> {
+        let secret = || {
             let mut bytes = [0; SECRET_BYTES];
-            random.fill(&mut bytes)?;
-            Ok(URL_SAFE_NO_PAD.encode(bytes))
+            let filled = random.fill(&mut bytes).map(|()| URL_SAFE_NO_PAD.encode(bytes));
+            let failed = "the operating system gives no random numbers";
+            filled.map_err(|_| CommandError::runtime(failed))
         };
         Ok(Self { redirect, state: secret()?, verifier: secret()?.into() })
     }
