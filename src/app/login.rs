@@ -11,8 +11,7 @@ mod authorization;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use secrecy::ExposeSecret as _;
-use tokio::sync::mpsc;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use self::authorization::{Authorization, InvalidRedirect};
 use super::components::Components;
@@ -55,17 +54,18 @@ impl Login {
         Ok(Self { components, account, partner, file, authorization })
     }
 
-    /// Makes the login. What is typed comes line by line; `say` is given what the person is to read.
+    /// Makes the login. What is typed comes line by line, and waiting for it blocks, as nothing else is to be done
+    /// then; `say` is given what the person is to read.
     ///
     /// # Errors
     /// Whatever kept the refresh token from being stored.
     pub async fn run(
         self,
-        typed: mpsc::Receiver<String>,
-        say: &mut (dyn FnMut(&str) + Send),
+        typed: impl Iterator<Item = String>,
+        say: &dyn Fn(&str),
     ) -> Result<(), CommandError> {
         say(&self.instructions());
-        let code = self.code(typed, say).await?;
+        let code = self.code(typed, say)?;
         let http = self.components.transport.client_for(&self.account)?;
         let asked_by = (http, Arc::clone(&self.components.process), Arc::new(Tally::default()));
         let grant = (&code, &self.authorization.verifier);
@@ -108,12 +108,12 @@ impl Login {
     }
 
     /// Waits for an address with a code in it.
-    async fn code(
+    fn code(
         &self,
-        mut typed: mpsc::Receiver<String>,
-        say: &mut (dyn FnMut(&str) + Send),
-    ) -> Result<secrecy::SecretString, CommandError> {
-        while let Some(line) = typed.recv().await {
+        typed: impl Iterator<Item = String>,
+        say: &dyn Fn(&str),
+    ) -> Result<SecretString, CommandError> {
+        for line in typed {
             match self.authorization.code_in(&line) {
                 Ok(code) => return Ok(code),
                 Err(unfit) if unfit.is_final() => return Err(CommandError::runtime(unfit)),
@@ -126,11 +126,7 @@ impl Login {
     }
 
     /// Checks that the tokens belong to the account, as far as they name one.
-    fn check_owner(
-        &self,
-        found: Option<&str>,
-        say: &mut (dyn FnMut(&str) + Send),
-    ) -> Result<(), CommandError> {
+    fn check_owner(&self, found: Option<&str>, say: &dyn Fn(&str)) -> Result<(), CommandError> {
         let wanted = self.account.account_id.as_ref().map(AccountId::as_str);
         match (found, wanted) {
             (Some(found), Some(wanted)) if found == wanted => {

@@ -2,7 +2,6 @@
 
 use std::io::{BufRead as _, Read as _};
 
-use tokio::sync::mpsc;
 use wazzup_exporter::app::{CommandError, Login};
 use wazzup_exporter::config::Config;
 
@@ -14,18 +13,11 @@ const LINE_MAX: u64 = 64 * 1024;
 
 pub(super) async fn run(config: &Config, flags: &LoginFlags) -> Result<(), CommandError> {
     let login = Login::new(config, &flags.account)?;
-    let (sender, typed) = mpsc::channel(1);
-    // Reading standard input cannot be interrupted; the thread ends with the process.
-    std::thread::spawn(move || {
-        let mut input = std::io::stdin().lock();
-        loop {
-            let mut line = String::new();
-            let read = (&mut input).take(LINE_MAX).read_line(&mut line);
-            if !read.is_ok_and(|length| length > 0) || sender.blocking_send(line).is_err() {
-                return;
-            }
-        }
+    let mut input = std::io::stdin().lock();
+    let typed = std::iter::from_fn(|| {
+        let mut line = String::new();
+        let read = (&mut input).take(LINE_MAX).read_line(&mut line);
+        read.is_ok_and(|length| length > 0).then_some(line)
     });
-    let mut print = |text: &str| print_line(std::io::stdout(), text);
-    login.run(typed, &mut print).await
+    login.run(typed, &|text| print_line(std::io::stdout(), text)).await
 }

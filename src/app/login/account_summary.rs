@@ -10,11 +10,7 @@ const COUNTERS: usize = 3;
 const NAMED: usize = 5;
 
 /// Prints an account's channels, users and first counters.
-pub(super) async fn summarize(
-    client: &Client,
-    account: &Account,
-    say: &mut (dyn FnMut(&str) + Send),
-) {
+pub(super) async fn summarize(client: &Client, account: &Account, say: &dyn Fn(&str)) {
     say("What the account shows:");
     let channels = client.channels().await.map(|channels| {
         let list = channels.list.iter();
