@@ -3,6 +3,7 @@
 //! A block costs each document the same however short it is, and compresses the better the more alike lines
 //! it has. So small accounts share runs, and large ones are split.
 
+use std::any::Any;
 use std::ops::Range;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -11,7 +12,6 @@ use super::families::{
     ACCOUNT_FAMILIES, Context, Family, USER_FAMILIES, account_labels, user_labels,
 };
 use super::text::Lines;
-use crate::account::Account;
 use crate::clock::Stamp;
 use crate::snapshot::{AccountView, Chunk};
 
@@ -38,11 +38,7 @@ pub(super) struct Source {
 
 /// What lines were rendered from. It keeps neither users nor settings alive, but their addresses from being
 /// used again.
-pub(super) enum Origin {
-    Settings(Weak<Account>),
-    Users(Weak<Chunk>),
-    Account(Weak<AccountView>),
-}
+pub(super) type Origin = Weak<dyn Any + Send + Sync>;
 
 impl Subject {
     /// The families in the order of the exposition.
@@ -121,22 +117,11 @@ impl Source {
     pub(super) fn origins(&self, subject: Subject) -> Vec<Origin> {
         match subject {
             Subject::Users => {
-                let users = self.users().iter().map(|chunk| Origin::Users(Arc::downgrade(chunk)));
-                let settings = Origin::Settings(Arc::downgrade(&self.view.account));
+                let settings = Arc::downgrade(&self.view.account) as Origin;
+                let users = self.users().iter().map(|chunk| Arc::downgrade(chunk) as Origin);
                 std::iter::once(settings).chain(users).collect()
             }
-            Subject::Accounts => vec![Origin::Account(Arc::downgrade(&self.view))],
-        }
-    }
-}
-
-impl PartialEq for Origin {
-    fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Settings(one), Self::Settings(other)) => one.ptr_eq(other),
-            (Self::Users(one), Self::Users(other)) => one.ptr_eq(other),
-            (Self::Account(one), Self::Account(other)) => one.ptr_eq(other),
-            _ => false,
+            Subject::Accounts => vec![Arc::downgrade(&self.view) as Origin],
         }
     }
 }

@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use prometheus::proto::{Metric, MetricFamily, MetricType};
+use strum::IntoStaticStr;
 
 use crate::account::LabelName;
 
@@ -22,7 +23,8 @@ pub enum Format {
 }
 
 /// The type of a metric family.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub(super) enum Kind {
     Counter,
     Gauge,
@@ -59,16 +61,6 @@ impl Format {
     }
 }
 
-impl Kind {
-    fn label(self) -> &'static str {
-        match self {
-            Self::Counter => "counter",
-            Self::Gauge => "gauge",
-            Self::Histogram => "histogram",
-        }
-    }
-}
-
 impl Lines {
     /// Writes HELP and TYPE of a family.
     pub(super) fn describe(&mut self, format: Format, name: &str, kind: Kind, help: &str) {
@@ -91,7 +83,7 @@ impl Lines {
         self.text.push_str("\n# TYPE ");
         self.text.push_str(family);
         self.text.push(' ');
-        self.text.push_str(kind.label());
+        self.text.push_str(kind.into());
         self.text.push('\n');
     }
 
