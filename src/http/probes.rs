@@ -9,10 +9,11 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
+use axum::routing::get;
 use hyper::StatusCode;
 
 use super::prefix::Prefix;
-use super::response::{plain_text, read};
+use super::response::plain_text;
 use crate::health::Health;
 
 /// The routes of the probes.
@@ -21,8 +22,8 @@ pub(super) fn routes(health: &Arc<Health>, prefix: &Prefix) -> Router {
     let prefixes = if *prefix == root { vec![&root] } else { vec![&root, prefix] };
     let mut routes = Router::new();
     for prefix in prefixes {
-        routes = routes.route(&prefix.path("/-/healthy"), read(healthy));
-        routes = routes.route(&prefix.path("/-/ready"), read(ready));
+        routes = routes.route(&prefix.path("/-/healthy"), get(healthy));
+        routes = routes.route(&prefix.path("/-/ready"), get(ready));
     }
     routes.with_state(Arc::clone(health))
 }

@@ -3,12 +3,10 @@
 use std::io::Write as _;
 
 use axum::body::{Body, Bytes};
-use axum::handler::Handler;
 use axum::response::Response;
-use axum::routing::{MethodRouter, get};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::{HeaderMap, StatusCode};
 
 /// A response of the given content type.
@@ -19,34 +17,13 @@ pub(super) fn response(
 ) -> Response {
     let mut response = Response::new(Body::from(body.into()));
     *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
 }
 
 /// A response in plain text.
 pub(super) fn plain_text(status: StatusCode, text: impl Into<Bytes>) -> Response {
     response(status, "text/plain; charset=utf-8", text)
-}
-
-/// A route that is only read.
-pub(super) fn read<H, T, S>(handler: H) -> MethodRouter<S>
-where
-    H: Handler<T, S>,
-    T: 'static,
-    S: Clone + Send + Sync + 'static,
-{
-    get(handler).fallback(async || method_not_allowed("GET, HEAD"))
-}
-
-/// The response to an unsupported method; `allow` lists the supported ones.
-pub(super) fn method_not_allowed(allow: &'static str) -> Response {
-    let methods = allow.replace(", ", " and ");
-    let text = format!("Only {methods} are allowed here.\n");
-    let mut refusal = plain_text(StatusCode::METHOD_NOT_ALLOWED, text);
-    refusal.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
-    refusal
 }
 
 /// The response while the limit of concurrent requests is reached.

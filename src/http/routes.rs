@@ -8,7 +8,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{RawQuery, State};
 use axum::middleware::from_fn_with_state;
 use axum::response::Response;
-use axum::routing::post;
+use axum::routing::{get, post};
 use futures_util::stream;
 use hyper::header::{
     ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH,
@@ -23,9 +23,7 @@ use super::handlers::{Handlers, count};
 use super::page::{self, PageQuery};
 use super::prefix::Prefix;
 use super::probes;
-use super::response::{
-    gzip_body, joined, method_not_allowed, overloaded, plain_text, read, response,
-};
+use super::response::{gzip_body, joined, overloaded, plain_text, response};
 use super::running_config::RunningConfig;
 use super::status::Status;
 
@@ -75,25 +73,24 @@ impl Site {
     /// The routes: to all but the probes `access` applies. No route reads the body of a request.
     pub(super) fn routes(self, access: &Arc<Access>) -> Router {
         let at = |route: &str| self.prefix.path(route);
-        let reload = post(reload).put(reload);
         let view = |view: View| {
-            read(async move |State(state): State<Arc<SiteState>>, headers: HeaderMap| {
+            get(async move |State(state): State<Arc<SiteState>>, headers: HeaderMap| {
                 state.view(view, &headers).await
             })
         };
         let mut routes = Router::new()
-            .route(&at(&self.telemetry_path), read(scrape))
-            .route(&at("/"), read(page))
+            .route(&at(&self.telemetry_path), get(scrape))
+            .route(&at("/"), get(page))
             .route(&at("/api/v1/status"), view(View::Status))
             .route(&at("/config"), view(View::Config))
-            .route(&at("/-/reload"), reload.fallback(async || method_not_allowed("POST, PUT")));
+            .route(&at("/-/reload"), post(reload).put(reload));
         for asset in page::ASSETS {
             let respond = async move || response(StatusCode::OK, asset.content_type, asset.content);
-            routes = routes.route(&at(asset.path), read(respond));
+            routes = routes.route(&at(asset.path), get(respond));
         }
         for (path, address) in self.prefix.above() {
             let redirect = |RawQuery(query): RawQuery| async move { redirect(address, query) };
-            routes = routes.route(&path, read(redirect));
+            routes = routes.route(&path, get(redirect));
         }
         let routes = routes.fallback(async || plain_text(StatusCode::NOT_FOUND, "Not found.\n"));
         let probes = probes::routes(&self.health, &self.prefix);

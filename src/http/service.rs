@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::Request;
 use axum::response::Response;
-use hyper::header::HOST;
+use hyper::header::{HOST, HeaderValue};
 use hyper::{StatusCode, Version};
 use tower_service::Service as _;
 
@@ -71,8 +71,10 @@ impl Service {
         } else {
             plain_text(StatusCode::BAD_REQUEST, "Send one Host header.\n")
         };
+        let headers = response.headers_mut();
+        headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
         if let Some(access) = &self.access {
-            access.add_headers(response.headers_mut());
+            access.add_headers(headers);
         }
         response
     }

@@ -163,7 +163,7 @@ async fn reloading_over_http_has_to_be_switched_on() {
     for method in [Method::GET, Method::HEAD, Method::DELETE] {
         let answer = world.request(method, "/-/reload", &[]).await;
         assert_eq!(answer.status(), 405);
-        assert_eq!(answer.headers()["allow"], "POST, PUT");
+        assert_eq!(answer.headers()["allow"], "POST,PUT");
     }
     world.stop().await;
     let settings = still(&["acme"], 1);
