@@ -54,17 +54,6 @@ pub struct PollerStart {
     pub shutdown: Shutdown,
 }
 
-/// What replacing the accounts has changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Changes {
-    /// Accounts that are new.
-    pub added: usize,
-    /// Accounts that have other settings than before.
-    pub changed: usize,
-    /// Accounts that are not there any more.
-    pub removed: usize,
-}
-
 /// Runs pollers that `start` makes.
 pub struct Supervisor<S> {
     start: S,
@@ -86,7 +75,7 @@ pub struct AccountsHandle(mpsc::Sender<ReplaceAccounts>);
 
 struct ReplaceAccounts {
     accounts: Vec<Arc<Account>>,
-    done: oneshot::Sender<Changes>,
+    done: oneshot::Sender<()>,
 }
 
 /// A poller's task as the supervisor sees it.
@@ -102,12 +91,11 @@ struct PollerTask {
 }
 
 impl AccountsHandle {
-    /// Replaces the accounts; returns what changed once their slots are in the directory. `None` if the
+    /// Replaces the accounts; returns whether their slots are in the directory, which they are unless the
     /// supervisor has ended.
-    pub async fn replace(&self, accounts: Vec<Arc<Account>>) -> Option<Changes> {
+    pub async fn replace(&self, accounts: Vec<Arc<Account>>) -> bool {
         let (done, is_done) = oneshot::channel();
-        self.0.send(ReplaceAccounts { accounts, done }).await.ok()?;
-        is_done.await.ok()
+        self.0.send(ReplaceAccounts { accounts, done }).await.is_ok() && is_done.await.is_ok()
     }
 }
 
@@ -145,9 +133,9 @@ where
                 }
                 Some(ended) = self.tasks.join_next_with_id() => self.replace_dead(ended),
                 Some(request) = self.requests.recv() => {
-                    let changes = self.replace_accounts(request.accounts);
+                    self.replace_accounts(request.accounts);
                     // The sender may have stopped waiting.
-                    let _ = request.done.send(changes);
+                    let _ = request.done.send(());
                 }
                 () = shutdown.wait() => break,
             }
@@ -168,38 +156,29 @@ where
     }
 
     /// Starts, keeps or ends pollers until they are those of `accounts`.
-    pub fn replace_accounts(&mut self, accounts: Vec<Arc<Account>>) -> Changes {
+    pub fn replace_accounts(&mut self, accounts: Vec<Arc<Account>>) {
         let mut last = self.last_pollers();
-        let mut changes = Changes::default();
         let mut slots = Vec::with_capacity(accounts.len());
         for account in accounts {
             let last = last.remove(&account.name).and_then(|id| self.pollers.get(&id));
             let slot = match last {
                 Some(task) if task.polls(&account) => Arc::clone(&task.slot),
                 Some(task) => {
-                    // One that was to stop before has not ended yet.
-                    let new = task.stop.has_begun();
-                    *(if new { &mut changes.added } else { &mut changes.changed }) += 1;
                     task.stop.begin();
                     let predecessor = task.predecessor();
                     self.start_successor(predecessor, account)
                 }
-                None => {
-                    changes.added += 1;
-                    self.start_first(account)
-                }
+                None => self.start_first(account),
             };
             slots.push(slot);
         }
         for (account, id) in last {
             if let Some(task) = self.pollers.get(&id).filter(|task| !task.stop.has_begun()) {
-                changes.removed += 1;
                 info!(%account, "the account is no longer configured");
                 task.stop.begin();
             }
         }
         self.directory.replace(slots);
-        changes
     }
 
     /// The poller of each account, or the last one that has not ended yet.

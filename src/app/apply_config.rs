@@ -11,7 +11,7 @@ use crate::http::RunningConfig;
 use crate::net::descriptors;
 use crate::reload::{self, AppliedConfig, ConfigSource, Triggers};
 use crate::shutdown::Shutdown;
-use crate::supervisor::{AccountsHandle, Changes};
+use crate::supervisor::AccountsHandle;
 use crate::systemd::Notifier;
 
 /// What a new configuration is applied to.
@@ -33,16 +33,15 @@ impl ApplyConfig {
         let in_flight = in_flight_max(config.settings.max_in_flight, descriptors());
         let configured = config.accounts;
         let own = self.components.shard.own(&configured);
-        let changes = self.accounts.replace(own.clone()).await;
-        let Some(Changes { added, changed, removed }) = changes else {
+        if !self.accounts.replace(own.clone()).await {
             return Err("the exporter is shutting down".to_owned());
-        };
+        }
         self.components.transport.retain_for(&own);
         self.components.global.set_limit(in_flight);
         self.components.note_accounts(&configured, own.len());
         self.components.process.set_account_files(&describe::files(&config.files));
         self.running.set(describe::running(config.settings, configured, &config.files));
-        info!(accounts = own.len(), added, changed, removed, "the configuration is in use");
+        info!(accounts = own.len(), "the configuration is in use");
         Ok(())
     }
 

@@ -143,8 +143,7 @@ async fn accounts_are_replaced_without_touching_those_that_stay() {
     sleep(SECOND).await;
     events.lock().unwrap().clear();
     let changed = Arc::new(fixture("changes", &["1", "2"]));
-    let result = accounts.replace(vec![account("comes"), changed, account("stays")]).await;
-    assert_eq!(result, Some(Changes { added: 1, changed: 1, removed: 1 }));
+    assert!(accounts.replace(vec![account("comes"), changed, account("stays")]).await);
     sleep(SECOND).await;
     let after = directory.slots();
     let names: Vec<String> =
