@@ -22,7 +22,6 @@ pub(super) fn run(flags: &DaemonFlags) -> Result<(), CommandError> {
     let (config, web) = load(flags, shard)?;
     flags.web.route_prefix().map_err(CommandError::Usage)?;
     let storage = startup::storage(&flags.storage, &config);
-    startup::rename_warning(storage.as_ref(), &config).iter().for_each(warn);
     storage.as_ref().map_or(Ok(()), Storage::check).map_err(CommandError::usage)?;
     startup::check_admin(&flags.web, web.as_ref())?;
     let found = cross_shard(&config.accounts, total);

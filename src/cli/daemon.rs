@@ -1,14 +1,11 @@
 //! The daemon: no command at all.
 
 use tokio::runtime::Handle;
-use tracing::warn;
 use wazzup_exporter::app::{CommandError, Daemon, Options};
 use wazzup_exporter::systemd::{Notifier, Sockets};
 
 use super::command::DaemonFlags;
-use super::startup::{
-    check_admin, load_shard, rename_warning, storage, until_signalled, web_options,
-};
+use super::startup::{check_admin, load_shard, storage, until_signalled, web_options};
 
 /// Where the daemon listens by default: every interface, our registered port.
 const LISTEN: &str = ":10117";
@@ -21,9 +18,6 @@ pub(super) async fn run(
 ) -> Result<(), CommandError> {
     let (config, shard) = load_shard(&flags.config, &flags.shard, &flags.storage)?;
     let storage = storage(&flags.storage, &config);
-    if let Some(warning) = rename_warning(storage.as_ref(), &config) {
-        warn!("{warning}");
-    }
     let web = &flags.web;
     let options = Options {
         shard,

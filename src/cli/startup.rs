@@ -8,14 +8,10 @@ use wazzup_exporter::shard::{Shard, cross_shard};
 use wazzup_exporter::shutdown::{Shutdown, Signals};
 use wazzup_exporter::storage::Storage;
 use wazzup_exporter::systemd::{Notifier, Sockets};
-use wazzup_exporter::text;
 use wazzup_exporter::web_config::{self, WebConfig};
 
 use super::command::PollFlags;
 use super::flags::{ConfigFlags, ShardFlags, StorageFlags, WebFlags};
-
-/// How many accounts are named in a warning.
-const NAMES_SHOWN: usize = 10;
 
 /// Runs `work` until a signal begins its shutdown and it ends; a second signal aborts it.
 pub(super) async fn until_signalled<F: Future>(
@@ -78,20 +74,6 @@ fn load_checked(flags: &ConfigFlags, check: &AccountCheck) -> Result<Config, Com
 /// Where to keep what must survive; refresh tokens must, and the record of resets.
 pub(super) fn storage(flags: &StorageFlags, config: &Config) -> Option<Storage> {
     flags.folder.storage(config.accounts.iter().any(|account| account.needs_storage()))
-}
-
-/// What a renaming loses: accounts whose folder has their name, because they have no number.
-pub(super) fn rename_warning(storage: Option<&Storage>, config: &Config) -> Option<String> {
-    storage?;
-    let unnumbered = config.accounts.iter().filter(|account| account.account_id.is_none());
-    let names: Vec<&str> = unnumbered.map(|account| account.name.as_str()).collect();
-    (!names.is_empty()).then(|| {
-        let names = text::names(names.into_iter(), NAMES_SHOWN);
-        format!(
-            "without account_id: {names}; renaming such an account loses what is stored of it, and \
-             a token of another account in the same place may continue its trends. Add account_id"
-        )
-    })
 }
 
 /// Whether the admin listener may be opened where the flags say.
