@@ -407,7 +407,7 @@ impl Inner {
             let makes_up = self.pace.spacing.tolerance >= 2 * TICK;
             sleep_until(if makes_up { self.global.ticks.at(free) } else { free }).await;
         }
-        self.tally.rate_limit_waited(started.elapsed());
+        self.tally.change(|tally| tally.rate_limit_wait += started.elapsed());
         queue
     }
 

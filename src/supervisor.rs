@@ -281,7 +281,7 @@ where
     fn restart(&mut self, task: PollerTask, reason: &str) {
         let failures = if task.started.elapsed() < STABLE_AFTER { task.failures + 1 } else { 1 };
         let pause = restart_pause(failures);
-        task.slot.tally.restart();
+        task.slot.tally.change(|tally| tally.restarts += 1);
         poller::mark_down(&task.slot);
         let account = &task.slot.view().account.name;
         error!(%account, ?pause, "the account's poller {reason}; it will be restarted");

@@ -112,24 +112,9 @@ impl Tally {
         count(&mut lock(&self.0).sweeps, result as usize);
     }
 
-    /// Counts a sweep that outlasted its interval.
-    pub fn overrun(&self) {
-        lock(&self.0).overruns += 1;
-    }
-
-    /// Counts a restart of the account's poller.
-    pub fn restart(&self) {
-        lock(&self.0).restarts += 1;
-    }
-
-    /// Counts time for which requests of the account were held back by the limit or a pause.
-    pub fn rate_limit_waited(&self, waited: Duration) {
-        lock(&self.0).rate_limit_wait += waited;
-    }
-
-    /// Changes what is counted and kept of resets.
-    pub fn resets(&self, change: impl FnOnce(&mut ResetValues)) {
-        change(&mut lock(&self.0).resets);
+    /// Changes the other values.
+    pub fn change(&self, change: impl FnOnce(&mut TallyValues)) {
+        change(&mut lock(&self.0));
     }
 
     /// The values now.
@@ -159,7 +144,7 @@ mod tests {
                 tally.sweep(*result);
             }
         }
-        tally.overrun();
+        tally.change(|tally| tally.overruns += 1);
         let expected = TallyValues {
             requests: [
                 [0, 1, 2, 3, 4, 5, 6, 7, 8, 9],

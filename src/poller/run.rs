@@ -167,7 +167,7 @@ impl Poller {
     fn next_due(&self, due: Duration, finished: Duration) -> Duration {
         let next = self.backoff.next(due, finished, self.account().poll.interval);
         if next.overrun {
-            self.writer.slot.tally.overrun();
+            self.writer.slot.tally.change(|tally| tally.overruns += 1);
             debug!(account = %self.account().name, "the sweep outlasted its interval");
         }
         next.due

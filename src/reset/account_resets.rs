@@ -33,13 +33,13 @@ impl AccountResets {
         let unresolved = self.journal.open().await?;
         let account = &poller.account.name;
         for _ in 0..unresolved {
-            poller.tally.resets(|resets| resets.ended(ResetResult::Unknown));
+            poller.tally.change(|tally| tally.resets.ended(ResetResult::Unknown));
             warn!(%account, "a reset was sent or about to be sent when the exporter ended; its outcome \
                 is unknown, and its cooldown holds");
         }
         let marks = self.journal.marks();
         if unresolved > 0 || poller.tally.values().resets.marks != marks {
-            poller.tally.resets(|resets| resets.marks = marks);
+            poller.tally.change(|tally| tally.resets.marks = marks);
             poller.publish.notify_one();
         }
         Ok(())

@@ -73,7 +73,7 @@ impl Execution<'_> {
         let line = self.line(AuditKind::DryRun, body, before);
         let id = line.id.clone();
         self.resets.journal.append(line).await?;
-        self.poller.tally.resets(|resets| resets.ended(ResetResult::DryRun));
+        self.poller.tally.change(|tally| tally.resets.ended(ResetResult::DryRun));
         self.poller.publish.notify_one();
         let account = &self.poller.account.name;
         let before = Figures::of(before);
@@ -147,9 +147,9 @@ impl Execution<'_> {
                 marks.last_success = Some(now);
             }
         });
-        self.poller.tally.resets(|resets| {
-            resets.ended(outcome.result);
-            resets.marks = marks;
+        self.poller.tally.change(|tally| {
+            tally.resets.ended(outcome.result);
+            tally.resets.marks = marks;
         });
         let (account, code, problem) =
             (&self.poller.account.name, outcome.code, outcome.problem.as_deref());
@@ -176,7 +176,7 @@ impl Execution<'_> {
     async fn record_after(&self, id: &str, after: Figures, last: LastReset) {
         let last = LastReset { after: Some(after.total), ..last };
         let marks = self.resets.journal.update_marks(|marks| marks.last = Some(last));
-        self.poller.tally.resets(|resets| resets.marks = marks);
+        self.poller.tally.change(|tally| tally.resets.marks = marks);
         let line = AuditLine::new(AuditKind::After, id, Stamp::now().unix);
         let line = AuditLine { figures: Some(after), ..line };
         if let Err(problem) = self.resets.journal.append(line).await {

@@ -200,7 +200,7 @@ fn refer(account: &str, there: &ElsewhereAccount) -> ResetReply {
 /// Counts and logs a refusal, and makes the reply.
 fn refuse(poller: &PollerHandle, request: &ResetRequest, refusal: &Refusal) -> ResetReply {
     let (account, code, caller) = (&poller.account.name, refusal.code(), request.caller);
-    poller.tally.resets(|resets| resets.refused(code));
+    poller.tally.change(|tally| tally.resets.refused(code));
     poller.publish.notify_one();
     warn!(%account, code = code.label(), %caller, "a reset was refused: {refusal}");
     let body = ReplyBody {
