@@ -7,12 +7,12 @@
 //!
 //! `cli` makes the shard of this process from flags, [`app`](crate::app) applies it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
 use std::sync::Arc;
 
 use crate::account::{Account, AccountName, Auth};
-use crate::schedule::{Spacing, fnv1a, mix};
+use crate::schedule::{fnv1a, mix};
 use crate::text;
 
 /// Most accounts that a message names.
@@ -56,15 +56,6 @@ pub enum InvalidShard {
      --total-shards above 1 this needs --storage.path on storage that all shards share, and --storage.shared"
 )]
 pub struct NeedsSharedStorage(&'static str);
-
-/// What becomes of that which accounts of several shards have in common.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct CrossShard {
-    /// What to know.
-    pub warnings: Vec<String>,
-    /// What cannot hold.
-    pub problems: Vec<String>,
-}
 
 impl Shard {
     /// The only process: all accounts are its own.
@@ -114,23 +105,9 @@ impl Shard {
         format!("shard {ordinal} of {}{host}", self.total)
     }
 
-    /// Its own accounts among those of a configuration. Where accounts with one credential belong to several shards,
-    /// each of these has an equal part of its limit.
+    /// Its own accounts among those of a configuration; see [`by_shard`].
     pub fn own(&self, accounts: &[Arc<Account>]) -> Vec<Arc<Account>> {
-        if self.total == 1 {
-            return accounts.to_vec();
-        }
-        let spread = by_shard(accounts, self.total, |account| Some(account.credential()));
-        let own = accounts.iter().filter(|account| self.other_owner(&account.name).is_none());
-        let limited =
-            own.map(|account| match spread.get(&account.credential()).map(BTreeMap::len) {
-                None | Some(0 | 1) => Arc::clone(account),
-                Some(parts) => {
-                    let rate_limit = account.rate_limit.divided(parts);
-                    Arc::new(Account { rate_limit, ..Account::clone(account) })
-                }
-            });
-        limited.collect()
+        by_shard(accounts, self.total).remove(&self.ordinal).unwrap_or_default()
     }
 
     /// Whether an account of the configuration may be polled by shards at all.
@@ -170,120 +147,64 @@ fn jump(mut key: u64, buckets: u32) -> u32 {
     bucket as u32
 }
 
-/// How many accounts each of `total` shards owns.
-pub fn balance(accounts: &[Arc<Account>], total: u32) -> Vec<usize> {
-    let mut counts = vec![0; total as usize];
+/// The accounts of each shard that has any. Where accounts with one credential belong to several shards, each of these
+/// has an equal part of its limit.
+pub fn by_shard(accounts: &[Arc<Account>], total: u32) -> BTreeMap<u32, Vec<Arc<Account>>> {
+    let sharing = sharing(accounts, total, |account| Some(account.credential()));
+    let mut shards: BTreeMap<u32, Vec<Arc<Account>>> = BTreeMap::new();
     for account in accounts {
-        if let Some(count) = counts.get_mut(owner(&account.name, total) as usize) {
-            *count += 1;
+        let mut account = Arc::clone(account);
+        if let Some((_, shards)) = sharing.get(&account.credential()) {
+            let rate_limit = account.rate_limit.divided(shards.len());
+            account = Arc::new(Account { rate_limit, ..Account::clone(&account) });
         }
+        shards.entry(owner(&account.name, total)).or_default().push(account);
     }
-    counts
+    shards
 }
 
-/// Says of all that accounts of several shards have in common what becomes of it.
-pub fn cross_shard(accounts: &[Arc<Account>], total: u32) -> CrossShard {
-    let mut found = CrossShard::default();
-    for shards in several(by_shard(accounts, total, |account| Some(account.credential()))) {
-        found.note_token(&shards);
-    }
-    for shards in several(by_shard(accounts, total, |account| account.account_id.clone())) {
-        found.note_folder(&shards);
-    }
-    let partner = |account: &Account| match &account.auth {
+/// What becomes of the limits that accounts of several shards have in common.
+pub fn cross_shard(accounts: &[Arc<Account>], total: u32) -> Vec<String> {
+    let tokens = sharing(accounts, total, |account| Some(account.credential()));
+    let tokens = tokens.into_values().map(|(names, shards)| {
+        let (names, parts) = (text::names(names.into_iter(), NAMED_MAX), shards.len());
+        format!(
+            "{names} have the same token and are on {parts} shards, each of which uses one of {parts} equal parts of \
+             our share of its limit"
+        )
+    });
+    let partners = sharing(accounts, total, |account| match &account.auth {
         Auth::Partner(partner) | Auth::OAuth { partner, .. } => Some(partner.name.clone()),
         _ => None,
-    };
-    let partners: BTreeMap<String, Spread<'_>> =
-        by_shard(accounts, total, partner).into_iter().collect();
-    for (partner, shards) in partners.into_iter().filter(|(_, shards)| shards.len() > 1) {
-        found.warnings.push(format!(
+    });
+    let partners = partners.into_iter().map(|(partner, (_, shards))| {
+        format!(
             "partner {partner} has accounts on {} shards, each of which logs in by itself and uses one of {total} equal \
              parts of the limit of the partner's requests for tokens",
             shards.len()
-        ));
-    }
-    found
+        )
+    });
+    let mut words: Vec<String> = tokens.chain(partners).collect();
+    words.sort_unstable();
+    words
 }
 
-impl CrossShard {
-    /// Accounts with one token.
-    fn note_token(&mut self, shards: &Spread<'_>) {
-        let (who, parts) = (names(shards), shards.len());
-        let of_each = format!(
-            "{who} have the same token and are on {parts} shards, each of which uses one of {parts} equal parts of \
-             our share of its limit"
-        );
-        match shards.iter().find(|(_, accounts)| !holds(accounts, parts)) {
-            Some((ordinal, _)) => self.problems.push(format!(
-                "{of_each}, which is too little for the users on shard {ordinal}: raise poll.interval or \
-                 rate_limit.share, give each account a token of its own, or use fewer shards"
-            )),
-            None => self.warnings.push(of_each),
-        }
-    }
-
-    /// Accounts with one number, and so one folder.
-    fn note_folder(&mut self, shards: &Spread<'_>) {
-        let what = format!(
-            "{} have the same account_id, so the same folder in the storage, and are on {} shards, of which one locks it",
-            names(shards),
-            shards.len()
-        );
-        if shards.values().flatten().any(|account| account.needs_storage()) {
-            let remedy = "choose names that belong to one shard, or poll the account once";
-            self.problems.push(format!("{what}: {remedy}"));
-        } else {
-            self.warnings
-                .push(format!("{what}; since when users of the others are red is not kept"));
-        }
-    }
-}
-
-/// Accounts by shard.
-type Spread<'a> = BTreeMap<u32, Vec<&'a Arc<Account>>>;
-
-/// Accounts by what `key` says they have in common, and by shard.
-fn by_shard<K: Eq + Hash>(
+/// The names of accounts that have in common what `key` says, and their shards, where these are several.
+fn sharing<K: Eq + Hash>(
     accounts: &[Arc<Account>],
     total: u32,
     key: impl Fn(&Account) -> Option<K>,
-) -> HashMap<K, Spread<'_>> {
-    let mut groups: HashMap<K, Spread<'_>> = HashMap::new();
+) -> HashMap<K, (BTreeSet<&str>, BTreeSet<u32>)> {
+    let mut groups: HashMap<K, (BTreeSet<&str>, BTreeSet<u32>)> = HashMap::new();
     for account in accounts {
         if let Some(key) = key(account) {
-            let shards = groups.entry(key).or_default();
-            shards.entry(owner(&account.name, total)).or_default().push(account);
+            let (names, shards) = groups.entry(key).or_default();
+            names.insert(account.name.as_str());
+            shards.insert(owner(&account.name, total));
         }
     }
+    groups.retain(|_, (_, shards)| shards.len() > 1);
     groups
-}
-
-/// The groups that more than one shard has, in the order of their names.
-fn several<K>(groups: HashMap<K, Spread<'_>>) -> Vec<Spread<'_>> {
-    let mut groups: Vec<Spread<'_>> =
-        groups.into_values().filter(|shards| shards.len() > 1).collect();
-    groups.sort_by_cached_key(names);
-    groups
-}
-
-/// Whether one of so many parts of their limit has room for the sweeps of accounts that share it.
-fn holds(accounts: &[&Arc<Account>], parts: usize) -> bool {
-    let Some(first) = accounts.first() else { return true };
-    let part = first.rate_limit.divided(parts);
-    let allowed = Spacing::new(part.usable(), part.per).between.as_secs_f64().recip();
-    let needed = accounts.iter().map(|account| {
-        let found = account.discovery.as_ref().map_or(0, |found| found.max_users);
-        (account.users.len() + found) as f64 / account.poll.interval.as_secs_f64()
-    });
-    needed.sum::<f64>() <= allowed
-}
-
-fn names(shards: &Spread<'_>) -> String {
-    let mut names: Vec<&str> =
-        shards.values().flatten().map(|account| account.name.as_str()).collect();
-    names.sort_unstable();
-    text::names(names.into_iter(), NAMED_MAX)
 }
 
 #[cfg(test)]
@@ -351,9 +272,8 @@ mod tests {
         let mut names: Vec<AccountName> = own.map(|account| account.name.clone()).collect();
         names.sort();
         assert!(names.iter().eq(accounts.iter().map(|account| &account.name)), "{names:?}");
-        let balance = balance(&accounts, 3);
-        assert_eq!(balance.iter().sum::<usize>(), 3000);
-        assert!(balance.iter().all(|count| (900..1100).contains(count)), "{balance:?}");
+        let counts: Vec<usize> = by_shard(&accounts, 3).values().map(Vec::len).collect();
+        assert!(counts.iter().all(|count| (900..1100).contains(count)), "{counts:?}");
     }
 
     #[test]
@@ -403,20 +323,9 @@ mod tests {
         assert_eq!(Shard::WHOLE.check(&guarded), Ok(()));
     }
 
-    /// Accounts with one token, on two shards of two: the first and the third are on 0, the second on 1.
-    fn with_one_token(users: &[usize; 3]) -> Vec<Arc<Account>> {
-        let accounts = ["acct-0001", "acme", "a"].iter().zip(users);
-        let account = |(name, count): (&&str, &usize)| {
-            let users: Vec<String> = (0..*count).map(|user| user.to_string()).collect();
-            let users: Vec<&str> = users.iter().map(String::as_str).collect();
-            Arc::new(fixture(name, &users))
-        };
-        accounts.map(account).collect()
-    }
-
     #[test]
     fn accounts_with_one_token_divide_its_limit_among_their_shards() {
-        let accounts = with_one_token(&[1, 1, 1]);
+        let accounts = ["acct-0001", "acme", "a"].map(|name| Arc::new(fixture(name, &["1"])));
         let owners: Vec<u32> = accounts.iter().map(|one| owner(&one.name, 2)).collect();
         assert_eq!(owners, [0, 0, 1]);
         let shares = |ordinal: u32, total: u32| {
@@ -427,41 +336,8 @@ mod tests {
             (shares(0, 1), shares(0, 2), shares(1, 2)),
             (vec![60; 3], vec![30; 2], vec![30])
         );
-        let limits = cross_shard(&accounts, 2);
-        assert!(limits.problems.is_empty());
-        assert!(
-            limits.warnings[0].starts_with("a, acct-0001, acme have the same token"),
-            "{limits:?}"
-        );
-        assert_eq!(cross_shard(&accounts, 1), CrossShard::default());
-    }
-
-    #[test]
-    fn two_shards_cannot_keep_something_in_one_folder() {
-        let numbered = |name: &str, reset: Option<Reset>| {
-            let account_id = crate::account::AccountId::parse("78231464").ok();
-            let auth = Auth::Token(name.into());
-            Arc::new(Account { account_id, auth, reset, ..fixture(name, &["1"]) })
-        };
-        let plain = [numbered("acme", None), numbered("a", None)];
-        let found = cross_shard(&plain, 2);
-        assert!(found.problems.is_empty());
-        assert!(found.warnings[0].starts_with("a, acme have the same account_id"), "{found:?}");
-        let reset = Reset {
-            cooldown: Duration::from_hours(1),
-            max_unanswered: 1,
-            token_file: "reset".into(),
-        };
-        let found = cross_shard(&[numbered("acme", Some(reset)), numbered("a", None)], 2);
-        assert!(found.problems[0].ends_with("or poll the account once"), "{found:?}");
-    }
-
-    #[test]
-    fn a_part_of_a_limit_that_is_too_small_is_a_problem() {
-        // Of 60 requests a second each shard has 30, less a little.
-        let limits = cross_shard(&with_one_token(&[400, 400, 1]), 2);
-        assert_eq!(limits.problems, [] as [&str; 0]);
-        let limits = cross_shard(&with_one_token(&[500, 400, 1]), 2);
-        assert!(limits.problems[0].contains("too little for the users on shard 0"), "{limits:?}");
+        let words = cross_shard(&accounts, 2);
+        assert!(words[0].starts_with("a, acct-0001, acme have the same token"), "{words:?}");
+        assert_eq!(cross_shard(&accounts, 1), [] as [&str; 0]);
     }
 }

@@ -2,16 +2,13 @@
 
 use wazzup_exporter::app::CommandError;
 use wazzup_exporter::config::{self, Config, ConfigError, Running};
-use wazzup_exporter::shard::{Shard, balance, cross_shard};
+use wazzup_exporter::shard::{Shard, by_shard, cross_shard};
 use wazzup_exporter::storage::Storage;
 use wazzup_exporter::web_config::{self, WebConfig};
 
 use super::command::DaemonFlags;
 use super::output::print_line;
 use super::startup;
-
-/// Most shards whose accounts are counted one by one.
-const LISTED_MAX: usize = 20;
 
 pub(super) fn run(flags: &DaemonFlags) -> Result<(), CommandError> {
     let named = flags.shard.named().map_err(CommandError::Usage)?;
@@ -24,11 +21,7 @@ pub(super) fn run(flags: &DaemonFlags) -> Result<(), CommandError> {
     let storage = startup::storage(&flags.storage, &config);
     storage.as_ref().map_or(Ok(()), Storage::check).map_err(CommandError::usage)?;
     startup::check_admin(&flags.web, web.as_ref())?;
-    let found = cross_shard(&config.accounts, total);
-    found.warnings.iter().for_each(warn);
-    if !found.problems.is_empty() {
-        return Err(CommandError::Usage(found.problems.join("\n")));
-    }
+    let shares = shares(&config, named.as_ref(), total)?;
     let users: usize = config.accounts.iter().map(|account| account.users.len()).sum();
     let (file, accounts) = (flags.config.file.display(), config.accounts.len());
     let found = config.accounts.iter().any(|account| account.discovery.is_some());
@@ -36,7 +29,7 @@ pub(super) fn run(flags: &DaemonFlags) -> Result<(), CommandError> {
     let verdict = format!("{file}: fine; accounts: {accounts}, users: {users}{more}");
     print_line(std::io::stdout(), &verdict);
     if total > 1 {
-        print_line(std::io::stdout(), &shares(&config, named.as_ref(), total));
+        print_line(std::io::stdout(), &shares);
     }
     if let (Some(file), Some(web)) = (flags.web.config_file(), web) {
         let (file, tls, users) = (file.display(), web.tls.is_some(), web.users.len());
@@ -44,6 +37,27 @@ pub(super) fn run(flags: &DaemonFlags) -> Result<(), CommandError> {
         print_line(std::io::stdout(), &format!("{file}: fine; TLS: {tls}, users: {users}"));
     }
     Ok(())
+}
+
+/// How many accounts each of `total` shards has, of which `shard` may be this one, after all that is to be said of what
+/// they have in common.
+fn shares(config: &Config, shard: Option<&Shard>, total: u32) -> Result<String, CommandError> {
+    cross_shard(&config.accounts, total).iter().for_each(warn);
+    let shards = by_shard(&config.accounts, total);
+    let mut problems = Vec::new();
+    for (ordinal, accounts) in &shards {
+        for problem in config::over_budget(accounts) {
+            problems.push(format!("shard {ordinal} of {total}: {problem}, or use fewer shards"));
+        }
+    }
+    if !problems.is_empty() {
+        return Err(CommandError::Usage(problems.join("\n")));
+    }
+    let counts = (0..total).map(|ordinal| shards.get(&ordinal).map_or(0, Vec::len));
+    let [least, most] = [counts.clone().min(), counts.max()].map(Option::unwrap_or_default);
+    let own = shard.map(|shard| format!("; this is {}", shard.describe(shard.ordinal)));
+    let own = own.unwrap_or_default();
+    Ok(format!("shards: {total}, accounts of each: {least} to {most}{own}"))
 }
 
 /// Both configurations, after all that is to be said about them.
@@ -72,17 +86,4 @@ fn load(flags: &DaemonFlags, shard: Shard) -> Result<(Config, Option<WebConfig>)
 
 fn warn(warning: impl std::fmt::Display) {
     print_line(std::io::stderr(), &format!("warning: {warning}"));
-}
-
-/// How the accounts are spread, and which of them are this process's.
-fn shares(config: &Config, shard: Option<&Shard>, total: u32) -> String {
-    let counts = balance(&config.accounts, total);
-    let listed = if counts.len() <= LISTED_MAX {
-        counts.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")
-    } else {
-        let [least, most] = [counts.iter().min(), counts.iter().max()];
-        format!("{} to {}", least.unwrap_or(&0), most.unwrap_or(&0))
-    };
-    let own = shard.map(|shard| format!("; this is {}", shard.describe(shard.ordinal)));
-    format!("shards: {total}, accounts of each: {listed}{}", own.unwrap_or_default())
 }

@@ -4,7 +4,7 @@ use tracing::{error, warn};
 use wazzup_exporter::account::Account;
 use wazzup_exporter::app::{self, CommandError, Options};
 use wazzup_exporter::config::{self, AccountCheck, Config, Running};
-use wazzup_exporter::shard::{Shard, cross_shard};
+use wazzup_exporter::shard::Shard;
 use wazzup_exporter::shutdown::{Shutdown, Signals};
 use wazzup_exporter::storage::Storage;
 use wazzup_exporter::systemd::{Notifier, Sockets};
@@ -37,7 +37,7 @@ pub(super) fn load_shard(
 ) -> Result<(Config, Shard), CommandError> {
     let shard = shard.shard().map_err(CommandError::Usage)?.with_shared_storage(storage.shared);
     let config = load_checked(flags, &account_check(shard.clone()))?;
-    for problem in cross_shard(&config.accounts, shard.total).problems {
+    for problem in config::over_budget(&shard.own(&config.accounts)) {
         warn!("{problem}");
     }
     Ok((config, shard))

@@ -44,18 +44,31 @@ struct Demand {
 
 /// Accounts that share a limit, because they have the same credential; in the order of the file, because of
 /// many problems only the first are reported.
-pub(super) fn groups(accounts: &[Placed]) -> Vec<(Credential, Vec<&Placed>)> {
-    let mut groups: Vec<(Credential, Vec<&Placed>)> = Vec::new();
+pub(super) fn groups<A: AsRef<Account>>(accounts: &[A]) -> Vec<(Credential, Vec<&A>)> {
+    let mut groups: Vec<(Credential, Vec<&A>)> = Vec::new();
     let mut places = HashMap::new();
-    for placed in accounts {
-        let credential = placed.account.credential();
+    for account in accounts {
+        let credential = account.as_ref().credential();
         let place = *places.entry(credential.clone()).or_insert(groups.len());
         match groups.get_mut(place) {
-            Some((_, group)) => group.push(placed),
-            None => groups.push((credential, vec![placed])),
+            Some((_, group)) => group.push(account),
+            None => groups.push((credential, vec![account])),
         }
     }
     groups
+}
+
+impl AsRef<Account> for Placed {
+    fn as_ref(&self) -> &Account {
+        &self.account
+    }
+}
+
+/// What these accounts, the only ones of a process, want to ask beyond their limits.
+pub fn over_budget(accounts: &[Arc<Account>]) -> Vec<String> {
+    let problem =
+        |group: Vec<&Arc<Account>>| Some(format!("{}: {}", names(&group), overdrawn(&group)?));
+    groups(accounts).into_iter().filter_map(|(_, group)| problem(group)).collect()
 }
 
 /// Notes every group of accounts that cannot be served.
@@ -87,15 +100,18 @@ pub(super) fn check_group(group: &[&Placed], at: &Placed, report: &mut Report) {
     if !agreed {
         return;
     }
-    let demand = |placed: &&Placed| Demand {
-        users: users(&placed.account),
-        interval: placed.account.poll.interval,
-    };
-    let demands: Vec<Demand> = group.iter().map(demand).collect();
-    if !fits(&demands, Duration::ZERO, limit) {
-        let message = format!("{}: {}", at.words, explain(group, &demands, limit));
-        report.problem(&at.spot, message);
+    if let Some(problem) = overdrawn(group) {
+        report.problem(&at.spot, format!("{}: {problem}", at.words));
     }
+}
+
+/// What is wrong with a group of accounts that have one limit, if it has no room for all of them.
+fn overdrawn<A: AsRef<Account>>(group: &[&A]) -> Option<String> {
+    let limit = group.first()?.as_ref().rate_limit;
+    let demand =
+        |account: &Account| Demand { users: users(account), interval: account.poll.interval };
+    let demands: Vec<Demand> = group.iter().map(|one| demand(one.as_ref())).collect();
+    (!fits(&demands, Duration::ZERO, limit)).then(|| explain(group, &demands, limit))
 }
 
 /// Users that may have to be read: those who are found may be as many as is allowed.
@@ -104,10 +120,10 @@ fn users(account: &Account) -> usize {
 }
 
 /// The numbers and the remedy.
-fn explain(group: &[&Placed], demands: &[Demand], limit: RateLimit) -> String {
+fn explain<A: AsRef<Account>>(group: &[&A], demands: &[Demand], limit: RateLimit) -> String {
     let (needed, allowed) = (rate(demands, Duration::ZERO), usable(limit));
     let needed = number(needed, f64::ceil);
-    let discovers = group.iter().any(|placed| placed.account.discovery.is_some());
+    let discovers = group.iter().any(|one| one.as_ref().discovery.is_some());
     let who = match (group, demands) {
         ([_], [demand]) => {
             let users = if demand.users == 1 { "user" } else { "users" };
@@ -129,8 +145,8 @@ fn explain(group: &[&Placed], demands: &[Demand], limit: RateLimit) -> String {
             format!("raise poll.interval to {} or more", text::duration(interval))
         }
         Some(interval) => {
-            let short = group.iter().filter(|placed| placed.account.poll.interval < interval);
-            let short: Vec<&Placed> = short.copied().collect();
+            let short = group.iter().filter(|one| one.as_ref().poll.interval < interval);
+            let short: Vec<&A> = short.copied().collect();
             format!(
                 "raise poll.interval of {} to {} or more",
                 names(&short),
@@ -146,8 +162,8 @@ fn explain(group: &[&Placed], demands: &[Demand], limit: RateLimit) -> String {
     format!("{who} requests/s; {limit_words}: {remedy}{fewer}{raise}")
 }
 
-fn names(group: &[&Placed]) -> String {
-    text::names(group.iter().map(|placed| placed.account.name.as_str()), NAMED_MAX)
+fn names<A: AsRef<Account>>(group: &[&A]) -> String {
+    text::names(group.iter().map(|one| one.as_ref().name.as_str()), NAMED_MAX)
 }
 
 /// The shortest interval for all of them when none has a shorter one.

@@ -34,6 +34,7 @@ mod users;
 mod value;
 
 pub use self::admission::AccountFile;
+pub use self::budget::over_budget;
 pub use self::file::render;
 pub use self::file_scope::Permissions;
 pub use self::load::{AccountCheck, Config, NoSuchAccount, Running, load, parse, reload};

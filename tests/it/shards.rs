@@ -87,7 +87,7 @@ fn the_hostname_of_a_pod_says_which_shard_it_is() {
     let flags =
         ["check-config", &config_flag(&config), "--shard.from-hostname", "--total-shards=3"];
     let Some(checked) = on_host("wazzup-1.wazzup.shop.svc", &flags) else { return };
-    let said = "shards: 3, accounts of each: 2, 0, 2; this is shard 1 of 3 (wazzup-1)\n";
+    let said = "shards: 3, accounts of each: 0 to 2; this is shard 1 of 3 (wazzup-1)\n";
     assert!(text(&checked.stdout).ends_with(said), "{checked:?}");
     for (host, reason) in [("db7", "the hostname \"db7\" does not end"), ("db-7", "shard 7 of 3")] {
         let refused = on_host(host, &flags).unwrap();
@@ -230,11 +230,14 @@ fn accounts_with_one_token_are_told_what_sharding_does_to_its_limit() {
     let fine = check([800, 800]);
     assert_eq!(fine.status.code(), Some(0), "{fine:?}");
     assert!(words(&fine).contains("warning: acme, globex have the same token and are on 2 shards"));
-    assert!(text(&fine.stdout).ends_with("shards: 3, accounts of each: 1, 0, 1\n"));
+    assert!(text(&fine.stdout).ends_with("shards: 3, accounts of each: 0 to 1\n"));
     // As many in all, but more than half of the limit for one of them.
     let refused = check([1000, 600]);
     assert_eq!(refused.status.code(), Some(2), "{refused:?}");
-    assert!(words(&refused).contains("too little for the users on shard 2: raise poll.interval"));
+    let reason = "shard 2 of 3: acme: 1000 users every 30s need 33.4 requests/s; 30% of the limit, 500 per 5s, \
+                  allows 29.1/s: raise poll.interval to 35s or more, or raise \
+                  rate_limit.share, or use fewer shards\n";
+    assert!(words(&refused).contains(reason), "{refused:?}");
 }
 
 #[tokio::test]
