@@ -152,18 +152,6 @@ pub async fn run<A, F>(
     }
 }
 
-/// Declines reloads where there is no file to read, until `shutdown`.
-pub async fn decline(mut triggers: Triggers, shutdown: Shutdown) {
-    const WHY: &str = "this exporter was started without a configuration file to reload";
-    loop {
-        tokio::select! {
-            Some(()) = triggers.hangups.recv() => info!("received SIGHUP; {WHY}"),
-            Some(request) = triggers.requests.recv() => drop(request.send(Err(WHY.to_owned()))),
-            () = shutdown.wait() => return,
-        }
-    }
-}
-
 impl<A, F> Reloader<'_, A>
 where
     A: Fn(Config) -> F,

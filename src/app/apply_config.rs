@@ -45,15 +45,14 @@ impl ApplyConfig {
         Ok(())
     }
 
-    /// Reloads the configuration on its triggers, if there is a file to read.
+    /// Reloads the configuration on its triggers.
     pub(super) async fn follow(
         self,
-        source: Option<ConfigSource>,
+        source: ConfigSource,
         in_use: AppliedConfig,
         triggers: Triggers,
         shutdown: Shutdown,
     ) {
-        let Some(source) = source else { return reload::decline(triggers, shutdown).await };
         let (process, notifier) = (&self.components.process, &self.notifier);
         let apply = |config| self.apply(config);
         reload::run(source, in_use, triggers, apply, process, notifier, shutdown).await;

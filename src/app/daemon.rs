@@ -194,7 +194,10 @@ impl Daemon {
         let mut tasks = self.listeners.serve(site, admin, shutdown);
         tasks.spawn(sampling::sample(self.directory, self.sampling_period, shutdown.clone()));
         tasks.spawn(resets.clone().run());
-        tasks.spawn(apply.follow(self.options.source, self.in_use, triggers, shutdown.clone()));
+        // Without a file to read, SIGHUP does nothing.
+        if let Some(source) = self.options.source {
+            tasks.spawn(apply.follow(source, self.in_use, triggers, shutdown.clone()));
+        }
         tasks
     }
 
@@ -207,7 +210,12 @@ impl Daemon {
             prefix: self.options.route_prefix.clone(),
             telemetry_path: self.options.telemetry_path.clone(),
             started: Stamp::now(),
-            reloads: self.options.lifecycle.then_some(reloads),
+            reloads: self
+                .options
+                .source
+                .as_ref()
+                .filter(|_| self.options.lifecycle)
+                .map(|_| reloads),
         }
     }
 

@@ -29,7 +29,7 @@ pub struct Options {
     pub web: Option<WebConfig>,
     /// Where to serve health and readiness alone, in plain HTTP; only with the rest if `None`.
     pub health_listen: Option<ListenAddress>,
-    /// The files that a reload reads; reloads are declined if `None`.
+    /// The files that a reload reads; there are no reloads if `None`.
     pub source: Option<ConfigSource>,
     /// Whether reloads may be requested over HTTP.
     pub lifecycle: bool,

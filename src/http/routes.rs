@@ -202,7 +202,8 @@ async fn page(
 
 async fn reload(State(state): State<Arc<SiteState>>, headers: HeaderMap) -> Response {
     let Some(reloads) = &state.site.reloads else {
-        let text = "Reloading over HTTP is off; --web.enable-lifecycle turns it on.\n";
+        let text = "Reloading over HTTP is off; --web.enable-lifecycle turns it on where there is a \
+                    configuration file.\n";
         return plain_text(StatusCode::FORBIDDEN, text);
     };
     if is_from_browser(&headers) {

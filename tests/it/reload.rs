@@ -172,7 +172,7 @@ async fn reloading_over_http_has_to_be_switched_on() {
     let config = config::parse(yaml.as_bytes(), Path::new("test.yaml")).unwrap();
     let world = World::start_options(api, config, Options { lifecycle: true, ..options() }).await;
     let answer = world.request(Method::PUT, "/-/reload", &[]).await;
-    assert_eq!(answer.status(), 500, "there is no file");
+    assert_eq!(answer.status(), 403, "there is no file");
     world.stop().await;
 }
 
