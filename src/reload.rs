@@ -1,11 +1,15 @@
 //! Reading the configuration again while the exporter runs: on SIGHUP, on request, or when it changes.
 //!
-//! [`run`] is the one task that does it, so that two never overlap; [`Reloads`] asks it to.
+//! A [`Reloader`] is the one task that does it, so that two never overlap; [`Reloads`] asks it to. What is in use is the
+//! [`RunningConfig`], which `/config` shows.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+use futures_util::future::BoxFuture;
+use serde::Serialize;
 use tokio::signal::unix::Signal;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, spawn_blocking};
@@ -13,10 +17,11 @@ use tokio::time::{sleep, timeout};
 use tracing::{debug, error, info, warn};
 
 use crate::clock::Stamp;
-use crate::config::{self, AccountCheck, AccountFile, Config, Permissions, Running};
+use crate::config::{self, AccountCheck, Config, Permissions, Running};
 use crate::metrics::ProcessMetrics;
 use crate::shutdown::Shutdown;
 use crate::systemd::Notifier;
+use crate::text;
 
 /// Requests that wait in the channel.
 const QUEUE: usize = 8;
@@ -54,6 +59,44 @@ impl Reloads {
     }
 }
 
+/// The configuration in use.
+pub struct RunningConfig(ArcSwap<Config>);
+
+/// An account file that cannot be used.
+#[derive(Debug, Clone, Serialize)]
+pub struct BrokenFile {
+    /// Where it is.
+    pub file: String,
+    /// What is wrong, a line for each problem.
+    pub reason: String,
+    /// The accounts that it had before and that are polled on.
+    pub accounts: Vec<String>,
+}
+
+impl RunningConfig {
+    /// Where this one is in use at the start.
+    pub fn new(config: Config) -> Self {
+        Self(ArcSwap::from_pointee(config))
+    }
+
+    /// It in YAML, in full and without its secrets.
+    pub fn text(&self) -> String {
+        let config = self.0.load_full();
+        config::render(&config.settings, &config.accounts)
+    }
+
+    /// Its account files that cannot be used.
+    pub fn broken_files(&self) -> Vec<BrokenFile> {
+        let config = self.0.load();
+        let broken = config.files.iter().filter_map(|file| {
+            let reason = file.broken.as_ref()?.to_string();
+            let accounts = file.accounts.iter().map(|account| account.name.to_string()).collect();
+            Some(BrokenFile { file: text::path(&file.path), reason, accounts })
+        });
+        broken.collect()
+    }
+}
+
 /// Time for which a change has to stay the same before it is applied: a file may be half written.
 const CONFIRM_AFTER: Duration = Duration::from_secs(1);
 
@@ -80,93 +123,63 @@ pub struct ConfigSource {
     pub check_interval: Option<Duration>,
 }
 
-/// The configuration that was applied last.
-pub struct AppliedConfig {
-    /// The hash of its files.
-    pub hash: u64,
-    /// Its account files.
-    pub files: Vec<AccountFile>,
-    /// Whether another account could be polled.
-    pub check: Arc<AccountCheck>,
-}
-
-/// What can trigger a reload.
-pub struct Triggers {
-    /// SIGHUP.
-    pub hangups: Signal,
-    /// Requests over HTTP.
-    pub requests: ReloadRequests,
-}
-
 /// Identifies the content of the files, to detect changes: its hash, or what is wrong with it.
 type ConfigFingerprint = Result<u64, String>;
 
-/// Applies configurations.
-struct Reloader<'a, A> {
+/// Uses a configuration from now on, or says why it cannot. What can fail was checked for each account when it was read.
+pub type Apply = Box<dyn Fn(Arc<Config>) -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
+
+/// Reads the configuration on every trigger and applies it. What cannot be applied is logged and counted.
+pub struct Reloader {
     source: ConfigSource,
-    /// The account files in use.
-    files: Arc<Vec<AccountFile>>,
+    running: Arc<RunningConfig>,
     check: Arc<AccountCheck>,
+    apply: Apply,
+    process: Arc<ProcessMetrics>,
+    notifier: Notifier,
     /// A reading that has not come to its end in time.
     hung: Option<JoinHandle<Read>>,
-    apply: A,
-    process: &'a ProcessMetrics,
-    notifier: &'a Notifier,
     /// The content that was applied or refused last.
     applied_fingerprint: ConfigFingerprint,
     /// A different content that was found once and has to be confirmed.
     found: Option<ConfigFingerprint>,
 }
 
-/// Reads the configuration on every trigger and passes it to `apply`, until `shutdown`. A configuration
-/// that cannot be applied is logged and counted in `process`. `applied` is the configuration in use;
-/// `notifier` reports the begin and the end of a reload.
-pub async fn run<A, F>(
-    source: ConfigSource,
-    applied: AppliedConfig,
-    triggers: Triggers,
-    apply: A,
-    process: &ProcessMetrics,
-    notifier: &Notifier,
-    shutdown: Shutdown,
-) where
-    A: Fn(Config) -> F,
-    F: Future<Output = Result<(), String>>,
-{
-    let AppliedConfig { hash, files, check } = applied;
-    let mut reloader = Reloader {
-        source,
-        files: Arc::new(files),
-        check,
-        hung: None,
-        apply,
-        process,
-        notifier,
-        applied_fingerprint: Ok(hash),
-        found: None,
-    };
-    // A disk that hangs does not delay the shutdown.
-    tokio::select! {
-        () = reloader.follow(triggers) => {}
-        () = shutdown.wait() => {}
+impl Reloader {
+    /// Replaces the `running` configuration. `check` says whether another account could be polled; `notifier` reports
+    /// the begin and the end of a reload.
+    pub fn new(
+        source: ConfigSource,
+        running: Arc<RunningConfig>,
+        check: Arc<AccountCheck>,
+        apply: Apply,
+        process: Arc<ProcessMetrics>,
+        notifier: Notifier,
+    ) -> Self {
+        let applied_fingerprint = Ok(running.0.load().hash);
+        let (hung, found) = (None, None);
+        Self { source, running, check, apply, process, notifier, hung, applied_fingerprint, found }
     }
-}
 
-impl<A, F> Reloader<'_, A>
-where
-    A: Fn(Config) -> F,
-    F: Future<Output = Result<(), String>>,
-{
-    async fn follow(&mut self, mut triggers: Triggers) {
+    /// Reloads on SIGHUP, on request, and when the files change if they are to be checked, until `shutdown`.
+    pub async fn run(mut self, hangups: Signal, requests: ReloadRequests, shutdown: Shutdown) {
+        // A disk that hangs does not delay the shutdown.
+        tokio::select! {
+            () = self.follow(hangups, requests) => {}
+            () = shutdown.wait() => {}
+        }
+    }
+
+    async fn follow(&mut self, mut hangups: Signal, mut requests: ReloadRequests) {
         let checks = self.source.check_interval.is_some();
         loop {
             tokio::select! {
-                Some(()) = triggers.hangups.recv() => {
+                Some(()) = hangups.recv() => {
                     info!("received SIGHUP, reloading the configuration");
                     // The result is logged.
                     let _ = self.reload().await;
                 }
-                Some(request) = triggers.requests.recv() => {
+                Some(request) = requests.recv() => {
                     info!("requested to reload the configuration");
                     drop(request.send(self.reload().await));
                 }
@@ -215,9 +228,9 @@ where
 
     fn start_reading(&self) -> JoinHandle<Read> {
         let (file, permissions) = (self.source.file.clone(), self.source.permissions);
-        let (files, check) = (Arc::clone(&self.files), Arc::clone(&self.check));
+        let (running, check) = (self.running.0.load_full(), Arc::clone(&self.check));
         spawn_blocking(move || {
-            let running = Running { files: &files, check: &*check };
+            let running = Running { files: &running.files, check: &*check };
             config::reload(&file, permissions, &running).map_err(|error| error.to_string())
         })
     }
@@ -240,15 +253,14 @@ where
         self.found = None;
         let applied = match read {
             Ok(config) => {
-                let (hash, warnings) = (config.hash, config.warnings.clone());
-                let files = Arc::new(config.files.clone());
-                let applied = (self.apply)(config).await;
+                let config = Arc::new(config);
+                let applied = (self.apply)(Arc::clone(&config)).await;
                 if applied.is_ok() {
-                    for warning in warnings {
+                    for warning in &config.warnings {
                         warn!("{warning}");
                     }
-                    self.files = files;
-                    self.process.config_loaded(hash, Stamp::now().unix);
+                    self.process.config_loaded(config.hash, Stamp::now().unix);
+                    self.running.0.store(config);
                 }
                 applied.map(|()| self.log_broken())
             }
@@ -264,12 +276,11 @@ where
         }
         applied
     }
-}
 
-impl<A> Reloader<'_, A> {
     /// Logs what is wrong with account files, one line for each, and returns it.
     fn log_broken(&self) -> Vec<String> {
-        let broken = self.files.iter().filter_map(|file| file.broken.as_ref());
+        let running = self.running.0.load();
+        let broken = running.files.iter().filter_map(|file| file.broken.as_ref());
         let broken: Vec<String> = broken.map(ToString::to_string).collect();
         for problems in &broken {
             let problems = problems.replace('\n', "; ");

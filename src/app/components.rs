@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use tracing::warn;
+use tracing::{info, warn};
 
-use super::describe;
 use crate::account::{Account, AccountName};
 use crate::api::Client;
 use crate::auth::Tokens;
@@ -20,6 +19,8 @@ use crate::shard::Shard;
 use crate::shutdown::Shutdown;
 use crate::snapshot::Slot;
 use crate::storage::Storage;
+use crate::supervisor::AccountsHandle;
+use crate::text;
 use crate::transport::{BuildError, ConnectionPools};
 
 /// Shared by all pollers of a process.
@@ -28,7 +29,7 @@ pub(super) struct Components {
     pub(super) shard: Shard,
     pub(super) transport: ConnectionPools,
     paces: Paces,
-    pub(super) global: GlobalLimit,
+    global: GlobalLimit,
     pub(super) storage: Option<Storage>,
     pub(super) registry: Arc<Registry>,
     pub(super) elsewhere: Arc<Elsewhere>,
@@ -48,7 +49,6 @@ impl Components {
         let process = Arc::new(ProcessMetrics::default());
         process.config_loaded(config.hash, Stamp::now().unix);
         process.set_shard(shard.ordinal, shard.total);
-        process.set_account_files(&describe::files(&config.files));
         let components = Self {
             shard: shard.clone(),
             transport: ConnectionPools::default(),
@@ -63,16 +63,39 @@ impl Components {
         let own = shard.own(&config.accounts);
         // Every HTTP client is set up now, so that errors are not found when a poller starts.
         own.iter().try_for_each(|account| components.transport.client_for(account).map(drop))?;
-        components.note_accounts(&config.accounts, own.len());
+        components.note_accounts(config, own.len());
         Ok(components)
     }
 
-    /// Records which of the configured accounts are our own.
-    pub(super) fn note_accounts(&self, configured: &[Arc<Account>], own: usize) {
-        self.process.set_accounts(configured.len(), own);
+    /// Uses `config` from now on. What can fail was checked for each account when it was read.
+    ///
+    /// # Errors
+    /// Why it cannot be applied.
+    pub(super) async fn apply(
+        &self,
+        config: &Config,
+        accounts: &AccountsHandle,
+    ) -> Result<(), String> {
+        let own = self.shard.own(&config.accounts);
+        if !accounts.replace(own.clone()).await {
+            return Err("the exporter is shutting down".to_owned());
+        }
+        self.transport.retain_for(&own);
+        self.global.set_limit(in_flight_max(config.settings.max_in_flight, descriptors()));
+        self.note_accounts(config, own.len());
+        info!(accounts = own.len(), "the configuration is in use");
+        Ok(())
+    }
+
+    /// Records which of the configured accounts are our own, and which account files are good.
+    fn note_accounts(&self, config: &Config, own: usize) {
+        let files = config.files.iter();
+        let files = files.map(|file| (text::path(&file.path), file.broken.is_none()));
+        self.process.set_account_files(&files.collect::<Vec<_>>());
+        self.process.set_accounts(config.accounts.len(), own);
         let shard = &self.shard;
         let place = |name: &AccountName| Some(shard.describe(shard.other_owner(name)?));
-        self.elsewhere.set(configured, place);
+        self.elsewhere.set(&config.accounts, place);
     }
 
     /// Checks for an account of another configuration what can fail.
@@ -130,7 +153,7 @@ impl Components {
 
 /// How many requests may be in flight of so many that are configured: a quarter of the descriptors, because the
 /// connections of requests that have ended stay open for a while, and files have to be opened beside them.
-pub(super) fn in_flight_max(configured: usize, descriptors: u64) -> usize {
+fn in_flight_max(configured: usize, descriptors: u64) -> usize {
     let most = usize::try_from(descriptors / 4).unwrap_or(usize::MAX).max(1);
     if most < configured {
         warn!(

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -12,20 +13,18 @@ use tokio::time::sleep;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{error, info};
 
-use super::apply_config::ApplyConfig;
 use super::components::Components;
-use super::describe;
 use super::listeners::Listeners;
 use super::options::{Options, StartError};
 use super::sampling::{self, SAMPLING_PERIOD};
 use crate::account::Account;
 use crate::auth::Tokens;
 use crate::clock::Stamp;
-use crate::config::Config;
+use crate::config::{AccountCheck, Config};
 use crate::health::Health;
-use crate::http::{Admin, RunningConfig, Site};
+use crate::http::{Admin, Site};
 use crate::metrics::{BuildInfo, ShardInfo};
-use crate::reload::{AppliedConfig, Reloads, Triggers, reloads};
+use crate::reload::{Reloader, Reloads, RunningConfig, reloads};
 use crate::reset::{ResetService, completion_timeout};
 use crate::shutdown::{DRAIN, Shutdown};
 use crate::snapshot::Directory;
@@ -44,7 +43,6 @@ pub struct Daemon {
     directory: Arc<Directory>,
     health: Arc<Health>,
     running: Arc<RunningConfig>,
-    in_use: AppliedConfig,
     hangups: Signal,
     sampling_period: Duration,
     polling: Handle,
@@ -66,9 +64,6 @@ impl Daemon {
         let components = Components::new(&config, shard, tokens, options.storage.clone())?;
         let components = Arc::new(components);
         let accounts = shard.own(&config.accounts);
-        let running = describe::running(config.settings, config.accounts, &config.files);
-        let checked = Arc::clone(&components);
-        let check = Arc::new(move |account: &Account| checked.check(account));
         Ok(Self {
             options: options.clone(),
             listeners: Listeners::open(options).await?,
@@ -76,8 +71,7 @@ impl Daemon {
             components,
             directory: Arc::default(),
             health: Arc::default(),
-            running: Arc::new(running),
-            in_use: AppliedConfig { hash: config.hash, files: config.files, check },
+            running: Arc::new(RunningConfig::new(config)),
             hangups,
             sampling_period: SAMPLING_PERIOD,
             polling: Handle::current(),
@@ -170,7 +164,7 @@ impl Daemon {
             ended
         };
         let work = async { tokio::join!(polled, joined(tasks, &shutdown)) };
-        let status = describe::status(Arc::clone(&directory));
+        let status = || status(&directory);
         let (polled, served) = tokio::select! {
             biased;
             never = systemd::notify_manager(&notifier, &health, status, &shutdown) => match never {},
@@ -189,14 +183,13 @@ impl Daemon {
     ) -> JoinSet<()> {
         let (reloads, requests) = reloads();
         let (site, admin) = (self.site(reloads), self.admin(resets));
-        let apply = self.apply_config(accounts);
-        let triggers = Triggers { hangups: self.hangups, requests };
+        let reloader = self.reloader(accounts);
         let mut tasks = self.listeners.serve(site, admin, shutdown);
         tasks.spawn(sampling::sample(self.directory, self.sampling_period, shutdown.clone()));
         tasks.spawn(resets.clone().run());
         // Without a file to read, SIGHUP does nothing.
-        if let Some(source) = self.options.source {
-            tasks.spawn(apply.follow(source, self.in_use, triggers, shutdown.clone()));
+        if let Some(reloader) = reloader {
+            tasks.spawn(reloader.run(self.hangups, requests, shutdown.clone()));
         }
         tasks
     }
@@ -219,9 +212,17 @@ impl Daemon {
         }
     }
 
-    fn apply_config(&self, accounts: AccountsHandle) -> ApplyConfig {
-        let (components, running) = (Arc::clone(&self.components), Arc::clone(&self.running));
-        ApplyConfig { components, accounts, running, notifier: self.options.notifier.clone() }
+    fn reloader(&self, accounts: AccountsHandle) -> Option<Reloader> {
+        let source = self.options.source.clone()?;
+        let (checked, applied_to) = (Arc::clone(&self.components), Arc::clone(&self.components));
+        let check: Arc<AccountCheck> = Arc::new(move |account| checked.check(account));
+        let apply = move |config: Arc<Config>| {
+            let (components, accounts) = (Arc::clone(&applied_to), accounts.clone());
+            async move { components.apply(&config, &accounts).await }.boxed()
+        };
+        let (running, process) = (Arc::clone(&self.running), Arc::clone(&self.components.process));
+        let notifier = self.options.notifier.clone();
+        Some(Reloader::new(source, running, check, Box::new(apply), process, notifier))
     }
 
     fn admin(&self, resets: &ResetService) -> Option<Admin> {
@@ -275,6 +276,21 @@ fn address(listener: Option<&TcpListener>) -> Option<SocketAddr> {
     listener?.local_addr().ok()
 }
 
+/// The line that `systemctl status` shows.
+fn status(directory: &Directory) -> String {
+    let (slots, now) = (directory.slots(), Stamp::now());
+    let down = slots.iter().filter(|slot| !slot.view().up(now)).count();
+    status_line(slots.len(), down)
+}
+
+fn status_line(accounts: usize, down: usize) -> String {
+    let plural = if accounts == 1 { "" } else { "s" };
+    match down {
+        0 => format!("polling {accounts} account{plural}"),
+        _ => format!("polling {accounts} account{plural}, {down} down"),
+    }
+}
+
 fn log_start(accounts: usize, shard: Option<ShardInfo>) {
     let BuildInfo { version, revision } = BuildInfo::THIS;
     info!(version, revision, accounts, "wazzup-exporter is running");
@@ -289,6 +305,13 @@ fn log_start(accounts: usize, shard: Option<ShardInfo>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_status_counts_the_accounts_that_are_down() {
+        assert_eq!(status_line(1, 0), "polling 1 account");
+        assert_eq!(status_line(8, 0), "polling 8 accounts");
+        assert_eq!(status_line(8, 3), "polling 8 accounts, 3 down");
+    }
 
     #[tokio::test]
     async fn a_task_that_panics_ends_the_others_in_order() {

@@ -5,10 +5,8 @@
 //! logs a customer in, [`healthcheck`] and [`request_reset`] call a daemon that runs elsewhere. The binary
 //! uses these, and so do tests.
 
-mod apply_config;
 mod components;
 mod daemon;
-mod describe;
 mod doctor;
 mod error;
 mod healthcheck;

@@ -4,7 +4,7 @@
 //! routes and builds every response from the views of the snapshot alone, so the metrics and the page
 //! cannot disagree. [`Access`] authenticates requests and holds the TLS settings. A [`Service`] combines
 //! the two for one listener; there is one for the site, one for probes alone and one for the [`Admin`]
-//! listener. A site is served below its [`Prefix`]; [`RunningConfig`] is the text behind `/config`.
+//! listener. A site is served below its [`Prefix`].
 
 mod access;
 mod admin;
@@ -19,7 +19,6 @@ mod prefix;
 mod probes;
 mod response;
 mod routes;
-mod running_config;
 mod server;
 mod service;
 mod status;
@@ -31,7 +30,5 @@ pub use self::admin::Admin;
 pub use self::handlers::{HANDLERS, is_site_path};
 pub use self::prefix::{InvalidPrefix, Prefix};
 pub use self::routes::Site;
-pub use self::running_config::RunningConfig;
 pub use self::server::{connections_max, serve};
 pub use self::service::Service;
-pub use self::status::BrokenFile;

@@ -24,14 +24,13 @@ use super::page::{self, PageQuery};
 use super::prefix::Prefix;
 use super::probes;
 use super::response::{gzip_body, joined, overloaded, plain_text, response};
-use super::running_config::RunningConfig;
 use super::status::Status;
 
 use crate::clock::Stamp;
 use crate::exposition::{Documents, NoAnswer, Selection, accepts_gzip, negotiate};
 use crate::health::Health;
 use crate::metrics::ProcessMetrics;
-use crate::reload::Reloads;
+use crate::reload::{Reloads, RunningConfig};
 use crate::snapshot::Directory;
 
 /// What the responses of the site are built from.
@@ -154,7 +153,7 @@ impl Site {
 
     fn status(&self) -> Status {
         let slots = self.directory.slots();
-        Status::new(&slots, &self.process, self.config.broken(), self.started, Stamp::now())
+        Status::new(&slots, &self.process, self.config.broken_files(), self.started, Stamp::now())
     }
 }
 

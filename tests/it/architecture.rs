@@ -116,7 +116,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     ("supervisor", &["account", "health", "poller", "schedule", "shutdown", "snapshot"]),
     // The service manager waits for the end of a reload.
-    ("reload", &["clock", "config", "metrics", "shutdown", "systemd"]),
+    ("reload", &["clock", "config", "metrics", "shutdown", "systemd", "text"]),
     (
         "doctor",
         &["account", "api", "auth", "channel", "clock", "metrics", "snapshot", "text", "transport"],

@@ -4,20 +4,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::document::{
-    AccountStatus, BrokenFile, ChannelStatus, HistoryStatus, RequestsStatus, Status, SweepStatus,
-    UserStatus,
+    AccountStatus, ChannelStatus, HistoryStatus, RequestsStatus, Status, SweepStatus, UserStatus,
 };
 use super::messages::{account_notes, account_problem, user_reasons};
 use crate::channel::{Channel, Role};
 use crate::clock::Stamp;
 use crate::metrics::{BuildInfo, Outcome, ProcessMetrics};
+use crate::reload::BrokenFile;
 use crate::snapshot::{AccountView, FailingReason, HistorySamples, Slot, UserView};
 
 impl Status {
     pub(crate) fn new(
         slots: &[Arc<Slot>],
         process: &ProcessMetrics,
-        broken_files: Arc<Vec<BrokenFile>>,
+        broken_files: Vec<BrokenFile>,
         started: Stamp,
         now: Stamp,
     ) -> Self {

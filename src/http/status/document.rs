@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::metrics::{LastReset, ShardInfo};
+use crate::reload::BrokenFile;
 use crate::snapshot::Totals;
 
 /// The status of the exporter at one moment. Times are unix time in seconds.
@@ -20,19 +21,8 @@ pub(crate) struct Status {
     pub(crate) config_hash: u64,
     /// `null` where one process polls all accounts.
     pub(crate) shard: Option<ShardInfo>,
-    pub(crate) broken_files: Arc<Vec<BrokenFile>>,
+    pub(crate) broken_files: Vec<BrokenFile>,
     pub(crate) accounts: Vec<AccountStatus>,
-}
-
-/// An account file that cannot be used.
-#[derive(Debug, Clone, Serialize)]
-pub struct BrokenFile {
-    /// Where it is.
-    pub file: String,
-    /// What is wrong, a line for each problem.
-    pub reason: String,
-    /// The accounts that it had before and that are polled on.
-    pub accounts: Vec<String>,
 }
 
 /// One account. Sums are over users whose figures are known, and `null` where there is none: no sum

@@ -7,7 +7,6 @@ mod collect;
 mod document;
 mod messages;
 
-pub use self::document::BrokenFile;
 pub(super) use self::document::{
     AccountProblem, AccountStatus, ChannelStatus, Completeness, HistoryStatus, Reason, Status,
     UserStatus,

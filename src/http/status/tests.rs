@@ -12,6 +12,7 @@ use crate::channel::{Channel, ChannelState, ChannelsAndRoles, Role, Transport, T
 use crate::clock::Stamp;
 use crate::counter::{CounterType, Reading, Trend};
 use crate::metrics::{LastReset, Outcome, ProcessMetrics, ResetResult, ShardInfo, SweepResult};
+use crate::reload::BrokenFile;
 use crate::snapshot::{
     AccountView, Attempt, Facts, FailingReason, ListStatus, Point, SkippedUsers, Slot, Sweep,
     UserView,
@@ -111,7 +112,7 @@ pub(in crate::http) fn status(views: Vec<AccountView>) -> Status {
 fn status_of(slots: &[Arc<Slot>]) -> Status {
     let process = ProcessMetrics::default();
     process.config_loaded(209_876_242_034_240 << 16, Duration::ZERO);
-    Status::new(slots, &process, Arc::default(), ago(MINUTE), moment())
+    Status::new(slots, &process, Vec::new(), ago(MINUTE), moment())
 }
 
 /// The same account, whose channels were read `age` ago.
@@ -200,7 +201,7 @@ fn the_document_names_every_field_and_no_other() {
     let accounts = vec!["acme".to_owned()];
     let broken = BrokenFile { file: "a.yaml".into(), reason: "a.yaml: is empty".into(), accounts };
     let shard = Some(ShardInfo { ordinal: 1, shards: 3, accounts_elsewhere: 2 });
-    let status = Status { shard, broken_files: Arc::new(vec![broken]), ..everything() };
+    let status = Status { shard, broken_files: vec![broken], ..everything() };
     fields(&serde_json::to_value(status).unwrap(), "", &mut serialized);
     assert!(serialized.contains("accounts[].users[].reasons[].code"), "{serialized:?}");
     assert_eq!(documented(), serialized);
