@@ -41,8 +41,7 @@
 
   function morph(old, wanted) {
     for (const { name } of [...old.attributes]) {
-      // Whether a fold is open is the viewer's choice.
-      if (name !== "open" && !wanted.hasAttribute(name)) old.removeAttribute(name);
+      if (!wanted.hasAttribute(name)) old.removeAttribute(name);
     }
     for (const { name, value } of wanted.attributes) {
       if (old.getAttribute(name) !== value) old.setAttribute(name, value);

@@ -16,10 +16,8 @@ const ROWS_ACCOUNT: (usize, usize) = (8, 60);
 const ROWS_FULL: usize = 5000;
 /// Rows of users that a search shows.
 const ROWS_FOUND: usize = 200;
-/// Users without red and without a problem that are listed at once.
-const REST_OPEN: usize = 12;
-/// The same in a table that is folded.
-const REST_FOLDED: usize = 100;
+/// Users without red and without a problem that are listed beside the others.
+const REST_MAX: usize = 12;
 /// Accounts shown with their users; of more only the sums.
 const ACCOUNTS_MAX: usize = 40;
 /// Up to this number, accounts stay in the order of the configuration; more are sorted by red.
@@ -64,10 +62,8 @@ pub(super) struct AccountSelection<'a> {
     pub(super) account: &'a AccountStatus,
     /// Users in the table.
     pub(super) rows: Vec<&'a UserStatus>,
-    /// Users in a table that is folded.
-    pub(super) folded: Vec<&'a UserStatus>,
-    /// Users who are left out.
-    pub(super) left_out: Vec<&'a UserStatus>,
+    /// How many more the query is about.
+    pub(super) left_out: usize,
 }
 
 impl PageQuery {
@@ -110,7 +106,7 @@ impl PageQuery {
         let (least, most) = ROWS_ACCOUNT;
         let short = (ROWS_SHORT / accounts.len().max(1)).clamp(least, most);
         let part = |account| match self.account {
-            Some(_) => AccountSelection::new(account, by_urgency(account), ROWS_FULL, false),
+            Some(_) => AccountSelection::new(account, by_urgency(account), ROWS_FULL),
             None => AccountSelection::short(account, short),
         };
         let accounts = accounts.into_iter().map(part).collect();
@@ -130,7 +126,7 @@ impl PageQuery {
             selection.all_accounts.push(account);
             selection.all_users.extend(&rows);
             if room > 0 {
-                selection.accounts.push(AccountSelection::new(account, rows, room, false));
+                selection.accounts.push(AccountSelection::new(account, rows, room));
             }
         }
         selection
@@ -144,26 +140,20 @@ impl PageQuery {
 }
 
 impl<'a> AccountSelection<'a> {
-    /// The first of these users, up to `most`; where it `folds`, the others below them if they are few.
-    fn new(
-        account: &'a AccountStatus,
-        mut rows: Vec<&'a UserStatus>,
-        most: usize,
-        folds: bool,
-    ) -> Self {
-        let rest = rows.split_off(most.min(rows.len()));
-        let folds = folds && rest.len() <= REST_FOLDED;
-        let (folded, left_out) = if folds { (rest, Vec::new()) } else { (Vec::new(), rest) };
-        Self { account, rows, folded, left_out }
+    /// The first of these users, up to `most`.
+    fn new(account: &'a AccountStatus, mut rows: Vec<&'a UserStatus>, most: usize) -> Self {
+        let left_out = rows.len().saturating_sub(most);
+        rows.truncate(most);
+        Self { account, rows, left_out }
     }
 
     /// Users with red or with a problem, up to `most`; and the others if they are few.
     fn short(account: &'a AccountStatus, most: usize) -> Self {
         let rows = by_urgency(account);
         let urgent = rows.iter().take_while(|user| needs_attention(user, account)).count();
-        let few = urgent <= most && rows.len() - urgent <= REST_OPEN && account.trouble.is_none();
+        let few = urgent <= most && rows.len() - urgent <= REST_MAX;
         let shown = if few { rows.len() } else { urgent.min(most) };
-        Self::new(account, rows, shown, true)
+        Self::new(account, rows, shown)
     }
 }
 

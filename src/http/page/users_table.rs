@@ -3,30 +3,22 @@
 use maud::{Markup, html};
 
 use super::query::{AccountSelection, PageContext, own_reasons};
-use crate::http::format::{account_link, age_of, clock, figure, grouped, joined, number_of};
+use crate::http::format::{account_link, age_of, clock, figure, joined, number_of};
 use crate::http::status::{AccountStatus, UserStatus};
 
 /// Length of the longest bar in its own units.
 const BAR: u64 = 100;
 
-/// The users that are shown, and how many are not.
+/// The users that are shown, and the way to the others.
 pub(super) fn users(part: &AccountSelection<'_>, view: &PageContext<'_>) -> Markup {
-    let summary = |users| hidden_users(users, !part.rows.is_empty());
     html! {
         @if !part.rows.is_empty() { (table(part.account, &part.rows, view)) }
-        @if !part.folded.is_empty() {
-            details {
-                summary { (summary(&part.folded)) }
-                (table(part.account, &part.folded, view))
-            }
-        }
-        @if !part.left_out.is_empty() {
+        @if part.left_out > 0 {
             p.more {
-                (summary(&part.left_out)) ". "
                 @if view.query.searches() {
-                    "Search for more letters to see them."
+                    (number_of(part.left_out, "more user")) ". Search for more letters to see them."
                 } @else if view.query.account.is_some() {
-                    "Search for them."
+                    (number_of(part.left_out, "more user")) ". Search for them."
                 } @else {
                     a href=(account_link(&part.account.name)) {
                         "Show all " (number_of(part.account.users.len(), "user"))
@@ -35,27 +27,6 @@ pub(super) fn users(part: &AccountSelection<'_>, view: &PageContext<'_>) -> Mark
             }
         }
     }
-}
-
-/// A summary of users that are not shown; `more` where others are.
-fn hidden_users(users: &[&UserStatus], more: bool) -> String {
-    let count = |wanted: fn(&UserStatus) -> bool| users.iter().filter(|user| wanted(user)).count();
-    let kinds = [
-        (count(|user| user.red.is_some_and(|red| red > 0)), "red"),
-        (count(|user| user.red == Some(0)), "without red"),
-        (count(|user| user.red.is_none()), "without a figure"),
-    ];
-    let kinds: Vec<_> = kinds.into_iter().filter(|(count, _)| *count > 0).collect();
-    let kinds = match kinds.as_slice() {
-        [(1, kind)] => format!(", {kind}"),
-        [(_, kind)] => format!(", all {kind}"),
-        kinds => {
-            let each = |(count, kind): &(usize, _)| format!("{} {kind}", grouped(*count as u64));
-            format!(": {}", kinds.iter().map(each).collect::<Vec<_>>().join(", "))
-        }
-    };
-    let thing = if more { "more user" } else { "user" };
-    format!("{}{kinds}", number_of(users.len(), thing))
 }
 
 fn table(account: &AccountStatus, users: &[&UserStatus], view: &PageContext<'_>) -> Markup {
