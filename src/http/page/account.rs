@@ -22,7 +22,7 @@ pub(super) fn account(part: &AccountSelection<'_>, view: &PageContext<'_>) -> Ma
                     p.beside.labels { (joined(account.labels.values())) }
                 }
                 (sum(account, view))
-                (chart(account.history.as_ref()))
+                @if part.chart { (chart(account.history.as_ref())) }
                 (count(&account.channels))
                 (reset(account, view))
             }

@@ -18,7 +18,7 @@ const ROWS_FULL: usize = 5000;
 const ROWS_FOUND: usize = 200;
 /// Users without red and without a problem that are listed beside the others.
 const REST_MAX: usize = 12;
-/// Accounts shown with their users; of more only the sums.
+/// Accounts shown with their users and charts.
 const ACCOUNTS_MAX: usize = 40;
 /// Up to this number, accounts stay in the order of the configuration; more are sorted by red.
 const ACCOUNTS_UNSORTED: usize = 12;
@@ -47,10 +47,7 @@ pub(super) struct PageContext<'a> {
 /// What a page shows.
 #[derive(Default)]
 pub(super) struct PageSelection<'a> {
-    /// Accounts with their users.
     pub(super) accounts: Vec<AccountSelection<'a>>,
-    /// Accounts of which only the sums are shown.
-    pub(super) others: Vec<&'a AccountStatus>,
     /// The accounts that the query is about, shown or not.
     pub(super) all_accounts: Vec<&'a AccountStatus>,
     /// The users that the query is about.
@@ -60,6 +57,8 @@ pub(super) struct PageSelection<'a> {
 /// What a page shows of an account.
 pub(super) struct AccountSelection<'a> {
     pub(super) account: &'a AccountStatus,
+    /// Whether there is a chart.
+    pub(super) chart: bool,
     /// Users in the table.
     pub(super) rows: Vec<&'a UserStatus>,
     /// How many more the query is about.
@@ -102,15 +101,15 @@ impl PageQuery {
         }
         let all_accounts = accounts.clone();
         let all_users = accounts.iter().flat_map(|account| &account.users).collect();
-        let others = accounts.split_off(ACCOUNTS_MAX.min(accounts.len()));
         let (least, most) = ROWS_ACCOUNT;
-        let short = (ROWS_SHORT / accounts.len().max(1)).clamp(least, most);
-        let part = |account| match self.account {
+        let short = (ROWS_SHORT / accounts.len().clamp(1, ACCOUNTS_MAX)).clamp(least, most);
+        let part = |(place, account)| match self.account {
             Some(_) => AccountSelection::new(account, by_urgency(account), ROWS_FULL),
-            None => AccountSelection::short(account, short),
+            None if place < ACCOUNTS_MAX => AccountSelection::short(account, short),
+            None => AccountSelection::sums(account),
         };
-        let accounts = accounts.into_iter().map(part).collect();
-        PageSelection { accounts, others, all_accounts, all_users }
+        let accounts = accounts.into_iter().enumerate().map(part).collect();
+        PageSelection { accounts, all_accounts, all_users }
     }
 
     fn search<'a>(&self, accounts: &[&'a AccountStatus]) -> PageSelection<'a> {
@@ -144,7 +143,12 @@ impl<'a> AccountSelection<'a> {
     fn new(account: &'a AccountStatus, mut rows: Vec<&'a UserStatus>, most: usize) -> Self {
         let left_out = rows.len().saturating_sub(most);
         rows.truncate(most);
-        Self { account, rows, left_out }
+        Self { account, chart: true, rows, left_out }
+    }
+
+    /// Only its sums.
+    fn sums(account: &'a AccountStatus) -> Self {
+        Self { account, chart: false, rows: Vec::new(), left_out: account.users.len() }
     }
 
     /// Users with red or with a problem, up to `most`; and the others if they are few.

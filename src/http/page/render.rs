@@ -4,7 +4,7 @@ use maud::{DOCTYPE, Markup, html};
 
 use super::account::account;
 use super::exporter::exporter;
-use super::overview::{broken_files, others};
+use super::overview::broken_files;
 use super::query::{PageContext, PageQuery, PageSelection};
 use super::summary::Summary;
 use crate::http::format::number_of;
@@ -34,7 +34,6 @@ pub(crate) fn render(status: &Status, query: &PageQuery, metrics: &str) -> Strin
                     (broken_files(status))
                     (summary.markup(status.time))
                     @for part in &selection.accounts { (account(part, &view)) }
-                    (others(&selection.others))
                     (exporter(&selection, &view))
                 }
             }
