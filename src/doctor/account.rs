@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::examination::Examination;
-use super::report::{Check, named};
+use super::report::Check;
 use crate::account::{Api, Auth};
 use crate::auth::Token;
 use crate::clock::Stamp;
@@ -171,25 +171,24 @@ impl Examination<'_> {
         }
     }
 
-    /// Which users of the account's list are not polled.
+    /// How many users of the account's list are not polled. Which ones depends on those that are polled already.
     pub(super) fn check_skipped(&mut self) {
-        let left_out = std::mem::take(&mut self.left_out);
-        if !left_out.is_empty() {
-            let words = format!(
-                "{} users are found beyond discover_users.max_users and not polled: {}",
-                left_out.len(),
-                named(&left_out)
-            );
-            let remedy = "raise discover_users.max_users, or narrow include and exclude";
-            self.findings.problem_of(left_out, Check::Limit, words, remedy);
-        }
-        let invalid = self.invalid_ids;
-        if invalid > 0 {
-            let words = format!(
-                "{invalid} users of the list have ids that are too long or hold a control character, \
-                 and are not polled"
-            );
-            self.findings.problem(Check::Limit, words, "correct their ids in the CRM");
+        for (count, why, remedy) in [
+            (
+                self.left_out,
+                "are found beyond discover_users.max_users",
+                "raise discover_users.max_users, or narrow include and exclude",
+            ),
+            (
+                self.invalid_ids,
+                "of the list have ids that are too long or hold a control character",
+                "correct their ids in the CRM",
+            ),
+        ] {
+            if count > 0 {
+                let words = format!("{count} users {why}, and are not polled");
+                self.findings.problem(Check::Limit, words, remedy);
+            }
         }
     }
 }

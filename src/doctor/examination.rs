@@ -18,8 +18,8 @@ pub(super) struct Examination<'a> {
     pub(super) listed: HashSet<String>,
     /// The ids of the users that are polled.
     pub(super) polled: Vec<String>,
-    /// The ids of discovered users beyond `max_users`, which are not polled.
-    pub(super) left_out: Vec<String>,
+    /// How many discovered users are beyond `max_users`, and so not polled.
+    pub(super) left_out: usize,
     /// How many users of the list cannot be polled, because their ids are none.
     pub(super) invalid_ids: usize,
     /// How long the responses took.
@@ -35,7 +35,7 @@ pub async fn examine(client: &Client, account: &Account, asked: Option<&UserId>)
         channels_and_roles: ChannelsAndRoles::default(),
         listed: HashSet::new(),
         polled: account.users.iter().map(|user| user.id.to_string()).collect(),
-        left_out: Vec::new(),
+        left_out: 0,
         invalid_ids: 0,
         durations: Vec::new(),
     };

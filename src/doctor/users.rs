@@ -220,7 +220,8 @@ impl Examination<'_> {
             });
             let mut found: Vec<String> = found.map(|user| user.id.clone()).collect();
             found.sort_unstable();
-            self.left_out = found.split_off(discovery.max_users.min(found.len()));
+            self.left_out = found.len().saturating_sub(discovery.max_users);
+            found.truncate(discovery.max_users);
             self.polled.append(&mut found);
         }
         self.listed = listed.into_iter().map(|user| user.id).collect();

@@ -196,11 +196,12 @@ async fn a_clock_that_is_wrong_and_a_limit_that_is_tight_are_reported() {
 }
 
 #[tokio::test]
-async fn users_beyond_the_cap_are_named() {
+async fn users_beyond_the_cap_are_counted() {
     let account = account(&[("1", Role::SalesRep), ("2", Role::SalesRep)]);
     let diagnosis = diagnosis(account, "discover_users: {enabled: true, max_users: 1}").await;
     assert_eq!(problems(&diagnosis), [Check::Limit], "{diagnosis}");
-    assert_eq!(finding_of(&diagnosis, Check::Limit).concerns, ["2"]);
+    let words = "1 users are found beyond discover_users.max_users, and are not polled";
+    assert_eq!(finding_of(&diagnosis, Check::Limit).words, words);
 }
 
 #[tokio::test]
