@@ -1,10 +1,10 @@
-//! The legend, and facts about the exporter and its sweeps.
+//! The legend, and facts about the exporter: its broken files and its sweeps.
 
 use maud::{Markup, html};
 
 use super::query::{AccountSelection, PageContext, PageSelection};
 use crate::http::format::{age_of, clock, grouped, number_of, period};
-use crate::http::status::AccountStatus;
+use crate::http::status::{AccountStatus, Status};
 
 /// What red means, and grey; each after its name.
 const LEGEND_RED: &str = ": messages without a reply of customers the user is responsible for. ";
@@ -16,6 +16,33 @@ const LEGEND_GREY: &str = ": the user only looks on. Sums are of sales reps wher
 /// The columns of the table of sweeps, beside the account.
 const COLUMNS: [&str; 8] =
     ["Read every", "Last sweep", "Took", "Requests", "Failed", "Limit", "Used", "Held back"];
+
+/// How many broken account files are named.
+const BROKEN_MAX: usize = 20;
+
+/// The account files that cannot be used: their accounts may be missing here.
+pub(super) fn broken_files(status: &Status) -> Markup {
+    let broken = &status.broken_files;
+    html! {
+        @if !broken.is_empty() {
+            section.broken {
+                h2 { (number_of(broken.len(), "account file")) " broken" }
+                ul {
+                    @for file in broken.iter().take(BROKEN_MAX) {
+                        li.reason {
+                            bdi { (file.file) } ": "
+                            @match file.accounts.len() {
+                                0 => { "no account comes from it" }
+                                kept => { (number_of(kept, "account")) " as before" }
+                            }
+                            ". " (file.reason)
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
 
 /// The legend, and facts about the exporter.
 pub(super) fn exporter(selection: &PageSelection<'_>, view: &PageContext<'_>) -> Markup {

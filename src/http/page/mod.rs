@@ -5,15 +5,14 @@
 //! reached. All addresses are relative, so that the page works below any prefix, and it loads nothing
 //! from other hosts, which [`POLICY`] makes the browser enforce.
 //!
-//! [`render()`] makes the page: [`query`] selects accounts and users, [`summary`], [`overview`] and
-//! [`exporter`] are the parts that concern all accounts, [`account`] is one account with its [`chart`],
-//! [`channels`] and [`users_table`].
+//! [`render()`] makes the page: [`query`] selects accounts and users, [`summary`] and
+//! [`exporter`] are the parts that concern all accounts, [`account`] is one account with its [`chart`]
+//! and [`users_table`].
 
 mod account;
 mod assets;
 mod chart;
 mod exporter;
-mod overview;
 mod query;
 mod render;
 mod summary;

@@ -3,8 +3,7 @@
 use maud::{DOCTYPE, Markup, html};
 
 use super::account::account;
-use super::exporter::exporter;
-use super::overview::broken_files;
+use super::exporter::{broken_files, exporter};
 use super::query::{PageContext, PageQuery, PageSelection};
 use super::summary::Summary;
 use crate::http::format::number_of;
