@@ -44,9 +44,9 @@ pub async fn poll_once(
     let pauses = join_all(pollers.into_iter().map(Poller::run_once)).await;
     components.tokens.finish_renewals().await;
     let views: Vec<_> = slots.iter().map(|slot| slot.view()).collect();
-    let whole =
-        |view: &AccountView| view.facts.sweep.is_some_and(|sweep| sweep.result == SweepResult::Ok);
-    let incomplete = views.iter().zip(pauses).filter(|(view, _)| !whole(view));
+    let result = |view: &AccountView| view.facts.sweep.map(|sweep| sweep.result);
+    let incomplete = views.iter().zip(pauses);
+    let incomplete = incomplete.filter(|(view, _)| result(view) != Some(SweepResult::Ok));
     let incomplete = incomplete.map(|(view, pause)| named(view, pause)).collect();
     let families = components.process.gather();
     let exposition = exposition::text(&views, &families, Format::Text, Stamp::now());

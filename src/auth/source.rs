@@ -59,13 +59,9 @@ impl Renewer {
             Self::Partner(login) => login.exchange(&token_client, number).await,
             Self::OAuth(renewer) => renewer.renew(&token_client, current).await,
         };
-        let counts = match &result {
-            Ok(obtained) => obtained.new,
-            // Others make the attempt, or it goes on.
-            Err(TokenError::Partner { .. } | TokenError::Pending(_)) => false,
-            Err(_) => true,
-        };
-        if counts {
+        // Others make the attempt, or it goes on.
+        let elsewhere = matches!(result, Err(TokenError::Partner { .. } | TokenError::Pending(_)));
+        if !elsewhere && result.as_ref().map_or(true, |obtained| obtained.new) {
             token_client.tally.token_refresh(result.is_ok());
         }
         result

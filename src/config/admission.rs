@@ -145,15 +145,14 @@ impl Candidate {
         let mut report = self.report.into_inner();
         if !report.is_clean() {
             let whole = Spot { file: Arc::clone(&self.path), at: None };
-            for lost in self.earlier.iter().flatten() {
-                if !accounts.iter().any(|account| account.name == lost.name) {
-                    let name = lost.name.as_str();
-                    let what = format!(
-                        "{name:?}: is polled no more, because the main file, or what another broken file keeps, \
-                         rules it out"
-                    );
-                    report.problem(&whole, what);
-                }
+            let lost = |one: &&Arc<Account>| accounts.iter().all(|other| other.name != one.name);
+            for lost in self.earlier.iter().flatten().filter(lost) {
+                let what = format!(
+                    "{:?}: is polled no more, because the main file, or what another broken file keeps, \
+                     rules it out",
+                    lost.name.as_str()
+                );
+                report.problem(&whole, what);
             }
         }
         let (warnings, broken) = match report.finish() {

@@ -140,12 +140,13 @@ impl Nested<WorkingHoursKeys> {
         ];
         let [zone, days, from, to] =
             keys.map(|(name, key, remedy)| key.require(name, self.at, remedy, scope));
-        match WorkingHours::parse(zone?, days?, from?, to?) {
-            Ok(hours) => Some(hours),
-            Err((wrong, why)) => {
+        let hours = WorkingHours::parse(zone?, days?, from?, to?);
+        hours.map_or_else(
+            |(wrong, why)| {
                 let key = keys.iter().find(|(name, ..)| *name == wrong);
                 scope.refuse(key.and_then(|(_, key, _)| key.at), wrong, why)
-            }
-        }
+            },
+            Some,
+        )
     }
 }

@@ -217,16 +217,10 @@ fn push_pair(text: &mut String, name: &str, value: &str) {
     while let Some(at) = rest.find(['\\', '"', '\n']) {
         let (plain, special) = rest.split_at(at);
         text.push_str(plain);
-        let mut letters = special.chars();
-        match letters.next() {
-            Some('\n') => text.push_str("\\n"),
-            Some(letter) => {
-                text.push('\\');
-                text.push(letter);
-            }
-            None => {}
-        }
-        rest = letters.as_str();
+        text.push('\\');
+        let (special, after) = special.split_at(1);
+        text.push_str(if special == "\n" { "n" } else { special });
+        rest = after;
     }
     text.push_str(rest);
     text.push('"');

@@ -1,10 +1,11 @@
 //! Which account at Wazzup24 figures are of: settings, tokens and files may be given to another one.
 
-use std::fmt::Write as _;
 use std::iter;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::digest::{Context, SHA256};
 use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
@@ -60,11 +61,7 @@ fn source_of<'a>(auth: &'a Auth) -> String {
         hash.update(&part.len().to_le_bytes());
         hash.update(part);
     }
-    let digest = hash.finish();
-    digest.as_ref().iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("a String takes everything");
-        text
-    })
+    URL_SAFE_NO_PAD.encode(hash.finish())
 }
 
 #[cfg(test)]
