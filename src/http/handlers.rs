@@ -12,17 +12,8 @@ use super::prefix::Prefix;
 use crate::metrics::ProcessMetrics;
 
 /// The values of the label `handler`: routes as they are without a prefix, the files of the page, and the rest.
-pub const HANDLERS: [&str; 9] = [
-    METRICS,
-    "/",
-    "/api/v1/status",
-    "/config",
-    "/-/healthy",
-    "/-/ready",
-    "/-/reload",
-    ASSETS,
-    OTHER,
-];
+pub const HANDLERS: [&str; 9] =
+    [METRICS, "/", "/api/v1/status", "/config", "/-/healthy", "/-/ready", RELOAD, ASSETS, OTHER];
 
 /// Whether the site has something else at a path, so that the metrics cannot be there.
 pub fn is_site_path(path: &str) -> bool {
@@ -31,6 +22,7 @@ pub fn is_site_path(path: &str) -> bool {
 }
 
 const METRICS: &str = "/metrics";
+const RELOAD: &str = "/-/reload";
 const ASSETS: &str = "assets";
 const OTHER: &str = "other";
 
@@ -49,17 +41,18 @@ impl Handlers {
     ) -> Self {
         // Exported from the start, so that a first increase is seen.
         for handler in HANDLERS {
-            for code in ["200", "503"] {
+            for code in ["200", "401", "503"] {
                 process.http_requests.with_label_values(&[handler, code]);
             }
         }
+        process.http_requests.with_label_values(&[RELOAD, "500"]);
         let root = Prefix::default();
         let mut paths = HashMap::new();
         for handler in HANDLERS.into_iter().filter(|handler| handler.starts_with('/')) {
             let route = if handler == METRICS { telemetry_path } else { handler };
             paths.insert(prefix.path(route), handler);
             // Probes are there without the prefix, too.
-            if handler.starts_with("/-/") && handler != "/-/reload" {
+            if handler.starts_with("/-/") && handler != RELOAD {
                 paths.insert(root.path(route), handler);
             }
         }
