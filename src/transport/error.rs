@@ -66,6 +66,9 @@ pub enum Malformed {
     /// It lacks a field, or has something else in its place.
     #[error("`{0}` is missing or not of the documented kind")]
     Missing(&'static str),
+    /// It says that there was an error, whatever else it says.
+    #[error("it carries an error beside its figures")]
+    WithError,
     /// It comes from a cache, or is old by its own time: by so much, in whole seconds.
     #[error("it is {} old; something on the way may answer from a cache", text::elapsed(*.0))]
     Old(Duration),

@@ -3,6 +3,8 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use serde_json::value::RawValue;
+
 use crate::account::Api;
 use crate::counter::{COUNT_MAX, CounterType, Reading};
 use crate::transport::{JsonObject, Malformed, legible};
@@ -18,6 +20,10 @@ const SERVER_TIMES: Range<i64> = 1_420_070_400..4_102_444_800;
 pub fn parse_counter(api: Api, body: &[u8]) -> Result<Reading, Malformed> {
     let text = legible(body);
     let whole: JsonObject<'_> = serde_json::from_str(&text)?;
+    let error = whole.value(&["error"]).map(RawValue::get);
+    if error.is_some_and(|error| !matches!(error, "false" | "0" | "\"\"" | "[]" | "{}")) {
+        return Err(Malformed::WithError);
+    }
     match api {
         // {"data":{"counter":5,"type":"red"},"meta":{"timestamp":1759499127}}
         Api::V2 => {
@@ -139,6 +145,8 @@ mod tests {
             r#"{"data":[{"counter":5,"type":"red"}]}"#,
             r#"{"data":[5,"red"]}"#,
             r#"[{"counter":5,"type":"red"},{}]"#,
+            r#"{"data":{"counter":0,"type":"red"},"error":"TOO_MANY_REQUESTS"}"#,
+            r#"{"data":{"counter":0,"type":"red"},"error":{"code":"INTERNAL"}}"#,
             &RECORDED[..RECORDED.len() - 1],
             &format!("{RECORDED}{RECORDED}"),
         ] {
