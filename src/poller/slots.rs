@@ -89,8 +89,7 @@ pub(super) fn changed_view(earlier: &Slot, account: Arc<Account>) -> Option<Acco
         }
     }
     let mut users = users_under(&account, &view);
-    let basis = TrustBasis::new(&account, &facts, now);
-    users.update(|user| user.trust = basis.trust(user.user.id.as_str()));
+    TrustBasis::new(&account, &facts, now).apply(&mut users);
     let newest = users.iter().filter_map(|user| user.last_good).map(|(_, at)| at);
     facts.newest_reading = newest.max_by_key(|at| at.uptime);
     Some(view_of(account, &earlier.tally, facts, &users))
@@ -196,5 +195,22 @@ impl SweepSchedule {
             hurried: !complete,
             skip_read_since: (!complete).then_some(begun),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::fixture;
+
+    #[test]
+    fn a_change_that_concerns_no_user_copies_none() {
+        let account = fixture("acme", &["1", "2"]);
+        let mut changed = account.clone();
+        changed.poll.concurrency += 1;
+        let earlier = new_slot(Arc::new(account));
+        let later = changed_slot(&earlier, Arc::new(changed));
+        let [earlier, later] = [earlier.view(), later.view()];
+        assert!(earlier.chunks.iter().map(Arc::as_ptr).eq(later.chunks.iter().map(Arc::as_ptr)));
     }
 }

@@ -132,8 +132,7 @@ impl PollState {
         if trusted.as_ref().is_some_and(|earlier| earlier.is(&basis)) {
             return;
         }
-        let trust = |view: &UserView| basis.trust(view.user.id.as_str());
-        users.update_due(|view| view.trust != trust(view), |view| view.trust = trust(view));
+        basis.apply(users);
         *trusted = Some(basis);
     }
 
@@ -318,6 +317,12 @@ impl TrustBasis {
     /// What a user's counter is worth.
     pub(super) fn trust(&self, user: &str) -> Trust {
         Trust { not_known: self.not_known, ..self.lists.of(user) }
+    }
+
+    /// Updates what counters are worth, where that has changed.
+    pub(super) fn apply(&self, users: &mut PolledUsers) {
+        let trust = |view: &UserView| self.trust(view.user.id.as_str());
+        users.update_due(|view| view.trust != trust(view), |view| view.trust = trust(view));
     }
 }
 

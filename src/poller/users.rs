@@ -14,7 +14,7 @@ pub(super) struct PolledUsers(Vec<Arc<Chunk>>);
 impl PolledUsers {
     /// Users before any of them was read.
     pub(super) fn new(users: impl IntoIterator<Item = UserView>) -> Self {
-        Self(chunks(&users.into_iter().collect::<Vec<_>>()))
+        Self(chunks(users))
     }
 
     /// The users of a published view.

@@ -1,5 +1,6 @@
 //! The immutable view of an account, and what it says about each user.
 
+use std::iter;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -112,7 +113,7 @@ pub struct Attempt {
 impl AccountView {
     /// A view of these users.
     pub fn new(account: Arc<Account>, facts: Facts, users: &[UserView]) -> Self {
-        Self { account, facts, chunks: chunks(users) }
+        Self { account, facts, chunks: chunks(users.iter().cloned()) }
     }
 
     /// All users in configuration order.
@@ -128,8 +129,12 @@ impl AccountView {
 }
 
 /// Splits users into chunks.
-pub fn chunks(users: &[UserView]) -> Vec<Arc<Chunk>> {
-    users.chunks(CHUNK_USERS).map(|users| Arc::new(users.to_vec())).collect()
+pub fn chunks(users: impl IntoIterator<Item = UserView>) -> Vec<Arc<Chunk>> {
+    let mut users = users.into_iter();
+    let next = || {
+        Some(users.by_ref().take(CHUNK_USERS).collect()).filter(|chunk: &Chunk| !chunk.is_empty())
+    };
+    iter::from_fn(next).map(Arc::new).collect()
 }
 
 impl Facts {

@@ -44,7 +44,7 @@ impl Polled {
         let account = fixture(name, &ids.iter().map(String::as_str).collect::<Vec<_>>());
         let account = Arc::new(account);
         let users = account.users.iter().map(|user| UserView::new(Arc::clone(user)));
-        let users = chunks(&users.collect::<Vec<_>>());
+        let users = chunks(users);
         let published = Self::view(&account, &users);
         Self { account, users, published }
     }
