@@ -229,7 +229,8 @@ where
             stop: stop.clone(),
             shutdown: self.shutdown.clone(),
         };
-        let poller = (self.start)(start);
+        // By itself it would be in the task twice: what is awaited is moved.
+        let poller = Box::pin((self.start)(start));
         let (stopped, guard) = (stop.clone(), ended.clone().drop_guard());
         let handle = self.tasks.spawn(async move {
             let _ended = guard;
