@@ -230,7 +230,7 @@ impl Reloader {
         let (file, permissions) = (self.source.file.clone(), self.source.permissions);
         let (running, check) = (self.running.0.load_full(), Arc::clone(&self.check));
         spawn_blocking(move || {
-            let running = Running { files: &running.files, check: &*check };
+            let running = Running { config: Some(&running), check: &*check };
             config::reload(&file, permissions, &running).map_err(|error| error.to_string())
         })
     }

@@ -173,9 +173,12 @@ pub fn restart_pause(deaths: u32) -> Duration {
 
 /// FNV-1a, 64 bits: small, and unlike the standard library's hasher the same in every release.
 pub fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+    fnv1a_on(0xcbf2_9ce4_8422_2325, bytes)
+}
+
+/// The hash of what `hash` is of, followed by `bytes`.
+pub fn fnv1a_on(hash: u64, bytes: &[u8]) -> u64 {
+    bytes.iter().fold(hash, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// The finalizer of `MurmurHash3`: FNV leaves the upper bits of short, similar names alike.

@@ -63,7 +63,7 @@ fn shares(config: &Config, shard: Option<&Shard>, total: u32) -> Result<String, 
 /// Both configurations, after all that is to be said about them.
 fn load(flags: &DaemonFlags, shard: Shard) -> Result<(Config, Option<WebConfig>), CommandError> {
     let check = startup::account_check(shard);
-    let nothing_runs = Running { files: &[], check: &check };
+    let nothing_runs = Running { config: None, check: &check };
     let permissions = flags.config.permissions();
     let loaded = config::reload(&flags.config.file, permissions, &nothing_runs);
     let loaded = loaded.and_then(|config| match config.broken() {

@@ -58,7 +58,7 @@ pub(super) fn account_check(shard: Shard) -> impl Fn(&Account) -> Result<(), Str
 }
 
 fn load_checked(flags: &ConfigFlags, check: &AccountCheck) -> Result<Config, CommandError> {
-    let nothing_runs = Running { files: &[], check };
+    let nothing_runs = Running { config: None, check };
     let config = config::reload(&flags.file, flags.permissions(), &nothing_runs);
     let config = config.map_err(CommandError::usage)?;
     for warning in &config.warnings {

@@ -3,6 +3,7 @@
 //! [`check_accounts`] makes [`Account`]s of one list. What must be unique over all files is collected as
 //! [`Claim`]s, see [`claims`](super::claims).
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -96,23 +97,31 @@ impl FoundAccounts {
 /// The list `accounts` of a file.
 pub(super) type AccountsKeys = Nested<Vec<Nested<AccountKeys>>>;
 
-/// Makes accounts of a list.
+/// Accounts that run, by their names.
+pub(super) type RunningAccounts<'a> = HashMap<&'a AccountName, &'a Arc<Account>>;
+
+/// Makes accounts of a list; one that has not changed is the one that runs. Each item is dropped before the next is
+/// checked, so that the memory of one serves all.
 pub(super) fn check_accounts(
-    list: &AccountsKeys,
+    list: AccountsKeys,
     defaults: &Defaults,
+    running: &RunningAccounts<'_>,
     scope: &mut FileScope<'_>,
 ) -> FoundAccounts {
     let mut found = FoundAccounts::default();
-    for (index, item) in list.keys.iter().enumerate() {
+    for (index, item) in list.keys.into_iter().enumerate() {
         let name = item.keys.name.good();
         let title = name.map(|name| format!(" {:?}", name.as_str())).unwrap_or_default();
         let mut scope = scope.within(&format!("accounts[{index}]{title}"));
         let before = scope.report().count();
-        let account = item.check(defaults, &mut found.claims, &mut scope);
+        let running = name.and_then(|name| running.get(name)).copied();
+        let account = item.check(defaults, running, &mut found.claims, &mut scope);
         if let Some(account) = account.filter(|_| scope.report().count() == before) {
             let limit = &item.keys.rate_limit;
             found.accounts.push(Placed {
-                account: Arc::new(account),
+                account: running
+                    .filter(|running| ***running == account)
+                    .map_or_else(|| Arc::new(account), Arc::clone),
                 words: scope.about(""),
                 spot: scope.spot(item.at),
                 rate_limit: limit.is_given().then(|| scope.spot(limit.at)),
@@ -127,6 +136,7 @@ impl Nested<AccountKeys> {
     fn check(
         &self,
         defaults: &Defaults,
+        running: Option<&Arc<Account>>,
         claims: &mut Vec<Claim>,
         scope: &mut FileScope<'_>,
     ) -> Option<Account> {
@@ -144,6 +154,7 @@ impl Nested<AccountKeys> {
         }
         let poll = keys.poll.check_over(&defaults.poll, in_file, &mut scope.within("poll"));
         let found = keys.discover_users.keys.may_find();
+        let running = running.map_or(&[][..], |account| &account.users);
         Some(Account {
             api,
             account_id: keys.account_id.get("account_id", scope),
@@ -154,7 +165,7 @@ impl Nested<AccountKeys> {
             export: defaults.export,
             labels: keys.labels.check("labels", scope),
             working_hours: keys.working_hours.check(&mut scope.within("working_hours")),
-            users: keys.users.check(self.at, found, defaults.export.user_names, scope),
+            users: keys.users.check(self.at, found, defaults.export.user_names, running, scope),
             discovery: keys.discover_users.keys.check(&mut scope.within("discover_users")),
             channels: keys.channels.keys.check(&mut scope.within("channels")),
             reset,

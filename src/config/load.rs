@@ -9,10 +9,10 @@ use serde::de::DeserializeOwned;
 
 use crate::account::{Account, Authorities};
 use crate::files::OpenFile;
-use crate::schedule::fnv1a;
+use crate::schedule::{fnv1a, fnv1a_on};
 use crate::text;
 
-use super::accounts::{AccountsKeys, Defaults, FoundAccounts, check_accounts};
+use super::accounts::{AccountsKeys, Defaults, FoundAccounts, RunningAccounts, check_accounts};
 use super::admission::{AccountFile, Candidate, admit, stem};
 use super::budget;
 use super::claims::{Claim, ClaimKey, check_duplicates};
@@ -81,20 +81,24 @@ pub type AccountCheck = dyn Fn(&Account) -> Result<(), String> + Send + Sync;
 
 /// What a reload has to respect.
 pub struct Running<'a> {
-    /// The account files of the configuration in use.
-    pub files: &'a [AccountFile],
+    /// The configuration in use, if there is one.
+    pub config: Option<&'a Config>,
     /// Whether another account could be polled.
     pub check: &'a AccountCheck,
 }
 
 impl Running<'_> {
     /// Where nothing runs yet.
-    pub(super) const NOTHING: Self = Self { files: &[], check: &|_| Ok(()) };
+    pub(super) const NOTHING: Self = Self { config: None, check: &|_| Ok(()) };
+
+    fn files(&self) -> &[AccountFile] {
+        self.config.map_or(&[], |config| &config.files)
+    }
 
     /// The files are in the order of their paths.
     fn file(&self, path: &Path) -> Option<&AccountFile> {
-        let found = self.files.binary_search_by(|file| file.path.as_path().cmp(path));
-        found.ok().and_then(|index| self.files.get(index))
+        let found = self.files().binary_search_by(|file| file.path.as_path().cmp(path));
+        found.ok().and_then(|index| self.files().get(index))
     }
 
     fn accounts_of(&self, path: &Path) -> Option<Vec<Arc<Account>>> {
@@ -144,8 +148,10 @@ pub(super) fn read(
     running: &Running<'_>,
 ) -> Result<Config, ConfigError> {
     let mut report = Report::default();
-    let contents = main.bytes.clone();
-    let mut loader = ConfigLoader { main, permissions, environment, running, contents };
+    let accounts = running.config.iter().flat_map(|config| &config.accounts);
+    let accounts = accounts.map(|account| (&account.name, account)).collect();
+    let hash = fnv1a(&main.bytes);
+    let mut loader = ConfigLoader { main, permissions, environment, running, accounts, hash };
     let found = loader.load_main(&mut report);
     let main = report.finish();
     let (settings, mut accounts, admitted) = match found {
@@ -160,7 +166,7 @@ pub(super) fn read(
     warnings.extend(warned.into_iter().flatten());
     accounts.extend(files.iter().flat_map(|file| file.accounts.iter().cloned()));
     let mut config = Config { accounts, settings, files, hash: 0, warnings };
-    config.hash = hash(loader.contents, &config);
+    config.hash = with_others(loader.hash, &config);
     Ok(config)
 }
 
@@ -176,13 +182,13 @@ fn together(mut all: ConfigError, others: impl IntoIterator<Item = ConfigError>)
     all
 }
 
-fn hash(mut contents: Vec<u8>, config: &Config) -> u64 {
+/// The hash of the files and of what else counts.
+fn with_others(files: u64, config: &Config) -> u64 {
     let authorities = config.accounts.iter().filter_map(|account| account.tls.ca.as_ref());
-    authorities.flat_map(Authorities::certificates).for_each(|one| contents.extend_from_slice(one));
-    for error in config.files.iter().filter_map(|file| file.broken.as_ref()) {
-        contents.extend_from_slice(error.to_string().as_bytes());
-    }
-    fnv1a(&contents)
+    let certificates = authorities.flat_map(Authorities::certificates);
+    let hash = certificates.fold(files, fnv1a_on);
+    let broken = config.files.iter().filter_map(|file| file.broken.as_ref());
+    broken.fold(hash, |hash, error| fnv1a_on(hash, error.to_string().as_bytes()))
 }
 
 /// The settings, the accounts of the main file, and the account files with their warnings.
@@ -194,17 +200,21 @@ struct ConfigLoader<'a> {
     permissions: Permissions,
     environment: Environment<'a>,
     running: &'a Running<'a>,
-    /// The contents of all files so far.
-    contents: Vec<u8>,
+    /// Those of the configuration in use.
+    accounts: RunningAccounts<'a>,
+    /// Of all files so far.
+    hash: u64,
 }
 
 impl ConfigLoader<'_> {
     fn load_main(&mut self, report: &mut Report) -> Result<Loaded, Noted> {
         let file = Arc::clone(&self.main.path);
-        let main: Nested<MainKeys> = read_keys(&self.main, report)?;
+        let mut main: Nested<MainKeys> = read_keys(&self.main, report)?;
+        // Of 100,000 users several megabytes.
+        self.main.bytes = Vec::new();
         let mut scope = Scope::new(report, &file);
         let (settings, secrets_dir, defaults) = self.check_settings(&main.keys, &mut scope);
-        let accounts = &main.keys.accounts;
+        let accounts = std::mem::take(&mut main.keys.accounts);
         let found =
             self.check_accounts(&self.main, accounts, FileTrust::Main, &defaults, &mut scope);
         let named = &main.keys.account_files.keys;
@@ -261,14 +271,14 @@ impl ConfigLoader<'_> {
     fn check_accounts(
         &self,
         source: &SourceFile,
-        list: &AccountsKeys,
+        list: AccountsKeys,
         trust: FileTrust<'_>,
         defaults: &Defaults,
         scope: &mut Scope<'_>,
     ) -> FoundAccounts {
         let file = self.context(&source.path, trust);
         let mut accounts = FileScope { scope: scope.within(""), file: &file };
-        let found = check_accounts(list, defaults, &mut accounts);
+        let found = check_accounts(list, defaults, &self.accounts, &mut accounts);
         source.judge_mode(file.literal.get(), scope);
         check_duplicates(&found.claims, scope.report());
         budget::check(&found.accounts, scope.report());
@@ -292,7 +302,7 @@ impl ConfigLoader<'_> {
             let found = self.find(name, &format!("account_files[{index}]"), scope);
             files.extend(found.files.into_iter().map(|path| (path, None)));
             for (folder, fault) in found.faults {
-                let running = self.running.files.iter();
+                let running = self.running.files().iter();
                 for file in running.filter(|file| file.path.starts_with(&folder)) {
                     let fault = format!("is in a folder that {fault}");
                     files.entry(file.path.clone()).or_insert(Some(fault));
@@ -345,11 +355,11 @@ impl ConfigLoader<'_> {
             (Err(fault), _) => report.problem(&whole, fault),
             (Ok(_), None) => report.problem(&whole, "has no name before its ending".to_owned()),
             (Ok(source), Some(stem)) => {
-                self.contents.extend_from_slice(&source.bytes);
+                self.hash = fnv1a_on(self.hash, &source.bytes);
                 if let Ok(file) = read_keys::<AccountFileKeys>(&source, &mut report) {
                     let trust = FileTrust::AccountFile { secrets_dir, stem };
                     let mut scope = Scope::new(&mut report, &source.path);
-                    let list = &file.keys.accounts;
+                    let list = file.keys.accounts;
                     if !list.is_given() {
                         let remedy = "an account file holds that list and nothing else";
                         missing("accounts", file.at, remedy, &mut scope);

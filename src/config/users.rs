@@ -42,7 +42,7 @@ impl LabelsKeys {
     }
 }
 
-/// A CRM user whose counter is read.
+/// A user as it is written.
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
@@ -56,16 +56,45 @@ pub(super) struct UserKeys {
 }
 
 /// The users of an account.
-pub(super) type UsersKeys = Nested<Vec<Nested<UserKeys>>>;
+pub(super) type UsersKeys = Nested<Vec<UserItem>>;
+
+/// A CRM user whose counter is read.
+// Small where nothing is wrong: there may be 100,000.
+#[derive(Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(from = "Nested<UserKeys>")]
+pub(super) enum UserItem {
+    /// Without labels: the id, on a second line the name if there is one, and the place of the id.
+    Plain(Box<str>, At),
+    /// Any other.
+    Full(Box<Nested<UserKeys>>),
+}
+
+impl From<Nested<UserKeys>> for UserItem {
+    fn from(user: Nested<UserKeys>) -> Self {
+        let UserKeys { id, name, labels } = &user.keys;
+        let plain = match (id.good(), name.good()) {
+            _ if !labels.is_empty() => None,
+            (Some(id), Some(name)) => Some(format!("{id}\n{name}")),
+            (Some(id), None) if !name.is_given() => Some(id.to_string()),
+            _ => None,
+        };
+        match plain {
+            Some(text) => Self::Plain(text.into(), id.at),
+            None => Self::Full(user.into()),
+        }
+    }
+}
 
 impl UsersKeys {
     /// The users, which may be none if users are `found` anyway; the account stands at `account`.
-    /// Without `names` none is kept.
+    /// Without `names` none is kept. Those who are the same among the `running` are these.
     pub(super) fn check(
         &self,
         account: At,
         found: bool,
         names: bool,
+        running: &[Arc<User>],
         scope: &mut Scope<'_>,
     ) -> Vec<Arc<User>> {
         let remedy = "list the CRM users to poll, - id: \"1\", or switch on discover_users";
@@ -74,34 +103,43 @@ impl UsersKeys {
         } else if self.keys.is_empty() && !found {
             missing("users", account, remedy, scope);
         }
+        let running: HashMap<&UserId, &Arc<User>> =
+            running.iter().map(|user| (&user.id, user)).collect();
         let mut first: HashMap<UserId, At> = HashMap::new();
         let mut users = Vec::with_capacity(self.keys.len());
         for (index, item) in self.keys.iter().enumerate() {
-            let Some(user) = item.check(index, names, scope) else { continue };
-            let at = item.keys.id.at;
+            let (user, at) = match item {
+                UserItem::Plain(text, at) => (Some(plain(text, names)), *at),
+                UserItem::Full(keys) => (keys.check(index, names, scope), keys.keys.id.at),
+            };
+            let Some(user) = user else { continue };
             if let Some(other) = first.get(&user.id) {
                 let what = "is the id of two users of the account; remove one; the other one is at";
                 let other = scope.spot(*other);
                 scope.problem(at, &format!("users[{index}].id"), format_args!("{what} {other}"));
             } else {
                 first.insert(user.id.clone(), at);
-                users.push(Arc::new(user));
+                let same = running.get(&user.id).filter(|running| ****running == user);
+                users.push(same.map_or_else(|| Arc::new(user), |same| Arc::clone(same)));
             }
         }
         users
     }
 }
 
+/// The user of [`UserItem::Plain`].
+fn plain(text: &str, names: bool) -> User {
+    let (id, name) = text.split_once('\n').map_or((text, None), |(id, name)| (id, Some(name)));
+    User {
+        id: UserId::parse(id).expect("it was read as one"),
+        name: name.filter(|_| names).map(str::to_owned),
+        labels: Labels::new(),
+    }
+}
+
 impl Nested<UserKeys> {
     fn check(&self, index: usize, names: bool, scope: &mut Scope<'_>) -> Option<User> {
         let UserKeys { id, name, labels } = &self.keys;
-        // Words are made only where something is wrong: there may be 100,000 users.
-        if let (Some(id), true, true) =
-            (id.good(), !name.is_given() || name.good().is_some(), labels.is_empty())
-        {
-            let name = name.good().filter(|_| names).cloned();
-            return Some(User { id: id.clone(), name, labels: Labels::new() });
-        }
         let mut scope = scope.within(&format!("users[{index}]"));
         let remedy = "write the user's id in the CRM, id: \"1\"";
         let id = id.require("id", self.at, remedy, &mut scope);

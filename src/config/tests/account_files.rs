@@ -4,7 +4,7 @@ use std::os::unix::fs::symlink;
 
 use super::files::Folder;
 use super::*;
-use crate::config::{AccountFile, reload};
+use crate::config::reload;
 
 const MAIN: &str = "account_files: ['d/*.yaml']\n";
 
@@ -23,9 +23,9 @@ fn outcome(folder: &Folder, config: &Config) -> (String, String) {
     (names.join(" "), broken.join(" "))
 }
 
-/// Loads where `files` run.
-fn over(folder: &Folder, files: &[AccountFile]) -> Config {
-    let running = Running { files, check: &|_| Ok(()) };
+/// Loads where `config` runs.
+fn over(folder: &Folder, config: &Config) -> Config {
+    let running = Running { config: Some(config), check: &|_| Ok(()) };
     reload(&folder.path("c.yaml"), Permissions::default(), &running).unwrap()
 }
 
@@ -41,20 +41,20 @@ fn a_broken_file_costs_its_own_accounts_and_keeps_those_that_run() {
     let first = folder.load().unwrap();
     expect(&folder, &first, "b", "d/a.yaml");
     folder.write("d/a.yaml", &account("a", ""), 0o600);
-    let good = over(&folder, &first.files);
+    let good = over(&folder, &first);
     expect(&folder, &good, "a b", "");
     for text in ["accounts: [", "", &account("a", ", poll: {interval: 1}"), "accounts: [{name: x}]"]
     {
         folder.write("d/b.yaml", text, 0o600);
-        let config = over(&folder, &good.files);
+        let config = over(&folder, &good);
         expect(&folder, &config, "a b", "d/b.yaml");
         assert_eq!(config.accounts, good.accounts);
         assert_ne!(config.hash, good.hash, "a change is noticed");
     }
     std::fs::remove_file(folder.path("d/b.yaml")).unwrap();
-    expect(&folder, &over(&folder, &good.files), "a", "");
+    expect(&folder, &over(&folder, &good), "a", "");
     std::fs::create_dir(folder.path("d/b.yaml")).unwrap();
-    expect(&folder, &over(&folder, &good.files), "a b", "d/b.yaml");
+    expect(&folder, &over(&folder, &good), "a b", "d/b.yaml");
 }
 
 #[test]
@@ -75,14 +75,14 @@ fn a_folder_that_cannot_be_read_is_broken_and_its_files_stay() {
     let good = folder.load().unwrap();
     std::fs::rename(folder.path("d"), folder.path("aside")).unwrap();
     // Nothing is there any more, for certain.
-    expect(&folder, &over(&folder, &good.files), "", "");
+    expect(&folder, &over(&folder, &good), "", "");
     // A link to itself: it is not known what is there. Permissions do not stop the root user of a test.
     symlink("d", folder.path("d")).unwrap();
-    let config = over(&folder, &good.files);
+    let config = over(&folder, &good);
     expect(&folder, &config, "a", "d d/a.yaml");
     let reported = folder.hide(&config.broken().unwrap().to_string());
     assert!(reported.starts_with("DIR/d: cannot be searched for account files: "), "{reported}");
-    expect(&folder, &over(&folder, &config.files), "a", "d d/a.yaml");
+    expect(&folder, &over(&folder, &config), "a", "d d/a.yaml");
     expect(&folder, &folder.load().unwrap(), "", "d");
 }
 
@@ -92,18 +92,18 @@ fn a_conflict_breaks_the_file_that_does_not_run_else_the_later_one() {
     folder.write("d/b.yaml", &account("x", ""), 0o600);
     let good = folder.load().unwrap();
     folder.write("d/a.yaml", &account("x", ""), 0o600);
-    expect(&folder, &over(&folder, &good.files), "x", "d/a.yaml");
+    expect(&folder, &over(&folder, &good), "x", "d/a.yaml");
     expect(&folder, &folder.load().unwrap(), "x", "d/b.yaml");
     // The one that runs may change otherwise at the same time.
     folder.write("d/b.yaml", &account("x", ", labels: {k: v}"), 0o600);
-    let config = over(&folder, &good.files);
+    let config = over(&folder, &good);
     expect(&folder, &config, "x", "d/a.yaml");
     assert_eq!(config.accounts[0].labels.len(), 1);
     // The main file always wins, even over accounts that a broken file had.
     folder.write("c.yaml", &format!("{MAIN}{}", account("x", "")), 0o600);
-    expect(&folder, &over(&folder, &good.files), "x", "d/a.yaml d/b.yaml");
+    expect(&folder, &over(&folder, &good), "x", "d/a.yaml d/b.yaml");
     folder.write("d/b.yaml", "", 0o600);
-    let config = over(&folder, &good.files);
+    let config = over(&folder, &good);
     expect(&folder, &config, "x", "d/a.yaml d/b.yaml");
     let reported = config.broken().unwrap().to_string();
     assert!(reported.contains("\"x\": is polled no more, because the main file, or"), "{reported}");
@@ -118,10 +118,10 @@ fn accounts_that_a_broken_file_keeps_stand_in_the_way_of_others() {
     // Names that change hands are fine as long as everybody takes part.
     folder.write("d/a.yaml", &account("x", ""), 0o600);
     folder.write("d/b.yaml", &account("w", ""), 0o600);
-    expect(&folder, &over(&folder, &good.files), "main x w", "");
+    expect(&folder, &over(&folder, &good), "main x w", "");
     // The second one breaks at the main file, keeps its name, and so the first one cannot have it.
     folder.write("d/b.yaml", &account("main", ""), 0o600);
-    expect(&folder, &over(&folder, &good.files), "main w x", "d/a.yaml d/b.yaml");
+    expect(&folder, &over(&folder, &good), "main w x", "d/a.yaml d/b.yaml");
 }
 
 #[test]
@@ -212,13 +212,13 @@ fn a_partner_is_lent_to_account_files_by_the_main_file_alone() {
     assert!(
         reported.contains("reset: works in an account file only for an account with a credential")
     );
-    expect(&folder, &over(&folder, &good.files), "a", "d/a.yaml");
+    expect(&folder, &over(&folder, &good), "a", "d/a.yaml");
     folder.write("d/a.yaml", &reset.replace("partner: main", "token: t"), 0o600);
     assert_eq!(folder.load().unwrap().broken(), None);
     // What the main file takes back is gone, whatever state the account file is in.
     folder.write("c.yaml", &main(""), 0o600);
     folder.write("d/a.yaml", own, 0o600);
-    expect(&folder, &over(&folder, &good.files), "", "d/a.yaml");
+    expect(&folder, &over(&folder, &good), "", "d/a.yaml");
 }
 
 #[test]
@@ -229,7 +229,7 @@ fn kept_accounts_obey_what_is_exported() {
     assert!(good.accounts[0].users[0].name.is_some());
     folder.write("c.yaml", &format!("export: {{user_names: false}}\n{MAIN}"), 0o600);
     folder.write("d/a.yaml", "", 0o600);
-    let config = over(&folder, &good.files);
+    let config = over(&folder, &good);
     expect(&folder, &config, "a", "d/a.yaml");
     assert_eq!(config.accounts[0].users[0].name, None);
 }
@@ -242,7 +242,7 @@ fn what_cannot_be_polled_breaks_its_file() {
         "b" => Err("cannot be".to_owned()),
         _ => Ok(()),
     };
-    let running = Running { files: &[], check: &check };
+    let running = Running { config: None, check: &check };
     let load = || reload(&folder.path("c.yaml"), Permissions::default(), &running);
     let config = load().unwrap();
     expect(&folder, &config, "a", "d/b.yaml");

@@ -2,10 +2,12 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::sync::Arc;
 
 use tempfile::TempDir;
 
 use super::*;
+use crate::config::reload;
 
 /// A folder with files of a configuration; messages name it `DIR`.
 pub(super) struct Folder(TempDir);
@@ -363,4 +365,23 @@ fn a_main_file_that_cannot_be_read_is_reported() {
     assert_eq!(folder.problems(), reported);
     fs::create_dir(folder.path("c.yaml")).unwrap();
     assert_eq!(folder.problems(), "DIR/c.yaml: cannot be read: Is a directory (os error 21)");
+}
+
+#[test]
+fn accounts_and_users_that_stay_the_same_are_those_that_run() {
+    let one = "{name: one, auth: {token: a}, users: [{id: '1', name: Eins}, {id: '2'}, \
+               {id: '3', labels: {team: x}}, {id: '4', name: Vier}]}";
+    let two = "{name: two, auth: {token: b}, users: [{id: '1', name: Eins}]}";
+    let folder = Folder::new(&[("c.yaml", &format!("accounts: [{one}, {two}]"))]);
+    let earlier = folder.load().unwrap();
+    let changed = one.replace("Vier", "Four").replace("{id: '2'}, ", "").replace("a}", "c}");
+    folder.write("c.yaml", &format!("accounts: [{two}, {changed}]"), 0o600);
+    let running = Running { config: Some(&earlier), check: &|_| Ok(()) };
+    let later = reload(&folder.path("c.yaml"), Permissions::default(), &running).unwrap();
+    assert_eq!(later.accounts, folder.load().unwrap().accounts);
+    let account = |config: &Config, name| Arc::clone(config.account(name).unwrap());
+    assert!(Arc::ptr_eq(&account(&earlier, "two"), &account(&later, "two")));
+    let (earlier, later) = (account(&earlier, "one"), account(&later, "one"));
+    let runs = |user| earlier.users.iter().any(|running| Arc::ptr_eq(running, user));
+    assert_eq!(later.users.iter().map(runs).collect::<Vec<_>>(), [true, true, false]);
 }
