@@ -189,6 +189,23 @@ pub fn cross_shard(accounts: &[Arc<Account>], total: u32) -> Vec<String> {
     words
 }
 
+/// Accounts that need one folder of the storage at several shards, of which only one can have it.
+pub fn split_folders(accounts: &[Arc<Account>], total: u32) -> Vec<String> {
+    let mut needing = sharing(accounts, total, |account| account.account_id.clone());
+    needing.retain(|id, _| {
+        let same = accounts.iter().filter(|account| account.account_id.as_ref() == Some(id));
+        same.into_iter().any(|account| account.needs_storage())
+    });
+    let words = needing.into_values().map(|(names, _)| {
+        format!(
+            "{} have one account_id and so one folder of the storage, which one shard alone can hold; choose names that \
+             belong to one shard, or poll the account once",
+            text::names(names.into_iter(), NAMED_MAX)
+        )
+    });
+    words.collect()
+}
+
 /// The names of accounts that have in common what `key` says, and their shards, where these are several.
 fn sharing<K: Eq + Hash>(
     accounts: &[Arc<Account>],

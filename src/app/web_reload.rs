@@ -4,10 +4,10 @@ use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 use tracing::{error, info, warn};
 
-use crate::blocking;
 use crate::clock::Stamp;
 use crate::http::Access;
 use crate::metrics::ProcessMetrics;
@@ -17,10 +17,13 @@ use crate::web_config::{Watch, WebConfig};
 /// How often the files are checked; a change counts from the second check on.
 pub(super) const CHECK_PERIOD: Duration = Duration::from_secs(2);
 
+/// Time to the next check once one has panicked, which is logged.
+const PANIC_PAUSE: Duration = Duration::from_mins(1);
+
 /// Applies what `watch` finds, once per `period`, to `access`, until `shutdown`.
 pub(super) async fn follow(
     mut watch: Watch,
-    period: Duration,
+    mut period: Duration,
     access: Arc<Access>,
     process: Arc<ProcessMetrics>,
     shutdown: Shutdown,
@@ -30,16 +33,25 @@ pub(super) async fn follow(
             () = sleep(period) => {}
             () = shutdown.wait() => return,
         }
-        let checked = blocking::run(move || {
-            let change = watch.look();
-            (watch, change)
+        let mut next = watch.clone();
+        let checked = spawn_blocking(move || {
+            let change = next.look();
+            (next, change)
         });
-        let change;
-        (watch, change) = tokio::select! {
+        let checked = tokio::select! {
             checked = checked => checked,
             // A disk that hangs does not delay the shutdown.
             () = shutdown.wait() => return,
         };
+        let Ok((looked, change)) = checked else {
+            process.web_config_refused();
+            error!(
+                "the program failed while it read the web configuration, the earlier one stays in use"
+            );
+            period = PANIC_PAUSE;
+            continue;
+        };
+        watch = looked;
         if let Some(change) = change {
             apply(change, &access, &process);
         }

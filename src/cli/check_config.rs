@@ -2,7 +2,7 @@
 
 use wazzup_exporter::app::CommandError;
 use wazzup_exporter::config::{self, Config, ConfigError, Running};
-use wazzup_exporter::shard::{Shard, by_shard, cross_shard};
+use wazzup_exporter::shard::{Shard, by_shard, cross_shard, split_folders};
 use wazzup_exporter::storage::Storage;
 use wazzup_exporter::web_config::{self, WebConfig};
 
@@ -44,7 +44,7 @@ pub(super) fn run(flags: &DaemonFlags) -> Result<(), CommandError> {
 fn shares(config: &Config, shard: Option<&Shard>, total: u32) -> Result<String, CommandError> {
     cross_shard(&config.accounts, total).iter().for_each(warn);
     let shards = by_shard(&config.accounts, total);
-    let mut problems = Vec::new();
+    let mut problems = split_folders(&config.accounts, total);
     for (ordinal, accounts) in &shards {
         for problem in config::over_budget(accounts) {
             problems.push(format!("shard {ordinal} of {total}: {problem}, or use fewer shards"));

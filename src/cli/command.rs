@@ -150,7 +150,7 @@ pub(crate) struct ResetFlags {
     /// How many unanswered messages are known of; needed above `max_unanswered`.
     #[arg(long, value_name = "N")]
     pub(crate) expected_unanswered: Option<u64>,
-    /// Where the daemon's admin listener is [default: http:// and --web.admin-listen-address].
+    /// Where the daemon's admin listener is [default: http:// and --web.admin-listen-address, if that is on this machine].
     #[arg(long, value_name = "URL", env = "WAZZUP_EXPORTER_RESET_URL", value_parser = http_url)]
     pub(crate) url: Option<Url>,
     /// The file with the account's reset token [default: the one that the configuration names].

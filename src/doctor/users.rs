@@ -115,8 +115,11 @@ impl Examination<'_> {
         users.splice(0..0, asked.cloned());
         let count = users.len();
         users.truncate(QUERIED_MAX);
-        let Counters { unknown, untyped, failed, failure } = self.read_counters(&users).await;
-        self.note_whether_users_exist(&unknown, &failed);
+        let Some(counters) = self.read_counters(&users).await else { return Vec::new() };
+        let Counters { unknown, untyped, failed, failure } = counters;
+        let answered =
+            users.iter().map(UserId::as_str).filter(|id| !failed.iter().any(|one| one == id));
+        self.note_whether_users_exist(&unknown, &answered.collect());
         if let Some(error) = failure {
             let words = format!("counters cannot be read: {}; {error}", named(&failed));
             let remedy = answer_remedy(error.outcome());
@@ -134,9 +137,10 @@ impl Examination<'_> {
         unknown
     }
 
-    async fn read_counters(&self, users: &[UserId]) -> Counters {
+    /// Nothing where there is no token.
+    async fn read_counters(&self, users: &[UserId]) -> Option<Counters> {
         let mut counters = Counters::default();
-        let Ok(token) = self.client.token().await else { return counters };
+        let token = self.client.token().await.ok()?;
         let read = users.iter().map(|id| self.client.counter(&token, id));
         let read = stream::iter(read).buffered(self.account.poll.concurrency);
         let mut read = read.zip(stream::iter(users));
@@ -151,14 +155,15 @@ impl Examination<'_> {
                 }
             }
         }
-        counters
+        Some(counters)
     }
 
-    /// Notes whether all configured users exist.
-    fn note_whether_users_exist(&mut self, unknown: &[String], failed: &[String]) {
+    /// Notes whether all configured users exist: those in the list, and those of whom upstream has `answered`.
+    fn note_whether_users_exist(&mut self, unknown: &[String], answered: &HashSet<&str>) {
         let count = self.account.users.len();
-        let unlisted = failed.iter().filter(|id| !self.listed.contains(*id)).cloned();
-        let unread: Vec<String> = unlisted.collect();
+        let ids = self.account.users.iter().map(|user| user.id.as_str());
+        let unread = ids.filter(|id| !self.listed.contains(*id) && !answered.contains(id));
+        let unread: Vec<String> = unread.map(str::to_owned).collect();
         if !unknown.is_empty() {
             let words = format!("not users of the account: {}", named(unknown));
             let remedy = UntrustedReason::UnknownUser.remedy();

@@ -79,8 +79,11 @@ impl Simulator {
     /// Adds a user, or replaces the one with the same id, removed or not.
     ///
     /// # Errors
-    /// If there is no such account.
+    /// If there is no such account, or the user has no id.
     pub fn add_user(&self, account: &str, user: UserSpec) -> Result<(), Unknown> {
+        if user.id.is_empty() {
+            return Err(Unknown("is no user without an id".to_owned()));
+        }
         self.account(account)?.add(user, self.world.settings.seed);
         Ok(())
     }

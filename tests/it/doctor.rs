@@ -238,6 +238,19 @@ async fn a_user_who_is_not_listed_and_cannot_be_read_is_not_said_to_exist() {
 }
 
 #[tokio::test]
+async fn users_who_were_not_asked_for_are_not_said_to_exist() {
+    let ids: Vec<String> = (0..80).map(|number| format!("u{number}")).collect();
+    let users: Vec<_> = ids.iter().map(|id| (id.as_str(), Role::SalesRep)).collect();
+    let (api, url) = api(account(&users)).await;
+    api.add_fault("status=500,endpoint=users".parse().unwrap());
+    let listed: Vec<String> = ids.iter().map(|id| format!("{{id: {id}}}")).collect();
+    let keys = format!("users: [{}]", listed.join(", "));
+    let diagnosis = examined(&yaml(&url, "a.simulated.token", &keys), None).await.to_string();
+    assert!(diagnosis.contains("it is not known whether these exist: u50, u51"), "{diagnosis}");
+    assert!(!diagnosis.contains("configured users exist"), "{diagnosis}");
+}
+
+#[tokio::test]
 async fn a_counter_that_fails_beside_good_ones_is_a_problem_whether_its_user_is_named_or_not() {
     for (fault, words) in [
         ("status=500,user=2", "counters cannot be read: 2; upstream answered 500"),

@@ -22,13 +22,13 @@ pub(super) fn account(part: &AccountSelection<'_>, view: &PageContext<'_>) -> Ma
                     p.beside.labels { (joined(account.labels.values())) }
                 }
                 (sum(account, view))
-                @if part.chart { (chart(account.history.as_ref())) }
+                @if part.full { (chart(account.history.as_ref())) }
                 (count(&account.channels))
                 (reset(account, view))
             }
             div.body {
                 @if let Some(trouble) = &account.trouble { (problem(account, trouble)) }
-                (channels(account, view))
+                @if part.full { (channels(account, view)) }
                 (users(part, view))
             }
         }

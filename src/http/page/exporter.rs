@@ -91,7 +91,7 @@ fn sweeps(parts: &[AccountSelection<'_>]) -> Markup {
                     }
                 }
                 tbody {
-                    @for account in parts.iter().filter(|part| part.chart).map(|part| part.account) {
+                    @for account in parts.iter().filter(|part| part.full).map(|part| part.account) {
                         tr data-key=(account.name) {
                             th scope="row" { bdi { (account.name) } }
                             @for cell in sweep(account) { td.number { (cell) } }

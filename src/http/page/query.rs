@@ -57,8 +57,8 @@ pub(super) struct PageSelection<'a> {
 /// What a page shows of an account.
 pub(super) struct AccountSelection<'a> {
     pub(super) account: &'a AccountStatus,
-    /// Whether there is a chart.
-    pub(super) chart: bool,
+    /// Whether it is shown in full, with chart and channels.
+    pub(super) full: bool,
     /// Users in the table.
     pub(super) rows: Vec<&'a UserStatus>,
     /// How many more the query is about.
@@ -143,12 +143,12 @@ impl<'a> AccountSelection<'a> {
     fn new(account: &'a AccountStatus, mut rows: Vec<&'a UserStatus>, most: usize) -> Self {
         let left_out = rows.len().saturating_sub(most);
         rows.truncate(most);
-        Self { account, chart: true, rows, left_out }
+        Self { account, full: true, rows, left_out }
     }
 
     /// Only its sums.
     fn sums(account: &'a AccountStatus) -> Self {
-        Self { account, chart: false, rows: Vec::new(), left_out: account.users.len() }
+        Self { account, full: false, rows: Vec::new(), left_out: account.users.len() }
     }
 
     /// Users with red or with a problem, up to `most`; and the others if they are few.
