@@ -37,8 +37,6 @@ pub struct Roles {
     /// In the order of the ids of users.
     rows: Box<[RoleRow]>,
     channels: Vec<Arc<str>>,
-    /// Whether some rows could not be read, which may be those of users without one here.
-    incomplete: bool,
 }
 
 /// The role of a user on one channel.
@@ -104,8 +102,8 @@ impl Role {
 }
 
 impl Roles {
-    /// The roles of users on channels; `incomplete` if there are others, which cannot be read.
-    pub fn new(rows: impl IntoIterator<Item = (String, Arc<str>, Role)>, incomplete: bool) -> Self {
+    /// The roles of users on channels; a channel without a name is one that is not known.
+    pub fn new(rows: impl IntoIterator<Item = (String, Arc<str>, Role)>) -> Self {
         let (mut channels, mut places) = (Vec::new(), HashMap::new());
         let mut place = |channel: Arc<str>| {
             *places.entry(channel).or_insert_with_key(|channel| {
@@ -120,7 +118,7 @@ impl Roles {
         });
         let mut rows: Box<[RoleRow]> = rows.collect();
         rows.sort_by(|one, other| one.user.cmp(&other.user));
-        Self { rows, channels, incomplete }
+        Self { rows, channels }
     }
 
     fn rows_of(&self, user: &str) -> impl Iterator<Item = &RoleRow> {
@@ -128,10 +126,9 @@ impl Roles {
         self.rows.iter().skip(first).take_while(move |row| *row.user == *user)
     }
 
-    /// The user's role that weighs most. That there is none is said only where every row could be read.
+    /// The user's role that weighs most.
     pub fn of(&self, user: &str) -> Role {
-        let none = if self.incomplete { Role::Other } else { Role::None };
-        self.rows_of(user).map(|row| row.role).min().unwrap_or(none)
+        self.rows_of(user).map(|row| row.role).min().unwrap_or(Role::None)
     }
 
     /// The channels on which the user has a role.
@@ -147,7 +144,8 @@ impl ChannelsAndRoles {
     pub fn of(&self, user: &str) -> Trust {
         let role = self.roles.as_ref().map(|roles| roles.of(user));
         let cut_off = self.channels.as_ref().is_some_and(|channels| {
-            let active = |id: &str| channels.iter().any(|one| one.active && *one.id == *id);
+            let active =
+                |id: &str| id.is_empty() || channels.iter().any(|one| one.active && *one.id == *id);
             let mut own = self.roles.iter().flat_map(|roles| roles.channels_of(user)).peekable();
             if own.peek().is_some() {
                 !own.any(active)
@@ -319,7 +317,7 @@ mod tests {
         roles: &[(&str, &str, Role)],
     ) -> ChannelsAndRoles {
         let rows = roles.iter().map(|(user, on, role)| ((*user).to_owned(), (*on).into(), *role));
-        let known = Roles::new(rows, false);
+        let known = Roles::new(rows);
         ChannelsAndRoles {
             channels: Some(channels.iter().map(|(id, active)| channel(id, *active)).collect()),
             roles: Some(Arc::new(known)),
@@ -362,6 +360,8 @@ mod tests {
         assert!(around.of("1").cut_off);
         assert!(!around.of("2").cut_off);
         assert!(!around.of("3").cut_off, "without a role, an active channel is enough");
+        let unclear = channels_and_roles(&[("b", true)], &[("1", "", Role::SalesRep)]);
+        assert!(!unclear.of("1").cut_off, "the channel is not known");
         let gone = channels_and_roles(&[("b", true)], &roles);
         assert!(gone.of("1").cut_off, "the channel was removed");
         let none = channels_and_roles(&[], &[]);

@@ -150,7 +150,7 @@ complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand login" -
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand reset" -l confirm -d 'The account\'s number at Wazzup24, its `account_id`, to be sure which account is meant' -r
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand reset" -l reason -d 'Why, for the audit log' -r
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand reset" -l expected-unanswered -d 'How many unanswered messages are known of; needed above `max_unanswered`' -r
-complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand reset" -l url -d 'Where the daemon\'s admin listener is [default: http:// and --web.admin-listen-address]' -r
+complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand reset" -l url -d 'Where the daemon\'s admin listener is [default: http:// and --web.admin-listen-address, if that is on this machine]' -r
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand reset" -l token-file -d 'The file with the account\'s reset token [default: the one that the configuration names]' -r -F
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand reset" -l ca-file -d 'The certificates of the authority that issued the daemon\'s, for an https:// address' -r -F
 complete -c wazzup-exporter -n "__fish_wazzup_exporter_using_subcommand reset" -l config.file -d 'The configuration file' -r -F

@@ -54,7 +54,7 @@ impl UpstreamClock {
         if age > stale_after && !self.was_set(seen, stale_after) {
             return Err(age);
         }
-        if ahead > stale_after && !self.was_set(seen, Duration::ZERO) {
+        if ahead > stale_after && !self.was_set(seen, TOLERANCE) {
             return Ok(());
         }
         self.other = None;
@@ -165,8 +165,8 @@ mod tests {
             assert_eq!(refused(clock, seconds + 1, 9 * HOUR + seconds), None);
         }
         assert_eq!(refused(clock, 600, 12 * HOUR), None);
-        assert_eq!(refused(clock, 601, 12 * HOUR), None);
-        assert_eq!(refused(clock, 602, 9 * HOUR + 602), Some(3 * HOUR - 601));
+        assert_eq!(refused(clock, 610, 12 * HOUR + 10), None);
+        assert_eq!(refused(clock, 611, 9 * HOUR + 611), Some(3 * HOUR - 600));
     }
 
     #[test]

@@ -44,10 +44,41 @@ struct State {
     held: Option<SecretString>,
     /// Whether it did not respond in time the last time, which was logged.
     hangs: bool,
+    /// Whether the system could not read it the last time, which was logged.
+    unread: bool,
 }
 
 /// The fingerprint of a file; `None` where there is none.
 type SeenFile = Option<FileFingerprint>;
+
+impl State {
+    /// Notes what was read. Where the system could not read it, it is what was held before.
+    fn note(
+        &mut self,
+        what: &str,
+        path: &Path,
+        fingerprint: SeenFile,
+        text: io::Result<SecretString>,
+    ) -> io::Result<SecretString> {
+        match text {
+            Err(error) if is_of_system(&error) => {
+                // What it holds is still to be found out.
+                self.seen.get_or_insert(None);
+                if self.held.is_some() && !std::mem::replace(&mut self.unread, true) {
+                    let file = path.display();
+                    warn!(%file, "the {what} cannot be read, what it held last is used: {error}");
+                }
+                self.held.clone().ok_or(error)
+            }
+            text => {
+                self.unread = false;
+                self.seen = Some(fingerprint);
+                self.held = text.as_ref().ok().cloned();
+                text
+            }
+        }
+    }
+}
 
 impl SecretFile {
     /// The file at `path`, which is called `what` in errors.
@@ -58,20 +89,12 @@ impl SecretFile {
     /// Its content, without line breaks at the end; what it held last while it does not respond, or the system
     /// fails to read any file.
     pub(super) async fn read(&self) -> Result<SecretString, TokenError> {
-        let state = Arc::clone(&self.state);
+        let (state, what) = (Arc::clone(&self.state), self.what);
         // Noted even if the caller has stopped waiting. The fingerprint is taken first, so that a replacement
         // during the read is noticed.
         let read = move |path: &Path| {
             let (fingerprint, text) = (FileFingerprint::of(path), read(path));
-            let mut state = lock(&state);
-            match text {
-                Err(error) if is_of_system(&error) => state.held.clone().ok_or(error),
-                text => {
-                    state.seen = Some(fingerprint);
-                    state.held = text.as_ref().ok().cloned();
-                    text
-                }
-            }
+            lock(&state).note(what, path, fingerprint, text)
         };
         match self.run(read).await {
             Some(text) => {
@@ -201,6 +224,26 @@ mod tests {
         assert!(file.has_changed().await, "it was replaced by one of the same size");
         fs::remove_file(&path).unwrap();
         assert!(file.has_changed().await, "it went");
+    }
+
+    #[test]
+    fn where_the_system_cannot_read_what_was_held_last_stays() {
+        let path = Path::new("token");
+        let mut state = State::default();
+        let note = |state: &mut State, text: Result<&str, Errno>| {
+            let text = text.map(SecretString::from).map_err(io::Error::from);
+            let read = state.note("token file", path, None, text);
+            read.ok().map(|text| text.expose_secret().to_owned())
+        };
+        assert_eq!(note(&mut state, Err(Errno::MFILE)), None, "nothing was read yet");
+        assert_eq!(state.seen, Some(None), "a file that is there counts as changed");
+        assert_eq!(note(&mut state, Ok("one")).as_deref(), Some("one"));
+        assert_eq!(note(&mut state, Err(Errno::IO)).as_deref(), Some("one"));
+        assert!(state.unread);
+        assert_eq!(note(&mut state, Ok("two")).as_deref(), Some("two"));
+        assert!(!state.unread);
+        assert_eq!(note(&mut state, Err(Errno::NOENT)), None);
+        assert_eq!(note(&mut state, Err(Errno::IO)), None, "it was removed");
     }
 
     #[test]

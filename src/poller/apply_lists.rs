@@ -224,9 +224,10 @@ impl Poller {
     }
 }
 
-/// When to read a list again.
+/// When to read a list again; of those that have failed together each at its own time.
 fn next(good: bool, refresh: Duration) -> Instant {
-    Instant::now() + if good { refresh } else { refresh.min(RETRY_MAX) }
+    let retry = refresh.min(RETRY_MAX).mul_f64(0.75 + fastrand::f64() / 4.0);
+    Instant::now() + if good { refresh } else { retry }
 }
 
 /// Logs which rows of the list of users are not polled, whenever that changes.

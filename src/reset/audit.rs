@@ -111,7 +111,7 @@ impl AuditLine {
 }
 
 impl AuditHistory {
-    /// Reads a whole log.
+    /// Reads a log, or its end.
     pub(super) fn read(log: impl Read) -> std::io::Result<Self> {
         let mut history = Self::default();
         each_line(log, |line| history.add(line))?;

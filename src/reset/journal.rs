@@ -184,7 +184,14 @@ impl Loaded {
                 // The files of the account wait for this.
                 let rest = log.metadata()?.len().saturating_sub(LOG_READ_MAX);
                 log.seek(SeekFrom::Start(rest))?;
-                AuditHistory::read(log)?
+                let recent = AuditHistory::read(&mut log)?;
+                if rest > 0 && recent.intent.is_none() {
+                    // Dry runs have pushed the last reset out of it.
+                    log.seek(SeekFrom::Start(0))?;
+                    AuditHistory::read(log)?
+                } else {
+                    recent
+                }
             }
             None => AuditHistory::default(),
         };

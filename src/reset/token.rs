@@ -53,7 +53,7 @@ impl ResetTokens {
         all: &[PathBuf],
         token: &[u8],
     ) -> bool {
-        let found = match file.or_else(|| substitute(account, all)) {
+        let found = match file.or_else(|| substitute(&self.dummy, account, all)) {
             Some(path) => self.read(path).await,
             None => None,
         };
@@ -86,9 +86,9 @@ impl ResetTokens {
     }
 }
 
-/// The file that is read in place of one that an account does not have.
-fn substitute<'a>(account: &str, all: &'a [PathBuf]) -> Option<&'a Path> {
-    let [first, second, ..] = digest_of(account.as_bytes());
+/// The file that is read in place of one that an account does not have; which one, no caller can compute.
+fn substitute<'a>(secret: &Digest, account: &str, all: &'a [PathBuf]) -> Option<&'a Path> {
+    let [first, second, ..] = digest_of(&[secret, account.as_bytes()].concat());
     let number = usize::from(u16::from_be_bytes([first, second]));
     all.get(number.checked_rem(all.len())?).map(PathBuf::as_path)
 }

@@ -86,12 +86,12 @@ pub fn parse_channels(body: &[u8]) -> Result<Listed<Vec<Channel>>, Malformed> {
 /// As for [`parse_users`].
 pub fn parse_roles(body: &[u8]) -> Result<Listed<Roles>, Malformed> {
     let rows = ROLES.read(body, |row| {
-        let role = Role::from_upstream(&id(row, &["role"])?);
-        let channel = shortened(&id(row, &["channel_id", "channelId"])?);
-        Ok(Some((id(row, &["user_id", "userId"])?, channel, role)))
+        // A row that names its user shows that the user has a role, if not which.
+        let role = row.text(&["role"]).map_or(Role::Other, |word| Role::from_upstream(&word));
+        let channel = row.id(&["channel_id", "channelId"]).unwrap_or_default();
+        Ok(Some((id(row, &["user_id", "userId"])?, shortened(&channel), role)))
     })?;
-    let incomplete = rows.unreadable.count > 0;
-    Ok(rows.map(|rows| Roles::new(rows, incomplete)))
+    Ok(rows.map(Roles::new))
 }
 
 /// Reads how many webhooks there are.
@@ -197,11 +197,11 @@ mod tests {
         assert_eq!(channels.unreadable.count, 1);
         assert_eq!(channels.unreadable.first.unwrap().row, 3);
         let roles = br#"{"user_roles":[{"channel_id":1,"user_id":"7","role":"seller"},
-            {"channel_id":"c","user_id":"8","role":null}]}"#;
+            {"channel_id":"c","user_id":"8","role":null},{"channel_id":"c","role":"seller"}]}"#;
         let Listed { list: roles, unreadable, .. } = parse_roles(roles).unwrap();
         assert_eq!((roles.of("7"), roles.of("8")), (Role::SalesRep, Role::Other));
         let problem = unreadable.first.unwrap().to_string();
-        assert_eq!(problem, "row 2: `role` is missing or not of the documented kind");
+        assert_eq!(problem, "row 3: `user_id` is missing or not of the documented kind");
         assert_eq!(parse_roles(br#"{"user_roles":null}"#).unwrap().list, Roles::default());
     }
 
