@@ -158,7 +158,7 @@ impl Examination<'_> {
         Some(counters)
     }
 
-    /// Notes whether all configured users exist: those in the list, and those of whom upstream has `answered`.
+    /// Notes whether all configured users exist: those in the list, and those whose counter was `answered`.
     fn note_whether_users_exist(&mut self, unknown: &[String], answered: &HashSet<&str>) {
         let count = self.account.users.len();
         let ids = self.account.users.iter().map(|user| user.id.as_str());
