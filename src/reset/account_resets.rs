@@ -5,7 +5,8 @@ use std::sync::atomic::AtomicBool;
 use tokio::sync::Mutex;
 use tracing::warn;
 
-use super::journal::{JournalError, ResetJournal};
+use super::guards::Refusal;
+use super::journal::ResetJournal;
 use crate::metrics::ResetResult;
 use crate::poller::PollerHandle;
 use crate::storage::{AccountFolder, Storage};
@@ -29,7 +30,7 @@ impl AccountResets {
     }
 
     /// Reads the journal, unless that was done, and updates the account's metrics from it.
-    pub(super) async fn load(&self, poller: &PollerHandle) -> Result<(), JournalError> {
+    pub(super) async fn load(&self, poller: &PollerHandle) -> Result<(), Refusal> {
         let unresolved = self.journal.open().await?;
         let account = &poller.account.name;
         for _ in 0..unresolved {

@@ -10,7 +10,6 @@ use super::audit::{AuditKind, AuditLine};
 use super::clear_outcome::ResetOutcome;
 use super::cooldown::CooldownMark;
 use super::guards::{self, Refusal, RequestBody};
-use super::journal::JournalError;
 use super::request::{Figures, ReplyBody, ResetReply, ResetRequest};
 use crate::account::Reset;
 use crate::api::ClearOutcome;
@@ -50,7 +49,7 @@ impl Execution<'_> {
         let locked = self.resets.locked.load(SeqCst);
         let cooldown = self.resets.journal.cooldown_left(self.limits.cooldown);
         guards::availability(in_flight.is_err(), locked, cooldown)?;
-        let mut poller = self.poller.hold().await.ok_or(Refusal::POLLER_ENDED)?;
+        let mut poller = self.poller.hold().await.ok_or_else(Refusal::poller_ended)?;
         let before = guards::complete(poller.read_before().await)?;
         let (max, expected) = (self.limits.max_unanswered, body.expected_unanswered);
         guards::unanswered(&Figures::of(&before.readings), max, expected)?;
@@ -58,13 +57,13 @@ impl Execution<'_> {
             return self.dry_run(&body, &before.readings).await;
         }
         if disconnected() {
-            return Err(Refusal::Interrupted("the caller has disconnected"));
+            return Err(Refusal::interrupted("the caller has disconnected"));
         }
         if self.shutdown.has_begun() {
-            return Err(Refusal::Interrupted("the exporter is stopping"));
+            return Err(Refusal::interrupted("the exporter is stopping"));
         }
         if poller.stop.has_begun() {
-            return Err(Refusal::POLLER_ENDED);
+            return Err(Refusal::poller_ended());
         }
         self.clear(&body, before, poller).await
     }
@@ -126,8 +125,9 @@ impl Execution<'_> {
         let line = self.line(AuditKind::Intent, body, before);
         let id = line.id.clone();
         let intent = AuditLine { mark: Some(mark.clone()), ..line };
-        self.resets.journal.write_intent(mark, intent).await.map_err(|error| {
-            Refusal::Storage(format!("{error} (the cooldown holds all the same)"))
+        self.resets.journal.write_intent(mark, intent).await.map_err(|refusal| {
+            let problem = refusal.message;
+            Refusal::storage(format!("{problem}; nothing was sent, but the cooldown holds"))
         })?;
         Ok(id)
     }
@@ -165,7 +165,7 @@ impl Execution<'_> {
             problem: outcome.problem.clone(),
             ..AuditLine::new(AuditKind::Outcome, id, now)
         };
-        if let Err(problem) = self.resets.journal.append(line).await {
+        if let Err(Refusal { message: problem, .. }) = self.resets.journal.append(line).await {
             error!(%account, id, "the outcome of the reset is not in the audit log: {problem}");
             write!(outcome.message, "; this could not be written to the audit log: {problem}")
                 .expect("a String takes everything");
@@ -179,7 +179,7 @@ impl Execution<'_> {
         self.poller.tally.change(|tally| tally.resets.marks = marks);
         let line = AuditLine::new(AuditKind::After, id, Stamp::now().unix);
         let line = AuditLine { figures: Some(after), ..line };
-        if let Err(problem) = self.resets.journal.append(line).await {
+        if let Err(Refusal { message: problem, .. }) = self.resets.journal.append(line).await {
             let account = &self.poller.account.name;
             error!(%account, id, "the figures after the reset are not in the audit log: {problem}");
         }
@@ -203,12 +203,6 @@ impl Execution<'_> {
             readings: Some(readings.collect()),
             ..AuditLine::new(kind, &id, now)
         }
-    }
-}
-
-impl From<JournalError> for Refusal {
-    fn from(error: JournalError) -> Self {
-        Self::Storage(error.to_string())
     }
 }
 

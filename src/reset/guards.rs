@@ -13,6 +13,7 @@ use super::request::Figures;
 use crate::account::AccountId;
 use crate::metrics::RefusalCode;
 use crate::poller::FullReadError;
+use crate::storage::StorageError;
 use crate::text;
 
 /// Longest body, in bytes; the longest good one has about a thousand.
@@ -36,46 +37,13 @@ pub(super) struct RequestBody {
 }
 
 /// Why a request with a valid token is refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Refusal {
-    #[error("send the body as Content-Type: application/json")]
-    UnsupportedMediaType,
-    #[error("the body is longer than {BODY_MAX} bytes or incomplete; send {EXAMPLE}")]
-    BodyTooLarge,
-    #[error("{0}; send {EXAMPLE}")]
-    InvalidBody(String),
-    #[error(
-        "confirm is not the account_id of {account}; look it up in the configuration, be sure that \
-         this is the account to clear, and send its eight digits"
-    )]
-    ConfirmationMismatch { account: String },
-    #[error(
-        "a reset of this account is under way; wait for its end and check the figures before \
-         requesting another"
-    )]
-    InProgress,
-    #[error(
-        "locked: the response to the last reset named another account. Find out which account the \
-         token belongs to, correct it, and restart the exporter"
-    )]
-    Locked,
-    #[error("{}", cooldown(.0))]
-    Cooldown(CooldownLeft),
-    #[error(
-        "not every user can be read, so it is unknown what would be cleared: {0}. Fix that, or remove \
-         users that Wazzup24 does not know from the configuration, and try again"
-    )]
-    IncompleteReading(String),
-    #[error(
-        "{total} messages are unanswered ({red} red, {grey} grey, {other} of an unknown type), and \
-         more than {allowed} are not cleared unless their number is expected: check them, and if all \
-         of them are to be cleared, send expected_unanswered of at least {total}"
-    )]
-    TooMany { total: u64, red: u64, grey: u64, other: u64, allowed: u64 },
-    #[error("{0}; nothing was sent. Check the account, and try again if needed")]
-    Interrupted(&'static str),
-    #[error("{0}; nothing was sent")]
-    Storage(String),
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    pub(super) code: RefusalCode,
+    /// Why, and what to do.
+    pub(super) message: String,
+    /// How long to wait before trying again, where waiting helps.
+    pub(super) retry_after: Option<Duration>,
 }
 
 const EXAMPLE: &str = r#"{"confirm":"78231464","reason":"…","dry_run":false,"expected_unanswered":1234}, of which only confirm is needed"#;
@@ -88,12 +56,20 @@ pub(super) fn request(
     body: Option<&[u8]>,
 ) -> Result<RequestBody, Refusal> {
     if !content_type.is_some_and(is_json) {
-        return Err(Refusal::UnsupportedMediaType);
+        let message = "send the body as Content-Type: application/json";
+        return Err(Refusal::new(RefusalCode::UnsupportedMediaType, message));
     }
-    let body = parse(body.ok_or(Refusal::BodyTooLarge)?)?;
+    let body = parse(body.ok_or_else(|| {
+        let what = format!("the body is longer than {BODY_MAX} bytes or incomplete");
+        Refusal::new(RefusalCode::BodyTooLarge, format!("{what}; send {EXAMPLE}"))
+    })?)?;
     let confirmed = body.confirm.as_deref().and_then(|text| AccountId::parse(text).ok());
     if confirmed.is_none() || confirmed.as_ref() != account_id {
-        return Err(Refusal::ConfirmationMismatch { account: account.to_owned() });
+        let message = format!(
+            "confirm is not the account_id of {account}; look it up in the configuration, be sure that \
+             this is the account to clear, and send its eight digits"
+        );
+        return Err(Refusal::new(RefusalCode::ConfirmationMismatch, message));
     }
     Ok(body)
 }
@@ -105,19 +81,32 @@ pub(super) fn availability(
     wait: Option<CooldownLeft>,
 ) -> Result<(), Refusal> {
     if busy {
-        return Err(Refusal::InProgress);
+        let message = "a reset of this account is under way; wait for its end and check the figures before \
+            requesting another";
+        return Err(Refusal::new(RefusalCode::ResetInProgress, message));
     }
     if locked {
-        return Err(Refusal::Locked);
+        let message = "locked: the response to the last reset named another account. Find out which account \
+            the token belongs to, correct it, and restart the exporter";
+        return Err(Refusal::new(RefusalCode::Locked, message));
     }
-    wait.map_or(Ok(()), |wait| Err(Refusal::Cooldown(wait)))
+    wait.map_or(Ok(()), |wait| {
+        let refusal = Refusal::new(RefusalCode::Cooldown, cooldown(&wait));
+        Err(Refusal { retry_after: Some(wait.left), ..refusal })
+    })
 }
 
 /// The guard that every user could be read.
 pub(super) fn complete<T>(read: Result<T, FullReadError>) -> Result<T, Refusal> {
     read.map_err(|error| match error {
-        FullReadError::Stopped => Refusal::POLLER_ENDED,
-        FullReadError::Incomplete(reason) => Refusal::IncompleteReading(reason),
+        FullReadError::Stopped => Refusal::poller_ended(),
+        FullReadError::Incomplete(reason) => {
+            let message = format!(
+                "not every user can be read, so it is unknown what would be cleared: {reason}. Fix that, or \
+                 remove users that Wazzup24 does not know from the configuration, and try again"
+            );
+            Refusal::new(RefusalCode::IncompleteReading, message)
+        }
     })
 }
 
@@ -130,7 +119,12 @@ pub(super) fn unanswered(
     let Figures { red, grey, other, total, .. } = *counted;
     let allowed = max_unanswered.max(expected.unwrap_or(0));
     if total > allowed {
-        return Err(Refusal::TooMany { total, red, grey, other, allowed });
+        let message = format!(
+            "{total} messages are unanswered ({red} red, {grey} grey, {other} of an unknown type), and \
+             more than {allowed} are not cleared unless their number is expected: check them, and if all \
+             of them are to be cleared, send expected_unanswered of at least {total}"
+        );
+        return Err(Refusal::new(RefusalCode::TooManyUnanswered, message));
     }
     Ok(())
 }
@@ -150,11 +144,12 @@ fn is_json(content_type: &[u8]) -> bool {
 /// Why a body is refused, in words, if it is.
 #[cfg(fuzzing)]
 pub fn body_refusal(bytes: &[u8]) -> Option<String> {
-    parse(bytes).err().map(|refusal| refusal.to_string())
+    parse(bytes).err().map(|refusal| refusal.message)
 }
 
 fn parse(bytes: &[u8]) -> Result<RequestBody, Refusal> {
-    let invalid = |what: String| Refusal::InvalidBody(what);
+    let invalid =
+        |what: String| Refusal::new(RefusalCode::InvalidBody, format!("{what}; send {EXAMPLE}"));
     // serde would also accept an array, which is not documented.
     if !bytes.trim_ascii_start().starts_with(b"{") {
         return Err(invalid("the body is not a JSON object".to_owned()));
@@ -185,32 +180,30 @@ fn cooldown(wait: &CooldownLeft) -> String {
 }
 
 impl Refusal {
-    /// The poller has ended before the reset was decided.
-    pub(super) const POLLER_ENDED: Self =
-        Self::Interrupted("the account's poller has ended or was restarted");
-
-    pub(super) fn code(&self) -> RefusalCode {
-        match self {
-            Self::UnsupportedMediaType => RefusalCode::UnsupportedMediaType,
-            Self::BodyTooLarge => RefusalCode::BodyTooLarge,
-            Self::InvalidBody(_) => RefusalCode::InvalidBody,
-            Self::ConfirmationMismatch { .. } => RefusalCode::ConfirmationMismatch,
-            Self::InProgress => RefusalCode::ResetInProgress,
-            Self::Locked => RefusalCode::Locked,
-            Self::Cooldown(_) => RefusalCode::Cooldown,
-            Self::IncompleteReading(_) => RefusalCode::IncompleteReading,
-            Self::TooMany { .. } => RefusalCode::TooManyUnanswered,
-            Self::Interrupted(_) => RefusalCode::Interrupted,
-            Self::Storage(_) => RefusalCode::StorageFailed,
-        }
+    fn new(code: RefusalCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), retry_after: None }
     }
 
-    /// How long to wait before trying again, where waiting helps.
-    pub(super) fn retry_after(&self) -> Option<Duration> {
-        match self {
-            Self::Cooldown(wait) => Some(wait.left),
-            _ => None,
-        }
+    /// The poller has ended before the reset was decided.
+    pub(super) fn poller_ended() -> Self {
+        Self::interrupted("the account's poller has ended or was restarted")
+    }
+
+    pub(super) fn interrupted(why: &str) -> Self {
+        let message =
+            format!("{why}; nothing was sent. Check the account, and try again if needed");
+        Self::new(RefusalCode::Interrupted, message)
+    }
+
+    /// The journal cannot be read or written.
+    pub(super) fn storage(problem: impl Into<String>) -> Self {
+        Self::new(RefusalCode::StorageFailed, problem)
+    }
+}
+
+impl From<StorageError> for Refusal {
+    fn from(error: StorageError) -> Self {
+        Self::storage(error.to_string())
     }
 }
 

@@ -7,7 +7,8 @@
 //!
 //! No lock is held while the disk is waited for.
 
-use std::io::{Seek as _, SeekFrom};
+use std::fs::File;
+use std::io::{self, Seek as _, SeekFrom};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -16,12 +17,12 @@ use serde::{Deserialize, Serialize};
 
 use super::audit::{AUDIT_FILE, AuditHistory, AuditKind, AuditLine};
 use super::cooldown::{Cooldown, CooldownLeft, CooldownMark};
+use super::guards::Refusal;
 use crate::blocking::lock;
 use crate::clock::{self, Stamp};
 use crate::metrics::{LastReset, ResetMarks, ResetResult};
 use crate::storage::{
-    AccountFiles, AccountFolder, AccountStore, StateError, Storage, StorageError, parse_state,
-    state_bytes,
+    AccountFiles, AccountFolder, AccountStore, StateError, Storage, parse_state, state_bytes,
 };
 
 /// The file with the time of the last reset.
@@ -40,26 +41,6 @@ struct State {
     id: String,
     #[serde(flatten)]
     mark: CooldownMark,
-}
-
-/// Why the journal cannot be read or written.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum JournalError {
-    #[error("no storage is given; start the exporter with --storage.path")]
-    NoStorage,
-    #[error(transparent)]
-    Storage(#[from] StorageError),
-    #[error("the audit log cannot be read: {0}")]
-    Log(#[from] std::io::Error),
-    #[error(
-        "the file {STATE_FILE} in the account's folder is not valid, so it is unknown when the \
-         last reset was; check it and {AUDIT_FILE}, and move it away"
-    )]
-    State,
-    #[error("the file {STATE_FILE} in the account's folder cannot be used: {0}")]
-    NewerState(StateError),
-    #[error("it cannot be written as JSON: {0}")]
-    Json(#[from] serde_json::Error),
 }
 
 /// An account's resets.
@@ -95,7 +76,7 @@ impl ResetJournal {
     }
 
     /// Reads the files, once. Returns how many resets have no outcome; these are recorded as unknown.
-    pub(super) async fn open(&self) -> Result<usize, JournalError> {
+    pub(super) async fn open(&self) -> Result<usize, Refusal> {
         let is_loaded = lock(&self.loaded).is_some();
         if !is_loaded {
             let (files, loaded) = (self.files()?, Arc::clone(&self.loaded));
@@ -105,7 +86,7 @@ impl ResetJournal {
                     let read = Loaded::read(store)?;
                     *lock(&loaded) = Some(read);
                 }
-                Ok::<_, JournalError>(())
+                Ok::<_, Refusal>(())
             });
             read.await?;
         }
@@ -126,10 +107,10 @@ impl ResetJournal {
         &self,
         mark: CooldownMark,
         intent: AuditLine,
-    ) -> Result<(), JournalError> {
+    ) -> Result<(), Refusal> {
         let files = self.files()?;
         let cooldown = mark.cooldown(Stamp::now(), clock::boot());
-        let state = state_bytes(&State { id: intent.id.clone(), mark }, VERSION)?;
+        let state = state_bytes(&State { id: intent.id.clone(), mark }, VERSION);
         // In memory it holds even if the disk fails in between.
         if let Some(loaded) = lock(&self.loaded).as_mut() {
             loaded.cooldowns = vec![cooldown];
@@ -143,7 +124,7 @@ impl ResetJournal {
     }
 
     /// Appends any other line.
-    pub(super) async fn append(&self, line: AuditLine) -> Result<(), JournalError> {
+    pub(super) async fn append(&self, line: AuditLine) -> Result<(), Refusal> {
         self.files()?.run(move |store| append_to(store, &line)).await
     }
 
@@ -161,40 +142,26 @@ impl ResetJournal {
     }
 
     /// Had each time: an account that is removed must not keep its folder locked.
-    fn files(&self) -> Result<Arc<AccountFiles>, JournalError> {
-        let storage = self.storage.as_ref().ok_or(JournalError::NoStorage)?;
+    fn files(&self) -> Result<Arc<AccountFiles>, Refusal> {
+        let storage = self.storage.as_ref().ok_or_else(|| {
+            Refusal::storage("no storage is given; start the exporter with --storage.path")
+        })?;
         Ok(storage.files(self.folder.clone()))
     }
 }
 
 impl Loaded {
     /// Reads both files, and records for each intent without an outcome that it is unknown.
-    fn read(store: &mut AccountStore) -> Result<Self, JournalError> {
+    fn read(store: &mut AccountStore) -> Result<Self, Refusal> {
         let state = match store.read(STATE_FILE)? {
-            Some(bytes) => {
-                Some(parse_state::<State>(&bytes, VERSION).map_err(|error| match error {
-                    StateError::Newer { .. } => JournalError::NewerState(error),
-                    StateError::Invalid(_) => JournalError::State,
-                })?)
-            }
+            Some(bytes) => Some(
+                parse_state::<State>(&bytes, VERSION).map_err(|error| unusable_state(&error))?,
+            ),
             None => None,
         };
-        let history = match store.open(AUDIT_FILE)? {
-            Some(mut log) => {
-                // The files of the account wait for this.
-                let rest = log.metadata()?.len().saturating_sub(LOG_READ_MAX);
-                log.seek(SeekFrom::Start(rest))?;
-                let recent = AuditHistory::read(&mut log)?;
-                if rest > 0 && recent.intent.is_none() {
-                    // Dry runs have pushed the last reset out of it.
-                    log.seek(SeekFrom::Start(0))?;
-                    AuditHistory::read(log)?
-                } else {
-                    recent
-                }
-            }
-            None => AuditHistory::default(),
-        };
+        let history = store.open(AUDIT_FILE)?.map_or_else(|| Ok(AuditHistory::default()), read_log);
+        let history = history
+            .map_err(|error| Refusal::storage(format!("the audit log cannot be read: {error}")))?;
         for id in &history.open {
             let problem = "the exporter ended before the outcome was written down";
             let line = AuditLine {
@@ -216,6 +183,30 @@ impl Loaded {
     }
 }
 
+fn unusable_state(error: &StateError) -> Refusal {
+    let file = format!("the file {STATE_FILE} in the account's folder");
+    Refusal::storage(match error {
+        StateError::Newer { .. } => format!("{file} cannot be used: {error}"),
+        StateError::Invalid(_) => format!(
+            "{file} is not valid, so it is unknown when the last reset was; check it and {AUDIT_FILE}, and \
+             move it away"
+        ),
+    })
+}
+
+/// Reads the end of a log; the files of the account wait for this.
+fn read_log(mut log: File) -> io::Result<AuditHistory> {
+    let rest = log.metadata()?.len().saturating_sub(LOG_READ_MAX);
+    log.seek(SeekFrom::Start(rest))?;
+    let recent = AuditHistory::read(&mut log)?;
+    if rest == 0 || recent.intent.is_some() {
+        return Ok(recent);
+    }
+    // Dry runs have pushed the last reset out of it.
+    log.rewind()?;
+    AuditHistory::read(log)
+}
+
 fn outcome(id: &str, result: ResetResult, problem: &str) -> AuditLine {
     AuditLine {
         result: Some(result.label().to_owned()),
@@ -230,7 +221,7 @@ fn write_both(
     state: &[u8],
     intent: &AuditLine,
     late: impl FnOnce() -> bool,
-) -> Result<(), JournalError> {
+) -> Result<(), Refusal> {
     store.write(STATE_FILE, state)?;
     append_to(store, intent)?;
     if late() {
@@ -240,8 +231,9 @@ fn write_both(
     Ok(())
 }
 
-fn append_to(store: &mut AccountStore, line: &AuditLine) -> Result<(), JournalError> {
-    Ok(store.append(AUDIT_FILE, &serde_json::to_vec(line)?)?)
+fn append_to(store: &mut AccountStore, line: &AuditLine) -> Result<(), Refusal> {
+    let line = serde_json::to_vec(line).expect("strings and numbers can be written");
+    Ok(store.append(AUDIT_FILE, &line)?)
 }
 
 /// What the metrics and the status page show of a log.

@@ -152,7 +152,7 @@ impl ResetService {
         let execution = Execution { resets: &resets, poller, limits, request, shutdown };
         match execution.run(disconnected).await {
             Ok(reply) => reply,
-            Err(refusal) => refuse(poller, request, &refusal),
+            Err(refusal) => refuse(poller, request, refusal),
         }
     }
 
@@ -169,9 +169,9 @@ impl ResetService {
         let all = self.0.registry.all();
         for poller in all.iter().filter(|poller| poller.account.reset.is_some()) {
             let resets = self.resets_of(&poller.account);
-            if let Err(error) = resets.load(poller).await {
+            if let Err(Refusal { message: problem, .. }) = resets.load(poller).await {
                 let account = &poller.account.name;
-                error!(%account, "resets are refused for now: {error}");
+                error!(%account, "resets are refused for now: {problem}");
             }
         }
     }
@@ -198,16 +198,17 @@ fn refer(account: &str, there: &ElsewhereAccount) -> ResetReply {
 }
 
 /// Counts and logs a refusal, and makes the reply.
-fn refuse(poller: &PollerHandle, request: &ResetRequest, refusal: &Refusal) -> ResetReply {
-    let (account, code, caller) = (&poller.account.name, refusal.code(), request.caller);
+fn refuse(poller: &PollerHandle, request: &ResetRequest, refusal: Refusal) -> ResetReply {
+    let Refusal { code, message, retry_after } = refusal;
+    let (account, caller) = (&poller.account.name, request.caller);
     poller.tally.change(|tally| tally.resets.refused(code));
     poller.publish.notify_one();
-    warn!(%account, code = code.label(), %caller, "a reset was refused: {refusal}");
+    warn!(%account, code = code.label(), %caller, "a reset was refused: {message}");
     let body = ReplyBody {
         code: code.label(),
-        message: refusal.to_string(),
+        message,
         account: Some(account.to_string()),
-        retry_after_seconds: refusal.retry_after().map(text::seconds_up),
+        retry_after_seconds: retry_after.map(text::seconds_up),
         ..ReplyBody::default()
     };
     ResetReply { status: code.status(), body }

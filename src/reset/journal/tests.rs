@@ -3,6 +3,7 @@ use std::fs;
 use tempfile::TempDir;
 
 use super::*;
+use crate::storage::StorageError;
 
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -102,12 +103,11 @@ async fn an_invalid_state_refuses_resets() {
     journal.write_intent(mark(), intent("a")).await.unwrap();
     for broken in ["", "{}", "null", r#"{"id":"a"}"#] {
         fs::write(folder.path(STATE_FILE), broken).unwrap();
-        assert!(matches!(folder.journal().open().await, Err(JournalError::State)), "{broken}");
+        let refusal = folder.journal().open().await.unwrap_err();
+        assert!(refusal.message.contains("is not valid"), "{broken}: {refusal:?}");
     }
-    assert!(matches!(
-        ResetJournal::new("acme".into(), None).open().await,
-        Err(JournalError::NoStorage)
-    ));
+    let refusal = ResetJournal::new("acme".into(), None).open().await.unwrap_err();
+    assert!(refusal.message.starts_with("no storage is given"), "{refusal:?}");
 }
 
 #[tokio::test]
@@ -144,7 +144,7 @@ async fn a_disk_that_hangs_refuses_a_reset_and_holds_up_nothing_else() {
     let write = journal.write_intent(mark(), intent("a"));
     let (refused, ()) = tokio::join!(write, tokio::time::advance(Duration::from_mins(1)));
     let refused = refused.unwrap_err();
-    assert!(matches!(refused, JournalError::Storage(StorageError::Hung(_))), "{refused}");
+    assert!(refused.message.contains(" does not respond"), "{refused:?}");
     assert!(journal.cooldown_left(HOUR).is_some(), "what looks at the journal does not wait");
     hanging.await.unwrap().unwrap_err();
     tokio::time::resume();
@@ -193,7 +193,7 @@ async fn a_state_of_a_newer_version_refuses_resets_and_is_left_untouched() {
     let newer = state.replace(r#""version":1"#, r#""version":2"#);
     fs::write(folder.path(STATE_FILE), &newer).unwrap();
     let (journal, log) = (folder.journal(), folder.log());
-    let refused = journal.open().await.unwrap_err().to_string();
+    let refused = journal.open().await.unwrap_err().message;
     assert!(refused.contains(STATE_FILE) && refused.contains("newer version"), "{refused}");
     assert_eq!(fs::read_to_string(folder.path(STATE_FILE)).unwrap(), newer);
     assert_eq!(folder.log(), log, "no outcome is added to what is not understood");
