@@ -14,67 +14,64 @@ pub(super) struct ResetOutcome {
     pub(super) message: String,
     /// The status that upstream answered with, if it was another one than 200.
     pub(super) upstream_status: Option<u16>,
-    /// What exactly went wrong.
-    pub(super) problem: Option<String>,
 }
 
-const fn http_status(result: ResetResult) -> u16 {
-    match result {
-        ResetResult::Cleared | ResetResult::DryRun => 200,
-        ResetResult::Failed => 502,
-        ResetResult::Unknown => 504,
-    }
-}
+const COOLDOWN_HOLDS: &str = "The cooldown holds all the same";
 
 impl ResetOutcome {
     /// The outcome for a response of upstream, or for none.
     pub(super) fn of(clearing: &ClearOutcome) -> Self {
         use ResetResult::{Cleared, Failed, Unknown};
-        let (result, code, problem) = match clearing {
-            ClearOutcome::Cleared => (Cleared, "cleared", None),
-            ClearOutcome::OtherAccount { found } => {
-                (Failed, "account_mismatch", Some(format!("the answer names the account {found}")))
+        let (result, status, code, message) = match clearing {
+            ClearOutcome::Cleared => {
+                let message = "the counters of all chats of the account are cleared".to_owned();
+                (Cleared, 200, "cleared", message)
             }
-            ClearOutcome::NotCleared => (Failed, "not_cleared", None),
-            ClearOutcome::Refused(error) => (Failed, "upstream_refused", Some(error.to_string())),
-            ClearOutcome::NotSent(why) => (Failed, "not_sent", Some(why.to_string())),
-            ClearOutcome::Unknown(error) => (Unknown, "outcome_unknown", Some(error.to_string())),
+            ClearOutcome::OtherAccount { found } => {
+                let message = format!(
+                    "the answer of Wazzup24 is about another account, {found}, whose counters may be \
+                     cleared: the token does not belong to the configured account. Resets of this account \
+                     are locked until the exporter is restarted; find out which account the token belongs \
+                     to first"
+                );
+                (Failed, 502, "account_mismatch", message)
+            }
+            ClearOutcome::NotCleared => {
+                let message = format!(
+                    "Wazzup24 reports that the counters were not cleared. {COOLDOWN_HOLDS}; check the \
+                     figures, and contact Wazzup24 before trying again"
+                );
+                (Failed, 502, "not_cleared", message)
+            }
+            ClearOutcome::Refused(error) => {
+                let message = format!(
+                    "Wazzup24 refused and cleared nothing: {error}. {COOLDOWN_HOLDS}; make sure that the \
+                     token may reset, then try again"
+                );
+                (Failed, 502, "upstream_refused", message)
+            }
+            ClearOutcome::NotSent(why) => {
+                let holds = "because the intent is recorded";
+                let message = format!("nothing was sent: {why}. {COOLDOWN_HOLDS}, {holds}");
+                (Failed, 502, "not_sent", message)
+            }
+            ClearOutcome::Unknown(error) => {
+                let message = format!(
+                    "it is unknown whether the counters were cleared: {error}. {COOLDOWN_HOLDS}; the \
+                     figures that were read afterwards show it, so check them before trying again"
+                );
+                (Unknown, 504, "outcome_unknown", message)
+            }
         };
-        let upstream_status = match clearing {
-            ClearOutcome::Refused(Error::Status { status, .. })
-            | ClearOutcome::Unknown(Error::Status { status, .. }) => Some(*status),
-            _ => None,
-        };
-        let (status, message) = (http_status(result), message(clearing));
-        Self { result, code, status, message, upstream_status, problem }
+        Self { result, code, status, message, upstream_status: upstream_status(clearing) }
     }
 }
 
-/// What happened and what to do.
-fn message(clearing: &ClearOutcome) -> String {
-    const COOLDOWN_HOLDS: &str = "The cooldown holds all the same";
+fn upstream_status(clearing: &ClearOutcome) -> Option<u16> {
     match clearing {
-        ClearOutcome::Cleared => "the counters of all chats of the account are cleared".to_owned(),
-        ClearOutcome::OtherAccount { found } => format!(
-            "the answer of Wazzup24 is about another account, {found}, whose counters may be cleared: the token \
-             does not belong to the configured account. Resets of this account are locked until the exporter is restarted; find \
-             out which account the token belongs to first"
-        ),
-        ClearOutcome::NotCleared => format!(
-            "Wazzup24 reports that the counters were not cleared. {COOLDOWN_HOLDS}; check the figures, and \
-             contact Wazzup24 before trying again"
-        ),
-        ClearOutcome::Refused(error) => format!(
-            "Wazzup24 refused and cleared nothing: {error}. {COOLDOWN_HOLDS}; make sure that the token may \
-             reset, then try again"
-        ),
-        ClearOutcome::NotSent(why) => {
-            format!("nothing was sent: {why}. {COOLDOWN_HOLDS}, because the intent is recorded")
-        }
-        ClearOutcome::Unknown(error) => format!(
-            "it is unknown whether the counters were cleared: {error}. {COOLDOWN_HOLDS}; the figures that \
-             were read afterwards show it, so check them before trying again"
-        ),
+        ClearOutcome::Refused(Error::Status { status, .. })
+        | ClearOutcome::Unknown(Error::Status { status, .. }) => Some(*status),
+        _ => None,
     }
 }
 

@@ -5,11 +5,11 @@ use std::sync::atomic::Ordering::SeqCst;
 
 use tracing::{error, info, warn};
 
-use super::account_resets::AccountResets;
 use super::audit::{AuditKind, AuditLine};
 use super::clear_outcome::ResetOutcome;
 use super::cooldown::CooldownMark;
 use super::guards::{self, Refusal, RequestBody};
+use super::journal::ResetJournal;
 use super::request::{Figures, ReplyBody, ResetReply, ResetRequest};
 use crate::account::Reset;
 use crate::api::ClearOutcome;
@@ -24,7 +24,7 @@ const AUDIT_TEXT_MAX: usize = 500;
 
 /// One request with a valid token, and its account.
 pub(super) struct Execution<'a> {
-    pub(super) resets: &'a AccountResets,
+    pub(super) journal: &'a ResetJournal,
     pub(super) poller: &'a PollerHandle,
     pub(super) limits: &'a Reset,
     pub(super) request: &'a ResetRequest,
@@ -42,12 +42,12 @@ impl Execution<'_> {
             request.content_type.as_deref(),
             request.body.as_deref(),
         )?;
-        let in_flight = self.resets.in_flight.try_lock();
+        let in_flight = self.journal.in_flight.try_lock();
         if in_flight.is_ok() {
-            self.resets.load(self.poller).await?;
+            self.journal.load(self.poller).await?;
         }
-        let locked = self.resets.locked.load(SeqCst);
-        let cooldown = self.resets.journal.cooldown_left(self.limits.cooldown);
+        let locked = self.journal.locked.load(SeqCst);
+        let cooldown = self.journal.cooldown_left(self.limits.cooldown);
         guards::availability(in_flight.is_err(), locked, cooldown)?;
         let mut poller = self.poller.hold().await.ok_or_else(Refusal::poller_ended)?;
         let before = guards::complete(poller.read_before().await)?;
@@ -71,7 +71,7 @@ impl Execution<'_> {
     async fn dry_run(&self, body: &RequestBody, before: &Readings) -> Result<ResetReply, Refusal> {
         let line = self.line(AuditKind::DryRun, body, before);
         let id = line.id.clone();
-        self.resets.journal.append(line).await?;
+        self.journal.append(line).await?;
         self.poller.tally.change(|tally| tally.resets.ended(ResetResult::DryRun));
         self.poller.publish.notify_one();
         let account = &self.poller.account.name;
@@ -102,7 +102,7 @@ impl Execution<'_> {
         warn!(%account, id, total, caller = %self.request.caller, "resetting the counters of the account");
         let cleared = poller.clear(before).await;
         if matches!(cleared, ClearOutcome::OtherAccount { .. }) {
-            self.resets.locked.store(true, SeqCst);
+            self.journal.locked.store(true, SeqCst);
         }
         let mut outcome = ResetOutcome::of(&cleared);
         let last = LastReset { at, result: outcome.result, before: total, after: None };
@@ -125,7 +125,7 @@ impl Execution<'_> {
         let line = self.line(AuditKind::Intent, body, before);
         let id = line.id.clone();
         let intent = AuditLine { mark: Some(mark.clone()), ..line };
-        self.resets.journal.write_intent(mark, intent).await.map_err(|refusal| {
+        self.journal.write_intent(mark, intent).await.map_err(|refusal| {
             let problem = refusal.message;
             Refusal::storage(format!("{problem}; nothing was sent, but the cooldown holds"))
         })?;
@@ -140,7 +140,7 @@ impl Execution<'_> {
     /// Counts, logs and records how a reset ended. That it could not be recorded is added to its message.
     async fn record_outcome(&self, id: &str, outcome: &mut ResetOutcome, last: LastReset) {
         let now = Stamp::now().unix;
-        let marks = self.resets.journal.update_marks(|marks| {
+        let marks = self.journal.update_marks(|marks| {
             marks.last = Some(last);
             marks.unresolved = outcome.result == ResetResult::Unknown;
             if outcome.result == ResetResult::Cleared {
@@ -151,21 +151,21 @@ impl Execution<'_> {
             tally.resets.ended(outcome.result);
             tally.resets.marks = marks;
         });
-        let (account, code, problem) =
-            (&self.poller.account.name, outcome.code, outcome.problem.as_deref());
-        if outcome.result == ResetResult::Cleared {
+        let (account, code, message) = (&self.poller.account.name, outcome.code, &outcome.message);
+        let is_cleared = outcome.result == ResetResult::Cleared;
+        if is_cleared {
             warn!(%account, id, "the counters of the account are cleared");
         } else {
-            error!(%account, id, code, problem, "the reset did not succeed: {}", outcome.message);
+            error!(%account, id, code, "the reset did not succeed: {message}");
         }
         let line = AuditLine {
             result: Some(outcome.result.label().to_owned()),
             code: Some(outcome.code.to_owned()),
             upstream_status: outcome.upstream_status,
-            problem: outcome.problem.clone(),
+            problem: (!is_cleared).then(|| message.clone()),
             ..AuditLine::new(AuditKind::Outcome, id, now)
         };
-        if let Err(Refusal { message: problem, .. }) = self.resets.journal.append(line).await {
+        if let Err(Refusal { message: problem, .. }) = self.journal.append(line).await {
             error!(%account, id, "the outcome of the reset is not in the audit log: {problem}");
             write!(outcome.message, "; this could not be written to the audit log: {problem}")
                 .expect("a String takes everything");
@@ -175,11 +175,11 @@ impl Execution<'_> {
     /// Records the figures after a reset.
     async fn record_after(&self, id: &str, after: Figures, last: LastReset) {
         let last = LastReset { after: Some(after.total), ..last };
-        let marks = self.resets.journal.update_marks(|marks| marks.last = Some(last));
+        let marks = self.journal.update_marks(|marks| marks.last = Some(last));
         self.poller.tally.change(|tally| tally.resets.marks = marks);
         let line = AuditLine::new(AuditKind::After, id, Stamp::now().unix);
         let line = AuditLine { figures: Some(after), ..line };
-        if let Err(Refusal { message: problem, .. }) = self.resets.journal.append(line).await {
+        if let Err(Refusal { message: problem, .. }) = self.journal.append(line).await {
             let account = &self.poller.account.name;
             error!(%account, id, "the figures after the reset are not in the audit log: {problem}");
         }

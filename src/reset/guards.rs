@@ -65,13 +65,17 @@ pub(super) fn request(
     })?)?;
     let confirmed = body.confirm.as_deref().and_then(|text| AccountId::parse(text).ok());
     if confirmed.is_none() || confirmed.as_ref() != account_id {
-        let message = format!(
-            "confirm is not the account_id of {account}; look it up in the configuration, be sure that \
-             this is the account to clear, and send its eight digits"
-        );
-        return Err(Refusal::new(RefusalCode::ConfirmationMismatch, message));
+        return Err(mismatch(account));
     }
     Ok(body)
+}
+
+fn mismatch(account: &str) -> Refusal {
+    let message = format!(
+        "confirm is not the account_id of {account}; look it up in the configuration, be sure that this is \
+         the account to clear, and send its eight digits"
+    );
+    Refusal::new(RefusalCode::ConfirmationMismatch, message)
 }
 
 /// Guards on the account: no reset in flight, not locked, cooldown over.

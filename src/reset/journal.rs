@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tracing::warn;
 
 use super::audit::{AUDIT_FILE, AuditHistory, AuditKind, AuditLine};
 use super::cooldown::{Cooldown, CooldownLeft, CooldownMark};
@@ -21,6 +22,7 @@ use super::guards::Refusal;
 use crate::blocking::lock;
 use crate::clock::{self, Stamp};
 use crate::metrics::{LastReset, ResetMarks, ResetResult};
+use crate::poller::PollerHandle;
 use crate::storage::{
     AccountFiles, AccountFolder, AccountStore, StateError, Storage, parse_state, state_bytes,
 };
@@ -43,11 +45,15 @@ struct State {
     mark: CooldownMark,
 }
 
-/// An account's resets.
+/// The resets of one account. It is kept when the account is renamed or its settings change.
 pub(super) struct ResetJournal {
     folder: AccountFolder,
     storage: Option<Storage>,
     loaded: Arc<Mutex<Option<Loaded>>>,
+    /// Held while a reset is in flight.
+    pub(super) in_flight: tokio::sync::Mutex<()>,
+    /// Whether upstream has named another account in its response.
+    pub(super) locked: AtomicBool,
 }
 
 /// The content of the files, and what was added since.
@@ -72,11 +78,29 @@ pub fn uses_last_reset(bytes: &[u8]) -> bool {
 
 impl ResetJournal {
     pub(super) fn new(folder: AccountFolder, storage: Option<Storage>) -> Self {
-        Self { folder, storage, loaded: Arc::default() }
+        let (loaded, in_flight, locked) = Default::default();
+        Self { folder, storage, loaded, in_flight, locked }
+    }
+
+    /// Reads the files, unless that was done, and updates the account's metrics from them.
+    pub(super) async fn load(&self, poller: &PollerHandle) -> Result<(), Refusal> {
+        let unresolved = self.open().await?;
+        let account = &poller.account.name;
+        for _ in 0..unresolved {
+            poller.tally.change(|tally| tally.resets.ended(ResetResult::Unknown));
+            warn!(%account, "a reset was sent or about to be sent when the exporter ended; its outcome \
+                is unknown, and its cooldown holds");
+        }
+        let marks = self.marks();
+        if unresolved > 0 || poller.tally.values().resets.marks != marks {
+            poller.tally.change(|tally| tally.resets.marks = marks);
+            poller.publish.notify_one();
+        }
+        Ok(())
     }
 
     /// Reads the files, once. Returns how many resets have no outcome; these are recorded as unknown.
-    pub(super) async fn open(&self) -> Result<usize, Refusal> {
+    async fn open(&self) -> Result<usize, Refusal> {
         let is_loaded = lock(&self.loaded).is_some();
         if !is_loaded {
             let (files, loaded) = (self.files()?, Arc::clone(&self.loaded));
@@ -129,7 +153,7 @@ impl ResetJournal {
     }
 
     /// What the metrics and the status page show.
-    pub(super) fn marks(&self) -> ResetMarks {
+    fn marks(&self) -> ResetMarks {
         lock(&self.loaded).as_ref().map(|loaded| loaded.marks).unwrap_or_default()
     }
 

@@ -6,7 +6,6 @@
 //! is about to be done (`journal`, `audit`, `cooldown`) and only then sends the request. Each reset runs in a
 //! task of its own: its caller may disconnect, and a shutdown waits for what was sent.
 
-mod account_resets;
 mod audit;
 mod clear_outcome;
 mod cooldown;

@@ -10,10 +10,10 @@ use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 use tracing::{error, warn};
 
-use super::account_resets::AccountResets;
 use super::elsewhere::{Elsewhere, ElsewhereAccount};
 use super::execute::Execution;
 use super::guards::Refusal;
+use super::journal::ResetJournal;
 use super::request::{ReplyBody, ResetReply, ResetRequest};
 use super::token::ResetTokens;
 use crate::account::{Account, AccountId, AccountName, Reset};
@@ -33,7 +33,7 @@ struct Inner {
     elsewhere: Arc<Elsewhere>,
     storage: Option<Storage>,
     tokens: ResetTokens,
-    by_account: Mutex<HashMap<AccountFolder, Arc<AccountResets>>>,
+    by_account: Mutex<HashMap<AccountFolder, Arc<ResetJournal>>>,
     tasks: TaskTracker,
     shutdown: Shutdown,
 }
@@ -147,9 +147,9 @@ impl ResetService {
         disconnected: impl Fn() -> bool,
     ) -> ResetReply {
         let AdmittedReset { poller, limits } = admitted;
-        let resets = self.resets_of(&poller.account);
+        let journal = self.journal_of(&poller.account);
         let shutdown = &self.0.shutdown;
-        let execution = Execution { resets: &resets, poller, limits, request, shutdown };
+        let execution = Execution { journal: &journal, poller, limits, request, shutdown };
         match execution.run(disconnected).await {
             Ok(reply) => reply,
             Err(refusal) => refuse(poller, request, refusal),
@@ -157,10 +157,10 @@ impl ResetService {
     }
 
     /// By number: a renamed account keeps its cooldown and its lock.
-    fn resets_of(&self, account: &Account) -> Arc<AccountResets> {
+    fn journal_of(&self, account: &Account) -> Arc<ResetJournal> {
         let number = account.account_id.as_ref().map(AccountId::as_str);
         let folder = AccountFolder::new(account.name.as_str(), number);
-        let new = || Arc::new(AccountResets::new(folder.clone(), self.0.storage.clone()));
+        let new = || Arc::new(ResetJournal::new(folder.clone(), self.0.storage.clone()));
         Arc::clone(lock(&self.0.by_account).entry(folder.clone()).or_insert_with(new))
     }
 
@@ -168,8 +168,8 @@ impl ResetService {
     async fn load_journals(&self) {
         let all = self.0.registry.all();
         for poller in all.iter().filter(|poller| poller.account.reset.is_some()) {
-            let resets = self.resets_of(&poller.account);
-            if let Err(Refusal { message: problem, .. }) = resets.load(poller).await {
+            let journal = self.journal_of(&poller.account);
+            if let Err(Refusal { message: problem, .. }) = journal.load(poller).await {
                 let account = &poller.account.name;
                 error!(%account, "resets are refused for now: {problem}");
             }
