@@ -1,9 +1,8 @@
 //! Why something could not be stored or read: the path, the cause and what to do about it.
 
+use std::borrow::Cow;
 use std::io;
 use std::path::PathBuf;
-
-use crate::files::FileMode;
 
 /// Why something could not be stored or read.
 #[derive(Debug, thiserror::Error)]
@@ -28,43 +27,13 @@ pub enum StorageError {
         .0.display()
     )]
     Hung(PathBuf),
-    /// A symbolic link, or something else that does not belong there.
-    #[error(
-        "{} is not a {expected}, or is one behind a symbolic link, which is not followed here; put a \
-         {expected} in its place, or remove it",
-        path.display()
-    )]
-    NotPlain {
+    /// It is not what belongs there, or not safe.
+    #[error("{} {why}", path.display())]
+    Unusable {
         /// What is in the way.
         path: PathBuf,
-        /// What should be there.
-        expected: &'static str,
-    },
-    /// A folder in which others could replace files.
-    #[error(
-        "others may write to {0} (mode {mode}); if they have not, run chmod go-w {0}",
-        path.display()
-    )]
-    Exposed {
-        /// The folder.
-        path: PathBuf,
-        /// Its permissions.
-        mode: FileMode,
-    },
-    /// A folder of another user, who may have put it there and may change it.
-    #[error(
-        "{} belongs to another user than this process runs as; run it as that user, move the folder away, or \
-         choose another one with --storage.path",
-        .0.display()
-    )]
-    Foreign(PathBuf),
-    /// More than may be written or read.
-    #[error("{} is larger than {} MiB; move it away", path.display(), limit >> 20)]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-        /// The limit in bytes.
-        limit: u64,
+        /// Why, and what to do.
+        why: Cow<'static, str>,
     },
     /// What the operating system says.
     #[error("cannot {action} {}: {source}{}", path.display(), remedy(source))]
@@ -76,6 +45,26 @@ pub enum StorageError {
         /// What came of it.
         source: io::Error,
     },
+}
+
+impl StorageError {
+    pub(super) fn unusable(path: PathBuf, why: impl Into<Cow<'static, str>>) -> Self {
+        Self::Unusable { path, why: why.into() }
+    }
+
+    /// A symbolic link, or something else than what is `expected`.
+    pub(super) fn not_plain(path: PathBuf, expected: &str) -> Self {
+        let why = format!(
+            "is not a {expected}, or is one behind a symbolic link, which is not followed here; put a \
+             {expected} in its place, or remove it"
+        );
+        Self::unusable(path, why)
+    }
+
+    /// More than may be written or read.
+    pub(super) fn too_large(path: PathBuf, limit: u64) -> Self {
+        Self::unusable(path, format!("is larger than {} MiB; move it away", limit >> 20))
+    }
 }
 
 fn owner(pid: Option<u32>) -> String {

@@ -78,9 +78,7 @@ impl Folder {
         match opened {
             Ok(fd) => Ok(Some(Self { fd, path })),
             Err(Errno::NOENT) => Ok(None),
-            Err(Errno::LOOP | Errno::NOTDIR) => {
-                Err(StorageError::NotPlain { path, expected: "folder" })
-            }
+            Err(Errno::LOOP | Errno::NOTDIR) => Err(StorageError::not_plain(path, "folder")),
             Err(source) => Err(failed("open", path, source)),
         }
     }
@@ -92,13 +90,19 @@ impl Folder {
         let ((outer, _), (mode, is_own)) = (self.access()?, inner.access()?);
         let is_shared = outer.is_writable_by_group_or_others();
         if (is_shared || geteuid().is_root()) && !is_own {
-            return Err(StorageError::Foreign(inner.path));
+            let why = "belongs to another user than this process runs as; run it as that user, move the \
+                folder away, or choose another one with --storage.path";
+            return Err(StorageError::unusable(inner.path, why));
         }
         if !mode.is_writable_by_group_or_others() {
             return Ok(inner);
         }
         if !is_shared || mode.is_writable_by_others() {
-            return Err(StorageError::Exposed { path: inner.path, mode });
+            let why = format!(
+                "may be written to by others (mode {mode}); if they have not, run chmod go-w {}",
+                inner.path.display()
+            );
+            return Err(StorageError::unusable(inner.path, why));
         }
         let closed = fchmod(&inner.fd, FOLDER_MODE);
         closed.map_err(|error| failed("close", inner.path.clone(), error))?;
@@ -120,7 +124,7 @@ impl Folder {
 
     /// Opens a file; `None` if there is nothing, an error if it is something else.
     pub(super) fn file(&self, name: &str, flags: OFlags) -> Result<Option<File>, StorageError> {
-        let other = || StorageError::NotPlain { path: self.path(name), expected: "file" };
+        let other = || StorageError::not_plain(self.path(name), "file");
         let file = match openat(&self.fd, name, flags | FILE, Mode::empty()) {
             Ok(fd) => File::from(fd),
             Err(Errno::NOENT) => return Ok(None),
@@ -163,7 +167,7 @@ impl Folder {
         let read = file.take(SIZE_MAX + 1).read_to_end(&mut bytes);
         let length = read.map_err(|source| self.failed("read", name, source))?;
         if length as u64 > SIZE_MAX {
-            return Err(StorageError::TooLarge { path: self.path(name), limit: SIZE_MAX });
+            return Err(StorageError::too_large(self.path(name), SIZE_MAX));
         }
         Ok(Some(bytes))
     }

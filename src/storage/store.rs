@@ -222,8 +222,8 @@ impl AccountStore {
     /// The whole content of a file, or `None` if there is no such file.
     ///
     /// # Errors
-    /// [`StorageError::TooLarge`] above [`SIZE_MAX`]; [`StorageError::NotPlain`] if a symbolic link
-    /// or anything else but a file is in its place; otherwise what the system says.
+    /// [`StorageError::Unusable`] above [`SIZE_MAX`], and if a symbolic link or anything else but a file is
+    /// in its place; otherwise what the system says.
     pub fn read(&self, file: &str) -> Result<Option<Vec<u8>>, StorageError> {
         self.folder.read(file)
     }
@@ -244,7 +244,7 @@ impl AccountStore {
     /// there, not yet safe from a power loss, if the very last step fails.
     pub fn write(&mut self, file: &str, bytes: &[u8]) -> Result<(), StorageError> {
         if bytes.len() as u64 > SIZE_MAX {
-            return Err(StorageError::TooLarge { path: self.folder.path(file), limit: SIZE_MAX });
+            return Err(StorageError::too_large(self.folder.path(file), SIZE_MAX));
         }
         // Only to refuse what is no plain file: renaming would replace it silently.
         self.folder.file(file, OFlags::RDONLY)?;

@@ -133,7 +133,7 @@ fn links_and_other_things_in_the_place_of_a_file_are_refused() {
             store.read(file).unwrap_err(),
             storage.read_unlocked("acme", file).unwrap_err(),
         ] {
-            assert!(matches!(refused, StorageError::NotPlain { .. }), "{file}: {refused:?}");
+            assert!(refused.to_string().contains(" is not a "), "{file}: {refused:?}");
         }
     }
     assert_eq!(fs::read(&target).unwrap(), b"mine");
@@ -148,7 +148,7 @@ fn a_link_in_the_place_of_an_account_is_refused_but_may_lead_to_the_storage() {
     fs::write(storage.root.join("file"), "").unwrap();
     for name in ["linked", "dangling", "file"] {
         let refused = storage.account(name).map(drop).unwrap_err();
-        assert!(matches!(refused, StorageError::NotPlain { .. }), "{name}: {refused:?}");
+        assert!(refused.to_string().contains(" is not a "), "{name}: {refused:?}");
         assert!(storage.read_unlocked(name, "state").is_err(), "{name}");
     }
     let link = temporary.path().join("link");
@@ -206,13 +206,14 @@ fn a_place_that_others_may_write_to_has_folders_of_our_own() {
         storage.account("acme").unwrap().write("state", b"x").unwrap();
         assert_eq!(mode_of(&folder), 0o700);
         chmod(&folder, 0o707);
-        assert!(matches!(storage.account("acme"), Err(StorageError::Exposed { .. })));
+        let refused = |name| storage.account(name).map(drop).unwrap_err().to_string();
+        assert!(refused("acme").contains("may be written to by others (mode 707)"));
         chmod(&folder, 0o700);
         symlink("acme", storage.root.join("link")).unwrap();
-        assert!(matches!(storage.account("link"), Err(StorageError::NotPlain { .. })));
+        assert!(refused("link").contains(" is not a folder"));
         if rustix::process::geteuid().is_root() {
             std::os::unix::fs::chown(&folder, Some(1), None).unwrap();
-            assert!(matches!(storage.account("acme"), Err(StorageError::Foreign(_))));
+            assert!(refused("acme").contains(" belongs to another user"));
         }
     }
 }
@@ -227,7 +228,6 @@ fn root_does_not_use_the_folder_of_another_user() {
     let folder = storage.root.join("acme");
     std::os::unix::fs::chown(&folder, Some(1), None).unwrap();
     let error = storage.account("acme").map(drop).unwrap_err();
-    assert!(matches!(error, StorageError::Foreign(_)));
     assert!(error.to_string().contains("run it as that user"), "{error}");
 }
 
@@ -239,7 +239,7 @@ fn a_file_is_read_up_to_its_limit() {
     file.set_len(SIZE_MAX).unwrap();
     assert_eq!(store.read("state").unwrap().unwrap().len() as u64, SIZE_MAX);
     file.set_len(SIZE_MAX + 1).unwrap();
-    let too_large = |error| matches!(error, StorageError::TooLarge { .. });
+    let too_large = |error: StorageError| error.to_string().contains(" is larger than 64 MiB");
     assert!(too_large(store.read("state").unwrap_err()));
     assert!(too_large(storage.read_unlocked("acme", "state").unwrap_err()));
     assert!(too_large(store.write("new", &vec![0; SIZE_MAX as usize + 1]).unwrap_err()));
