@@ -16,6 +16,6 @@ pub use self::clear::{ClearOutcome, SingleUseClient};
 pub use self::client::{ATTEMPTS_MAX, Client, CounterResponse, RawResponse};
 pub use self::urls::counter_url;
 pub use self::wire::{
-    ClearResponse, Listed, ListedUser, RowFault, RowProblem, UnreadableRows, parse_channels,
-    parse_counter, parse_reset, parse_roles, parse_users, parse_webhooks,
+    ClearResponse, Listed, ListedUser, UnreadableRows, parse_channels, parse_counter, parse_reset,
+    parse_roles, parse_users, parse_webhooks,
 };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::rows::{Listed, Place, ROWS_MAX, RowFault, id};
+use super::rows::{Listed, Place, ROWS_MAX, id};
 use crate::channel::{CHANNELS_MAX, Channel, ChannelState, Role, Roles, TEXT_MAX, Transport};
 use crate::text;
 use crate::transport::{JsonObject, Malformed};
@@ -107,7 +107,7 @@ pub fn parse_webhooks(body: &[u8]) -> Result<Listed<usize>, Malformed> {
     Ok(Listed { list: count, rows: count, unreadable, server_time })
 }
 
-fn channel(row: &JsonObject<'_>) -> Result<Channel, RowFault> {
+fn channel(row: &JsonObject<'_>) -> Result<Channel, String> {
     let words = [row.text(&["state"]), row.text(&["status"])].into_iter().flatten();
     let states: Vec<ChannelState> = words.map(|word| ChannelState::from_upstream(&word)).collect();
     let all_active = states.iter().all(|state| *state == ChannelState::Active);
@@ -195,13 +195,13 @@ mod tests {
         let channels = channels.unwrap();
         assert_eq!((&*channels.list[0].id, channels.list.len()), ("c1", 1));
         assert_eq!(channels.unreadable.count, 1);
-        assert_eq!(channels.unreadable.first.unwrap().row, 3);
+        assert_eq!(channels.unreadable.first.unwrap().0, 3);
         let roles = br#"{"user_roles":[{"channel_id":1,"user_id":"7","role":"seller"},
             {"channel_id":"c","user_id":"8","role":null},{"channel_id":"c","role":"seller"}]}"#;
         let Listed { list: roles, unreadable, .. } = parse_roles(roles).unwrap();
         assert_eq!((roles.of("7"), roles.of("8")), (Role::SalesRep, Role::Other));
-        let problem = unreadable.first.unwrap().to_string();
-        assert_eq!(problem, "row 3: `user_id` is missing or not of the documented kind");
+        let (row, fault) = unreadable.first.unwrap();
+        assert_eq!((row, &*fault), (3, "`user_id` is missing or not of the documented kind"));
         assert_eq!(parse_roles(br#"{"user_roles":null}"#).unwrap().list, Roles::default());
     }
 

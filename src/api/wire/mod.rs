@@ -13,4 +13,4 @@ pub use self::counter::parse_counter;
 pub use self::lists::{ListedUser, parse_channels, parse_roles, parse_users, parse_webhooks};
 pub(super) use self::lists::{USERS_MAX, shortened};
 pub use self::reset::{ClearResponse, parse_reset};
-pub use self::rows::{Listed, RowFault, RowProblem, UnreadableRows};
+pub use self::rows::{Listed, UnreadableRows};

@@ -33,29 +33,8 @@ pub struct Listed<T> {
 pub struct UnreadableRows {
     /// How many there are.
     pub count: usize,
-    /// What is wrong with the first of them.
-    pub first: Option<RowProblem>,
-}
-
-/// Why a row could not be read.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("row {row}: {fault}")]
-pub struct RowProblem {
-    /// Its position, from 1.
-    pub row: usize,
-    /// What is wrong with it.
-    pub fault: RowFault,
-}
-
-/// What is wrong with a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum RowFault {
-    /// It is no object, or no text in one of its keys.
-    #[error("it is not an object")]
-    NotAnObject,
-    /// A field without which the row means nothing.
-    #[error("`{0}` is missing or not of the documented kind")]
-    Field(&'static str),
+    /// The position of the first of them, from 1, and what is wrong with it.
+    pub first: Option<(usize, String)>,
 }
 
 /// Where a list may be.
@@ -82,7 +61,7 @@ impl Place {
     pub(super) fn read<T>(
         &self,
         body: &[u8],
-        read: impl Fn(&JsonObject<'_>) -> Result<Option<T>, RowFault>,
+        read: impl Fn(&JsonObject<'_>) -> Result<Option<T>, String>,
     ) -> Result<Listed<Vec<T>>, Malformed> {
         // Bytes that are no text cost no more than the text that they stand in.
         let text = legible(body);
@@ -98,10 +77,11 @@ impl Place {
         let mut exceeded = None;
         let each = |row: &RawValue| {
             rows += 1;
-            let object = JsonObject::parse(row.get()).ok_or(RowFault::NotAnObject);
+            let object =
+                JsonObject::parse(row.get()).ok_or_else(|| "it is not an object".to_owned());
             match object.and_then(|object| read(&object)) {
                 Ok(item) => list.extend(item),
-                Err(fault) => unreadable.add(RowProblem { row: rows, fault }),
+                Err(fault) => unreadable.add(rows, fault),
             }
             let limits = [(list.len(), self.max), (rows, ROWS_MAX)];
             exceeded = limits.into_iter().find_map(|(count, max)| (count > max).then_some(max));
@@ -113,8 +93,8 @@ impl Place {
         }
         all?;
         match &unreadable.first {
-            Some(problem) if unreadable.count == rows => {
-                Err(Malformed::NoRow { what: self.what, problem: problem.to_string() })
+            Some((_, fault)) if unreadable.count == rows => {
+                Err(Malformed::NoRow { what: self.what, problem: format!("row 1: {fault}") })
             }
             _ => Ok(Listed { list, rows, unreadable, server_time }),
         }
@@ -173,30 +153,33 @@ impl<'de, F: FnMut(&'de RawValue) -> bool> Visitor<'de> for EachRow<F> {
 }
 
 /// An id without which a row means nothing; the first of `names` is the documented one.
-pub(super) fn id(row: &JsonObject<'_>, names: &[&'static str]) -> Result<String, RowFault> {
-    row.id(names).ok_or(RowFault::Field(names.first().copied().unwrap_or_default()))
+pub(super) fn id(row: &JsonObject<'_>, names: &[&'static str]) -> Result<String, String> {
+    row.id(names).ok_or_else(|| {
+        let name = names.first().copied().unwrap_or_default();
+        format!("`{name}` is missing or not of the documented kind")
+    })
 }
 
 impl UnreadableRows {
     /// What is wrong with them, in words; nothing if there are none.
     pub fn words(&self) -> Option<String> {
-        let first = self.first.as_ref()?;
+        let (row, fault) = self.first.as_ref()?;
         Some(match self.count {
-            1 => first.to_string(),
-            count => format!("{count}, the first is {first}"),
+            1 => format!("row {row}: {fault}"),
+            count => format!("{count}, the first is row {row}: {fault}"),
         })
     }
 
-    fn add(&mut self, problem: RowProblem) {
+    fn add(&mut self, row: usize, fault: String) {
         self.count += 1;
-        self.first.get_or_insert(problem);
+        self.first.get_or_insert((row, fault));
     }
 
     /// Adds those of the next page, before which there were `rows`.
     pub(in crate::api) fn extend(&mut self, page: Self, rows: usize) {
         self.count += page.count;
         if self.first.is_none() {
-            self.first = page.first.map(|first| RowProblem { row: rows + first.row, ..first });
+            self.first = page.first.map(|(row, fault)| (rows + row, fault));
         }
     }
 }
@@ -212,7 +195,8 @@ mod tests {
     fn read(place: &Place, body: &[u8]) -> Result<(Vec<String>, usize, String), String> {
         let rows = place.read(body, |row| id(row, &["id", "guid"]).map(Some));
         let rows = rows.map_err(|error| error.to_string())?;
-        let problem = rows.unreadable.first.map(|problem| problem.to_string()).unwrap_or_default();
+        let problem = rows.unreadable.first.map(|(row, fault)| format!("row {row}: {fault}"));
+        let problem = problem.unwrap_or_default();
         Ok((rows.list, rows.unreadable.count, problem))
     }
 
