@@ -8,10 +8,10 @@
 //! [`api`](crate::api) holds a [`Permit`] for as long as a request is open.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until};
@@ -55,16 +55,15 @@ struct Ticks {
 /// to the others.
 #[derive(Clone)]
 pub struct GlobalLimit {
-    all: Arc<GlobalState>,
-    reduced: Arc<GlobalState>,
+    permits: Arc<ArcSwap<Permits>>,
     ticks: Ticks,
 }
 
-/// Permits whose number can change.
-struct GlobalState {
-    permits: Arc<Semaphore>,
-    /// How many there are, or will be once enough of those in use have come back.
-    allowed: AtomicUsize,
+/// The permits of a [`GlobalLimit`]; where their number changes, new ones count beside those in use.
+struct Permits {
+    requests: usize,
+    all: Arc<Semaphore>,
+    reduced: Arc<Semaphore>,
 }
 
 /// The even spacing of the requests of one credential.
@@ -128,15 +127,23 @@ pub struct Permit {
 impl GlobalLimit {
     /// Allows `requests` in flight.
     pub fn new(requests: usize) -> Self {
-        let [all, reduced] = [requests, quarter(requests)].map(GlobalState::new).map(Arc::new);
-        Self { all, reduced, ticks: Ticks { first: Instant::now() } }
+        let permits = Arc::new(ArcSwap::from_pointee(Permits::new(requests)));
+        Self { permits, ticks: Ticks { first: Instant::now() } }
     }
 
-    /// Allows `requests` from now on; those in flight beyond that are not cancelled. Must be called within
-    /// a runtime.
+    /// Allows `requests` from now on, if that is a change, beside those that are in flight or wait already.
     pub fn set_limit(&self, requests: usize) {
-        self.all.set_limit(requests);
-        self.reduced.set_limit(quarter(requests));
+        if self.permits.load().requests != requests {
+            self.permits.store(Arc::new(Permits::new(requests)));
+        }
+    }
+}
+
+impl Permits {
+    fn new(requests: usize) -> Self {
+        let counts = [requests, (requests / 4).max(1)];
+        let [all, reduced] = counts.map(|count| Arc::new(Semaphore::new(count)));
+        Self { requests, all, reduced }
     }
 }
 
@@ -146,41 +153,6 @@ impl Ticks {
         let late = due.saturating_duration_since(self.first).as_nanos() % TICK.as_nanos();
         let left = (TICK.as_nanos() - late) % TICK.as_nanos();
         due + Duration::from_nanos(left as u64)
-    }
-}
-
-/// The permits of all accounts that are down to one request in flight.
-fn quarter(requests: usize) -> usize {
-    (requests / 4).max(1)
-}
-
-impl GlobalState {
-    fn new(requests: usize) -> Self {
-        Self { permits: Arc::new(Semaphore::new(requests)), allowed: AtomicUsize::new(requests) }
-    }
-
-    fn set_limit(&self, requests: usize) {
-        let before = self.allowed.swap(requests, Relaxed);
-        self.permits.add_permits(requests.saturating_sub(before));
-        let fewer = before.saturating_sub(requests);
-        let in_use = fewer - self.permits.forget_permits(fewer);
-        if in_use > 0 {
-            let permits = Arc::clone(&self.permits);
-            tokio::spawn(async move {
-                let back = permits.acquire_many_owned(in_use as u32).await;
-                back.expect("this semaphore is never closed").forget();
-            });
-        }
-    }
-
-    async fn acquire(&self) -> OwnedSemaphorePermit {
-        let permit = Arc::clone(&self.permits).acquire_owned().await;
-        permit.expect("this semaphore is never closed")
-    }
-
-    /// A permit that is free and that no other task waits for.
-    fn try_acquire(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.permits).try_acquire_owned().ok()
     }
 }
 
@@ -363,10 +335,15 @@ async fn dispatch(inner: Arc<Inner>) {
         inner.wait_for_demand().await;
         let reduced = inner.wait_for_reduced().await;
         let queue = inner.wait_for_pace().await;
-        let global = inner.global.all.acquire().await;
+        let global = acquire(&inner.global.permits.load_full().all).await;
         inner.grant(global, reduced);
         drop(queue);
     }
+}
+
+async fn acquire(permits: &Arc<Semaphore>) -> OwnedSemaphorePermit {
+    let permit = Arc::clone(permits).acquire_owned().await;
+    permit.expect("this semaphore is never closed")
 }
 
 impl Inner {
@@ -391,7 +368,7 @@ impl Inner {
             return None;
         }
         drop(self.wait_for_pace().await);
-        Some(self.global.reduced.acquire().await)
+        Some(acquire(&self.global.permits.load_full().reduced).await)
     }
 
     /// Waits for the queue and for the pace, and counts how long the account was held back.
@@ -436,7 +413,7 @@ impl Inner {
             return None;
         }
         let _queue = self.pace.queue.try_lock().ok()?;
-        let global = self.global.all.try_acquire()?;
+        let global = Arc::clone(&self.global.permits.load().all).try_acquire_owned().ok()?;
         self.pace.take().ok()?;
         Some(self.permit(&mut state, global, None))
     }
