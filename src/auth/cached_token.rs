@@ -86,9 +86,7 @@ struct RenewalFailure {
     first: Stamp,
     times: u32,
     pause: Duration,
-    /// The kinds of failure since the first.
-    kinds: Vec<(Outcome, bool)>,
-    /// Whether one of them was logged, so that the end has to be as well.
+    /// Whether it was logged, so that the end has to be as well.
     logged: bool,
 }
 
@@ -214,8 +212,8 @@ impl CachedToken {
         Err(TokenError::Pending(Duration::ZERO))
     }
 
-    /// Records how an attempt ended. One line is logged when attempts begin to fail or have a reason that is
-    /// new since then, and one when they succeed again.
+    /// Records how an attempt ended. One line is logged when attempts begin to fail, and one when they succeed
+    /// again.
     fn finish(
         &self,
         owner: &TokenOwner,
@@ -237,7 +235,7 @@ impl CachedToken {
             Err(error) => {
                 let concerns_owner = owner.has_to_log(&error, state.is_good(now));
                 let failure = state.fail(&error, now);
-                let logs = failure.is_of_a_new_kind() && concerns_owner;
+                let logs = concerns_owner && !failure.logged;
                 failure.logged |= logs;
                 drop(state);
                 if logs {
@@ -327,7 +325,6 @@ impl State {
             first: now,
             times: 0,
             pause: Duration::ZERO,
-            kinds: Vec::new(),
             logged: false,
         });
         failure.times = failure.times.saturating_add(1);
@@ -359,16 +356,6 @@ impl CurrentToken {
 impl RenewalFailure {
     fn holds(&self, now: Stamp) -> bool {
         self.at.age(now) < self.pause
-    }
-
-    /// Whether the last error is of a kind that did not occur before, which is recorded.
-    fn is_of_a_new_kind(&mut self) -> bool {
-        let kind = (self.error.outcome(), self.error.login_needed());
-        let new = !self.kinds.contains(&kind);
-        if new {
-            self.kinds.push(kind);
-        }
-        new
     }
 }
 
