@@ -47,8 +47,9 @@ impl Login {
         let file = refresh_token_file.clone();
         // A code that cannot be stored would be wasted.
         check_replace_file(&file).map_err(not_stored)?;
-        let redirect = partner.redirect_uri.clone().ok_or(TokenError::NoRedirect);
-        let authorization = Authorization::new(redirect.map_err(CommandError::runtime)?)?;
+        let redirect = partner.redirect_uri.clone();
+        let redirect = redirect.expect("without one the configuration is refused");
+        let authorization = Authorization::new(redirect)?;
         let components = Components::new(config, &Shard::WHOLE, Tokens::read_only(None), None)?;
         let (account, partner) = (Arc::clone(account), Arc::clone(partner));
         Ok(Self { components, account, partner, file, authorization })

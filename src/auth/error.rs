@@ -11,7 +11,7 @@ use crate::account::AccountName;
 use crate::files::is_of_system;
 use crate::metrics::Outcome;
 use crate::schedule::{refused_pause, unreached_pause};
-use crate::storage::{StateError, StorageError};
+use crate::storage::StorageError;
 use crate::transport::Error;
 
 /// Pause after a 429 without `Retry-After`: a window of upstream's limit.
@@ -54,12 +54,6 @@ pub enum TokenError {
         /// What went wrong with it.
         problem: String,
     },
-    /// The configuration lacks what the exchange needs.
-    #[error("account_id is missing, without which a partner's login cannot be exchanged")]
-    NoAccountId,
-    /// The configuration lacks what a customer's login needs.
-    #[error("the partner's redirect_uri is missing, without which no customer can log in")]
-    NoRedirect,
     /// Upstream gave none that could be kept.
     #[error("upstream gave no refresh token; ask Wazzup24 what the application may do")]
     NoRefreshToken,
@@ -116,14 +110,9 @@ pub enum TokenError {
     /// There is no place where it could be kept.
     #[error("a refresh token is used only where it can be kept: name a folder with --storage.path")]
     NoStorage,
-    /// What was kept is not what we write.
-    #[error(
-        "cannot understand {0} in the account's storage; remove it and run `wazzup-exporter login` for the account"
-    )]
-    Corrupt(&'static str),
-    /// A newer version of the program has kept it.
+    /// What was kept is not what this version writes.
     #[error("{0} in the account's storage cannot be used: {1}")]
-    NewerFile(&'static str, Arc<StateError>),
+    UnusableFile(&'static str, String),
     /// Another process has the refresh token, and keeps no access token that is good.
     #[error(
         "the exporter that runs{} holds the account's refresh token, and the access token that it \
@@ -191,8 +180,7 @@ impl TokenError {
             Self::Partner { source, .. } => source.is_of_storage(),
             Self::Storage(_)
             | Self::NoStorage
-            | Self::Corrupt(_)
-            | Self::NewerFile(..)
+            | Self::UnusableFile(..)
             | Self::HeldElsewhere { .. }
             | Self::Slow { .. } => true,
             Self::Unreadable { source, .. } => is_of_system(source),

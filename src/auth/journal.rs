@@ -236,9 +236,14 @@ impl TokenJournal {
 }
 
 fn parse(content: &[u8]) -> Result<StoredTokens, TokenError> {
-    parse_state(content, VERSION).map_err(|error| match error {
-        StateError::Newer { .. } => TokenError::NewerFile(FILE, Arc::new(error)),
-        StateError::Invalid(_) => TokenError::Corrupt(FILE),
+    parse_state(content, VERSION).map_err(|error| {
+        let why = match error {
+            StateError::Newer { .. } => error.to_string(),
+            StateError::Invalid(_) => {
+                "remove it and run `wazzup-exporter login` for the account".to_owned()
+            }
+        };
+        TokenError::UnusableFile(FILE, why)
     })
 }
 

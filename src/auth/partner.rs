@@ -56,7 +56,7 @@ impl PartnerLogin {
         token_client: &TokenClient,
         number: Option<AccountId>,
     ) -> Result<ObtainedToken, TokenError> {
-        let account = number.ok_or(TokenError::NoAccountId)?;
+        let account = number.expect("without one the configuration is refused");
         let mut machine = self.machine(token_client, None).await?;
         let mut renewed = false;
         loop {

@@ -128,7 +128,8 @@ impl Tokens {
         let partner_login = self.partner_login(account, partner);
         let login = partner_login.read_login().await?;
         let client = partner.client_id.as_deref().unwrap_or_default();
-        let redirect = partner.redirect_uri.as_ref().ok_or(TokenError::NoRedirect)?;
+        let redirect =
+            partner.redirect_uri.as_ref().expect("without one the configuration is refused");
         let grant = Grant::Code { code, redirect, client, verifier };
         let permit = partner_login.permit().await?;
         let granted = partner_login.request(&token_client, permit, &login, &grant).await;
