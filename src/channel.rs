@@ -268,6 +268,7 @@ impl Channel {
 }
 
 fn state_messages(state: ChannelState) -> (&'static str, &'static str) {
+    const CONNECT: &str = "connect it again in Wazzup24";
     match state {
         ChannelState::Active => ("is active", ""),
         ChannelState::Init => ("is starting", "wait some minutes; if it stays, connect it again"),
@@ -277,21 +278,13 @@ fn state_messages(state: ChannelState) -> (&'static str, &'static str) {
         ChannelState::PhoneUnavailable => {
             ("has lost its phone", "switch the phone on, connect it to the internet, open WhatsApp")
         }
-        ChannelState::Qr | ChannelState::QrIdle => {
-            ("waits for its QR code", "scan the code in Wazzup24 with the phone")
-        }
-        ChannelState::OpenElsewhere => {
-            ("is in use elsewhere", "end the other session, then connect it again in Wazzup24")
-        }
+        ChannelState::Qr | ChannelState::QrIdle => ("waits for its QR code", CONNECT),
+        ChannelState::OpenElsewhere => ("is in use elsewhere", CONNECT),
         ChannelState::NotEnoughMoney => ("is not paid for", "top up the balance in Wazzup24"),
-        ChannelState::ForeignPhone => {
-            ("was connected with another phone", "scan the code with the phone of this channel")
-        }
-        ChannelState::Unauthorized => ("is not logged in", "log in to it again in Wazzup24"),
-        ChannelState::WaitForPassword => {
-            ("waits for the password of the second factor", "enter it in Wazzup24")
-        }
-        ChannelState::WaitForCode => ("waits for a code", "enter the code in Wazzup24"),
+        ChannelState::ForeignPhone => ("was connected with another phone", CONNECT),
+        ChannelState::Unauthorized => ("is not logged in", CONNECT),
+        ChannelState::WaitForPassword => ("waits for the password of the second factor", CONNECT),
+        ChannelState::WaitForCode => ("waits for a code", CONNECT),
         ChannelState::Blocked => {
             ("was blocked by the messenger", "ask the messenger's support; use another number")
         }

@@ -248,7 +248,7 @@ fn channels_that_receive_nothing_come_first_and_say_what_to_do() {
         let channels = channels.iter().filter(|channel| channel.contains("data-key"));
         channels.map(|channel| text(&format!("<{channel}"))).collect::<Vec<_>>()
     };
-    let dead = "whatsapp 909f0654 waits for its QR code: scan the code in Wazzup24 with the phone";
+    let dead = "whatsapp 909f0654 waits for its QR code: connect it again in Wazzup24";
     let html = page(vec![view()], "");
     assert_eq!(shown(&html), [dead]);
     assert!(html.contains("1 of 2 channels active") && html.contains("none of the channels"));
