@@ -6,7 +6,6 @@
 //! [`tellable`]: a hurried person may have put a secret there.
 
 use serde::de::DeserializeOwned;
-use serde_saphyr::budget::BudgetBreach;
 use serde_saphyr::options::{MergeKeyPolicy, NonFiniteFloatPolicy};
 use serde_saphyr::{Error, Options};
 
@@ -113,16 +112,6 @@ fn explain(error: &Error) -> String {
             let key = key.as_deref().and_then(tellable).unwrap_or("a key");
             return format!("{key} is given twice; remove one of them");
         }
-        Error::UnknownAnchor { .. } => {
-            "is not YAML: an alias (*…) needs an anchor (&…) of the same name before it"
-        }
-        Error::MultipleDocuments { .. } => {
-            "starts a second document; keep one, without a further ---"
-        }
-        Error::MergeKeyNotAllowed { .. } => {
-            "merge keys (<<) do not work here; write the keys out, \
-             or repeat a whole value with an anchor (&a) and an alias (*a)"
-        }
         Error::Unexpected { expected: "mapping start", .. } => {
             "must be a mapping, keys with a value each: {key: value}"
         }
@@ -130,20 +119,24 @@ fn explain(error: &Error) -> String {
         Error::Unexpected { .. } => "must be a single value, no list and no mapping",
         Error::NonFiniteFloat { .. } => NUMBER,
         Error::NullIntoString { .. } => "is empty; write a value or remove the key",
-        Error::UnsupportedTag { .. }
+        Error::MultipleDocuments { .. } => {
+            "starts a second document; keep one, without a further ---"
+        }
+        Error::UnknownAnchor { .. }
+        | Error::MergeKeyNotAllowed { .. }
+        | Error::UnsupportedTag { .. }
         | Error::TaggedStructFieldName { .. }
         | Error::TaggedScalarCannotDeserializeIntoString { .. }
         | Error::InvalidScalar { .. } => {
-            "has a tag (!…), which means nothing here or does not fit; remove the tag"
-        }
-        Error::Budget { breach: BudgetBreach::Depth { .. }, .. } => {
-            "is nested too deeply; no key of the configuration needs that"
+            "has a tag (!…), a merge key (<<) or an alias (*…) without its anchor (&…) before it, which do \
+             not work here; write the value itself"
         }
         Error::Budget { .. }
         | Error::AliasReplayLimitExceeded { .. }
         | Error::AliasReplayStackDepthExceeded { .. }
         | Error::AliasExpansionLimitExceeded { .. } => {
-            "is too large once its aliases are followed; split it into files or use fewer aliases"
+            "is too large or nested too deeply once its aliases are followed; split it into files or use \
+             fewer aliases"
         }
         _ => "does not belong here; compare it with the documentation",
     };
