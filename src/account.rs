@@ -24,8 +24,8 @@ use url::Url;
 pub use self::auth::{Auth, Credential, Partner};
 pub use self::discovery::{Channels, Discovery, LabelRule, Pattern};
 pub use self::names::{
-    ACCOUNT_NAME_MAX, AccountId, AccountName, InvalidName, LABEL_VALUE_MAX, LabelName, Labels,
-    USER_ID_MAX, USER_NAME_MAX, UserId, check_text,
+    ACCOUNT_NAME_MAX, AccountId, AccountName, LABEL_VALUE_MAX, LabelName, Labels, USER_ID_MAX,
+    USER_NAME_MAX, UserId, check_text,
 };
 pub use self::network::{Authorities, ProxyUrl, RateLimit, Tls};
 pub use self::shown::SECRET;

@@ -32,37 +32,8 @@ pub struct LabelName(Arc<str>);
 /// Extra labels from the configuration, in the order of their names.
 pub type Labels = BTreeMap<LabelName, String>;
 
-/// Why a name, an id or a label was refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidName {
-    /// Nothing in it.
-    #[error("must not be empty")]
-    Empty,
-    /// More characters than its limit.
-    #[error("is longer than {limit} characters; shorten it")]
-    TooLong {
-        /// The limit in characters.
-        limit: usize,
-    },
-    /// A line break, a tab or another control character.
-    #[error("contains a control character; remove it")]
-    Control,
-    /// White space where it cannot be seen.
-    #[error("starts or ends with white space; remove it")]
-    Padded,
-    /// `.` and `..` vanish from a URL path, so upstream would be asked for something else.
-    #[error("is `.` or `..`, which a URL path cannot carry; give the id that the CRM uses")]
-    DotSegment,
-    /// Not Wazzup's form of an account number.
-    #[error("is not an account number: eight digits, also written 7823-1464")]
-    NotEightDigits,
-    /// Not a label name of Prometheus.
-    #[error("is not a label name: letters, digits and _ only, not starting with a digit")]
-    NotALabel,
-    /// A label name that the exporter or Prometheus sets itself.
-    #[error("is a label that the exporter or Prometheus sets itself; choose another name")]
-    Reserved,
-}
+/// What is wrong with an empty text.
+const EMPTY: &str = "must not be empty";
 
 /// Label names a configuration cannot use, besides everything that starts with `__`: those that the
 /// exporter or Prometheus writes itself, of which two in one series would fail a whole scrape, and
@@ -88,10 +59,10 @@ impl AccountName {
     ///
     /// # Errors
     /// The first rule that the text breaks.
-    pub fn parse(text: &str) -> Result<Self, InvalidName> {
+    pub fn parse(text: &str) -> Result<Self, String> {
         check_text(text, ACCOUNT_NAME_MAX)?;
         if text.trim() != text {
-            return Err(InvalidName::Padded);
+            return Err("starts or ends with white space; remove it".to_owned());
         }
         Ok(Self(text.into()))
     }
@@ -102,10 +73,13 @@ impl UserId {
     ///
     /// # Errors
     /// The first rule that the text breaks.
-    pub fn parse(text: &str) -> Result<Self, InvalidName> {
+    pub fn parse(text: &str) -> Result<Self, String> {
         check_text(text, USER_ID_MAX)?;
+        // They vanish from a URL path, so that upstream would be asked for something else.
         if text == "." || text == ".." {
-            return Err(InvalidName::DotSegment);
+            let what =
+                "is `.` or `..`, which a URL path cannot carry; give the id that the CRM uses";
+            return Err(what.to_owned());
         }
         Ok(Self(text.into()))
     }
@@ -115,8 +89,8 @@ impl AccountId {
     /// Checks an account number and drops the hyphen that Wazzup's cabinet shows in it.
     ///
     /// # Errors
-    /// [`InvalidName::NotEightDigits`] for everything else.
-    pub fn parse(text: &str) -> Result<Self, InvalidName> {
+    /// Everything else.
+    pub fn parse(text: &str) -> Result<Self, String> {
         let digits = match text.split_once('-') {
             Some((head, tail)) if head.len() == 4 && tail.len() == 4 => format!("{head}{tail}"),
             _ => text.to_owned(),
@@ -124,7 +98,7 @@ impl AccountId {
         if digits.len() == 8 && digits.bytes().all(|byte| byte.is_ascii_digit()) {
             Ok(Self(digits.into()))
         } else {
-            Err(InvalidName::NotEightDigits)
+            Err("is not an account number: eight digits, also written 7823-1464".to_owned())
         }
     }
 }
@@ -133,19 +107,23 @@ impl LabelName {
     /// Checks a label name against Prometheus' data model and the exporter's own labels.
     ///
     /// # Errors
-    /// [`InvalidName::NotALabel`] or [`InvalidName::Reserved`].
-    pub fn parse(text: &str) -> Result<Self, InvalidName> {
-        let mut bytes = text.bytes();
-        let head = bytes.next().ok_or(InvalidName::Empty)?;
-        let valid = (head.is_ascii_alphabetic() || head == b'_')
-            && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-        if !valid {
-            return Err(InvalidName::NotALabel);
+    /// What is not one, or is taken.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let of_a_label = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        if text.is_empty() {
+            Err(EMPTY.to_owned())
+        } else if text.starts_with(|first: char| first.is_ascii_digit())
+            || !text.bytes().all(of_a_label)
+        {
+            let what = "is not a label name: letters, digits and _ only, not starting with a digit";
+            Err(what.to_owned())
+        } else if text.starts_with("__") || RESERVED_LABELS.contains(&text) {
+            let what =
+                "is a label that the exporter or Prometheus sets itself; choose another name";
+            Err(what.to_owned())
+        } else {
+            Ok(Self(text.into()))
         }
-        if text.starts_with("__") || RESERVED_LABELS.contains(&text) {
-            return Err(InvalidName::Reserved);
-        }
-        Ok(Self(text.into()))
     }
 }
 
@@ -154,13 +132,13 @@ impl LabelName {
 ///
 /// # Errors
 /// The first rule that the text breaks.
-pub fn check_text(text: &str, limit: usize) -> Result<(), InvalidName> {
+pub fn check_text(text: &str, limit: usize) -> Result<(), String> {
     if text.is_empty() {
-        Err(InvalidName::Empty)
+        Err(EMPTY.to_owned())
     } else if text.chars().count() > limit {
-        Err(InvalidName::TooLong { limit })
+        Err(format!("is longer than {limit} characters; shorten it"))
     } else if text.chars().any(char::is_control) {
-        Err(InvalidName::Control)
+        Err("contains a control character; remove it".to_owned())
     } else {
         Ok(())
     }
@@ -204,14 +182,14 @@ mod tests {
     #[test]
     fn user_ids_that_cannot_be_one_path_segment_are_refused() {
         for (text, why) in [
-            ("", InvalidName::Empty),
-            (".", InvalidName::DotSegment),
-            ("..", InvalidName::DotSegment),
-            ("a\nb", InvalidName::Control),
-            ("\u{7f}", InvalidName::Control),
-            (&"ü".repeat(201), InvalidName::TooLong { limit: 200 }),
+            ("", "must not be empty"),
+            (".", "is `.` or `..`, which a URL path cannot carry; give the id that the CRM uses"),
+            ("..", "is `.` or `..`, which a URL path cannot carry; give the id that the CRM uses"),
+            ("a\nb", "contains a control character; remove it"),
+            ("\u{7f}", "contains a control character; remove it"),
+            (&"ü".repeat(201), "is longer than 200 characters; shorten it"),
         ] {
-            assert_eq!(UserId::parse(text), Err(why), "{text:?}");
+            assert_eq!(UserId::parse(text), Err(why.to_owned()), "{text:?}");
         }
     }
 
@@ -226,17 +204,20 @@ mod tests {
     fn account_numbers_are_eight_digits_with_or_without_the_hyphen() {
         assert_eq!(AccountId::parse("7823-1464"), AccountId::parse("78231464"));
         for text in ["", "7823146", "782314640", "78-231464", "7823-146x", "٧٨٢٣١٤٦٤"] {
-            assert_eq!(AccountId::parse(text), Err(InvalidName::NotEightDigits), "{text:?}");
+            let refused = AccountId::parse(text).unwrap_err();
+            assert!(refused.starts_with("is not an account number"), "{text:?}");
         }
     }
 
     #[test]
     fn label_names_of_the_exporter_are_taken() {
         for text in ["account", "account_id", "api", "user", "job", "le", "__meta"] {
-            assert_eq!(LabelName::parse(text), Err(InvalidName::Reserved), "{text:?}");
+            let refused = LabelName::parse(text).unwrap_err();
+            assert!(refused.contains("sets itself"), "{text:?}");
         }
         for text in ["1a", "a-b", "ü", "a b"] {
-            assert_eq!(LabelName::parse(text), Err(InvalidName::NotALabel), "{text:?}");
+            let refused = LabelName::parse(text).unwrap_err();
+            assert!(refused.starts_with("is not a label name"), "{text:?}");
         }
         assert!(LabelName::parse("team").is_ok());
     }

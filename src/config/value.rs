@@ -104,7 +104,7 @@ impl<const MOST: usize> Value for Line<MOST> {
 
     fn read(written: &Written) -> Result<String, String> {
         let text = written_text(written)?;
-        check_text(text, MOST).map_err(|why| why.to_string())?;
+        check_text(text, MOST)?;
         Ok(text.to_owned())
     }
 }
