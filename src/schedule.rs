@@ -154,8 +154,7 @@ fn next_sweep(due: Duration, finished: Duration, interval: Duration) -> NextSwee
 /// How long to wait before an account that refused its token `refusals` times in a row is asked
 /// again: an interval, doubling up to five minutes, or the interval where that is longer.
 fn probe_pause(interval: Duration, refusals: u32) -> Duration {
-    let doublings = refusals.saturating_sub(1).min(16);
-    interval.saturating_mul(1 << doublings).min(PROBE_MAX.max(interval))
+    doubled([interval, PROBE_MAX.max(interval)], refusals)
 }
 
 /// How long after a failure to try again within the same sweep, from 100 to 500 milliseconds:
@@ -167,8 +166,7 @@ pub fn retry_pause(seed: u64) -> Duration {
 /// How long to wait before a poller that has died `deaths` times in a row is restarted: a second,
 /// doubling up to a minute.
 pub fn restart_pause(deaths: u32) -> Duration {
-    let seconds = 1_u64 << deaths.saturating_sub(1).min(6);
-    Duration::from_secs(seconds.min(60))
+    doubled([Duration::from_secs(1), Duration::from_mins(1)], deaths)
 }
 
 /// FNV-1a, 64 bits: small, and unlike the standard library's hasher the same in every release.

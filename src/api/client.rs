@@ -156,11 +156,12 @@ impl Client {
         Ok(CounterResponse { reading, asked, token })
     }
 
-    /// Requests a user's counter and returns the response as it is, for `doctor`.
+    /// Requests a user's counter and returns the status and the body as they are, but without the token in it and
+    /// shortened, for `doctor`.
     ///
     /// # Errors
     /// When there is no response.
-    pub async fn raw_counter(&self, user: &UserId) -> Result<RawResponse, Error> {
+    pub async fn raw_counter(&self, user: &UserId) -> Result<(u16, String), Error> {
         let token = self.token().await?;
         let url = counter_url(&self.account.base_url, self.account.api, user);
         let _permit = self.limiter.acquire(Lane::Counter).await;
@@ -169,7 +170,7 @@ impl Client {
         let status = response.status().as_u16();
         let body = read_body(response, BODY_MAX, timeout).await?;
         let body = text::one_line(&token.mask(&String::from_utf8_lossy(&body)), BODY_SHOWN_MAX);
-        Ok(RawResponse { status, body })
+        Ok((status, body))
     }
 
     /// Whether there is any response from the account's address; sent without the token.
@@ -290,13 +291,4 @@ impl Client {
         }
         self.http.send(request, timeout).await
     }
-}
-
-/// A response as it was received, but without the token in it, and shortened.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RawResponse {
-    /// The HTTP status.
-    pub status: u16,
-    /// The body.
-    pub body: String,
 }

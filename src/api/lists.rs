@@ -150,8 +150,7 @@ impl Client {
         token: &Token,
         parse: fn(&[u8]) -> Result<Listed<T>, Malformed>,
     ) -> Result<Listed<T>, Error> {
-        let url = list_url(&self.account, endpoint, offset)
-            .expect("each API is asked only for lists that it has");
+        let url = list_url(&self.account, endpoint, offset);
         let request = ApiRequest { endpoint, lane, url, body_max: LIST_MAX };
         let (clock, stale_after) = (Arc::clone(&self.clock), self.account.poll.stale_after);
         let parse = move |body: &[u8]| {

@@ -13,7 +13,7 @@ mod urls;
 mod wire;
 
 pub use self::clear::{ClearOutcome, SingleUseClient};
-pub use self::client::{ATTEMPTS_MAX, Client, CounterResponse, RawResponse};
+pub use self::client::{ATTEMPTS_MAX, Client, CounterResponse};
 pub use self::urls::counter_url;
 pub use self::wire::{
     ClearResponse, Listed, ListedUser, UnreadableRows, parse_channels, parse_counter, parse_reset,

@@ -15,6 +15,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use url::Url;
 
+use super::cached_token::ObtainedToken;
 use super::token::{Claims, Token};
 use crate::account::AccountId;
 use crate::clock::Stamp;
@@ -55,11 +56,7 @@ pub(super) enum Grant<'a> {
 
 /// The tokens of a successful response.
 pub(super) struct GrantedTokens {
-    pub(super) access: Token,
-    /// When it was requested.
-    pub(super) asked: Stamp,
-    /// How long the access token lives, where that is known.
-    pub(super) life: Option<Duration>,
+    pub(super) access: ObtainedToken,
     pub(super) refresh: Option<SecretString>,
     pub(super) refresh_life: Option<Duration>,
 }
@@ -223,13 +220,8 @@ fn parse(body: &[u8], asked: Stamp) -> Result<GrantedTokens, Malformed> {
     // A token that never was good says nothing: a new one for each request would not be better.
     let life = seconds(answer.expires_in).or_else(claimed).filter(|life| !life.is_zero());
     let refresh = answer.refresh_token.filter(|token| !token.is_empty()).map(SecretString::from);
-    Ok(GrantedTokens {
-        access,
-        asked,
-        life,
-        refresh,
-        refresh_life: seconds(answer.refresh_expires_in),
-    })
+    let access = ObtainedToken::new(access, asked, life);
+    Ok(GrantedTokens { access, refresh, refresh_life: seconds(answer.refresh_expires_in) })
 }
 
 #[cfg(test)]
@@ -246,9 +238,9 @@ mod tests {
         let refresh = granted.refresh.map(|token| token.expose_secret().to_owned());
         let seconds =
             |life: Option<Duration>| life.map_or("-".to_owned(), |life| life.as_secs().to_string());
-        let lives = [granted.life, granted.refresh_life].map(seconds);
+        let lives = [granted.access.life, granted.refresh_life].map(seconds);
         let refresh = refresh.as_deref().unwrap_or("-");
-        Some(format!("{}, {}, {refresh}, {}", granted.access.expose(), lives[0], lives[1]))
+        Some(format!("{}, {}, {refresh}, {}", granted.access.token.expose(), lives[0], lives[1]))
     }
 
     #[test]

@@ -148,7 +148,7 @@ impl StoredTokens {
 
     /// What to store after a response.
     pub(super) fn followed_by(&self, granted: &GrantedTokens) -> Self {
-        let asked = granted.asked.unix;
+        let asked = granted.access.asked.unix;
         let after = |life: Duration| millis(asked.saturating_add(life));
         let (refresh_token, refresh_end) = match (&granted.refresh, granted.refresh_life) {
             (Some(token), life) => {
@@ -159,9 +159,9 @@ impl StoredTokens {
             (None, None) => (self.refresh_token.clone(), self.refresh_end),
         };
         let access = StoredAccessToken {
-            token: granted.access.expose().to_owned(),
+            token: granted.access.token.expose().to_owned(),
             from: millis(asked),
-            until: granted.life.map(after),
+            until: granted.access.life.map(after),
         };
         Self {
             seed: self.seed.clone(),
@@ -301,7 +301,7 @@ mod tests {
     fn granted(refresh: Option<&str>, refresh_life: Option<Duration>) -> GrantedTokens {
         let access = Token::new("access", String::new).unwrap();
         let refresh = refresh.map(SecretString::from);
-        GrantedTokens { access, asked: NOW, life: Some(HOUR), refresh, refresh_life }
+        GrantedTokens { access: ObtainedToken::new(access, NOW, Some(HOUR)), refresh, refresh_life }
     }
 
     #[test]

@@ -147,7 +147,7 @@ impl OAuthRenewer {
     ) -> Result<ObtainedToken, TokenError> {
         let answered = sent.elapsed();
         let mut next = stored.followed_by(&granted);
-        if let Some(found) = self.other_account(&granted.access) {
+        if let Some(found) = self.other_account(&granted.access.token) {
             next = next.of_other_account(found);
         }
         let refused = next.login_needed.clone();
@@ -163,7 +163,7 @@ impl OAuthRenewer {
         let account = &self.account;
         let [answered, stored] = [answered, sent.elapsed()].map(|took| took.as_micros() as u64);
         debug!(%account, answered_micros = answered, stored_micros = stored, "renewed the token");
-        refused.map_or(Ok(granted.into()), |reason| Err(self.login_needed(reason)))
+        refused.map_or(Ok(granted.access), |reason| Err(self.login_needed(reason)))
     }
 
     /// The account that the token is of, if it is not the one it should be of.

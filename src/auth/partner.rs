@@ -69,7 +69,7 @@ impl PartnerLogin {
             let login = lock(&self.login).clone().ok_or(TokenError::Pending(Duration::ZERO))?;
             let permit = self.permit().await?;
             let refused = match self.request(token_client, permit, &login, &grant).await {
-                Ok(granted) => return Ok(granted.into()),
+                Ok(granted) => return Ok(granted.access),
                 Err(refused) => refused,
             };
             if refused.outcome() == Outcome::Unauthorized && !renewed {
@@ -116,7 +116,7 @@ impl PartnerLogin {
         let granted = self.request(&token_client, permit, &login, &grant).await;
         let granted = granted.map_err(|refused| TokenError::refused("cannot log in", refused))?;
         *lock(&self.login) = Some(login);
-        Ok(granted.into())
+        Ok(granted.access)
     }
 
     /// The partner's login as it is now.
@@ -150,11 +150,5 @@ impl PartnerLogin {
         grant: &Grant<'_>,
     ) -> Result<GrantedTokens, Error> {
         token_client.request(permit, &self.limiter, login, grant).await
-    }
-}
-
-impl From<GrantedTokens> for ObtainedToken {
-    fn from(granted: GrantedTokens) -> Self {
-        Self::new(granted.access, granted.asked, granted.life)
     }
 }

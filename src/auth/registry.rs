@@ -139,7 +139,7 @@ impl Tokens {
             _ => TokenError::refused("cannot redeem the code", refused),
         })?;
         let refresh = granted.refresh.ok_or(TokenError::NoRefreshToken)?;
-        Ok((granted.access, refresh))
+        Ok((granted.access.token, refresh))
     }
 
     /// Waits until every renewal of a refresh token that was sent is stored, or given up.

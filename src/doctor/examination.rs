@@ -54,7 +54,7 @@ pub async fn examine_user(client: &Client, user: &UserId) -> UserReport {
     let channels = client.channels().await.map(|channels| channels.list).unwrap_or_default();
     let roles = client.roles().await.ok().flatten().map(|roles| roles.list);
     let (status, answer) = match client.raw_counter(user).await {
-        Ok(raw) => (Some(raw.status), raw.body),
+        Ok((status, body)) => (Some(status), body),
         Err(error) => (None, error.to_string()),
     };
     let own: Vec<String> = roles
