@@ -226,7 +226,7 @@ impl Poller {
 
 /// When to read a list again; of those that have failed together each at its own time.
 fn next(good: bool, refresh: Duration) -> Instant {
-    let retry = refresh.min(RETRY_MAX).mul_f64(0.75 + fastrand::f64() / 4.0);
+    let retry = refresh.min(RETRY_MAX).mul_f64(1.0 + fastrand::f64() / 4.0);
     Instant::now() + if good { refresh } else { retry }
 }
 

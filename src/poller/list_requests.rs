@@ -20,7 +20,7 @@ use crate::api::{Client, Listed, ListedUser};
 use crate::channel::{Channel, Roles};
 use crate::transport::Error;
 
-/// Longest time until a list that could not be read is tried again.
+/// Longest time until a list that could not be read is tried again, up to a quarter more at random beside it.
 pub(super) const RETRY_MAX: Duration = Duration::from_mins(1);
 
 /// When lists are due, and the requests for them that are open.
