@@ -86,8 +86,8 @@ struct RenewalFailure {
     first: Stamp,
     times: u32,
     pause: Duration,
-    /// Whether it was logged, so that the end has to be as well.
-    logged: bool,
+    /// Whether the failure that was logged, if one was, needs a person to log in.
+    logged: Option<bool>,
 }
 
 /// What to do for a caller that needs a token.
@@ -212,8 +212,8 @@ impl CachedToken {
         Err(TokenError::Pending(Duration::ZERO))
     }
 
-    /// Records how an attempt ended. One line is logged when attempts begin to fail, and one when they succeed
-    /// again.
+    /// Records how an attempt ended. One line is logged when attempts begin to fail or begin to need a person, and
+    /// one when they succeed again.
     fn finish(
         &self,
         owner: &TokenOwner,
@@ -224,7 +224,7 @@ impl CachedToken {
         state.renewal = None;
         match obtained {
             Ok(obtained) => {
-                let failure = state.failure.take().filter(|failure| failure.logged);
+                let failure = state.failure.take().filter(|failure| failure.logged.is_some());
                 let token = state.take(obtained, owner.name(), now);
                 drop(state);
                 if let Some(failure) = failure {
@@ -235,8 +235,9 @@ impl CachedToken {
             Err(error) => {
                 let concerns_owner = owner.has_to_log(&error, state.is_good(now));
                 let failure = state.fail(&error, now);
-                let logs = concerns_owner && !failure.logged;
-                failure.logged |= logs;
+                let needs = Some(error.login_needed());
+                let logs = concerns_owner && failure.logged < needs;
+                failure.logged = if logs { needs } else { failure.logged };
                 drop(state);
                 if logs {
                     owner.log_failure(&error);
@@ -325,7 +326,7 @@ impl State {
             first: now,
             times: 0,
             pause: Duration::ZERO,
-            logged: false,
+            logged: None,
         });
         failure.times = failure.times.saturating_add(1);
         (failure.error, failure.at) = (error.clone(), now);
