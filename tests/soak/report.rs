@@ -10,10 +10,10 @@ use super::chaos::Chaos;
 use super::support::samples::{Samples, value};
 use super::{names, sweeps};
 
-/// How much more there may be in the end than in the beginning: connections that are kept for a while, and with
-/// them their tasks, and memory that the allocator keeps.
-pub(crate) const TASKS_MORE: usize = 16;
-const DESCRIPTORS_MORE: usize = 64;
+/// How much more there may be in the end than in the beginning: connections that are kept for minutes, each with a
+/// task and a descriptor, and memory that the allocator keeps.
+pub(crate) const TASKS_MORE: usize = 64;
+const DESCRIPTORS_MORE: usize = TASKS_MORE;
 const THREADS_MORE: usize = 32;
 const MEMORY_MORE_KIB: usize = 32 << 10;
 
