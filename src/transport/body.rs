@@ -38,7 +38,7 @@ impl Deref for Body {
 ///
 /// # Errors
 /// When it has more than `limit` bytes, or ends or stalls before it is complete. Waiting for other
-/// large bodies counts as stalling, and so does being large for more than a [`TURN`] while others wait.
+/// large bodies counts as stalling, and so does being large for more than two seconds while others wait.
 pub async fn read_body(
     mut response: Response,
     limit: usize,
