@@ -2,14 +2,17 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use regex::Regex;
 use reqwest::Method;
 use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::io::copy_bidirectional;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, oneshot};
 use wazzup_exporter::simulator::{
     AccountSpec, Endpoint, RateLimit, Role, Settings, Simulator, UserSpec,
 };
@@ -44,7 +47,7 @@ const FATES: [(&str, &str); 14] = [
     ),
     ("incomplete_reading", "status=500,endpoint=users"),
     ("unknown_user", "status=404,endpoint=counter,user=2"),
-    // Beyond its first connection, over which counters are read, none gets through.
+    // Once the last counter is read for the reset, no connection gets through.
     ("not_sent", ""),
     ("storage_failed", ""),
 ];
@@ -95,9 +98,10 @@ async fn start(web: &str, broken_log: Option<&str>) -> Scene {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| write_private(&folder.path().join(name), text);
     let mut yaml = "poll: {interval: 1h, timeout: 5s, concurrency: 1}\naccounts:\n".to_owned();
-    let one_connection = one_connection_to(&url).await;
+    // Two for the sweep, three for the reset.
+    let closing = relay_for(&url, 5).await;
     for (number, name) in names.iter().chain([&"off"]).enumerate() {
-        let url = if *name == "not_sent" { &one_connection } else { &url };
+        let url = if *name == "not_sent" { &closing } else { &url };
         if broken_log == Some(*name) {
             let log = format!("data/id.{}/reset-audit.jsonl", id(number));
             std::fs::create_dir_all(folder.path().join(log)).unwrap();
@@ -124,18 +128,58 @@ async fn start(web: &str, broken_log: Option<&str>) -> Scene {
     Scene { api, folder, daemon, admin }
 }
 
-/// The address of a relay to an API that takes one connection and refuses all others.
-async fn one_connection_to(url: &str) -> String {
+/// The address of a relay to an API that refuses new connections from the request for the last of so many counters on.
+async fn relay_for(url: &str, counters: usize) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     let api = url.strip_prefix("http://").unwrap().to_owned();
+    let (full, mut filled) = mpsc::channel(1);
+    let seen = Arc::new(AtomicUsize::new(0));
     tokio::spawn(async move {
-        let (mut one, _) = listener.accept().await.unwrap();
+        let closed: oneshot::Sender<()> = loop {
+            tokio::select! {
+                Some(closed) = filled.recv() => break closed,
+                accepted = listener.accept() => {
+                    let (client, _) = accepted.unwrap();
+                    let (seen, full) = (Arc::clone(&seen), full.clone());
+                    tokio::spawn(pass(client, api.clone(), seen, counters, full));
+                }
+            }
+        };
         drop(listener);
-        let mut other = TcpStream::connect(api).await.unwrap();
-        let _ = copy_bidirectional(&mut one, &mut other).await;
+        closed.send(()).unwrap();
     });
     address
+}
+
+/// Passes a connection on. The request for the last counter waits until the listener is closed.
+async fn pass(
+    mut client: TcpStream,
+    api: String,
+    seen: Arc<AtomicUsize>,
+    counters: usize,
+    full: mpsc::Sender<oneshot::Sender<()>>,
+) {
+    let mut api = TcpStream::connect(api).await.unwrap();
+    let (mut requests, mut answered) = client.split();
+    let (mut answers, mut requested) = api.split();
+    let passed = async {
+        let mut buffer = [0; 4096];
+        while let Ok(length @ 1..) = requests.read(&mut buffer).await {
+            let text = String::from_utf8_lossy(&buffer[..length]);
+            let more = text.matches("GET /v2/counters/").count();
+            if more > 0 && seen.fetch_add(more, SeqCst) + more == counters {
+                let (closed, close) = oneshot::channel();
+                full.send(closed).await.unwrap();
+                close.await.unwrap();
+            }
+            requested.write_all(&buffer[..length]).await.unwrap();
+        }
+    };
+    tokio::select! {
+        () = passed => {}
+        _ = copy(&mut answers, &mut answered) => {}
+    }
 }
 
 fn flags(folder: &Path) -> [String; 2] {
