@@ -23,8 +23,11 @@ use crate::clock::Stamp;
 use crate::metrics::ProcessMetrics;
 use crate::snapshot::Directory;
 
-/// Requests that wait for their turn; a turn takes milliseconds, and those who wait share documents.
-const WAITING: usize = 256;
+/// Requests that wait for their turn: all that the connections of a listener can have. A turn takes milliseconds, and
+/// those who wait share documents.
+const WAITING: usize = 8192;
+/// For so many turns an outdated document is kept for those who have waited for it.
+const AWAITED: u64 = 256;
 /// Documents of all accounts that memory is kept for, be it for others.
 const WHOLE: usize = 8;
 /// What one of them takes at least.
@@ -168,8 +171,7 @@ impl State {
     /// Keeps a document, and makes room for it.
     fn keep(&mut self, new: Kept) {
         self.whole = self.whole.max(new.document.size());
-        // Those who wait for an outdated one have come at most so many turns ago.
-        let awaited = new.number.saturating_sub(WAITING as u64);
+        let awaited = new.number.saturating_sub(AWAITED);
         self.kept.retain(|kept| {
             kept.selection != new.selection
                 && (kept.number > awaited || !kept.document.is_outdated())
