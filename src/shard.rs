@@ -227,7 +227,7 @@ fn sharing<K: Eq + Hash>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::account::{Reset, fixture};
+    use crate::account::{AccountId, Reset, fixture};
     use std::time::Duration;
 
     const NEVER_AGAIN: &str =
@@ -235,6 +235,11 @@ mod tests {
 
     fn name(text: &str) -> AccountName {
         AccountName::parse(text).unwrap()
+    }
+
+    fn reset() -> Reset {
+        let cooldown = Duration::from_hours(1);
+        Reset { cooldown, max_unanswered: 1, token_file: "reset".into() }
     }
 
     fn named(number: usize) -> Arc<Account> {
@@ -327,17 +332,31 @@ mod tests {
     #[test]
     fn what_must_not_have_two_owners_needs_shared_storage() {
         let plain = fixture("acme", &["1"]);
-        let reset = Reset {
-            cooldown: Duration::from_hours(1),
-            max_unanswered: 1,
-            token_file: "reset".into(),
-        };
-        let guarded = Account { reset: Some(reset), ..plain.clone() };
+        let guarded = Account { reset: Some(reset()), ..plain.clone() };
         let shard = Shard::new(0, 2).unwrap();
         assert_eq!(shard.check(&plain), Ok(()));
         assert!(shard.check(&guarded).unwrap_err().to_string().starts_with("reset: "));
         assert_eq!(shard.with_shared_storage(true).check(&guarded), Ok(()));
         assert_eq!(Shard::WHOLE.check(&guarded), Ok(()));
+    }
+
+    #[test]
+    fn a_folder_that_is_needed_at_two_shards_is_refused() {
+        let number = AccountId::parse("78231464").unwrap();
+        let place = |wanted: u32| {
+            let account =
+                (0..1000).map(named).find(|account| owner(&account.name, 2) == wanted).unwrap();
+            Account { account_id: Some(number.clone()), ..Account::clone(&account) }
+        };
+        let accounts = |reset| {
+            let resets = Account { reset, ..place(0) };
+            [Arc::new(resets), Arc::new(place(1))]
+        };
+        let refused = split_folders(&accounts(Some(reset())), 2);
+        assert_eq!(refused.len(), 1);
+        assert!(refused[0].contains("have one account_id"), "{refused:?}");
+        assert_eq!(split_folders(&accounts(Some(reset())), 1), [] as [&str; 0]);
+        assert_eq!(split_folders(&accounts(None), 2), [] as [&str; 0]);
     }
 
     #[test]

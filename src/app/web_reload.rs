@@ -23,14 +23,15 @@ const PANIC_PAUSE: Duration = Duration::from_mins(1);
 /// Applies what `watch` finds, once per `period`, to `access`, until `shutdown`.
 pub(super) async fn follow(
     mut watch: Watch,
-    mut period: Duration,
+    period: Duration,
     access: Arc<Access>,
     process: Arc<ProcessMetrics>,
     shutdown: Shutdown,
 ) {
+    let mut pause = period;
     loop {
         tokio::select! {
-            () = sleep(period) => {}
+            () = sleep(pause) => pause = period,
             () = shutdown.wait() => return,
         }
         let mut next = watch.clone();
@@ -48,7 +49,7 @@ pub(super) async fn follow(
             error!(
                 "the program failed while it read the web configuration, the earlier one stays in use"
             );
-            period = PANIC_PAUSE;
+            pause = PANIC_PAUSE;
             continue;
         };
         watch = looked;
